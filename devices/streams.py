@@ -1,0 +1,96 @@
+"""Random numbers with an address: one independent stream per network, on any hardware.
+
+A counter-based generator has no state. The draw of a network depends on its own seed and on an
+address (what the draw is for, layer, training step, part of the test set, element), never on
+what was drawn before or on the networks that train beside it. So a network draws the same numbers
+alone, in an ensemble, on CPU or GPU, and after an interruption; and the draws of all networks are
+one tensor operation.
+
+The generator is Philox4x32-10: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel
+Random Numbers: As Easy as 1, 2, 3", SC'11, doi:10.1145/2063384.2063405. Normal numbers follow by
+the Box-Muller transform.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+WORD = 0xFFFFFFFF  # 32-bit words, held in int64 tensors
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 10
+
+
+class Draw(IntEnum):
+    """What a random number is for; each has a stream of its own."""
+
+    FRESH = 0  # starting voltage of a fresh pair
+    SLOPE_1 = 1  # slope factor of device 1
+    SLOPE_2 = 2
+    VOLTAGE = 3  # noise on the output voltages while training
+    READ_1 = 4  # read noise of device 1 in the backward pass
+    READ_2 = 5
+    TEST = 6  # noise on the output voltages while testing
+
+
+def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """Four random 32-bit words per counter.
+
+    counter: four int64 tensors of words, key: two of them; all broadcast together.
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        product0, product1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]  # wrap around at 64 bits
+        high0, high1 = (product0 >> 32) & WORD, (product1 >> 32) & WORD
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, product1 & WORD, high0 ^ c3 ^ k1, product0 & WORD
+        k0, k1 = (k0 + WEYL[0]) & WORD, (k1 + WEYL[1]) & WORD
+    return c0, c1, c2, c3
+
+
+def box_muller(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two independent float32 N(0, 1) numbers from two random words."""
+    radius = torch.sqrt(-2 * torch.log((a.float() + 0.5) * 2**-32))
+    angle = b.float() * (2 * math.pi * 2**-32)
+    return radius * torch.cos(angle), radius * torch.sin(angle)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The random numbers of a layer at one moment of training.
+
+    seed: int64 [model], one per network; step: int64 scalar tensor, mini-batches so far;
+    part: int64 scalar tensor, which part of the test set; layer: counted from 0.
+    """
+
+    seed: Tensor
+    step: Tensor
+    part: Tensor
+    layer: int = 0
+
+    def words(self, draw: Draw, count: int) -> tuple[Tensor, ...]:
+        """Four int64 tensors [model, ceil(count / 4)] of random 32-bit words."""
+        block = torch.arange((count + 3) // 4, device=self.seed.device)
+        purpose = torch.full_like(block, (self.layer << 8) | draw)
+        counter = (block, self.step + torch.zeros_like(block), purpose, self.part + purpose * 0)
+        seed = self.seed[:, None]
+        return philox(counter, (seed & WORD, (seed >> 32) & WORD))
+
+    def normal(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
+        """Float32 N(0, 1) numbers [model, *shape]."""
+        a, b, c, d = self.words(draw, math.prod(shape))
+        return self._arrange((*box_muller(a, b), *box_muller(c, d)), shape)
+
+    def uniform(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
+        """Float32 U(-1, 1) numbers [model, *shape]."""
+        words = self.words(draw, math.prod(shape))
+        return self._arrange([(word.float() + 0.5) * 2**-31 - 1 for word in words], shape)
+
+    def _arrange(self, quarters, shape: tuple[int, ...]) -> Tensor:
+        flat = torch.cat(list(quarters), dim=1)[:, : math.prod(shape)]
+        return flat.unflatten(1, shape)

@@ -1,0 +1,169 @@
+"""The simulation in plain NumPy and float64, one network, written to be read and not to be fast.
+
+It shares no code with the project: constants, random numbers and derivatives are its own.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+FRESH, SLOPE_1, SLOPE_2, VOLTAGE, READ_1, READ_2, TEST = range(7)
+EPS, MOMENTUM = 1e-5, 0.15
+
+
+class Linear:
+    top, bottom = 2.742, 2.742 - 0.021 * 27
+
+    @staticmethod
+    def voltage(pulses):
+        return -0.021 * pulses + 2.742
+
+    @staticmethod
+    def pulses(voltage):
+        return (2.742 - voltage) / 0.021
+
+
+class Exponential:
+    top, bottom = 1.530 + 0.750, 1.530 * np.exp(-27 / 9.741) + 0.750
+
+    @staticmethod
+    def voltage(pulses):
+        return 1.530 * np.exp(-pulses / 9.741) + 0.750
+
+    @staticmethod
+    def pulses(voltage):
+        return -9.741 * np.log((voltage - 0.750) / 1.530)
+
+
+DEVICES = {"double-linear": Linear, "double-exponential": Exponential}
+
+
+def philox_words(seed, count, step, layer, draw, part=0):
+    """[4, ceil(count / 4)] random 32-bit words."""
+    with np.errstate(over="ignore"):
+        block = np.arange((count + 3) // 4, dtype=np.uint64)
+        c = [block] + [np.full_like(block, v) for v in (step, layer * 256 + draw, part)]
+        k = [np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32)]
+        mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+        for _ in range(10):
+            p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+            c = [(p1 >> half) ^ c[1] ^ k[0], p1 & mask, (p0 >> half) ^ c[3] ^ k[1], p0 & mask]
+            k = [(k[0] + np.uint64(0x9E3779B9)) & mask, (k[1] + np.uint64(0xBB67AE85)) & mask]
+    return np.stack(c).astype(np.float64)
+
+
+def normal(shape, *address):
+    count = int(np.prod(shape))
+    a, b, c, d = philox_words(address[0], count, *address[1:])
+    numbers = []
+    for u, v in ((a, b), (c, d)):
+        radius, angle = np.sqrt(-2 * np.log((u + 0.5) / 2**32)), 2 * np.pi * v / 2**32
+        numbers += [radius * np.cos(angle), radius * np.sin(angle)]
+    return np.concatenate(numbers)[:count].reshape(shape)
+
+
+def uniform(shape, *address):
+    count = int(np.prod(shape))
+    words = philox_words(address[0], count, *address[1:])
+    return ((words + 0.5) / 2**31 - 1).reshape(-1)[:count].reshape(shape)
+
+
+class Network:
+    """One network of device pairs; `sizes` = (inputs, hidden ..., classes)."""
+
+    def __init__(self, sizes, field, seed, lr, var, sigma_r, sigma_v, clipping, init=0.01,
+                 input_scale=0.001):  # fmt: skip
+        self.device, self.seed, self.lr, self.clipping = DEVICES[field], seed, lr, clipping
+        self.sigma_r, self.sigma_v, self.input_scale = sigma_r, sigma_v, input_scale
+        self.step = 0
+        self.w1, self.w2, self.v1, self.v2, self.mean, self.var = [], [], [], [], [], []
+        for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
+            shape = (n_out, n_in)
+            self.w1.append(np.full(shape, self.device.top - init))
+            u = init * uniform(shape, seed, 0, layer, FRESH)
+            self.w2.append(self.device.top - init - u)
+            self.v1.append(abs(1 + var * normal(shape, seed, 0, layer, SLOPE_1)))
+            self.v2.append(abs(1 + var * normal(shape, seed, 0, layer, SLOPE_2)))
+            self.mean.append(np.zeros(n_out))
+            self.var.append(np.ones(n_out))
+
+    def output(self, current, layer, draw, part=0):
+        """V = I W^T + noise; current [batch, in], returns [batch, out]."""
+        voltage = current @ (self.w2[layer] - self.w1[layer]).T
+        noise = normal(voltage.T.shape, self.seed, self.step, layer, draw, part).T
+        return voltage + self.sigma_v * noise
+
+    def test(self, images, part=0, relaxed=False):
+        """Normalised outputs [batch, class] for images [batch, in] in 0..1."""
+        if relaxed:
+            return self.relaxed().test(images, part)
+        activation = images
+        for layer in range(len(self.w1)):
+            voltage = self.output(self.input_scale * activation, layer, TEST, part)
+            voltage = (voltage - self.mean[layer]) / np.sqrt(self.var[layer] + EPS)
+            activation = np.maximum(voltage, 0)
+        return voltage
+
+    def relaxed(self):
+        """The same network read under the other field, with the input scale that goes with it."""
+        other = Exponential if self.device is Linear else Linear
+        copy = object.__new__(Network)
+        copy.__dict__ = dict(self.__dict__)
+        for name in ("w1", "w2"):
+            voltages = [other.voltage(self.device.pulses(w)) for w in getattr(self, name)]
+            setattr(copy, name, voltages)
+        ratio = (self.device.top - self.device.bottom) / (other.top - other.bottom)
+        copy.input_scale = self.input_scale * ratio
+        return copy
+
+    def train(self, images, labels):
+        """One mini-batch: images [batch, in] in 0..1, labels [batch]. Returns loss, gradients."""
+        batch, last = len(images), len(self.w1) - 1
+        currents, normalised, scales = [self.input_scale * images], [], []
+        for layer in range(last + 1):
+            voltage = self.output(currents[layer], layer, VOLTAGE)
+            mean, var = voltage.mean(0), voltage.var(0)
+            self.mean[layer] = (1 - MOMENTUM) * self.mean[layer] + MOMENTUM * mean
+            unbiased = var * batch / (batch - 1)
+            self.var[layer] = (1 - MOMENTUM) * self.var[layer] + MOMENTUM * unbiased
+            scales.append(1 / np.sqrt(var + EPS))
+            normalised.append((voltage - mean) * scales[layer])
+            if layer < last:
+                currents.append(self.input_scale * np.maximum(normalised[layer], 0))
+        logits = normalised[last]
+        p = np.exp(logits - logits.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        loss = -np.log(p[np.arange(batch), labels]).mean()
+
+        p[np.arange(batch), labels] -= 1
+        g, gradients = p / batch, [None] * (last + 1)
+        for layer in range(last, -1, -1):
+            y = normalised[layer]
+            g = scales[layer] * (g - g.mean(0) - y * (g * y).mean(0))  # through batch norm
+            gradients[layer] = g.T @ currents[layer]
+            if layer > 0:
+                shape = self.w1[layer].shape
+                e1 = self.sigma_r * normal(shape, self.seed, self.step, layer, READ_1)
+                e2 = self.sigma_r * normal(shape, self.seed, self.step, layer, READ_2)
+                read = (self.w2[layer] + e2) - (self.w1[layer] + e1)
+                g = self.input_scale * (g @ read) * (normalised[layer - 1] > 0)
+        for layer, gradient in enumerate(gradients):
+            self.update(layer, gradient)
+        self.step += 1
+        return loss, gradients
+
+    def update(self, layer, gradient):
+        top, bottom = self.device.top, self.device.bottom
+        w = [np.clip(self.w1[layer], bottom, top), np.clip(self.w2[layer], bottom, top)]
+        slopes, own_gradients = (self.v1[layer], self.v2[layer]), (-gradient, gradient)
+        for k in (0, 1):
+            pulses = self.lr * abs(own_gradients[k]) * slopes[k]
+            pulses[pulses < self.clipping] = 0
+            pulses[own_gradients[k] < 0] = 0
+            w[k] = self.device.voltage(self.device.pulses(w[k]) + pulses)
+        w1, w2 = w
+        end = w1 <= bottom
+        w1[end], w2[end] = (bottom - (w2 - top))[end], top
+        end = w2 <= bottom
+        w2[end], w1[end] = (bottom - (w1 - top))[end], top
+        self.w1[layer], self.w2[layer] = w1, w2

@@ -1,0 +1,100 @@
+"""Random numbers: known answers of the generator, distributions, independent addresses."""
+
+import numpy as np
+import pytest
+import reference
+import torch
+from conftest import DEVICES
+from scipy import stats
+
+from devices.streams import Draw, Stream, philox
+
+
+def stream(seeds=(100,), step=0, part=0, layer=0, device="cpu") -> Stream:
+    return Stream(
+        torch.tensor(seeds, device=device),
+        torch.tensor(step, device=device),
+        torch.tensor(part, device=device),
+        layer,
+    )
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("counter", "key", "answer"),
+    [  # from the authors' test vectors for philox4x32-10
+        ([0] * 4, [0] * 2, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+        ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+        ),
+    ],
+)
+def test_philox_known_answers(counter, key, answer, device):
+    words = philox(
+        tuple(torch.tensor(word, device=device) for word in counter),
+        tuple(torch.tensor(word, device=device) for word in key),
+    )
+    assert [word.item() for word in words] == answer
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", [0, 100, 2**32 + 5, 2**63 - 1])
+def test_draws_are_those_of_the_reference(seed, device):
+    mine = stream((seed,), step=7, part=3, layer=2, device=device)
+    expected = reference.normal((5, 11), seed, 7, 2, int(Draw.READ_2), 3)
+    actual = mine.normal(Draw.READ_2, (5, 11))[0].cpu().double().numpy()
+    np.testing.assert_allclose(actual, expected, atol=2e-6)
+    expected = reference.uniform((5, 11), seed, 7, 2, int(Draw.FRESH), 3)
+    actual = mine.uniform(Draw.FRESH, (5, 11))[0].cpu().double().numpy()
+    np.testing.assert_allclose(actual, expected, atol=2e-7)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_normal_distribution(device):
+    numbers = stream(device=device).normal(Draw.VOLTAGE, (1_000_003,))[0].cpu().double()
+    assert stats.kstest(numbers.numpy(), "norm").pvalue > 1e-3
+    assert abs(numbers).max() > 4.5
+    assert numbers.isfinite().all()
+    correlation = torch.corrcoef(torch.stack([numbers[:-1], numbers[1:]]))[0, 1]
+    assert abs(correlation) < 5e-3
+
+
+def test_uniform_distribution():
+    numbers = stream().uniform(Draw.FRESH, (1_000_001,))[0].double()
+    assert stats.kstest((numbers.numpy() + 1) / 2, "uniform").pvalue > 1e-3
+    assert abs(numbers).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        dict(seeds=(101,)),
+        dict(seeds=(100 + 2**32,)),
+        dict(step=1),
+        dict(part=1),
+        dict(layer=1),
+        dict(draw=Draw.TEST),
+    ],
+    ids=str,
+)
+def test_another_address_gives_independent_numbers(other):
+    draw = other.pop("draw", Draw.VOLTAGE)
+    here = stream().normal(Draw.VOLTAGE, (200_000,))[0]
+    there = stream(**other).normal(draw, (200_000,))[0]
+    assert abs(torch.corrcoef(torch.stack([here, there]))[0, 1]) < 0.02
+    assert (here == there).float().mean() < 1e-3
+
+
+def test_same_address_gives_the_same_numbers():
+    assert torch.equal(
+        stream(step=4).normal(Draw.TEST, (3, 7)), stream(step=4).normal(Draw.TEST, (3, 7))
+    )
+
+
+def test_a_network_draws_the_same_alone_and_in_an_ensemble():
+    together = stream((100, 101, 102)).normal(Draw.VOLTAGE, (6, 9))
+    alone = stream((101,)).normal(Draw.VOLTAGE, (6, 9))
+    assert torch.equal(together[1:2], alone)
