@@ -1,0 +1,64 @@
+"""The layer of device pairs: inference on noisy hardware, backward pass from noisy readings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from devices.streams import Draw, Stream
+from models.product import product
+
+
+class NoisyPairProduct(torch.autograd.Function):
+    """V = W I + N(0, sigma_v), with the gradients that the hardware allows.
+
+    The weight W = w2 - w1 stands for its two devices: dL/dw2 = dL/dW and dL/dw1 = -dL/dW exactly,
+    so one product serves both.
+    """
+
+    @staticmethod
+    def forward(
+        ctx,
+        weight: Tensor,
+        current: Tensor,
+        voltage_noise: Tensor | None,
+        resistor_noise: Tensor | None,
+        stream: Stream,
+        draw: Draw,
+    ) -> Tensor:
+        """The output voltages.
+
+        weight: [model, out, in]; current: [model, in, batch], or [in, batch] shared by all
+        networks; voltage_noise sigma_v and resistor_noise sigma_r: [model, 1, 1], or None for
+        none at all, so that nothing is drawn; returns [model, out, batch]. The voltage noise is
+        fresh for every sample and output.
+        """
+        ctx.save_for_backward(weight, current)
+        ctx.resistor_noise, ctx.stream = resistor_noise, stream
+        voltage = product(weight, current)
+        if voltage_noise is not None:
+            voltage = voltage + voltage_noise * stream.normal(draw, voltage.shape[1:]).to(voltage)
+        return voltage
+
+    @staticmethod
+    def backward(ctx, grad_voltage: Tensor):
+        """dL/dW = g I^T, and dL/dI = (w2 + e2 - w1 - e1)^T g with e1, e2 ~ N(0, sigma_r).
+
+        Each device is read with fresh noise. For a layer whose input needs no gradient (the
+        first) nothing is read, drawn or multiplied.
+        """
+        weight, current = ctx.saved_tensors
+        grad_weight = product(grad_voltage, current.mT)
+        grad_current = None
+        if ctx.needs_input_grad[1]:
+            reading = weight
+            if ctx.resistor_noise is not None:
+                e1, e2 = (
+                    ctx.stream.normal(draw, weight.shape[1:]).to(weight)
+                    for draw in (Draw.READ_1, Draw.READ_2)
+                )
+                reading = weight + ctx.resistor_noise * (e2 - e1)
+            grad_current = product(reading.mT, grad_voltage)
+            if current.dim() == 2:
+                grad_current = grad_current.sum(0)
+        return grad_weight, grad_current, None, None, None, None

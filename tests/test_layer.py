@@ -1,0 +1,145 @@
+"""The layer of pairs: its autograd Function, its noise, and batch normalisation."""
+
+import pytest
+import torch
+from scipy import stats
+
+from devices.streams import Draw, Stream
+from models.mlp import BatchNorm
+from models.noisy_pair import NoisyPairProduct
+from models.product import onednn_product, product
+
+ZERO = torch.tensor(0)
+
+
+def stream(step=0, n_models=2, layer=1) -> Stream:
+    return Stream(torch.arange(100, 100 + n_models), torch.tensor(step), ZERO, layer)
+
+
+def sigma(value: float, n_models=2) -> torch.Tensor:
+    return torch.full((n_models, 1, 1), value)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared input", "own input"])
+def test_gradient_check_at_zero_noise(shared):
+    generator = torch.Generator().manual_seed(3)
+    weight = torch.randn(2, 5, 7, dtype=torch.float64, generator=generator, requires_grad=True)
+    shape = (7, 4) if shared else (2, 7, 4)
+    current = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
+    for sigma_v, sigma_r in ((None, None), (sigma(0.0).double(), sigma(0.0).double())):
+        assert torch.autograd.gradcheck(
+            lambda w, i, v=sigma_v, r=sigma_r: NoisyPairProduct.apply(
+                w, i, v, r, stream(), Draw.VOLTAGE
+            ),
+            (weight, current),
+        )
+
+
+def noisy_voltage(step=0, draw=Draw.VOLTAGE) -> torch.Tensor:
+    weight, current = torch.zeros(2, 200, 3), torch.zeros(3, 500)
+    noise = torch.tensor([1e-3, 5e-3])[:, None, None]
+    return NoisyPairProduct.apply(weight, current, noise, None, stream(step), draw)
+
+
+def test_voltage_noise_distribution():
+    voltage = noisy_voltage().double()
+    assert stats.kstest(voltage[0].flatten().numpy(), "norm", (0, 1e-3)).pvalue > 1e-3
+    assert stats.kstest(voltage[1].flatten().numpy(), "norm", (0, 5e-3)).pvalue > 1e-3
+
+
+def test_voltage_noise_is_fresh_for_every_sample_output_step_and_use():
+    voltage = noisy_voltage()
+    assert voltage.unique().numel() > 0.99 * voltage.numel()
+    assert not torch.isclose(voltage, noisy_voltage(step=1)).float().mean() > 0.02
+    assert not torch.isclose(voltage, noisy_voltage(draw=Draw.TEST)).float().mean() > 0.02
+
+
+def readings(step=0, layer=1) -> torch.Tensor:
+    """w2 + e2 - w1 - e1 of a 200x300 layer, as the backward pass reads it: [model, out, in]."""
+    weight = torch.full((2, 200, 300), 0.5)
+    current = torch.zeros(2, 300, 200, requires_grad=True)
+    voltage = NoisyPairProduct.apply(
+        weight, current, None, torch.tensor([0.01, 0.03])[:, None, None], stream(step, layer=layer),
+        Draw.VOLTAGE,
+    )  # fmt: skip
+    one_output_each = torch.eye(200).expand(2, -1, -1)
+    return torch.autograd.grad(voltage, current, one_output_each)[0].mT
+
+
+def test_read_noise_is_that_of_two_devices():
+    noise = (readings() - 0.5).double()
+    for model, sigma_r in ((0, 0.01), (1, 0.03)):
+        values = noise[model].flatten().numpy()
+        assert stats.kstest(values, "norm", (0, 2**0.5 * sigma_r)).pvalue > 1e-3
+
+
+def test_read_noise_is_fresh_for_every_device_and_backward_pass():
+    assert readings().unique().numel() > 0.9 * readings().numel()
+    for other in (readings(step=1), readings(layer=2)):
+        assert torch.isclose(readings(), other, atol=1e-6).float().mean() < 0.02
+
+
+def test_read_noise_does_not_touch_the_weight_gradient():
+    weight = torch.zeros(2, 5, 3, requires_grad=True)
+    current = torch.randn(2, 3, 4, requires_grad=True)
+    voltage = NoisyPairProduct.apply(weight, current, None, sigma(9.0), stream(), Draw.VOLTAGE)
+    (gradient,) = torch.autograd.grad(voltage.sum(), weight)
+    torch.testing.assert_close(gradient, torch.ones(2, 5, 4) @ current.mT.detach())
+
+
+def test_first_layer_reads_draws_and_multiplies_nothing_backward(monkeypatch):
+    """The scripts that this project replaces did all three for a gradient nobody needs."""
+    weight = torch.randn(1, 5, 3, requires_grad=True)
+    voltage = NoisyPairProduct.apply(
+        weight, torch.randn(3, 4), None, sigma(0.1, 1), stream(n_models=1), Draw.VOLTAGE
+    )
+    products = []
+    monkeypatch.setattr(Stream, "normal", lambda *a: pytest.fail("noise was drawn"))
+    monkeypatch.setattr(
+        "models.noisy_pair.product", lambda a, b: products.append(1) or product(a, b)
+    )
+    torch.autograd.grad(voltage.sum(), weight)
+    assert len(products) == 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((3, 5, 7), (7, 4)), ((3, 5, 7), (3, 7, 4)), ((1, 128, 130), (130, 128)),
+     ((1, 128, 130), (1, 130, 128)), ((1, 200, 100), (1, 100, 77))],
+)  # fmt: skip
+@pytest.mark.parametrize("transposed", [False, True])
+def test_product_is_the_matrix_product(a, b, transposed):
+    left, right = torch.randn(a), torch.randn(b)
+    if transposed:  # the same numbers in the other memory order
+        left, right = left.mT.contiguous().mT, right.mT.contiguous().mT
+    expected = left.double() @ right.double()
+    torch.testing.assert_close(product(left, right).double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_onednn_product_of_strided_views():
+    a, b = torch.randn(300, 200)[:, ::2], torch.randn(100, 90)[:, 10:70]
+    torch.testing.assert_close(onednn_product(a, b), a @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_batch_norm_by_hand():
+    norm = BatchNorm(torch.zeros(2, 1), torch.ones(2, 1)).train()
+    voltage = torch.tensor([[[1.0, 3.0]], [[0.0, 0.0]]])  # [model, feature, batch]
+    # mean 2, variance 1 (biased), 2 (unbiased); momentum 0.15
+    torch.testing.assert_close(norm(voltage)[0, 0], torch.tensor([-1.0, 1.0]) / 1.00001**0.5)
+    torch.testing.assert_close(norm(voltage)[1, 0], torch.zeros(2))
+    norm = BatchNorm(torch.zeros(2, 1), torch.ones(2, 1)).train()
+    norm(voltage)
+    torch.testing.assert_close(norm.running_mean[:, 0], torch.tensor([0.3, 0.0]))
+    torch.testing.assert_close(norm.running_var[:, 0], torch.tensor([0.85 + 0.3, 0.85]))
+    norm.eval()
+    expected = (torch.tensor([1.0, 3.0]) - 0.3) / (1.15 + 1e-5) ** 0.5
+    torch.testing.assert_close(norm(voltage)[0, 0], expected)
+
+
+def test_a_batch_of_one_sample_changes_nothing():
+    norm = BatchNorm(torch.zeros(2, 3), torch.ones(2, 3)).train()
+    voltage = torch.randn(2, 3, 1, requires_grad=True)
+    output = norm(voltage)
+    assert torch.equal(output, torch.zeros(2, 3, 1))
+    assert torch.equal(torch.autograd.grad(output.sum(), voltage)[0], torch.zeros(2, 3, 1))
+    assert torch.equal(norm.running_var, torch.ones(2, 3))
