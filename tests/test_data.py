@@ -1,0 +1,227 @@
+"""Data sets: IDX files whole and damaged, download, digits, pixels and currents."""
+
+import gzip
+import hashlib
+import http.server
+import struct
+import threading
+
+import numpy as np
+import pytest
+import torch
+from conftest import CPU
+
+from utils.data import datasets
+from utils.data.currents import COLUMNS, Currents, Pixels
+from utils.data.datasets import DataSet, load
+from utils.data.idx import read_idx
+from utils.errors import UserError
+
+NAMES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    sizes = struct.pack(f">{array.ndim}I", *array.shape)
+    return struct.pack(">HBB", 0, 8, array.ndim) + sizes + array.astype(np.uint8).tobytes()
+
+
+def example(n_train=30, n_test=12, side=6, classes=3) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [
+        rng.integers(0, 256, (n_train, side, side)),
+        np.arange(n_train) % classes,
+        rng.integers(0, 256, (n_test, side, side)),
+        np.arange(n_test) % classes,
+    ]
+
+
+def write_idx_files(folder, arrays, compress=False):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in zip(NAMES, arrays, strict=True):
+        if compress:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(array)))
+        else:
+            (folder / name).write_bytes(idx_bytes(array))
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize(("task", "folder"), [("MNIST", "MNIST"), ("Fashion", "FashionMNIST")])
+def test_idx_files_in_torchvisions_layout(tmp_path, task, folder, compress):
+    arrays = example()
+    write_idx_files(tmp_path / folder / "raw", arrays, compress)
+    data = load(task, tmp_path)
+    loaded = (data.train_images, data.train_labels, data.test_images, data.test_labels)
+    for actual, expected in zip(loaded, arrays, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    assert data.n_classes == 3
+
+
+def test_plain_file_wins_over_gz(tmp_path):
+    write_idx_files(tmp_path / "MNIST" / "raw", example(), compress=True)
+    newer = example(n_train=20)
+    write_idx_files(tmp_path / "MNIST" / "raw", newer)
+    np.testing.assert_array_equal(load("MNIST", tmp_path).train_images, newer[0])
+
+
+WHOLE = idx_bytes(example()[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (WHOLE[:3], "shorter than"),
+        (WHOLE[:9], "ends inside its header"),
+        (WHOLE[:-1], "holds only 1079"),
+        (WHOLE + b"x", "holds more"),
+        (b"\x00\x01" + WHOLE[2:], "magic number 0001"),
+        (b"\x00\x00\x0d" + WHOLE[3:], "type 0x0d"),
+        (b"\x00\x00\x08\x07" + WHOLE[4:], "magic number"),
+        (b"\x00\x00\x08\x03" + b"\xff" * 12, "holds only 0"),
+        (b"\x00\x00\x08\x03" + b"\x00" * 12, "holds no data"),
+        (b"PK\x03\x04 not an IDX file at all", "magic number"),
+    ],
+)
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "gz"])
+def test_damaged_idx_file(tmp_path, content, message, compress):
+    path = tmp_path / ("file.gz" if compress else "file")
+    path.write_bytes(gzip.compress(content) if compress else content)
+    with pytest.raises(UserError, match=message) as error:
+        read_idx(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content", [WHOLE, gzip.compress(WHOLE)[:-20], gzip.compress(WHOLE)[:40] + b"0" * 90, b""]
+)
+def test_damaged_gzip(tmp_path, content):
+    path = tmp_path / "file.gz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"file\.gz: "):
+        read_idx(path)
+
+
+@pytest.mark.parametrize(
+    ("position", "replacement", "message"),
+    [
+        (1, np.arange(29) % 3, "30 images but 29 labels"),
+        (3, np.arange(12) % 4, "test labels reach 3"),
+        (0, np.arange(30) % 3, "dimensions"),
+        (2, np.zeros((12, 5, 5)), "pixels"),
+    ],
+)
+def test_files_that_do_not_belong_together(tmp_path, position, replacement, message):
+    arrays = example()
+    arrays[position] = replacement
+    write_idx_files(tmp_path / "MNIST" / "raw", arrays)
+    with pytest.raises(UserError, match=message):
+        load("MNIST", tmp_path)
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A local stand-in for the download server, with small files and their checksums."""
+    from torchvision.datasets import MNIST
+
+    served = tmp_path / "served"
+    write_idx_files(served, example(), compress=True)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(served))
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    checksums = [
+        (f"{name}.gz", hashlib.md5((served / f"{name}.gz").read_bytes()).hexdigest())
+        for name in NAMES
+    ]
+    monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+    monkeypatch.setattr(MNIST, "resources", checksums)
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+def test_download(tmp_path, mirror):
+    data = load("MNIST", tmp_path / "datasets")
+    np.testing.assert_array_equal(data.test_images, example()[2])
+    assert (tmp_path / "datasets" / "MNIST" / "raw" / "t10k-images-idx3-ubyte").is_file()
+
+
+def test_download_with_wrong_checksum_is_refused(tmp_path, mirror):
+    (mirror / f"{NAMES[0]}.gz").write_bytes(b"something else")
+    with pytest.raises(UserError, match="could not be downloaded"):
+        load("MNIST", tmp_path / "datasets")
+
+
+def test_offline_and_missing(tmp_path, monkeypatch):
+    from torchvision.datasets import MNIST
+
+    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(UserError) as error:
+        load("MNIST", tmp_path)
+    assert str(tmp_path / "MNIST" / "raw") in str(error.value)
+    assert "--task Digits" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_digits_are_the_bundled_ones_in_a_fixed_stratified_split():
+    data, again = load("Digits", None), load("Digits", None)
+    assert data.train_images.shape == (1500, 28, 28)
+    assert data.test_images.shape == (297, 28, 28)
+    assert data.n_classes == 10
+    np.testing.assert_array_equal(data.train_images, again.train_images)
+    counts = np.bincount(data.test_labels)
+    assert counts.min() >= 28
+    assert counts.max() <= 31
+    assert data.train_images.max() == 255
+
+
+def test_padding_and_scale_by_hand():
+    images = np.array([[[255, 51]], [[0, 102]]], dtype=np.uint8)  # two images of 1 x 2 pixels
+    data = DataSet(images, np.array([0, 1]), images, np.array([1, 0]))
+    currents = Currents.of(data, padding=1, input_scale=0.001, device=CPU)
+    assert currents.pixels.total == 3 * 4
+    assert currents.train.shape == (2, 12)  # fewer than the round number: all of them
+    whole = torch.zeros(2, 12)
+    whole[:, currents.pixels.lit] = currents.train
+    expected = torch.tensor([[0.001, 0.0002], [0.0, 0.0004]])
+    torch.testing.assert_close(whole[:, 5:7], expected)
+    assert whole.count_nonzero() == 3
+
+
+def test_pixels_are_parted_into_lit_and_dark():
+    train = np.zeros((3, 40), dtype=np.uint8)
+    test = np.zeros((2, 40), dtype=np.uint8)
+    train[1, 10:30] = 1  # 20 lit in training: rounded up to 32
+    test[0, 0:15] = 1  # of which 10 are lit in tests only
+    pixels = Pixels.of(train, test)
+    assert len(pixels.lit) == 2 * COLUMNS
+    assert set(range(10, 30)) | set(range(0, 10)) <= set(pixels.lit.tolist())
+    assert sorted(torch.cat([pixels.lit, pixels.dark]).tolist()) == list(range(40))
+    test[1, 30:40] = 1
+    pixels = Pixels.of(train, test)
+    assert pixels.n_dark_tested == 8
+    tested = torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])
+    assert set(tested.tolist()) == set(range(40))
+
+
+def test_real_mnist(mnist_dir):
+    data = datasets.load("MNIST", mnist_dir)
+    assert data.train_images.shape == (60000, 28, 28)
+    assert np.bincount(data.test_labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
+    ]  # fmt: skip
+    currents = Currents.of(data, 2, 0.001, CPU)
+    assert currents.pixels.total == 1024
+    assert 717 <= len(currents.pixels.lit) < 717 + COLUMNS

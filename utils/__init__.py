@@ -1,0 +1,1 @@
+"""Settings, data sets, training, records and plots."""

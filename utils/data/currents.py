@@ -1,0 +1,85 @@
+"""A data set as input currents on the compute device, loaded there once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from utils.data.datasets import DataSet
+
+COLUMNS = 16  # trained inputs are rounded up to a multiple of this, for the matrix products
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Which inputs of the first layer see light.
+
+    lit: int64, inputs that are not zero in every training image (and a few more, to a round
+    number): only their weights get gradients. dark: int64, all others, first the `n_dark_tested`
+    ones that some test image lights.
+    """
+
+    lit: Tensor
+    dark: Tensor
+    n_dark_tested: int
+
+    @classmethod
+    def of(cls, train: np.ndarray, test: np.ndarray) -> Pixels:
+        """From padded, flattened images uint8 [n, pixels]."""
+        in_train, in_test = train.any(axis=0), test.any(axis=0)
+        # Sorted by whether training, then testing lights them; stable, so in pixel order within.
+        order = np.argsort(-(2 * in_train.astype(int) + in_test), kind="stable")
+        total = len(order)
+        n_lit = min(-(-max(int(in_train.sum()), 1) // COLUMNS) * COLUMNS, total)
+        n_seen = max(int((in_train | in_test).sum()), n_lit)
+        order = torch.from_numpy(order)
+        return cls(order[:n_lit].sort().values, order[n_lit:], n_seen - n_lit)
+
+    @property
+    def total(self) -> int:
+        return len(self.lit) + len(self.dark)
+
+
+@dataclass(frozen=True)
+class Currents:
+    """Input currents and labels on the compute device.
+
+    train: float32 [n_train, lit], test: float32 [n_test, lit + n_dark_tested], both input_scale
+    times the pixel, which is 0 to 1; labels int64 [n].
+    """
+
+    train: Tensor
+    train_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+    pixels: Pixels
+    n_classes: int
+
+    @classmethod
+    def of(cls, data: DataSet, padding: int, input_scale: float, device: torch.device) -> Currents:
+        """Pad the images with zeros on each side, flatten and scale them."""
+        train, test = (pad(images, padding) for images in (data.train_images, data.test_images))
+        pixels = Pixels.of(train, test)
+        tested = torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])
+
+        def current(images: np.ndarray, columns: Tensor) -> Tensor:
+            selected = torch.from_numpy(np.take(images, columns.numpy(), axis=1)).to(device)
+            return input_scale * (selected / 255)  # [n, columns]
+
+        return cls(
+            current(train, pixels.lit),
+            torch.from_numpy(data.train_labels).to(device),
+            current(test, tested),
+            torch.from_numpy(data.test_labels).to(device),
+            pixels,
+            data.n_classes,
+        )
+
+
+def pad(images: np.ndarray, padding: int) -> np.ndarray:
+    """uint8 [n, rows, columns] with zeros around each image, flattened: [n, pixels]."""
+    sides = ((0, 0), (padding, padding), (padding, padding))
+    return np.pad(images, sides).reshape(len(images), -1)

@@ -1,0 +1,123 @@
+"""Data sets as arrays: the IDX files of MNIST and Fashion-MNIST, and scikit-learn's digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.data.idx import read_idx
+from utils.errors import UserError
+
+FOLDERS = {"MNIST": "MNIST", "Fashion": "FashionMNIST"}  # torchvision's names
+DIGITS_SIZE = 28  # pixels a side, as MNIST
+DIGITS_TEST = 297  # of 1797 images
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Images uint8 [n, rows, columns] and labels int64 [n], for training and for testing."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    def __post_init__(self):
+        """Raises UserError where the four arrays do not make a data set."""
+        for part in ("train", "test"):
+            images = getattr(self, f"{part}_images")
+            labels = getattr(self, f"{part}_labels")
+            if images.ndim != 3 or labels.ndim != 1:
+                raise UserError(
+                    f"{part} data: images have {images.ndim} and labels {labels.ndim} dimensions, "
+                    "expected 3 and 1; are the files exchanged?"
+                )
+            if len(images) != len(labels):
+                raise UserError(
+                    f"{part} data: {len(images)} images but {len(labels)} labels; "
+                    "replace the two files by a pair that belongs together"
+                )
+            if images.size == 0:
+                raise UserError(f"{part} data: no images; replace the empty files")
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            raise UserError(
+                f"train images have {self.train_images.shape[1:]} pixels, test images "
+                f"{self.test_images.shape[1:]}; replace one of the files"
+            )
+        if self.test_labels.max() >= self.n_classes:
+            raise UserError(
+                f"test labels reach {self.test_labels.max()}, but the training set has only "
+                f"classes 0 to {self.n_classes - 1}; replace the label files"
+            )
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.train_labels.max()) + 1
+
+
+def load(task: str, data_dir: Path) -> DataSet:
+    """The data set of a task; MNIST and Fashion are downloaded into `data_dir` if missing.
+
+    Raises UserError where a file is missing and cannot be fetched, or is damaged.
+    """
+    return load_digits() if task == "Digits" else load_idx(task, data_dir)
+
+
+def load_idx(task: str, data_dir: Path) -> DataSet:
+    """Read `<data_dir>/<MNIST or FashionMNIST>/raw/`, torchvision's layout, plain or gzipped."""
+    raw = data_dir / FOLDERS[task] / "raw"
+    names = [
+        f"{part}-{kind}-ubyte"
+        for part in ("train", "t10k")
+        for kind in ("images-idx3", "labels-idx1")
+    ]
+    if any(find(raw, name) is None for name in names):
+        download(task, data_dir, raw)
+    arrays = [read_idx(find(raw, name)) for name in names]
+    train_images, train_labels, test_images, test_labels = arrays
+    return DataSet(
+        train_images, train_labels.astype(np.int64), test_images, test_labels.astype(np.int64)
+    )
+
+
+def find(raw: Path, name: str) -> Path | None:
+    """The plain file of that name, else the gzipped one, else None."""
+    candidates = (raw / name, raw / f"{name}.gz")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def download(task: str, data_dir: Path, raw: Path) -> None:
+    """Fetch the four files with torchvision, which knows mirrors and checksums."""
+    from torchvision import datasets
+
+    try:
+        getattr(datasets, FOLDERS[task])(data_dir, download=True)
+    except (RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
+        raise UserError(
+            f"{task} is not in {raw} and could not be downloaded ({reason}); put its four "
+            "IDX files (plain or .gz) there, or use --task Digits, which needs no download"
+        ) from None
+
+
+def load_digits() -> DataSet:
+    """scikit-learn's handwritten digits: 1797 images of 8x8, enlarged bilinearly to 28x28.
+
+    A fixed stratified split: 1500 images to train, 297 to test.
+    """
+    from sklearn.datasets import load_digits as load_sklearn_digits
+    from sklearn.model_selection import train_test_split
+    from torch import from_numpy
+    from torch.nn.functional import interpolate
+
+    bunch = load_sklearn_digits()  # images float64 [n, 8, 8] in 0..16
+    small = from_numpy(bunch.images)[:, None] * (255 / 16)
+    large = interpolate(small, size=(DIGITS_SIZE, DIGITS_SIZE), mode="bilinear")[:, 0]
+    images = large.round().numpy().astype(np.uint8)
+    labels = bunch.target.astype(np.int64)
+    train_images, test_images, train_labels, test_labels = train_test_split(
+        images, labels, test_size=DIGITS_TEST, stratify=labels, random_state=0
+    )
+    return DataSet(train_images, train_labels, test_images, test_labels)
