@@ -1,0 +1,136 @@
+"""What several test files need: a small data set, ensembles, and the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import main
+from utils.data.currents import Currents
+from utils.data.datasets import DataSet
+from utils.settings import Setting
+from utils.training.ensemble import Ensemble, Member
+
+PROJECT = Path(__file__).parents[1]
+CPU = torch.device("cpu")
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    ),
+]
+
+
+def setting_of(**changes) -> Setting:
+    """A small noisy setting, with some values changed."""
+    values = dict(
+        task="Digits", field="double-linear", lr=3000.0, var=0.2, resistor_noise=0.015,
+        voltage_noise=1.5e-6, clipping=0.1, seed=100, epochs=2, batch_size=32, layers=(24,),
+        init=0.01, input_scale=0.001, padding=1,
+    )  # fmt: skip
+    return Setting(**(values | changes))
+
+
+def ensemble_of(members, currents: Currents) -> Ensemble:
+    return Ensemble.fresh(members, currents.pixels, currents.n_classes, currents.train.device)
+
+
+def members_of(setting: Setting, n_models: int = 1) -> list[Member]:
+    return [Member(setting, model) for model in range(n_models)]
+
+
+@pytest.fixture(scope="session")
+def patterns() -> DataSet:
+    """Noisy 10x10 images of four patterns: 200 to train, 50 to test; two dark corners.
+
+    The first pixel is lit in no image, the second only in test images.
+    """
+    rng = np.random.default_rng(7)
+    prototypes = rng.random((4, 10, 10)) < 0.4
+
+    def part(n):
+        labels = rng.integers(0, 4, n)
+        images = prototypes[labels] * 180 + rng.integers(0, 75, (n, 10, 10))
+        images[:, 0, 0] = images[:, 0, 1] = 0
+        return images.astype(np.uint8), labels
+
+    train_images, train_labels = part(200)
+    test_images, test_labels = part(50)
+    test_images[:, 0, 1] = 200
+    return DataSet(train_images, train_labels, test_images, test_labels)
+
+
+@pytest.fixture(scope="session")
+def currents(patterns) -> Currents:
+    """The patterns on the CPU, padded by one pixel: 144 inputs."""
+    return Currents.of(patterns, padding=1, input_scale=0.001, device=CPU)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """A folder of data sets with the real MNIST; tests that need it skip without."""
+    folder = os.environ.get("MAGNETOIONIC_DATA")
+    if not folder:
+        pytest.skip("MAGNETOIONIC_DATA names no folder with the MNIST files")
+    return Path(folder)
+
+
+def run_main(*args, timeout=120, **options) -> subprocess.CompletedProcess:
+    """`python main.py` with these arguments, as a process of its own."""
+    command = [sys.executable, str(PROJECT / "main.py"), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
+
+
+@pytest.fixture
+def simulate(tmp_path, capsys, monkeypatch):
+    """Runs `main.py` in this process on small Digits networks; returns the records it wrote.
+
+    Called with further arguments, which win over the small defaults.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    small = "--task Digits --epochs 1 --n_models 1 --layers 16 --device cpu"
+    runs = iter(range(1000))
+
+    def call(arguments: str = "") -> list[Record]:
+        output = tmp_path / f"run{next(runs)}"
+        assert main.main([*small.split(), "--output_dir", str(output), *arguments.split()]) == 0
+        call.table = capsys.readouterr().out
+        return read_all(output)
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@dataclass
+class Record:
+    """What one network left on disk, read back as a user would."""
+
+    folder: Path
+    json: dict
+    accuracies: torch.Tensor
+    gradients: torch.Tensor
+    state: dict
+
+
+def read_all(output_dir: Path) -> list[Record]:
+    records = []
+    for path in sorted(output_dir.glob("*/*.json")):
+        stem = str(path.with_suffix(""))
+        records.append(
+            Record(
+                path.parent,
+                json.loads(path.read_text()),
+                torch.load(f"{stem}-accuracies.pth", weights_only=True),
+                torch.load(f"{stem}-gradients.pth", weights_only=True),
+                torch.load(f"{stem}.pth", weights_only=True),
+            )
+        )
+    return records

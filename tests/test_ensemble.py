@@ -1,0 +1,172 @@
+"""Networks side by side: each is the same as alone; sizes of every kind; failures."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from conftest import DEVICES, ensemble_of, members_of, setting_of
+
+from devices import FIELDS
+from utils.data.currents import Currents
+from utils.training.engine import Engine
+from utils.training.ensemble import Member
+from utils.training.states import load_model_state, model_state
+from utils.training.training import Training
+
+
+def never_stop() -> None:
+    pass
+
+
+def train(members, currents, epochs=2) -> Training:
+    training = Training(members, currents, Engine(compiled=False))
+    for epoch in range(epochs):
+        training.finish_epoch(epoch, never_stop)
+    return training
+
+
+def states(training: Training) -> list[dict]:
+    return [result.state for result in training.results(0.0)]
+
+
+def assert_same(state: dict, other: dict, exactly: bool) -> None:
+    assert state.keys() == other.keys()
+    for name, tensor in state.items():
+        if exactly:
+            assert torch.equal(tensor, other[name]), name
+        else:
+            torch.testing.assert_close(tensor, other[name], rtol=2e-3, atol=2e-3)
+
+
+def test_a_model_is_the_one_trained_alone_with_its_seed(currents):
+    """Model 2 with seed 100 is model 0 with seed 102, to the bit."""
+    alone = train([Member(setting_of(seed=102), 0)], currents)
+    among_ten = train([Member(setting_of(seed=100), 2)], currents)
+    assert_same(states(alone)[0], states(among_ten)[0], exactly=True)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_side_by_side_is_as_alone(device, patterns):
+    """Side by side the products are rounded otherwise; all draws are the same."""
+    currents = Currents.of(patterns, 1, 0.001, torch.device(device))
+    settings = [
+        setting_of(field="double-linear", lr=500.0, clipping=0.0),
+        setting_of(field="double-linear", lr=3000.0, resistor_noise=0.1, voltage_noise=1e-5),
+        setting_of(field="double-exponential", var=0.5),
+    ]
+    members = [Member(setting, model) for setting in settings for model in (0, 1)]
+    together = train(members, currents, epochs=1)
+    for member, state in zip(members, states(together), strict=True):
+        alone = train([member], currents, epochs=1)
+        assert_same(state, states(alone)[0], exactly=False)
+
+
+def test_same_seed_same_network_other_seed_other_network(currents):
+    first, again, other = (
+        states(train([Member(setting_of(seed=seed), 0)], currents))[0] for seed in (7, 7, 8)
+    )
+    assert_same(first, again, exactly=True)
+    assert not torch.equal(first["layers.1.weight2"], other["layers.1.weight2"])
+
+
+def test_bits_do_not_depend_on_the_number_of_threads(currents):
+    results = []
+    threads = torch.get_num_threads()
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        results.append(states(train(members_of(setting_of(layers=(512,))), currents))[0])
+    torch.set_num_threads(threads)
+    assert_same(*results, exactly=True)
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 33, 199, 200, 201, 1000])
+def test_any_batch_size(batch_size, currents):
+    """Also one that divides the data set, where the replaced scripts ended on an empty batch."""
+    training = train(members_of(setting_of(batch_size=batch_size)), currents, epochs=1)
+    steps = -(-200 // batch_size)
+    assert training.step == steps == int(training.ensemble.step)
+    assert training.losses[0].isfinite().all()
+    (result,) = training.results(0.0)
+    assert result.failed_step is None
+    assert result.state["layers.2.num_batches_tracked"] == steps
+
+
+@pytest.mark.parametrize("layers", [(3,), (1,), (20, 8), (8, 8, 8)])
+def test_any_layers(layers, currents):
+    setting = setting_of(layers=layers)
+    (result,) = train(members_of(setting), currents, 1).results(0.0)
+    sizes = [144, *layers, 4]
+    for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
+        for name in ("weight1", "weight2"):
+            assert result.state[f"layers.{1 + 3 * layer}.{name}"].shape == (n_out, n_in)
+        assert result.state[f"layers.{2 + 3 * layer}.running_mean"].shape == (n_out,)
+    assert len(result.state) == 5 * (len(layers) + 1)
+
+
+def test_dark_pixels_keep_their_fresh_weights(currents):
+    training = train(members_of(setting_of()), currents)
+    fresh = model_state(ensemble_of(members_of(setting_of()), currents), 0, currents.pixels)
+    (trained,) = states(training)
+    dark, lit = currents.pixels.dark, currents.pixels.lit
+    assert len(dark) > 0
+    for name in ("layers.1.weight1", "layers.1.weight2"):
+        assert torch.equal(trained[name][:, dark], fresh[name][:, dark])
+        assert not torch.equal(trained[name][:, lit], fresh[name][:, lit])
+
+
+def test_leaving_dark_pixels_out_changes_nothing(currents):
+    """With all pixels trained, the dark ones get exact zeros as gradients."""
+    pixels = currents.pixels
+    whole = torch.zeros(len(currents.train), pixels.total)
+    whole[:, pixels.lit] = currents.train
+    tested = torch.zeros(len(currents.test), pixels.total)
+    tested[:, torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])] = currents.test
+    everything = Currents(
+        whole, currents.train_labels, tested, currents.test_labels,
+        type(pixels)(torch.arange(pixels.total), torch.arange(0), 0), currents.n_classes,
+    )  # fmt: skip
+    part, full = (train(members_of(setting_of()), data) for data in (currents, everything))
+    assert_same(states(part)[0], states(full)[0], exactly=False)
+    torch.testing.assert_close(part.pulse_requests[-1], full.pulse_requests[-1])
+
+
+def test_pulse_request_is_the_mean_over_all_devices(currents):
+    ensemble = ensemble_of(members_of(setting_of(lr=2000.0)), currents)
+    shapes = [array.weight.shape for array in ensemble.network.arrays]
+    gradients = [torch.full(shape, -0.5) for shape in shapes]
+    lit = sum(shape[1] * shape[2] for shape in shapes)
+    total = 144 * 24 + 24 * 4
+    request = ensemble.pulse_request(gradients)
+    assert request.item() == pytest.approx(2000 * 0.5 * lit / total)
+
+
+def test_state_goes_back_into_an_ensemble(currents):
+    training = train(members_of(setting_of(), 2), currents, epochs=1)
+    fresh = ensemble_of(members_of(setting_of(), 2), currents)
+    for model, state in enumerate(states(training)):
+        load_model_state(fresh, model, state, currents.pixels)
+    for mine, theirs in zip(fresh.network.state, training.ensemble.network.state, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_a_network_that_stops_being_finite_is_marked_and_the_others_go_on(currents):
+    setting = setting_of()
+    training = Training(members_of(setting, 3), currents, Engine(compiled=False))
+    training.finish_epoch(0, never_stop)
+    training.ensemble.network.arrays[0].weight[1, 2, 3] = torch.nan
+    training.finish_epoch(1, never_stop)
+    good, bad, good_too = training.results(0.0)
+    assert bad.failed_step == training.steps.per_epoch
+    assert bad.accuracies[0].isfinite()
+    assert bad.accuracies[1].isnan()
+    assert bad.pulse_requests[1].isnan()
+    for model, result in ((0, good), (2, good_too)):
+        assert result.failed_step is None
+        alone = train([Member(setting, model)], currents)
+        assert_same(result.state, states(alone)[0], exactly=False)
+
+
+def test_members_of_every_field_learn(currents):
+    for field in FIELDS:
+        training = train(members_of(setting_of(field=field, clipping=0.0)), currents, 12)
+        assert training.accuracies[-1].item() > 0.9

@@ -1,0 +1,158 @@
+"""The whole simulation against the plain float64 reference, by every path that can run it."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import DEVICES, ensemble_of, setting_of
+from reference import Network
+
+from devices import FIELDS
+from utils.data.currents import Currents, pad
+from utils.training.engine import Engine
+from utils.training.ensemble import Member
+from utils.training.states import model_state
+
+STEPS = 30
+TOLERANCE = 5e-3  # 1e-5 as a rule; more where rounding decides whether a request is clipped
+PHYSICS = dict(
+    lr=3000.0, var=0.2, resistor_noise=0.1, voltage_noise=5e-5, clipping=0.1, layers=(24, 16)
+)
+
+
+def wide_init(field: str) -> float:
+    """Fresh voltages all over the range, so that devices are used up within tens of steps."""
+    return 0.47 * FIELDS[field].span
+
+
+def trained_reference(field, patterns, steps=STEPS, **changes) -> Network:
+    """The reference after `steps` batches of 32, the last of each epoch smaller."""
+    physics = PHYSICS | changes
+    network = Network(
+        (144, *physics["layers"], 4), field, seed=100, lr=physics["lr"], var=physics["var"],
+        sigma_r=physics["resistor_noise"], sigma_v=physics["voltage_noise"],
+        clipping=physics["clipping"], init=physics.get("init", wide_init(field)),
+    )  # fmt: skip
+    images = pad(patterns.train_images, 1) / 255
+    network.losses = []
+    for samples in batches(len(images), steps):
+        network.losses.append(network.train(images[samples], patterns.train_labels[samples])[0])
+    return network
+
+
+def batches(n_images: int, steps: int):
+    starts = range(0, n_images, 32)
+    for step in range(steps):
+        start = starts[step % len(starts)]
+        yield slice(start, min(start + 32, n_images))
+
+
+def trained_engine(fields, patterns, dtype=torch.float32, device="cpu", compiled=False):
+    """The project's ensemble after the same batches, with one network for each of `fields`."""
+    settings = [setting_of(field=field, init=wide_init(fields[0]), **PHYSICS) for field in fields]
+    currents = Currents.of(patterns, 1, 0.001, torch.device(device))
+    ensemble = ensemble_of([Member(setting, 0) for setting in settings], currents).to(dtype)
+    engine, rows = Engine(compiled), currents.train.to(dtype)
+    with torch.no_grad():
+        for samples in batches(len(rows), STEPS):
+            call = engine if samples.stop - samples.start == 32 else Engine(False)
+            call(ensemble, rows[samples].T, currents.train_labels[samples])
+    return ensemble, currents
+
+
+def distance(state, network) -> float:
+    """Largest over layers and devices of |w - reference| / |reference - its mean|."""
+    errors = []
+    for layer, (w1, w2) in enumerate(zip(network.w1, network.w2, strict=True)):
+        for name, w in (("weight1", w1), ("weight2", w2)):
+            actual = state[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
+            errors.append(np.linalg.norm(actual - w) / np.linalg.norm(w - w.mean()))
+    return max(errors)
+
+
+def check_network(ensemble, model, currents, reference):
+    state = model_state(ensemble, model, currents.pixels)
+    assert distance(state, reference) < TOLERANCE
+    assert float(ensemble.loss_sum[model]) == pytest.approx(sum(reference.losses), rel=1e-3)
+    for layer, (mean, var) in enumerate(zip(reference.mean, reference.var, strict=True)):
+        norm = f"layers.{2 + 3 * layer}"
+        np.testing.assert_allclose(state[f"{norm}.running_mean"], mean, atol=2e-2 * mean.std())
+        np.testing.assert_allclose(state[f"{norm}.running_var"], var, rtol=2e-2)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("field", FIELDS)
+def test_training_follows_the_reference(field, dtype, device, patterns):
+    """Forward, backward, update with refresh; all noises, variability and clipping on."""
+    reference = trained_reference(field, patterns)
+    ensemble, currents = trained_engine([field], patterns, dtype, device)
+    check_network(ensemble, 0, currents, reference)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_a_mixed_ensemble_follows_the_reference(compiled, device, patterns):
+    """Both fields side by side in one program."""
+    fields = list(FIELDS)
+    ensemble, currents = trained_engine(fields, patterns, torch.float32, device, compiled)
+    for model, field in enumerate(fields):
+        reference = trained_reference(field, patterns, init=wide_init(fields[0]))
+        check_network(ensemble, model, currents, reference)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize(
+    "change",
+    [dict(var=0.0), dict(resistor_noise=0.0), dict(voltage_noise=0.0), dict(clipping=0.0),
+     dict(lr=3300.0), dict(init=0.05)],
+    ids=str,
+)  # fmt: skip
+def test_the_comparison_sees_every_part_of_the_physics(change, field, patterns):
+    """Without one ingredient, the reference itself moves ten times the tolerance away."""
+    whole, without = (trained_reference(field, patterns, **c) for c in ({}, change))
+    state = {
+        f"layers.{1 + 3 * layer}.{name}": torch.from_numpy(w[layer])
+        for layer in range(3)
+        for name, w in (("weight1", without.w1), ("weight2", without.w2))
+    }
+    assert distance(state, whole) > 10 * TOLERANCE
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_devices_are_refreshed_in_this_comparison(field, patterns):
+    reference = trained_reference(field, patterns)
+    at_top = np.mean([(w[0] == reference.device.top).mean() for w in (reference.w1, reference.w2)])
+    assert at_top > 0.001
+
+
+@pytest.mark.parametrize("relaxed", [False, True], ids=["own field", "other field"])
+@pytest.mark.parametrize("field", FIELDS)
+def test_test_outputs_follow_the_reference(field, relaxed, patterns):
+    """Running statistics, test noise, pixels lit only in the test, and field relaxation."""
+    ensemble, currents = trained_engine([field], patterns)
+    reference = trained_reference(field, patterns)
+    images = pad(patterns.test_images, 1) / 255
+    part = (1 << 16) * relaxed
+    expected = reference.test(images, part, relaxed)
+    network = ensemble.network.eval()
+    with torch.no_grad():
+        weights = network.test_weights(relaxed)
+        address = torch.tensor(part)
+        actual = network(currents.test.T, ensemble.step, address, *weights)[0].T.double().numpy()
+    assert currents.pixels.n_dark_tested + len(currents.pixels.lit) == currents.test.shape[1]
+    assert np.linalg.norm(actual - expected) < 1e-2 * np.linalg.norm(expected)
+
+
+def test_reference_gradients_are_right(patterns):
+    """The reference's own backward pass against finite differences, noise off."""
+    network = Network((144, 8, 6, 4), "double-linear", 100, 0.0, 0.2, 0.0, 0.0, 0.0, init=0.1)
+    images, labels = pad(patterns.train_images[:16], 1) / 255, patterns.train_labels[:16]
+    _, gradients = network.train(images, labels)
+    for layer, (row, column) in ((0, (3, 40)), (1, (2, 5)), (2, (1, 1))):
+        losses = []
+        for shift in (1e-5, -1e-5):
+            network.w2[layer][row, column] += shift
+            losses.append(network.train(images, labels)[0])
+            network.w2[layer][row, column] -= shift
+        slope = (losses[0] - losses[1]) / 2e-5
+        assert gradients[layer][row, column] == pytest.approx(slope, rel=1e-4, abs=1e-9)

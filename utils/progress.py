@@ -1,0 +1,45 @@
+"""How far the training is: a bar in a terminal, a line per epoch in a file."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Reports the epochs of one group of networks on stderr."""
+
+    def __init__(self, label: str, epochs: int, done: int = 0):
+        self.label, self.epochs = label, epochs
+        self.start = time.monotonic()
+        self.bar = None
+        if sys.stderr.isatty():
+            self.bar = tqdm(
+                total=epochs, initial=done, desc=label, unit="epoch", dynamic_ncols=True
+            )
+
+    def report(self, epoch: int, accuracy: float, loss: float, pulses: float) -> None:
+        """An epoch (counted from 1) is done: means over the group's networks."""
+        text = f"accuracy {100 * accuracy:.2f} %, loss {loss:.4f}, request {pulses:.4g} pulses"
+        if self.bar is not None:
+            self.bar.set_postfix_str(text, refresh=False)
+            self.bar.update(epoch - self.bar.n)
+            return
+        seconds = time.monotonic() - self.start
+        self.say(f"{self.label}: epoch {epoch}/{self.epochs}, {text}, {seconds:.1f} s")
+
+    def say(self, line: str) -> None:
+        """A line of its own, above the bar if there is one."""
+        if self.bar is not None:
+            self.bar.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if self.bar is not None:
+            self.bar.close()

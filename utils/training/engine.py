@@ -1,0 +1,77 @@
+"""How a module's call runs: eagerly, or compiled into one program.
+
+Both run the same Python function. A compiled program is a pure function of the module's buffers,
+so the networks of a run, which are modules of equal structure, share one; the compiler keeps it
+on disk for the next run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+class Engine:
+    """Calls modules: as they are, or as compiled programs."""
+
+    def __init__(self, compiled: bool):
+        self.compiled = compiled
+        self.programs: dict[Hashable, Callable] = {}
+        self.prepared: set[Hashable] = set()
+
+    def __call__(self, module: nn.Module, *inputs: Tensor):
+        """`module(*inputs)`; its buffers change in place, as they would in the call.
+
+        The module has a hashable `structure`, and its buffers in a tuple `state`.
+        """
+        if not self.compiled:
+            return module(*inputs)
+        key = (module.structure, module.training, *(tensor.shape for tensor in inputs))
+        if key not in self.programs:
+            self.programs[key] = compile_program(module, inputs)
+        return self.programs[key](*module.state, *inputs)
+
+    def prepare(self, structure: Hashable, rehearse: Callable[[], None]) -> None:
+        """Compile what `rehearse` calls; should that fail, say so and go on uncompiled."""
+        if not self.compiled or structure in self.prepared:
+            return
+        try:
+            rehearse()
+            self.prepared.add(structure)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # of which all errors of the compiler are kinds
+            self.compiled = False
+            reason = next((line for line in str(error).splitlines() if line.strip()), "no reason")
+            print(
+                f"compiling the training step failed ({reason.strip()}); it runs uncompiled, "
+                "which is several times slower (--compile off silences this)",
+                file=sys.stderr,
+            )
+
+
+def compile_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> Callable:
+    """The module's call, backward pass and all, as one program of (*state, *inputs)."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
+    from torch.func import functional_call
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    names = [name for name, _ in module.named_buffers()]
+
+    def pure(*tensors: Tensor):
+        buffers = dict(zip(names, tensors, strict=False))
+        return functional_call(module, buffers, tensors[len(names) :])
+
+    graph = make_fx(pure, tracing_mode="fake")(*module.state, *inputs)
+    return torch.compile(graph, fullgraph=True, dynamic=False)
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "magnetoionic"

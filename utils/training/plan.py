@@ -1,0 +1,100 @@
+"""Which networks train at the same time, by the memory at hand, and whether compiled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import torch
+
+from utils.data.currents import Currents
+from utils.errors import UserError
+from utils.settings import Setting
+from utils.training.ensemble import Member
+from utils.training.evaluation import TEST_BATCH
+
+SHARE = 0.8  # of the free memory that networks may take
+DEFAULT_BYTES = 4 << 30
+WORTH_COMPILING = 3e8  # weight updates of one network; above this, compiling pays
+
+
+def weights_of(setting: Setting, currents: Currents) -> int:
+    """Number of weights of one network."""
+    sizes = [currents.pixels.total, *setting.layers, currents.n_classes]
+    return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+def worth_compiling(setting: Setting, currents: Currents) -> bool:
+    """Whether a network trains long enough for a compiled step to pay.
+
+    A matter of the setting alone, not of how many networks there are: compiled and eager programs
+    round differently, and a network must be the same alone and beside others.
+    """
+    steps = setting.epochs * -(-len(currents.train) // setting.batch_size)
+    return steps * weights_of(setting, currents) >= WORTH_COMPILING
+
+
+def network_bytes(setting: Setting, currents: Currents) -> int:
+    """Memory that one network adds while it trains; measured peaks lie below.
+
+    Per weight: two voltages, two slopes, the weight; on a GPU also gradient and temporaries. Per
+    unit: the activations of a batch of training or testing, with their noise and gradients.
+    """
+    n_weights = weights_of(setting, currents)
+    if currents.train.device.type == "cpu":  # in turn: the temporaries are there once
+        return 4 * 5 * n_weights
+    n_units = sum(setting.layers) + currents.n_classes
+    return 4 * (8 * n_weights + 8 * n_units * max(setting.batch_size, TEST_BATCH))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError):  # a system that does not tell
+        return DEFAULT_BYTES
+
+
+def groups_of(members: Sequence[Member], currents: Currents) -> list[list[Member]]:
+    """Networks that train at the same time: as many as the memory holds.
+
+    On a GPU from all settings together. On a CPU, where networks run in turn anyway, from one
+    setting after another, so that its files are there early. Raises UserError if not even one
+    network fits.
+    """
+    device = currents.train.device
+    need = network_bytes(members[0].setting, currents)
+    free = free_bytes(device)
+    at_once = int(SHARE * free / need)
+    if at_once == 0:
+        raise UserError(
+            f"one network needs {need / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are "
+            "free; choose smaller --layers"
+        )
+    if device.type == "cuda":
+        batches = [list(members)]
+    else:
+        batches = [list(run) for _, run in groupby(members, key=lambda member: member.setting)]
+    return [
+        batch[start : start + at_once]
+        for batch in batches
+        for start in range(0, len(batch), at_once)
+    ]
+
+
+def label_of(group: Sequence[Member]) -> str:
+    """What the networks of a group are, in short."""
+    settings = list(dict.fromkeys(member.setting for member in group))
+    what = settings[0].slug if len(settings) == 1 else f"{len(settings)} settings"
+    return f"{what}, {len(group)} networks"
