@@ -1,0 +1,31 @@
+# make demo: install and train both fields on the bundled digits; make test: lint and tests.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test clean
+
+demo: $(VENV)/run
+	$(BIN)/python main.py --task Digits --field double-linear double-exponential --lr 3000 \
+		--resistor_noise 0.015 --clipping 0.1 --n_models 3
+
+test: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest
+
+$(VENV)/run: requirements.txt
+	@$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 10) else \
+		'Python >= 3.10 is needed; name one with: make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/test: $(VENV)/run pyproject.toml
+	$(BIN)/pip install --quiet --group test
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

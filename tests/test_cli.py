@@ -1,0 +1,183 @@
+"""The command line as a user meets it."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import PROJECT, run_main
+
+import utils.parser
+from utils.parser import parse
+
+
+def refused(arguments: str, capsys) -> str:
+    """The one line on stderr that refuses these arguments."""
+    with pytest.raises(SystemExit) as stop:
+        parse(arguments.split())
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_the_commands_of_the_paper_parse_as_they_stand():
+    run = parse(
+        "--lr 500 --field double-linear --task MNIST --var 0.2 --resistor_noise 0.015 "
+        "--clipping 0.1".split()
+    )
+    (setting,) = run.settings
+    assert (setting.lr, setting.var, setting.clipping) == (500.0, 0.2, 0.1)
+    assert setting.voltage_noise == 1.5e-6
+    assert run.n_models == 10
+
+
+def test_defaults():
+    run = parse([])
+    (setting,) = run.settings
+    assert setting.field == "double-linear"
+    assert (setting.task, setting.lr, setting.var, setting.clipping) == ("MNIST", 1000.0, 0.2, 0.0)
+    assert (setting.resistor_noise, setting.voltage_noise) == (0.0, 0.0)
+    assert (setting.seed, setting.epochs, setting.batch_size) == (100, 20, 128)
+    assert (setting.layers, setting.init, setting.input_scale, setting.padding) == (
+        (512,), 0.01, 0.001, 2,
+    )  # fmt: skip
+    assert (run.n_models, run.device) == (10, "auto")
+    assert (str(run.data_dir), str(run.output_dir)) == ("datasets", "simulations")
+
+
+def test_every_combination_is_a_setting():
+    run = parse(
+        "--lr 500 1000 --field double-linear double-exponential --var 0 0.2 "
+        "--resistor_noise 0 0.015 --clipping 0 0.1 0.5".split()
+    )
+    assert len(run.settings) == len(set(run.settings)) == 2 * 2 * 2 * 2 * 3
+    assert {s.voltage_noise for s in run.settings} == {0.0, 1.5e-6}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ("---clipping 0.1", "did you mean --clipping?"),
+        ("--clip 0.1", "did you mean --clipping?"),
+        ("--clip=0.1", "did you mean --clipping?"),
+        ("-lr 500", "did you mean --lr?"),
+        ("--resistor-noise 0.1", "did you mean --resistor_noise?"),
+        ("--learning", "see --help"),
+        ("--lr 500 ---clipping 0.1", "did you mean --clipping?"),
+        ("500", "unexpected '500'"),
+    ],
+)
+def test_a_mistyped_flag_is_answered_with_the_one_that_was_meant(arguments, hint, capsys):
+    assert hint in refused(arguments, capsys)
+
+
+def test_help_and_errors_come_before_torch(tmp_path):
+    code = (
+        "import sys\n"
+        "import main\n"
+        "try: main.main(sys.argv[1:])\n"
+        "except SystemExit as stop: print('code', stop.code)\n"
+        "assert not {'torch', 'numpy', 'matplotlib', 'sklearn'} & set(sys.modules)"
+    )
+    for arguments, answer in ((["--help"], "code 0"), (["--lr", "-1"], "code 2")):
+        result = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=PROJECT, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stderr
+        assert answer in result.stdout
+
+
+def test_help_groups_the_flags_with_units_and_defaults():
+    text = run_main("--help").stdout
+    for group in ("device physics:", "network:", "training:", "run:"):
+        assert group in text
+    for action in utils.parser.make_parser()._actions:
+        assert action.option_strings[-1] in text
+    for words in ("arb. u.", "pulses per unit of gradient", "(default: 1000.0)"):
+        assert words in " ".join(text.split())
+
+
+def test_end_to_end_on_digits(tmp_path):
+    result = run_main(
+        "--task", "Digits", "--n_models", 2, "--epochs", 12, "--layers", 64, "--field",
+        "double-linear", "double-exponential", "--lr", 3000, "--output_dir", tmp_path / "out",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    header, *rows = result.stdout.splitlines()
+    assert "accuracy" in header
+    assert len(rows) == 2
+    for row in rows:
+        accuracy = float(row.split(" ± ")[0].split()[-1])
+        assert accuracy > 85
+    lines = [line for line in result.stderr.splitlines() if "epoch" in line]
+    assert len(lines) == 2 * 12  # plain lines, since stderr is no terminal
+    for words in ("accuracy", "loss", "pulses"):
+        assert words in lines[-1]
+    assert len(list((tmp_path / "out").glob("*/*.json"))) == 4
+
+
+def test_the_last_networks_of_a_run_are_those_of_a_later_seed(simulate):
+    ten = simulate("--n_models 4 --resistor_noise 0.015 --clipping 0.1")
+    alone = simulate("--n_models 1 --seed 103 --resistor_noise 0.015 --clipping 0.1")
+    assert torch.equal(ten[3].accuracies, alone[0].accuracies)
+    assert torch.equal(ten[3].gradients, alone[0].gradients)
+    for name, tensor in alone[0].state.items():
+        assert torch.equal(tensor, ten[3].state[name])
+    assert ten[3].json["swap_accuracy"] == alone[0].json["swap_accuracy"]
+
+
+def test_a_network_does_not_depend_on_the_sweep_around_it(simulate):
+    sweep = simulate("--lr 1000 4000 --field double-linear double-exponential --n_models 2")
+    alone = simulate("--lr 4000 --field double-exponential --n_models 2")
+    twins = [r for r in sweep if "exponential-4000.0" in r.folder.name]
+    for mine, theirs in zip(alone, twins, strict=True):
+        for name, tensor in mine.state.items():
+            assert torch.equal(tensor, theirs.state[name])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "--lr 2000", "--field double-exponential", "--var 0.3", "--resistor_noise 0.05",
+        "--voltage_noise 1e-4", "--clipping 0.02", "--seed 101", "--batch_size 64",
+        "--layers 17", "--init 0.02", "--input_scale 0.002", "--padding 3",
+    ],
+)  # fmt: skip
+def test_every_flag_of_the_simulation_changes_the_trained_network(change, simulate):
+    (before,) = simulate("--lr 4000")
+    (after,) = simulate(f"--lr 4000 {change}")
+    mine, theirs = before.state["layers.4.weight1"], after.state["layers.4.weight1"]
+    assert mine.shape != theirs.shape or not torch.equal(mine, theirs)
+
+
+def test_flags_of_extent(simulate):
+    assert len(simulate("--n_models 3")) == 3
+    assert len(simulate("--epochs 2")[0].accuracies) == 2
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_compile_flag(compiled, simulate, monkeypatch):
+    """What is compiled is tested against the reference; here, that the flag decides."""
+    calls = []
+
+    def instead(module, inputs):
+        calls.append(module)
+        return lambda *tensors: module(*inputs)
+
+    monkeypatch.setattr("utils.training.engine.compile_program", instead)
+    (record,) = simulate(f"--compile {'on' if compiled else 'off'}")
+    assert record.json["compiled"] == bool(calls) == compiled
+
+
+def test_without_a_compiler_the_run_goes_on_and_says_so(simulate, monkeypatch, capsys):
+    def no_compiler(module, inputs):
+        raise RuntimeError("no C++ compiler found")
+
+    monkeypatch.setattr("utils.training.engine.compile_program", no_compiler)
+    (plain,) = simulate("--compile off")
+    assert "no C++ compiler" not in capsys.readouterr().err
+    (fallen_back,) = simulate("--compile on")
+    assert torch.equal(plain.state["layers.1.weight1"], fallen_back.state["layers.1.weight1"])
+    assert fallen_back.json["compiled"] is False

@@ -1,0 +1,116 @@
+"""What a run leaves on disk: the contract that existing notebooks rely on."""
+
+import json
+import re
+
+import pytest
+import torch
+from conftest import setting_of
+
+from utils.records.folders import create_folders
+from utils.records.results import Result, json_of
+
+CONTRACT = {
+    "task", "seed", "padding", "batch_size", "layers", "epochs", "input_scale", "voltage_noise",
+    "resistor_noise", "time_switch", "init", "optimizer", "optimizer_parameters", "criterion",
+    "loss", "accuracy", "swap_accuracy",
+}  # fmt: skip
+
+
+def test_folder_is_named_after_time_and_setting(simulate):
+    (record,) = simulate("--lr 500 --clipping 0.1 --resistor_noise 0.015")
+    expected = (
+        r"\d{14}-Digits-double-linear-500\.0-var-0\.2-clipping-0\.1-resistor-0\.015"
+        r"-voltage-1\.5e-06"
+    )
+    assert re.fullmatch(expected, record.folder.name)
+    names = {path.name for path in record.folder.iterdir() if not path.name.startswith(".")}
+    stem = f"{record.folder.name}-0"
+    files = {f"{stem}{end}" for end in (".json", ".pth", "-accuracies.pth", "-gradients.pth")}
+    assert files <= names
+
+
+def test_json_has_settings_results_and_provenance(simulate):
+    (record,) = simulate("--lr 700 --var 0.3 --clipping 0.2 --layers 20 10 --epochs 2 --seed 5")
+    content = record.json
+    assert content.keys() >= CONTRACT
+    assert content["optimizer_parameters"] == {
+        "lr": 700.0, "field": ["double-linear"], "scale": 1.0, "device_variability": 0.3,
+        "clipping": 0.2,
+    }  # fmt: skip
+    assert content["layers"] == [20, 10]
+    assert (content["seed"], content["model"], content["model_seed"]) == (5, 0, 5)
+    assert content["accuracy"] == pytest.approx(100 * record.accuracies[-1].item())
+    assert 0 <= content["swap_accuracy"] <= 100
+    assert content["failed_step"] is None
+    assert content["versions"]["torch"] == torch.__version__
+    assert content["device"] == "cpu"
+    assert content["command"][0].endswith(("main.py", "pytest", "__main__.py"))
+
+
+def test_tensors_have_the_shapes_of_the_contract(simulate):
+    (record,) = simulate("--layers 20 10 --epochs 3")
+    for tensor in (record.accuracies, record.gradients):
+        assert tensor.shape == (3,)
+        assert tensor.dtype == torch.float32
+    assert (record.gradients > 0).all()
+    shapes = {name: tuple(tensor.shape) for name, tensor in record.state.items()}
+    assert shapes == {
+        "layers.1.weight1": (20, 1024), "layers.1.weight2": (20, 1024),
+        "layers.2.running_mean": (20,), "layers.2.running_var": (20,),
+        "layers.2.num_batches_tracked": (),
+        "layers.4.weight1": (10, 20), "layers.4.weight2": (10, 20),
+        "layers.5.running_mean": (10,), "layers.5.running_var": (10,),
+        "layers.5.num_batches_tracked": (),
+        "layers.7.weight1": (10, 10), "layers.7.weight2": (10, 10),
+        "layers.8.running_mean": (10,), "layers.8.running_var": (10,),
+        "layers.8.num_batches_tracked": (),
+    }  # fmt: skip
+    assert record.state["layers.2.num_batches_tracked"] == 3 * 12
+
+
+def test_files_hold_no_more_than_their_tensors(simulate):
+    """A tensor saved as a view would take the whole ensemble along."""
+    for record in simulate("--n_models 3 --layers 64"):
+        size = next(record.folder.glob("*-0.pth")).stat().st_size
+        assert size < 2 * 64 * 1024 * 4 + 40_000
+
+
+def test_one_time_stamp_for_all_settings_of_a_run(simulate):
+    records = simulate("--lr 500 1000 --field double-linear double-exponential")
+    names = {record.folder.name for record in records}
+    assert len(names) == 4
+    assert len({name[:14] for name in names}) == 1
+
+
+def test_two_runs_in_the_same_second_do_not_share_a_folder(tmp_path):
+    settings = [setting_of(), setting_of(lr=1.0)]
+    first, second = (create_folders(tmp_path, settings) for _ in range(2))
+    assert not {folder.path for folder in first} & {folder.path for folder in second}
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_failure_is_never_a_number():
+    result = Result(
+        setting=setting_of(), model=0, accuracies=torch.tensor([0.9, torch.nan]),
+        pulse_requests=torch.tensor([1.0, torch.nan]), loss=float("nan"), swap_accuracy=0.1,
+        seconds=1.0, failed_step=77, state={},
+    )  # fmt: skip
+    content = json_of(result)
+    assert content["failed_step"] == 77
+    assert content["loss"] is content["accuracy"] is content["swap_accuracy"] is None
+    json.dumps(content, allow_nan=False)
+
+
+def test_table(simulate):
+    records = simulate("--n_models 2 --lr 800 3000")
+    header, *rows = simulate.table.strip().splitlines()
+    assert header.split()[:4] == ["field", "lr", "var", "resistor"]
+    assert len(rows) == 2
+    for row, lr in zip(rows, ("800", "3000"), strict=True):
+        mine = [r.json for r in records if r.json["optimizer_parameters"]["lr"] == float(lr)]
+        assert f" {lr} " in row
+        mean = sum(r["accuracy"] for r in mine) / 2
+        deviation = abs(mine[0]["accuracy"] - mine[1]["accuracy"]) / 2**0.5
+        assert f"{mean:.2f} ± {deviation:.2f}" in row
+        assert row.endswith(next(r.folder.name for r in records if f"-{lr}.0-" in r.folder.name))

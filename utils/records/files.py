@@ -1,0 +1,46 @@
+"""Files that are whole or absent: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+
+class RecordError(Exception):
+    """Results could not be written: where, why, and what to do, in one line."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a reader finds all of it or none.
+
+    Raises RecordError if the disk is full, the folder is gone or read-only, ...
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):  # a reader takes no notice of temporary files
+            temporary.unlink(missing_ok=True)
+        raise RecordError(f"cannot write {path}: {error.strerror}") from None
+
+
+def write_tensors(path: Path, content: torch.Tensor | dict) -> None:
+    """Save tensors for `torch.load(path, weights_only=True)`."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Save standard JSON; raises ValueError at a NaN or an infinity."""
+    text = json.dumps(content, indent=2, allow_nan=False)
+    write_bytes(path, text.encode() + b"\n")
