@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 
 demo: $(VENV)/run
 	$(BIN)/python main.py --task Digits --field double-linear double-exponential --lr 3000 \
@@ -14,6 +14,9 @@ test: $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest
+
+bench: $(VENV)/run
+	$(BIN)/python -m tests.benchmarks.bench $(BENCH)
 
 $(VENV)/run: requirements.txt
 	@$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 10) else \

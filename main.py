@@ -26,7 +26,7 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.training.plan import groups_of, label_of, worth_compiling
 
     shared = run.settings[0]  # what all settings have in common
-    device = choose_device(run.device)
+    device = choose_device(run.device, shared.tf32)
     data = load(shared.task, run.data_dir)
     currents = Currents.of(data, shared.padding, shared.input_scale, device)
     compiled = run.compile == "on" or (run.compile == "auto" and worth_compiling(shared, currents))

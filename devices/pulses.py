@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from devices.pair import Blocks, PairArray
+from devices.pair import PairArray
 from devices.responses import Response
 
 
@@ -55,30 +55,29 @@ def update(
 class PulseOptimizer(nn.Module):
     """Programs device pairs with the pulses that a gradient asks for.
 
-    blocks: the response of each network; buffers `learning_rate` (pulses per unit of gradient)
-    and `clipping` (pulses): [model, 1, 1].
+    Buffers `learning_rate` (pulses per unit of gradient) and `clipping` (pulses): [model, 1, 1].
     """
 
-    def __init__(self, blocks: Blocks, learning_rate: Tensor, clipping: Tensor):
+    def __init__(self, learning_rate: Tensor, clipping: Tensor):
         super().__init__()
-        self.blocks = blocks
         self.register_buffer("learning_rate", learning_rate[:, None, None])
         self.register_buffer("clipping", clipping[:, None, None])
 
     @torch.no_grad()
     def step(self, array: PairArray, gradient: Tensor) -> None:
         """Update the pairs of one layer in place; gradient = dL/dW [model, out, in]."""
-        for models, response in self.blocks:
-            w1, w2 = update(
-                array.weight1[models],
-                array.weight2[models],
-                array.slope1[models],
-                array.slope2[models],
-                gradient[models],
+        w1, w2 = array.mixture.choose(
+            lambda response: update(
+                array.weight1,
+                array.weight2,
+                array.slope1,
+                array.slope2,
+                gradient,
                 response,
-                self.learning_rate[models],
-                self.clipping[models],
+                self.learning_rate,
+                self.clipping,
             )
-            array.weight1[models] = w1
-            array.weight2[models] = w2
-            array.weight[models] = w2 - w1
+        )
+        array.weight1.copy_(w1)
+        array.weight2.copy_(w2)
+        array.weight.copy_(w2 - w1)

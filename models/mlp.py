@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from devices.pair import Blocks, PairArray
+from devices.pair import PairArray
 from devices.streams import Draw, Stream
 from models.noisy_pair import NoisyPairProduct
 
@@ -59,7 +59,6 @@ class MLP(nn.Module):
         arrays: Sequence[PairArray],
         dark: PairArray,
         n_dark_tested: int,
-        blocks: Blocks,
         seed: Tensor,
         voltage_noise: Tensor,
         resistor_noise: Tensor,
@@ -67,7 +66,7 @@ class MLP(nn.Module):
     ):
         super().__init__()
         self.arrays, self.dark = nn.ModuleList(arrays), dark
-        self.n_dark_tested, self.blocks, self.input_scale = n_dark_tested, blocks, input_scale
+        self.n_dark_tested, self.input_scale = n_dark_tested, input_scale
         self.norms = nn.ModuleList(
             BatchNorm(array.weight.new_zeros(shape), array.weight.new_ones(shape))
             for array in arrays
@@ -96,10 +95,9 @@ class MLP(nn.Module):
     @cached_property
     def structure(self) -> Hashable:
         """What a program compiled for this network depends on, beside the shapes of its inputs."""
-        responses = tuple((models.start, models.stop, response) for models, response in self.blocks)
         noises = (self.voltage_noise is None, self.resistor_noise is None)
         shapes = tuple(array.weight.shape for array in self.arrays)
-        return responses, noises, shapes, self.input_scale, self.seed.device
+        return self.dark.mixture.distinct, noises, shapes, self.input_scale, self.seed.device
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:
@@ -115,7 +113,7 @@ class MLP(nn.Module):
         """The same, with the dark inputs that the test images light; or under the other field."""
         arrays = [self.dark, *self.arrays]
         if relaxed:
-            dark, first, *rest = (array.relaxed_weight(self.blocks) for array in arrays)
+            dark, first, *rest = (array.relaxed_weight() for array in arrays)
         else:
             dark, first, *rest = (array.weight for array in arrays)
         return [torch.cat([first, dark[..., : self.n_dark_tested]], dim=-1), *rest]

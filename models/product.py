@@ -29,14 +29,18 @@ def _onednn_linear():
 ONEDNN_LINEAR = _onednn_linear()
 
 
-@torch.library.custom_op("magnetoionic::product", mutates_args=(), device_types="cpu")
-def onednn_product(a: Tensor, b: Tensor) -> Tensor:
-    """a [m, k] times b [k, n], float32 on the CPU. An operator, so that it can be compiled."""
+# An operator of its own, so that compiled programs can call it.
+torch.library.define("magnetoionic::product", "(Tensor a, Tensor b) -> Tensor")
+
+
+@torch.library.impl("magnetoionic::product", "CPU")
+def _(a: Tensor, b: Tensor) -> Tensor:
+    """a [m, k] times b [k, n], float32 on the CPU."""
     # Contiguous, since other strides fall to oneDNN's reference code, a thousand times slower.
     return ONEDNN_LINEAR(a.contiguous(), b.t().contiguous(), None, "none", [], "")
 
 
-@onednn_product.register_fake
+@torch.library.register_fake("magnetoionic::product")
 def _(a: Tensor, b: Tensor) -> Tensor:
     return a.new_empty(a.shape[0], b.shape[1])
 
@@ -57,5 +61,5 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 def _matrix_product(a: Tensor, b: Tensor) -> Tensor:
     suits = ONEDNN_LINEAR is not None and a.device.type == "cpu" and a.dtype == torch.float32
     if suits and a.shape[0] * a.shape[1] * b.shape[1] >= WORTH_IT:
-        return onednn_product(a, b)
+        return torch.ops.magnetoionic.product(a, b)
     return a @ b

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from devices import FIELDS
-from devices.pair import PairArray, blocks_of
+from devices.pair import PairArray
 from devices.pulses import PulseOptimizer, refresh, update
 from devices.streams import Stream
 
@@ -22,7 +22,7 @@ def fresh(responses, shape=(400, 500), init=0.01, variability=0.2, seed=100) -> 
     zero = torch.tensor(0)
     seeds = torch.arange(seed, seed + n)
     sigma = torch.full((n, 1, 1), variability)
-    return PairArray.fresh(shape, blocks_of(responses), init, sigma, Stream(seeds, zero, zero))
+    return PairArray.fresh(responses, shape, init, sigma, Stream(seeds, zero, zero))
 
 
 @pytest.mark.parametrize("response", FIELDS.values(), ids=FIELDS)
@@ -67,11 +67,14 @@ def test_mixed_ensemble_has_the_pairs_of_each_field():
     assert torch.equal(pair.weight2[2:], fresh([EXPONENTIAL], (3, 4), seed=102).weight2)
 
 
-def test_blocks_are_runs_of_equal_responses():
-    assert blocks_of([LINEAR, LINEAR, EXPONENTIAL]) == [
-        (slice(0, 2), LINEAR),
-        (slice(2, 3), EXPONENTIAL),
-    ]
+def test_networks_of_different_devices_may_come_in_any_order():
+    pair = fresh([EXPONENTIAL, LINEAR, EXPONENTIAL], shape=(3, 4))
+    for model, response in enumerate([EXPONENTIAL, LINEAR, EXPONENTIAL]):
+        alone = fresh([response], (3, 4), seed=100 + model)
+        assert torch.equal(pair.weight2[model], alone.weight2[0])
+        expected = alone.relaxed_weight()[0]
+        actual = pair.relaxed_weight()[model]
+        torch.testing.assert_close(actual, expected)
 
 
 def test_linear_pulses_by_hand():
@@ -152,9 +155,7 @@ def test_optimizer_programs_each_network_with_its_own_rate_and_threshold():
     responses = [LINEAR, LINEAR, EXPONENTIAL]
     array = fresh(responses, shape=(3, 4), variability=0.0, init=0.05)
     before = array.weight2.clone()
-    optimizer = PulseOptimizer(
-        blocks_of(responses), torch.tensor([1.0, 2.0, 2.0]), torch.tensor([0.0, 3.0, 0.0])
-    )
+    optimizer = PulseOptimizer(torch.tensor([1.0, 2.0, 2.0]), torch.tensor([0.0, 3.0, 0.0]))
     optimizer.step(array, torch.ones(3, 3, 4))
     torch.testing.assert_close(array.weight2[0], before[0] - 0.021)
     assert torch.equal(array.weight2[1], before[1])  # 2 pulses are below its threshold of 3
@@ -168,8 +169,8 @@ def test_relaxed_weight_by_hand(response):
     """Devices at 3 and 5 pulses, read under the other field, times the ratio of the ranges."""
     other = FIELDS[response.relaxes_to]
     w1, w2 = response.response(3.0), response.response(5.0)
-    array = PairArray(of(w1), of(w2), of(1.0), of(1.0))
-    relaxed = array.relaxed_weight([(slice(0, 1), response)]).item()
+    array = PairArray([response], of(w1), of(w2), of(1.0), of(1.0))
+    relaxed = array.relaxed_weight().item()
     expected = other.response(5.0) - other.response(3.0)
     assert relaxed == pytest.approx(expected * response.span / other.span)
     assert array.weight.item() == pytest.approx(w2 - w1)

@@ -41,10 +41,10 @@ def driver_gpus() -> int:
     return count.value
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, tf32: bool = False) -> torch.device:
     """The torch device of that name; auto takes a CUDA GPU where torch can use one.
 
-    Raises UserError if torch cannot use the GPU that was asked for.
+    tf32: whether its float32 products may round their factors to 10 bits of mantissa. Raises UserError if torch cannot use the GPU that was asked for.
     """
     import torch
 
@@ -57,5 +57,6 @@ def choose_device(name: str) -> torch.device:
                 f"--device {name}: the driver has it, but this build of PyTorch "
                 f"({torch.__version__}) can use {count} CUDA GPUs; install a CUDA build"
             )
+        torch.backends.cuda.matmul.allow_tf32 = tf32
         return torch.device("cuda", index_of(name))
     return torch.device("cpu")

@@ -7,6 +7,7 @@ on disk for the next run.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Hashable
@@ -58,17 +59,23 @@ class Engine:
 def compile_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> Callable:
     """The module's call, backward pass and all, as one program of (*state, *inputs)."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
+    from torch._inductor import config, standalone_compile
     from torch.func import functional_call
     from torch.fx.experimental.proxy_tensor import make_fx
 
+    # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     names = [name for name, _ in module.named_buffers()]
 
     def pure(*tensors: Tensor):
         buffers = dict(zip(names, tensors, strict=False))
         return functional_call(module, buffers, tensors[len(names) :])
 
-    graph = make_fx(pure, tracing_mode="fake")(*module.state, *inputs)
-    return torch.compile(graph, fullgraph=True, dynamic=False)
+    arguments = [*module.state, *inputs]
+    graph = make_fx(pure, tracing_mode="fake")(*arguments)
+    # Programs are made for a number of threads, and kept on disk under what is patched here.
+    with config.patch({"cpp.threads": torch.get_num_threads()}):
+        return standalone_compile(graph, arguments)
 
 
 def cache_folder() -> Path:

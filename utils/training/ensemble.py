@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from devices import FIELDS
-from devices.pair import PairArray, blocks_of
+from devices.pair import PairArray
 from devices.pulses import PulseOptimizer
 from devices.streams import Stream
 from models.mlp import MLP
@@ -62,14 +62,18 @@ class Ensemble(nn.Module):
         def per_model(values, dtype=torch.float32) -> Tensor:
             return torch.tensor(list(values), dtype=dtype, device=device)
 
-        blocks = blocks_of([FIELDS[member.setting.field] for member in members])
+        responses = [FIELDS[member.setting.field] for member in members]
         seed = per_model((member.seed for member in members), torch.int64)
         start = torch.zeros((), dtype=torch.int64, device=device)
         variability = per_model(member.setting.var for member in members)[:, None, None]
         sizes = [pixels.total, *common.layers, n_classes]
         first, *rest = (
             PairArray.fresh(
-                (n_out, n_in), blocks, common.init, variability, Stream(seed, start, start, layer)
+                responses,
+                (n_out, n_in),
+                common.init,
+                variability,
+                Stream(seed, start, start, layer),
             )
             for layer, (n_in, n_out) in enumerate(pairwise(sizes))
         )
@@ -77,14 +81,12 @@ class Ensemble(nn.Module):
             [first.columns(pixels.lit.to(device)), *rest],
             first.columns(pixels.dark.to(device)),
             pixels.n_dark_tested,
-            blocks,
             seed,
             per_model(member.setting.voltage_noise for member in members),
             per_model(member.setting.resistor_noise for member in members),
             common.input_scale,
         )
         optimizer = PulseOptimizer(
-            blocks,
             per_model(member.setting.lr for member in members),
             per_model(member.setting.clipping for member in members),
         )

@@ -56,16 +56,8 @@ def train_together(
     label: str,
     save: Save,
 ) -> None:
-    """Train all members at the same time.
-
-    On a GPU they are one ensemble, side by side in every kernel. On a CPU each is an ensemble of
-    its own, and they take turns by the epoch: one network fits the cache, ten do not.
-    """
-    if currents.train.device.type == "cuda":
-        ensembles = [list(members)]
-    else:
-        ensembles = [[member] for member in members]
-    trainings = [Training(ensemble, currents, engine) for ensemble in ensembles]
+    """Train all members at the same time, epoch by epoch."""
+    trainings = [Training(part, currents, engine) for part in ensembles_of(members, currents)]
     for training in trainings:
         training.prepare()
 
@@ -86,6 +78,17 @@ def train_together(
         for training in trainings:
             for result in training.results(seconds):
                 save(result)
+
+
+def ensembles_of(members: Sequence[Member], currents: Currents) -> list[list[Member]]:
+    """The members of each ensemble.
+
+    On a GPU all together, side by side in every kernel. On a CPU each on its own, taking turns by
+    the epoch: one network fits the cache, ten do not.
+    """
+    if currents.train.device.type == "cuda":
+        return [list(members)]
+    return [[member] for member in members]
 
 
 def mean(values: Iterable[Tensor]) -> float:

@@ -44,7 +44,7 @@ def network_bytes(setting: Setting, currents: Currents) -> int:
     """
     n_weights = weights_of(setting, currents)
     if currents.train.device.type == "cpu":  # in turn: the temporaries are there once
-        return 4 * 5 * n_weights
+        return 4 * 6 * n_weights
     n_units = sum(setting.layers) + currents.n_classes
     return 4 * (8 * n_weights + 8 * n_units * max(setting.batch_size, TEST_BATCH))
 

@@ -42,23 +42,23 @@ class GraphedSteps(Steps):
     def __init__(self, ensemble: Ensemble, currents: Currents, batch_size: int, engine: Engine):
         super().__init__(ensemble, currents, batch_size, engine)
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.gradients: list[Tensor] = []
-        self.run = 0
-        self.stream = torch.cuda.Stream(ensemble.step.device)
+        self.gradients: list[Tensor] = []  # where the graph leaves them
+        self.count = 0
+        self.stream = torch.cuda.Stream()
         n_full = len(self.rows) // batch_size
         self.full_rows = self.rows[: n_full * batch_size].unflatten(0, (n_full, batch_size))
         self.full_labels = self.labels[: n_full * batch_size].unflatten(0, (n_full, batch_size))
 
     def __call__(self, batch: int) -> list[Tensor]:
-        self.run += 1
-        if self.run % SYNCHRONISE == 0:
+        self.count += 1
+        if self.count % SYNCHRONISE == 0:
             torch.cuda.current_stream().synchronize()
         if (batch + 1) * self.batch_size > len(self.rows):
             return super().__call__(batch)
         if self.graph is not None:
             self.graph.replay()
             return self.gradients
-        if self.run <= GRAPH_WARM_UP:
+        if self.count <= GRAPH_WARM_UP:
             return self.warm_up()
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):

@@ -1,0 +1,202 @@
+"""Time the engine against plain PyTorch and against the floor, in turn, in one run.
+
+    make bench                                    # MNIST if it is in datasets/, else its like
+    make bench BENCH="--data_dir DIR --repeats 9"
+
+A model-epoch is the training of one network over 60 000 images in batches of 128 (469 updates),
+without the test. Times are medians over repeats, with the range; the subjects take turns within
+each repeat, so that a machine that changes its speed changes it for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks.profile import profile_step
+from tests.benchmarks.subjects import FIGURE_1, Ideal, Images, Loop, Ours, Products, data_set
+from utils.data.currents import Currents
+from utils.hardware import choose_device
+from utils.records.provenance import hardware
+
+UPDATES = 469  # of a model-epoch
+
+
+def seconds_of(run: Callable[[int], None], steps: int, device: torch.device) -> float:
+    """Seconds that `run(steps)` takes, the GPU's work included."""
+
+    def finish():
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    finish()
+    start = time.perf_counter()
+    run(steps)
+    finish()
+    return time.perf_counter() - start
+
+
+def measure(subjects: list, repeats: int, target: float, device: torch.device) -> list[dict]:
+    """Seconds per model-epoch of each subject: median, smallest, largest.
+
+    Each sample takes about `target` seconds, after a warm-up that also finds out how many steps
+    that is.
+    """
+    steps = []
+    for subject in subjects:
+        subject.run(5)
+        per_step = seconds_of(subject.run, 5, device) / 5
+        steps.append(max(5, min(UPDATES, round(target / per_step))))
+    samples = [[] for _ in subjects]
+    for _ in range(repeats):
+        for subject, count, mine in zip(subjects, steps, samples, strict=True):
+            seconds = seconds_of(subject.run, count, device)
+            mine.append(seconds / count * UPDATES / subject.networks)
+    return [
+        {
+            "subject": subject.name,
+            "networks": subject.networks,
+            "median": statistics.median(mine),
+            "lowest": min(mine),
+            "highest": max(mine),
+        }
+        for subject, mine in zip(subjects, samples, strict=True)
+    ]
+
+
+def print_rows(title: str, rows: list[dict]) -> None:
+    """A table; the last column says how many times as long as the engine's a time is."""
+    print(f"\n{title}\n{'':42} {'s/model-epoch':>13}  {'range':15}  {'/ engine':>8}")
+    ours = next(row["median"] for row in rows if row["subject"] == "engine")
+    for row in rows:
+        name = f"{row['subject']}, {row['networks']} networks".replace(" 1 networks", " 1 network")
+        spread = f"{row['lowest']:.3f}-{row['highest']:.3f}"
+        ratio = row["median"] / ours
+        print(f"{name:42} {row['median']:13.3f}  {spread:15}  {ratio:8.2f}")
+    sys.stdout.flush()
+
+
+def compare(currents: Currents, networks: int, options, device) -> list[dict]:
+    """The engine, what it replaces, the ideal, and the floor."""
+    images = Images.of(currents, FIGURE_1.input_scale)
+    subjects = [
+        Loop(FIGURE_1, images),
+        Ideal(FIGURE_1, images),
+        Products(FIGURE_1, currents, networks, "torch.matmul"),
+        Products(FIGURE_1, currents, networks, "the engine's"),
+        Ours(FIGURE_1, currents, networks),
+    ]
+    return measure(subjects, options.repeats, options.seconds, device)
+
+
+def scaling(currents: Currents, options, device) -> dict[str, list[dict]]:
+    """The engine against the number of networks and against the hidden size."""
+    counts = (1, 2, 5, 10, 20) if device.type == "cpu" else (1, 10, 30, 60, 120, 240)
+    by_networks = measure(
+        [Ours(FIGURE_1, currents, count) for count in counts],
+        options.repeats, options.seconds / 2, device,
+    )  # fmt: skip
+    by_size = []
+    for size in (128, 256, 512, 1024, 2048):
+        subject = Ours(replace(FIGURE_1, layers=(size,)), currents, 1)
+        rows = measure([subject], options.repeats, options.seconds / 2, device)
+        by_size.append(rows[0] | {"hidden": size})
+    return {"networks": by_networks, "hidden": by_size}
+
+
+def rates(device: torch.device) -> dict[str, float]:
+    """What the machine reaches: float32 products in FLOP/s, copies in bytes read and written/s."""
+    n = 2048 if device.type == "cpu" else 8192
+    a, b = (torch.randn(n, n, device=device) for _ in range(2))
+    source = torch.randn((64 if device.type == "cpu" else 1024) << 20, device=device)
+    target = torch.empty_like(source)
+
+    def best(run, repeats=5) -> float:
+        seconds_of(run, 1, device)
+        return statistics.median(seconds_of(run, 1, device) for _ in range(repeats))
+
+    return {
+        "flops": 2 * n**3 / best(lambda _: torch.mm(a, b)),
+        "bytes": 8 * source.numel() / best(lambda _: target.copy_(source)),
+    }
+
+
+def floor(currents: Currents, products: float, machine: dict[str, float]) -> float:
+    """Seconds per model-epoch below which no engine gets: products, or bytes of the update."""
+    weights = FIGURE_1.layers[0] * currents.train.shape[1]
+    update = 7 * 4 * weights * UPDATES / machine["bytes"]  # w1, w2, v1, v2, g; w1, w2 back
+    return max(products, update)
+
+
+def peak_memory(options, networks: int) -> int:
+    """Bytes at the peak of a process of its own that trains so many networks."""
+    module = "tests.benchmarks.memory"
+    arguments = [str(options.data_dir), str(networks), options.device]
+    command = [sys.executable, "-m", module, *arguments]
+    return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", type=Path, default=Path("datasets"))
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of one sample")
+    parser.add_argument("--json", type=Path, default=Path("benchmark.json"))
+    parser.add_argument("--tf32", action="store_true")
+    options = parser.parse_args()
+
+    device = choose_device(options.device, options.tf32)
+    data, source = data_set(options.data_dir)
+    currents = Currents.of(data, FIGURE_1.padding, FIGURE_1.input_scale, device)
+    machine = rates(device)
+    print(
+        f"{hardware(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"{source}\nproducts {machine['flops'] / 1e9:.0f} GFLOP/s, "
+        f"copies {machine['bytes'] / 1e9:.0f} GB/s, {options.repeats} repeats"
+    )
+    result = {"device": hardware(device), "torch": torch.__version__, "data": source} | machine
+    for networks in (1, 10) if device.type == "cpu" else (1, 10, 120):
+        rows = compare(currents, networks, options, device)
+        print_rows(f"{networks} network{'s' * (networks > 1)} of figure 1", rows)
+        bound = floor(currents, rows[3]["median"], machine)
+        reached = bound / rows[-1]["median"]
+        print(f"floor {bound:.3f} s: {100 * reached:.0f} % of it is reached")
+        result[f"compare_{networks}"] = rows
+        result[f"floor_{networks}"] = bound
+
+    result["scaling"] = scaling(currents, options, device)
+    print("\nengine against the number of networks, s/model-epoch")
+    for row in result["scaling"]["networks"]:
+        print(f"{row['networks']:6d}  {row['median']:.3f}")
+    print("engine against the hidden size, 1 network, s/model-epoch")
+    for row in result["scaling"]["hidden"]:
+        print(f"{row['hidden']:6d}  {row['median']:.3f}")
+
+    result["memory"] = {
+        count: peak_memory(options, count)
+        for count in ((1, 10, 20) if device.type == "cpu" else (1, 60, 120))
+    }
+    print("\npeak memory against the number of networks")
+    for count, peak in result["memory"].items():
+        print(f"{count:6d}  {peak / 2**20:.0f} MiB")
+
+    result["profile"] = profile_step(FIGURE_1, currents, device)
+    print("\nwhere the time of a step goes")
+    for part, microseconds in result["profile"].items():
+        print(f"{part:28} {microseconds:8.0f} us")
+    options.json.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"\nwritten to {options.json}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Peak memory of one process that trains and tests some networks: prints bytes.
+
+python -m tests.benchmarks.memory DATA_DIR NETWORKS DEVICE
+"""
+
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks.subjects import FIGURE_1, Ours, data_set
+from utils.data.currents import Currents
+from utils.hardware import choose_device
+from utils.training.evaluation import evaluate
+
+
+def main() -> None:
+    data_dir, networks, device = Path(sys.argv[1]), int(sys.argv[2]), choose_device(sys.argv[3])
+    data, _ = data_set(data_dir)
+    currents = Currents.of(data, FIGURE_1.padding, FIGURE_1.input_scale, device)
+    subject = Ours(FIGURE_1, currents, networks)
+    subject.run(5)
+    for training in subject.trainings:
+        evaluate(training.ensemble, currents, training.engine)
+    if device.type == "cuda":
+        print(torch.cuda.max_memory_allocated(device))
+    else:
+        print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+if __name__ == "__main__":
+    main()

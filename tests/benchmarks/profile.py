@@ -1,0 +1,42 @@
+"""Where the time of one training step goes, by PyTorch's profiler."""
+
+from __future__ import annotations
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from tests.benchmarks.subjects import Ours
+from utils.data.currents import Currents
+from utils.settings import Setting
+
+STEPS = 200
+# What a kernel does shows in its name: compiled kernels list the operations fused into them, and
+# the first of these words that occurs decides.
+PARTS = {
+    "products": ("linear_pointwise", "gemm", "mm", "cutlass", "sgemm"),
+    "noise and normalisation": ("_rshift_", "cos_", "batch_norm", "softmax"),
+    "update": ("clamp",),
+}
+
+
+def profile_step(setting: Setting, currents: Currents, device: torch.device) -> dict[str, float]:
+    """Microseconds of a step by part, for one network (CPU) or ten (GPU)."""
+    if device.type == "cpu":
+        torch._inductor.config.cpp.enable_kernel_profile = True
+    subject = Ours(setting, currents, 1 if device.type == "cpu" else 10)
+    subject.run(20)
+    activity = ProfilerActivity.CPU if device.type == "cpu" else ProfilerActivity.CUDA
+    with profile(activities=[activity]) as profiler:
+        subject.run(STEPS)
+    shares = dict.fromkeys([*PARTS, "rest"], 0.0)
+    for event in profiler.key_averages():
+        time = event.self_cpu_time_total if device.type == "cpu" else event.self_device_time_total
+        shares[part_of(event.key)] += time / STEPS
+    return shares
+
+
+def part_of(kernel: str) -> str:
+    for part, words in PARTS.items():
+        if any(word in kernel for word in words):
+            return part
+    return "rest"

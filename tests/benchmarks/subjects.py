@@ -1,0 +1,138 @@
+"""What is timed. Each subject has a name and `run(steps)`, which takes some training steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.product import product
+from tests.benchmarks.digital import Digital
+from tests.benchmarks.straightforward import Straightforward
+from utils.data.currents import Currents
+from utils.data.datasets import DataSet, find, load
+from utils.settings import Setting
+from utils.training.engine import Engine
+from utils.training.ensemble import Member
+from utils.training.group import ensembles_of
+from utils.training.training import Training
+
+BATCH = 128
+FIGURE_1 = Setting(
+    task="MNIST", field="double-linear", lr=1000.0, var=0.2, resistor_noise=0.015,
+    voltage_noise=1.5e-6, clipping=0.1, seed=100, epochs=20, batch_size=128, layers=(512,),
+    init=0.01, input_scale=0.001, padding=2,
+)  # fmt: skip
+
+
+def data_set(data_dir: Path) -> tuple[DataSet, str]:
+    """MNIST if it is there, otherwise random images of its shape and sparsity."""
+    if find(data_dir / "MNIST" / "raw", "train-images-idx3-ubyte"):
+        return load("MNIST", data_dir), "MNIST"
+    rng = np.random.default_rng(0)
+    lit = rng.permutation(28 * 28)[:717]  # pixels lit in some image
+
+    def part(n: int) -> tuple[np.ndarray, np.ndarray]:
+        images = np.zeros((n, 28 * 28), dtype=np.uint8)
+        values = rng.integers(1, 256, (n, 717), dtype=np.uint8)
+        images[:, lit] = values * (rng.random((n, 717), dtype=np.float32) < 0.21)
+        return images.reshape(n, 28, 28), rng.integers(0, 10, n)
+
+    return DataSet(*part(60_000), *part(10_000)), "random images like MNIST"
+
+
+@dataclass(frozen=True)
+class Images:
+    """The training set for networks that see all pixels: float32 [n, pixels] in 0..1."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, currents: Currents, input_scale: float) -> Images:
+        whole = currents.train.new_zeros(len(currents.train), currents.pixels.total)
+        whole[:, currents.pixels.lit.to(whole.device)] = currents.train / input_scale
+        return cls(whole, currents.train_labels)
+
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        start = BATCH * (number % (len(self.pixels) // BATCH))
+        return self.pixels[start : start + BATCH], self.labels[start : start + BATCH]
+
+
+class OneNetwork:
+    """A network trained on its own: `steps` mini-batches of one network."""
+
+    networks = 1
+
+    def __init__(self, network, images: Images):
+        self.network, self.images = network, images
+
+    def run(self, steps: int) -> None:
+        for number in range(steps):
+            self.network.step(*self.images.batch(number))
+
+
+class Loop(OneNetwork):
+    name = "straightforward loop"
+
+    def __init__(self, setting: Setting, images: Images):
+        with torch.device(images.pixels.device):
+            network = Straightforward(
+                images.pixels.shape[1], setting.layers[0], setting.field, setting.lr, setting.var,
+                setting.resistor_noise, setting.voltage_noise, setting.clipping,
+            )  # fmt: skip
+        super().__init__(network, images)
+
+
+class Ideal(OneNetwork):
+    name = "ideal digital network"
+
+    def __init__(self, setting: Setting, images: Images):
+        with torch.device(images.pixels.device):
+            network = Digital(images.pixels.shape[1], setting.layers[0])
+        super().__init__(network, images)
+
+
+class Products:
+    """I W^T and g^T I of the first layer alone, at the inputs that train."""
+
+    def __init__(self, setting: Setting, currents: Currents, networks: int, library: str):
+        self.name = f"two products ({library})"
+        self.multiply = product if library == "the engine's" else torch.matmul
+        self.networks, self.rows = networks, currents.train
+        shape = (networks, setting.layers[0], currents.train.shape[1])
+        self.weight = torch.randn(shape, device=currents.train.device)
+
+    def run(self, steps: int) -> None:
+        weights = self.weight.split(1) if self.rows.device.type == "cpu" else [self.weight]
+        for weight in weights:
+            weight = weight if self.multiply is product else weight.flatten(0, 1)
+            for number in range(steps):
+                start = BATCH * (number % (len(self.rows) // BATCH))
+                current = self.rows[start : start + BATCH]
+                voltage = self.multiply(weight, current.T)
+                self.multiply(voltage, current)
+
+
+class Ours:
+    """The engine, as a run uses it."""
+
+    def __init__(self, setting: Setting, currents: Currents, networks: int, compiled=True):
+        self.name = "engine" if compiled else "engine, not compiled"
+        self.networks = networks
+        members = [Member(setting, model) for model in range(networks)]
+        engine = Engine(compiled)
+        self.trainings = [
+            Training(part, currents, engine) for part in ensembles_of(members, currents)
+        ]
+        self.trainings[0].prepare()
+
+    @torch.no_grad()
+    def run(self, steps: int) -> None:
+        for training in self.trainings:
+            for _ in range(steps):
+                training.steps(training.step % training.steps.per_epoch)
+                training.step += 1

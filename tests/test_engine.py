@@ -1,0 +1,163 @@
+"""How networks are grouped, stepped and compiled; a GPU's part in it, acted on the CPU."""
+
+from contextlib import contextmanager, nullcontext
+
+import pytest
+import torch
+from benchmarks.straightforward import Straightforward
+from conftest import ensemble_of, members_of, setting_of
+from reference import Network
+
+from utils.data.currents import Currents, pad
+from utils.errors import UserError
+from utils.stop import Stop
+from utils.training import group, plan
+from utils.training.engine import Engine, cache_folder
+from utils.training.ensemble import Member
+from utils.training.steps import GRAPH_WARM_UP, GraphedSteps, Steps
+
+GIB = 1 << 30
+
+
+class ActedGraph:
+    """Behaves as a CUDA graph does: capturing does not run the step; a replay does, and leaves
+    its results where capturing said they would be."""
+
+    captured = 0
+    replayed = 0
+
+    def __init__(self):
+        ActedGraph.captured += 1
+
+    def replay(self):
+        ActedGraph.replayed += 1
+        steps = self.steps
+        fresh = GraphedSteps.indexed_step(steps)
+        if steps.gradients and steps.gradients[0] is not fresh[0]:
+            for place, value in zip(steps.gradients, fresh, strict=True):
+                place.copy_(value)
+
+
+@pytest.fixture
+def acted_cuda(monkeypatch):
+    """torch.cuda's streams and graphs, acted on the CPU."""
+
+    class ActedStream:
+        def wait_stream(self, other): ...
+        def synchronize(self): ...
+
+    @contextmanager
+    def capture(graph):
+        before = [tensor.clone() for tensor in graph.steps.ensemble.state]
+        yield
+        for tensor, value in zip(graph.steps.ensemble.state, before, strict=True):
+            tensor.copy_(value)
+
+    monkeypatch.setattr(torch.cuda, "Stream", ActedStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", ActedStream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", ActedGraph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    ActedGraph.captured = ActedGraph.replayed = 0
+
+
+@pytest.mark.parametrize("batch_size", [32, 40])  # 200 images: a smaller last batch, and none
+def test_graphed_steps_are_the_steps(batch_size, currents, acted_cuda):
+    """Warm-up, capture, replays and the odd batch, through two epochs."""
+    members = members_of(setting_of(batch_size=batch_size))
+    plain = Steps(ensemble_of(members, currents), currents, batch_size, Engine(False))
+    graphed = GraphedSteps(ensemble_of(members, currents), currents, batch_size, Engine(False))
+    ActedGraph.steps = graphed
+    with torch.no_grad():
+        for step in range(2 * plain.per_epoch):
+            expected = plain(step % plain.per_epoch)
+            actual = graphed(step % plain.per_epoch)
+            for mine, theirs in zip(actual, expected, strict=True):
+                assert torch.equal(mine, theirs)
+    for mine, theirs in zip(graphed.ensemble.state, plain.ensemble.state, strict=True):
+        assert torch.equal(mine, theirs)
+    full = 2 * (200 // batch_size)
+    assert ActedGraph.captured == 1
+    assert ActedGraph.replayed == full - GRAPH_WARM_UP
+
+
+def test_out_of_memory_halves_the_group_and_goes_on(currents, monkeypatch):
+    sizes, saved = [], []
+
+    def train_together(members, currents, engine, stop, label, save):
+        sizes.append(len(members))
+        if len(members) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        for member in members:
+            save(member)
+
+    monkeypatch.setattr(group, "train_together", train_together)
+    members = members_of(setting_of(), 7)
+    group.train_group(members, currents, Engine(False), Stop(), "label", saved.append)
+    assert saved == members
+    assert sizes == [7, 3, 1, 2, 4, 2, 2]
+
+
+def test_a_network_too_large_for_the_gpu_is_a_users_error(currents, monkeypatch):
+    def train_together(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(group, "train_together", train_together)
+    with pytest.raises(UserError, match="does not fit"):
+        group.train_group(members_of(setting_of()), currents, Engine(False), Stop(), "label", print)
+
+
+def test_networks_that_do_not_fit_at_once_train_in_turn(currents, monkeypatch):
+    settings = [setting_of(lr=1.0), setting_of(lr=2.0)]
+    members = [Member(setting, model) for setting in settings for model in range(5)]
+    need = plan.network_bytes(settings[0], currents)
+    monkeypatch.setattr(plan, "free_bytes", lambda device: 3 * need / plan.SHARE + 1)
+    groups = plan.groups_of(members, currents)
+    assert [len(part) for part in groups] == [3, 2, 3, 2]
+    assert [member for part in groups for member in part] == members
+    monkeypatch.setattr(plan, "free_bytes", lambda device: 1000 * need)
+    assert [len(part) for part in plan.groups_of(members, currents)] == [5, 5]
+
+
+def test_a_network_larger_than_the_memory_is_refused(currents, monkeypatch):
+    monkeypatch.setattr(plan, "free_bytes", lambda device: 1000)
+    with pytest.raises(UserError, match="choose smaller --layers"):
+        plan.groups_of(members_of(setting_of()), currents)
+
+
+def test_free_memory_is_known():
+    assert GIB / 4 < plan.free_bytes(torch.device("cpu")) < 10_000 * GIB
+
+
+def test_compiling_is_a_matter_of_one_networks_work(patterns):
+    currents = Currents.of(patterns, 1, 0.001, torch.device("cpu"))
+    per_epoch = 7 * plan.weights_of(setting_of(), currents)
+    enough = int(plan.WORTH_COMPILING / per_epoch) + 1
+    assert plan.worth_compiling(setting_of(epochs=enough), currents)
+    assert not plan.worth_compiling(setting_of(epochs=enough - 2), currents)
+
+
+def test_compiled_programs_are_kept_under_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "magnetoionic"
+
+
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
+def test_the_benchmarks_straightforward_loop_simulates_the_same_physics(field, patterns):
+    """Noise off, since it draws its own; from the same fresh pairs."""
+    reference = Network((144, 12, 4), field, 100, 3000.0, 0.0, 0.0, 0.0, 0.1, init=0.1)
+    loop = Straightforward(144, 12, field, 3000.0, 0.0, 0.0, 0.0, 0.1, classes=4)
+    pairs = [loop.network[0], loop.network[3]]
+    with torch.no_grad():
+        for pair, w1, w2 in zip(pairs, reference.w1, reference.w2, strict=True):
+            pair.weight1.copy_(torch.from_numpy(w1))
+            pair.weight2.copy_(torch.from_numpy(w2))
+    images = pad(patterns.train_images, 1) / 255
+    for start in range(0, 192, 32):
+        labels = patterns.train_labels[start : start + 32]
+        loop.step(torch.from_numpy(images[start : start + 32]).float(), torch.from_numpy(labels))
+        reference.train(images[start : start + 32], labels)
+    for pair, w1, w2 in zip(pairs, reference.w1, reference.w2, strict=True):
+        for actual, expected in ((pair.weight1, w1), (pair.weight2, w2)):
+            difference = actual.detach().double() - torch.from_numpy(expected)
+            assert difference.norm() < 5e-3 * torch.from_numpy(expected - expected.mean()).norm()
