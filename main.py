@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from utils.errors import UserError
+from utils.errors import Elsewhere, RecordError, UserError
 from utils.parser import parse
 from utils.settings import Run
 from utils.stop import Stop, Stopped
@@ -15,42 +15,39 @@ def simulate(run: Run, stop: Stop) -> None:
     # Imported here, since torch takes seconds and a wrong flag should not have to wait for it.
     from utils.data.currents import Currents
     from utils.data.datasets import load
+    from utils.dry_run import describe
     from utils.hardware import choose_device
-    from utils.records.folders import create_folders
-    from utils.records.provenance import provenance
-    from utils.records.results import Result, read_json, write_result
-    from utils.report import row, table
+    from utils.records.archive import Archive
+    from utils.report import table
     from utils.training.engine import Engine
-    from utils.training.ensemble import Member
-    from utils.training.group import train_group
-    from utils.training.plan import groups_of, label_of, worth_compiling
+    from utils.training.group import Trainer
+    from utils.training.plan import groups_of, is_compiled, label_of
+    from utils.world import World
 
-    shared = run.settings[0]  # what all settings have in common
-    device = choose_device(run.device, shared.tf32)
-    data = load(shared.task, run.data_dir)
-    currents = Currents.of(data, shared.padding, shared.input_scale, device)
-    compiled = run.compile == "on" or (run.compile == "auto" and worth_compiling(shared, currents))
-    engine = Engine(compiled)
+    world = World()  # this process alone, or one of those that torchrun has started
+    common = run.settings[0]  # for what is the same in all settings
+    device = choose_device(run.device, world, common.tf32)
+    data = world.first_then_all(lambda: load(common.task, run.data_dir))
+    currents = Currents.of(data, common.padding, common.input_scale, device)
+    engine = Engine(is_compiled(run, currents))
+    if run.dry_run:
+        return describe(run, currents, engine, world)
 
-    folders = dict(zip(run.settings, create_folders(run.output_dir, run.settings), strict=True))
-    members = [Member(setting, model) for setting in run.settings for model in range(run.n_models)]
-
-    def save(result: Result) -> None:
-        write_result(folders[result.setting], result, provenance(device, engine.compiled))
-
-    groups = groups_of(members, currents)
-    for number, group in enumerate(groups, start=1):
-        label = f"[{number}/{len(groups)}] {label_of(group)}"
-        train_group(group, currents, engine, stop, label, save)
-
-    print(
-        table(
-            [
-                row(folder, [read_json(folder, model) for model in range(run.n_models)])
-                for folder in folders.values()
-            ]
-        )
-    )
+    archive = None
+    try:
+        with stop.deferred():
+            archive, missing = Archive.open(run, data.sha256, world)
+        trainer = Trainer(run, currents, engine, archive, stop, quiet=not world.is_first)
+        groups = groups_of(world.share(missing), currents, archive.step_of)
+        for number, group in enumerate(groups, start=1):
+            trainer.train(group, f"[{number}/{len(groups)}] {label_of(group)}")
+        world.wait_for_all(stop)
+    except Stopped as stopped:
+        if archive:
+            stopped.saved = archive.saved(run.members)
+        raise
+    if world.is_first:
+        print(table(archive, run))
 
 
 def main(args: list[str] | None = None) -> int:
@@ -61,8 +58,13 @@ def main(args: list[str] | None = None) -> int:
     except UserError as error:
         print(f"main.py: error: {error}", file=sys.stderr)
         return 2
+    except RecordError as error:
+        print(f"main.py: error: {error}", file=sys.stderr)
+        return 1
+    except Elsewhere as elsewhere:
+        return elsewhere.exit_code
     except Stopped as stopped:
-        print(f"main.py: stopped by {stopped}", file=sys.stderr)
+        print(f"main.py: stopped by {stopped}; {stopped.saved}", file=sys.stderr)
         return stopped.exit_code
     return 0
 

@@ -15,8 +15,8 @@ import torch
 import main
 from utils.data.currents import Currents
 from utils.data.datasets import DataSet
-from utils.settings import Setting
-from utils.training.ensemble import Ensemble, Member
+from utils.settings import Member, Setting
+from utils.training.ensemble import Ensemble
 
 PROJECT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -101,7 +101,8 @@ def simulate(tmp_path, capsys, monkeypatch):
     def call(arguments: str = "") -> list[Record]:
         output = tmp_path / f"run{next(runs)}"
         assert main.main([*small.split(), "--output_dir", str(output), *arguments.split()]) == 0
-        call.table = capsys.readouterr().out
+        captured = capsys.readouterr()
+        call.table, call.errors = captured.out, captured.err
         return read_all(output)
 
     yield call

@@ -10,13 +10,21 @@ from reference import Network
 
 from utils.data.currents import Currents, pad
 from utils.errors import UserError
+from utils.parser import parse
+from utils.records.archive import Archive
+from utils.settings import Member
 from utils.stop import Stop
-from utils.training import group, plan
+from utils.training import plan
 from utils.training.engine import Engine, cache_folder
-from utils.training.ensemble import Member
+from utils.training.group import Trainer
 from utils.training.steps import GRAPH_WARM_UP, GraphedSteps, Steps
 
 GIB = 1 << 30
+
+
+def fresh(member) -> int:
+    """The step of a network without a checkpoint."""
+    return 0
 
 
 class ActedGraph:
@@ -82,29 +90,32 @@ def test_graphed_steps_are_the_steps(batch_size, currents, acted_cuda):
 
 
 def test_out_of_memory_halves_the_group_and_goes_on(currents, monkeypatch):
-    sizes, saved = [], []
+    sizes, trained = [], []
 
-    def train_together(members, currents, engine, stop, label, save):
+    def train_together(trainer, members, label):
         sizes.append(len(members))
         if len(members) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        for member in members:
-            save(member)
+        trained.extend(members)
 
-    monkeypatch.setattr(group, "train_together", train_together)
+    monkeypatch.setattr(Trainer, "train_together", train_together)
     members = members_of(setting_of(), 7)
-    group.train_group(members, currents, Engine(False), Stop(), "label", saved.append)
-    assert saved == members
+    trainer_of(currents).train(members, "label")
+    assert trained == members
     assert sizes == [7, 3, 1, 2, 4, 2, 2]
 
 
 def test_a_network_too_large_for_the_gpu_is_a_users_error(currents, monkeypatch):
-    def train_together(*arguments):
+    def train_together(trainer, members, label):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(group, "train_together", train_together)
+    monkeypatch.setattr(Trainer, "train_together", train_together)
     with pytest.raises(UserError, match="does not fit"):
-        group.train_group(members_of(setting_of()), currents, Engine(False), Stop(), "label", print)
+        trainer_of(currents).train(members_of(setting_of()), "label")
+
+
+def trainer_of(currents) -> Trainer:
+    return Trainer(parse([]), currents, Engine(False), Archive([]), Stop())
 
 
 def test_networks_that_do_not_fit_at_once_train_in_turn(currents, monkeypatch):
@@ -112,17 +123,17 @@ def test_networks_that_do_not_fit_at_once_train_in_turn(currents, monkeypatch):
     members = [Member(setting, model) for setting in settings for model in range(5)]
     need = plan.network_bytes(settings[0], currents)
     monkeypatch.setattr(plan, "free_bytes", lambda device: 3 * need / plan.SHARE + 1)
-    groups = plan.groups_of(members, currents)
+    groups = plan.groups_of(members, currents, fresh)
     assert [len(part) for part in groups] == [3, 2, 3, 2]
     assert [member for part in groups for member in part] == members
     monkeypatch.setattr(plan, "free_bytes", lambda device: 1000 * need)
-    assert [len(part) for part in plan.groups_of(members, currents)] == [5, 5]
+    assert [len(part) for part in plan.groups_of(members, currents, fresh)] == [5, 5]
 
 
 def test_a_network_larger_than_the_memory_is_refused(currents, monkeypatch):
     monkeypatch.setattr(plan, "free_bytes", lambda device: 1000)
     with pytest.raises(UserError, match="choose smaller --layers"):
-        plan.groups_of(members_of(setting_of()), currents)
+        plan.groups_of(members_of(setting_of()), currents, fresh)
 
 
 def test_free_memory_is_known():

@@ -8,8 +8,8 @@ from conftest import DEVICES, ensemble_of, members_of, setting_of
 
 from devices import FIELDS
 from utils.data.currents import Currents
+from utils.settings import Member
 from utils.training.engine import Engine
-from utils.training.ensemble import Member
 from utils.training.states import load_model_state, model_state
 from utils.training.training import Training
 

@@ -7,7 +7,7 @@ from scipy import stats
 from devices.streams import Draw, Stream
 from models.mlp import BatchNorm
 from models.noisy_pair import NoisyPairProduct
-from models.product import product
+from models.product import matrix_product, product
 
 ZERO = torch.tensor(0)
 
@@ -116,9 +116,9 @@ def test_product_is_the_matrix_product(a, b, transposed):
     torch.testing.assert_close(product(left, right).double(), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_onednn_product_of_strided_views():
+def test_product_of_strided_views():
     a, b = torch.randn(300, 200)[:, ::2], torch.randn(100, 90)[:, 10:70]
-    torch.testing.assert_close(torch.ops.magnetoionic.product(a, b), a @ b, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(matrix_product(a, b), a @ b, rtol=1e-4, atol=1e-4)
 
 
 def test_batch_norm_by_hand():

@@ -9,6 +9,7 @@ from conftest import setting_of
 
 from utils.records.folders import create_folders
 from utils.records.results import Result, json_of
+from utils.settings import Member
 
 CONTRACT = {
     "task", "seed", "padding", "batch_size", "layers", "epochs", "input_scale", "voltage_noise",
@@ -85,14 +86,14 @@ def test_one_time_stamp_for_all_settings_of_a_run(simulate):
 
 def test_two_runs_in_the_same_second_do_not_share_a_folder(tmp_path):
     settings = [setting_of(), setting_of(lr=1.0)]
-    first, second = (create_folders(tmp_path, settings) for _ in range(2))
+    first, second = (create_folders(tmp_path, settings, "0") for _ in range(2))
     assert not {folder.path for folder in first} & {folder.path for folder in second}
     assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_a_failure_is_never_a_number():
     result = Result(
-        setting=setting_of(), model=0, accuracies=torch.tensor([0.9, torch.nan]),
+        member=Member(setting_of(), 0), accuracies=torch.tensor([0.9, torch.nan]),
         pulse_requests=torch.tensor([1.0, torch.nan]), loss=float("nan"), swap_accuracy=0.1,
         seconds=1.0, failed_step=77, state={},
     )  # fmt: skip

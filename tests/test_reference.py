@@ -8,8 +8,8 @@ from reference import Network
 
 from devices import FIELDS
 from utils.data.currents import Currents, pad
+from utils.settings import Member
 from utils.training.engine import Engine
-from utils.training.ensemble import Member
 from utils.training.states import model_state
 
 STEPS = 30

@@ -1,5 +1,17 @@
-"""Errors that a user can mend: one line on stderr, exit code 2, no traceback."""
+"""The ways in which a run ends early; each tells the user in one line, without a traceback."""
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do, in one line."""
+    """Something the user can mend: what is wrong, where, and what to do. Exit code 2."""
+
+
+class RecordError(Exception):
+    """Results could not be written: where and why. Exit code 1."""
+
+
+class Elsewhere(Exception):
+    """Another process of the run has failed and told the user why."""
+
+    def __init__(self, exit_code: int):
+        super().__init__(exit_code)
+        self.exit_code = exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from utils.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+
+    from utils.world import World
 
 ABSENT = "this machine offers {count} CUDA GPUs; use --device auto or --device cpu"
 
@@ -41,17 +44,21 @@ def driver_gpus() -> int:
     return count.value
 
 
-def choose_device(name: str, tf32: bool = False) -> torch.device:
+def choose_device(name: str, world: World, tf32: bool = False) -> torch.device:
     """The torch device of that name; auto takes a CUDA GPU where torch can use one.
 
-    tf32: whether its float32 products may round their factors to 10 bits of mantissa. Raises UserError if torch cannot use the GPU that was asked for.
+    Of several processes on a machine each takes a GPU of its own, or its share of the cores.
+    tf32: whether its float32 products may round their factors to 10 bits of mantissa. Raises
+    UserError if torch cannot use the GPU that was asked for.
     """
     import torch
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if world.local_size > 1 and name == "cuda" and count:
+        name = f"cuda:{world.local_rank % count}"
     if name.startswith("cuda"):
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if index_of(name) >= count:
             raise UserError(
                 f"--device {name}: the driver has it, but this build of PyTorch "
@@ -59,4 +66,14 @@ def choose_device(name: str, tf32: bool = False) -> torch.device:
             )
         torch.backends.cuda.matmul.allow_tf32 = tf32
         return torch.device("cuda", index_of(name))
+    if world.local_size > 1:
+        torch.set_num_threads(max(1, usable_cores() // world.local_size))
     return torch.device("cpu")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on, which a batch system may have limited."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1

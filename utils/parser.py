@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
@@ -32,7 +33,8 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        first = os.environ.get("RANK", "0") == "0"  # one line, however many processes there are
+        self.exit(2, f"{self.prog}: error: {message}\n" if first else None)
 
     def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
         parsed, unknown = self.parse_known_args(args, namespace)
@@ -107,6 +109,17 @@ def make_parser() -> Parser:
         action="store_true",
         help="on a GPU, multiply in TF32: faster, with 10 bits of mantissa (default: float32)",
     )
+    add(run, "--checkpoint_minutes", 5.0, "longest training between two checkpoints")
+    run.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on in the folders that hold these settings, training only what is missing",
+    )
+    run.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="print what would be trained, where, and about how long it takes; train nothing",
+    )
     return parser
 
 
@@ -157,4 +170,7 @@ def run_of(flags: argparse.Namespace) -> Run:
         data_dir=flags.data_dir,
         output_dir=flags.output_dir,
         compile=flags.compile,
+        checkpoint_minutes=flags.checkpoint_minutes,
+        resume=flags.resume,
+        dry_run=flags.dry_run,
     )

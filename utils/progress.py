@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+if TYPE_CHECKING:
+    from utils.training.training import Training
+
 
 class Progress:
-    """Reports the epochs of one group of networks on stderr."""
+    """Reports the epochs of one group of networks on stderr; failures even if quiet."""
 
-    def __init__(self, label: str, epochs: int, done: int = 0):
-        self.label, self.epochs = label, epochs
+    def __init__(self, label: str, epochs: int, done: int = 0, quiet: bool = False):
+        self.label, self.epochs, self.quiet = label, epochs, quiet
         self.start = time.monotonic()
+        self.told = set()
         self.bar = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not quiet:
             self.bar = tqdm(
                 total=epochs, initial=done, desc=label, unit="epoch", dynamic_ncols=True
             )
@@ -26,9 +32,20 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(text, refresh=False)
             self.bar.update(epoch - self.bar.n)
-            return
-        seconds = time.monotonic() - self.start
-        self.say(f"{self.label}: epoch {epoch}/{self.epochs}, {text}, {seconds:.1f} s")
+        elif not self.quiet:
+            seconds = time.monotonic() - self.start
+            self.say(f"{self.label}: epoch {epoch}/{self.epochs}, {text}, {seconds:.1f} s")
+
+    def tell_failures(self, trainings: Sequence[Training]) -> None:
+        """Name each network that stopped being finite, once."""
+        for training in trainings:
+            for member, step in training.failures().items():
+                if member not in self.told:
+                    self.told.add(member)
+                    self.say(
+                        f"network {member.model} of {member.setting.slug} failed: loss or weights "
+                        f"are not finite from step {step} on; it is recorded as failed"
+                    )
 
     def say(self, line: str) -> None:
         """A line of its own, above the bar if there is one."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import os
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from utils.hardware import check_device
 TASKS = ("MNIST", "Fashion", "Digits")
 COMPILE = ("auto", "on", "off")
 VOLTAGE_PER_RESISTOR_NOISE = 1e-4  # sigma_v / sigma_r unless sigma_v is given
+LARGEST = 3e38  # of the numbers that the simulation can hold, float32
 LARGEST_SEED = 2**63 - 1
 
 
@@ -52,7 +54,8 @@ class Setting:
         for size in self.layers:
             at_least("--layers", size, 1)
         at_least("--padding", self.padding, 0)
-        at_least("--seed", self.seed, 0)
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise UserError(f"--seed {self.seed}: must be from 0 to 2^63 - 1")
         at_least("--init", self.init, 0)
         span = FIELDS[self.field].span
         if 2 * self.init >= span:
@@ -71,6 +74,18 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Member:
+    """One network of a run: model `model` of a setting."""
+
+    setting: Setting
+    model: int
+
+    @property
+    def seed(self) -> int:
+        return self.setting.seed + self.model
+
+
+@dataclass(frozen=True)
 class Run:
     """One call of the program: every setting, n_models networks each, and where they run."""
 
@@ -80,11 +95,23 @@ class Run:
     data_dir: Path
     output_dir: Path
     compile: str = "auto"
+    checkpoint_minutes: float = 5.0
+    resume: bool = False
+    dry_run: bool = False
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """Every network of the run, setting by setting."""
+        return [
+            Member(setting, model) for setting in self.settings for model in range(self.n_models)
+        ]
 
     def __post_init__(self):
         check_device(self.device)
         one_of("--compile", self.compile, COMPILE)
         at_least("--n_models", self.n_models, 1)
+        at_least("--checkpoint_minutes", self.checkpoint_minutes, 0)
+        check_writable("--output_dir", self.output_dir)
         last = self.settings[0].seed + self.n_models - 1
         if last > LARGEST_SEED:
             raise UserError(f"--seed: the last network's seed is {last}, the largest is 2^63 - 1")
@@ -105,5 +132,16 @@ def one_of(flag: str, value: str, valid) -> None:
 
 
 def at_least(flag: str, value: float, bound: float) -> None:
-    if not (math.isfinite(value) and value >= bound):
+    if not bound <= value <= LARGEST:
         raise UserError(f"{flag} {value}: must be a finite number >= {bound}")
+
+
+def check_writable(flag: str, folder: Path) -> None:
+    """Raise UserError if the folder cannot be made, or is there and cannot be written to."""
+    existing = folder.absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UserError(f"{flag} {folder}: {existing} is a file; name a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{flag} {folder}: no permission to write in {existing}; name another")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
+ECHO = 5.0  # seconds within which a launcher may pass on a Ctrl-C that has already arrived
 
 
 class Stopped(BaseException):
@@ -14,29 +18,39 @@ class Stopped(BaseException):
     def __init__(self, signum: int):
         super().__init__(signal.Signals(signum).name)
         self.exit_code = 128 + signum  # the shell's convention: 130 for Ctrl-C, 143 for SIGTERM
+        self.saved = "nothing was trained yet"
 
 
 class Stop:
-    """Turns the first SIGINT or SIGTERM into Stopped; a second one ends the process at once.
+    """Turns the first signal to stop into Stopped; a second Ctrl-C ends the process at once.
 
     Stopped is raised right away, but inside `deferred()` only by `check()`.
     """
 
     def __init__(self):
         self.signum: int | None = None
+        self.time = 0.0
         self.is_deferred = False
 
     def install(self) -> Stop:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, self.handle)
+        """Listen, except for signals that were ignored on purpose, as SIGHUP is under nohup."""
+        for signum in SIGNALS:
+            if signal.getsignal(signum) != signal.SIG_IGN:
+                signal.signal(signum, self.handle)
         return self
 
     def handle(self, signum: int, frame) -> None:
-        if self.signum is not None:
+        if self.signum is None:
+            self.signum, self.time = signum, time.monotonic()
+            if not self.is_deferred:
+                raise Stopped(signum)
+        elif signum == signal.SIGINT and not self.is_echo():
             os._exit(128 + signum)
-        self.signum = signum
-        if not self.is_deferred:
-            raise Stopped(signum)
+
+    def is_echo(self) -> bool:
+        """Under torchrun a Ctrl-C comes twice, from the terminal and from the launcher."""
+        launched = "TORCHELASTIC_RUN_ID" in os.environ
+        return launched and time.monotonic() - self.time < ECHO
 
     def check(self) -> None:
         """Raise Stopped if a stop was asked for."""
@@ -46,9 +60,10 @@ class Stop:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """A stretch that a signal must not cut in two; it ends, or calls `check`, soon."""
-        self.check()
         self.is_deferred = True
         try:
+            self.check()
             yield
         finally:
             self.is_deferred = False
+        self.check()

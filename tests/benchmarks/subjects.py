@@ -14,9 +14,8 @@ from tests.benchmarks.digital import Digital
 from tests.benchmarks.straightforward import Straightforward
 from utils.data.currents import Currents
 from utils.data.datasets import DataSet, find, load
-from utils.settings import Setting
+from utils.settings import Member, Setting
 from utils.training.engine import Engine
-from utils.training.ensemble import Member
 from utils.training.group import ensembles_of
 from utils.training.training import Training
 
@@ -134,5 +133,4 @@ class Ours:
     def run(self, steps: int) -> None:
         for training in self.trainings:
             for _ in range(steps):
-                training.steps(training.step % training.steps.per_epoch)
-                training.step += 1
+                training.take_step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,16 @@ class DataSet:
                 f"test labels reach {self.test_labels.max()}, but the training set has only "
                 f"classes 0 to {self.n_classes - 1}; replace the label files"
             )
+
+    @property
+    def sha256(self) -> str:
+        """A fingerprint of all images and labels."""
+        digest = hashlib.sha256()
+        arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
+        for array in arrays:
+            digest.update(repr((array.dtype.str, array.shape)).encode())
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
 
     @property
     def n_classes(self) -> int:

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import torch
 
-
-class RecordError(Exception):
-    """Results could not be written: where, why, and what to do, in one line."""
+from utils.errors import RecordError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -30,7 +28,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):  # a reader takes no notice of temporary files
             temporary.unlink(missing_ok=True)
-        raise RecordError(f"cannot write {path}: {error.strerror}") from None
+        raise RecordError(
+            f"cannot write {path}: {error.strerror}; the networks that are complete are safe, and "
+            "once writing works the same command with --resume goes on"
+        ) from None
 
 
 def write_tensors(path: Path, content: torch.Tensor | dict) -> None:

@@ -1,13 +1,16 @@
-"""One folder per setting: `<time stamp>-<task>-<field>-<lr>-var-...`."""
+"""One folder per setting: `<time stamp>-<task>-<field>-<lr>-var-...`, and what is in it."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from utils.records.files import RecordError
+from utils.errors import RecordError
+from utils.records.files import write_json
 from utils.settings import Setting
 
 
@@ -22,6 +25,11 @@ class Folder:
     def id(self) -> str:
         return self.path.name
 
+    @property
+    def settings(self) -> Path:
+        """What is simulated in this folder, so that a run can find it again; JSON."""
+        return self.path / f"{self.id}.settings"
+
     def accuracies(self, model: int) -> Path:
         return self.path / f"{self.id}-{model}-accuracies.pth"
 
@@ -34,30 +42,62 @@ class Folder:
     def json(self, model: int) -> Path:
         return self.path / f"{self.id}-{model}.json"
 
+    def checkpoint(self, model: int) -> Path:
+        return self.path / f"{self.id}-{model}-checkpoint.pth"
 
-def create_folders(output_dir: Path, settings: Sequence[Setting]) -> list[Folder]:
+
+def identity(setting: Setting, data_sha256: str) -> dict:
+    """All that decides the result of a network, as JSON has it."""
+    return json.loads(json.dumps(asdict(setting) | {"data_sha256": data_sha256}))
+
+
+def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: str) -> list[Folder]:
     """A new folder for each setting, all with one time stamp.
 
     Making a folder is atomic and fails if it is there, so no two runs ever share one: whoever
-    comes second takes the next second. Raises RecordError if folders cannot be made.
+    comes second takes the next second. Raises RecordError if folders cannot be made; then none
+    is left.
     """
     while True:
         stamp = time.strftime("%Y%m%d%H%M%S")
+        folders = [Folder(output_dir / f"{stamp}-{each.slug}", each) for each in settings]
         made: list[Folder] = []
         try:
             output_dir.mkdir(parents=True, exist_ok=True)
-            for setting in settings:
-                folder = Folder(output_dir / f"{stamp}-{setting.slug}", setting)
+            for folder in folders:
                 folder.path.mkdir()
                 made.append(folder)
-            return made
-        except FileExistsError as error:
+                write_json(folder.settings, identity(folder.setting, data_sha256))
+            return folders
+        except BaseException as error:
             for folder in made:
-                folder.path.rmdir()
-            if Path(error.filename) == output_dir:
-                raise RecordError(f"cannot write {output_dir}: it is a file") from None
-            time.sleep(0.1)
-        except OSError as error:
-            for folder in made:
-                folder.path.rmdir()
-            raise RecordError(f"cannot make {error.filename}: {error.strerror}") from None
+                discard(folder)
+            if isinstance(error, FileExistsError) and Path(error.filename) != output_dir:
+                time.sleep(0.1)
+            elif isinstance(error, OSError):
+                raise RecordError(f"cannot make {error.filename}: {error.strerror}") from None
+            else:
+                raise
+
+
+def discard(folder: Folder) -> None:
+    """Remove a folder that holds no results; one that does stays as it is."""
+    with suppress(OSError):
+        if {path.name for path in folder.path.iterdir()} <= {folder.settings.name}:
+            folder.settings.unlink(missing_ok=True)
+            folder.path.rmdir()
+
+
+def matching_folders(output_dir: Path, setting: Setting, data_sha256: str) -> list[Folder]:
+    """The folders in which exactly this setting is simulated, oldest first."""
+    wanted = identity(setting, data_sha256)
+    folders = (Folder(path, setting) for path in sorted(output_dir.glob(f"*-{setting.slug}")))
+    return [folder for folder in folders if read_identity(folder) == wanted]
+
+
+def read_identity(folder: Folder) -> dict | None:
+    """What a folder says that it holds, None if it does not say."""
+    try:
+        return json.loads(folder.settings.read_text())
+    except (OSError, ValueError):
+        return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from utils.records.files import write_json, write_tensors
 from utils.records.folders import Folder
-from utils.settings import Setting
+from utils.settings import Member, Setting
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,7 @@ class Result:
     the contract, on the CPU.
     """
 
-    setting: Setting
-    model: int
+    member: Member
     accuracies: Tensor
     pulse_requests: Tensor
     loss: float
@@ -40,18 +40,35 @@ class Result:
         return float(self.accuracies[-1])
 
 
+class Incomplete(Exception):
+    """A network's files are not all there and whole: which, and why."""
+
+
 def write_result(folder: Folder, result: Result, provenance: dict) -> None:
     """Write a network's files; once its JSON is there, it is complete."""
-    write_tensors(folder.accuracies(result.model), result.accuracies)
-    write_tensors(folder.gradients(result.model), result.pulse_requests)
-    write_tensors(folder.weights(result.model), result.state)
-    write_json(folder.json(result.model), json_of(result) | provenance)
+    model = result.member.model
+    write_tensors(folder.accuracies(model), result.accuracies)
+    write_tensors(folder.gradients(model), result.pulse_requests)
+    write_tensors(folder.weights(model), result.state)
+    write_json(folder.json(model), json_of(result) | provenance)
 
 
 def json_of(result: Result) -> dict:
     """Settings and results under the names that existing notebooks read."""
-    setting = result.setting
     failed = result.failed_step is not None
+    return settings_json(result.member.setting) | {
+        "loss": None if failed else result.loss,
+        "accuracy": None if failed else 100 * result.accuracy,
+        "swap_accuracy": None if failed else 100 * result.swap_accuracy,
+        "failed_step": result.failed_step,
+        "model": result.member.model,
+        "model_seed": result.member.seed,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def settings_json(setting: Setting) -> dict:
+    """The part of a record that says what was simulated."""
     return {
         "task": setting.task,
         "seed": setting.seed,
@@ -73,17 +90,49 @@ def json_of(result: Result) -> dict:
             "clipping": setting.clipping,
         },
         "criterion": "CrossEntropyLoss",
-        "loss": None if failed else result.loss,
-        "accuracy": None if failed else 100 * result.accuracy,
-        "swap_accuracy": None if failed else 100 * result.swap_accuracy,
-        "failed_step": result.failed_step,
-        "model": result.model,
-        "model_seed": setting.seed + result.model,
         "tf32": setting.tf32,
-        "seconds": round(result.seconds, 3),
     }
 
 
 def read_json(folder: Folder, model: int) -> dict:
-    """The JSON record of a complete network."""
-    return json.loads(folder.json(model).read_text())
+    """The JSON record of a network; raises Incomplete if there is none of this setting."""
+    try:
+        record = json.loads(folder.json(model).read_text())
+    except FileNotFoundError:
+        raise Incomplete(f"no {folder.json(model).name}") from None
+    except (OSError, ValueError) as error:
+        raise Incomplete(f"{folder.json(model).name} cannot be read: {error}") from None
+    expected = settings_json(folder.setting) | {"model": model}
+    for name, value in expected.items():
+        if not isinstance(record, dict) or record.get(name) != value:
+            raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
+    return record
+
+
+def check_complete(folder: Folder, model: int) -> dict:
+    """The JSON record of a network all of whose files are there and agree with it.
+
+    Raises Incomplete, with the reason, otherwise.
+    """
+    record = read_json(folder, model)
+    for path in (folder.accuracies(model), folder.gradients(model)):
+        values = read_tensors(path)
+        if not isinstance(values, Tensor) or values.shape != (folder.setting.epochs,):
+            raise Incomplete(f"{path.name} does not hold {folder.setting.epochs} epochs")
+    state = read_tensors(folder.weights(model))
+    for layer, size in enumerate(folder.setting.layers):
+        name = f"layers.{1 + 3 * layer}.weight2"
+        if not isinstance(state, dict) or name not in state or len(state[name]) != size:
+            raise Incomplete(f"{folder.weights(model).name} does not hold {name}")
+    return record
+
+
+def read_tensors(path) -> Tensor | dict:
+    """What torch saved; raises Incomplete where that is missing or damaged."""
+    try:
+        return torch.load(path, weights_only=True)
+    except FileNotFoundError:
+        raise Incomplete(f"no {path.name}") from None
+    except Exception as error:  # torch names no set of errors for a damaged file
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise Incomplete(f"{path.name} cannot be read: {reason[0]}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -17,19 +16,7 @@ from devices.pulses import PulseOptimizer
 from devices.streams import Stream
 from models.mlp import MLP
 from utils.data.currents import Pixels
-from utils.settings import Setting
-
-
-@dataclass(frozen=True)
-class Member:
-    """One network of a run: model `model` of a setting."""
-
-    setting: Setting
-    model: int
-
-    @property
-    def seed(self) -> int:
-        return self.setting.seed + self.model
+from utils.settings import Member
 
 
 class Ensemble(nn.Module):
@@ -134,7 +121,7 @@ class Ensemble(nn.Module):
 
     def pulse_request(self, gradients: Sequence[Tensor]) -> Tensor:
         """lr times the mean |dL/dw| over all devices of all layers: pulses, [model]."""
-        total = sum(gradient.abs().sum(dim=(1, 2)) for gradient in gradients)
+        total = sum(gradient.abs().sum(dim=-1).sum(dim=-1) for gradient in gradients)
         arrays = [self.network.dark, *self.network.arrays]
         n_pairs = sum(array.weight[0].numel() for array in arrays)
         return self.optimizer.learning_rate.flatten() * total / n_pairs

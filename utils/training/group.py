@@ -1,9 +1,9 @@
-"""A group of networks from their first mini-batch to their files."""
+"""A group of networks from their first mini-batch, or a checkpoint, to their files."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,73 +11,116 @@ from torch import Tensor
 from utils.data.currents import Currents
 from utils.errors import UserError
 from utils.progress import Progress
-from utils.records.results import Result
-from utils.stop import Stop
+from utils.records.archive import Archive
+from utils.records.provenance import provenance
+from utils.settings import Member, Run
+from utils.stop import Stop, Stopped
 from utils.training.engine import Engine
-from utils.training.ensemble import Member
 from utils.training.training import Training
 
-Save = Callable[[Result], None]
 
+class Trainer:
+    """Trains groups of networks, writes their files, and keeps checkpoints meanwhile.
 
-def train_group(
-    members: Sequence[Member],
-    currents: Currents,
-    engine: Engine,
-    stop: Stop,
-    label: str,
-    save: Save,
-) -> None:
-    """Train the members through all epochs and save their results.
-
-    Where the GPU's memory does not suffice after all, the two halves of the group are trained one
-    after the other. Raises UserError if a single network is too large.
+    run: for its longest time between two checkpoints; quiet: without reports of progress.
     """
-    try:
-        return train_together(members, currents, engine, stop, label, save)
-    except torch.OutOfMemoryError:
-        if len(members) == 1:
-            raise UserError(
-                "a single network does not fit into the GPU's memory; choose smaller --layers, "
-                "a smaller --batch_size, or --device cpu"
-            ) from None
-    # Out of the except clause, so that nothing holds on to the memory of the attempt.
-    torch.cuda.empty_cache()
-    half = len(members) // 2
-    for number, part in enumerate((members[:half], members[half:]), start=1):
-        train_group(part, currents, engine, stop, f"{label}, half {number} of 2", save)
 
+    def __init__(
+        self,
+        run: Run,
+        currents: Currents,
+        engine: Engine,
+        archive: Archive,
+        stop: Stop,
+        quiet: bool = False,
+    ):
+        self.currents, self.engine, self.archive, self.stop = currents, engine, archive, stop
+        self.checkpoint_seconds, self.quiet = 60 * run.checkpoint_minutes, quiet
 
-def train_together(
-    members: Sequence[Member],
-    currents: Currents,
-    engine: Engine,
-    stop: Stop,
-    label: str,
-    save: Save,
-) -> None:
-    """Train all members at the same time, epoch by epoch."""
-    trainings = [Training(part, currents, engine) for part in ensembles_of(members, currents)]
-    for training in trainings:
-        training.prepare()
+    def train(self, members: Sequence[Member], label: str) -> None:
+        """Train the members through all epochs and save their results.
 
-    epochs = members[0].setting.epochs
-    start = time.monotonic()
-    progress = Progress(label, epochs)
-    with progress, stop.deferred():
-        for epoch in range(epochs):
+        Where the GPU's memory does not suffice after all, the two halves of the group are trained
+        one after the other. Raises UserError if a single network is too large, Stopped once all
+        is saved if a stop was asked for, RecordError if something cannot be written.
+        """
+        try:
+            return self.train_together(members, label)
+        except torch.OutOfMemoryError:
+            if len(members) == 1:
+                raise UserError(
+                    "a single network does not fit into the GPU's memory; choose smaller "
+                    "--layers, a smaller --batch_size, or --device cpu"
+                ) from None
+        # Out of the except clause, so that nothing holds on to the memory of the attempt.
+        torch.cuda.empty_cache()
+        half = len(members) // 2
+        for number, part in enumerate((members[:half], members[half:]), start=1):
+            self.train(part, f"{label}, half {number} of 2")
+
+    def train_together(self, members: Sequence[Member], label: str) -> None:
+        """Train all members at the same time, epoch by epoch."""
+        trainings = [self.begin(part) for part in ensembles_of(members, self.currents)]
+        epochs = members[0].setting.epochs
+        done = min(len(training.accuracies) for training in trainings)
+        progress = Progress(label, epochs, done, self.quiet)
+        with progress, self.stop.deferred(), Checkpoints(self, trainings) as checkpoints:
+            for epoch in range(done, epochs):
+                for training in trainings:
+                    training.finish_epoch(epoch, checkpoints.pause)
+                progress.tell_failures(trainings)
+                progress.report(
+                    epoch + 1,
+                    mean(training.accuracies[epoch] for training in trainings),
+                    mean(training.losses[epoch] for training in trainings),
+                    mean(training.pulse_requests[epoch] for training in trainings),
+                )
+            seconds = checkpoints.seconds()
+            about = provenance(self.currents.train.device, self.engine.compiled)
             for training in trainings:
-                training.finish_epoch(epoch, stop.check)
-            progress.report(
-                epoch + 1,
-                mean(training.accuracies[epoch] for training in trainings),
-                mean(training.losses[epoch] for training in trainings),
-                mean(training.pulse_requests[epoch] for training in trainings),
-            )
-        seconds = time.monotonic() - start
-        for training in trainings:
-            for result in training.results(seconds):
-                save(result)
+                for result in training.results(seconds):
+                    self.archive.save(result, about)
+
+    def begin(self, members: Sequence[Member]) -> Training:
+        """A training of fresh networks, or of those that checkpoints hold."""
+        training = Training(members, self.currents, self.engine)
+        checkpoints = [self.archive.checkpoint(member) for member in members]
+        if all(checkpoints) and len({checkpoint["step"] for checkpoint in checkpoints}) == 1:
+            training.restore(checkpoints)
+        training.prepare()
+        return training
+
+
+class Checkpoints:
+    """The checkpoints of a group in training: now and then, and when it is stopped."""
+
+    def __init__(self, trainer: Trainer, trainings: Sequence[Training]):
+        self.trainer, self.trainings = trainer, trainings
+        self.start = self.last = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
+
+    def pause(self) -> None:
+        """Between two steps: hear a stop, and keep what has been reached if it is time."""
+        self.trainer.stop.check()
+        if time.monotonic() - self.last >= self.trainer.checkpoint_seconds:
+            self.write()
+            self.last = time.monotonic()
+
+    def write(self) -> None:
+        seconds = self.seconds()
+        for training in self.trainings:
+            for index, member in enumerate(training.members if training.step else ()):
+                content = training.checkpoint(index, seconds)
+                self.trainer.archive.save_checkpoint(member, content)
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, Stopped):
+            self.write()
 
 
 def ensembles_of(members: Sequence[Member], currents: Currents) -> list[list[Member]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -11,8 +11,7 @@ import torch
 
 from utils.data.currents import Currents
 from utils.errors import UserError
-from utils.settings import Setting
-from utils.training.ensemble import Member
+from utils.settings import Member, Run, Setting
 from utils.training.evaluation import TEST_BATCH
 
 SHARE = 0.8  # of the free memory that networks may take
@@ -24,6 +23,13 @@ def weights_of(setting: Setting, currents: Currents) -> int:
     """Number of weights of one network."""
     sizes = [currents.pixels.total, *setting.layers, currents.n_classes]
     return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+def is_compiled(run: Run, currents: Currents) -> bool:
+    """Whether the steps of a run are compiled, by its flag or because it is worth it."""
+    return run.compile == "on" or (
+        run.compile == "auto" and worth_compiling(run.settings[0], currents)
+    )
 
 
 def worth_compiling(setting: Setting, currents: Currents) -> bool:
@@ -66,24 +72,33 @@ def free_bytes(device: torch.device) -> int:
         return DEFAULT_BYTES
 
 
-def groups_of(members: Sequence[Member], currents: Currents) -> list[list[Member]]:
-    """Networks that train at the same time: as many as the memory holds.
-
-    On a GPU from all settings together. On a CPU, where networks run in turn anyway, from one
-    setting after another, so that its files are there early. Raises UserError if not even one
-    network fits.
-    """
-    device = currents.train.device
-    need = network_bytes(members[0].setting, currents)
-    free = free_bytes(device)
+def networks_at_once(setting: Setting, currents: Currents) -> int:
+    """How many networks of these sizes the free memory holds; UserError if not even one."""
+    need = network_bytes(setting, currents)
+    free = free_bytes(currents.train.device)
     at_once = int(SHARE * free / need)
     if at_once == 0:
         raise UserError(
             f"one network needs {need / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are "
             "free; choose smaller --layers"
         )
-    if device.type == "cuda":
-        batches = [list(members)]
+    return at_once
+
+
+def groups_of(
+    members: Sequence[Member], currents: Currents, step_of: Callable[[Member], int]
+) -> list[list[Member]]:
+    """Networks that train at the same time: as many as the memory holds.
+
+    On a GPU from all settings together, as long as they start from the same step (step_of: of
+    a checkpoint, or 0). On a CPU, where networks run in turn anyway, from one setting after
+    another, so that its files are there early.
+    """
+    if not members:
+        return []
+    at_once = networks_at_once(members[0].setting, currents)
+    if currents.train.device.type == "cuda":
+        batches = [list(run) for _, run in groupby(sorted(members, key=step_of), key=step_of)]
     else:
         batches = [list(run) for _, run in groupby(members, key=lambda member: member.setting)]
     return [
@@ -97,4 +112,4 @@ def label_of(group: Sequence[Member]) -> str:
     """What the networks of a group are, in short."""
     settings = list(dict.fromkeys(member.setting for member in group))
     what = settings[0].slug if len(settings) == 1 else f"{len(settings)} settings"
-    return f"{what}, {len(group)} networks"
+    return f"{what}, {len(group)} network{'s' * (len(group) > 1)}"

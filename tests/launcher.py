@@ -1,0 +1,83 @@
+"""Starts many runs of `main.py` quickly: imports once, then forks a process for each.
+
+Every run is a process of its own, with its own signals, limits, user, files and exit code; only
+the seconds of importing are shared. Nothing is computed before the fork, so no threads are lost.
+Speaks JSON lines: {"args": [...], "output": path, "errors": path, "file_limit": bytes or null,
+"powerless": whether even root has to obey file permissions} starts a run and is answered by its
+process number; {"wait": number} by its exit code, negative for a signal.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import struct
+import sys
+import traceback
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+
+
+def import_everything() -> None:
+    import sklearn.datasets
+    import sklearn.model_selection  # noqa: F401
+
+    import main  # noqa: F401
+    import utils.data.currents
+    import utils.data.datasets
+    import utils.dry_run
+    import utils.records.archive
+    import utils.report
+    import utils.training.group
+    import utils.world  # noqa: F401
+
+
+def drop_capabilities() -> None:
+    """Become subject to file permissions, which root otherwise is not."""
+    version_3 = struct.pack("Ii", 0x20080522, 0)
+    assert ctypes.CDLL(None).capset(version_3, bytes(24)) == 0
+
+
+def run(request: dict) -> int:
+    """In the child: become the requested process and run main."""
+    import main
+
+    for stream, path in ((1, request["output"]), (2, request["errors"])):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), stream)
+    if request.get("file_limit"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"],) * 2)
+    if request.get("powerless"):
+        drop_capabilities()
+    sys.argv = ["main.py", *request["args"]]
+    try:
+        return main.main(request["args"])
+    except SystemExit as stop:
+        return stop.code
+
+
+def serve() -> None:
+    import_everything()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            _, status = os.waitpid(request["wait"], 0)
+            answer = os.waitstatus_to_exitcode(status)
+        else:
+            answer = os.fork()
+            if answer == 0:
+                code = 1
+                try:
+                    code = run(request)
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(code)
+        print(answer, flush=True)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
+    serve()

@@ -1,0 +1,103 @@
+"""The processes of one run: this one alone, or those that torchrun started."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+from utils.errors import Elsewhere, RecordError, UserError
+from utils.stop import Stop
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=365)  # processes wait for each other as long as the slowest trains
+POLL = 0.2  # seconds
+
+
+class World:
+    """Which process this is of how many, on all machines and on this one."""
+
+    def __init__(self):
+        def variable(name: str, default: int) -> int:
+            return int(os.environ.get(name, default))
+
+        self.rank, self.size = variable("RANK", 0), variable("WORLD_SIZE", 1)
+        self.local_rank = variable("LOCAL_RANK", 0)
+        self.local_size = variable("LOCAL_WORLD_SIZE", 1)
+        self.restarts = variable("TORCHELASTIC_RESTART_COUNT", 0)
+        if self.size > 1:
+            self.join()
+
+    def join(self) -> None:
+        """Meet the other processes, at the address that torchrun gave."""
+        store, rank, size = next(dist.rendezvous("env://"))
+        # After a restart the store still holds the addresses of the processes before.
+        store = dist.PrefixStore(f"attempt {self.restarts}", store)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE)
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """This process's part of the items, dealt out in turn."""
+        return list(items[self.rank :: self.size])
+
+    def agree(self, decide: Callable[[], dict]) -> dict:
+        """What `decide` returns in process 0, in every process; a JSON-ready dict.
+
+        Where it fails, process 0 raises the error and the others raise Elsewhere.
+        """
+        if self.size == 1:
+            return decide()
+        if not self.is_first:
+            message = self.receive()
+            if "exit_code" in message:
+                raise Elsewhere(message["exit_code"])
+            return message["decision"]
+        try:
+            decision = decide()
+        except (UserError, RecordError) as error:
+            self.send({"exit_code": 2 if isinstance(error, UserError) else 1})
+            raise
+        self.send({"decision": decision})
+        return decision
+
+    def first_then_all(self, make: Callable[[], T]) -> T:
+        """`make()`, in process 0 before the others, since it may leave files for them."""
+        made: list[T] = []
+
+        def first() -> dict:
+            made.append(make())
+            return {}
+
+        self.agree(first)
+        return made[0] if made else make()
+
+    def send(self, message: dict) -> None:
+        content = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8)
+        dist.broadcast(torch.tensor([len(content)]), src=0)
+        dist.broadcast(content, src=0)
+
+    def receive(self) -> dict:
+        length = torch.zeros(1, dtype=torch.int64)
+        dist.broadcast(length, src=0)
+        content = torch.empty(int(length), dtype=torch.uint8)
+        dist.broadcast(content, src=0)
+        return json.loads(bytes(content.tolist()))
+
+    def wait_for_all(self, stop: Stop) -> None:
+        """Return when every process has come here; a stop is heard meanwhile."""
+        if self.size == 1:
+            return
+        work = dist.barrier(async_op=True)
+        while not work.is_completed():
+            stop.check()
+            time.sleep(POLL)
+        dist.destroy_process_group()
