@@ -27,6 +27,7 @@ from tests.benchmarks.subjects import FIGURE_1, Ideal, Images, Loop, Ours, Produ
 from utils.data.currents import Currents
 from utils.hardware import choose_device
 from utils.records.provenance import hardware
+from utils.world import World
 
 UPDATES = 469  # of a model-epoch
 
@@ -93,7 +94,7 @@ def compare(currents: Currents, networks: int, options, device) -> list[dict]:
         Ideal(FIGURE_1, images),
         Products(FIGURE_1, currents, networks, "torch.matmul"),
         Products(FIGURE_1, currents, networks, "the engine's"),
-        Ours(FIGURE_1, currents, networks),
+        Ours(FIGURE_1, currents, networks, options.compiled),
     ]
     return measure(subjects, options.repeats, options.seconds, device)
 
@@ -102,12 +103,12 @@ def scaling(currents: Currents, options, device) -> dict[str, list[dict]]:
     """The engine against the number of networks and against the hidden size."""
     counts = (1, 2, 5, 10, 20) if device.type == "cpu" else (1, 10, 30, 60, 120, 240)
     by_networks = measure(
-        [Ours(FIGURE_1, currents, count) for count in counts],
+        [Ours(FIGURE_1, currents, count, options.compiled) for count in counts],
         options.repeats, options.seconds / 2, device,
     )  # fmt: skip
     by_size = []
     for size in (128, 256, 512, 1024, 2048):
-        subject = Ours(replace(FIGURE_1, layers=(size,)), currents, 1)
+        subject = Ours(replace(FIGURE_1, layers=(size,)), currents, 1, options.compiled)
         rows = measure([subject], options.repeats, options.seconds / 2, device)
         by_size.append(rows[0] | {"hidden": size})
     return {"networks": by_networks, "hidden": by_size}
@@ -140,12 +141,12 @@ def floor(currents: Currents, products: float, machine: dict[str, float]) -> flo
 def peak_memory(options, networks: int) -> int:
     """Bytes at the peak of a process of its own that trains so many networks."""
     module = "tests.benchmarks.memory"
-    arguments = [str(options.data_dir), str(networks), options.device]
+    arguments = [str(options.data_dir), str(networks), options.device, str(options.compiled)]
     command = [sys.executable, "-m", module, *arguments]
     return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", type=Path, default=Path("datasets"))
     parser.add_argument("--device", default="auto")
@@ -153,9 +154,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of one sample")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"))
     parser.add_argument("--tf32", action="store_true")
-    options = parser.parse_args()
+    parser.add_argument("--uncompiled", dest="compiled", action="store_false")
+    options = parser.parse_args(arguments)
 
-    device = choose_device(options.device, options.tf32)
+    device = choose_device(options.device, World(), options.tf32)
     data, source = data_set(options.data_dir)
     currents = Currents.of(data, FIGURE_1.padding, FIGURE_1.input_scale, device)
     machine = rates(device)
@@ -163,8 +165,11 @@ def main() -> None:
         f"{hardware(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"{source}\nproducts {machine['flops'] / 1e9:.0f} GFLOP/s, "
         f"copies {machine['bytes'] / 1e9:.0f} GB/s, {options.repeats} repeats"
+        + ", engine not compiled"
+        * (not options.compiled)
     )
-    result = {"device": hardware(device), "torch": torch.__version__, "data": source} | machine
+    about = {"device": hardware(device), "torch": torch.__version__, "data": source}
+    result = about | {"compiled": options.compiled} | machine
     for networks in (1, 10) if device.type == "cpu" else (1, 10, 120):
         rows = compare(currents, networks, options, device)
         print_rows(f"{networks} network{'s' * (networks > 1)} of figure 1", rows)
@@ -190,10 +195,11 @@ def main() -> None:
     for count, peak in result["memory"].items():
         print(f"{count:6d}  {peak / 2**20:.0f} MiB")
 
-    result["profile"] = profile_step(FIGURE_1, currents, device)
-    print("\nwhere the time of a step goes")
-    for part, microseconds in result["profile"].items():
-        print(f"{part:28} {microseconds:8.0f} us")
+    if options.compiled:  # only then do the kernels' names tell what they are for
+        result["profile"] = profile_step(FIGURE_1, currents, device)
+        print("\nwhere the time of a step goes")
+        for part, microseconds in result["profile"].items():
+            print(f"{part:28} {microseconds:8.0f} us")
     options.json.write_text(json.dumps(result, indent=2) + "\n")
     print(f"\nwritten to {options.json}")
 

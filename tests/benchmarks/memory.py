@@ -1,6 +1,6 @@
 """Peak memory of one process that trains and tests some networks: prints bytes.
 
-python -m tests.benchmarks.memory DATA_DIR NETWORKS DEVICE
+python -m tests.benchmarks.memory DATA_DIR NETWORKS DEVICE COMPILED
 """
 
 import resource
@@ -13,13 +13,15 @@ from tests.benchmarks.subjects import FIGURE_1, Ours, data_set
 from utils.data.currents import Currents
 from utils.hardware import choose_device
 from utils.training.evaluation import evaluate
+from utils.world import World
 
 
 def main() -> None:
-    data_dir, networks, device = Path(sys.argv[1]), int(sys.argv[2]), choose_device(sys.argv[3])
+    data_dir, networks = Path(sys.argv[1]), int(sys.argv[2])
+    device = choose_device(sys.argv[3], World())
     data, _ = data_set(data_dir)
     currents = Currents.of(data, FIGURE_1.padding, FIGURE_1.input_scale, device)
-    subject = Ours(FIGURE_1, currents, networks)
+    subject = Ours(FIGURE_1, currents, networks, compiled=sys.argv[4] == "True")
     subject.run(5)
     for training in subject.trainings:
         evaluate(training.ensemble, currents, training.engine)

@@ -21,10 +21,11 @@ PARTS = {
 
 def profile_step(setting: Setting, currents: Currents, device: torch.device) -> dict[str, float]:
     """Microseconds of a step by part, for one network (CPU) or ten (GPU)."""
-    if device.type == "cpu":
-        torch._inductor.config.cpp.enable_kernel_profile = True
-    subject = Ours(setting, currents, 1 if device.type == "cpu" else 10)
-    subject.run(20)
+    from torch._inductor import config
+
+    with config.patch({"cpp.enable_kernel_profile": True}):
+        subject = Ours(setting, currents, 1 if device.type == "cpu" else 10)
+        subject.run(20)
     activity = ProfilerActivity.CPU if device.type == "cpu" else ProfilerActivity.CUDA
     with profile(activities=[activity]) as profiler:
         subject.run(STEPS)

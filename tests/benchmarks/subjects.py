@@ -119,8 +119,9 @@ class Products:
 class Ours:
     """The engine, as a run uses it."""
 
+    name = "engine"
+
     def __init__(self, setting: Setting, currents: Currents, networks: int, compiled=True):
-        self.name = "engine" if compiled else "engine, not compiled"
         self.networks = networks
         members = [Member(setting, model) for model in range(networks)]
         engine = Engine(compiled)
