@@ -182,3 +182,11 @@ def test_without_a_compiler_the_run_goes_on_and_says_so(simulate, monkeypatch):
     assert "no C++ compiler" in simulate.errors
     assert torch.equal(plain.state["layers.1.weight1"], fallen_back.state["layers.1.weight1"])
     assert fallen_back.json["compiled"] is False
+
+
+def test_without_a_place_for_compiled_programs_the_run_goes_on_and_says_so(simulate, monkeypatch):
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    (record,) = simulate("--compile on")
+    assert "it runs uncompiled" in simulate.errors
+    assert record.json["compiled"] is False

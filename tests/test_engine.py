@@ -10,6 +10,7 @@ from reference import Network
 
 from utils.data.currents import Currents, pad
 from utils.errors import UserError
+from utils.hardware import OutOfMemory, choose_device, memory_errors
 from utils.parser import parse
 from utils.records.archive import Archive
 from utils.settings import Member
@@ -18,6 +19,8 @@ from utils.training import plan
 from utils.training.engine import Engine, cache_folder
 from utils.training.group import Trainer
 from utils.training.steps import GRAPH_WARM_UP, GraphedSteps, Steps
+from utils.training.training import Training
+from utils.world import World
 
 GIB = 1 << 30
 
@@ -114,6 +117,46 @@ def test_a_network_too_large_for_the_gpu_is_a_users_error(currents, monkeypatch)
         trainer_of(currents).train(members_of(setting_of()), "label")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("InductorError: OutOfMemoryError: CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+    ],
+    ids=lambda error: str(error)[:30],
+)
+def test_memory_errors_are_known_in_all_their_forms(error):
+    with pytest.raises(OutOfMemory), memory_errors():
+        raise error
+
+
+def test_other_errors_are_no_memory_errors():
+    with pytest.raises(RuntimeError, match="shapes"), memory_errors():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+def test_a_process_on_a_gpu_of_its_own_makes_it_the_current_one(monkeypatch):
+    """Streams and graphs belong to the current GPU."""
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    world = World()
+    assert choose_device("cuda:1", world) == torch.device("cuda", 1)
+    world.local_size, world.local_rank = 8, 6
+    assert choose_device("auto", world) == torch.device("cuda", 2)
+    assert chosen == [1, 2]
+
+
+def test_steps_that_did_not_run_are_noticed(currents):
+    training = Training(members_of(setting_of()), currents, Engine(False))
+    training.step += 1
+    with pytest.raises(AssertionError, match="steps ran"):
+        training.finish_epoch(0, lambda: None)
+
+
 def trainer_of(currents) -> Trainer:
     return Trainer(parse([]), currents, Engine(False), Archive([]), Stop())
 
@@ -121,12 +164,12 @@ def trainer_of(currents) -> Trainer:
 def test_networks_that_do_not_fit_at_once_train_in_turn(currents, monkeypatch):
     settings = [setting_of(lr=1.0), setting_of(lr=2.0)]
     members = [Member(setting, model) for setting in settings for model in range(5)]
-    need = plan.network_bytes(settings[0], currents)
-    monkeypatch.setattr(plan, "free_bytes", lambda device: 3 * need / plan.SHARE + 1)
+    one, two = (plan.memory_of(settings[0], currents, n) for n in (1, 2))
+    monkeypatch.setattr(plan, "free_bytes", lambda device: (one + 2 * (two - one)) / plan.SHARE + 1)
     groups = plan.groups_of(members, currents, fresh)
     assert [len(part) for part in groups] == [3, 2, 3, 2]
     assert [member for part in groups for member in part] == members
-    monkeypatch.setattr(plan, "free_bytes", lambda device: 1000 * need)
+    monkeypatch.setattr(plan, "free_bytes", lambda device: 1000 * one)
     assert [len(part) for part in plan.groups_of(members, currents, fresh)] == [5, 5]
 
 

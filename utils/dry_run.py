@@ -12,7 +12,7 @@ from utils.settings import Run
 from utils.training.engine import Engine
 from utils.training.evaluation import evaluate
 from utils.training.group import ensembles_of
-from utils.training.plan import groups_of, network_bytes
+from utils.training.plan import groups_of, memory_of
 from utils.training.training import Training
 from utils.world import World
 
@@ -27,7 +27,7 @@ def describe(run: Run, currents: Currents, engine: Engine, world: World) -> None
     groups = groups_of(mine, currents, lambda member: 0)
     largest = max(groups, key=len)
     seconds = sum(len(group) for group in groups) * seconds_per_network(largest, currents, engine)
-    need = network_bytes(largest[0].setting, currents) * len(largest)
+    need = memory_of(largest[0].setting, currents, len(largest))
     print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
     for setting in run.settings:
         print(f"  {setting.slug}")

@@ -6,6 +6,8 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from utils.errors import UserError
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from utils.world import World
 
+NO_MEMORY = ("out of memory", "not enough memory", "alloc_failed")  # torch, CUDA, cuBLAS
 ABSENT = "this machine offers {count} CUDA GPUs; use --device auto or --device cpu"
 
 
@@ -65,10 +68,26 @@ def choose_device(name: str, world: World, tf32: bool = False) -> torch.device:
                 f"({torch.__version__}) can use {count} CUDA GPUs; install a CUDA build"
             )
         torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.cuda.set_device(index_of(name))  # streams and graphs are those of the current one
         return torch.device("cuda", index_of(name))
     if world.local_size > 1:
         torch.set_num_threads(max(1, usable_cores() // world.local_size))
     return torch.device("cpu")
+
+
+class OutOfMemory(Exception):
+    """Memory did not suffice for networks that were to train together."""
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise OutOfMemory for any of the errors by which torch, CUDA or the compiler tell of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(words in str(error).lower() for words in NO_MEMORY):
+            raise OutOfMemory(str(error)) from None
+        raise
 
 
 def usable_cores() -> int:

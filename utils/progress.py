@@ -5,12 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
     from utils.training.training import Training
+
+
+def say(line: str) -> None:
+    """A line on stderr; a full disk or a closed terminal behind it must not end a run."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -30,8 +37,9 @@ class Progress:
         """An epoch (counted from 1) is done: means over the group's networks."""
         text = f"accuracy {100 * accuracy:.2f} %, loss {loss:.4f}, request {pulses:.4g} pulses"
         if self.bar is not None:
-            self.bar.set_postfix_str(text, refresh=False)
-            self.bar.update(epoch - self.bar.n)
+            with suppress(OSError):
+                self.bar.set_postfix_str(text, refresh=False)
+                self.bar.update(epoch - self.bar.n)
         elif not self.quiet:
             seconds = time.monotonic() - self.start
             self.say(f"{self.label}: epoch {epoch}/{self.epochs}, {text}, {seconds:.1f} s")
@@ -50,13 +58,15 @@ class Progress:
     def say(self, line: str) -> None:
         """A line of its own, above the bar if there is one."""
         if self.bar is not None:
-            self.bar.write(line, file=sys.stderr)
+            with suppress(OSError):
+                self.bar.write(line, file=sys.stderr)
         else:
-            print(line, file=sys.stderr, flush=True)
+            say(line)
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *exception) -> None:
         if self.bar is not None:
-            self.bar.close()
+            with suppress(OSError):
+                self.bar.close()

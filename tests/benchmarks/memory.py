@@ -28,7 +28,19 @@ def main() -> None:
     if device.type == "cuda":
         print(torch.cuda.max_memory_allocated(device))
     else:
-        print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        print(peak_resident())
+
+
+def peak_resident() -> int:
+    """Bytes that this process has had in memory at most.
+
+    On Linux from /proc, since getrusage counts the memory of the parent process in.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

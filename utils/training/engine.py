@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from utils.hardware import memory_errors
+from utils.progress import say
 
 
 class Engine:
@@ -37,22 +39,25 @@ class Engine:
             self.programs[key] = compile_program(module, inputs)
         return self.programs[key](*module.state, *inputs)
 
+    def is_prepared(self, structure: Hashable) -> bool:
+        """Whether nothing is left to compile for modules of this structure."""
+        return not self.compiled or structure in self.prepared
+
     def prepare(self, structure: Hashable, rehearse: Callable[[], None]) -> None:
-        """Compile what `rehearse` calls; should that fail, say so and go on uncompiled."""
-        if not self.compiled or structure in self.prepared:
-            return
+        """Compile what `rehearse` calls; should that fail, say so and go on uncompiled.
+
+        Raises OutOfMemory if memory does not suffice.
+        """
         try:
-            rehearse()
+            with memory_errors():
+                rehearse()
             self.prepared.add(structure)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:  # of which all errors of the compiler are kinds
+        except (RuntimeError, OSError) as error:  # of the compiler, or of its cache on disk
             self.compiled = False
             reason = next((line for line in str(error).splitlines() if line.strip()), "no reason")
-            print(
+            say(
                 f"compiling the training step failed ({reason.strip()}); it runs uncompiled, "
-                "which is several times slower (--compile off silences this)",
-                file=sys.stderr,
+                "which is several times slower (--compile off silences this)"
             )
 
 
@@ -72,7 +77,8 @@ def compile_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> Callable:
         return functional_call(module, buffers, tensors[len(names) :])
 
     arguments = [*module.state, *inputs]
-    graph = make_fx(pure, tracing_mode="fake")(*arguments)
+    with torch.autograd.set_multithreading_enabled(False):  # trace the backward pass here, too
+        graph = make_fx(pure, tracing_mode="fake")(*arguments)
     # Programs are made for a number of threads, and kept on disk under what is patched here.
     with config.patch({"cpp.threads": torch.get_num_threads()}):
         return standalone_compile(graph, arguments)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from utils.data.currents import Currents
 from utils.errors import UserError
+from utils.hardware import OutOfMemory, memory_errors
 from utils.progress import Progress
 from utils.records.archive import Archive
 from utils.records.provenance import provenance
@@ -40,17 +41,18 @@ class Trainer:
     def train(self, members: Sequence[Member], label: str) -> None:
         """Train the members through all epochs and save their results.
 
-        Where the GPU's memory does not suffice after all, the two halves of the group are trained
-        one after the other. Raises UserError if a single network is too large, Stopped once all
-        is saved if a stop was asked for, RecordError if something cannot be written.
+        Where memory does not suffice after all, the two halves of the group are trained one after
+        the other. Raises UserError if a single network is too large, Stopped once all is saved if
+        a stop was asked for, RecordError if something cannot be written.
         """
         try:
-            return self.train_together(members, label)
-        except torch.OutOfMemoryError:
+            with memory_errors():
+                return self.train_together(members, label)
+        except OutOfMemory:
             if len(members) == 1:
                 raise UserError(
-                    "a single network does not fit into the GPU's memory; choose smaller "
-                    "--layers, a smaller --batch_size, or --device cpu"
+                    "a single network does not fit into memory; choose smaller --layers or a "
+                    "smaller --batch_size, or on a GPU --device cpu"
                 ) from None
         # Out of the except clause, so that nothing holds on to the memory of the attempt.
         torch.cuda.empty_cache()

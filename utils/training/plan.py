@@ -42,17 +42,22 @@ def worth_compiling(setting: Setting, currents: Currents) -> bool:
     return steps * weights_of(setting, currents) >= WORTH_COMPILING
 
 
-def network_bytes(setting: Setting, currents: Currents) -> int:
-    """Memory that one network adds while it trains; measured peaks lie below.
+STATE_BYTES = 24  # of a weight in training: two voltages, two slopes, itself; one for rounding
+WORK_BYTES = 60  # of a weight while its network is made, compiled or stepped; measured
 
-    Per weight: two voltages, two slopes, the weight; on a GPU also gradient and temporaries. Per
-    unit: the activations of a batch of training or testing, with their noise and gradients.
+
+def memory_of(setting: Setting, currents: Currents, networks: int) -> int:
+    """Bytes that so many networks need beside the data; measured peaks lie below.
+
+    On a CPU networks are worked on in turn; on a GPU side by side, with the activations of a batch
+    of training or testing, their noise and gradients.
     """
     n_weights = weights_of(setting, currents)
-    if currents.train.device.type == "cpu":  # in turn: the temporaries are there once
-        return 4 * 6 * n_weights
+    if currents.train.device.type == "cpu":
+        return n_weights * (WORK_BYTES + STATE_BYTES * networks)
     n_units = sum(setting.layers) + currents.n_classes
-    return 4 * (8 * n_weights + 8 * n_units * max(setting.batch_size, TEST_BATCH))
+    batch = max(min(setting.batch_size, len(currents.train)), TEST_BATCH)
+    return networks * (n_weights * (WORK_BYTES + STATE_BYTES) + 4 * 8 * n_units * batch)
 
 
 def free_bytes(device: torch.device) -> int:
@@ -74,15 +79,14 @@ def free_bytes(device: torch.device) -> int:
 
 def networks_at_once(setting: Setting, currents: Currents) -> int:
     """How many networks of these sizes the free memory holds; UserError if not even one."""
-    need = network_bytes(setting, currents)
     free = free_bytes(currents.train.device)
-    at_once = int(SHARE * free / need)
-    if at_once == 0:
+    one, two = (memory_of(setting, currents, networks) for networks in (1, 2))
+    if one > SHARE * free:
         raise UserError(
-            f"one network needs {need / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are "
+            f"one network needs {one / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are "
             "free; choose smaller --layers"
         )
-    return at_once
+    return 1 + int((SHARE * free - one) / (two - one))
 
 
 def groups_of(

@@ -39,6 +39,8 @@ class Training:
     @torch.no_grad()
     def prepare(self) -> None:
         """Let the engine compile what training will call; the networks stay as they are."""
+        if self.engine.is_prepared(self.ensemble.structure):
+            return
         before = [tensor.clone() for tensor in self.ensemble.state]
 
         def rehearse():
@@ -70,6 +72,10 @@ class Training:
     def record_epoch(self, gradients: Sequence[Tensor]) -> None:
         """Note what the epoch that just ended has come to."""
         ensemble = self.ensemble
+        if int(ensemble.step) != self.step:
+            raise AssertionError(
+                f"{ensemble.step} training steps ran on the device, not {self.step}"
+            )
         self.pulse_requests.append(ensemble.pulse_request(gradients).cpu())
         self.losses.append((ensemble.loss_sum / self.steps.per_epoch).cpu())
         self.accuracies.append(evaluate(ensemble, self.currents, self.engine).cpu())
