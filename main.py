@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from utils.errors import Elsewhere, RecordError, UserError
 from utils.parser import parse
@@ -21,7 +22,7 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.report import table
     from utils.training.engine import Engine
     from utils.training.group import Trainer
-    from utils.training.plan import groups_of, is_compiled, label_of
+    from utils.training.plan import groups_of, is_compiled, label_of, networks_at_once
     from utils.world import World
 
     world = World()  # this process alone, or one of those that torchrun has started
@@ -30,6 +31,7 @@ def simulate(run: Run, stop: Stop) -> None:
     data = world.first_then_all(lambda: load(common.task, run.data_dir))
     currents = Currents.of(data, common.padding, common.input_scale, device)
     engine = Engine(is_compiled(run, currents))
+    world.first_then_all(lambda: networks_at_once(common, currents))  # or an error, before folders
     if run.dry_run:
         return describe(run, currents, engine, world)
 
@@ -44,29 +46,32 @@ def simulate(run: Run, stop: Stop) -> None:
         world.wait_for_all(stop)
     except Stopped as stopped:
         if archive:
-            stopped.saved = archive.saved(run.members)
+            stopped.saved = archive.saved(run.members, alone=world.size == 1)
         raise
     if world.is_first:
         print(table(archive, run))
 
 
 def main(args: list[str] | None = None) -> int:
-    stop = Stop().install()
-    run = parse(args)
     try:
-        simulate(run, stop)
+        stop = Stop().install()
+        simulate(parse(args), stop)
     except UserError as error:
-        print(f"main.py: error: {error}", file=sys.stderr)
-        return 2
+        return end(2, f"error: {error}")
     except RecordError as error:
-        print(f"main.py: error: {error}", file=sys.stderr)
-        return 1
+        return end(1, f"error: {error}")
     except Elsewhere as elsewhere:
         return elsewhere.exit_code
     except Stopped as stopped:
-        print(f"main.py: stopped by {stopped}; {stopped.saved}", file=sys.stderr)
-        return stopped.exit_code
+        return end(stopped.exit_code, f"stopped by {stopped}; {stopped.saved}")
     return 0
+
+
+def end(exit_code: int, message: str) -> int:
+    """Say why the run ends; the exit code tells it even where nobody can read that."""
+    with suppress(OSError):
+        print(f"main.py: {message}", file=sys.stderr, flush=True)
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ FLAGS = [
     ("--layers 0", "--layers 0"),
     ("--layers 512 -3", "--layers -3"),
     ("--padding -1", "--padding -1"),
+    ("--padding 1000000 --task Digits", "makes images of 2000028 x 2000028 pixels"),
+    ("--layers 1000000000 --task Digits", "GiB are free; choose smaller --layers"),
+    ("--n_models 10000000", "more than 1000000 networks"),
     ("--seed -1", "--seed -1"),
     ("--seed 9223372036854775800 --n_models 50", "the last network's seed"),
     ("--lr -1", "--lr -1.0"),
@@ -71,6 +74,24 @@ def test_output_dir_that_is_a_file(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         assert "is a file" in refusal(run_main("--output_dir", path))
     assert (tmp_path / "file").read_text() == "x"
+
+
+def test_output_dir_that_cannot_be_made(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "unmounted disk")
+    for path, reason in (
+        (tmp_path / "link" / "out", "is a link to nothing"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
+        assert reason in refusal(run_main("--output_dir", path))
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+@pytest.mark.parametrize("variables", [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "two"}], ids=str)
+def test_a_launcher_that_says_only_half(variables, tmp_path):
+    result = run_main(
+        "--task", "Digits", "--output_dir", tmp_path / "out", env=os.environ | variables
+    )
+    assert "start several processes with torchrun" in refusal(result)
 
 
 @pytest.mark.skipif("os.path.exists('/dev/nvidia0')")

@@ -11,6 +11,9 @@ import pytest
 import torch
 from conftest import PROJECT, read_all, run_main
 
+from utils.errors import RecordError
+from utils.world import peers
+
 SWEEP = (
     "--task Digits --layers 48 --epochs 4 --n_models 3 --lr 4000 --field double-linear "
     "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off"
@@ -119,6 +122,25 @@ def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, long_alone):
     assert process.returncode == 0, errors
     assert "go on from a checkpoint" in errors
     assert_same(tmp_path, long_alone)
+
+
+def test_a_process_without_work_leaves_the_folders_to_the_others(tmp_path):
+    """Rank 1 of 2 has no network to train; stopped, it must not clear away rank 0's folder."""
+    one = "--n_models 1 --lr 1000 --field double-linear --epochs 3000 --checkpoint_minutes 5"
+    process = torchrun(2, *SWEEP, *one.split(), "--output_dir", tmp_path)
+    wait_until(lambda: any(tmp_path.glob("*/*.settings")) and len(workers(process)) == 2)
+    idle = next(pid for pid in workers(process) if rank(pid) == 1)
+    time.sleep(1)  # until rank 0 trains; its first checkpoint is the one of the stop
+    os.kill(idle, signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "cannot write" not in errors
+    assert len(list(tmp_path.glob("*/*-checkpoint.pth"))) == 1
+
+
+def test_waiting_for_a_process_that_has_died_is_told_in_words():
+    with pytest.raises(RecordError, match="another process of this run has died"), peers():
+        raise RuntimeError("Connection closed by peer")
 
 
 def test_an_error_is_told_once_by_all(tmp_path):

@@ -15,6 +15,7 @@ import pytest
 import torch
 from conftest import PROJECT, read_all
 
+import main
 from utils.stop import SIGNALS, Stop, Stopped
 
 SWEEP = (
@@ -262,6 +263,53 @@ def test_resume_takes_no_folder_of_other_settings(change, start, tmp_path):
     process = start(*small, *change.split(), "--resume")
     assert process.wait() == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undisturbed):
+    """An old one with a checkpoint of many steps, not a new one with hardly any."""
+    out = tmp_path / "out"
+    old = start(*SWEEP)
+    old.wait_until(lambda: "epoch 3/" in old.said)
+    old.send(signal.SIGTERM)
+    assert old.wait() == 143
+    folders = set(out.iterdir())
+    new = start(*SWEEP, "--checkpoint_minutes", 5)
+    new.wait_until(lambda: "epoch 1/" in new.said)
+    new.send(signal.SIGTERM)
+    new.wait()
+    process = start(*SWEEP, "--resume")
+    assert process.wait() == 0
+    assert process.said.count("taken from 2 folders of this setting, since it holds most") == 4
+    complete = {path.parent for path in out.glob("*/*-1.json")}
+    assert any(path in complete for path in folders)
+    (with_checkpoint,) = (f for f in complete if "double-linear-1000.0" in f.name)
+    assert with_checkpoint in folders
+    for path in set(out.iterdir()) - complete:
+        shutil.rmtree(path)
+    assert_same_results(out, undisturbed)
+
+
+def test_resume_clears_the_checkpoint_of_a_complete_network(start, tmp_path, undisturbed):
+    """As it is left by a kill between the last file and the removal of the checkpoint."""
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed.output_dir, out)
+    for record in out.glob("*/*-1.json"):
+        (record.parent / f"{record.stem}-checkpoint.pth").write_bytes(b"left over")
+    assert start(*SWEEP, "--resume").wait() == 0
+    assert_same_results(out, undisturbed)
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(start, tmp_path, undisturbed):
+    out = tmp_path / "out"
+    process = start(*SWEEP, errors="/dev/full")
+    assert process.wait() == 0
+    assert_same_results(out, undisturbed)
+
+
+def test_a_signal_while_flags_are_read(stop, monkeypatch, capsys):
+    monkeypatch.setattr(main, "parse", lambda args: os.kill(os.getpid(), signal.SIGTERM))
+    assert main.main([]) == 143
+    assert capsys.readouterr().err == "main.py: stopped by SIGTERM; nothing was trained yet\n"
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove", "other settings", "not json"])

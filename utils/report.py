@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from utils.records.archive import Archive
-from utils.settings import Run, Setting
+from utils.settings import Member, Run, Setting
 
 HEADER = (
     "field", "lr", "var", "resistor", "clipping", "n", "accuracy / %", "relaxed / %",
@@ -18,7 +18,7 @@ def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned."""
     rows = [HEADER]
     for setting in run.settings:
-        members = [member for member in run.members if member.setting == setting]
+        members = (Member(setting, model) for model in range(run.n_models))
         records = [archive.record(member) for member in members]
         rows.append(row(setting, archive.folders[setting].id, records))
     widths = [max(len(line[column]) for line in rows) for column in range(len(HEADER))]

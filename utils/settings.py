@@ -18,6 +18,7 @@ COMPILE = ("auto", "on", "off")
 VOLTAGE_PER_RESISTOR_NOISE = 1e-4  # sigma_v / sigma_r unless sigma_v is given
 LARGEST = 3e38  # of the numbers that the simulation can hold, float32
 LARGEST_SEED = 2**63 - 1
+LARGEST_RUN = 1_000_000  # networks
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,11 @@ class Run:
         at_least("--n_models", self.n_models, 1)
         at_least("--checkpoint_minutes", self.checkpoint_minutes, 0)
         check_writable("--output_dir", self.output_dir)
+        if len(self.settings) * self.n_models > LARGEST_RUN:
+            raise UserError(
+                f"--n_models {self.n_models}: with {len(self.settings)} settings more than "
+                f"{LARGEST_RUN} networks; choose fewer"
+            )
         last = self.settings[0].seed + self.n_models - 1
         if last > LARGEST_SEED:
             raise UserError(f"--seed: the last network's seed is {last}, the largest is 2^63 - 1")
@@ -139,8 +145,13 @@ def at_least(flag: str, value: float, bound: float) -> None:
 def check_writable(flag: str, folder: Path) -> None:
     """Raise UserError if the folder cannot be made, or is there and cannot be written to."""
     existing = folder.absolute()
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    try:
+        while not existing.exists() and existing != existing.parent:
+            if existing.is_symlink():
+                raise UserError(f"{flag} {folder}: {existing} is a link to nothing; name another")
+            existing = existing.parent
+    except OSError as error:  # a name too long, or below a folder that may not be entered
+        raise UserError(f"{flag} {folder}: {error.strerror}; name another") from None
     if not existing.is_dir():
         raise UserError(f"{flag} {folder}: {existing} is a file; name a folder")
     if not os.access(existing, os.W_OK | os.X_OK):

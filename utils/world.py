@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -18,6 +19,19 @@ from utils.stop import Stop
 T = TypeVar("T")
 PATIENCE = timedelta(days=365)  # processes wait for each other as long as the slowest trains
 POLL = 0.2  # seconds
+LAUNCH = "start several processes with torchrun, or unset WORLD_SIZE, RANK and their like"
+
+
+@contextmanager
+def peers() -> Iterator[None]:
+    """Talking to the other processes; raises RecordError if one of them has died."""
+    try:
+        yield
+    except RuntimeError:  # of which all errors of torch.distributed are kinds
+        raise RecordError(
+            "another process of this run has died; what is complete is safe, and the same command "
+            "with --resume goes on"
+        ) from None
 
 
 class World:
@@ -25,7 +39,10 @@ class World:
 
     def __init__(self):
         def variable(name: str, default: int) -> int:
-            return int(os.environ.get(name, default))
+            try:
+                return int(os.environ.get(name, default))
+            except ValueError:
+                raise UserError(f"${name} is no number; {LAUNCH}") from None
 
         self.rank, self.size = variable("RANK", 0), variable("WORLD_SIZE", 1)
         self.local_rank = variable("LOCAL_RANK", 0)
@@ -36,10 +53,18 @@ class World:
 
     def join(self) -> None:
         """Meet the other processes, at the address that torchrun gave."""
-        store, rank, size = next(dist.rendezvous("env://"))
+        try:
+            store, rank, size = next(dist.rendezvous("env://"))
+        except ValueError as error:
+            raise UserError(
+                f"$WORLD_SIZE is set, but not all it needs ({error}); {LAUNCH}"
+            ) from None
         # After a restart the store still holds the addresses of the processes before.
         store = dist.PrefixStore(f"attempt {self.restarts}", store)
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE)
+        with peers():
+            dist.init_process_group(
+                "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
+            )
 
     @property
     def is_first(self) -> bool:
@@ -82,22 +107,26 @@ class World:
 
     def send(self, message: dict) -> None:
         content = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8)
-        dist.broadcast(torch.tensor([len(content)]), src=0)
-        dist.broadcast(content, src=0)
+        with peers():
+            dist.broadcast(torch.tensor([len(content)]), src=0)
+            dist.broadcast(content, src=0)
 
     def receive(self) -> dict:
         length = torch.zeros(1, dtype=torch.int64)
-        dist.broadcast(length, src=0)
-        content = torch.empty(int(length), dtype=torch.uint8)
-        dist.broadcast(content, src=0)
+        with peers():
+            dist.broadcast(length, src=0)
+            content = torch.empty(int(length), dtype=torch.uint8)
+            dist.broadcast(content, src=0)
         return json.loads(bytes(content.tolist()))
 
     def wait_for_all(self, stop: Stop) -> None:
         """Return when every process has come here; a stop is heard meanwhile."""
         if self.size == 1:
             return
-        work = dist.barrier(async_op=True)
-        while not work.is_completed():
-            stop.check()
-            time.sleep(POLL)
-        dist.destroy_process_group()
+        with peers():
+            work = dist.barrier(async_op=True)
+            while not work.is_completed():
+                stop.check()
+                time.sleep(POLL)
+            work.wait()  # raises if it was completed by the death of another process
+            dist.destroy_process_group()

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from utils.data.datasets import DataSet
+from utils.errors import UserError
 
+LARGEST_IMAGE = 1 << 24  # pixels, padding included
 COLUMNS = 16  # trained inputs are rounded up to a multiple of this, for the matrix products
 
 
@@ -60,19 +62,32 @@ class Currents:
 
     @classmethod
     def of(cls, data: DataSet, padding: int, input_scale: float, device: torch.device) -> Currents:
-        """Pad the images with zeros on each side, flatten and scale them."""
-        train, test = (pad(images, padding) for images in (data.train_images, data.test_images))
-        pixels = Pixels.of(train, test)
-        tested = torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])
+        """Pad the images with zeros on each side, flatten and scale them.
 
-        def current(images: np.ndarray, columns: Tensor) -> Tensor:
-            selected = torch.from_numpy(np.take(images, columns.numpy(), axis=1)).to(device)
-            return input_scale * (selected / 255)  # [n, columns]
+        Raises UserError if the padding makes the images too large.
+        """
+        rows, columns = (side + 2 * padding for side in data.train_images.shape[1:])
+        if rows * columns > LARGEST_IMAGE:
+            raise UserError(
+                f"--padding {padding}: makes images of {rows} x {columns} pixels, more than "
+                f"{LARGEST_IMAGE}; choose less"
+            )
+        seen = (images.any(axis=0)[None] for images in (data.train_images, data.test_images))
+        pixels = Pixels.of(*(pad(image, padding) for image in seen))
+        tested = torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])
+        # Where a pixel is in an image without its frame, counted from 1; 0 in the frame.
+        numbers = np.arange(1, data.train_images[0].size + 1).reshape(data.train_images[:1].shape)
+        place = pad(numbers, padding)[0]
+
+        def current(images: np.ndarray, wanted: Tensor) -> Tensor:
+            whole = np.pad(images.reshape(len(images), -1), ((0, 0), (1, 0)))  # zero in front
+            selected = torch.from_numpy(np.take(whole, place[wanted.numpy()], axis=1)).to(device)
+            return input_scale * (selected / 255)  # [n, wanted]
 
         return cls(
-            current(train, pixels.lit),
+            current(data.train_images, pixels.lit),
             torch.from_numpy(data.train_labels).to(device),
-            current(test, tested),
+            current(data.test_images, tested),
             torch.from_numpy(data.test_labels).to(device),
             pixels,
             data.n_classes,
@@ -80,6 +95,6 @@ class Currents:
 
 
 def pad(images: np.ndarray, padding: int) -> np.ndarray:
-    """uint8 [n, rows, columns] with zeros around each image, flattened: [n, pixels]."""
+    """Images [n, rows, columns] with zeros around each, flattened: [n, pixels]."""
     sides = ((0, 0), (padding, padding), (padding, padding))
     return np.pad(images, sides).reshape(len(images), -1)

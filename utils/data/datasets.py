@@ -94,9 +94,15 @@ def load_idx(task: str, data_dir: Path) -> DataSet:
 
 
 def find(raw: Path, name: str) -> Path | None:
-    """The plain file of that name, else the gzipped one, else None."""
+    """The plain file of that name, else the gzipped one, else None.
+
+    Raises UserError if the folder may not be entered.
+    """
     candidates = (raw / name, raw / f"{name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
+    try:
+        return next((path for path in candidates if path.is_file()), None)
+    except OSError as error:
+        raise UserError(f"--data_dir: {raw} cannot be read ({error.strerror})") from None
 
 
 def download(task: str, data_dir: Path, raw: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from utils.errors import UserError
+from utils.progress import say
 from utils.records.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
 from utils.records.folders import Folder, create_folders, discard, matching_folders
 from utils.records.results import Incomplete, Result, check_complete, read_json, write_result
@@ -49,8 +50,19 @@ def newest(folders: list[Folder]) -> Folder:
 
 
 def fullest(folders: list[Folder]) -> Folder:
-    """The one with the most complete networks, the newest of equals."""
-    return max(folders, key=lambda folder: (len(list(folder.path.glob("*.json"))), folder.id))
+    """The one in which most has been done: complete networks, then steps, the newest of equals."""
+    if len(folders) == 1:
+        return folders[0]
+
+    def done(folder: Folder) -> tuple[int, int, str]:
+        complete = {folder.model_of(path) for path in folder.path.glob("*.json")}
+        halfway = {folder.model_of(path) for path in folder.path.glob("*-checkpoint.pth")}
+        checkpoints = (read_checkpoint(folder, model) for model in halfway - complete - {None})
+        return len(complete), sum(c["step"] for c in checkpoints if c), folder.id
+
+    chosen = max(folders, key=done)
+    say(f"{chosen.id}: taken from {len(folders)} folders of this setting, since it holds most")
+    return chosen
 
 
 class Archive:
@@ -71,12 +83,12 @@ class Archive:
         first: list[Archive] = []  # holds the locks
 
         def decide() -> dict:
-            choose = newest if world.restarts else fullest if run.resume else None
+            choose = fullest if run.resume else newest if world.restarts else None
             folders = open_folders(run.output_dir, run.settings, data_sha256, choose)
             first.append(cls(folders))
             first[0].lock()
-            missing = first[0].take_stock(run.members) if choose else run.members
-            numbers = [run.members.index(member) for member in missing]
+            missing = set(first[0].take_stock(run.members) if choose else run.members)
+            numbers = [n for n, member in enumerate(run.members) if member in missing]
             return {"folders": [folder.id for folder in folders], "missing": numbers}
 
         decision = world.agree(decide)
@@ -88,32 +100,36 @@ class Archive:
     def lock(self) -> None:
         """Keep other runs out of the folders until this process ends."""
         for folder in self.folders.values() if fcntl else ():
-            file = folder.settings.open("rb+")
-            self.locks.append(file)
             try:
+                file = folder.settings.open("rb+")
+                self.locks.append(file)
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(
                     f"{folder.path} is in use by another run; wait until it has ended"
                 ) from None
             except OSError:
-                pass  # a file system without locks
+                pass  # a file system without locks, or a folder that can only be read
 
     def take_stock(self, members: Sequence[Member]) -> list[Member]:
         """The members that are not complete; says so, and clears away what was half written."""
-        missing = [member for member in members if not self.is_complete(member)]
-        for setting, folder in self.folders.items():
+        missing = []
+        for setting, mine in groupby(members, key=lambda member: member.setting):
+            folder = self.folders[setting]
             for path in folder.path.glob(".*.tmp"):
                 with suppress(OSError):
                     path.unlink()
-            mine = [member for member in members if member.setting == setting]
-            left = [member for member in mine if member in missing]
+            complete, left = [], []
+            for member in mine:
+                (complete if self.is_complete(member) else left).append(member)
+            for member in complete:  # a run that was killed may have left it
+                remove_checkpoint(folder, member.model)
             halfway = sum(self.step_of(member) > 0 for member in left)
-            print(
-                f"{folder.id}: {len(mine) - len(left)} of {len(mine)} networks are complete, "
-                f"{halfway} go on from a checkpoint, {len(left) - halfway} start afresh",
-                file=sys.stderr,
+            say(
+                f"{folder.id}: {len(complete)} of {len(complete + left)} networks are complete, "
+                f"{halfway} go on from a checkpoint, {len(left) - halfway} start afresh"
             )
+            missing += left
         return missing
 
     def is_complete(self, member: Member) -> bool:
@@ -145,14 +161,18 @@ class Archive:
         checkpoint = self.checkpoint(member)
         return checkpoint["step"] if checkpoint else 0
 
-    def saved(self, members: Sequence[Member]) -> str:
-        """What a stopped run leaves, in words; folders that hold nothing are removed."""
+    def saved(self, members: Sequence[Member], alone: bool) -> str:
+        """What a stopped run leaves, in words; folders that hold nothing are removed.
+
+        alone: whether this process is the only one of the run. Otherwise the folders stay, since
+        others may be about to write into them.
+        """
         complete = sum(self.is_complete(member) for member in members)
         halfway = sum(
             self.step_of(member) > 0 for member in members if not self.is_complete(member)
         )
         if complete + halfway == 0:
-            for folder in self.folders.values():
+            for folder in self.folders.values() if alone else ():
                 discard(folder)
             return "nothing was trained yet"
         return (

@@ -8,6 +8,8 @@ step; slopes and dark pixels follow from the seed.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
 
 from utils.records.files import write_tensors
@@ -40,4 +42,5 @@ def read_checkpoint(folder: Folder, model: int) -> dict | None:
 
 
 def remove_checkpoint(folder: Folder, model: int) -> None:
-    folder.checkpoint(model).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.checkpoint(model).unlink(missing_ok=True)

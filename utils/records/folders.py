@@ -30,6 +30,11 @@ class Folder:
         """What is simulated in this folder, so that a run can find it again; JSON."""
         return self.path / f"{self.id}.settings"
 
+    def model_of(self, path: Path) -> int | None:
+        """The number of the network that a file here belongs to; None if it is of none."""
+        number = path.name.removeprefix(f"{self.id}-").partition(".")[0].partition("-")[0]
+        return int(number) if number.isdigit() else None
+
     def accuracies(self, model: int) -> Path:
         return self.path / f"{self.id}-{model}-accuracies.pth"
 
@@ -58,12 +63,15 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
     comes second takes the next second. Raises RecordError if folders cannot be made; then none
     is left.
     """
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot make {output_dir}: {error.strerror}") from None
     while True:
         stamp = time.strftime("%Y%m%d%H%M%S")
         folders = [Folder(output_dir / f"{stamp}-{each.slug}", each) for each in settings]
         made: list[Folder] = []
         try:
-            output_dir.mkdir(parents=True, exist_ok=True)
             for folder in folders:
                 folder.path.mkdir()
                 made.append(folder)
@@ -72,7 +80,7 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
         except BaseException as error:
             for folder in made:
                 discard(folder)
-            if isinstance(error, FileExistsError) and Path(error.filename) != output_dir:
+            if isinstance(error, FileExistsError):
                 time.sleep(0.1)
             elif isinstance(error, OSError):
                 raise RecordError(f"cannot make {error.filename}: {error.strerror}") from None
