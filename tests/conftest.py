@@ -18,6 +18,7 @@ from utils.data.datasets import DataSet
 from utils.settings import Member, Setting
 from utils.training.ensemble import Ensemble
 
+pytest_plugins = ["launched"]
 PROJECT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
 DEVICES = [

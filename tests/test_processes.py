@@ -15,7 +15,7 @@ from utils.errors import RecordError
 from utils.world import peers
 
 SWEEP = (
-    "--task Digits --layers 48 --epochs 4 --n_models 3 --lr 4000 --field double-linear "
+    "--task Digits --layers 48 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
     "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off"
 ).split()
 
@@ -62,7 +62,7 @@ def test_files_are_those_of_a_single_process(processes, tmp_path, alone):
     assert_same(tmp_path, alone)
     rows = [line for line in output.splitlines() if line.startswith("double-")]
     assert len(rows) == 2  # one table
-    epochs = [line for line in errors.splitlines() if "epoch 4/4" in line]
+    epochs = [line for line in errors.splitlines() if "epoch 8/8" in line]
     assert len(epochs) == 2  # one line of progress for each of process 0's groups
 
 
@@ -91,37 +91,30 @@ def kill_second(process: subprocess.Popen, output_dir: Path) -> None:
     os.kill(victim, signal.SIGKILL)
 
 
-LONG = [*SWEEP, "--epochs", 30, "--checkpoint_minutes", 0.002]
+OFTEN = ("--checkpoint_minutes", 0.002)
 
 
-@pytest.fixture(scope="module")
-def long_alone(tmp_path_factory) -> dict:
-    folder = tmp_path_factory.mktemp("long")
-    assert run_main(*LONG, "--output_dir", folder).returncode == 0
-    return by_name(folder)
-
-
-def test_a_killed_process_ends_the_run_and_resume_completes_it(tmp_path, long_alone):
-    process = torchrun(2, *LONG, "--output_dir", tmp_path)
+def test_a_killed_process_ends_the_run_and_resume_completes_it(tmp_path, alone):
+    process = torchrun(2, *SWEEP, *OFTEN, "--output_dir", tmp_path)
     kill_second(process, tmp_path)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "stopped by SIGTERM" in errors  # the other saved what it had
     assert "--resume goes on" in errors
     assert len(read_all(tmp_path)) < 6
-    result = run_main(*LONG, "--output_dir", tmp_path, "--resume")  # under one process
+    result = run_main(*SWEEP, *OFTEN, "--output_dir", tmp_path, "--resume")  # under one process
     assert result.returncode == 0, result.stderr
     assert "go on from a checkpoint" in result.stderr
-    assert_same(tmp_path, long_alone)
+    assert_same(tmp_path, alone)
 
 
-def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, long_alone):
-    process = torchrun(2, *LONG, "--output_dir", tmp_path, restarts=1)
+def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, alone):
+    process = torchrun(2, *SWEEP, *OFTEN, "--output_dir", tmp_path, restarts=1)
     kill_second(process, tmp_path)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert "go on from a checkpoint" in errors
-    assert_same(tmp_path, long_alone)
+    assert_same(tmp_path, alone)
 
 
 def test_a_process_without_work_leaves_the_folders_to_the_others(tmp_path):

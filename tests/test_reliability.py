@@ -6,86 +6,23 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import PROJECT, read_all
+from conftest import read_all
+from launched import Process, ask
 
 import main
 from utils.stop import SIGNALS, Stop, Stopped
 
 SWEEP = (
-    "--task Digits --layers 32 --epochs 6 --n_models 2 --lr 1000 4000 --field double-linear "
+    "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
     "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off "
     "--checkpoint_minutes 0.005"
 ).split()
-
-
-@dataclass
-class Process:
-    """A run in another process."""
-
-    launcher: subprocess.Popen
-    pid: int
-    output: Path
-    errors: Path
-
-    def send(self, signum: int) -> None:
-        os.kill(self.pid, signum)
-
-    def wait(self) -> int:
-        return ask(self.launcher, {"wait": self.pid})
-
-    @property
-    def said(self) -> str:
-        return self.errors.read_text() if self.errors.exists() else ""
-
-    def wait_until(self, condition, seconds=30.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"it never came to that; {self.said}"
-            time.sleep(0.002)
-
-
-def ask(launcher: subprocess.Popen, request: dict) -> int:
-    launcher.stdin.write(json.dumps(request) + "\n")
-    launcher.stdin.flush()
-    return int(launcher.stdout.readline())
-
-
-@pytest.fixture(scope="module")
-def launcher():
-    process = subprocess.Popen(
-        [sys.executable, str(PROJECT / "tests" / "launcher.py")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    yield process
-    process.stdin.close()
-    process.wait()
-
-
-@pytest.fixture
-def start(launcher, tmp_path):
-    """Starts a run with these arguments, results in tmp_path/out."""
-    numbers = iter(range(1000))
-
-    def start_run(*arguments, output_dir=tmp_path / "out", **options) -> Process:
-        logs = tmp_path / "logs"
-        logs.mkdir(exist_ok=True)
-        logs.chmod(0o777)
-        number = next(numbers)
-        output, errors = logs / f"{number}.out", logs / f"{number}.err"
-        request = {
-            "args": [*map(str, arguments), "--output_dir", str(output_dir)],
-            "output": str(output), "errors": str(errors),
-        }  # fmt: skip
-        return Process(launcher, ask(launcher, request | options), output, errors)
-
-    return start_run
 
 
 @dataclass

@@ -30,6 +30,10 @@ from utils.records.provenance import hardware
 from utils.world import World
 
 UPDATES = 469  # of a model-epoch
+COMPARED = {"cpu": (1, 10), "cuda": (1, 10, 120)}  # numbers of networks
+SCALED = {"cpu": (1, 2, 5, 10, 20), "cuda": (1, 10, 30, 60, 120, 240)}
+WEIGHED = {"cpu": (1, 10, 20), "cuda": (1, 60, 120)}  # for their memory
+HIDDEN = (128, 256, 512, 1024, 2048)
 
 
 def seconds_of(run: Callable[[int], None], steps: int, device: torch.device) -> float:
@@ -101,13 +105,12 @@ def compare(currents: Currents, networks: int, options, device) -> list[dict]:
 
 def scaling(currents: Currents, options, device) -> dict[str, list[dict]]:
     """The engine against the number of networks and against the hidden size."""
-    counts = (1, 2, 5, 10, 20) if device.type == "cpu" else (1, 10, 30, 60, 120, 240)
     by_networks = measure(
-        [Ours(FIGURE_1, currents, count, options.compiled) for count in counts],
+        [Ours(FIGURE_1, currents, count, options.compiled) for count in SCALED[device.type]],
         options.repeats, options.seconds / 2, device,
     )  # fmt: skip
     by_size = []
-    for size in (128, 256, 512, 1024, 2048):
+    for size in HIDDEN:
         subject = Ours(replace(FIGURE_1, layers=(size,)), currents, 1, options.compiled)
         rows = measure([subject], options.repeats, options.seconds / 2, device)
         by_size.append(rows[0] | {"hidden": size})
@@ -170,7 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     about = {"device": hardware(device), "torch": torch.__version__, "data": source}
     result = about | {"compiled": options.compiled} | machine
-    for networks in (1, 10) if device.type == "cpu" else (1, 10, 120):
+    for networks in COMPARED[device.type]:
         rows = compare(currents, networks, options, device)
         print_rows(f"{networks} network{'s' * (networks > 1)} of figure 1", rows)
         bound = floor(currents, rows[3]["median"], machine)
@@ -187,10 +190,7 @@ def main(arguments: list[str] | None = None) -> None:
     for row in result["scaling"]["hidden"]:
         print(f"{row['hidden']:6d}  {row['median']:.3f}")
 
-    result["memory"] = {
-        count: peak_memory(options, count)
-        for count in ((1, 10, 20) if device.type == "cpu" else (1, 60, 120))
-    }
+    result["memory"] = {count: peak_memory(options, count) for count in WEIGHED[device.type]}
     print("\npeak memory against the number of networks")
     for count, peak in result["memory"].items():
         print(f"{count:6d}  {peak / 2**20:.0f} MiB")

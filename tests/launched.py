@@ -1,0 +1,76 @@
+"""Runs of `main.py` as processes of their own, started quickly: see launcher.py."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+
+
+@dataclass
+class Process:
+    """A run in another process."""
+
+    launcher: subprocess.Popen
+    pid: int
+    output: Path
+    errors: Path
+
+    def send(self, signum: int) -> None:
+        os.kill(self.pid, signum)
+
+    def wait(self) -> int:
+        return ask(self.launcher, {"wait": self.pid})
+
+    @property
+    def said(self) -> str:
+        return self.errors.read_text() if self.errors.exists() else ""
+
+    def wait_until(self, condition, seconds=30.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"it never came to that; {self.said}"
+            time.sleep(0.002)
+
+
+def ask(launcher: subprocess.Popen, request: dict) -> int:
+    launcher.stdin.write(json.dumps(request) + "\n")
+    launcher.stdin.flush()
+    return int(launcher.stdout.readline())
+
+
+@pytest.fixture(scope="session")
+def launcher():
+    process = subprocess.Popen(
+        [sys.executable, str(PROJECT / "tests" / "launcher.py")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    yield process
+    process.stdin.close()
+    process.wait()
+
+
+@pytest.fixture
+def start(launcher, tmp_path):
+    """Starts a run with these arguments, results in tmp_path/out."""
+    numbers = iter(range(1000))
+
+    def start_run(*arguments, output_dir=tmp_path / "out", **options) -> Process:
+        logs = tmp_path / "logs"
+        logs.mkdir(exist_ok=True)
+        logs.chmod(0o777)
+        number = next(numbers)
+        output, errors = logs / f"{number}.out", logs / f"{number}.err"
+        request = {
+            "args": [*map(str, arguments), "--output_dir", str(output_dir)],
+            "output": str(output), "errors": str(errors),
+        }  # fmt: skip
+        return Process(launcher, ask(launcher, request | options), output, errors)
+
+    return start_run
