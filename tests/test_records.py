@@ -7,8 +7,8 @@ import pytest
 import torch
 from conftest import setting_of
 
-from utils.records.folders import create_folders
-from utils.records.results import Result, json_of
+from utils.records.folders import Folder, create_folders
+from utils.records.results import Incomplete, Result, check_complete, json_of, setting_from_json
 from utils.settings import Member
 
 CONTRACT = {
@@ -115,3 +115,19 @@ def test_table(simulate):
         deviation = abs(mine[0]["accuracy"] - mine[1]["accuracy"]) / 2**0.5
         assert f"{mean:.2f} ± {deviation:.2f}" in row
         assert row.endswith(next(r.folder.name for r in records if f"-{lr}.0-" in r.folder.name))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("layers.1.weight1", (20,)), ("layers.4.weight2", (10, 21)), ("layers.7.weight1", None)],
+)
+def test_weights_of_other_shapes_are_not_taken_for_complete(name, shape, simulate):
+    (record,) = simulate("--layers 20 10 --lr 700")
+    folder = Folder(record.folder, setting_from_json(record.json))
+    check_complete(folder, 0)
+    state = record.state | {name: torch.zeros(shape)} if shape else dict(record.state)
+    if shape is None:
+        del state[name]
+    torch.save(state, folder.weights(0))
+    with pytest.raises(Incomplete, match=name):
+        check_complete(folder, 0)

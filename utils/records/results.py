@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -38,6 +39,9 @@ class Result:
     def accuracy(self) -> float:
         """Test accuracy after the last epoch, 0 to 1."""
         return float(self.accuracies[-1])
+
+
+ANY = -1  # of a size: whatever it is
 
 
 class Incomplete(Exception):
@@ -94,6 +98,31 @@ def settings_json(setting: Setting) -> dict:
     }
 
 
+def setting_from_json(record: dict) -> Setting:
+    """The setting of a record, the inverse of `settings_json`.
+
+    Raises KeyError or TypeError if it is no record, UserError if a value is out of range.
+    """
+    parameters = record["optimizer_parameters"]
+    return Setting(
+        task=record["task"],
+        field=parameters["field"][0],
+        lr=parameters["lr"],
+        var=parameters["device_variability"],
+        resistor_noise=record["resistor_noise"],
+        voltage_noise=record["voltage_noise"],
+        clipping=parameters["clipping"],
+        seed=record["seed"],
+        epochs=record["epochs"],
+        batch_size=record["batch_size"],
+        layers=tuple(record["layers"]),
+        init=record["init"],
+        input_scale=record["input_scale"],
+        padding=record["padding"],
+        tf32=record["tf32"],
+    )
+
+
 def read_json(folder: Folder, model: int) -> dict:
     """The JSON record of a network; raises Incomplete if there is none of this setting."""
     try:
@@ -120,10 +149,13 @@ def check_complete(folder: Folder, model: int) -> dict:
         if not isinstance(values, Tensor) or values.shape != (folder.setting.epochs,):
             raise Incomplete(f"{path.name} does not hold {folder.setting.epochs} epochs")
     state = read_tensors(folder.weights(model))
-    for layer, size in enumerate(folder.setting.layers):
-        name = f"layers.{1 + 3 * layer}.weight2"
-        if not isinstance(state, dict) or name not in state or len(state[name]) != size:
-            raise Incomplete(f"{folder.weights(model).name} does not hold {name}")
+    sizes = [ANY, *folder.setting.layers, ANY]  # pixels and classes are a matter of the data
+    for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
+        for name in (f"layers.{1 + 3 * layer}.weight1", f"layers.{1 + 3 * layer}.weight2"):
+            weight = state.get(name) if isinstance(state, dict) else None
+            shape = tuple(weight.shape) if isinstance(weight, Tensor) else ()
+            if len(shape) != 2 or n_out not in (ANY, shape[0]) or n_in not in (ANY, shape[1]):
+                raise Incomplete(f"{folder.weights(model).name} does not hold {name} as expected")
     return record
 
 
