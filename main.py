@@ -49,7 +49,8 @@ def simulate(run: Run, stop: Stop) -> None:
             stopped.saved = archive.saved(run.members, alone=world.size == 1)
         raise
     if world.is_first:
-        print(table(archive, run))
+        with suppress(OSError):  # a full disk behind stdout; the results are safe in their files
+            print(table(archive, run), flush=True)
 
 
 def main(args: list[str] | None = None) -> int:

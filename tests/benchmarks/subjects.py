@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from tests.benchmarks.digital import Digital
 from tests.benchmarks.straightforward import Straightforward
 from utils.data.currents import Currents
 from utils.data.datasets import DataSet, find, load
+from utils.hardware import usable_cores
 from utils.settings import Member, Setting
 from utils.training.engine import Engine
 from utils.training.group import ensembles_of
@@ -135,3 +139,41 @@ class Ours:
         for training in self.trainings:
             for _ in range(steps):
                 training.take_step()
+
+
+class Spread:
+    """The engine in a process of one thread for every core, as torchrun starts them."""
+
+    name = "engine, a process a core"
+
+    def __init__(self, setting: Setting, data_dir: Path, networks: int, compiled=True):
+        self.networks = networks
+        cores = min(usable_cores(), networks)
+        shares = [networks // cores + (core < networks % cores) for core in range(cores)]
+        context = multiprocessing.get_context("spawn")
+        self.pipes = []
+        for share in shares:
+            here, there = context.Pipe()
+            arguments = (there, setting, data_dir, share, compiled)
+            context.Process(target=serve, args=arguments, daemon=True).start()
+            self.pipes.append(here)
+        for pipe in self.pipes:
+            pipe.recv()
+
+    def run(self, steps: int) -> None:
+        for pipe in self.pipes:
+            pipe.send(steps)
+        for pipe in self.pipes:
+            pipe.recv()
+
+
+def serve(pipe: Connection, setting: Setting, data_dir: Path, networks: int, compiled: bool):
+    """A process of Spread: trains its share of the networks whenever it is told to."""
+    torch.set_num_threads(1)
+    data, _ = data_set(data_dir)
+    currents = Currents.of(data, setting.padding, setting.input_scale, torch.device("cpu"))
+    ours = Ours(setting, currents, networks, compiled)
+    with suppress(EOFError):  # when the benchmark has done with it
+        while True:
+            pipe.send("ready")
+            ours.run(pipe.recv())
