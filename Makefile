@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench clean
+.PHONY: demo test figures bench clean
 
 demo: $(VENV)/run
 	$(BIN)/python main.py --task Digits --field double-linear double-exponential --lr 3000 \
@@ -14,6 +14,13 @@ test: $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest
+
+# Hours on a CPU; goes on where it was stopped. RUN="--n_models 3" passes flags on.
+figures: $(VENV)/run
+	figures/figure1.sh --resume $(RUN)
+	figures/figure2.sh --resume $(RUN)
+	figures/figure3.sh --resume $(RUN)
+	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir figures magnetoionic-figures.ipynb
 
 bench: $(VENV)/run
 	$(BIN)/python -m tests.benchmarks.bench $(BENCH)

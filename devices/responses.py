@@ -51,8 +51,12 @@ class Response:
         raise NotImplementedError
 
     def after(self, voltage: Value, pulses: Value) -> Value:
-        """Hall voltage once `pulses` >= 0 further pulses are applied: f(f^-1(w) + pulses)."""
-        return self.response(self.inverse(voltage) + pulses)
+        """Hall voltage once `pulses` >= 0 further pulses are applied: f(f^-1(w) + pulses).
+
+        Written as a change of the voltage, so that no pulse is no change, to the bit.
+        """
+        before = self.inverse(voltage)
+        return voltage + (self.response(before + pulses) - self.response(before))
 
     @property
     def w_max(self) -> float:

@@ -1,0 +1,1 @@
+"""From simulations to pictures: reading what is there, tables, figures, one style."""

@@ -1,0 +1,154 @@
+"""Accuracy against learning rate: figures 1, 2 and 3, and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from utils.plots import style
+from utils.settings import VOLTAGE_PER_RESISTOR_NOISE
+
+RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
+FIELDS = ("double-linear", "double-exponential")
+CLOSE = 1.0  # points of accuracy within which a learning rate is as good as the best
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of one figure of the study, a panel for each clipping."""
+
+    number: int
+    var: float
+    resistor_noise: float
+    clippings: tuple[float, ...]
+
+    @property
+    def stem(self) -> str:
+        return f"figure{self.number}-accuracy-against-learning-rate"
+
+    @property
+    def command(self) -> str:
+        return f"figures/figure{self.number}.sh"
+
+    def select(self, networks: pd.DataFrame) -> pd.DataFrame:
+        """The networks that belong into this figure; failed ones do not."""
+        return self.simulated(networks[~networks["failed"]])
+
+    def simulated(self, networks: pd.DataFrame) -> pd.DataFrame:
+        """The networks of this figure's settings."""
+        return networks[
+            (networks["var"] == self.var)
+            & (networks["resistor_noise"] == self.resistor_noise)
+            & (networks["voltage_noise"] == VOLTAGE_PER_RESISTOR_NOISE * self.resistor_noise)
+            & networks["clipping"].isin(self.clippings)
+        ]
+
+    def missing(self, networks: pd.DataFrame, flags: str = "") -> str | None:
+        """How many of its settings are not there, and the command that makes them; None if all are.
+
+        flags: those that make simulations of the series at hand.
+        """
+        found = set(self.simulated(networks)[["field", "lr", "clipping"]].itertuples(index=False))
+        wanted = {(f, lr, c) for f in FIELDS for lr in RATES for c in self.clippings}
+        absent = wanted - {tuple(setting) for setting in found}
+        if not absent:
+            return None
+        return (
+            f"Figure {self.number} lacks {len(absent)} of its {len(wanted)} settings; "
+            f"make them with: {self.command} --resume{flags}"
+        )
+
+
+PLANS = (
+    Plan(1, 0.2, 0.015, (0.1,)),
+    Plan(2, 0.0, 0.0, (0.0,)),
+    Plan(3, 0.0, 0.0, (0.1, 0.2, 0.5)),
+)
+
+
+def curve(networks: pd.DataFrame, field: str, clipping: float, value="accuracy") -> pd.DataFrame:
+    """Mean and standard deviation of `value` (%) over networks, by learning rate."""
+    chosen = networks[(networks["field"] == field) & (networks["clipping"] == clipping)]
+    return chosen.groupby("lr")[value].agg(["mean", "std", "size"]).sort_index()
+
+
+def draw_accuracy(plan: Plan, networks: pd.DataFrame) -> Figure | None:
+    """Linear, exponential, and linear after field relaxation; None if there is no network."""
+    chosen = plan.select(networks)
+    clippings = [c for c in plan.clippings if (chosen["clipping"] == c).any()]
+    if not clippings:
+        return None
+    width = style.COLUMN if len(clippings) == 1 else style.PAGE
+    figure, panels = plt.subplots(
+        1, len(clippings), figsize=(width, 2.6), sharex=True, sharey=True, squeeze=False
+    )
+    for axes, clipping in zip(panels[0], clippings, strict=True):
+        for field in FIELDS:
+            draw_curve(axes, curve(chosen, field, clipping), field, style.name(field), "-")
+        relaxed = curve(chosen, FIELDS[0], clipping, "relaxed")
+        label = f"{style.name(FIELDS[0])}, after field relaxation"
+        draw_curve(axes, relaxed, FIELDS[0], label, "--")
+        axes.set_xlabel("learning rate (pulses per unit gradient)")
+        if len(plan.clippings) > 1:
+            axes.set_title(f"smallest pulse {clipping:g}")
+    panels[0][0].set_ylabel("test accuracy (%)")
+    panels[0][0].legend(loc="best", title=f"mean ± std, {counted(chosen)}")
+    return figure
+
+
+def draw_curve(axes, points: pd.DataFrame, field: str, label: str, dashes: str) -> None:
+    """Means with a band of one standard deviation to each side, none for a single network."""
+    if points.empty:
+        return
+    colour, std = style.colour(field), points["std"]
+    face = colour if dashes == "-" else "white"
+    axes.plot(points.index, points["mean"], dashes, marker="o", color=colour, mfc=face, label=label)
+    axes.fill_between(
+        points.index, points["mean"] - std, points["mean"] + std, color=colour, alpha=0.2, lw=0
+    )
+
+
+def counted(networks: pd.DataFrame) -> str:
+    """How many networks there are for each point."""
+    counts = networks.groupby(["field", "lr", "clipping"]).size()
+    low, high = counts.min(), counts.max()
+    return f"n = {high}" if low == high else f"n = {low} to {high}"
+
+
+def takeaway(plan: Plan, networks: pd.DataFrame) -> str:
+    """The answer of a figure in one sentence, computed from its curves; a line for each panel."""
+    chosen = plan.select(networks)
+    parts = []
+    for clipping in plan.clippings:
+        curves = {field: curve(chosen, field, clipping) for field in FIELDS}
+        told = [tell(field, points) for field, points in curves.items() if not points.empty]
+        difference = (curves[FIELDS[0]]["mean"] - curves[FIELDS[1]]["mean"]).dropna()
+        if not difference.empty:
+            told.append(
+                "linear minus exponential, at equal learning rates: "
+                f"{difference.min():+.1f} to {difference.max():+.1f} points"
+            )
+        if told:
+            panel = f"\n  smallest pulse {clipping:g}: " if len(plan.clippings) > 1 else " "
+            parts.append(panel + "; ".join(told) + ".")
+    return f"Figure {plan.number}:" + ("".join(parts) or " no simulations yet.")
+
+
+def tell(field: str, points: pd.DataFrame) -> str:
+    """How good a field gets, and at which learning rates it stays close to that."""
+    best = points["mean"].idxmax()
+    std = points["std"][best]
+    spread = "" if pd.isna(std) else f" ± {std:.2f}"
+    close = points["mean"] >= points["mean"].max() - CLOSE
+    rates = list(points.index[close])
+    if len(rates) > 1 and close[rates[0] : rates[-1]].all():
+        where = f"{rates[0]:g} to {rates[-1]:g}"
+    else:
+        where = ", ".join(f"{rate:g}" for rate in rates) + " alone"
+    return (
+        f"{style.name(field)} reaches {points['mean'][best]:.2f}{spread} % at learning rate "
+        f"{best:g} and stays within {CLOSE:g} point of it for {where}"
+    )

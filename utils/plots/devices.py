@@ -1,0 +1,58 @@
+"""The devices themselves: responses, change per pulse, and how devices differ."""
+
+from __future__ import annotations
+
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from devices import FIELDS
+from devices.streams import Draw, Stream
+from utils.plots import style
+
+N_DEVICES, SIGMA = 10, 0.2
+
+
+def draw_devices() -> Figure:
+    """Three panels over the number of pulses, one colour a field."""
+    figure, (voltage, change, spread) = plt.subplots(1, 3, figsize=(style.PAGE, 2.3))
+    for field, response in FIELDS.items():
+        colour, label = style.colour(field), style.name(field)
+        inside = torch.linspace(0, response.pulses_max, 200)
+        beyond = torch.linspace(response.pulses_max, 1.2 * response.pulses_max, 50)
+        voltage.plot(inside, response.response(inside), color=colour, label=label)
+        voltage.plot(beyond, response.response(beyond), color=colour, ls=":", lw=0.8)
+        voltage.axhspan(response.w_min, response.w_max, xmax=0.03, color=colour, alpha=0.4, lw=0)
+
+        whole = torch.arange(0, response.pulses_max)  # the change that one more pulse makes
+        step = response.response(whole + 1) - response.response(whole)
+        change.plot(whole + 0.5, -1000 * step, color=colour, marker="o", ms=2, lw=0.8, label=label)
+
+        for slope in slopes():
+            pulses = (slope * inside).clamp(max=response.pulses_max)  # where the range ends
+            spread.plot(inside, response.response(pulses), color=colour, lw=0.5, alpha=0.8)
+    for axes in (voltage, spread):
+        axes.set_ylabel("Hall voltage w (arb. u.)")
+    limit = max(response.pulses_max for response in FIELDS.values())
+    for axes in (voltage, change, spread):
+        axes.axvline(limit, color=style.GREY, lw=0.7, ls="--")
+        axes.set_xlabel("pulses x")
+        axes.set_xlim(0, 1.3 * limit)
+    voltage.annotate(
+        "measured\nup to here", (1.01 * limit, 0.45), xycoords=("data", "axes fraction"),
+        va="center", color=style.GREY, fontsize=6,
+    )  # fmt: skip
+    change.set_ylabel("step down (10$^{-3}$ arb. u.)")
+    change.set_ylim(0)
+    voltage.set_title("response; bars at the left: range")
+    change.set_title("change per pulse")
+    spread.set_title(rf"{N_DEVICES} devices, σ$_\mathrm{{device}}$ = {SIGMA}")
+    change.legend()
+    return figure
+
+
+def slopes() -> torch.Tensor:
+    """Slope factors of some devices, |N(1, sigma_device)|, as a fresh network draws them."""
+    zero = torch.tensor(0)
+    stream = Stream(torch.tensor([100]), zero, zero)
+    return (1 + SIGMA * stream.normal(Draw.SLOPE_1, (N_DEVICES,))[0]).abs()
