@@ -95,7 +95,7 @@ def draw_accuracy(plan: Plan, networks: pd.DataFrame) -> Figure | None:
         if len(plan.clippings) > 1:
             axes.set_title(f"smallest pulse {clipping:g}")
     panels[0][0].set_ylabel("test accuracy (%)")
-    panels[0][0].legend(loc="best", title=f"mean ± std, {counted(chosen)}")
+    panels[0][0].legend(loc="lower left", title=counted(chosen))
     return figure
 
 
@@ -112,10 +112,12 @@ def draw_curve(axes, points: pd.DataFrame, field: str, label: str, dashes: str) 
 
 
 def counted(networks: pd.DataFrame) -> str:
-    """How many networks there are for each point."""
+    """How many networks there are for each point, and so what is drawn of them."""
     counts = networks.groupby(["field", "lr", "clipping"]).size()
     low, high = counts.min(), counts.max()
-    return f"n = {high}" if low == high else f"n = {low} to {high}"
+    if high == 1:
+        return "one network a point"
+    return f"mean ± std, n = {high}" if low == high else f"mean ± std, n = {low} to {high}"
 
 
 def takeaway(plan: Plan, networks: pd.DataFrame) -> str:
