@@ -20,9 +20,10 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.hardware import choose_device
     from utils.records.archive import Archive
     from utils.report import table
+    from utils.training import plan
+    from utils.training.crew import Crew
     from utils.training.engine import Engine
     from utils.training.group import Trainer
-    from utils.training.plan import groups_of, is_compiled, label_of, networks_at_once
     from utils.world import World
 
     world = World()  # this process alone, or one of those that torchrun has started
@@ -30,8 +31,9 @@ def simulate(run: Run, stop: Stop) -> None:
     device = choose_device(run.device, world, common.tf32)
     data = world.first_then_all(lambda: load(common.task, run.data_dir))
     currents = Currents.of(data, common.padding, common.input_scale, device)
-    engine = Engine(is_compiled(run, currents))
-    world.first_then_all(lambda: networks_at_once(common, currents))  # or an error, before folders
+    engine = Engine(plan.is_compiled(run, currents))
+    # An error, if not even one network fits into memory, before there are folders.
+    world.first_then_all(lambda: plan.networks_at_once(common, currents))
     if run.dry_run:
         return describe(run, currents, engine, world)
 
@@ -39,10 +41,13 @@ def simulate(run: Run, stop: Stop) -> None:
     try:
         with stop.deferred():
             archive, missing = Archive.open(run, data.sha256, world)
-        trainer = Trainer(run, currents, engine, archive, stop, quiet=not world.is_first)
-        groups = groups_of(world.share(missing), currents, archive.step_of)
-        for number, group in enumerate(groups, start=1):
-            trainer.train(group, f"[{number}/{len(groups)}] {label_of(group)}")
+        mine = world.share(missing)
+        processes = plan.processes_for(mine, currents)
+        groups = plan.groups_of(mine, currents, archive.step_of, processes)
+        with Crew(processes, currents, engine, archive) as crew:
+            trainer = Trainer(run, crew, archive, stop, quiet=not world.is_first)
+            for number, group in enumerate(groups, start=1):
+                trainer.train(group, f"[{number}/{len(groups)}] {plan.label_of(group)}")
         world.wait_for_all(stop)
     except Stopped as stopped:
         if archive:

@@ -4,10 +4,12 @@ Every run is a process of its own, with its own signals, limits, user, files and
 the seconds of importing are shared. Nothing is computed before the fork, so no threads are lost.
 Speaks JSON lines: {"args": [...], "output": path, "errors": path, "file_limit": bytes or null,
 "powerless": whether even root has to obey file permissions} starts a run and is answered by its
-process number; {"wait": number} by its exit code, negative for a signal.
+process number; {"wait": number} by its exit code, negative for a signal. Further keys: "threads",
+how many torch thinks the machine has cores for; "before", "module:function" to call first.
 """
 
 import ctypes
+import importlib
 import json
 import os
 import resource
@@ -41,6 +43,8 @@ def drop_capabilities() -> None:
 
 def run(request: dict) -> int:
     """In the child: become the requested process and run main."""
+    import torch
+
     import main
 
     for stream, path in ((1, request["output"]), (2, request["errors"])):
@@ -49,6 +53,11 @@ def run(request: dict) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"],) * 2)
     if request.get("powerless"):
         drop_capabilities()
+    if request.get("threads"):
+        torch.set_num_threads(request["threads"])
+    if request.get("before"):
+        module, function = request["before"].split(":")
+        getattr(importlib.import_module(module), function)()
     sys.argv = ["main.py", *request["args"]]
     try:
         return main.main(request["args"])
@@ -79,5 +88,5 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(PROJECT))
+    sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
     serve()

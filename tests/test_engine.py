@@ -16,6 +16,7 @@ from utils.records.archive import Archive
 from utils.settings import Member
 from utils.stop import Stop
 from utils.training import plan
+from utils.training.crew import Crew
 from utils.training.engine import Engine, cache_folder
 from utils.training.group import Trainer
 from utils.training.steps import GRAPH_WARM_UP, GraphedSteps, Steps
@@ -158,7 +159,8 @@ def test_steps_that_did_not_run_are_noticed(currents):
 
 
 def trainer_of(currents) -> Trainer:
-    return Trainer(parse([]), currents, Engine(False), Archive([]), Stop())
+    archive = Archive([])
+    return Trainer(parse([]), Crew(1, currents, Engine(False), archive), archive, Stop())
 
 
 def test_networks_that_do_not_fit_at_once_train_in_turn(currents, monkeypatch):

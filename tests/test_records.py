@@ -95,7 +95,7 @@ def test_a_failure_is_never_a_number():
     result = Result(
         member=Member(setting_of(), 0), accuracies=torch.tensor([0.9, torch.nan]),
         pulse_requests=torch.tensor([1.0, torch.nan]), loss=float("nan"), swap_accuracy=0.1,
-        seconds=1.0, failed_step=77, state={},
+        seconds=1.0, failed_step=77, threads=1, compiled=False, state={},
     )  # fmt: skip
     content = json_of(result)
     assert content["failed_step"] == 77

@@ -11,9 +11,9 @@ from utils.records.provenance import hardware
 from utils.settings import Run
 from utils.training.engine import Engine
 from utils.training.evaluation import evaluate
-from utils.training.group import ensembles_of
-from utils.training.plan import groups_of, memory_of
+from utils.training.plan import groups_of, memory_of, processes_for
 from utils.training.training import Training
+from utils.training.trainings import ensembles_of
 from utils.world import World
 
 PROBE_SECONDS = 1.0
@@ -24,16 +24,21 @@ def describe(run: Run, currents: Currents, engine: Engine, world: World) -> None
     mine = world.share(run.members)  # process 0 has the largest share
     if not world.is_first:
         return
-    groups = groups_of(mine, currents, lambda member: 0)
+    processes = processes_for(mine, currents)
+    groups = groups_of(mine, currents, lambda member: 0, processes)
     largest = max(groups, key=len)
-    seconds = sum(len(group) for group in groups) * seconds_per_network(largest, currents, engine)
-    need = memory_of(largest[0].setting, currents, len(largest))
+    if processes > 1:
+        torch.set_num_threads(1)
+    turns = sum(-(-len(group) // processes) for group in groups)
+    seconds = turns * seconds_per_network(largest, currents, engine)
+    need = memory_of(largest[0].setting, currents, len(largest), processes)
     print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
     for setting in run.settings:
         print(f"  {setting.slug}")
     print(
         f"process 0 trains {len(mine)} networks on {hardware(currents.train.device)}, up to "
-        f"{len(largest)} at once, in about {need / 2**20:.0f} MiB beside the data\n"
+        f"{len(largest)} at once{f' on {processes} cores' * (processes > 1)}, in about "
+        f"{need / 2**20:.0f} MiB beside the data\n"
         f"about {duration(seconds)} of training, {'' if engine.compiled else 'not '}compiled, "
         "by a probe of a few steps"
     )

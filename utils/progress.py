@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from utils.training.training import Training
+    from torch import Tensor
+
+    from utils.settings import Member
+    from utils.training.trainings import Epoch
 
 
 def say(line: str) -> None:
@@ -23,37 +28,55 @@ def say(line: str) -> None:
 class Progress:
     """Reports the epochs of one group of networks on stderr; failures even if quiet."""
 
-    def __init__(self, label: str, epochs: int, done: int = 0, quiet: bool = False):
-        self.label, self.epochs, self.quiet = label, epochs, quiet
+    def __init__(self, label: str, epochs: int, networks: int, quiet: bool = False):
+        self.label, self.epochs, self.networks, self.quiet = label, epochs, networks, quiet
         self.start = time.monotonic()
+        self.news: dict[int, list[Epoch]] = defaultdict(list)  # of the epochs not reported yet
         self.told = set()
         self.bar = None
         if sys.stderr.isatty() and not quiet:
-            self.bar = tqdm(
-                total=epochs, initial=done, desc=label, unit="epoch", dynamic_ncols=True
-            )
+            self.bar = tqdm(total=epochs, desc=label, unit="epoch", dynamic_ncols=True)
 
-    def report(self, epoch: int, accuracy: float, loss: float, pulses: float) -> None:
-        """An epoch (counted from 1) is done: means over the group's networks."""
-        text = f"accuracy {100 * accuracy:.2f} %, loss {loss:.4f}, request {pulses:.4g} pulses"
+    def note(self, epoch: Epoch) -> None:
+        """Some networks are through an epoch; it is reported when all of them are."""
+        self.tell(epoch.failures)
+        news = self.news[epoch.number]
+        news.append(epoch)
+        if sum(len(part.losses) for part in news) == self.networks:
+            del self.news[epoch.number]
+            self.report(epoch.number, news)
+
+    def report(self, number: int, news: Sequence[Epoch]) -> None:
+        """All networks are through epoch `number`: means over them."""
+
+        def mean(values: Iterable[Tensor]) -> float:
+            return statistics.fmean(value for part in values for value in part.tolist())
+
+        text = (
+            f"accuracy {100 * mean(part.accuracies for part in news):.2f} %, "
+            f"loss {mean(part.losses for part in news):.4f}, "
+            f"request {mean(part.pulse_requests for part in news):.4g} pulses"
+        )
+        is_new = any(part.is_new for part in news)
         if self.bar is not None:
             with suppress(OSError):
                 self.bar.set_postfix_str(text, refresh=False)
-                self.bar.update(epoch - self.bar.n)
-        elif not self.quiet:
+                if not is_new:  # for the speed that it shows
+                    self.bar.initial = number
+                self.bar.update(number - self.bar.n)
+        elif is_new and not self.quiet:
             seconds = time.monotonic() - self.start
-            self.say(f"{self.label}: epoch {epoch}/{self.epochs}, {text}, {seconds:.1f} s")
+            self.say(f"{self.label}: epoch {number}/{self.epochs}, {text}, {seconds:.1f} s")
 
-    def tell_failures(self, trainings: Sequence[Training]) -> None:
+    def tell(self, failures: dict[Member, int]) -> None:
         """Name each network that stopped being finite, once."""
-        for training in trainings:
-            for member, step in training.failures().items():
-                if member not in self.told:
-                    self.told.add(member)
-                    self.say(
-                        f"network {member.model} of {member.setting.slug} failed: loss or weights "
-                        f"are not finite from step {step} on; it is recorded as failed"
-                    )
+        for member, step in failures.items():
+            if member not in self.told:
+                self.told.add(member)
+                self.say(
+                    f"network {member.model} of {member.setting.slug} failed: loss or weights "
+                    f"are not finite from step {step} on; it is recorded as failed"
+                )
 
     def say(self, line: str) -> None:
         """A line of its own, above the bar if there is one."""

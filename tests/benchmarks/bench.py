@@ -25,12 +25,12 @@ import torch
 from tests.benchmarks.profile import profile_step
 from tests.benchmarks.subjects import (
     FIGURE_1,
+    Engines,
     Ideal,
     Images,
     Loop,
     Ours,
     Products,
-    Spread,
     data_set,
 )
 from utils.data.currents import Currents
@@ -99,7 +99,7 @@ def print_rows(title: str, rows: list[dict]) -> None:
     sys.stdout.flush()
 
 
-def compare(currents: Currents, networks: int, options, device) -> list[dict]:
+def compare(currents: Currents, networks: int, engines: Engines, options, device) -> list[dict]:
     """The engine, what it replaces, the ideal, and the floor."""
     images = Images.of(currents, FIGURE_1.input_scale)
     subjects = [
@@ -107,17 +107,17 @@ def compare(currents: Currents, networks: int, options, device) -> list[dict]:
         Ideal(FIGURE_1, images),
         Products(FIGURE_1, currents, networks, "torch.matmul"),
         Products(FIGURE_1, currents, networks, "the engine's"),
-        Ours(FIGURE_1, currents, networks, options.compiled),
+        engines.of(networks),
     ]
-    if device.type == "cpu" and networks > 1:
-        subjects.append(Spread(FIGURE_1, options.data_dir, networks, options.compiled))
+    if networks in engines.spread:
+        subjects.append(Ours(FIGURE_1, currents, networks, options.compiled))
     return measure(subjects, options.repeats, options.seconds, device)
 
 
-def scaling(currents: Currents, options, device) -> dict[str, list[dict]]:
+def scaling(currents: Currents, engines: Engines, options, device) -> dict[str, list[dict]]:
     """The engine against the number of networks and against the hidden size."""
     by_networks = measure(
-        [Ours(FIGURE_1, currents, count, options.compiled) for count in SCALED[device.type]],
+        [engines.of(count) for count in SCALED[device.type]],
         options.repeats, options.seconds / 2, device,
     )  # fmt: skip
     by_size = []
@@ -160,7 +160,27 @@ def peak_memory(options, networks: int) -> int:
     return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def comparisons(currents: Currents, engines: Engines, machine: dict, options, device) -> dict:
+    """`compare` for each number of networks, printed as it comes, with the floor."""
+    result = {}
+    for networks in COMPARED[device.type]:
+        rows = compare(currents, networks, engines, options, device)
+        print_rows(f"{networks} network{'s' * (networks > 1)} of figure 1", rows)
+        medians = {row["subject"]: row["median"] for row in rows}
+        bound = floor(currents, medians["two products (the engine's)"], machine)
+        print(f"floor {bound:.3f} s: {100 * bound / medians['engine']:.0f} % of it is reached")
+        result |= {f"compare_{networks}": rows, f"floor_{networks}": bound}
+    return result
+
+
+def print_numbers(title: str, numbers: dict, form: str) -> None:
+    print(f"\n{title}")
+    for name, number in numbers.items():
+        print(f"{name:>28}  {format(number, form)}")
+    sys.stdout.flush()
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", type=Path, default=Path("datasets"))
     parser.add_argument("--device", default="auto")
@@ -169,48 +189,38 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"))
     parser.add_argument("--tf32", action="store_true")
     parser.add_argument("--uncompiled", dest="compiled", action="store_false")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
 
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
     device = choose_device(options.device, World(), options.tf32)
     data, source = data_set(options.data_dir)
     currents = Currents.of(data, FIGURE_1.padding, FIGURE_1.input_scale, device)
-    machine = rates(device)
-    print(
-        f"{hardware(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"{source}\nproducts {machine['flops'] / 1e9:.0f} GFLOP/s, "
-        f"copies {machine['bytes'] / 1e9:.0f} GB/s, {options.repeats} repeats"
-        + ", engine not compiled"
-        * (not options.compiled)
-    )
-    about = {"device": hardware(device), "torch": torch.__version__, "data": source}
-    result = about | {"compiled": options.compiled} | machine
-    for networks in COMPARED[device.type]:
-        rows = compare(currents, networks, options, device)
-        print_rows(f"{networks} network{'s' * (networks > 1)} of figure 1", rows)
-        bound = floor(currents, rows[3]["median"], machine)
-        reached = bound / next(row["median"] for row in rows if row["subject"] == "engine")
-        print(f"floor {bound:.3f} s: {100 * reached:.0f} % of it is reached")
-        result[f"compare_{networks}"] = rows
-        result[f"floor_{networks}"] = bound
+    counts = {*COMPARED[device.type], *SCALED[device.type]}
+    with Engines(FIGURE_1, currents, counts, options.compiled) as engines:
+        machine = rates(device)
+        print(
+            f"{hardware(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+            f"{source}\nproducts {machine['flops'] / 1e9:.0f} GFLOP/s, "
+            f"copies {machine['bytes'] / 1e9:.0f} GB/s, {options.repeats} repeats, "
+            f"engine {'' if options.compiled else 'not '}compiled"
+        )
+        about = {"device": hardware(device), "torch": torch.__version__, "data": source}
+        result = about | {"compiled": options.compiled} | machine
+        result |= comparisons(currents, engines, machine, options, device)
+        result["scaling"] = scaling(currents, engines, options, device)
 
-    result["scaling"] = scaling(currents, options, device)
-    print("\nengine against the number of networks, s/model-epoch")
-    for row in result["scaling"]["networks"]:
-        print(f"{row['networks']:6d}  {row['median']:.3f}")
-    print("engine against the hidden size, 1 network, s/model-epoch")
-    for row in result["scaling"]["hidden"]:
-        print(f"{row['hidden']:6d}  {row['median']:.3f}")
-
+    times = {row["networks"]: row["median"] for row in result["scaling"]["networks"]}
+    print_numbers("engine against the number of networks, s/model-epoch", times, ".3f")
+    times = {row["hidden"]: row["median"] for row in result["scaling"]["hidden"]}
+    print_numbers("engine against the hidden size, 1 network, s/model-epoch", times, ".3f")
     result["memory"] = {count: peak_memory(options, count) for count in WEIGHED[device.type]}
-    print("\npeak memory against the number of networks")
-    for count, peak in result["memory"].items():
-        print(f"{count:6d}  {peak / 2**20:.0f} MiB")
-
+    peaks = {count: peak / 2**20 for count, peak in result["memory"].items()}
+    print_numbers("peak memory against the number of networks, MiB", peaks, ".0f")
     if options.compiled:  # only then do the kernels' names tell what they are for
         result["profile"] = profile_step(FIGURE_1, currents, device)
-        print("\nwhere the time of a step goes")
-        for part, microseconds in result["profile"].items():
-            print(f"{part:28} {microseconds:8.0f} us")
+        print_numbers("where the time of a step goes, us", result["profile"], ".0f")
     options.json.write_text(json.dumps(result, indent=2) + "\n")
     print(f"\nwritten to {options.json}")
 

@@ -1,46 +1,68 @@
-"""Peak memory of one process that trains and tests some networks: prints bytes.
+"""Peak memory of a run that trains and tests some networks, all its processes: prints bytes.
 
 python -m tests.benchmarks.memory DATA_DIR NETWORKS DEVICE COMPILED
 """
 
+import os
 import resource
 import sys
+import threading
+import time
 from pathlib import Path
 
 import torch
 
-from tests.benchmarks.subjects import FIGURE_1, Ours, data_set
+from tests.benchmarks.subjects import FIGURE_1, Engines, Spread, data_set
 from utils.data.currents import Currents
 from utils.hardware import choose_device
-from utils.training.evaluation import evaluate
 from utils.world import World
+
+INTERVAL = 0.05  # seconds between two looks
+
+
+class Watch(threading.Thread):
+    """Looks again and again at what some processes have in memory together; `peak` in bytes."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak, self.pids = 0, [os.getpid()]
+
+    def look(self) -> None:
+        self.peak = max(self.peak, sum(map(resident, self.pids)))
+
+    def run(self) -> None:
+        while True:
+            self.look()
+            time.sleep(INTERVAL)
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process has in memory; of those that it shares with others, its part.
+
+    Where the system does not tell (it is Linux' way), what this process has had at most.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return 1024 * int(next(line for line in lines if line.startswith("Pss:")).split()[1])
 
 
 def main() -> None:
     data_dir, networks = Path(sys.argv[1]), int(sys.argv[2])
+    watch = Watch()
+    watch.start()
     device = choose_device(sys.argv[3], World())
     data, _ = data_set(data_dir)
     currents = Currents.of(data, FIGURE_1.padding, FIGURE_1.input_scale, device)
-    subject = Ours(FIGURE_1, currents, networks, compiled=sys.argv[4] == "True")
-    subject.run(5)
-    for training in subject.trainings:
-        evaluate(training.ensemble, currents, training.engine)
-    if device.type == "cuda":
-        print(torch.cuda.max_memory_allocated(device))
-    else:
-        print(peak_resident())
-
-
-def peak_resident() -> int:
-    """Bytes that this process has had in memory at most.
-
-    On Linux from /proc, since getrusage counts the memory of the parent process in.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
-        return 1024 * int(line.split()[1])
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with Engines(FIGURE_1, currents, {networks}, sys.argv[4] == "True") as engines:
+        engine = engines.of(networks)
+        if isinstance(engine, Spread):
+            watch.pids += [worker.pid for worker in engine.workers]
+        engine.run(5)
+        engine.test()
+        watch.look()
+    print(torch.cuda.max_memory_allocated(device) if device.type == "cuda" else watch.peak)
 
 
 if __name__ == "__main__":

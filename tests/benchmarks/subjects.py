@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +14,14 @@ from tests.benchmarks.digital import Digital
 from tests.benchmarks.straightforward import Straightforward
 from utils.data.currents import Currents
 from utils.data.datasets import DataSet, find, load
-from utils.hardware import usable_cores
 from utils.settings import Member, Setting
+from utils.stop import held_back
 from utils.training.engine import Engine
-from utils.training.group import ensembles_of
+from utils.training.evaluation import evaluate
+from utils.training.plan import processes_for
 from utils.training.training import Training
+from utils.training.trainings import ensembles_of
+from utils.training.workers import Line, Worker
 
 BATCH = 128
 FIGURE_1 = Setting(
@@ -121,9 +121,9 @@ class Products:
 
 
 class Ours:
-    """The engine, as a run uses it."""
+    """The engine, by this process."""
 
-    name = "engine"
+    name = "engine, in one process"
 
     def __init__(self, setting: Setting, currents: Currents, networks: int, compiled=True):
         self.networks = networks
@@ -140,40 +140,79 @@ class Ours:
             for _ in range(steps):
                 training.take_step()
 
+    @torch.no_grad()
+    def test(self) -> None:
+        for training in self.trainings:
+            evaluate(training.ensemble, training.currents, training.engine)
+
 
 class Spread:
-    """The engine in a process of one thread for every core, as torchrun starts them."""
+    """The engine, by a process of one thread for every core; they start when they are needed."""
 
-    name = "engine, a process a core"
-
-    def __init__(self, setting: Setting, data_dir: Path, networks: int, compiled=True):
+    def __init__(self, setting: Setting, currents: Currents, networks: int, compiled: bool, cores):
         self.networks = networks
-        cores = min(usable_cores(), networks)
         shares = [networks // cores + (core < networks % cores) for core in range(cores)]
-        context = multiprocessing.get_context("spawn")
-        self.pipes = []
-        for share in shares:
-            here, there = context.Pipe()
-            arguments = (there, setting, data_dir, share, compiled)
-            context.Process(target=serve, args=arguments, daemon=True).start()
-            self.pipes.append(here)
-        for pipe in self.pipes:
-            pipe.recv()
+        with held_back():
+            self.workers = [Worker(serve, setting, currents, share, compiled) for share in shares]
+        self.has_begun = False
+
+    def order(self, work: str, *arguments) -> None:
+        lines = [worker.line for worker in self.workers]
+        if not self.has_begun:  # the first compiles, the others load what it has compiled
+            self.has_begun = True
+            for line in lines:
+                line.send(("run", 0))
+                line.receive()
+        for line in lines:
+            line.send((work, *arguments))
+        for line in lines:
+            line.receive()
 
     def run(self, steps: int) -> None:
-        for pipe in self.pipes:
-            pipe.send(steps)
-        for pipe in self.pipes:
-            pipe.recv()
+        self.order("run", steps)
+
+    def test(self) -> None:
+        self.order("test")
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.end()
 
 
-def serve(pipe: Connection, setting: Setting, data_dir: Path, networks: int, compiled: bool):
-    """A process of Spread: trains its share of the networks whenever it is told to."""
-    torch.set_num_threads(1)
-    data, _ = data_set(data_dir)
-    currents = Currents.of(data, setting.padding, setting.input_scale, torch.device("cpu"))
-    ours = Ours(setting, currents, networks, compiled)
-    with suppress(EOFError):  # when the benchmark has done with it
-        while True:
-            pipe.send("ready")
-            ours.run(pipe.recv())
+def serve(line: Line, *arguments) -> None:
+    """A process of Spread: does with its share of the networks what it is told to."""
+    ours = None
+    while True:  # until the benchmark ends it
+        work, *details = line.receive()
+        ours = ours or Ours(*arguments)
+        getattr(ours, work)(*details)
+        line.send("done")
+
+
+class Engines:
+    """The engine for any number of networks, as a run of so many uses it.
+
+    Made before anything differentiates in this process, since its processes are forked from it.
+    """
+
+    def __init__(self, setting: Setting, currents: Currents, counts: set[int], compiled: bool):
+        self.arguments = setting, currents, compiled
+        self.spread = {}
+        for networks in sorted(counts):
+            members = [Member(setting, model) for model in range(networks)]
+            processes = processes_for(members, currents)
+            if processes > 1:
+                self.spread[networks] = Spread(setting, currents, networks, compiled, processes)
+
+    def __enter__(self) -> Engines:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for engine in self.spread.values():
+            engine.end()
+
+    def of(self, networks: int) -> Ours | Spread:
+        setting, currents, compiled = self.arguments
+        engine = self.spread.get(networks) or Ours(setting, currents, networks, compiled)
+        engine.name = "engine"
+        return engine

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 @functools.cache
-def provenance(device: torch.device, compiled: bool) -> dict:
+def provenance(device: torch.device) -> dict:
     """JSON-ready facts about the program and the machine that runs it."""
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -27,8 +27,6 @@ def provenance(device: torch.device, compiled: bool) -> dict:
         },
         "device": str(device),
         "hardware": hardware(device),
-        "threads": torch.get_num_threads(),
-        "compiled": compiled,
     }
 
 

@@ -22,8 +22,9 @@ class Result:
     [epochs], lr times the mean |dL/dw| of the epoch's last batch (pulses); both NaN from the
     epoch of a failure on. loss: mean cross-entropy over the last epoch's batches; swap_accuracy:
     test accuracy after field relaxation, 0 to 1; seconds: of its group's training. failed_step:
-    mini-batch whose loss was not finite, None if all was well. state: tensors by their names in
-    the contract, on the CPU.
+    mini-batch whose loss was not finite, None if all was well. threads: that worked on it, on the
+    CPU; compiled: whether its steps were. state: tensors by their names in the contract, on the
+    CPU.
     """
 
     member: Member
@@ -33,6 +34,8 @@ class Result:
     swap_accuracy: float
     seconds: float
     failed_step: int | None
+    threads: int
+    compiled: bool
     state: dict[str, Tensor]
 
     @property
@@ -68,6 +71,8 @@ def json_of(result: Result) -> dict:
         "model": result.member.model,
         "model_seed": result.member.seed,
         "seconds": round(result.seconds, 3),
+        "threads": result.threads,
+        "compiled": result.compiled,
     }
 
 

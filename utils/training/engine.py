@@ -63,13 +63,11 @@ class Engine:
 
 def compile_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> Callable:
     """The module's call, backward pass and all, as one program of (*state, *inputs)."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
+    load_compiler()
     from torch._inductor import config, standalone_compile
     from torch.func import functional_call
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before.
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     names = [name for name, _ in module.named_buffers()]
 
     def pure(*tensors: Tensor):
@@ -82,6 +80,15 @@ def compile_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> Callable:
     # Programs are made for a number of threads, and kept on disk under what is patched here.
     with config.patch({"cpp.threads": torch.get_num_threads()}):
         return standalone_compile(graph, arguments)
+
+
+def load_compiler() -> None:
+    """Import it, which takes seconds; it wants to know then where its programs are kept."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
+    # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    import torch._inductor.compile_fx
+    import torch.fx.experimental.proxy_tensor  # noqa: F401
 
 
 def cache_folder() -> Path:

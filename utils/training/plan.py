@@ -9,12 +9,15 @@ from pathlib import Path
 
 import torch
 
+from models.product import ONEDNN_LINEAR
 from utils.data.currents import Currents
 from utils.errors import UserError
 from utils.settings import Member, Run, Setting
 from utils.training.evaluation import TEST_BATCH
+from utils.training.workers import can_fork
 
 SHARE = 0.8  # of the free memory that networks may take
+AT_WORK = 0.9  # of the processes, at least, on average while a group trains
 DEFAULT_BYTES = 4 << 30
 WORTH_COMPILING = 3e8  # weight updates of one network; above this, compiling pays
 
@@ -44,17 +47,19 @@ def worth_compiling(setting: Setting, currents: Currents) -> bool:
 
 STATE_BYTES = 24  # of a weight in training: two voltages, two slopes, itself; one for rounding
 WORK_BYTES = 60  # of a weight while its network is made, compiled or stepped; measured
+PROCESS_BYTES = 200 << 20  # of a process of the crew beside its networks; measured
 
 
-def memory_of(setting: Setting, currents: Currents, networks: int) -> int:
+def memory_of(setting: Setting, currents: Currents, networks: int, processes: int = 1) -> int:
     """Bytes that so many networks need beside the data; measured peaks lie below.
 
-    On a CPU networks are worked on in turn; on a GPU side by side, with the activations of a batch
-    of training or testing, their noise and gradients.
+    On a CPU each process works on its networks in turn; on a GPU they are side by side, with the
+    activations of a batch of training or testing, their noise and gradients.
     """
     n_weights = weights_of(setting, currents)
     if currents.train.device.type == "cpu":
-        return n_weights * (WORK_BYTES + STATE_BYTES * networks)
+        work = processes * n_weights * WORK_BYTES + (processes - 1) * PROCESS_BYTES
+        return work + n_weights * STATE_BYTES * networks
     n_units = sum(setting.layers) + currents.n_classes
     batch = max(min(setting.batch_size, len(currents.train)), TEST_BATCH)
     return networks * (n_weights * (WORK_BYTES + STATE_BYTES) + 4 * 8 * n_units * batch)
@@ -77,10 +82,10 @@ def free_bytes(device: torch.device) -> int:
         return DEFAULT_BYTES
 
 
-def networks_at_once(setting: Setting, currents: Currents) -> int:
+def networks_at_once(setting: Setting, currents: Currents, processes: int = 1) -> int:
     """How many networks of these sizes the free memory holds; UserError if not even one."""
     free = free_bytes(currents.train.device)
-    one, two = (memory_of(setting, currents, networks) for networks in (1, 2))
+    one, two = (memory_of(setting, currents, networks, processes) for networks in (1, 2))
     if one > SHARE * free:
         raise UserError(
             f"one network needs {one / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are "
@@ -89,27 +94,61 @@ def networks_at_once(setting: Setting, currents: Currents) -> int:
     return 1 + int((SHARE * free - one) / (two - one))
 
 
+def processes_for(members: Sequence[Member], currents: Currents) -> int:
+    """How many processes of one thread train these networks; 1: this one, with all its threads.
+
+    One for every core, if that leaves no more than half of them idle and the memory suffices; but
+    not where a fork is not safe, beside a GPU's driver say, or where sums may be rounded otherwise
+    with another number of threads (see models.product).
+    """
+    threads = torch.get_num_threads()
+    processes = min(threads, len(members))
+    if currents.train.device.type != "cpu" or processes < max(2, threads / 2):
+        return 1
+    if ONEDNN_LINEAR is None or torch.cuda.is_available() or not can_fork():
+        return 1
+    setting, limit = members[0].setting, SHARE * free_bytes(currents.train.device)
+    while processes > 1 and memory_of(setting, currents, processes, processes) > limit:
+        processes -= 1
+    return processes
+
+
 def groups_of(
-    members: Sequence[Member], currents: Currents, step_of: Callable[[Member], int]
+    members: Sequence[Member],
+    currents: Currents,
+    step_of: Callable[[Member], int],
+    processes: int = 1,
 ) -> list[list[Member]]:
     """Networks that train at the same time: as many as the memory holds.
 
     On a GPU from all settings together, as long as they start from the same step (step_of: of
-    a checkpoint, or 0). On a CPU, where networks run in turn anyway, from one setting after
-    another, so that its files are there early.
+    a checkpoint, or 0). On a CPU from one setting after another, so that its files are there
+    early, or from as few as keep all processes at work.
     """
     if not members:
         return []
-    at_once = networks_at_once(members[0].setting, currents)
+    at_once = networks_at_once(members[0].setting, currents, processes)
     if currents.train.device.type == "cuda":
         batches = [list(run) for _, run in groupby(sorted(members, key=step_of), key=step_of)]
     else:
-        batches = [list(run) for _, run in groupby(members, key=lambda member: member.setting)]
+        batches = whole_settings(members, processes)
     return [
         batch[start : start + at_once]
         for batch in batches
         for start in range(0, len(batch), at_once)
     ]
+
+
+def whole_settings(members: Sequence[Member], processes: int) -> list[list[Member]]:
+    """The members setting by setting, some of them together if one would leave processes idle."""
+    batches, batch = [], []
+    for _, mine in groupby(members, key=lambda member: member.setting):
+        batch += mine
+        turns = -(-len(batch) // processes)
+        if len(batch) >= AT_WORK * turns * processes:
+            batches.append(batch)
+            batch = []
+    return [*batches, batch] if batch else batches
 
 
 def label_of(group: Sequence[Member]) -> str:

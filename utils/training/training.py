@@ -109,6 +109,8 @@ class Training:
                     swap_accuracy=float(swap[index]),
                     seconds=self.seconds + seconds,
                     failed_step=failures.get(member),
+                    threads=torch.get_num_threads(),
+                    compiled=self.engine.compiled,
                     state=model_state(self.ensemble, index, self.currents.pixels),
                 )
             )

@@ -1,0 +1,264 @@
+"""Several processes that train for one run: the same files, and nothing lost."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import members_of, read_all, setting_of
+
+from utils.progress import Progress
+from utils.settings import Member
+from utils.training import plan
+from utils.training.trainings import Epoch
+
+THREE = (
+    "--task Digits --layers 24 --epochs 12 --n_models 3 --lr 4000 --field double-linear "
+    "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5"
+).split()
+CREW = {"threads": 2}  # processes, that is: one for each core
+
+
+@pytest.fixture(scope="module")
+def alone(launcher, tmp_path_factory) -> list:
+    """The records of the three networks, by one process of one thread."""
+    from launched import ask
+
+    folder = tmp_path_factory.mktemp("alone")
+    files = {"output": str(folder / "out.txt"), "errors": str(folder / "err.txt"), "threads": 1}
+    arguments = [*THREE, "--output_dir", str(folder / "out")]
+    assert ask(launcher, {"wait": ask(launcher, {"args": arguments} | files)}) == 0
+    return read_all(folder / "out")
+
+
+def assert_same(output_dir: Path, expected: list) -> None:
+    actual = read_all(output_dir)
+    assert [record.json["model"] for record in actual] == [0, 1, 2]
+    for mine, other in zip(actual, expected, strict=True):
+        for key in ("accuracy", "swap_accuracy", "loss", "failed_step", "compiled"):
+            assert mine.json[key] == other.json[key]
+        assert torch.equal(mine.accuracies, other.accuracies)
+        assert torch.equal(mine.gradients, other.gradients)
+        for key, tensor in mine.state.items():
+            assert torch.equal(tensor, other.state[key])
+    assert not list(output_dir.glob("*/*checkpoint*"))
+
+
+def children(pid: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def checkpoints(output_dir: Path) -> int:
+    return len(list(output_dir.glob("*/*-checkpoint.pth")))
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_files_are_those_of_one_process(threads, start, tmp_path, alone):
+    process = start(*THREE, threads=threads)
+    process.wait_until(lambda: "epoch 1/" in process.said)
+    assert len(children(process.pid)) == threads
+    assert process.wait() == 0, process.said
+    assert_same(tmp_path / "out", alone)
+    lines = process.said.splitlines()
+    assert [line.split("epoch ")[1].split("/")[0] for line in lines] == [
+        str(epoch) for epoch in range(1, 13)
+    ]
+    assert {record.json["threads"] for record in read_all(tmp_path / "out")} == {1}
+
+
+def test_few_networks_on_many_cores_are_left_to_one_process(start, tmp_path):
+    process = start(*THREE, "--epochs", 1, threads=7)
+    process.wait_until(lambda: "epoch 1/" in process.said)
+    assert not children(process.pid)
+    assert process.wait() == 0
+
+
+def test_the_death_of_one_process_ends_the_run_and_nothing_else_is_lost(start, tmp_path, alone):
+    process = start(*THREE, **CREW)
+    process.wait_until(lambda: "epoch 1/" in process.said)
+    os.kill(children(process.pid)[0], signal.SIGKILL)  # the one with networks 0 and 2
+    assert process.wait() == 1
+    assert "Traceback" not in process.said
+    last = process.said.splitlines()[-1]
+    assert last.startswith("main.py: error: a process of this run has died")
+    assert "--resume" in last
+    assert checkpoints(tmp_path / "out") + len(read_all(tmp_path / "out")) == 1
+    assert start(*THREE, "--resume", **CREW).wait() == 0
+    assert_same(tmp_path / "out", alone)
+
+
+def test_no_process_outlives_the_run(start):
+    process = start(*THREE, "--epochs", 1000, **CREW)
+    process.wait_until(lambda: "epoch 1/" in process.said)
+    crew = children(process.pid)
+    assert len(crew) == 2
+    process.send(signal.SIGKILL)
+    process.wait()
+    process.wait_until(lambda: not any(map(is_alive, crew)), seconds=5)
+
+
+def test_ctrl_c_in_a_terminal_reaches_all_processes_and_the_first_decides(start, tmp_path, alone):
+    process = start(*THREE, **CREW)
+    process.wait_until(lambda: "epoch 2/" in process.said)
+    for pid in [*children(process.pid), process.pid]:
+        os.kill(pid, signal.SIGINT)
+    assert process.wait() == 130
+    assert "Traceback" not in process.said
+    assert "of 3 networks 0 are complete and 3 have a checkpoint" in process.said
+    assert checkpoints(tmp_path / "out") == 3
+    again = start(*THREE, "--resume", **CREW)
+    assert again.wait() == 0
+    assert "epoch 1/" not in again.said  # which is not trained again
+    assert_same(tmp_path / "out", alone)
+
+
+def test_what_is_complete_is_written_while_others_train(start, tmp_path, alone):
+    """Network 1 has a process of its own; networks 0 and 2 share one."""
+    process = start(*THREE, **CREW)
+    process.wait_until(lambda: read_all(tmp_path / "out"))
+    process.send(signal.SIGTERM)
+    assert process.wait() == 143
+    assert "of 3 networks 1 are complete and 2 have a checkpoint" in process.said
+    assert checkpoints(tmp_path / "out") == 2
+    assert start(*THREE, "--resume", threads=1).wait() == 0  # and by one process, for once
+    assert_same(tmp_path / "out", alone)
+
+
+def test_checkpoints_are_kept_while_all_train(start, tmp_path, alone):
+    often = (*THREE, "--checkpoint_minutes", 0.003)
+    process = start(*often, **CREW)
+    process.wait_until(lambda: checkpoints(tmp_path / "out") == 3)
+    process.send(signal.SIGKILL)
+    process.wait()
+    again = start(*often, "--resume", **CREW)
+    assert again.wait() == 0
+    assert "3 go on from a checkpoint" in again.said
+    assert_same(tmp_path / "out", alone)
+
+
+def test_too_little_memory_halves_the_group_for_all(start, tmp_path, alone):
+    process = start(*THREE, before="sabotage:memory_for_one_network_a_process", **CREW)
+    assert process.wait() == 0, process.said
+    assert "half 1 of 2" in process.said
+    assert_same(tmp_path / "out", alone)
+
+
+def test_a_mistake_in_a_process_is_told_as_one(start):
+    process = start(*THREE, before="sabotage:a_mistake_in_the_second_epoch", **CREW)
+    assert process.wait() == 1
+    assert "KeyError: 'a mistake'" in process.said
+    assert "sabotage.py" in process.said  # the place
+
+
+def test_without_a_compiler_all_go_on_uncompiled_and_say_so_once(start, tmp_path, alone):
+    process = start(*THREE, "--compile", "on", before="sabotage:no_compiler", **CREW)
+    assert process.wait() == 0, process.said
+    assert process.said.count("no C++ compiler found") == 1
+    assert_same(tmp_path / "out", alone)
+
+
+def test_compiled_networks_are_those_of_one_process_to_the_bit(start, tmp_path):
+    fewer_kernels = ("--resistor_noise", 0, "--clipping", 0)
+    compiled = (*THREE, "--compile", "on", "--epochs", 1, *fewer_kernels)
+    for threads, folder in ((1, "alone"), (2, "crew")):
+        assert start(*compiled, output_dir=tmp_path / folder, threads=threads).wait() == 0
+    records = read_all(tmp_path / "alone")
+    assert all(record.json["compiled"] for record in records)
+    assert_same(tmp_path / "crew", records)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Makes the plan think of a machine of so many cores and free bytes."""
+
+    def make(threads: int, free: float = 1 << 40):
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(plan, "can_fork", lambda: True)
+        monkeypatch.setattr(plan, "ONEDNN_LINEAR", object())
+        monkeypatch.setattr(plan, "free_bytes", lambda device: free)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("threads", "networks", "processes"),
+    [(1, 10, 1), (2, 1, 1), (2, 2, 2), (8, 10, 8), (16, 10, 10), (20, 10, 10), (21, 10, 1)],
+)
+def test_a_process_for_every_core_unless_most_would_be_idle(
+    threads, networks, processes, machine, currents
+):
+    machine(threads)
+    assert plan.processes_for(members_of(setting_of(), networks), currents) == processes
+
+
+def test_memory_limits_the_processes(machine, currents):
+    needed = [plan.memory_of(setting_of(), currents, n, n) for n in (3, 4)]
+    machine(8, free=sum(needed) / 2 / plan.SHARE)
+    members = members_of(setting_of(), 10)
+    assert plan.processes_for(members, currents) == 3
+    assert all(len(g) >= 3 for g in plan.groups_of(members[:6], currents, lambda m: 0, 3))
+
+
+def test_where_a_fork_is_not_safe_one_process_trains(machine, currents, monkeypatch):
+    members = members_of(setting_of(), 10)
+    machine(8)
+    for owner, name, value in (
+        (plan, "can_fork", lambda: False),
+        (plan, "ONEDNN_LINEAR", None),
+        (torch.cuda, "is_available", lambda: True),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, value)
+            assert plan.processes_for(members, currents) == 1
+    assert plan.processes_for(members, currents) == 8
+
+
+@pytest.mark.parametrize(
+    ("processes", "sizes"),
+    [(1, [10] * 6), (2, [10] * 6), (4, [20] * 3), (7, [20] * 3), (8, [30, 30]), (100, [60])],
+)
+def test_settings_train_together_where_one_leaves_processes_idle(processes, sizes):
+    settings = [setting_of(lr=float(lr)) for lr in range(6)]
+    members = [Member(setting, model) for setting in settings for model in range(10)]
+    groups = plan.whole_settings(members, processes)
+    assert [len(group) for group in groups] == sizes
+    assert [member for group in groups for member in group] == members
+
+
+def epoch(number: int, accuracies: list[float], is_new: bool) -> Epoch:
+    values = torch.tensor(accuracies)
+    return Epoch(number, values, values, values, {}, is_new)
+
+
+def test_progress_reports_an_epoch_once_all_networks_are_through_it(capsys):
+    progress = Progress("label", 3, 3)
+    with progress:
+        progress.note(epoch(1, [0.5], is_new=False))
+        progress.note(epoch(1, [0.6, 0.7], is_new=False))  # all in an earlier run: no line
+        progress.note(epoch(2, [0.7], is_new=False))
+        progress.note(epoch(2, [0.8], is_new=True))
+        progress.note(epoch(3, [0.9], is_new=True))
+        assert capsys.readouterr().err == ""
+        progress.note(epoch(2, [0.9], is_new=True))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("label: epoch 2/3, accuracy 80.00 %")
+
+
+def test_processes_end_with_the_crew(start):
+    process = start(*THREE, "--epochs", 2, **CREW)
+    process.wait_until(lambda: len(children(process.pid)) == 2)
+    crew = children(process.pid)
+    assert process.wait() == 0
+    time.sleep(0.1)
+    assert not any(map(is_alive, crew))
