@@ -58,7 +58,7 @@ def launcher():
 
 @pytest.fixture
 def start(launcher, tmp_path):
-    """Starts a run with these arguments, results in tmp_path/out."""
+    """Starts a run with these arguments, results in tmp_path/out, as on a machine of two cores."""
     numbers = iter(range(1000))
 
     def start_run(*arguments, output_dir=tmp_path / "out", **options) -> Process:
@@ -69,7 +69,7 @@ def start(launcher, tmp_path):
         output, errors = logs / f"{number}.out", logs / f"{number}.err"
         request = {
             "args": [*map(str, arguments), "--output_dir", str(output_dir)],
-            "output": str(output), "errors": str(errors),
+            "output": str(output), "errors": str(errors), "threads": 2,
         }  # fmt: skip
         return Process(launcher, ask(launcher, request | options), output, errors)
 

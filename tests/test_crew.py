@@ -2,30 +2,31 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import members_of, read_all, setting_of
+from conftest import CPU, members_of, read_all, setting_of
+from launched import ask
 
 from utils.progress import Progress
 from utils.settings import Member
 from utils.training import plan
-from utils.training.trainings import Epoch
+from utils.training.share import Epoch
 
+pytestmark = pytest.mark.skipif(
+    not plan.can_spread(CPU), reason="needs Linux on an x86 processor, without a GPU"
+)
 THREE = (
     "--task Digits --layers 24 --epochs 12 --n_models 3 --lr 4000 --field double-linear "
     "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5"
-).split()
-CREW = {"threads": 2}  # processes, that is: one for each core
+).split()  # on two cores: networks 0 and 2 in one process, network 1 in the other
+SLOW = {"before": "sabotage:slow_steps"}
 
 
 @pytest.fixture(scope="module")
 def alone(launcher, tmp_path_factory) -> list:
     """The records of the three networks, by one process of one thread."""
-    from launched import ask
-
     folder = tmp_path_factory.mktemp("alone")
     files = {"output": str(folder / "out.txt"), "errors": str(folder / "err.txt"), "threads": 1}
     arguments = [*THREE, "--output_dir", str(folder / "out")]
@@ -62,9 +63,13 @@ def checkpoints(output_dir: Path) -> int:
     return len(list(output_dir.glob("*/*-checkpoint.pth")))
 
 
+def complete(output_dir: Path) -> list[Path]:
+    return list(output_dir.glob("*/*.json"))
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_files_are_those_of_one_process(threads, start, tmp_path, alone):
-    process = start(*THREE, threads=threads)
+    process = start(*THREE, threads=threads, **SLOW)
     process.wait_until(lambda: "epoch 1/" in process.said)
     assert len(children(process.pid)) == threads
     assert process.wait() == 0, process.said
@@ -76,15 +81,15 @@ def test_files_are_those_of_one_process(threads, start, tmp_path, alone):
     assert {record.json["threads"] for record in read_all(tmp_path / "out")} == {1}
 
 
-def test_few_networks_on_many_cores_are_left_to_one_process(start, tmp_path):
-    process = start(*THREE, "--epochs", 1, threads=7)
+def test_few_networks_on_many_cores_are_left_to_one_process(start):
+    process = start(*THREE, "--epochs", 2, threads=7, **SLOW)
     process.wait_until(lambda: "epoch 1/" in process.said)
     assert not children(process.pid)
     assert process.wait() == 0
 
 
 def test_the_death_of_one_process_ends_the_run_and_nothing_else_is_lost(start, tmp_path, alone):
-    process = start(*THREE, **CREW)
+    process = start(*THREE, **SLOW)
     process.wait_until(lambda: "epoch 1/" in process.said)
     os.kill(children(process.pid)[0], signal.SIGKILL)  # the one with networks 0 and 2
     assert process.wait() == 1
@@ -92,13 +97,13 @@ def test_the_death_of_one_process_ends_the_run_and_nothing_else_is_lost(start, t
     last = process.said.splitlines()[-1]
     assert last.startswith("main.py: error: a process of this run has died")
     assert "--resume" in last
-    assert checkpoints(tmp_path / "out") + len(read_all(tmp_path / "out")) == 1
-    assert start(*THREE, "--resume", **CREW).wait() == 0
+    assert checkpoints(tmp_path / "out") == 1
+    assert start(*THREE, "--resume").wait() == 0
     assert_same(tmp_path / "out", alone)
 
 
-def test_no_process_outlives_the_run(start):
-    process = start(*THREE, "--epochs", 1000, **CREW)
+def test_no_process_outlives_a_run_that_is_killed(start):
+    process = start(*THREE, "--epochs", 1000)
     process.wait_until(lambda: "epoch 1/" in process.said)
     crew = children(process.pid)
     assert len(crew) == 2
@@ -107,8 +112,16 @@ def test_no_process_outlives_the_run(start):
     process.wait_until(lambda: not any(map(is_alive, crew)), seconds=5)
 
 
+def test_processes_end_with_the_training(start):
+    process = start(*THREE, "--epochs", 1, before="sabotage:slow_table")
+    process.wait_until(lambda: len(children(process.pid)) == 2)
+    process.wait_until(lambda: not children(process.pid), seconds=10)
+    assert is_alive(process.pid)  # it prints its table slowly
+    assert process.wait() == 0
+
+
 def test_ctrl_c_in_a_terminal_reaches_all_processes_and_the_first_decides(start, tmp_path, alone):
-    process = start(*THREE, **CREW)
+    process = start(*THREE, **SLOW)
     process.wait_until(lambda: "epoch 2/" in process.said)
     for pid in [*children(process.pid), process.pid]:
         os.kill(pid, signal.SIGINT)
@@ -116,16 +129,24 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_the_first_decides(start,
     assert "Traceback" not in process.said
     assert "of 3 networks 0 are complete and 3 have a checkpoint" in process.said
     assert checkpoints(tmp_path / "out") == 3
-    again = start(*THREE, "--resume", **CREW)
+    again = start(*THREE, "--resume")
     assert again.wait() == 0
     assert "epoch 1/" not in again.said  # which is not trained again
     assert_same(tmp_path / "out", alone)
 
 
+def test_a_stop_is_heard_while_the_first_process_compiles(start, tmp_path):
+    process = start(*THREE, "--compile", "on", before="sabotage:slow_compiler")
+    process.wait_until(lambda: len(children(process.pid)) == 2)
+    process.send(signal.SIGTERM)
+    assert process.wait() == 143
+    assert "nothing was trained yet" in process.said
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_what_is_complete_is_written_while_others_train(start, tmp_path, alone):
-    """Network 1 has a process of its own; networks 0 and 2 share one."""
-    process = start(*THREE, **CREW)
-    process.wait_until(lambda: read_all(tmp_path / "out"))
+    process = start(*THREE, **SLOW)
+    process.wait_until(lambda: complete(tmp_path / "out"))
     process.send(signal.SIGTERM)
     assert process.wait() == 143
     assert "of 3 networks 1 are complete and 2 have a checkpoint" in process.said
@@ -134,34 +155,64 @@ def test_what_is_complete_is_written_while_others_train(start, tmp_path, alone):
     assert_same(tmp_path / "out", alone)
 
 
+OFTEN = ("--checkpoint_minutes", 0.003)
+
+
 def test_checkpoints_are_kept_while_all_train(start, tmp_path, alone):
-    often = (*THREE, "--checkpoint_minutes", 0.003)
-    process = start(*often, **CREW)
+    process = start(*THREE, *OFTEN, **SLOW)
     process.wait_until(lambda: checkpoints(tmp_path / "out") == 3)
     process.send(signal.SIGKILL)
     process.wait()
-    again = start(*often, "--resume", **CREW)
+    again = start(*THREE, *OFTEN, "--resume")
     assert again.wait() == 0
     assert "3 go on from a checkpoint" in again.said
     assert_same(tmp_path / "out", alone)
 
 
+def test_a_process_without_work_sends_no_old_checkpoints(start, tmp_path, alone):
+    """The second group has one network, and checkpoints while the other process has none."""
+    slow = (*THREE, "--checkpoint_minutes", 0.001)
+    process = start(*slow, before="sabotage:memory_for_two_networks")
+    assert process.wait() == 0
+    assert "[2/2]" in process.said
+    assert_same(tmp_path / "out", alone)
+
+
 def test_too_little_memory_halves_the_group_for_all(start, tmp_path, alone):
-    process = start(*THREE, before="sabotage:memory_for_one_network_a_process", **CREW)
+    process = start(*THREE, before="sabotage:memory_for_one_network_a_process")
     assert process.wait() == 0, process.said
     assert "half 1 of 2" in process.said
     assert_same(tmp_path / "out", alone)
 
 
+def test_what_is_complete_when_memory_is_used_up_is_not_trained_again(start, tmp_path, alone):
+    process = start(*THREE, before="sabotage:memory_that_is_used_up_later")
+    process.wait_until(lambda: complete(tmp_path / "out"))
+    (path,) = complete(tmp_path / "out")
+    written = path.stat().st_mtime_ns
+    assert process.wait() == 0, process.said
+    assert "half 2 of 2" in process.said
+    assert path.stat().st_mtime_ns == written
+    assert_same(tmp_path / "out", alone)
+
+
 def test_a_mistake_in_a_process_is_told_as_one(start):
-    process = start(*THREE, before="sabotage:a_mistake_in_the_second_epoch", **CREW)
+    process = start(*THREE, before="sabotage:a_mistake_in_the_second_epoch")
     assert process.wait() == 1
     assert "KeyError: 'a mistake'" in process.said
     assert "sabotage.py" in process.said  # the place
 
 
+def test_a_network_that_fails_is_named_once(start, tmp_path):
+    process = start(*THREE, before="sabotage:network_1_is_poisoned")
+    assert process.wait() == 0
+    assert process.said.count("network 1 of Digits-double-linear-4000.0") == 1
+    failed = [record.json["failed_step"] for record in read_all(tmp_path / "out")]
+    assert failed == [None, 0, None]
+
+
 def test_without_a_compiler_all_go_on_uncompiled_and_say_so_once(start, tmp_path, alone):
-    process = start(*THREE, "--compile", "on", before="sabotage:no_compiler", **CREW)
+    process = start(*THREE, "--compile", "on", before="sabotage:no_compiler")
     assert process.wait() == 0, process.said
     assert process.said.count("no C++ compiler found") == 1
     assert_same(tmp_path / "out", alone)
@@ -183,9 +234,7 @@ def machine(monkeypatch):
 
     def make(threads: int, free: float = 1 << 40):
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        monkeypatch.setattr(plan, "can_fork", lambda: True)
-        monkeypatch.setattr(plan, "ONEDNN_LINEAR", object())
+        monkeypatch.setattr(plan, "can_spread", lambda device: True)
         monkeypatch.setattr(plan, "free_bytes", lambda device: free)
 
     return make
@@ -202,31 +251,53 @@ def test_a_process_for_every_core_unless_most_would_be_idle(
     assert plan.processes_for(members_of(setting_of(), networks), currents) == processes
 
 
-def test_memory_limits_the_processes(machine, currents):
-    needed = [plan.memory_of(setting_of(), currents, n, n) for n in (3, 4)]
+def test_memory_limits_processes_and_groups(machine, currents):
+    needed = [plan.memory_of(setting_of(), currents, n, n) for n in (4, 5)]
     machine(8, free=sum(needed) / 2 / plan.SHARE)
-    members = members_of(setting_of(), 10)
-    assert plan.processes_for(members, currents) == 3
-    assert all(len(g) >= 3 for g in plan.groups_of(members[:6], currents, lambda m: 0, 3))
+    members = members_of(setting_of(), 30)
+    assert plan.processes_for(members, currents) == 4
+    machine(9, free=sum(needed) / 2 / plan.SHARE)  # of which 4 would leave too many idle
+    assert plan.processes_for(members, currents) == 1
+    machine(8, free=plan.memory_of(setting_of(), currents, 11, 4) / plan.SHARE + 1)
+    groups = plan.groups_of(members, currents, lambda member: 0, 4)
+    assert [len(group) for group in groups] == [8, 8, 8, 6]  # in whole turns
 
 
-def test_where_a_fork_is_not_safe_one_process_trains(machine, currents, monkeypatch):
+def test_where_networks_cannot_be_spread_one_process_trains(machine, currents, monkeypatch):
     members = members_of(setting_of(), 10)
     machine(8)
-    for owner, name, value in (
+    assert plan.processes_for(members, currents) == 8
+    monkeypatch.setattr(plan, "can_spread", lambda device: False)
+    assert plan.processes_for(members, currents) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value"),
+    [
         (plan, "can_fork", lambda: False),
         (plan, "ONEDNN_LINEAR", None),
         (torch.cuda, "is_available", lambda: True),
-    ):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, name, value)
-            assert plan.processes_for(members, currents) == 1
-    assert plan.processes_for(members, currents) == 8
+    ],
+)
+def test_networks_are_not_spread_where_that_is_not_safe(owner, name, value, monkeypatch):
+    monkeypatch.setattr(plan, "can_fork", lambda: True)
+    assert plan.can_spread(CPU)
+    assert not plan.can_spread(torch.device("cuda"))
+    monkeypatch.setattr(owner, name, value)
+    assert not plan.can_spread(CPU)
 
 
 @pytest.mark.parametrize(
     ("processes", "sizes"),
-    [(1, [10] * 6), (2, [10] * 6), (4, [20] * 3), (7, [20] * 3), (8, [30, 30]), (100, [60])],
+    [
+        (1, [10] * 6),
+        (2, [10] * 6),
+        (4, [20] * 3),
+        (7, [20] * 3),
+        (8, [30, 30]),
+        (9, [60]),
+        (100, [60]),
+    ],
 )
 def test_settings_train_together_where_one_leaves_processes_idle(processes, sizes):
     settings = [setting_of(lr=float(lr)) for lr in range(6)]
@@ -253,12 +324,3 @@ def test_progress_reports_an_epoch_once_all_networks_are_through_it(capsys):
         progress.note(epoch(2, [0.9], is_new=True))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("label: epoch 2/3, accuracy 80.00 %")
-
-
-def test_processes_end_with_the_crew(start):
-    process = start(*THREE, "--epochs", 2, **CREW)
-    process.wait_until(lambda: len(children(process.pid)) == 2)
-    crew = children(process.pid)
-    assert process.wait() == 0
-    time.sleep(0.1)
-    assert not any(map(is_alive, crew))

@@ -62,7 +62,7 @@ def test_files_are_those_of_a_single_process(tmp_path, alone):
     rows = [line for line in output.splitlines() if line.startswith("double-")]
     assert len(rows) == 2  # one table
     epochs = [line for line in errors.splitlines() if "epoch 8/8" in line]
-    assert len(epochs) == 2  # one line of progress for each of process 0's groups
+    assert 1 <= len(epochs) <= 2  # progress of process 0 alone, which has one or two groups
 
 
 def workers(process: subprocess.Popen) -> list[int]:

@@ -10,8 +10,10 @@ from devices import FIELDS
 from utils.data.currents import Currents, pad
 from utils.settings import Member
 from utils.training.engine import Engine
+from utils.training.evaluation import RELAXED
 from utils.training.states import model_state
 
+EAGER = Engine(compiled=False)
 STEPS = 30
 TOLERANCE = 5e-3  # 1e-5 as a rule; more where rounding decides whether a request is clipped
 PHYSICS = dict(
@@ -46,15 +48,15 @@ def batches(n_images: int, steps: int):
         yield slice(start, min(start + 32, n_images))
 
 
-def trained_engine(fields, patterns, dtype=torch.float32, device="cpu", compiled=False):
+def trained_engine(fields, patterns, dtype=torch.float32, device="cpu", engine=EAGER):
     """The project's ensemble after the same batches, with one network for each of `fields`."""
     settings = [setting_of(field=field, init=wide_init(fields[0]), **PHYSICS) for field in fields]
     currents = Currents.of(patterns, 1, 0.001, torch.device(device))
     ensemble = ensemble_of([Member(setting, 0) for setting in settings], currents).to(dtype)
-    engine, rows = Engine(compiled), currents.train.to(dtype)
+    rows = currents.train.to(dtype)
     with torch.no_grad():
         for samples in batches(len(rows), STEPS):
-            call = engine if samples.stop - samples.start == 32 else Engine(False)
+            call = engine if samples.stop - samples.start == 32 else EAGER
             call(ensemble, rows[samples].T, currents.train_labels[samples])
     return ensemble, currents
 
@@ -79,6 +81,22 @@ def check_network(ensemble, model, currents, reference):
         np.testing.assert_allclose(state[f"{norm}.running_var"], var, rtol=2e-2)
 
 
+@torch.no_grad()
+def outputs(ensemble, currents, engine, relaxed=False):
+    """Output voltages [model, class, image] for the test images."""
+    network = ensemble.network.eval()
+    part = torch.full_like(ensemble.step, RELAXED * relaxed)
+    weights = network.test_weights(relaxed)
+    return engine(network, currents.test.T, ensemble.step, part, *weights)
+
+
+def check_outputs(voltages, reference, patterns, relaxed=False):
+    images = pad(patterns.test_images, 1) / 255
+    expected = reference.test(images, RELAXED * relaxed, relaxed)
+    actual = voltages.T.cpu().double().numpy()
+    assert np.linalg.norm(actual - expected) < 1e-2 * np.linalg.norm(expected)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("field", FIELDS)
@@ -92,12 +110,14 @@ def test_training_follows_the_reference(field, dtype, device, patterns):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_a_mixed_ensemble_follows_the_reference(compiled, device, patterns):
-    """Both fields side by side in one program."""
-    fields = list(FIELDS)
-    ensemble, currents = trained_engine(fields, patterns, torch.float32, device, compiled)
+    """Both fields side by side in one program for training, and in one for the test."""
+    fields, engine = list(FIELDS), Engine(compiled)
+    ensemble, currents = trained_engine(fields, patterns, torch.float32, device, engine)
+    voltages = outputs(ensemble, currents, engine)
     for model, field in enumerate(fields):
         reference = trained_reference(field, patterns, init=wide_init(fields[0]))
         check_network(ensemble, model, currents, reference)
+        check_outputs(voltages[model], reference, patterns)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -130,17 +150,9 @@ def test_devices_are_refreshed_in_this_comparison(field, patterns):
 def test_test_outputs_follow_the_reference(field, relaxed, patterns):
     """Running statistics, test noise, pixels lit only in the test, and field relaxation."""
     ensemble, currents = trained_engine([field], patterns)
-    reference = trained_reference(field, patterns)
-    images = pad(patterns.test_images, 1) / 255
-    part = (1 << 16) * relaxed
-    expected = reference.test(images, part, relaxed)
-    network = ensemble.network.eval()
-    with torch.no_grad():
-        weights = network.test_weights(relaxed)
-        address = torch.tensor(part)
-        actual = network(currents.test.T, ensemble.step, address, *weights)[0].T.double().numpy()
     assert currents.pixels.n_dark_tested + len(currents.pixels.lit) == currents.test.shape[1]
-    assert np.linalg.norm(actual - expected) < 1e-2 * np.linalg.norm(expected)
+    voltages = outputs(ensemble, currents, EAGER, relaxed)
+    check_outputs(voltages[0], trained_reference(field, patterns), patterns, relaxed)
 
 
 def test_reference_gradients_are_right(patterns):

@@ -21,7 +21,7 @@ from utils.stop import SIGNALS, Stop, Stopped
 SWEEP = (
     "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
     "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off "
-    "--checkpoint_minutes 0.005"
+    "--checkpoint_minutes 0.001"
 ).split()
 
 
@@ -223,6 +223,21 @@ def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undistu
     assert with_checkpoint in folders
     for path in set(out.iterdir()) - complete:
         shutil.rmtree(path)
+    assert_same_results(out, undisturbed)
+
+
+@pytest.mark.parametrize("content", [[], [".x.settings.77.tmp"]], ids=["empty", "half written"])
+def test_resume_takes_a_folder_that_was_just_made_when_the_run_was_killed(
+    content, start, tmp_path, undisturbed
+):
+    out = tmp_path / "out"
+    slug = sorted(undisturbed.output_dir.iterdir())[0].name[14:]
+    stillborn = out / f"20260101000000{slug}"
+    stillborn.mkdir(parents=True)
+    for name in content:
+        (stillborn / name).write_text("{")
+    assert start(*SWEEP, "--resume").wait() == 0
+    assert list(stillborn.glob("*-1.json"))
     assert_same_results(out, undisturbed)
 
 

@@ -12,8 +12,8 @@ from utils.settings import Run
 from utils.training.engine import Engine
 from utils.training.evaluation import evaluate
 from utils.training.plan import groups_of, memory_of, processes_for
+from utils.training.share import ensembles_of
 from utils.training.training import Training
-from utils.training.trainings import ensembles_of
 from utils.world import World
 
 PROBE_SECONDS = 1.0

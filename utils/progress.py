@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from utils.settings import Member
-    from utils.training.trainings import Epoch
+    from utils.training.share import Epoch
 
 
 def say(line: str) -> None:

@@ -67,13 +67,3 @@ class Stop:
         finally:
             self.is_deferred = False
         self.check()
-
-
-@contextmanager
-def held_back() -> Iterator[None]:
-    """Signals to stop wait until this is over, in processes that are forked meanwhile, too."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

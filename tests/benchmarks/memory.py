@@ -62,7 +62,7 @@ def main() -> None:
         engine.run(5)
         engine.test()
         watch.look()
-    print(torch.cuda.max_memory_allocated(device) if device.type == "cuda" else watch.peak)
+        print(torch.cuda.max_memory_allocated(device) if device.type == "cuda" else watch.peak)
 
 
 if __name__ == "__main__":

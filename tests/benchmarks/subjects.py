@@ -15,12 +15,11 @@ from tests.benchmarks.straightforward import Straightforward
 from utils.data.currents import Currents
 from utils.data.datasets import DataSet, find, load
 from utils.settings import Member, Setting
-from utils.stop import held_back
 from utils.training.engine import Engine
 from utils.training.evaluation import evaluate
 from utils.training.plan import processes_for
+from utils.training.share import ensembles_of
 from utils.training.training import Training
-from utils.training.trainings import ensembles_of
 from utils.training.workers import Line, Worker
 
 BATCH = 128
@@ -152,8 +151,7 @@ class Spread:
     def __init__(self, setting: Setting, currents: Currents, networks: int, compiled: bool, cores):
         self.networks = networks
         shares = [networks // cores + (core < networks % cores) for core in range(cores)]
-        with held_back():
-            self.workers = [Worker(serve, setting, currents, share, compiled) for share in shares]
+        self.workers = [Worker(serve, setting, currents, share, compiled) for share in shares]
         self.has_begun = False
 
     def order(self, work: str, *arguments) -> None:

@@ -11,7 +11,13 @@ from typing import IO, TYPE_CHECKING
 from utils.errors import UserError
 from utils.progress import say
 from utils.records.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
-from utils.records.folders import Folder, create_folders, discard, matching_folders
+from utils.records.folders import (
+    Folder,
+    adopt_folder,
+    create_folders,
+    discard,
+    matching_folders,
+)
 from utils.records.results import Incomplete, Result, check_complete, read_json, write_result
 from utils.settings import Member, Run, Setting
 
@@ -36,9 +42,10 @@ def open_folders(
     """
     found = {}
     for setting in settings if choose else ():
-        folders = matching_folders(output_dir, setting, data_sha256)
-        if folders:
+        if folders := matching_folders(output_dir, setting, data_sha256):
             found[setting] = choose(folders)
+        elif folder := adopt_folder(output_dir, setting, data_sha256):
+            found[setting] = folder
     new = [setting for setting in settings if setting not in found]
     if new:
         found |= zip(new, create_folders(output_dir, new, data_sha256), strict=True)
@@ -110,6 +117,11 @@ class Archive:
                 ) from None
             except OSError:
                 pass  # a file system without locks, or a folder that can only be read
+
+    def forget_locks(self) -> None:
+        """In a process forked from this one: leave the locks to it, so that they end with it."""
+        for file in self.locks:
+            file.close()
 
     def take_stock(self, members: Sequence[Member]) -> list[Member]:
         """The members that are not complete; says so, and clears away what was half written."""

@@ -96,6 +96,17 @@ def discard(folder: Folder) -> None:
             folder.path.rmdir()
 
 
+def adopt_folder(output_dir: Path, setting: Setting, data_sha256: str) -> Folder | None:
+    """A folder of this name that is empty, as it is left by a kill just after it was made."""
+    for path in sorted(output_dir.glob(f"*-{setting.slug}")):
+        with suppress(OSError, RecordError):  # one that cannot be read or written is left alone
+            if all(file.name.startswith(".") for file in path.iterdir()):
+                folder = Folder(path, setting)
+                write_json(folder.settings, identity(setting, data_sha256))
+                return folder
+    return None
+
+
 def matching_folders(output_dir: Path, setting: Setting, data_sha256: str) -> list[Folder]:
     """The folders in which exactly this setting is simulated, oldest first."""
     wanted = identity(setting, data_sha256)

@@ -21,10 +21,10 @@ class Result:
     accuracies: float32 [epochs], test accuracy 0 to 1 after each epoch; pulse_requests: float32
     [epochs], lr times the mean |dL/dw| of the epoch's last batch (pulses); both NaN from the
     epoch of a failure on. loss: mean cross-entropy over the last epoch's batches; swap_accuracy:
-    test accuracy after field relaxation, 0 to 1; seconds: of its group's training. failed_step:
-    mini-batch whose loss was not finite, None if all was well. threads: that worked on it, on the
-    CPU; compiled: whether its steps were. state: tensors by their names in the contract, on the
-    CPU.
+    test accuracy after field relaxation, 0 to 1; seconds: of all networks that its process trained
+    then; failed_step: mini-batch whose loss was not finite, None if all was well; threads: that
+    worked on it, on the CPU; compiled: whether its steps were. state: tensors by their names in
+    the contract, on the CPU.
     """
 
     member: Member

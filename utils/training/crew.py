@@ -1,4 +1,4 @@
-"""The networks of a group in training on a CPU, by a process of one thread for every core.
+"""Training on a CPU by a process of one thread for every core.
 
 A step of one network is over in a millisecond or two, too short to be shared among threads without
 much waiting. Networks do not interact, so cores that have networks of their own never wait.
@@ -11,42 +11,56 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum, auto
 from multiprocessing.connection import wait
 
-import torch
-
 from utils.data.currents import Currents
-from utils.errors import RecordError, UserError
+from utils.errors import UserError
 from utils.hardware import OutOfMemory
 from utils.records.archive import Archive
 from utils.records.results import Result
 from utils.settings import Member
-from utils.stop import held_back
 from utils.training.engine import Engine, load_compiler
-from utils.training.trainings import Epoch, Trainings
+from utils.training.share import Checkpoint, Epoch, Share
 from utils.training.workers import Died, Line, Worker
 
 POLL = 0.1  # seconds between two looks at whether to stop or to keep checkpoints
 
 
+@dataclass(frozen=True)
+class Begin:
+    """To a hand: train these networks."""
+
+    members: Sequence[Member]
+    compiled: bool
+
+
+@dataclass(frozen=True)
+class Begun:
+    """From a hand: all is made and compiled, or uncompiled if that failed."""
+
+    compiled: bool
+
+
 class Note(Enum):
-    CHECKPOINTS = auto()  # to a process: send the checkpoints of your networks
-    DONE = auto()  # from a process: all my networks have their results
+    CHECKPOINTS = auto()  # to a hand: send your checkpoints
+    NO_MORE = auto()  # from a hand: these were all checkpoints
+    DONE = auto()  # from a hand: all results were sent
 
 
 class Crew:
-    """Trains a group after the other; each process has `Trainings` of its share of the group.
+    """Trains one group of networks after the other, a share of it in each of its processes.
 
-    A crew of 1 is this process itself. Raises what a process raises, and Died if one does.
-    Checkpoints are read there, all files are written here.
+    A crew of 1 is this process itself. Checkpoints are read by the hands, as the processes are
+    called; all files are written by this one. Raises what a hand raises, and Died if one dies.
     """
 
     def __init__(self, processes: int, currents: Currents, engine: Engine, archive: Archive):
-        self.processes, self.engine, self.device = processes, engine, currents.train.device
-        self.tools = currents, engine, archive
+        self.processes, self.engine, self.archive = processes, engine, archive
+        self.currents = currents
         self.workers: list[Worker] = []
-        self.busy: list[Line] = []
+        self.busy: list[Line] = []  # to the hands that train
         self.news: deque[Epoch | Result] = deque()
 
     def __enter__(self) -> Crew:
@@ -57,11 +71,17 @@ class Crew:
 
     def start(self) -> None:
         if self.engine.compiled:
-            load_compiler()  # once for all
+            with suppress(Exception):  # the hands will tell what is wrong with it
+                load_compiler()  # once for all
         gc.freeze()  # so that collecting garbage copies nothing of the memory that they share
-        with held_back():
+        try:
             for _ in range(self.processes):
-                self.workers.append(Worker(Hand, *self.tools))
+                self.workers.append(Worker(work, self.currents, self.engine, self.archive))
+        except OSError as error:
+            raise UserError(
+                f"the system starts no {self.processes} processes ({error.strerror}); set "
+                "$OMP_NUM_THREADS to how many there may be"
+            ) from None
 
     def end(self) -> None:
         """End all processes, whatever they are doing."""
@@ -70,25 +90,20 @@ class Crew:
         self.workers, self.busy = [], []
         self.news.clear()
 
-    def begin(self, members: Sequence[Member]) -> Crew | Trainings:
-        """A group in training, once the first process is ready for it.
-
-        Only then may the others load what it has compiled, or learn that this failed.
-        """
+    def begin(self, members: Sequence[Member]) -> Crew | Share:
+        """A group in training."""
         if self.processes == 1:
-            return Trainings(members, *self.tools)
+            return Share(members, self.currents, self.engine, self.archive)
         if self.busy or not self.workers:  # the first group, or one after something went wrong
             self.end()
             self.start()
         lines = [worker.line for worker in self.workers[: len(members)]]
         for number, line in enumerate(lines):
-            line.send(members[number :: len(lines)])
-        self.busy = lines.copy()
-        first, *others = lines
-        first.send(self.engine.compiled)
-        self.engine.compiled = checked(first.receive())
-        for line in others:
-            line.send(self.engine.compiled)
+            self.busy.append(line)
+            line.send(Begin(members[number :: len(lines)], self.engine.compiled))
+            if number == 0 and self.engine.compiled:
+                # The others load what the first has compiled, or learn that this failed.
+                self.engine.compiled = checked(line.receive()).compiled
         return self
 
     def train(self, pause: Callable[[], None]) -> Iterator[Epoch | Result]:
@@ -103,26 +118,39 @@ class Crew:
                 yield self.news.popleft()
             pause()
 
-    def checkpoints(self) -> list[tuple[Member, dict]]:
-        """What each network that has begun needs to go on, from all processes that are alive."""
-        content = []
-        for line in (worker.line for worker in self.workers):
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """Of each network that has begun and whose process is alive, as they come."""
+        asked, errors = [], []
+        for line in self.busy:
             with suppress(Died):
                 line.send(Note.CHECKPOINTS)
-                while (answer := self.take(line)) is None:
-                    pass
-                content += answer
-        return content
+                asked.append(line)
+        while asked:
+            for line in wait(asked):
+                try:
+                    message = self.take(line)
+                except Died:
+                    asked.remove(line)
+                except Exception as error:  # not before the others are heard
+                    errors.append(error)
+                    asked.remove(line)
+                else:
+                    if isinstance(message, Checkpoint):
+                        yield message
+                    elif message is Note.NO_MORE:
+                        asked.remove(line)
+        if errors:
+            raise errors[0]
 
-    def take(self, line: Line) -> list[tuple[Member, dict]] | None:
-        """Receive a message: checkpoints are returned, all else is noted."""
+    def take(self, line: Line) -> Checkpoint | Note | None:
+        """Receive a message: news are kept, what belongs to checkpoints is returned."""
         message = checked(line.receive())
-        if isinstance(message, list):
-            return message
-        if message is Note.DONE:
-            self.busy.remove(line)
-        elif not isinstance(message, bool):
+        if isinstance(message, (Epoch, Result)):
             self.news.append(message)
+        elif message is Note.DONE:
+            self.busy.remove(line)
+        elif not isinstance(message, Begun):
+            return message
         return None
 
 
@@ -133,35 +161,47 @@ def checked(message):
     return message
 
 
+def work(line: Line, currents: Currents, engine: Engine, archive: Archive) -> None:
+    """What a process of a crew does, until the crew ends it."""
+    archive.forget_locks()
+    try:
+        Hand(line, currents, engine, archive).obey_all()
+    except Died:  # nobody is there to be told
+        return
+    except (OutOfMemory, UserError) as error:
+        line.send(error)
+    except Exception:
+        line.send(RuntimeError(f"in a process of the crew:\n{traceback.format_exc()}"))
+
+
 class Hand:
-    """What a process of the crew does: train its shares, and answer between two steps."""
+    """Trains its shares of the groups, and sends checkpoints between two steps."""
 
     def __init__(self, line: Line, currents: Currents, engine: Engine, archive: Archive):
-        self.line, self.engine, self.tools = line, engine, (currents, engine, archive)
-        self.trainings: Trainings | None = None
-        try:
-            with torch.no_grad():
-                while True:  # until the crew ends it
-                    self.obey(line.receive())
-        except (OutOfMemory, UserError, RecordError) as error:
-            line.send(error)
-        except Exception:
-            line.send(RuntimeError(f"in a process of the crew:\n{traceback.format_exc()}"))
+        self.line, self.currents, self.engine, self.archive = line, currents, engine, archive
+        self.share: Share | None = None
 
-    def obey(self, message: Note | list[Member]) -> None:
-        if message is Note.CHECKPOINTS:
-            self.line.send(self.trainings.checkpoints() if self.trainings else [])
-        else:
+    def obey_all(self) -> None:
+        while True:
+            self.obey(self.line.receive())
+
+    def obey(self, message: Begin | Note) -> None:
+        if isinstance(message, Begin):
             self.train(message)
+        else:
+            for checkpoint in self.share.checkpoints():
+                self.line.send(checkpoint)
+            self.line.send(Note.NO_MORE)
+
+    def train(self, message: Begin) -> None:
+        self.engine.compiled = message.compiled
+        self.share = None  # its memory is needed
+        self.share = Share(message.members, self.currents, self.engine, self.archive)
+        self.line.send(Begun(self.engine.compiled))
+        for news in self.share.train(self.pause):
+            self.line.send(news)
+        self.line.send(Note.DONE)
 
     def pause(self) -> None:
         while self.line.has_message():
             self.obey(self.line.receive())
-
-    def train(self, members: list[Member]) -> None:
-        self.engine.compiled = self.line.receive()
-        self.trainings = Trainings(members, *self.tools)
-        self.line.send(self.engine.compiled)
-        for news in self.trainings.train(self.pause):
-            self.line.send(news)
-        self.line.send(Note.DONE)

@@ -15,7 +15,7 @@ from utils.records.provenance import provenance
 from utils.settings import Member, Run
 from utils.stop import Stop, Stopped
 from utils.training.crew import Crew
-from utils.training.trainings import Epoch, Trainings
+from utils.training.share import Epoch, Share
 from utils.training.workers import Died
 
 
@@ -48,18 +48,20 @@ class Trainer:
                 ) from None
         # Out of the except clause, so that nothing holds on to the memory of the attempt.
         torch.cuda.empty_cache()
-        half = len(members) // 2
-        for number, part in enumerate((members[:half], members[half:]), start=1):
-            self.train(part, f"{label}, half {number} of 2")
+        left = [member for member in members if not self.archive.is_complete(member)]
+        half = len(left) // 2
+        for number, part in enumerate((left[:half], left[half:]), start=1):
+            if part:
+                self.train(part, f"{label}, half {number} of 2")
 
     def train_together(self, members: Sequence[Member], label: str) -> None:
         """Train all members at the same time, epoch by epoch."""
-        trainings = self.crew.begin(members)
-        about = provenance(self.crew.device)
+        about = provenance(self.crew.currents.train.device)
+        group = self.crew.begin(members)
         progress = Progress(label, members[0].setting.epochs, len(members), self.quiet)
-        checkpoints = Checkpoints(self, trainings)
+        checkpoints = Checkpoints(self, group)
         with progress, self.stop.deferred(), checkpoints:
-            for news in trainings.train(checkpoints.pause):
+            for news in group.train(checkpoints.pause):
                 if isinstance(news, Epoch):
                     progress.note(news)
                 else:
@@ -70,22 +72,22 @@ class Trainer:
 class Checkpoints:
     """The checkpoints of a group in training: now and then, and when it is stopped."""
 
-    def __init__(self, trainer: Trainer, trainings: Trainings | Crew):
-        self.trainer, self.trainings = trainer, trainings
+    def __init__(self, trainer: Trainer, group: Crew | Share):
+        self.trainer, self.group = trainer, group
         self.last = time.monotonic()
         self.saved: set[Member] = set()  # whose results are written
 
     def pause(self) -> None:
-        """Between two steps: hear a stop, and keep what has been reached if it is time."""
+        """Hear a stop, and keep what has been reached if it is time."""
         self.trainer.stop.check()
         if time.monotonic() - self.last >= self.trainer.checkpoint_seconds:
             self.write()
             self.last = time.monotonic()
 
     def write(self) -> None:
-        for member, content in self.trainings.checkpoints():
-            if member not in self.saved:
-                self.trainer.archive.save_checkpoint(member, content)
+        for checkpoint in self.group.checkpoints():
+            if checkpoint.member not in self.saved:
+                self.trainer.archive.save_checkpoint(checkpoint.member, checkpoint.content)
 
     def __enter__(self) -> Checkpoints:
         return self

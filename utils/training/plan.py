@@ -94,23 +94,30 @@ def networks_at_once(setting: Setting, currents: Currents, processes: int = 1) -
     return 1 + int((SHARE * free - one) / (two - one))
 
 
+def can_spread(device: torch.device) -> bool:
+    """Whether networks may be spread over processes that are forked from this one.
+
+    Not beside the driver of a GPU, which may not stand it; nor where sums may be rounded otherwise
+    with another number of threads (see models.product), as networks are the same alone and among
+    others.
+    """
+    is_repeatable = ONEDNN_LINEAR is not None
+    return device.type == "cpu" and is_repeatable and not torch.cuda.is_available() and can_fork()
+
+
 def processes_for(members: Sequence[Member], currents: Currents) -> int:
     """How many processes of one thread train these networks; 1: this one, with all its threads.
 
-    One for every core, if that leaves no more than half of them idle and the memory suffices; but
-    not where a fork is not safe, beside a GPU's driver say, or where sums may be rounded otherwise
-    with another number of threads (see models.product).
+    One for every core, unless that, or too little memory, leaves more than half of them idle.
     """
-    threads = torch.get_num_threads()
-    processes = min(threads, len(members))
-    if currents.train.device.type != "cpu" or processes < max(2, threads / 2):
-        return 1
-    if ONEDNN_LINEAR is None or torch.cuda.is_available() or not can_fork():
+    cores = torch.get_num_threads()
+    processes, enough = min(cores, len(members)), max(2, cores / 2)
+    if processes < enough or not can_spread(currents.train.device):
         return 1
     setting, limit = members[0].setting, SHARE * free_bytes(currents.train.device)
     while processes > 1 and memory_of(setting, currents, processes, processes) > limit:
         processes -= 1
-    return processes
+    return processes if processes >= enough else 1
 
 
 def groups_of(
@@ -123,11 +130,13 @@ def groups_of(
 
     On a GPU from all settings together, as long as they start from the same step (step_of: of
     a checkpoint, or 0). On a CPU from one setting after another, so that its files are there
-    early, or from as few as keep all processes at work.
+    early, or from a few if one leaves processes idle.
     """
     if not members:
         return []
     at_once = networks_at_once(members[0].setting, currents, processes)
+    if at_once > processes:
+        at_once -= at_once % processes  # so that none is idle while the others do one more
     if currents.train.device.type == "cuda":
         batches = [list(run) for _, run in groupby(sorted(members, key=step_of), key=step_of)]
     else:
@@ -140,7 +149,7 @@ def groups_of(
 
 
 def whole_settings(members: Sequence[Member], processes: int) -> list[list[Member]]:
-    """The members setting by setting, some of them together if one would leave processes idle."""
+    """The members setting by setting, some together where one would leave processes idle."""
     batches, batch = [], []
     for _, mine in groupby(members, key=lambda member: member.setting):
         batch += mine
@@ -148,7 +157,9 @@ def whole_settings(members: Sequence[Member], processes: int) -> list[list[Membe
         if len(batch) >= AT_WORK * turns * processes:
             batches.append(batch)
             batch = []
-    return [*batches, batch] if batch else batches
+    if batch and batches:
+        batches[-1] += batch
+    return batches or [batch]
 
 
 def label_of(group: Sequence[Member]) -> str:

@@ -91,7 +91,7 @@ class Training:
     def results(self, seconds: float) -> list[Result]:
         """What became of each network, field relaxation included; after the last epoch.
 
-        seconds: what this run has spent on the group.
+        seconds: what this run has spent on all networks of this process.
         """
         swap = evaluate(self.ensemble, self.currents, self.engine, relaxed=True).cpu()
         accuracies, requests = torch.stack(self.accuracies), torch.stack(self.pulse_requests)

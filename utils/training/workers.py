@@ -1,6 +1,6 @@
 """Processes forked from this one, each with a pipe to it and a single thread.
 
-They share its memory as it was, data and compiled programs included, until they write to it. So
+They share its memory as it was, with the data and all imported modules, until they write to it. So
 they start at once. They leave signals to this process and end when it ends, however it does.
 """
 
@@ -21,7 +21,7 @@ from typing import NoReturn
 import torch
 
 from utils.errors import RecordError
-from utils.stop import SIGNALS, held_back
+from utils.stop import SIGNALS
 
 PR_SET_PDEATHSIG = 1  # of Linux' prctl: which signal to get when the parent dies
 
@@ -29,11 +29,11 @@ PR_SET_PDEATHSIG = 1  # of Linux' prctl: which signal to get when the parent die
 class Died(RecordError):
     """A process that was at work is gone."""
 
-    def __init__(self):
-        super().__init__(
-            "a process of this run has died, perhaps for want of memory; what is complete is "
-            "safe, and the same command with --resume goes on"
-        )
+
+GONE = (
+    "a process of this run has died, perhaps for want of memory; what is complete is safe, and "
+    "the same command with --resume goes on"
+)
 
 
 class Worker:
@@ -42,16 +42,21 @@ class Worker:
     def __init__(self, task: Callable, *arguments):
         here, there = Pipe()
         parent = os.getpid()
-        with held_back():  # until the process ignores signals
+        # No signal may reach the new process before it has decided to ignore them.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
             self.pid = os.fork()
             if self.pid == 0:
+                here.close()
                 live(parent, task, Line(there), *arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         there.close()
         self.line = Line(here)
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
-        with suppress(OSError):  # it has ended already, and nobody wants to know how
+        with suppress(OSError):  # somebody else has asked what became of it
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         self.line.pipe.close()
@@ -71,13 +76,13 @@ class Line:
         try:
             self.pipe.send_bytes(pickle.dumps(message))
         except OSError:
-            raise Died from None
+            raise Died(GONE) from None
 
     def receive(self):
         try:
             return pickle.loads(self.pipe.recv_bytes())
         except (EOFError, OSError):
-            raise Died from None
+            raise Died(GONE) from None
 
     def has_message(self) -> bool:
         return self.pipe.poll()
@@ -94,14 +99,16 @@ def can_fork() -> bool:
     """
     if sys.platform != "linux":
         return False
-    with held_back():
+    try:
         worker = Worker(differentiate)
-        try:
-            return worker.line.receive()
-        except Died:
-            return False
-        finally:
-            worker.end()
+    except OSError:  # no more processes, says the system
+        return False
+    try:
+        return worker.line.receive()
+    except Died:
+        return False
+    finally:
+        worker.end()
 
 
 def differentiate(line: Line) -> None:

@@ -1,4 +1,4 @@
-"""The networks of a group in training, by this process: in turn, or on a GPU side by side."""
+"""The networks that one process trains: in turn, or on a GPU side by side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Epoch:
 
     number: counted from 1; accuracies, losses, pulse_requests: one number per network, as in
     Training; failures: networks that have stopped being finite, and at which step; is_new: whether
-    it was trained now, or in an earlier run that left a checkpoint.
+    it was trained now, or before the checkpoint from which the networks go on.
     """
 
     number: int
@@ -33,7 +33,15 @@ class Epoch:
     is_new: bool
 
 
-class Trainings:
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a network needs to go on from here: see records.checkpoints."""
+
+    member: Member
+    content: dict
+
+
+class Share:
     """Networks on their way from fresh ones, or checkpoints, to results."""
 
     def __init__(
@@ -66,15 +74,12 @@ class Trainings:
         for training in self.trainings:
             yield from training.results(seconds)
 
-    def checkpoints(self) -> list[tuple[Member, dict]]:
-        """What each network that has begun needs to go on from here; between two steps."""
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """Of each network that has begun; between two steps."""
         seconds = time.monotonic() - self.start
-        return [
-            (member, training.checkpoint(index, seconds))
-            for training in self.trainings
-            if training.step
-            for index, member in enumerate(training.members)
-        ]
+        for training in self.trainings:
+            for index, member in enumerate(training.members if training.step else ()):
+                yield Checkpoint(member, training.checkpoint(index, seconds))
 
 
 def begin(
