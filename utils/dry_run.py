@@ -14,6 +14,7 @@ from utils.training.evaluation import evaluate
 from utils.training.plan import groups_of, memory_of, processes_for
 from utils.training.share import ensembles_of
 from utils.training.training import Training
+from utils.training.workers import Line, Worker
 from utils.world import World
 
 PROBE_SECONDS = 1.0
@@ -27,10 +28,7 @@ def describe(run: Run, currents: Currents, engine: Engine, world: World) -> None
     processes = processes_for(mine, currents)
     groups = groups_of(mine, currents, lambda member: 0, processes)
     largest = max(groups, key=len)
-    if processes > 1:
-        torch.set_num_threads(1)
-    turns = sum(-(-len(group) // processes) for group in groups)
-    seconds = turns * seconds_per_network(largest, currents, engine)
+    seconds = seconds_of(groups, processes, currents, engine)
     need = memory_of(largest[0].setting, currents, len(largest), processes)
     print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
     for setting in run.settings:
@@ -42,6 +40,20 @@ def describe(run: Run, currents: Currents, engine: Engine, world: World) -> None
         f"about {duration(seconds)} of training, {'' if engine.compiled else 'not '}compiled, "
         "by a probe of a few steps"
     )
+
+
+def seconds_of(groups, processes: int, currents: Currents, engine: Engine) -> float:
+    """Expected seconds of all groups, by trying one of each kind: devices differ in what they cost.
+
+    processes: how many train at the same time.
+    """
+    total, tried = 0.0, {}
+    for group in groups:
+        fields = frozenset(member.setting.field for member in group)
+        if fields not in tried:
+            tried[fields] = seconds_at_once(processes, group, currents, engine)
+        total += -(-len(group) // processes) * tried[fields]
+    return total
 
 
 def seconds_per_network(group, currents: Currents, engine: Engine) -> float:
@@ -64,6 +76,24 @@ def seconds_per_network(group, currents: Currents, engine: Engine) -> float:
         test = time.monotonic() - start
     epochs = setting.epochs * (step * training.steps.per_epoch + test)
     return epochs / len(part)
+
+
+def seconds_at_once(processes: int, group, currents: Currents, engine: Engine) -> float:
+    """The same while so many processes train a network each, which slows them down."""
+    if processes == 1:
+        return seconds_per_network(group, currents, engine)
+    for count in (1, processes):  # the first compiles, the others load what it has compiled
+        workers = [Worker(probe, group, currents, engine) for _ in range(count)]
+        answers = [worker.line.receive() for worker in workers]
+        seconds, compiled = zip(*answers, strict=True)
+        engine.compiled = all(compiled)
+        for worker in workers:
+            worker.end()
+    return max(seconds)
+
+
+def probe(line: Line, group, currents: Currents, engine: Engine) -> None:
+    line.send((seconds_per_network(group, currents, engine), engine.compiled))
 
 
 def synchronise(currents: Currents) -> None:
