@@ -46,6 +46,7 @@ def run(request: dict) -> int:
     import torch
 
     import main
+    from utils.training import plan
 
     for stream, path in ((1, request["output"]), (2, request["errors"])):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), stream)
@@ -55,6 +56,7 @@ def run(request: dict) -> int:
         drop_capabilities()
     if request.get("threads"):
         torch.set_num_threads(request["threads"])
+        plan.usable_cores = lambda: request["threads"]
     if request.get("before"):
         module, function = request["before"].split(":")
         getattr(importlib.import_module(module), function)()

@@ -81,13 +81,6 @@ def test_files_are_those_of_one_process(threads, start, tmp_path, alone):
     assert {record.json["threads"] for record in read_all(tmp_path / "out")} == {1}
 
 
-def test_few_networks_on_many_cores_are_left_to_one_process(start):
-    process = start(*THREE, "--epochs", 2, threads=7, **SLOW)
-    process.wait_until(lambda: "epoch 1/" in process.said)
-    assert not children(process.pid)
-    assert process.wait() == 0
-
-
 def test_the_death_of_one_process_ends_the_run_and_nothing_else_is_lost(start, tmp_path, alone):
     process = start(*THREE, **SLOW)
     process.wait_until(lambda: "epoch 1/" in process.said)
@@ -234,6 +227,7 @@ def machine(monkeypatch):
 
     def make(threads: int, free: float = 1 << 40):
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        monkeypatch.setattr(plan, "usable_cores", lambda: threads)
         monkeypatch.setattr(plan, "can_spread", lambda device: True)
         monkeypatch.setattr(plan, "free_bytes", lambda device: free)
 
@@ -261,6 +255,12 @@ def test_memory_limits_processes_and_groups(machine, currents):
     machine(8, free=plan.memory_of(setting_of(), currents, 11, 4) / plan.SHARE + 1)
     groups = plan.groups_of(members, currents, lambda member: 0, 4)
     assert [len(group) for group in groups] == [8, 8, 8, 6]  # in whole turns
+
+
+def test_a_process_bound_to_one_core_does_not_crowd_it(machine, currents, monkeypatch):
+    machine(8)
+    monkeypatch.setattr(plan, "usable_cores", lambda: 1)
+    assert plan.processes_for(members_of(setting_of(), 10), currents) == 1
 
 
 def test_where_networks_cannot_be_spread_one_process_trains(machine, currents, monkeypatch):

@@ -12,6 +12,7 @@ import torch
 from models.product import ONEDNN_LINEAR
 from utils.data.currents import Currents
 from utils.errors import UserError
+from utils.hardware import usable_cores
 from utils.settings import Member, Run, Setting
 from utils.training.evaluation import TEST_BATCH
 from utils.training.workers import can_fork
@@ -110,7 +111,8 @@ def processes_for(members: Sequence[Member], currents: Currents) -> int:
 
     One for every core, unless that, or too little memory, leaves more than half of them idle.
     """
-    cores = torch.get_num_threads()
+    # OpenMP may have bound this process to one core ($OMP_PROC_BIND), and its children with it.
+    cores = min(torch.get_num_threads(), usable_cores())
     processes, enough = min(cores, len(members)), max(2, cores / 2)
     if processes < enough or not can_spread(currents.train.device):
         return 1
