@@ -124,7 +124,7 @@ class Record:
 
 def read_all(output_dir: Path) -> list[Record]:
     records = []
-    for path in sorted(output_dir.glob("*/*.json")):
+    for path in sorted(output_dir.glob("[!.]*/*.json")):
         stem = str(path.with_suffix(""))
         records.append(
             Record(

@@ -23,7 +23,8 @@ def slow_steps() -> None:
     Training.take_step = slowly
 
 
-def slow_table() -> None:
+def slow_steps_and_table() -> None:
+    slow_steps()
     table = utils.report.table
 
     def slowly(*arguments):

@@ -115,7 +115,7 @@ def test_end_to_end_on_digits(tmp_path):
     assert len(lines) == 2 * 12  # plain lines, since stderr is no terminal
     for words in ("accuracy", "loss", "pulses"):
         assert words in lines[-1]
-    assert len(list((tmp_path / "out").glob("*/*.json"))) == 4
+    assert len(list((tmp_path / "out").glob("[!.]*/*.json"))) == 4
 
 
 def test_the_last_networks_of_a_run_are_those_of_a_later_seed(simulate):

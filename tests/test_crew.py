@@ -44,7 +44,7 @@ def assert_same(output_dir: Path, expected: list) -> None:
         assert torch.equal(mine.gradients, other.gradients)
         for key, tensor in mine.state.items():
             assert torch.equal(tensor, other.state[key])
-    assert not list(output_dir.glob("*/*checkpoint*"))
+    assert not list(output_dir.glob("[!.]*/*checkpoint*"))
 
 
 def children(pid: int) -> list[int]:
@@ -60,11 +60,11 @@ def is_alive(pid: int) -> bool:
 
 
 def checkpoints(output_dir: Path) -> int:
-    return len(list(output_dir.glob("*/*-checkpoint.pth")))
+    return len(list(output_dir.glob("[!.]*/*-checkpoint.pth")))
 
 
 def complete(output_dir: Path) -> list[Path]:
-    return list(output_dir.glob("*/*.json"))
+    return list(output_dir.glob("[!.]*/*.json"))
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -106,7 +106,7 @@ def test_no_process_outlives_a_run_that_is_killed(start):
 
 
 def test_processes_end_with_the_training(start):
-    process = start(*THREE, "--epochs", 1, before="sabotage:slow_table")
+    process = start(*THREE, before="sabotage:slow_steps_and_table")
     process.wait_until(lambda: len(children(process.pid)) == 2)
     process.wait_until(lambda: not children(process.pid), seconds=10)
     assert is_alive(process.pid)  # it prints its table slowly
@@ -211,14 +211,19 @@ def test_without_a_compiler_all_go_on_uncompiled_and_say_so_once(start, tmp_path
     assert_same(tmp_path / "out", alone)
 
 
-def test_compiled_networks_are_those_of_one_process_to_the_bit(start, tmp_path):
+def test_a_compiled_network_of_a_crew_is_the_one_trained_alone_by_two_threads(start, tmp_path):
     fewer_kernels = ("--resistor_noise", 0, "--clipping", 0)
     compiled = (*THREE, "--compile", "on", "--epochs", 1, *fewer_kernels)
-    for threads, folder in ((1, "alone"), (2, "crew")):
-        assert start(*compiled, output_dir=tmp_path / folder, threads=threads).wait() == 0
-    records = read_all(tmp_path / "alone")
-    assert all(record.json["compiled"] for record in records)
-    assert_same(tmp_path / "crew", records)
+    assert start(*compiled, "--n_models", 2, output_dir=tmp_path / "crew").wait() == 0
+    alone = (*compiled, "--n_models", 1, "--seed", 101)
+    assert start(*alone, output_dir=tmp_path / "alone").wait() == 0
+    _, among_two = read_all(tmp_path / "crew")
+    (by_itself,) = read_all(tmp_path / "alone")
+    assert among_two.json["compiled"]
+    assert (among_two.json["threads"], by_itself.json["threads"]) == (1, 2)
+    assert torch.equal(among_two.gradients, by_itself.gradients)
+    for key, tensor in among_two.state.items():
+        assert torch.equal(tensor, by_itself.state[key])
 
 
 @pytest.fixture

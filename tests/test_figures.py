@@ -76,7 +76,7 @@ def study(simulations, tmp_path_factory) -> Study:
 def from_files(simulations: Path, field: str, clipping: float, var: float, key="accuracy"):
     """{lr: values over networks}, straight from the JSON files."""
     values = {}
-    for path in simulations.glob("*/*.json"):
+    for path in simulations.glob("[!.]*/*.json"):
         if BROKEN in path.name:
             continue
         record = json.loads(path.read_text())

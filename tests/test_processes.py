@@ -85,7 +85,7 @@ def wait_until(condition, seconds=60) -> None:
 
 def kill_second(process: subprocess.Popen, output_dir: Path) -> None:
     """kill -9 the process of rank 1, once training is under way everywhere."""
-    wait_until(lambda: len(list(output_dir.glob("*/*-checkpoint.pth"))) >= 2)
+    wait_until(lambda: len(list(output_dir.glob("[!.]*/*-checkpoint.pth"))) >= 2)
     victim = next(pid for pid in workers(process) if rank(pid) == 1)
     os.kill(victim, signal.SIGKILL)
 
@@ -120,14 +120,14 @@ def test_a_process_without_work_leaves_the_folders_to_the_others(tmp_path):
     """Rank 1 of 2 has no network to train; stopped, it must not clear away rank 0's folder."""
     one = "--n_models 1 --lr 1000 --field double-linear --epochs 3000 --checkpoint_minutes 5"
     process = torchrun(2, *SWEEP, *one.split(), "--output_dir", tmp_path)
-    wait_until(lambda: any(tmp_path.glob("*/*.settings")) and len(workers(process)) == 2)
+    wait_until(lambda: any(tmp_path.glob("[!.]*/*.settings")) and len(workers(process)) == 2)
     idle = next(pid for pid in workers(process) if rank(pid) == 1)
     time.sleep(1)  # until rank 0 trains; its first checkpoint is the one of the stop
     os.kill(idle, signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "cannot write" not in errors
-    assert len(list(tmp_path.glob("*/*-checkpoint.pth"))) == 1
+    assert len(list(tmp_path.glob("[!.]*/*-checkpoint.pth"))) == 1
 
 
 def test_waiting_for_a_process_that_has_died_is_told_in_words():

@@ -36,7 +36,7 @@ class Undisturbed:
 @pytest.fixture(scope="module")
 def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
-    files = {"output": str(folder / "out.txt"), "errors": str(folder / "err.txt")}
+    files = {"output": str(folder / "out.txt"), "errors": str(folder / "err.txt"), "threads": 2}
     arguments = [*SWEEP, "--output_dir", str(folder / "out")]
     pid = ask(launcher, {"args": arguments} | files)
     assert ask(launcher, {"wait": pid}) == 0
@@ -63,11 +63,11 @@ def assert_same_results(output_dir: Path, undisturbed: Undisturbed) -> None:
         assert record.state.keys() == other.state.keys()
         for key, tensor in record.state.items():
             assert torch.equal(tensor, other.state[key])
-    left = [path.name for path in output_dir.glob("*/*")] + [
-        path.name for path in output_dir.glob("*/.*")
+    left = [path.name for path in output_dir.glob("[!.]*/*")] + [
+        path.name for path in output_dir.glob("[!.]*/.*")
     ]
     assert not [name for name in left if "checkpoint" in name or name.endswith(".tmp")]
-    assert len(list(output_dir.iterdir())) == 4  # resuming found its folders again
+    assert len(list(output_dir.glob("[!.]*"))) == 4  # resuming found its folders again
 
 
 def test_kill_at_random_moments(start, tmp_path, undisturbed):
@@ -86,7 +86,7 @@ def test_kill_at_random_moments(start, tmp_path, undisturbed):
                 break
             assert code == -signal.SIGKILL, process.said
             kills += 1
-            for record in out.glob("*/*.json"):
+            for record in out.glob("[!.]*/*.json"):
                 assert json.loads(record.read_text())["accuracy"] > 0  # whole, once it is there
         assert_same_results(out, undisturbed)
 
@@ -96,7 +96,9 @@ def training(process: Process, output_dir: Path) -> bool:
 
 
 def writing(process: Process, output_dir: Path) -> bool:
-    return any(output_dir.glob("*/*-accuracies.pth")) or any(output_dir.glob("*/.*acc*.tmp"))
+    return any(output_dir.glob("[!.]*/*-accuracies.pth")) or any(
+        output_dir.glob("[!.]*/.*acc*.tmp")
+    )
 
 
 def loading(process: Process, output_dir: Path) -> bool:
@@ -179,7 +181,7 @@ def test_nohup_keeps_its_meaning(stop):
 def test_resume_says_what_it_found_and_trains_only_what_is_missing(start, tmp_path, undisturbed):
     out = tmp_path / "out"
     assert start(*SWEEP, "--n_models", 1).wait() == 0
-    before = {path: path.stat().st_mtime_ns for path in out.glob("*/*-0.json")}
+    before = {path: path.stat().st_mtime_ns for path in out.glob("[!.]*/*-0.json")}
     assert len(before) == 4
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0
@@ -217,7 +219,7 @@ def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undistu
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0
     assert process.said.count("taken from 2 folders of this setting, since it holds most") == 4
-    complete = {path.parent for path in out.glob("*/*-1.json")}
+    complete = {path.parent for path in out.glob("[!.]*/*-1.json")}
     assert any(path in complete for path in folders)
     (with_checkpoint,) = (f for f in complete if "double-linear-1000.0" in f.name)
     assert with_checkpoint in folders
@@ -226,26 +228,30 @@ def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undistu
     assert_same_results(out, undisturbed)
 
 
-@pytest.mark.parametrize("content", [[], [".x.settings.77.tmp"]], ids=["empty", "half written"])
-def test_resume_takes_a_folder_that_was_just_made_when_the_run_was_killed(
-    content, start, tmp_path, undisturbed
-):
+def test_resume_clears_a_folder_that_a_kill_left_half_made(start, tmp_path, undisturbed):
+    """They are made out of sight; only old ones, since another run may be making one now."""
     out = tmp_path / "out"
-    slug = sorted(undisturbed.output_dir.iterdir())[0].name[14:]
-    stillborn = out / f"20260101000000{slug}"
-    stillborn.mkdir(parents=True)
-    for name in content:
-        (stillborn / name).write_text("{")
+    old, new = (out / f".{n}{slug_of(undisturbed)}.77.tmp" for n in ("2020", "2021"))
+    for hidden in (old, new):
+        hidden.mkdir(parents=True)
+        (hidden / "x.settings").write_text("{")
+    os.utime(old, (0, 0))
     assert start(*SWEEP, "--resume").wait() == 0
-    assert list(stillborn.glob("*-1.json"))
+    assert new.exists()
+    assert not old.exists()
     assert_same_results(out, undisturbed)
+
+
+def slug_of(undisturbed: Undisturbed) -> str:
+    """What the name of one of its folders has after the time stamp."""
+    return sorted(undisturbed.output_dir.iterdir())[0].name[14:]
 
 
 def test_resume_clears_the_checkpoint_of_a_complete_network(start, tmp_path, undisturbed):
     """As it is left by a kill between the last file and the removal of the checkpoint."""
     out = tmp_path / "out"
     shutil.copytree(undisturbed.output_dir, out)
-    for record in out.glob("*/*-1.json"):
+    for record in out.glob("[!.]*/*-1.json"):
         (record.parent / f"{record.stem}-checkpoint.pth").write_bytes(b"left over")
     assert start(*SWEEP, "--resume").wait() == 0
     assert_same_results(out, undisturbed)
@@ -268,7 +274,7 @@ def test_a_signal_while_flags_are_read(stop, monkeypatch, capsys):
 def test_resume_trains_a_damaged_network_again(damage, start, tmp_path, undisturbed):
     out = tmp_path / "out"
     shutil.copytree(undisturbed.output_dir, out)
-    victim = sorted(out.glob("*/*-1.json"))[0]
+    victim = sorted(out.glob("[!.]*/*-1.json"))[0]
     weights = victim.with_suffix(".pth")
     if damage == "truncate":
         weights.write_bytes(weights.read_bytes()[:1000])
@@ -287,10 +293,10 @@ def test_resume_trains_a_damaged_network_again(damage, start, tmp_path, undistur
 def test_a_damaged_checkpoint_is_not_used(start, tmp_path, undisturbed):
     out = tmp_path / "out"
     process = start(*SWEEP)
-    process.wait_until(lambda: any(out.glob("*/*-checkpoint.pth")))
+    process.wait_until(lambda: any(out.glob("[!.]*/*-checkpoint.pth")))
     process.send(signal.SIGKILL)
     process.wait()
-    for checkpoint in out.glob("*/*-checkpoint.pth"):
+    for checkpoint in out.glob("[!.]*/*-checkpoint.pth"):
         checkpoint.write_bytes(checkpoint.read_bytes()[:500])
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections.abc import Sequence
 
 import torch
 
 from utils.data.currents import Currents
+from utils.errors import UserError
 from utils.records.provenance import hardware
-from utils.settings import Run
+from utils.settings import Member, Run
 from utils.training.engine import Engine
 from utils.training.evaluation import evaluate
 from utils.training.plan import groups_of, memory_of, processes_for
 from utils.training.share import ensembles_of
 from utils.training.training import Training
-from utils.training.workers import Line, Worker
+from utils.training.workers import Died, Line, Worker
 from utils.world import World
 
 PROBE_SECONDS = 1.0
@@ -43,22 +46,24 @@ def describe(run: Run, currents: Currents, engine: Engine, world: World) -> None
 
 
 def seconds_of(groups, processes: int, currents: Currents, engine: Engine) -> float:
-    """Expected seconds of all groups, by trying one of each kind: devices differ in what they cost.
+    """Expected seconds of all groups, by trying an ensemble of each kind: fields cost differently.
 
     processes: how many train at the same time.
     """
     total, tried = 0.0, {}
     for group in groups:
-        fields = frozenset(member.setting.field for member in group)
-        if fields not in tried:
-            tried[fields] = seconds_at_once(processes, group, currents, engine)
-        total += -(-len(group) // processes) * tried[fields]
+        costs = []
+        for part in ensembles_of(group, currents):
+            kind = frozenset(member.setting.field for member in part)
+            if kind not in tried:
+                tried[kind] = seconds_at_once(processes, part, currents, engine)
+            costs.append(tried[kind])
+        total += -(-len(group) // processes) * statistics.fmean(costs)
     return total
 
 
-def seconds_per_network(group, currents: Currents, engine: Engine) -> float:
-    """Expected seconds of training per network of a group, tests included, by trying."""
-    part = ensembles_of(group, currents)[0]
+def seconds_per_network(part: Sequence[Member], currents: Currents, engine: Engine) -> float:
+    """Seconds of training per network of an ensemble, tests included."""
     training = Training(part, currents, engine)
     training.prepare()
     setting = part[0].setting
@@ -78,22 +83,30 @@ def seconds_per_network(group, currents: Currents, engine: Engine) -> float:
     return epochs / len(part)
 
 
-def seconds_at_once(processes: int, group, currents: Currents, engine: Engine) -> float:
+def seconds_at_once(processes: int, part, currents: Currents, engine: Engine) -> float:
     """The same while so many processes train a network each, which slows them down."""
     if processes == 1:
-        return seconds_per_network(group, currents, engine)
-    for count in (1, processes):  # the first compiles, the others load what it has compiled
-        workers = [Worker(probe, group, currents, engine) for _ in range(count)]
-        answers = [worker.line.receive() for worker in workers]
-        seconds, compiled = zip(*answers, strict=True)
-        engine.compiled = all(compiled)
+        return seconds_per_network(part, currents, engine)
+    workers = []
+    try:
+        for count in (1, processes):  # the first compiles, the others load what it has compiled
+            workers += (Worker(probe, part, currents, engine) for _ in range(count))
+            answers = [worker.line.receive() for worker in workers[-count:]]
+            seconds, compiled = zip(*answers, strict=True)
+            engine.compiled = all(compiled)
+    except (Died, OSError):
+        raise UserError(
+            "trying a few steps failed, perhaps for want of memory, of which a smaller "
+            "$OMP_NUM_THREADS needs less"
+        ) from None
+    finally:
         for worker in workers:
             worker.end()
     return max(seconds)
 
 
-def probe(line: Line, group, currents: Currents, engine: Engine) -> None:
-    line.send((seconds_per_network(group, currents, engine), engine.compiled))
+def probe(line: Line, part, currents: Currents, engine: Engine) -> None:
+    line.send((seconds_per_network(part, currents, engine), engine.compiled))
 
 
 def synchronise(currents: Currents) -> None:

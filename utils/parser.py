@@ -14,8 +14,8 @@ from utils.settings import TASKS, VOLTAGE_PER_RESISTOR_NOISE, Run, Setting, swee
 
 DESCRIPTION = """\
 Train networks whose weights are pairs of magneto-ionic devices, W = w2 - w1, and record how well
-they learn. Flags marked [...] take one or more values: every combination is a setting, and all
-settings and seeds train side by side.
+they learn. Flags marked [...] take one or more values: every combination is a setting, and one
+command trains all settings and seeds.
 
 example: python main.py --lr 500 1000 --field double-linear double-exponential --task Digits
 """

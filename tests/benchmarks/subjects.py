@@ -158,9 +158,8 @@ class Spread:
         lines = [worker.line for worker in self.workers]
         if not self.has_begun:  # the first compiles, the others load what it has compiled
             self.has_begun = True
-            for line in lines:
-                line.send(("run", 0))
-                line.receive()
+            lines[0].send(("run", 0))
+            lines[0].receive()
         for line in lines:
             line.send((work, *arguments))
         for line in lines:

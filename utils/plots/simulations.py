@@ -38,7 +38,7 @@ class Simulations:
         """Read every folder; of networks that were simulated more than once, the latest."""
         rows, problems = [], []
         for path in sorted(output_dir.iterdir()) if output_dir.is_dir() else ():
-            if path.is_dir():
+            if path.is_dir() and not path.name.startswith("."):  # as a folder in the making does
                 found, amiss = read_folder(path)
                 rows += found
                 problems += amiss

@@ -13,7 +13,7 @@ from utils.progress import say
 from utils.records.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
 from utils.records.folders import (
     Folder,
-    adopt_folder,
+    clear_away,
     create_folders,
     discard,
     matching_folders,
@@ -42,10 +42,9 @@ def open_folders(
     """
     found = {}
     for setting in settings if choose else ():
+        clear_away(output_dir, setting)
         if folders := matching_folders(output_dir, setting, data_sha256):
             found[setting] = choose(folders)
-        elif folder := adopt_folder(output_dir, setting, data_sha256):
-            found[setting] = folder
     new = [setting for setting in settings if setting not in found]
     if new:
         found |= zip(new, create_folders(output_dir, new, data_sha256), strict=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +15,8 @@ from pathlib import Path
 from utils.errors import RecordError
 from utils.records.files import write_json
 from utils.settings import Setting
+
+SECONDS_TO_MAKE_A_FOLDER = 60  # at most, on the slowest disk
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,9 @@ def identity(setting: Setting, data_sha256: str) -> dict:
 def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: str) -> list[Folder]:
     """A new folder for each setting, all with one time stamp.
 
-    Making a folder is atomic and fails if it is there, so no two runs ever share one: whoever
-    comes second takes the next second. Raises RecordError if folders cannot be made; then none
-    is left.
+    Each appears with its settings in it, or not at all, and not where there is one, so no two runs
+    ever share one: whoever comes second takes the next second. Raises RecordError if folders
+    cannot be made; then none is left.
     """
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -73,19 +78,38 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
         made: list[Folder] = []
         try:
             for folder in folders:
-                folder.path.mkdir()
+                make_folder(folder, identity(folder.setting, data_sha256))
                 made.append(folder)
-                write_json(folder.settings, identity(folder.setting, data_sha256))
             return folders
         except BaseException as error:
             for folder in made:
                 discard(folder)
-            if isinstance(error, FileExistsError):
+            if isinstance(error, OSError) and error.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 time.sleep(0.1)
             elif isinstance(error, OSError):
-                raise RecordError(f"cannot make {error.filename}: {error.strerror}") from None
+                raise RecordError(f"cannot make {folder.path}: {error.strerror}") from None
             else:
                 raise
+
+
+def make_folder(folder: Folder, settings: dict) -> None:
+    """Make a folder out of sight and move it to its place; OSError if that is taken."""
+    hidden = folder.path.with_name(f".{folder.id}.{os.getpid()}.tmp")
+    hidden.mkdir()
+    try:
+        write_json(hidden / folder.settings.name, settings)
+        hidden.rename(folder.path)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+
+
+def clear_away(output_dir: Path, setting: Setting) -> None:
+    """Remove what `make_folder` could not finish, unless it may still be at work."""
+    for hidden in output_dir.glob(f".*-{setting.slug}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - hidden.stat().st_mtime > SECONDS_TO_MAKE_A_FOLDER:
+                shutil.rmtree(hidden)
 
 
 def discard(folder: Folder) -> None:
@@ -94,17 +118,6 @@ def discard(folder: Folder) -> None:
         if {path.name for path in folder.path.iterdir()} <= {folder.settings.name}:
             folder.settings.unlink(missing_ok=True)
             folder.path.rmdir()
-
-
-def adopt_folder(output_dir: Path, setting: Setting, data_sha256: str) -> Folder | None:
-    """A folder of this name that is empty, as it is left by a kill just after it was made."""
-    for path in sorted(output_dir.glob(f"*-{setting.slug}")):
-        with suppress(OSError, RecordError):  # one that cannot be read or written is left alone
-            if all(file.name.startswith(".") for file in path.iterdir()):
-                folder = Folder(path, setting)
-                write_json(folder.settings, identity(setting, data_sha256))
-                return folder
-    return None
 
 
 def matching_folders(output_dir: Path, setting: Setting, data_sha256: str) -> list[Folder]:

@@ -111,11 +111,17 @@ class Crew:
 
         pause: called now and then, when a checkpoint or a stop would be in order.
         """
+        errors = []
         while self.busy or self.news:
             for line in wait(self.busy, POLL):
-                self.take(line)
+                try:
+                    self.take(line)
+                except Exception as error:  # not before what others have sent is safe
+                    errors.append(error)
             while self.news:
                 yield self.news.popleft()
+            if errors:
+                raise errors[0]
             pause()
 
     def checkpoints(self) -> Iterator[Checkpoint]:

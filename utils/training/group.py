@@ -47,6 +47,7 @@ class Trainer:
                     "smaller --batch_size, or on a GPU --device cpu"
                 ) from None
         # Out of the except clause, so that nothing holds on to the memory of the attempt.
+        self.stop.check()
         torch.cuda.empty_cache()
         left = [member for member in members if not self.archive.is_complete(member)]
         half = len(left) // 2

@@ -31,8 +31,9 @@ class Died(RecordError):
 
 
 GONE = (
-    "a process of this run has died, perhaps for want of memory; what is complete is safe, and "
-    "the same command with --resume goes on"
+    "a process of this run has died, perhaps for want of memory, of which a smaller "
+    "$OMP_NUM_THREADS needs less; what is complete is safe, and the same command with --resume "
+    "goes on"
 )
 
 
