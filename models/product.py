@@ -3,8 +3,9 @@
 On x86 processors PyTorch multiplies float32 matrices with MKL, which leaves half of an AMD
 processor's vector width unused, and rounds small products otherwise with another number of
 threads. oneDNN, which PyTorch carries too, does neither. Measured on two cores of an AMD EPYC
-(Zen 5), 512x720 times 720x128: MKL 190, oneDNN 410 GFLOP/s; and the same bits with 1, 2, 3, 4 and
-8 threads in every shape tried.
+(Zen 5), 512x720 times 720x128: MKL 190, oneDNN 410 GFLOP/s; and, with PyTorch 2.14, the same bits
+with 1, 2, 3, 4 and 8 threads in every shape tried. That of PyTorch 2.11 does not always repeat
+itself, so `repeats_itself` tries it where that matters.
 """
 
 from __future__ import annotations
@@ -61,3 +62,13 @@ def matrix_product(a: Tensor, b: Tensor) -> Tensor:
         return a @ b
     # Contiguous, since other strides fall to oneDNN's reference code, a thousand times slower.
     return torch.ops.magnetoionic.product(a.contiguous(), b.t().contiguous())
+
+
+def repeats_itself(m: int, k: int, n: int) -> bool:
+    """Whether [m, k] times [k, n] is the same to the bit by one thread and by all there are."""
+    a, b = torch.randn(m, k), torch.randn(k, n)
+    by_all, threads = matrix_product(a, b), torch.get_num_threads()
+    torch.set_num_threads(1)
+    by_one = matrix_product(a, b)
+    torch.set_num_threads(threads)
+    return torch.equal(by_one, by_all)

@@ -9,13 +9,19 @@ import torch
 from conftest import CPU, members_of, read_all, setting_of
 from launched import ask
 
+from utils.data.currents import Currents
+from utils.data.datasets import load
 from utils.progress import Progress
 from utils.settings import Member
 from utils.training import plan
 from utils.training.share import Epoch
 
 pytestmark = pytest.mark.skipif(
-    not plan.can_spread(CPU), reason="needs Linux on an x86 processor, without a GPU"
+    not plan.can_spread(
+        setting_of(batch_size=128, layers=(24,)),
+        Currents.of(load("Digits", Path()), padding=2, input_scale=0.001, device=CPU),
+    ),
+    reason="needs Linux, no GPU, and products that do not depend on the number of threads",
 )
 THREE = (
     "--task Digits --layers 24 --epochs 12 --n_models 3 --lr 4000 --field double-linear "
@@ -233,7 +239,7 @@ def machine(monkeypatch):
     def make(threads: int, free: float = 1 << 40):
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         monkeypatch.setattr(plan, "usable_cores", lambda: threads)
-        monkeypatch.setattr(plan, "can_spread", lambda device: True)
+        monkeypatch.setattr(plan, "can_spread", lambda setting, currents: True)
         monkeypatch.setattr(plan, "free_bytes", lambda device: free)
 
     return make
@@ -272,7 +278,7 @@ def test_where_networks_cannot_be_spread_one_process_trains(machine, currents, m
     members = members_of(setting_of(), 10)
     machine(8)
     assert plan.processes_for(members, currents) == 8
-    monkeypatch.setattr(plan, "can_spread", lambda device: False)
+    monkeypatch.setattr(plan, "can_spread", lambda setting, currents: False)
     assert plan.processes_for(members, currents) == 1
 
 
@@ -280,16 +286,16 @@ def test_where_networks_cannot_be_spread_one_process_trains(machine, currents, m
     ("owner", "name", "value"),
     [
         (plan, "can_fork", lambda: False),
-        (plan, "ONEDNN_LINEAR", None),
+        (plan, "repeats_itself", lambda m, k, n: m != 24),
         (torch.cuda, "is_available", lambda: True),
     ],
 )
-def test_networks_are_not_spread_where_that_is_not_safe(owner, name, value, monkeypatch):
+def test_networks_are_not_spread_where_that_is_not_safe(owner, name, value, currents, monkeypatch):
     monkeypatch.setattr(plan, "can_fork", lambda: True)
-    assert plan.can_spread(CPU)
-    assert not plan.can_spread(torch.device("cuda"))
+    monkeypatch.setattr(plan, "repeats_itself", lambda *shape: True)
+    assert plan.can_spread(setting_of(), currents)
     monkeypatch.setattr(owner, name, value)
-    assert not plan.can_spread(CPU)
+    assert not plan.can_spread(setting_of(), currents)
 
 
 @pytest.mark.parametrize(

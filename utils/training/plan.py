@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from models.product import ONEDNN_LINEAR
+from models.product import repeats_itself
 from utils.data.currents import Currents
 from utils.errors import UserError
 from utils.hardware import usable_cores
@@ -95,15 +95,27 @@ def networks_at_once(setting: Setting, currents: Currents, processes: int = 1) -
     return 1 + int((SHARE * free - one) / (two - one))
 
 
-def can_spread(device: torch.device) -> bool:
+def can_spread(setting: Setting, currents: Currents) -> bool:
     """Whether networks may be spread over processes that are forked from this one.
 
-    Not beside the driver of a GPU, which may not stand it; nor where sums may be rounded otherwise
-    with another number of threads (see models.product), as networks are the same alone and among
-    others.
+    Not beside the driver of a GPU, which may not stand it; nor where products are rounded otherwise
+    with another number of threads, as networks are the same alone and among others.
     """
-    is_repeatable = ONEDNN_LINEAR is not None
-    return device.type == "cpu" and is_repeatable and not torch.cuda.is_available() and can_fork()
+    is_safe = currents.train.device.type == "cpu" and not torch.cuda.is_available()
+    return is_safe and can_fork() and products_repeat(setting, currents)
+
+
+def products_repeat(setting: Setting, currents: Currents) -> bool:
+    """Whether all products of training and testing are the same by one thread and by all."""
+    n_train, n_test = len(currents.train), len(currents.test)
+    batches = {setting.batch_size, n_train % setting.batch_size, TEST_BATCH, n_test % TEST_BATCH}
+    sizes = [currents.train.shape[1], *setting.layers, currents.n_classes]
+    shapes = [(n_out, currents.test.shape[1], n) for n_out in sizes[1:2] for n in batches]
+    for n_in, n_out in pairwise(sizes):
+        shapes += [(n_out, n_in, n) for n in batches]  # voltages
+        shapes += [(n_out, n, n_in) for n in batches]  # gradients of weights
+        shapes += [(n_in, n_out, n) for n in batches]  # gradients of inputs
+    return all(repeats_itself(*shape) for shape in shapes if all(shape))
 
 
 def processes_for(members: Sequence[Member], currents: Currents) -> int:
@@ -114,7 +126,7 @@ def processes_for(members: Sequence[Member], currents: Currents) -> int:
     # OpenMP may have bound this process to one core ($OMP_PROC_BIND), and its children with it.
     cores = min(torch.get_num_threads(), usable_cores())
     processes, enough = min(cores, len(members)), max(2, cores / 2)
-    if processes < enough or not can_spread(currents.train.device):
+    if processes < enough or not can_spread(members[0].setting, currents):
         return 1
     setting, limit = members[0].setting, SHARE * free_bytes(currents.train.device)
     while processes > 1 and memory_of(setting, currents, processes, processes) > limit:
