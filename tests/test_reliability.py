@@ -14,9 +14,12 @@ import pytest
 import torch
 from conftest import read_all
 from launched import Process, ask
+from sabotage import network_1_is_poisoned
 
 import main
+from utils.records.folders import HOST
 from utils.stop import SIGNALS, Stop, Stopped
+from utils.training.ensemble import Ensemble
 
 SWEEP = (
     "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
@@ -67,7 +70,7 @@ def assert_same_results(output_dir: Path, undisturbed: Undisturbed) -> None:
         path.name for path in output_dir.glob("[!.]*/.*")
     ]
     assert not [name for name in left if "checkpoint" in name or name.endswith(".tmp")]
-    assert len(list(output_dir.glob("[!.]*"))) == 4  # resuming found its folders again
+    assert len(list(output_dir.iterdir())) == 4  # resuming found its folders again
 
 
 def test_kill_at_random_moments(start, tmp_path, undisturbed):
@@ -229,16 +232,19 @@ def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undistu
 
 
 def test_resume_clears_a_folder_that_a_kill_left_half_made(start, tmp_path, undisturbed):
-    """They are made out of sight; only old ones, since another run may be making one now."""
-    out = tmp_path / "out"
-    old, new = (out / f".{n}{slug_of(undisturbed)}.77.tmp" for n in ("2020", "2021"))
-    for hidden in (old, new):
+    """They are made out of sight; another run may be making one now."""
+    out, slug = tmp_path / "out", slug_of(undisturbed)
+    of_a_dead_process = out / f".2020{slug}.{HOST}.{2**22 + 1}.tmp"  # there are no such numbers
+    old = out / f".2021{slug}.elsewhere.1.tmp"
+    in_the_making = [out / f".2022{slug}.{HOST}.{os.getpid()}.tmp", out / f".2023{slug}.far.1.tmp"]
+    for hidden in (of_a_dead_process, old, *in_the_making):
         hidden.mkdir(parents=True)
         (hidden / "x.settings").write_text("{")
     os.utime(old, (0, 0))
     assert start(*SWEEP, "--resume").wait() == 0
-    assert new.exists()
-    assert not old.exists()
+    assert sorted(out.glob(".*")) == in_the_making
+    for hidden in in_the_making:
+        shutil.rmtree(hidden)
     assert_same_results(out, undisturbed)
 
 
@@ -395,19 +401,9 @@ def test_a_folder_that_becomes_read_only(start, tmp_path, undisturbed):
 
 
 def test_a_failing_network_is_named_and_recorded_as_failed(simulate, monkeypatch):
-    from utils.training.ensemble import Ensemble
-
-    fresh = Ensemble.fresh
-
-    def one_is_poisoned(members, *arguments):
-        ensemble = fresh(members, *arguments)
-        for index, member in enumerate(members):
-            if member.model == 1:
-                ensemble.network.arrays[0].weight[index] = torch.inf
-        return ensemble
-
     healthy = simulate("--n_models 3 --epochs 2")
-    monkeypatch.setattr(Ensemble, "fresh", one_is_poisoned)
+    monkeypatch.setattr(Ensemble, "fresh", Ensemble.fresh)  # so that it is put back
+    network_1_is_poisoned()
     records = simulate("--n_models 3 --epochs 2")
     said = simulate.errors
     assert said.count("network 1 of Digits-double-linear-1000.0") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from utils.records.files import write_json
 from utils.settings import Setting
 
 SECONDS_TO_MAKE_A_FOLDER = 60  # at most, on the slowest disk
+HOST = platform.node().partition(".")[0]  # which may share the disk with others
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
 
 def make_folder(folder: Folder, settings: dict) -> None:
     """Make a folder out of sight and move it to its place; OSError if that is taken."""
-    hidden = folder.path.with_name(f".{folder.id}.{os.getpid()}.tmp")
+    hidden = folder.path.with_name(f".{folder.id}.{HOST}.{os.getpid()}.tmp")
     hidden.mkdir()
     try:
         write_json(hidden / folder.settings.name, settings)
@@ -108,8 +110,23 @@ def clear_away(output_dir: Path, setting: Setting) -> None:
     """Remove what `make_folder` could not finish, unless it may still be at work."""
     for hidden in output_dir.glob(f".*-{setting.slug}.*.tmp"):
         with suppress(OSError):
-            if time.time() - hidden.stat().st_mtime > SECONDS_TO_MAKE_A_FOLDER:
+            *_, host, process, _ = hidden.name.rsplit(".", 3)
+            is_old = time.time() - hidden.stat().st_mtime > SECONDS_TO_MAKE_A_FOLDER
+            if is_old or (host == HOST and not is_alive(int(process))):
                 shutil.rmtree(hidden)
+
+
+def is_alive(process: int) -> bool:
+    """Whether this machine has a process of that number; where it does not tell, yes."""
+    if os.name != "posix":  # there the call below would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def discard(folder: Folder) -> None:
