@@ -6,15 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CPU, members_of, read_all, setting_of
+from conftest import CPU, read_all, setting_of
 from launched import ask
 
 from utils.data.currents import Currents
 from utils.data.datasets import load
-from utils.progress import Progress
-from utils.settings import Member
 from utils.training import plan
-from utils.training.share import Epoch
 
 pytestmark = pytest.mark.skipif(
     not plan.can_spread(
@@ -230,108 +227,3 @@ def test_a_compiled_network_of_a_crew_is_the_one_trained_alone_by_two_threads(st
     assert torch.equal(among_two.gradients, by_itself.gradients)
     for key, tensor in among_two.state.items():
         assert torch.equal(tensor, by_itself.state[key])
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """Makes the plan think of a machine of so many cores and free bytes."""
-
-    def make(threads: int, free: float = 1 << 40):
-        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-        monkeypatch.setattr(plan, "usable_cores", lambda: threads)
-        monkeypatch.setattr(plan, "can_spread", lambda setting, currents: True)
-        monkeypatch.setattr(plan, "free_bytes", lambda device: free)
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("threads", "networks", "processes"),
-    [(1, 10, 1), (2, 1, 1), (2, 2, 2), (8, 10, 8), (16, 10, 10), (20, 10, 10), (21, 10, 1)],
-)
-def test_a_process_for_every_core_unless_most_would_be_idle(
-    threads, networks, processes, machine, currents
-):
-    machine(threads)
-    assert plan.processes_for(members_of(setting_of(), networks), currents) == processes
-
-
-def test_memory_limits_processes_and_groups(machine, currents):
-    needed = [plan.memory_of(setting_of(), currents, n, n) for n in (4, 5)]
-    machine(8, free=sum(needed) / 2 / plan.SHARE)
-    members = members_of(setting_of(), 30)
-    assert plan.processes_for(members, currents) == 4
-    machine(9, free=sum(needed) / 2 / plan.SHARE)  # of which 4 would leave too many idle
-    assert plan.processes_for(members, currents) == 1
-    machine(8, free=plan.memory_of(setting_of(), currents, 11, 4) / plan.SHARE + 1)
-    groups = plan.groups_of(members, currents, lambda member: 0, 4)
-    assert [len(group) for group in groups] == [8, 8, 8, 6]  # in whole turns
-
-
-def test_a_process_bound_to_one_core_does_not_crowd_it(machine, currents, monkeypatch):
-    machine(8)
-    monkeypatch.setattr(plan, "usable_cores", lambda: 1)
-    assert plan.processes_for(members_of(setting_of(), 10), currents) == 1
-
-
-def test_where_networks_cannot_be_spread_one_process_trains(machine, currents, monkeypatch):
-    members = members_of(setting_of(), 10)
-    machine(8)
-    assert plan.processes_for(members, currents) == 8
-    monkeypatch.setattr(plan, "can_spread", lambda setting, currents: False)
-    assert plan.processes_for(members, currents) == 1
-
-
-@pytest.mark.parametrize(
-    ("owner", "name", "value"),
-    [
-        (plan, "can_fork", lambda: False),
-        (plan, "repeats_itself", lambda m, k, n: m != 24),
-        (torch.cuda, "is_available", lambda: True),
-    ],
-)
-def test_networks_are_not_spread_where_that_is_not_safe(owner, name, value, currents, monkeypatch):
-    monkeypatch.setattr(plan, "can_fork", lambda: True)
-    monkeypatch.setattr(plan, "repeats_itself", lambda *shape: True)
-    assert plan.can_spread(setting_of(), currents)
-    monkeypatch.setattr(owner, name, value)
-    assert not plan.can_spread(setting_of(), currents)
-
-
-@pytest.mark.parametrize(
-    ("processes", "sizes"),
-    [
-        (1, [10] * 6),
-        (2, [10] * 6),
-        (4, [20] * 3),
-        (7, [20] * 3),
-        (8, [30, 30]),
-        (9, [60]),
-        (100, [60]),
-    ],
-)
-def test_settings_train_together_where_one_leaves_processes_idle(processes, sizes):
-    settings = [setting_of(lr=float(lr)) for lr in range(6)]
-    members = [Member(setting, model) for setting in settings for model in range(10)]
-    groups = plan.whole_settings(members, processes)
-    assert [len(group) for group in groups] == sizes
-    assert [member for group in groups for member in group] == members
-
-
-def epoch(number: int, accuracies: list[float], is_new: bool) -> Epoch:
-    values = torch.tensor(accuracies)
-    return Epoch(number, values, values, values, {}, is_new)
-
-
-def test_progress_reports_an_epoch_once_all_networks_are_through_it(capsys):
-    progress = Progress("label", 3, 3)
-    with progress:
-        progress.note(epoch(1, [0.5], is_new=False))
-        progress.note(epoch(1, [0.6, 0.7], is_new=False))  # all in an earlier run: no line
-        progress.note(epoch(2, [0.7], is_new=False))
-        progress.note(epoch(2, [0.8], is_new=True))
-        progress.note(epoch(3, [0.9], is_new=True))
-        assert capsys.readouterr().err == ""
-        progress.note(epoch(2, [0.9], is_new=True))
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("label: epoch 2/3, accuracy 80.00 %")

@@ -8,27 +8,18 @@ from benchmarks.straightforward import Straightforward
 from conftest import ensemble_of, members_of, setting_of
 from reference import Network
 
-from utils.data.currents import Currents, pad
+from utils.data.currents import pad
 from utils.errors import UserError
 from utils.hardware import OutOfMemory, choose_device, memory_errors
 from utils.parser import parse
 from utils.records.archive import Archive
-from utils.settings import Member
 from utils.stop import Stop
-from utils.training import plan
 from utils.training.crew import Crew
 from utils.training.engine import Engine, cache_folder
 from utils.training.group import Trainer
 from utils.training.steps import GRAPH_WARM_UP, GraphedSteps, Steps
 from utils.training.training import Training
 from utils.world import World
-
-GIB = 1 << 30
-
-
-def fresh(member) -> int:
-    """The step of a network without a checkpoint."""
-    return 0
 
 
 class ActedGraph:
@@ -162,36 +153,6 @@ def test_steps_that_did_not_run_are_noticed(currents):
 def trainer_of(currents) -> Trainer:
     archive = Archive([])
     return Trainer(parse([]), Crew(1, currents, Engine(False), archive), archive, Stop())
-
-
-def test_networks_that_do_not_fit_at_once_train_in_turn(currents, monkeypatch):
-    settings = [setting_of(lr=1.0), setting_of(lr=2.0)]
-    members = [Member(setting, model) for setting in settings for model in range(5)]
-    one, two = (plan.memory_of(settings[0], currents, n) for n in (1, 2))
-    monkeypatch.setattr(plan, "free_bytes", lambda device: (one + 2 * (two - one)) / plan.SHARE + 1)
-    groups = plan.groups_of(members, currents, fresh)
-    assert [len(part) for part in groups] == [3, 2, 3, 2]
-    assert [member for part in groups for member in part] == members
-    monkeypatch.setattr(plan, "free_bytes", lambda device: 1000 * one)
-    assert [len(part) for part in plan.groups_of(members, currents, fresh)] == [5, 5]
-
-
-def test_a_network_larger_than_the_memory_is_refused(currents, monkeypatch):
-    monkeypatch.setattr(plan, "free_bytes", lambda device: 1000)
-    with pytest.raises(UserError, match="choose smaller --layers"):
-        plan.groups_of(members_of(setting_of()), currents, fresh)
-
-
-def test_free_memory_is_known():
-    assert GIB / 4 < plan.free_bytes(torch.device("cpu")) < 10_000 * GIB
-
-
-def test_compiling_is_a_matter_of_one_networks_work(patterns):
-    currents = Currents.of(patterns, 1, 0.001, torch.device("cpu"))
-    per_epoch = 7 * plan.weights_of(setting_of(), currents)
-    enough = int(plan.WORTH_COMPILING / per_epoch) + 1
-    assert plan.worth_compiling(setting_of(epochs=enough), currents)
-    assert not plan.worth_compiling(setting_of(epochs=enough - 2), currents)
 
 
 def test_compiled_programs_are_kept_under_the_users_cache(monkeypatch, tmp_path):

@@ -121,6 +121,13 @@ def test_a_mixed_ensemble_follows_the_reference(compiled, device, patterns):
 
 
 @pytest.mark.parametrize("field", FIELDS)
+def test_a_compiled_network_alone_follows_the_reference(field, patterns):
+    """As each is trained on a CPU, with products by oneDNN where that is used."""
+    ensemble, currents = trained_engine([field], patterns, engine=Engine(compiled=True))
+    check_network(ensemble, 0, currents, trained_reference(field, patterns))
+
+
+@pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize(
     "change",
     [dict(var=0.0), dict(resistor_noise=0.0), dict(voltage_noise=0.0), dict(clipping=0.0),

@@ -1,4 +1,4 @@
-"""Which networks train at the same time, by the memory at hand, and whether compiled."""
+"""Which networks train at the same time, in how many processes, and whether compiled."""
 
 from __future__ import annotations
 
@@ -108,14 +108,15 @@ def can_spread(setting: Setting, currents: Currents) -> bool:
 def products_repeat(setting: Setting, currents: Currents) -> bool:
     """Whether all products of training and testing are the same by one thread and by all."""
     n_train, n_test = len(currents.train), len(currents.test)
-    batches = {setting.batch_size, n_train % setting.batch_size, TEST_BATCH, n_test % TEST_BATCH}
+    trained = {setting.batch_size, n_train % setting.batch_size} - {0}  # images in a batch
+    tested = {TEST_BATCH, n_test % TEST_BATCH} - {0}
     sizes = [currents.train.shape[1], *setting.layers, currents.n_classes]
-    shapes = [(n_out, currents.test.shape[1], n) for n_out in sizes[1:2] for n in batches]
+    shapes = [(sizes[1], currents.test.shape[1], n) for n in tested]
     for n_in, n_out in pairwise(sizes):
-        shapes += [(n_out, n_in, n) for n in batches]  # voltages
-        shapes += [(n_out, n, n_in) for n in batches]  # gradients of weights
-        shapes += [(n_in, n_out, n) for n in batches]  # gradients of inputs
-    return all(repeats_itself(*shape) for shape in shapes if all(shape))
+        shapes += [(n_out, n_in, n) for n in trained | tested]  # V = W I
+        shapes += [(n_out, n, n_in) for n in trained]  # dL/dW = g I^T
+        shapes += [(n_in, n_out, n) for n in trained]  # dL/dI = W^T g
+    return all(repeats_itself(*shape) for shape in shapes)
 
 
 def processes_for(members: Sequence[Member], currents: Currents) -> int:
