@@ -1,7 +1,1 @@
-"""The physics of the devices: responses, random draws, pairs and their programming."""
-
-from devices.responses import DoubleExponential, DoubleLinear, Response
-
-FIELDS: dict[str, Response] = {
-    response.name: response for response in (DoubleLinear(), DoubleExponential())
-}
+"""The physics of the devices: responses, named devices, random draws, pairs, programming."""

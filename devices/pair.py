@@ -1,53 +1,64 @@
-"""One weight is a pair of devices, W = w2 - w1."""
+"""One weight is a pair of devices, W = w2 - w1; the pairs of a layer, in every network at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 
-from devices import FIELDS
+from devices.noise import Draw, Stream
 from devices.responses import Response
-from devices.streams import Draw, Stream
 
 
-class Mixture(nn.Module):
-    """Which device each network of an ensemble is made of.
+class Responses(nn.Module):
+    """The responses of the networks of an ensemble, all of one family; the contract of Response.
 
-    distinct: the different responses; buffer `which`: int64 [model, 1, 1], index into them.
+    The constants are buffers, float32 [model, 1, 1]: those of the family under their own names,
+    and `w_min` and `w_max`, each rounded once from its exact value. So networks with different
+    constants train side by side, and share one compiled program. Raises ValueError where families
+    differ.
     """
 
-    def __init__(self, responses: Sequence[Response], device: torch.device):
-        """responses: one for each network."""
+    def __init__(self, each: Sequence[Response], device: torch.device | None = None):
+        """each: the response of each network, with numbers as constants."""
         super().__init__()
-        self.responses = tuple(responses)
-        self.distinct = tuple(dict.fromkeys(responses))
-        which = [self.distinct.index(response) for response in responses]
-        self.register_buffer("which", torch.tensor(which, device=device)[:, None, None])
+        self.each, self.family = tuple(each), type(each[0])
+        if any(type(response) is not self.family for response in each):
+            raise ValueError("networks of different families are different ensembles")
+        self.device = device
+        self.constants = [field.name for field in fields(self.family)]
+        for name in (*self.constants, "w_min", "w_max"):
+            values = self.per_network(getattr(response, name) for response in each)
+            self.register_buffer(name, values, persistent=False)
 
-    def choose(self, compute: Callable[[Response], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """`compute(response)`, tensors [model, ...], with the response of each network its own.
+    def per_network(self, values: Iterable[float]) -> Tensor:
+        """One number for each network: float32 [model, 1, 1]."""
+        return torch.tensor(list(values), dtype=torch.float32, device=self.device)[:, None, None]
 
-        All is computed for every response and then selected: one pass over memory, however the
-        networks are ordered.
-        """
-        chosen = compute(self.distinct[0])
-        for index, response in enumerate(self.distinct[1:], start=1):
-            mine = self.which == index
-            chosen = tuple(
-                torch.where(mine, new, old)
-                for new, old in zip(compute(response), chosen, strict=True)
-            )
-        return chosen
+    @property
+    def equation(self) -> Response:
+        """The family's equations with these constants."""
+        return self.family(**{name: getattr(self, name) for name in self.constants})
+
+    def response(self, pulses: Tensor) -> Tensor:
+        return self.equation.response(pulses)
+
+    def inverse(self, voltage: Tensor) -> Tensor:
+        return self.equation.inverse(voltage)
+
+    def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
+        return self.equation.after(voltage, pulses)
 
 
 class PairArray(nn.Module):
     """The pairs of one layer, in every network of an ensemble.
 
-    Buffers, float [model, out, in]: `weight1`, `weight2` Hall voltages of the two devices (arb.
-    u.); `slope1`, `slope2` their slope factors; `weight` = weight2 - weight1, kept at hand since
-    every forward pass needs it. responses: the device of each network.
+    responses: that of each network. Buffers, float [model, out, in]: `weight1`, `weight2` Hall
+    voltages of the two devices (arb. u.); `slope1`, `slope2` their slope factors; `weight` =
+    weight2 - weight1, kept at hand since every forward pass needs it. Of these the voltages alone
+    are part of the state: the slopes follow from the seed.
     """
 
     def __init__(
@@ -59,12 +70,13 @@ class PairArray(nn.Module):
         slope2: Tensor,
     ):
         super().__init__()
-        self.mixture = Mixture(responses, weight1.device)
+        # Of its own: calling a module functionally goes wrong where parts of it share buffers.
+        self.responses = Responses(responses, weight1.device)
         self.register_buffer("weight1", weight1)
         self.register_buffer("weight2", weight2)
-        self.register_buffer("slope1", slope1)
-        self.register_buffer("slope2", slope2)
-        self.register_buffer("weight", weight2 - weight1)
+        self.register_buffer("slope1", slope1, persistent=False)
+        self.register_buffer("slope2", slope2, persistent=False)
+        self.register_buffer("weight", weight2 - weight1, persistent=False)
 
     @classmethod
     def fresh(
@@ -75,41 +87,43 @@ class PairArray(nn.Module):
         variability: Tensor,
         stream: Stream,
     ) -> PairArray:
-        """Newly made pairs of `shape` = (out, in), the device of each network in `responses`.
+        """Newly made pairs of `shape` = (out, in).
 
         w1 = w_max - init and w2 = w_max - init - u with u ~ U(-init, init), so W = -u.
         Slope factors are |N(1, sigma_device)|; variability = sigma_device [model, 1, 1].
         """
         u = init * stream.uniform(Draw.FRESH, shape)
-
-        def voltages(response: Response) -> tuple[Tensor, Tensor]:
-            start = torch.full_like(u, response.w_max - init)
-            return start, (start - u).clamp(max=response.w_max)  # against rounding
-
+        constants = Responses(responses, u.device)
+        start = constants.per_network(each.w_max - init for each in responses)
+        weight2 = torch.minimum(start - u, constants.w_max)  # against rounding
         slopes = (
             (1 + variability * stream.normal(draw, shape)).abs()
             for draw in (Draw.SLOPE_1, Draw.SLOPE_2)
         )
-        mixture = Mixture(responses, u.device)
-        return cls(responses, *mixture.choose(voltages), *slopes)
+        return cls(responses, start.expand_as(u).clone(), weight2, *slopes)
 
-    def relaxed_weight(self) -> Tensor:
+    @torch.no_grad()
+    def put(self, weight1: Tensor, weight2: Tensor) -> None:
+        """Set the voltages, in place."""
+        self.weight1.copy_(weight1)
+        self.weight2.copy_(weight2)
+        self.weight.copy_(weight2 - weight1)
+
+    def switched_weight(self, other: Responses) -> Tensor:
         """The weights [model, out, in] once the field is switched, in the trained field's scale.
 
         Every device keeps its pulses and is read through the other response. The input scale is
         then multiplied by the ratio of the two ranges; as only its product with the weights
         counts, the ratio is carried by the weights here. The pairs stay as they are.
         """
-
-        def weight(trained: Response) -> tuple[Tensor]:
-            other = FIELDS[trained.relaxes_to]
-            w1, w2 = (other.response(trained.inverse(w)) for w in (self.weight1, self.weight2))
-            return ((w2 - w1) * (trained.span / other.span),)
-
-        return self.mixture.choose(weight)[0]
+        mine = self.responses
+        w1, w2 = (other.response(mine.inverse(w)) for w in (self.weight1, self.weight2))
+        spans = zip(mine.each, other.each, strict=True)
+        return (w2 - w1) * mine.per_network(trained.span / new.span for trained, new in spans)
 
     def columns(self, index: Tensor) -> PairArray:
         """The pairs of some input columns only, as an array of its own."""
         whole = (self.weight1, self.weight2, self.slope1, self.slope2)
-        parts = (tensor[..., index].contiguous() for tensor in whole)
-        return PairArray(self.mixture.responses, *parts)
+        return PairArray(
+            self.responses.each, *(tensor[..., index].contiguous() for tensor in whole)
+        )

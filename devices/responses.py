@@ -1,12 +1,9 @@
-"""How the Hall voltage of one magneto-ionic device answers to voltage pulses.
+"""How the Hall voltage of one device answers to voltage pulses: one class for each family.
 
-A response is a small frozen dataclass: the equation, its inverse and its range. Every physical
-constant stands here and nowhere else. This module does not import torch, so that the command
-line can be parsed without it: the methods take Python floats as well as tensors.
-
-Source of both responses: G. Bernard, K. Cottart, ..., L. Herrera Diez, "Dynamic Control of
-Weight-Update Linearity in Magneto-Ionic Synapses", Nano Letters 25 (2025) 1443,
-doi:10.1021/acs.nanolett.4c05247.
+A family is an equation (the class) with its constants (the fields), which are data: the devices of
+the library and of users' files differ in them alone. This module does not import torch, so that the
+command line can be parsed without it: the methods take Python floats as well as tensors, and so may
+the constants, as `devices.pair.Responses` makes use of.
 """
 
 from __future__ import annotations
@@ -29,18 +26,26 @@ def log(x: Value) -> Value:
     return math.log(x) if isinstance(x, (int, float)) else x.log()
 
 
+FAMILIES: dict[str, type[Response]] = {}  # all classes below, by name
+
+
 class Response:
-    """The contract of a device: `w = f(x)`, Hall voltage against number of pulses.
+    """The contract of a family: `w = f(x)`, Hall voltage against number of pulses.
 
     `x` is a real number of pulses, 0 <= x <= pulses_max; `w` is in arbitrary units. `f` falls
-    monotonically, so a pulse can only lower `w`. A new device is one subclass with `response` and
-    `inverse`, and one line in `devices.FIELDS`; `after` is worth a closed form, which is cheaper
-    and more exact than going through the inverse.
+    monotonically, so a pulse can only lower `w`. A new family is one frozen dataclass with a
+    `family` name of its own, `response` and `inverse`; `after` is worth a closed form, which is
+    cheaper and more exact than going through the inverse.
     """
 
-    name: ClassVar[str]  # what --field calls it
-    relaxes_to: ClassVar[str]  # the field under which its pulses are read after field relaxation
+    family: ClassVar[str]  # its name in records
     pulses_max: float
+
+    def __init_subclass__(cls) -> None:
+        """Register the family; raises ValueError if its name is taken."""
+        if cls.family in FAMILIES:
+            raise ValueError(f"there are two families of the name {cls.family}")
+        FAMILIES[cls.family] = cls
 
     def response(self, pulses: Value) -> Value:
         """Hall voltage `w = f(x)` of a device that has received `pulses`."""
@@ -73,18 +78,14 @@ class Response:
 
 
 @dataclass(frozen=True)
-class DoubleLinear(Response):
-    """Strong magnetic field: each pulse lowers the Hall voltage by the same step.
+class Linear(Response):
+    """Each pulse lowers the Hall voltage by the same step: w = slope x + offset, slope < 0."""
 
-    w = -0.021 x + 2.742,   x in [0, 27] pulses,   w in [2.175, 2.742] (arb. u.)
-    """
+    family: ClassVar[str] = "linear"
 
-    name: ClassVar[str] = "double-linear"
-    relaxes_to: ClassVar[str] = "double-exponential"
-
-    slope: float = -0.021  # arb. u. per pulse
-    offset: float = 2.742  # arb. u.
-    pulses_max: float = 27.0
+    slope: float  # arb. u. per pulse
+    offset: float  # arb. u.
+    pulses_max: float
 
     def response(self, pulses: Value) -> Value:
         return self.slope * pulses + self.offset
@@ -97,19 +98,18 @@ class DoubleLinear(Response):
 
 
 @dataclass(frozen=True)
-class DoubleExponential(Response):
-    """Weak magnetic field: each pulse lowers the Hall voltage by less than the one before.
+class Exponential(Response):
+    """Each pulse lowers the Hall voltage by less than the one before (decay > 0), or by more.
 
-    w = 1.530 exp(-x / 9.741) + 0.750,   x in [0, 27] pulses,   w in [0.846, 2.280] (arb. u.)
+    w = amplitude exp(-x / decay) + offset, amplitude and decay of the same sign
     """
 
-    name: ClassVar[str] = "double-exponential"
-    relaxes_to: ClassVar[str] = "double-linear"
+    family: ClassVar[str] = "exponential"
 
-    amplitude: float = 1.530  # arb. u.
-    decay: float = 9.741  # pulses
-    offset: float = 0.750  # arb. u.
-    pulses_max: float = 27.0
+    amplitude: float  # arb. u.
+    decay: float  # pulses
+    offset: float  # arb. u.
+    pulses_max: float
 
     def response(self, pulses: Value) -> Value:
         return self.amplitude * exp(-pulses / self.decay) + self.offset

@@ -33,8 +33,7 @@ class Draw(IntEnum):
     SLOPE_1 = 1  # slope factor of device 1
     SLOPE_2 = 2
     VOLTAGE = 3  # noise on the output voltages while training
-    READ_1 = 4  # read noise of device 1 in the backward pass
-    READ_2 = 5
+    READ = 4  # read noise of a pair in the backward pass
     TEST = 6  # noise on the output voltages while testing
 
 

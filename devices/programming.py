@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from devices.pair import PairArray
+from devices.pair import PairArray, Responses
 from devices.responses import Response
 
 
@@ -14,7 +14,7 @@ def pulses(request: Tensor, wanted: Tensor, clipping: Tensor) -> Tensor:
     return torch.where(wanted & (request >= clipping), request, 0.0)
 
 
-def refresh(w1: Tensor, w2: Tensor, response: Response) -> tuple[Tensor, Tensor]:
+def refresh(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Tensor, Tensor]:
     """Reset the devices that have reached the end of their range, keeping `w2 - w1`.
 
     Where w1 is used up, w2 starts again from the top of the range and w1 takes what is left of
@@ -34,7 +34,7 @@ def update(
     slope1: Tensor,
     slope2: Tensor,
     gradient: Tensor,
-    response: Response,
+    response: Response | Responses,
     learning_rate: Tensor,
     clipping: Tensor,
 ) -> tuple[Tensor, Tensor]:
@@ -60,24 +60,20 @@ class PulseOptimizer(nn.Module):
 
     def __init__(self, learning_rate: Tensor, clipping: Tensor):
         super().__init__()
-        self.register_buffer("learning_rate", learning_rate[:, None, None])
-        self.register_buffer("clipping", clipping[:, None, None])
+        self.register_buffer("learning_rate", learning_rate[:, None, None], persistent=False)
+        self.register_buffer("clipping", clipping[:, None, None], persistent=False)
 
     @torch.no_grad()
     def step(self, array: PairArray, gradient: Tensor) -> None:
         """Update the pairs of one layer in place; gradient = dL/dW [model, out, in]."""
-        w1, w2 = array.mixture.choose(
-            lambda response: update(
-                array.weight1,
-                array.weight2,
-                array.slope1,
-                array.slope2,
-                gradient,
-                response,
-                self.learning_rate,
-                self.clipping,
-            )
+        w1, w2 = update(
+            array.weight1,
+            array.weight2,
+            array.slope1,
+            array.slope2,
+            gradient,
+            array.responses,
+            self.learning_rate,
+            self.clipping,
         )
-        array.weight1.copy_(w1)
-        array.weight2.copy_(w2)
-        array.weight.copy_(w2 - w1)
+        array.put(w1, w2)
