@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from devices.pair import PairArray
-from devices.streams import Draw, Stream
+from devices.library import Device
+from devices.noise import Draw, Stream
+from devices.pair import PairArray, Responses
+from models.currents import Currents, Pixels
 from models.noisy_pair import NoisyPairProduct
 
 EPS = 1e-5  # not negligible: voltages are of order 1e-3, so it sets their scale
 MOMENTUM = 0.15
+# Mini-batches after which what the running variance started from, 1, is below a tenth of eps.
+SETTLING_STEPS = math.ceil(math.log(0.1 * EPS) / math.log(1 - MOMENTUM))
 
 
 class BatchNorm(nn.Module):
@@ -51,30 +57,73 @@ class MLP(nn.Module):
 
     arrays: the pairs of each layer; dark: further pairs of the first layer, on inputs that are
     zero in the whole training set. Such pairs get no gradient, so no pulse: training leaves them
-    out, and testing counts the first `n_dark_tested` of them in.
+    out, and testing counts the first `pixels.n_dark_tested` of them in. partners: the responses
+    under which the devices are read after field relaxation, None if they have none.
     """
 
     def __init__(
         self,
         arrays: Sequence[PairArray],
         dark: PairArray,
-        n_dark_tested: int,
+        pixels: Pixels,
+        partners: Responses | None,
         seed: Tensor,
         voltage_noise: Tensor,
         resistor_noise: Tensor,
         input_scale: float,
     ):
         super().__init__()
-        self.arrays, self.dark = nn.ModuleList(arrays), dark
-        self.n_dark_tested, self.input_scale = n_dark_tested, input_scale
+        self.arrays, self.dark, self.partners = nn.ModuleList(arrays), dark, partners
+        self.pixels, self.input_scale = pixels, input_scale
         self.norms = nn.ModuleList(
             BatchNorm(array.weight.new_zeros(shape), array.weight.new_ones(shape))
             for array in arrays
             for shape in [array.weight.shape[:2]]
         )
-        self.register_buffer("seed", seed)  # int64 [model]
-        self.register_buffer("voltage_noise", noise_or_none(voltage_noise))  # [model, 1, 1]
-        self.register_buffer("resistor_noise", noise_or_none(resistor_noise))
+        self.register_buffer("seed", seed, persistent=False)  # int64 [model]
+        for name, sigma in (("voltage_noise", voltage_noise), ("resistor_noise", resistor_noise)):
+            self.register_buffer(name, noise_or_none(sigma), persistent=False)  # [model, 1, 1]
+
+    @classmethod
+    def fresh(
+        cls,
+        devices: Sequence[Device],
+        hidden: Sequence[int],
+        currents: Currents,
+        init: float,
+        variability: Tensor,
+        seed: Tensor,
+        voltage_noise: Tensor,
+        resistor_noise: Tensor,
+        input_scale: float,
+    ) -> MLP:
+        """Newly made networks, `devices` being that of each.
+
+        variability, voltage_noise, resistor_noise: float32 [model]; seed: int64 [model]. Raises
+        ValueError where the devices are not all of one family, or their partners.
+        """
+        start = torch.zeros((), dtype=torch.int64, device=seed.device)
+        responses = [device.response for device in devices]
+        partners = None
+        if any(device.partner for device in devices):
+            if not all(device.partner for device in devices):
+                raise ValueError("devices with and without a partner are different ensembles")
+            partners = Responses([device.partner.response for device in devices], seed.device)
+        sizes = [currents.n_inputs, *hidden, currents.n_classes]
+        first, *rest = (
+            PairArray.fresh(
+                responses,
+                (n_out, n_in),
+                init,
+                variability[:, None, None],
+                Stream(seed, start, start, layer),
+            )
+            for layer, (n_in, n_out) in enumerate(pairwise(sizes))
+        )
+        pixels = currents.pixels
+        lit, dark = (first.columns(index.to(seed.device)) for index in (pixels.lit, pixels.dark))
+        noises = voltage_noise, resistor_noise
+        return cls([lit, *rest], dark, pixels, partners, seed, *noises, input_scale)
 
     def forward(self, current: Tensor, step: Tensor, part: Tensor, *weights: Tensor) -> Tensor:
         """Output voltages, normalised: [model, class, batch].
@@ -94,10 +143,15 @@ class MLP(nn.Module):
 
     @cached_property
     def structure(self) -> Hashable:
-        """What a program compiled for this network depends on, beside the shapes of its inputs."""
+        """What a program compiled for this network depends on, beside the shapes of its inputs.
+
+        Of the devices this is the family: their constants are inputs of the program.
+        """
+        family = self.dark.responses.family
+        partner_family = None if self.partners is None else self.partners.family
         noises = (self.voltage_noise is None, self.resistor_noise is None)
         shapes = tuple(array.weight.shape for array in self.arrays)
-        return self.dark.mixture.distinct, noises, shapes, self.input_scale, self.seed.device
+        return family, partner_family, noises, shapes, self.input_scale, self.seed.device
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:
@@ -109,14 +163,19 @@ class MLP(nn.Module):
         """W = w2 - w1 of each layer, as trained: [model, out, in]."""
         return [array.weight for array in self.arrays]
 
+    @property
+    def n_pairs(self) -> int:
+        """Pairs of one network, those on dark inputs included."""
+        return sum(array.weight[0].numel() for array in (self.dark, *self.arrays))
+
     def test_weights(self, relaxed: bool = False) -> list[Tensor]:
         """The same, with the dark inputs that the test images light; or under the other field."""
         arrays = [self.dark, *self.arrays]
         if relaxed:
-            dark, first, *rest = (array.relaxed_weight() for array in arrays)
+            dark, first, *rest = (array.switched_weight(self.partners) for array in arrays)
         else:
             dark, first, *rest = (array.weight for array in arrays)
-        return [torch.cat([first, dark[..., : self.n_dark_tested]], dim=-1), *rest]
+        return [torch.cat([first, dark[..., : self.pixels.n_dark_tested]], dim=-1), *rest]
 
 
 def noise_or_none(sigma: Tensor) -> Tensor | None:

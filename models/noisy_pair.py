@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from devices.streams import Draw, Stream
-from models.product import product
+from devices.noise import Draw, Stream
+from models.matmul import product
 
 
 class NoisyPairProduct(torch.autograd.Function):
@@ -44,8 +46,9 @@ class NoisyPairProduct(torch.autograd.Function):
     def backward(ctx, grad_voltage: Tensor):
         """dL/dW = g I^T, and dL/dI = (w2 + e2 - w1 - e1)^T g with e1, e2 ~ N(0, sigma_r).
 
-        Each device is read with fresh noise. For a layer whose input needs no gradient (the
-        first) nothing is read, drawn or multiplied.
+        Each device is read with fresh noise; e2 - e1 is one normal number of sqrt(2) sigma_r, drawn
+        as such. For a layer whose input needs no gradient (the first) nothing is read, drawn or
+        multiplied.
         """
         weight, current = ctx.saved_tensors
         grad_weight = product(grad_voltage, current.mT)
@@ -53,11 +56,8 @@ class NoisyPairProduct(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             reading = weight
             if ctx.resistor_noise is not None:
-                e1, e2 = (
-                    ctx.stream.normal(draw, weight.shape[1:]).to(weight)
-                    for draw in (Draw.READ_1, Draw.READ_2)
-                )
-                reading = weight + ctx.resistor_noise * (e2 - e1)
+                noise = ctx.stream.normal(Draw.READ, weight.shape[1:]).to(weight)
+                reading = weight + math.sqrt(2) * ctx.resistor_noise * noise
             grad_current = product(reading.mT, grad_voltage)
             if current.dim() == 2:
                 grad_current = grad_current.sum(0)

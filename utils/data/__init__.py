@@ -1,1 +1,1 @@
-"""From files to input currents on the compute device."""
+"""From files to arrays."""

@@ -14,6 +14,7 @@ from utils.errors import UserError
 FOLDERS = {"MNIST": "MNIST", "Fashion": "FashionMNIST"}  # torchvision's names
 DIGITS_SIZE = 28  # pixels a side, as MNIST
 DIGITS_TEST = 297  # of 1797 images
+LARGEST_IMAGE = 1 << 24  # pixels, padding included
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,42 @@ class DataSet:
             )
 
     @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Images and labels of the training set, then of the test set."""
+        return self.train_images, self.train_labels, self.test_images, self.test_labels
+
+    @property
     def sha256(self) -> str:
         """A fingerprint of all images and labels."""
         digest = hashlib.sha256()
-        arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        for array in arrays:
+        for array in self.arrays:
             digest.update(repr((array.dtype.str, array.shape)).encode())
             digest.update(np.ascontiguousarray(array))
         return digest.hexdigest()
+
+    def check_padding(self, padding: int) -> None:
+        """Raise UserError if zeros on each side would make the images too large."""
+        rows, columns = (side + 2 * padding for side in self.train_images.shape[1:])
+        if rows * columns > LARGEST_IMAGE:
+            raise UserError(
+                f"--padding {padding}: makes images of {rows} x {columns} pixels, more than "
+                f"{LARGEST_IMAGE}; choose less"
+            )
 
     @property
     def n_classes(self) -> int:
         return int(self.train_labels.max()) + 1
 
 
-def load(task: str, data_dir: Path) -> DataSet:
+def load(task: str, data_dir: Path, padding: int = 0) -> DataSet:
     """The data set of a task; MNIST and Fashion are downloaded into `data_dir` if missing.
 
-    Raises UserError where a file is missing and cannot be fetched, or is damaged.
+    padding: what it is to stand. Raises UserError where a file is missing and cannot be fetched, or
+    is damaged, or where that much padding makes the images too large.
     """
-    return load_digits() if task == "Digits" else load_idx(task, data_dir)
+    data = load_digits() if task == "Digits" else load_idx(task, data_dir)
+    data.check_padding(padding)
+    return data
 
 
 def load_idx(task: str, data_dir: Path) -> DataSet:

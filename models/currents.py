@@ -1,23 +1,20 @@
-"""A data set as input currents on the compute device, loaded there once."""
+"""A data set as the first layer sees it: input currents on the compute device, made there once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from utils.data.datasets import DataSet
-from utils.errors import UserError
-
-LARGEST_IMAGE = 1 << 24  # pixels, padding included
 COLUMNS = 16  # trained inputs are rounded up to a multiple of this, for the matrix products
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Which inputs of the first layer see light.
+    """Which inputs of the first layer see light; known in this room only.
 
     lit: int64, inputs that are not zero in every training image (and a few more, to a round
     number): only their weights get gradients. dark: int64, all others, first the `n_dark_tested`
@@ -30,7 +27,7 @@ class Pixels:
 
     @classmethod
     def of(cls, train: np.ndarray, test: np.ndarray) -> Pixels:
-        """From padded, flattened images uint8 [n, pixels]."""
+        """From padded, flattened images [n, pixels]."""
         in_train, in_test = train.any(axis=0), test.any(axis=0)
         # Sorted by whether training, then testing lights them; stable, so in pixel order within.
         order = np.argsort(-(2 * in_train.astype(int) + in_test), kind="stable")
@@ -61,22 +58,25 @@ class Currents:
     n_classes: int
 
     @classmethod
-    def of(cls, data: DataSet, padding: int, input_scale: float, device: torch.device) -> Currents:
+    def of(
+        cls,
+        arrays: Sequence[np.ndarray],
+        n_classes: int,
+        padding: int,
+        input_scale: float,
+        device: torch.device,
+    ) -> Currents:
         """Pad the images with zeros on each side, flatten and scale them.
 
-        Raises UserError if the padding makes the images too large.
+        arrays: training images uint8 [n, rows, columns] and labels int64 [n], then those of the
+        test.
         """
-        rows, columns = (side + 2 * padding for side in data.train_images.shape[1:])
-        if rows * columns > LARGEST_IMAGE:
-            raise UserError(
-                f"--padding {padding}: makes images of {rows} x {columns} pixels, more than "
-                f"{LARGEST_IMAGE}; choose less"
-            )
-        seen = (images.any(axis=0)[None] for images in (data.train_images, data.test_images))
+        train_images, train_labels, test_images, test_labels = arrays
+        seen = (images.any(axis=0)[None] for images in (train_images, test_images))
         pixels = Pixels.of(*(pad(image, padding) for image in seen))
         tested = torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])
         # Where a pixel is in an image without its frame, counted from 1; 0 in the frame.
-        numbers = np.arange(1, data.train_images[0].size + 1).reshape(data.train_images[:1].shape)
+        numbers = np.arange(1, train_images[0].size + 1).reshape(train_images[:1].shape)
         place = pad(numbers, padding)[0]
 
         def current(images: np.ndarray, wanted: Tensor) -> Tensor:
@@ -85,13 +85,22 @@ class Currents:
             return input_scale * (selected / 255)  # [n, wanted]
 
         return cls(
-            current(data.train_images, pixels.lit),
-            torch.from_numpy(data.train_labels).to(device),
-            current(data.test_images, tested),
-            torch.from_numpy(data.test_labels).to(device),
+            current(train_images, pixels.lit),
+            torch.from_numpy(train_labels).to(device),
+            current(test_images, tested),
+            torch.from_numpy(test_labels).to(device),
             pixels,
-            data.n_classes,
+            n_classes,
         )
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of a network, dark ones and all."""
+        return self.pixels.total
+
+    @property
+    def device(self) -> torch.device:
+        return self.train.device
 
 
 def pad(images: np.ndarray, padding: int) -> np.ndarray:

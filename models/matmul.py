@@ -64,11 +64,14 @@ def matrix_product(a: Tensor, b: Tensor) -> Tensor:
     return torch.ops.magnetoionic.product(a.contiguous(), b.t().contiguous())
 
 
-def repeats_itself(m: int, k: int, n: int) -> bool:
-    """Whether [m, k] times [k, n] is the same to the bit by one thread and by all there are."""
+def repeats_itself(m: int, k: int, n: int, threads: int) -> bool:
+    """Whether [m, k] times [k, n] is the same to the bit by one thread and by so many.
+
+    Uses threads, after which this process can no longer be forked safely.
+    """
     a, b = torch.randn(m, k), torch.randn(k, n)
-    by_all, threads = matrix_product(a, b), torch.get_num_threads()
-    torch.set_num_threads(1)
-    by_one = matrix_product(a, b)
-    torch.set_num_threads(threads)
-    return torch.equal(by_one, by_all)
+    results = []
+    for count in (1, threads):
+        torch.set_num_threads(count)
+        results.append(matrix_product(a, b))
+    return torch.equal(*results)

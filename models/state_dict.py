@@ -1,0 +1,39 @@
+"""One network of an ensemble as a state dict, under the names of the records."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from models.currents import Pixels
+from models.mlp import MLP
+
+MODULES_PER_LAYER = 3  # pairs, batch normalisation, ReLU; the flattening of the image is number 0
+
+
+def state_dict(network: MLP, model: int, step: Tensor) -> dict[str, Tensor]:
+    """State dict of network number `model` of the ensemble after `step` mini-batches, on the CPU.
+
+    `layers.<k>.weight1` and `.weight2`: Hall voltages [out, in] with k = 1, 4, ... and the inputs
+    in pixel order; `layers.<k + 1>.running_mean`, `.running_var` [out], `.num_batches_tracked`.
+    """
+    state = {}
+    for layer, (array, norm) in enumerate(zip(network.arrays, network.norms, strict=True)):
+        pairs = f"layers.{1 + MODULES_PER_LAYER * layer}"
+        batch_norm = f"layers.{2 + MODULES_PER_LAYER * layer}"
+        for name in ("weight1", "weight2"):
+            weight = getattr(array, name)[model].cpu()
+            if layer == 0:
+                dark = getattr(network.dark, name)[model].cpu()
+                weight = in_pixel_order(weight, dark, network.pixels)
+            state[f"{pairs}.{name}"] = weight.clone()
+        state[f"{batch_norm}.running_mean"] = norm.running_mean[model].cpu().clone()
+        state[f"{batch_norm}.running_var"] = norm.running_var[model].cpu().clone()
+        state[f"{batch_norm}.num_batches_tracked"] = step.cpu().clone()
+    return state
+
+
+def in_pixel_order(lit: Tensor, dark: Tensor, pixels: Pixels) -> Tensor:
+    """Weights [out, pixel] of the first layer from those of lit and of dark pixels."""
+    whole = lit.new_empty(len(lit), pixels.total)
+    whole[:, pixels.lit], whole[:, pixels.dark] = lit, dark
+    return whole
