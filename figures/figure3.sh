@@ -3,11 +3,9 @@
 #
 #     nohup figures/figure3.sh &> figure3.txt &
 #
-# Further arguments go to main.py and win over those here: figures/figure3.sh --task Fashion.
+# Further arguments go to main.py and win over the study's values: figures/figure3.sh --task Fashion.
 # Paths among them count from the project's root. PYTHON names another interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ -x .venv/bin/python ] && default=.venv/bin/python || default=python
-exec "${PYTHON:-$default}" main.py \
-    --field double-linear double-exponential --lr 500 1000 2000 3000 4000 5000 \
-    --var 0 --resistor_noise 0 --clipping 0.1 0.2 0.5 "$@"
+exec "${PYTHON:-$default}" main.py --study figure3 "$@"

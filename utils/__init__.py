@@ -1,1 +1,1 @@
-"""Settings, data sets, training, records and plots."""
+"""Settings, data sets, processors, training, records and plots."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from difflib import get_close_matches
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from devices import FIELDS
 from utils.errors import UserError
-from utils.settings import TASKS, VOLTAGE_PER_RESISTOR_NOISE, Run, Setting, sweep
+from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, Flag, flags_of
+from utils.run import Run, sweep
+from utils.settings import Setting
+from utils.studies import STUDIES, find_study
 
 DESCRIPTION = """\
 Train networks whose weights are pairs of magneto-ionic devices, W = w2 - w1, and record how well
@@ -19,6 +20,16 @@ command trains all settings and seeds.
 
 example: python main.py --lr 500 1000 --field double-linear double-exponential --task Digits
 """
+STUDY_LIST = "studies:\n" + "\n".join(f"  {s.name:12} {s.about}" for s in STUDIES.values())
+
+
+class Once(argparse.Action):
+    """Stores a flag's value; refuses a second one, which would silently win over the first."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if hasattr(namespace, self.dest):
+            parser.error(f"{option_string}: given twice; give it once, with all its values")
+        setattr(namespace, self.dest, values)
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,8 +39,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog="main.py",
             description=DESCRIPTION,
+            epilog=STUDY_LIST,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,
         )
 
     def error(self, message: str) -> NoReturn:
@@ -56,121 +69,59 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser() -> Parser:
     parser = Parser()
-    physics = parser.add_argument_group("device physics")
-    network = parser.add_argument_group("network")
-    training = parser.add_argument_group("training")
-    run = parser.add_argument_group("run")
-
-    def add(group, flag, default, text, metavar=None):
-        """A flag of the type of its default; a list of them where the default is a list."""
-        many = isinstance(default, list)
-        kind = type(default[0] if many else default)
-        shown = " ".join(map(str, default)) if many else default
-        group.add_argument(
-            flag,
-            default=default,
-            type=Path if isinstance(default, Path) else kind,
-            nargs="+" if many else None,
-            metavar=metavar or {float: "X", int: "N"}[kind],
-            help=f"{text} (default: {shown})",
-        )
-
-    fields, tasks = ", ".join(FIELDS), ", ".join(TASKS)
-    add(physics, "--field", ["double-linear"], f"[...] device response: {fields}", "FIELD")
-    add(physics, "--var", [0.2], "[...] sigma_device, relative spread of the devices' slopes")
-    add(physics, "--resistor_noise", [0.0], "[...] sigma_r, read noise of one device, arb. u.")
-    physics.add_argument(
-        "--voltage_noise",
-        type=float,
-        metavar="X",
-        help="sigma_v, noise on every output voltage, arb. u. "
-        f"(default: {VOLTAGE_PER_RESISTOR_NOISE:g} x resistor_noise)",
+    groups = {
+        name: parser.add_argument_group(name) for name in (PHYSICAL, NETWORK, TRAINING, RUNNING)
+    }
+    groups[RUNNING].add_argument(
+        "--study",
+        action=Once,
+        metavar="NAME",
+        help="train the settings of a study, listed below; other flags win over its values",
     )
-    add(physics, "--clipping", [0.0], "[...] smallest pulse that can be applied, pulses")
-    add(physics, "--init", 0.01, "half-width of the fresh weights, arb. u.")
-
-    add(network, "--layers", [512], "hidden layer sizes, one or more")
-    add(network, "--input_scale", 0.001, "current per unit of activation")
-    add(network, "--padding", 2, "zero pixels added on each side of an image")
-
-    add(training, "--lr", [1000.0], "[...] learning rate, pulses per unit of gradient")
-    add(training, "--epochs", 20, "passes over the training set")
-    add(training, "--batch_size", 128, "images per update")
-    add(training, "--n_models", 10, "networks per setting, seeded seed, seed + 1, ...")
-    add(training, "--seed", 100, "seed of the first network")
-
-    add(run, "--task", "MNIST", f"data set: {tasks}; Digits needs no download", "TASK")
-    add(run, "--data_dir", Path("datasets"), "folder of the data sets", "DIR")
-    add(run, "--output_dir", Path("simulations"), "folder of the results", "DIR")
-    add(run, "--device", "auto", "auto (CUDA where it is), cpu, cuda, cuda:1, ...", "DEVICE")
-    add(run, "--compile", "auto", "compile the steps: on, off, auto (if the run is long)", "WHEN")
-    run.add_argument(
-        "--tf32",
-        action="store_true",
-        help="on a GPU, multiply in TF32: faster, with 10 bits of mantissa (default: float32)",
-    )
-    add(run, "--checkpoint_minutes", 5.0, "longest training between two checkpoints")
-    run.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on in the folders that hold these settings, training only what is missing",
-    )
-    run.add_argument(
-        "--dry_run",
-        action="store_true",
-        help="print what would be trained, where, and about how long it takes; train nothing",
-    )
+    for kind in (Setting, Run):
+        for name, (each, default) in flags_of(kind).items():
+            add(groups[each.group], name, each, default)
     return parser
+
+
+def add(group, name: str, flag: Flag, default: Any) -> None:
+    """A flag of the table as an argument."""
+    if flag.kind is bool:
+        group.add_argument(f"--{name}", action="store_true", help=flag.help)
+        return
+    if default is None:
+        shown = ""  # its help tells what it is otherwise
+    else:
+        words = default if flag.is_list else (default,)
+        shown = f" (default: {' '.join(map(str, words))})"
+    group.add_argument(
+        f"--{name}",
+        action=Once,
+        type=flag.kind,
+        nargs="+" if flag.is_list or flag.sweeps else None,
+        metavar=flag.metavar or {float: "X", int: "N"}[flag.kind],
+        help=("[...] " if flag.sweeps else "") + flag.help + shown,
+    )
 
 
 def parse(args: list[str] | None = None) -> Run:
     """The run that the command line asks for; exits with code 2 and one line on any mistake."""
     parser = make_parser()
-    flags = parser.parse_args(args)
     try:
-        return run_of(flags)
+        return run_of(vars(parser.parse_args(args)))
     except UserError as error:
         parser.error(str(error))
 
 
-def run_of(flags: argparse.Namespace) -> Run:
-    combinations = sweep(
-        {
-            "field": flags.field,
-            "var": flags.var,
-            "resistor_noise": flags.resistor_noise,
-            "clipping": flags.clipping,
-            "lr": flags.lr,
-        }
-    )
-    settings = []
-    for chosen in combinations:
-        voltage_noise = flags.voltage_noise
-        if voltage_noise is None:
-            voltage_noise = VOLTAGE_PER_RESISTOR_NOISE * chosen["resistor_noise"]
-        settings.append(
-            Setting(
-                task=flags.task,
-                voltage_noise=voltage_noise,
-                seed=flags.seed,
-                epochs=flags.epochs,
-                batch_size=flags.batch_size,
-                layers=tuple(flags.layers),
-                init=flags.init,
-                input_scale=flags.input_scale,
-                padding=flags.padding,
-                tf32=flags.tf32,
-                **chosen,
-            )
-        )
-    return Run(
-        settings=tuple(settings),
-        n_models=flags.n_models,
-        device=flags.device,
-        data_dir=flags.data_dir,
-        output_dir=flags.output_dir,
-        compile=flags.compile,
-        checkpoint_minutes=flags.checkpoint_minutes,
-        resume=flags.resume,
-        dry_run=flags.dry_run,
-    )
+def run_of(given: dict[str, Any]) -> Run:
+    """From flags as they were given, by name."""
+    of_setting, of_run = flags_of(Setting), flags_of(Run)
+    chosen = {name: given[name] for name in of_setting if name in given}
+    for name in chosen:
+        if of_setting[name][0].is_list:
+            chosen[name] = tuple(chosen[name])
+    if "study" in given:
+        settings = find_study(given["study"]).settings(chosen)
+    else:
+        settings = tuple(sweep(chosen))
+    return Run(settings=settings, **{name: given[name] for name in of_run if name in given})

@@ -1,77 +1,171 @@
-"""What is simulated (a Setting) and how (a Run): frozen, and checked once, when they are made."""
+"""What is simulated: frozen, and checked once, when it is made.
+
+Each setting stands here once, as a field with its flag: name, type, default, help, limits, and its
+places in the folder's name and in the JSON record. Parser, folder names, identity, records and
+reading back follow from these fields.
+"""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
-from pathlib import Path
 
-from devices import FIELDS
+from devices.library import LIBRARY, Device, constants, find, from_constants
 from utils.errors import UserError
-from utils.hardware import check_device
+from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, check_values, flag, flags_of
 
+# Raised whenever a change of the code changes what a setting gives. 2: the read noise of a pair is
+# one draw instead of two, of the same distribution.
+PHYSICS = 2
+# Versions of equal law give the same distributions, and stand in one mean; 1 is also that of the
+# original scripts.
+LAW = {1: 1, 2: 1}
 TASKS = ("MNIST", "Fashion", "Digits")
-COMPILE = ("auto", "on", "off")
 VOLTAGE_PER_RESISTOR_NOISE = 1e-4  # sigma_v / sigma_r unless sigma_v is given
-LARGEST = 3e38  # of the numbers that the simulation can hold, float32
 LARGEST_SEED = 2**63 - 1
-LARGEST_RUN = 1_000_000  # networks
 
 
-@dataclass(frozen=True)
+def device(name: str) -> Device:
+    """What --field names; raises UserError if there is no such device."""
+    try:
+        return find(name)
+    except ValueError as error:
+        raise UserError(f"--field {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """All that decides the result of one network, but for its model number.
 
     Units: lr in pulses per unit of gradient, clipping in pulses, noises and init in the arbitrary
-    units of the Hall voltage. Raises UserError where a value is out of range.
+    units of the Hall voltage. The order of the fields is that of the folder's name. Raises
+    UserError where a value is out of range.
     """
 
-    task: str
-    field: str
-    lr: float
-    var: float
-    resistor_noise: float
-    voltage_noise: float
-    clipping: float
-    seed: int
-    epochs: int
-    batch_size: int
-    layers: tuple[int, ...]
-    init: float
-    input_scale: float
-    padding: int
-    tf32: bool = False
+    task: str = flag(
+        "MNIST", RUNNING, f"data set: {', '.join(TASKS)}; Digits needs no download", str,
+        metavar="TASK", choices=TASKS, slug="{}", json="task",
+    )  # fmt: skip
+    field: Device = flag(
+        find("double-linear"), PHYSICAL, f"device response: {', '.join(LIBRARY)}", device,
+        metavar="FIELD", sweeps=True, slug="-{}", json="optimizer_parameters.field",
+        to_json=lambda device: [device.name],
+    )  # fmt: skip
+    lr: float = flag(
+        1000.0, TRAINING, "learning rate, pulses per unit of gradient", float,
+        sweeps=True, at_least=0, slug="-{}", json="optimizer_parameters.lr",
+    )  # fmt: skip
+    var: float = flag(
+        0.2, PHYSICAL, "sigma_device, relative spread of the devices' slopes", float,
+        sweeps=True, at_least=0, slug="-var-{}", json="optimizer_parameters.device_variability",
+    )  # fmt: skip
+    clipping: float = flag(
+        0.0, PHYSICAL, "smallest pulse that can be applied, pulses", float,
+        sweeps=True, at_least=0, slug="-clipping-{}", json="optimizer_parameters.clipping",
+    )  # fmt: skip
+    resistor_noise: float = flag(
+        0.0, PHYSICAL, "sigma_r, read noise of one device, arb. u.", float,
+        sweeps=True, at_least=0, slug="-resistor-{}", json="resistor_noise",
+    )  # fmt: skip
+    voltage_noise: float = flag(
+        None, PHYSICAL, "sigma_v, noise on every output voltage, arb. u. "
+        f"(default: {VOLTAGE_PER_RESISTOR_NOISE:g} x resistor_noise)", float,
+        at_least=0, slug="-voltage-{}", json="voltage_noise",
+    )  # fmt: skip
+    init: float = flag(
+        0.01, PHYSICAL, "half-width of the fresh weights, arb. u.", float, at_least=0, json="init"
+    )
+    layers: tuple[int, ...] = flag(
+        (512,), NETWORK, "hidden layer sizes, one or more", int,
+        is_list=True, at_least=1, json="layers", to_json=list, from_json=tuple,
+    )  # fmt: skip
+    input_scale: float = flag(
+        0.001, NETWORK, "current per unit of activation", float, above=0, json="input_scale"
+    )
+    padding: int = flag(
+        2, NETWORK, "zero pixels added on each side of an image", int, at_least=0, json="padding"
+    )
+    epochs: int = flag(20, TRAINING, "passes over the training set", int, at_least=1, json="epochs")
+    batch_size: int = flag(128, TRAINING, "images per update", int, at_least=1, json="batch_size")
+    seed: int = flag(100, TRAINING, "seed of the first network", int, at_least=0, json="seed")
+    tf32: bool = flag(
+        False, RUNNING, "on a GPU, multiply in TF32: faster, with 10 bits of mantissa "
+        "(default: float32)", bool, json="tf32", is_newer=True,
+    )  # fmt: skip
 
     def __post_init__(self):
-        one_of("--task", self.task, TASKS)
-        one_of("--field", self.field, FIELDS)
-        for name in ("lr", "var", "resistor_noise", "voltage_noise", "clipping", "input_scale"):
-            at_least(f"--{name}", getattr(self, name), 0)
-        for name in ("epochs", "batch_size"):
-            at_least(f"--{name}", getattr(self, name), 1)
-        for size in self.layers:
-            at_least("--layers", size, 1)
-        at_least("--padding", self.padding, 0)
-        if not 0 <= self.seed <= LARGEST_SEED:
+        if self.voltage_noise is None:
+            derived = VOLTAGE_PER_RESISTOR_NOISE * self.resistor_noise
+            object.__setattr__(self, "voltage_noise", derived)
+        check_values(self)
+        if self.seed > LARGEST_SEED:
             raise UserError(f"--seed {self.seed}: must be from 0 to 2^63 - 1")
-        at_least("--init", self.init, 0)
-        span = FIELDS[self.field].span
-        if 2 * self.init >= span:
+        response = self.field.response
+        if 2 * self.init >= response.span:
             raise UserError(
                 f"--init {self.init:g} is beyond the device's range: a fresh pair of "
-                f"{self.field} devices needs 2 x init < w_max - w_min = {span:.3f}"
+                f"{self.field} devices needs 2 x init < w_max - w_min = {response.span:.3f}"
+            )
+        if self.clipping > response.pulses_max:
+            raise UserError(
+                f"--clipping {self.clipping:g}: {self.field} devices take at most "
+                f"{response.pulses_max:g} pulses, so that nothing could ever be programmed"
             )
 
-    @property
+    @cached_property
     def slug(self) -> str:
         """The part of a folder's name that tells the setting."""
-        return (
-            f"{self.task}-{self.field}-{self.lr}-var-{self.var}-clipping-{self.clipping}"
-            f"-resistor-{self.resistor_noise}-voltage-{self.voltage_noise}"
+        return "".join(
+            each.slug.format(getattr(self, name))
+            for name, (each, _) in flags_of(Setting).items()
+            if each.slug
         )
+
+
+# What the scripts that this project replaces wrote into every record.
+ALWAYS = {
+    "time_switch": None,
+    "optimizer": "PulseOptimizer",
+    "optimizer_parameters": {"scale": 1.0},
+    "criterion": "CrossEntropyLoss",
+}
+
+
+def to_json(setting: Setting) -> dict:
+    """The part of a record that says what was simulated: all that decides the numbers but data."""
+    record = ALWAYS | {"optimizer_parameters": dict(ALWAYS["optimizer_parameters"])}
+    for name, (each, _) in flags_of(Setting).items():
+        *parents, last = each.json.split(".")
+        place = record
+        for parent in parents:
+            place = place[parent]
+        place[last] = each.to_json(getattr(setting, name))
+    return record | {"devices": constants(setting.field), "physics": PHYSICS}
+
+
+def from_json(record: Mapping) -> Setting:
+    """The setting of a record, of this program or of the scripts that it replaces.
+
+    Raises KeyError, TypeError or ValueError if it is no record, UserError if a value is out of
+    range.
+    """
+    values = {}
+    for name, (each, default) in flags_of(Setting).items():
+        place = record
+        for key in each.json.split("."):
+            if key not in place and each.is_newer:
+                values[name] = default
+                break
+            place = place[key]
+        else:
+            values[name] = each.from_json(float(place) if each.kind is float else place)
+    if len(values["field"]) != 1:
+        raise ValueError(f"it names {len(values['field'])} fields, not one")
+    (name,) = values["field"]
+    known = "devices" in record  # else the constants are those of the paper
+    values["field"] = from_constants(name, record["devices"]) if known else device(name)
+    return Setting(**values)
 
 
 @dataclass(frozen=True)
@@ -86,73 +180,7 @@ class Member:
         return self.setting.seed + self.model
 
 
-@dataclass(frozen=True)
-class Run:
-    """One call of the program: every setting, n_models networks each, and where they run."""
-
-    settings: tuple[Setting, ...]
-    n_models: int
-    device: str
-    data_dir: Path
-    output_dir: Path
-    compile: str = "auto"
-    checkpoint_minutes: float = 5.0
-    resume: bool = False
-    dry_run: bool = False
-
-    @cached_property
-    def members(self) -> list[Member]:
-        """Every network of the run, setting by setting."""
-        return [
-            Member(setting, model) for setting in self.settings for model in range(self.n_models)
-        ]
-
-    def __post_init__(self):
-        check_device(self.device)
-        one_of("--compile", self.compile, COMPILE)
-        at_least("--n_models", self.n_models, 1)
-        at_least("--checkpoint_minutes", self.checkpoint_minutes, 0)
-        check_writable("--output_dir", self.output_dir)
-        if len(self.settings) * self.n_models > LARGEST_RUN:
-            raise UserError(
-                f"--n_models {self.n_models}: with {len(self.settings)} settings more than "
-                f"{LARGEST_RUN} networks; choose fewer"
-            )
-        last = self.settings[0].seed + self.n_models - 1
-        if last > LARGEST_SEED:
-            raise UserError(f"--seed: the last network's seed is {last}, the largest is 2^63 - 1")
-
-
-def sweep(values: dict[str, list]) -> list[dict]:
-    """Every combination of the values of several flags, the last flag varying fastest."""
-    for name, given in values.items():
-        for value, count in Counter(given).items():
-            if count > 1:
-                raise UserError(f"--{name} {value}: given {count} times; give each value once")
-    return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
-
-
-def one_of(flag: str, value: str, valid) -> None:
-    if value not in valid:
-        raise UserError(f"{flag} {value}: there is no such one; the valid ones: {', '.join(valid)}")
-
-
-def at_least(flag: str, value: float, bound: float) -> None:
-    if not bound <= value <= LARGEST:
-        raise UserError(f"{flag} {value}: must be a finite number >= {bound}")
-
-
-def check_writable(flag: str, folder: Path) -> None:
-    """Raise UserError if the folder cannot be made, or is there and cannot be written to."""
-    existing = folder.absolute()
-    try:
-        while not existing.exists() and existing != existing.parent:
-            if existing.is_symlink():
-                raise UserError(f"{flag} {folder}: {existing} is a link to nothing; name another")
-            existing = existing.parent
-    except OSError as error:  # a name too long, or below a folder that may not be entered
-        raise UserError(f"{flag} {folder}: {error.strerror}; name another") from None
-    if not existing.is_dir():
-        raise UserError(f"{flag} {folder}: {existing} is a file; name a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"{flag} {folder}: no permission to write in {existing}; name another")
+def law_of(record: Mapping) -> int:
+    """Which law of the physics a record follows; those without a version are the oldest."""
+    version = record.get("physics", 1)
+    return LAW.get(version, version)

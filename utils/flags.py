@@ -1,0 +1,72 @@
+"""How a field of a dataclass is given on the command line and kept in records."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from utils.errors import UserError
+
+LARGEST = 3e38  # of the numbers that the simulation can hold, float32
+PHYSICAL, NETWORK, TRAINING, RUNNING = "device physics", "network", "training", "run"  # in --help
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A row of the table that parser, folder names, identity and records are read off.
+
+    group: its heading in --help; kind: from a word of the command line to its value; is_list: the
+    value is a tuple; sweeps: the flag takes several values, each a setting; choices: all valid
+    values; at_least, above: bounds; slug: its part of the folder's name; json: its place in the
+    record, a path with dots; to_json, from_json: between value and JSON; is_newer: records from
+    before the flag lack it, and mean its default.
+    """
+
+    group: str
+    help: str
+    kind: Callable[[str], Any]
+    metavar: str | None = None
+    is_list: bool = False
+    sweeps: bool = False
+    choices: Sequence[str] | None = None
+    at_least: float | None = None
+    above: float | None = None
+    slug: str | None = None
+    json: str | None = None
+    to_json: Callable[[Any], Any] = lambda value: value
+    from_json: Callable[[Any], Any] = lambda value: value
+    is_newer: bool = False
+
+
+def flag(default: Any, group: str, text: str, kind: Callable, **properties) -> Any:
+    """A dataclass field that is a flag."""
+    return dataclasses.field(
+        default=default, metadata={"flag": Flag(group, text, kind, **properties)}
+    )
+
+
+def flags_of(kind: type) -> dict[str, tuple[Flag, Any]]:
+    """The flags of Setting or Run by name, each with its default, in order."""
+    return {
+        field.name: (field.metadata["flag"], field.default)
+        for field in dataclasses.fields(kind)
+        if "flag" in field.metadata
+    }
+
+
+def check_values(owner: object) -> None:
+    """Raise UserError for a value that is none of the choices, or out of its flag's bounds."""
+    for name, (each, _) in flags_of(type(owner)).items():
+        value = getattr(owner, name)
+        if each.choices and value not in each.choices:
+            valid = ", ".join(each.choices)
+            raise UserError(f"--{name} {value}: unknown; the valid ones: {valid}")
+        if each.kind is bool and not isinstance(value, bool):
+            raise UserError(f"--{name} {value}: must be true or false")
+        for number in value if each.is_list else (value,):
+            if each.at_least is not None and not each.at_least <= number <= LARGEST:
+                raise UserError(f"--{name} {number}: must be a finite number >= {each.at_least}")
+            if each.above is not None and not each.above < number <= LARGEST:
+                raise UserError(f"--{name} {number}: must be a finite number > {each.above}")
