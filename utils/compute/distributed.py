@@ -13,8 +13,9 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
-from utils.errors import Elsewhere, RecordError, UserError
-from utils.stop import Stop
+from utils.compute.processor import usable_cores
+from utils.compute.signals import Stop
+from utils.errors import RecordError, ToldElsewhere, UserError
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=365)  # processes wait for each other as long as the slowest trains
@@ -45,8 +46,9 @@ class World:
                 raise UserError(f"${name} is no number; {LAUNCH}") from None
 
         self.rank, self.size = variable("RANK", 0), variable("WORLD_SIZE", 1)
-        self.local_rank = variable("LOCAL_RANK", 0)
         self.local_size = variable("LOCAL_WORLD_SIZE", 1)
+        # Among the processes on this machine; None for one alone there.
+        self.local_rank = variable("LOCAL_RANK", 0) if self.local_size > 1 else None
         self.restarts = variable("TORCHELASTIC_RESTART_COUNT", 0)
         if self.size > 1:
             self.join()
@@ -70,21 +72,34 @@ class World:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def share(self, items: Sequence[T]) -> list[T]:
+    def take_cores(self) -> int:
+        """How many cores of this machine are this process's to compute with, at least one.
+
+        Leaves it with one thread until it is known where they are needed: a process that has had
+        several at work can no longer be forked safely.
+        """
+        # OpenMP may have bound this process to one core ($OMP_PROC_BIND), and its children with it.
+        cores = min(torch.get_num_threads(), usable_cores())
+        if self.local_size > 1:
+            cores = usable_cores() // self.local_size
+        torch.set_num_threads(1)
+        return max(1, cores)
+
+    def deal(self, items: Sequence[T]) -> list[T]:
         """This process's part of the items, dealt out in turn."""
         return list(items[self.rank :: self.size])
 
     def agree(self, decide: Callable[[], dict]) -> dict:
         """What `decide` returns in process 0, in every process; a JSON-ready dict.
 
-        Where it fails, process 0 raises the error and the others raise Elsewhere.
+        Where it fails, process 0 raises the error and the others raise ToldElsewhere.
         """
         if self.size == 1:
             return decide()
         if not self.is_first:
             message = self.receive()
             if "exit_code" in message:
-                raise Elsewhere(message["exit_code"])
+                raise ToldElsewhere(message["exit_code"])
             return message["decision"]
         try:
             decision = decide()

@@ -15,15 +15,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from utils.hardware import memory_errors
-from utils.progress import say
+from utils.compute.processor import OutOfMemory, memory_errors
+from utils.console import say
+
+TESTED = (2, 11), (2, 14)  # PyTorch: what is used of its compiler is private, and may change
 
 
-class Engine:
+class Compiler:
     """Calls modules: as they are, or as compiled programs."""
 
-    def __init__(self, compiled: bool):
-        self.compiled = compiled
+    def __init__(self, enabled: bool):
+        self.enabled = enabled
+        self.failure: str | None = None
         self.programs: dict[Hashable, Callable] = {}
         self.prepared: set[Hashable] = set()
 
@@ -32,7 +35,7 @@ class Engine:
 
         The module has a hashable `structure`, and its buffers in a tuple `state`.
         """
-        if not self.compiled:
+        if not self.enabled:
             return module(*inputs)
         key = (module.structure, module.training, *(tensor.shape for tensor in inputs))
         if key not in self.programs:
@@ -41,24 +44,39 @@ class Engine:
 
     def is_prepared(self, structure: Hashable) -> bool:
         """Whether nothing is left to compile for modules of this structure."""
-        return not self.compiled or structure in self.prepared
+        return not self.enabled or structure in self.prepared
 
     def prepare(self, structure: Hashable, rehearse: Callable[[], None]) -> None:
-        """Compile what `rehearse` calls; should that fail, say so and go on uncompiled.
+        """Compile what `rehearse` calls for modules of this structure.
 
-        Raises OutOfMemory if memory does not suffice.
+        Should it fail, go on uncompiled; `failure` then tells why. Raises OutOfMemory if memory
+        does not suffice.
         """
         try:
             with memory_errors():
                 rehearse()
             self.prepared.add(structure)
-        except (RuntimeError, OSError) as error:  # of the compiler, or of its cache on disk
-            self.compiled = False
-            reason = next((line for line in str(error).splitlines() if line.strip()), "no reason")
-            say(
-                f"compiling the training step failed ({reason.strip()}); it runs uncompiled, "
-                "which is several times slower (--compile off silences this)"
-            )
+        except OutOfMemory:
+            raise
+        except Exception as error:  # whatever a private interface, or its cache on disk, raises
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            self.fall_back(lines[0].strip() if lines else type(error).__name__)
+
+    def fall_back(self, failure: str) -> None:
+        """Go on uncompiled, since compiling failed here or in another process."""
+        self.enabled, self.failure = False, failure
+
+
+def warn_of_newer_torch(version: str = torch.__version__) -> None:
+    """A line if the compiler is newer than those that were tested."""
+    major, minor = (int(part) for part in version.split(".")[:2])
+    oldest, newest = TESTED
+    if (major, minor) > newest:
+        tested = " to ".join(f"{major}.{minor}" for major, minor in (oldest, newest))
+        say(
+            f"PyTorch {version} is newer than what was tested ({tested}); should compiling fail, "
+            "the run goes on uncompiled"
+        )
 
 
 def compile_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> Callable:

@@ -1,0 +1,1 @@
+"""Processors, worker processes, compiler, CUDA graphs, torchrun, signals: not what is trained."""

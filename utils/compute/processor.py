@@ -1,0 +1,205 @@
+"""Which processor computes, its cores and its memory; the device in two steps, without torch first.
+
+Limits that a container or a batch job sets (Linux' control groups) bound cores and memory as the
+machine's own do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+ABSENT = "this machine offers {count} CUDA GPUs; use --device auto or --device cpu"
+DEFAULT_BYTES = 4 << 30
+# How torch, CUDA, cuBLAS and the C library say it; Linux' allocator in torch the last.
+NO_MEMORY = ("out of memory", "not enough memory", "alloc_failed", "can't allocate memory")
+
+
+def check_device(name: str) -> None:
+    """Raise UserError unless `name` is auto, cpu, or a CUDA device that the driver knows."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise UserError(f"--device {name}: must be auto, cpu, cuda, or cuda:1 and the like")
+    if name.startswith("cuda"):
+        count = driver_gpus()
+        if index_of(name) >= count:
+            raise UserError(f"--device {name}: {ABSENT.format(count=count)}")
+
+
+def index_of(name: str) -> int:
+    return int(name.partition(":")[2] or 0)
+
+
+def driver_gpus() -> int:
+    """Number of GPUs that the CUDA driver sees, 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int()
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def choose_device(name: str, tf32: bool = False, local_rank: int | None = None) -> torch.device:
+    """The torch device of that name; auto takes a CUDA GPU where torch can use one.
+
+    local_rank: number of this process among several on this machine, each of which takes a GPU of
+    its own; None if it is alone. tf32: whether float32 products may round their factors to 10 bits
+    of mantissa. Raises UserError if torch cannot use the GPU that was asked for, or if tf32 can
+    have no effect. With `cpu` CUDA is left alone, so that processes may be forked from this one.
+    """
+    import torch
+
+    count = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if name == "auto":
+        name = "cuda" if count else "cpu"
+    if local_rank is not None and name == "cuda" and count:
+        name = f"cuda:{local_rank % count}"
+    if name.startswith("cuda"):
+        if index_of(name) >= count:
+            raise UserError(
+                f"--device {name}: the driver has it, but this build of PyTorch "
+                f"({torch.__version__}) can use {count} CUDA GPUs; install a CUDA build"
+            )
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.cuda.set_device(index_of(name))  # streams and graphs are those of the current one
+        return torch.device("cuda", index_of(name))
+    if tf32:
+        raise UserError("--tf32 has an effect on a CUDA GPU only, and this run computes on the CPU")
+    return torch.device("cpu")
+
+
+class OutOfMemory(Exception):
+    """Memory did not suffice for what was to be computed at the same time."""
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise OutOfMemory for any of the errors by which torch, CUDA or the compiler tell of it."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, MemoryError) or any(
+            words in str(error).lower() for words in NO_MEMORY
+        ):
+            raise OutOfMemory(str(error)) from None
+        raise
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which a batch system or a container may have limited."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        cores = os.cpu_count() or 1
+    quota = [limit for group in control_groups() if (limit := core_limit(group)) is not None]
+    return max(1, min([cores, *map(int, quota)]))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a device, for this process."""
+    if device.type == "cuda":
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    free = [limit for group in control_groups() if (limit := memory_left(group)) is not None]
+    return max(0, min([machine_bytes(), *free]))
+
+
+def machine_bytes() -> int:
+    """Memory that is free on this machine; half of what it has where the system does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError):  # a system that does not tell
+        return DEFAULT_BYTES
+
+
+def control_groups(
+    root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")
+) -> Iterator[Path]:
+    """Folders of the control groups of this process, each within the next: all limits count.
+
+    Of version 2, one tree; of version 1, a tree for each controller. A container may see its own
+    group as the root.
+    """
+    try:
+        lines = mine.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        trees = [root] if not controllers else [root / name for name in controllers.split(",")]
+        for tree in trees:
+            group = tree / path.strip("/")
+            while True:
+                if group.is_dir():
+                    yield group
+                if group == tree or tree not in group.parents:
+                    break
+                group = group.parent
+
+
+def number_in(path: Path, key: str | None = None) -> int | None:
+    """The number in a file of a control group, or behind a key in it; None if there is none."""
+    try:
+        words = path.read_text().split()
+        return int(words[0] if key is None else words[words.index(key) + 1])
+    except (OSError, ValueError, IndexError):  # absent, "max", or without the key
+        return None
+
+
+def core_limit(group: Path) -> float | None:
+    """Cores that a control group may use at the same time, None for any number."""
+    try:
+        quota, period = map(int, (group / "cpu.max").read_text().split())
+    except (OSError, ValueError):  # "max" in place of a number
+        quota = number_in(group / "cpu.cfs_quota_us")
+        period = number_in(group / "cpu.cfs_period_us")
+    return quota / period if quota and period and quota > 0 else None
+
+
+def memory_left(group: Path) -> int | None:
+    """Bytes that a control group may still take, None for any number; caches are given back."""
+    names = ("memory.max", "memory.current", "inactive_file")
+    if number_in(group / names[0]) is None:
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    limit, used = (number_in(group / name) for name in names[:2])
+    if limit is None or used is None:
+        return None
+    return limit - used + (number_in(group / "memory.stat", names[2]) or 0)
+
+
+def hardware(device: torch.device) -> str:
+    """What the device is called."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return processor_name()
+
+
+def processor_name() -> str:
+    """The processor as it calls itself, where the system tells."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
