@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from utils.console import say
 from utils.errors import UserError
-from utils.progress import say
-from utils.records.checkpoints import read_checkpoint, remove_checkpoint, write_checkpoint
+from utils.records.checkpoints import (
+    Checkpoint,
+    read_checkpoint,
+    remove_checkpoint,
+    write_checkpoint,
+)
 from utils.records.folders import (
     Folder,
     clear_away,
@@ -18,37 +23,17 @@ from utils.records.folders import (
     discard,
     matching_folders,
 )
-from utils.records.results import Incomplete, Result, check_complete, read_json, write_result
-from utils.settings import Member, Run, Setting
+from utils.records.results import Incomplete, Record, Result, check_complete, write_result
+from utils.run import Run
+from utils.settings import Member
 
 if TYPE_CHECKING:
-    from utils.world import World
+    from utils.compute.distributed import World
 
 try:
     import fcntl
 except ImportError:  # Windows has no such locks; two runs there must not resume one folder
     fcntl = None
-
-
-def open_folders(
-    output_dir: Path,
-    settings: Sequence[Setting],
-    data_sha256: str,
-    choose: Callable[[list[Folder]], Folder] | None,
-) -> list[Folder]:
-    """The folder of each setting: the one that `choose` takes of those there are, or a new one.
-
-    choose: for resuming; gets the folders of exactly this setting, oldest first. None: all new.
-    """
-    found = {}
-    for setting in settings if choose else ():
-        clear_away(output_dir, setting)
-        if folders := matching_folders(output_dir, setting, data_sha256):
-            found[setting] = choose(folders)
-    new = [setting for setting in settings if setting not in found]
-    if new:
-        found |= zip(new, create_folders(output_dir, new, data_sha256), strict=True)
-    return [found[setting] for setting in settings]
 
 
 def newest(folders: list[Folder]) -> Folder:
@@ -64,7 +49,7 @@ def fullest(folders: list[Folder]) -> Folder:
         complete = {folder.model_of(path) for path in folder.path.glob("*.json")}
         halfway = {folder.model_of(path) for path in folder.path.glob("*-checkpoint.pth")}
         checkpoints = (read_checkpoint(folder, model) for model in halfway - complete - {None})
-        return len(complete), sum(c["step"] for c in checkpoints if c), folder.id
+        return len(complete), sum(c.step for c in checkpoints if c), folder.id
 
     chosen = max(folders, key=done)
     say(f"{chosen.id}: taken from {len(folders)} folders of this setting, since it holds most")
@@ -72,40 +57,59 @@ def fullest(folders: list[Folder]) -> Folder:
 
 
 class Archive:
-    """Where the networks of a run are kept: one folder for each setting."""
+    """Where the networks of a run are kept: one folder for each setting.
 
-    def __init__(self, folders: Sequence[Folder]):
+    sitting: what this run is, and what decides its rounding: see records.checkpoints. complete: the
+    networks known to be, without looking again.
+    """
+
+    def __init__(self, folders: Sequence[Folder], sitting: dict):
         self.folders = {folder.setting: folder for folder in folders}
+        self.sitting = json.loads(json.dumps(sitting))  # as it is when read back
+        self.complete: set[Member] = set()
         self.locks: list[IO] = []
 
     @classmethod
-    def open(cls, run: Run, data_sha256: str, world: World) -> tuple[Archive, list[Member]]:
+    def open(
+        cls, run: Run, data_sha256: str, world: World, sitting: dict
+    ) -> tuple[Archive, list[Member]]:
         """The archive of a run, and the members that it does not hold yet.
 
         Process 0 finds or makes the folders and keeps other runs out of them; all processes get
-        the same answer. Raises UserError if another run is at work in a folder, RecordError if
-        folders cannot be made.
+        the same answer. Raises UserError if another run is at work in a folder, before any is
+        made; RecordError if folders cannot be made.
         """
         first: list[Archive] = []  # holds the locks
 
         def decide() -> dict:
             choose = fullest if run.resume else newest if world.restarts else None
-            folders = open_folders(run.output_dir, run.settings, data_sha256, choose)
-            first.append(cls(folders))
-            first[0].lock()
-            missing = set(first[0].take_stock(run.members) if choose else run.members)
+            archive = cls([], sitting)
+            for setting in run.settings if choose else ():
+                clear_away(run.output_dir, setting)
+                if found := matching_folders(run.output_dir, setting, data_sha256):
+                    archive.folders[setting] = choose(found)
+            archive.lock(archive.folders.values())
+            new = [setting for setting in run.settings if setting not in archive.folders]
+            made = create_folders(run.output_dir, new, data_sha256) if new else []
+            archive.lock(made)
+            archive.folders |= {folder.setting: folder for folder in made}
+            missing = set(archive.take_stock(run.members) if choose else run.members)
             numbers = [n for n, member in enumerate(run.members) if member in missing]
-            return {"folders": [folder.id for folder in folders], "missing": numbers}
+            first.append(archive)
+            folders = [archive.folders[setting].id for setting in run.settings]
+            return {"folders": folders, "missing": numbers}
 
         decision = world.agree(decide)
         names = zip(decision["folders"], run.settings, strict=True)
         folders = [Folder(run.output_dir / name, setting) for name, setting in names]
-        archive = first[0] if first else cls(folders)
-        return archive, [run.members[number] for number in decision["missing"]]
+        archive = first[0] if first else cls(folders, sitting)
+        missing = [run.members[number] for number in decision["missing"]]
+        archive.complete = set(run.members) - set(missing)
+        return archive, missing
 
-    def lock(self) -> None:
+    def lock(self, folders: Sequence[Folder]) -> None:
         """Keep other runs out of the folders until this process ends."""
-        for folder in self.folders.values() if fcntl else ():
+        for folder in folders if fcntl else ():
             try:
                 file = folder.settings.open("rb+")
                 self.locks.append(file)
@@ -116,11 +120,6 @@ class Archive:
                 ) from None
             except OSError:
                 pass  # a file system without locks, or a folder that can only be read
-
-    def forget_locks(self) -> None:
-        """In a process forked from this one: leave the locks to it, so that they end with it."""
-        for file in self.locks:
-            file.close()
 
     def take_stock(self, members: Sequence[Member]) -> list[Member]:
         """The members that are not complete; says so, and clears away what was half written."""
@@ -135,58 +134,92 @@ class Archive:
                 (complete if self.is_complete(member) else left).append(member)
             for member in complete:  # a run that was killed may have left it
                 remove_checkpoint(folder, member.model)
-            halfway = sum(self.step_of(member) > 0 for member in left)
+            halfway, foreign = 0, set()
+            for member in left:
+                checkpoint = read_checkpoint(folder, member.model)
+                if checkpoint and checkpoint.step:
+                    differences = self.differences(checkpoint)
+                    halfway += not differences
+                    foreign.update(differences)
             say(
                 f"{folder.id}: {len(complete)} of {len(complete + left)} networks are complete, "
                 f"{halfway} go on from a checkpoint, {len(left) - halfway} start afresh"
+                + f" (checkpoints are of another {', '.join(sorted(foreign))})"
+                * bool(foreign)
             )
             missing += left
         return missing
 
+    def differences(self, checkpoint: Checkpoint) -> list[str]:
+        """Names of what would round otherwise now than in any run that trained the network."""
+        now = self.sitting["rounding"]
+        return [
+            name
+            for name, value in now.items()
+            if any(sitting["rounding"].get(name) != value for sitting in checkpoint.sittings)
+        ]
+
     def is_complete(self, member: Member) -> bool:
         try:
-            check_complete(self.folders[member.setting], member.model)
+            self.record(member)
         except Incomplete:
             return False
         return True
 
-    def record(self, member: Member) -> dict:
-        """The JSON record of a complete network; raises Incomplete otherwise."""
-        return read_json(self.folders[member.setting], member.model)
+    def record(self, member: Member) -> Record:
+        """The record of a complete network; raises Incomplete otherwise."""
+        return check_complete(self.folders[member.setting], member.model)
 
-    def save(self, result: Result, provenance: dict) -> None:
-        """Write a network's files; raises RecordError if that fails."""
+    def save(self, result: Result, earlier: Sequence[dict]) -> None:
+        """Write a network's files; raises RecordError if that fails.
+
+        earlier: the sittings before this one, if it went on from a checkpoint.
+        """
         folder = self.folders[result.member.setting]
-        write_result(folder, result, provenance)
+        about = self.sitting["provenance"] | {"earlier_sittings": list(earlier)}
+        write_result(folder, result, about)
         remove_checkpoint(folder, result.member.model)
+        self.complete.add(result.member)
 
-    def save_checkpoint(self, member: Member, content: dict) -> None:
-        write_checkpoint(self.folders[member.setting], member.model, content)
+    def save_checkpoint(self, member: Member, checkpoint: Checkpoint) -> None:
+        write_checkpoint(self.folders[member.setting], member.model, checkpoint)
 
-    def checkpoint(self, member: Member) -> dict | None:
-        """The checkpoint of a network, if it has one."""
-        return read_checkpoint(self.folders[member.setting], member.model)
+    def checkpoint(self, member: Member) -> Checkpoint | None:
+        """The checkpoint that a network can go on from, if it has one."""
+        checkpoint = read_checkpoint(self.folders[member.setting], member.model)
+        if checkpoint is None or not checkpoint.step or self.differences(checkpoint):
+            return None
+        return checkpoint
 
     def step_of(self, member: Member) -> int:
         """The step that a network goes on from, 0 without a checkpoint."""
         checkpoint = self.checkpoint(member)
-        return checkpoint["step"] if checkpoint else 0
+        return checkpoint.step if checkpoint else 0
 
     def saved(self, members: Sequence[Member], alone: bool) -> str:
         """What a stopped run leaves, in words; folders that hold nothing are removed.
 
         alone: whether this process is the only one of the run. Otherwise the folders stay, since
-        others may be about to write into them.
+        others may be about to write into them. A network is known to be complete, or looked up by
+        its JSON, which comes last: nothing is read.
         """
-        complete = sum(self.is_complete(member) for member in members)
-        halfway = sum(
-            self.step_of(member) > 0 for member in members if not self.is_complete(member)
-        )
+        complete = halfway = 0
+        for member in members:
+            folder = self.folders[member.setting]
+            if member in self.complete or folder.json(member.model).exists():
+                complete += 1
+            else:
+                halfway += self.step_of(member) > 0
         if complete + halfway == 0:
-            for folder in self.folders.values() if alone else ():
-                discard(folder)
+            if alone:
+                self.discard_empty()
             return "nothing was trained yet"
         return (
             f"of {len(members)} networks {complete} are complete and {halfway} have a checkpoint; "
             "the same command with --resume goes on"
         )
+
+    def discard_empty(self) -> None:
+        """Remove the folders that hold nothing."""
+        for folder in self.folders.values():
+            discard(folder)

@@ -1,44 +1,56 @@
 """The state of a network in training, so that a run can go on where it was stopped.
 
-A checkpoint is a flat dict of tensors and numbers: the network's state dict under the names of
-the records, with `step`, `loss_sum`, `failed_step`, `seconds`, and `accuracies`,
-`pulse_requests` and `losses` of the finished epochs. Random streams need no more than seed and
-step; slopes and dark pixels follow from the seed.
+A checkpoint is a dict: `state`, the network's slice of its ensemble (tensors by name, `step` among
+them), `seconds` spent so far, and `sittings`: of each run that has trained the network, as JSON,
+its provenance and what decided its rounding. Random streams need no more than seed and step; slopes
+follow from the seed.
 """
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from utils.records.files import write_tensors
 from utils.records.folders import Folder
 
-CHECKPOINT = {
-    "step",
-    "loss_sum",
-    "failed_step",
-    "seconds",
-    "accuracies",
-    "pulse_requests",
-    "losses",
-    "state",
-}
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network between two mini-batches. sittings: oldest first, see above."""
+
+    state: dict[str, Tensor]
+    seconds: float
+    sittings: list[dict]
+
+    @property
+    def step(self) -> int:
+        """Mini-batches so far."""
+        return int(self.state["step"])
 
 
-def write_checkpoint(folder: Folder, model: int, content: dict) -> None:
+def write_checkpoint(folder: Folder, model: int, checkpoint: Checkpoint) -> None:
+    content = {
+        "state": checkpoint.state,
+        "seconds": checkpoint.seconds,
+        "sittings": json.dumps(checkpoint.sittings),
+    }
     write_tensors(folder.checkpoint(model), content)
 
 
-def read_checkpoint(folder: Folder, model: int) -> dict | None:
-    """A checkpoint's content, None if there is none or it is damaged."""
+def read_checkpoint(folder: Folder, model: int) -> Checkpoint | None:
+    """A checkpoint, None if there is none or it is damaged. Tensors are mapped, not read."""
     try:
-        content = torch.load(folder.checkpoint(model), weights_only=True)
+        content = torch.load(folder.checkpoint(model), weights_only=True, mmap=True)
+        sittings = json.loads(content["sittings"])
+        checkpoint = Checkpoint(dict(content["state"]), float(content["seconds"]), list(sittings))
+        return checkpoint if checkpoint.step >= 0 else None
     except Exception:  # torch names no set of errors for a damaged file
         return None
-    complete = isinstance(content, dict) and content.keys() >= CHECKPOINT
-    return content if complete else None
 
 
 def remove_checkpoint(folder: Folder, model: int) -> None:

@@ -10,12 +10,12 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from utils.errors import RecordError
 from utils.records.files import write_json
-from utils.settings import Setting
+from utils.settings import Setting, to_json
 
 SECONDS_TO_MAKE_A_FOLDER = 60  # at most, on the slowest disk
 HOST = platform.node().partition(".")[0]  # which may share the disk with others
@@ -60,7 +60,7 @@ class Folder:
 
 def identity(setting: Setting, data_sha256: str) -> dict:
     """All that decides the result of a network, as JSON has it."""
-    return json.loads(json.dumps(asdict(setting) | {"data_sha256": data_sha256}))
+    return to_json(setting) | {"data_sha256": data_sha256}
 
 
 def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: str) -> list[Folder]:

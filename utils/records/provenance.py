@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import platform
 import subprocess
 import sys
@@ -11,10 +10,11 @@ from pathlib import Path
 import numpy
 import torch
 
+from utils.compute.processor import hardware
+
 PROJECT = Path(__file__).parents[2]
 
 
-@functools.cache
 def provenance(device: torch.device) -> dict:
     """JSON-ready facts about the program and the machine that runs it."""
     return {
@@ -49,18 +49,17 @@ def git_commit() -> str | None:
     return commit + "-modified" * bool(modified)
 
 
-def hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return processor_name()
+def sitting(device: torch.device, data_sha256: str, compiled: bool, threads: int | None) -> dict:
+    """What this run is, and what decides how it rounds: with the same rounding, the same results.
 
-
-def processor_name() -> str:
-    """The processor as it calls itself, where the system tells."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    compiled: whether the plan says so; fell_back will say whether that failed. threads: of a
+    process, where products depend on their number; None where they do not.
+    """
+    rounding = {
+        "torch": torch.__version__,
+        "hardware": hardware(device),
+        "compiled": compiled,
+        "threads": threads,
+    }
+    about = provenance(device) | {"data_sha256": data_sha256}
+    return {"provenance": about, "rounding": rounding, "fell_back": False}

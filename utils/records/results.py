@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from utils.errors import UserError
 from utils.records.files import write_json, write_tensors
 from utils.records.folders import Folder
-from utils.settings import Member, Setting
+from utils.settings import Member, Setting, from_json, law_of, to_json
 
 
 @dataclass(frozen=True)
@@ -21,27 +24,22 @@ class Result:
     accuracies: float32 [epochs], test accuracy 0 to 1 after each epoch; pulse_requests: float32
     [epochs], lr times the mean |dL/dw| of the epoch's last batch (pulses); both NaN from the
     epoch of a failure on. loss: mean cross-entropy over the last epoch's batches; swap_accuracy:
-    test accuracy after field relaxation, 0 to 1; seconds: of all networks that its process trained
-    then; failed_step: mini-batch whose loss was not finite, None if all was well; threads: that
-    worked on it, on the CPU; compiled: whether its steps were. state: tensors by their names in
-    the contract, on the CPU.
+    test accuracy after field relaxation, 0 to 1, None for a device that has none; seconds: of the
+    networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
+    all was well; threads: that worked on it, on the CPU; compiled: whether its steps were. state:
+    tensors by their names in the contract, on the CPU.
     """
 
     member: Member
     accuracies: Tensor
     pulse_requests: Tensor
     loss: float
-    swap_accuracy: float
+    swap_accuracy: float | None
     seconds: float
     failed_step: int | None
     threads: int
     compiled: bool
     state: dict[str, Tensor]
-
-    @property
-    def accuracy(self) -> float:
-        """Test accuracy after the last epoch, 0 to 1."""
-        return float(self.accuracies[-1])
 
 
 ANY = -1  # of a size: whatever it is
@@ -51,22 +49,22 @@ class Incomplete(Exception):
     """A network's files are not all there and whole: which, and why."""
 
 
-def write_result(folder: Folder, result: Result, provenance: dict) -> None:
-    """Write a network's files; once its JSON is there, it is complete."""
+def write_result(folder: Folder, result: Result, about: dict) -> None:
+    """Write a network's files; once its JSON is there, it is complete. about: provenance."""
     model = result.member.model
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
-    write_json(folder.json(model), json_of(result) | provenance)
+    write_json(folder.json(model), json_of(result) | about)
 
 
 def json_of(result: Result) -> dict:
     """Settings and results under the names that existing notebooks read."""
-    failed = result.failed_step is not None
-    return settings_json(result.member.setting) | {
+    failed, swap = result.failed_step is not None, result.swap_accuracy
+    return to_json(result.member.setting) | {
         "loss": None if failed else result.loss,
-        "accuracy": None if failed else 100 * result.accuracy,
-        "swap_accuracy": None if failed else 100 * result.swap_accuracy,
+        "accuracy": None if failed else 100 * float(result.accuracies[-1]),
+        "swap_accuracy": None if failed or swap is None else 100 * swap,
         "failed_step": result.failed_step,
         "model": result.member.model,
         "model_seed": result.member.seed,
@@ -76,79 +74,75 @@ def json_of(result: Result) -> dict:
     }
 
 
-def settings_json(setting: Setting) -> dict:
-    """The part of a record that says what was simulated."""
-    return {
-        "task": setting.task,
-        "seed": setting.seed,
-        "padding": setting.padding,
-        "batch_size": setting.batch_size,
-        "layers": list(setting.layers),
-        "epochs": setting.epochs,
-        "input_scale": setting.input_scale,
-        "voltage_noise": setting.voltage_noise,
-        "resistor_noise": setting.resistor_noise,
-        "time_switch": setting.epochs,
-        "init": setting.init,
-        "optimizer": "PulseOptimizer",
-        "optimizer_parameters": {
-            "lr": setting.lr,
-            "field": [setting.field],
-            "scale": 1.0,
-            "device_variability": setting.var,
-            "clipping": setting.clipping,
-        },
-        "criterion": "CrossEntropyLoss",
-        "tf32": setting.tf32,
-    }
+@dataclass(frozen=True)
+class Record:
+    """The JSON of a network, read back.
 
-
-def setting_from_json(record: dict) -> Setting:
-    """The setting of a record, the inverse of `settings_json`.
-
-    Raises KeyError or TypeError if it is no record, UserError if a value is out of range.
+    accuracy, swap_accuracy: %, None where there is none; failed: whether it stopped being finite;
+    law: of the physics that it follows; is_original: whether the scripts that this project
+    replaces wrote it; content: all of it.
     """
-    parameters = record["optimizer_parameters"]
-    return Setting(
-        task=record["task"],
-        field=parameters["field"][0],
-        lr=parameters["lr"],
-        var=parameters["device_variability"],
-        resistor_noise=record["resistor_noise"],
-        voltage_noise=record["voltage_noise"],
-        clipping=parameters["clipping"],
-        seed=record["seed"],
-        epochs=record["epochs"],
-        batch_size=record["batch_size"],
-        layers=tuple(record["layers"]),
-        init=record["init"],
-        input_scale=record["input_scale"],
-        padding=record["padding"],
-        tf32=record["tf32"],
-    )
+
+    setting: Setting
+    model: int
+    accuracy: float | None
+    swap_accuracy: float | None
+    failed: bool
+    law: int
+    is_original: bool
+    content: dict
 
 
-def read_json(folder: Folder, model: int) -> dict:
-    """The JSON record of a network; raises Incomplete if there is none of this setting."""
+def read_record(path: Path) -> Record:
+    """A network's JSON, of this program or of the original scripts; raises Incomplete."""
     try:
-        record = json.loads(folder.json(model).read_text())
+        content = json.loads(path.read_text())
+        setting, model = from_json(content), int(path.stem.rsplit("-", 1)[1])
+        accuracies = (content[name] for name in ("accuracy", "swap_accuracy"))
+        accuracy, swap = (None if value is None else float(value) for value in accuracies)
+        if content.get("model", model) != model:
+            raise Incomplete(f"{path.name} is of network {content['model']}")
+        return Record(
+            setting, model, accuracy, swap,
+            failed=content.get("failed_step") is not None,
+            law=law_of(content),
+            is_original="model" not in content,
+            content=content,
+        )  # fmt: skip
     except FileNotFoundError:
-        raise Incomplete(f"no {folder.json(model).name}") from None
-    except (OSError, ValueError) as error:
-        raise Incomplete(f"{folder.json(model).name} cannot be read: {error}") from None
-    expected = settings_json(folder.setting) | {"model": model}
-    for name, value in expected.items():
-        if not isinstance(record, dict) or record.get(name) != value:
-            raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
-    return record
+        raise Incomplete(f"no {path.name}") from None
+    except KeyError as error:
+        raise Incomplete(f"{path.name} is no record of a network: it lacks {error}") from None
+    except (OSError, UserError) as error:
+        raise Incomplete(f"{path.name} cannot be read: {error}") from None
+    except (ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+        raise Incomplete(f"{path.name} is not a record of a network: {error}") from None
 
 
-def check_complete(folder: Folder, model: int) -> dict:
-    """The JSON record of a network all of whose files are there and agree with it.
+def check_complete(folder: Folder, model: int) -> Record:
+    """The record of a network of exactly this setting all of whose files are there.
 
     Raises Incomplete, with the reason, otherwise.
     """
-    record = read_json(folder, model)
+    record = read_record(folder.json(model))
+    for name, value in expected(folder.setting).items():
+        if record.content.get(name) != value:
+            raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
+    check_tensors(folder, model)
+    return record
+
+
+@lru_cache(maxsize=1)  # networks are looked at setting by setting
+def expected(setting: Setting) -> dict:
+    return to_json(setting)
+
+
+def check_tensors(folder: Folder, model: int) -> Tensor:
+    """Raises Incomplete unless a network's tensors are all there and of its setting's shapes.
+
+    The files are mapped, so that no more of them is read than where their tensors are. Returns its
+    pulse requests [epochs].
+    """
     for path in (folder.accuracies(model), folder.gradients(model)):
         values = read_tensors(path)
         if not isinstance(values, Tensor) or values.shape != (folder.setting.epochs,):
@@ -161,13 +155,13 @@ def check_complete(folder: Folder, model: int) -> dict:
             shape = tuple(weight.shape) if isinstance(weight, Tensor) else ()
             if len(shape) != 2 or n_out not in (ANY, shape[0]) or n_in not in (ANY, shape[1]):
                 raise Incomplete(f"{folder.weights(model).name} does not hold {name} as expected")
-    return record
+    return values
 
 
-def read_tensors(path) -> Tensor | dict:
-    """What torch saved; raises Incomplete where that is missing or damaged."""
+def read_tensors(path: Path) -> Tensor | dict:
+    """What torch saved, mapped; raises Incomplete where that is missing or damaged."""
     try:
-        return torch.load(path, weights_only=True)
+        return torch.load(path, weights_only=True, mmap=True)
     except FileNotFoundError:
         raise Incomplete(f"no {path.name}") from None
     except Exception as error:  # torch names no set of errors for a damaged file

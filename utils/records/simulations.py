@@ -1,0 +1,203 @@
+"""All simulations in a folder as tables: a row a network, a row a setting, and what is amiss.
+
+Of this program, and of the original scripts: their folders have no `.settings`, and their records
+hold the keys of the contract alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from devices.library import constants
+from utils.errors import UserError
+from utils.records.folders import Folder
+from utils.records.results import Incomplete, check_tensors, read_record
+from utils.settings import TASKS, Setting
+
+SETTING = ["task", "field", "lr", "var", "resistor_noise", "voltage_noise", "clipping"]
+# What figures do not vary: those of the largest series are drawn.
+SERIES = ["task", "epochs", "layers", "batch_size", "init", "input_scale", "padding", "tf32"]
+# What tells networks of one setting apart that must not be counted as one, or stand in one mean.
+KIND = ["constants", "law"]
+IDENTITY = [*SETTING, *SERIES[1:], *KIND, "original", "model_seed"]  # of a network
+COLUMNS = [*IDENTITY, "accuracy", "relaxed", "request", "failed", "model", "folder", "setting"]
+
+
+@dataclass(frozen=True)
+class Simulations:
+    """What a folder of simulations holds.
+
+    networks: a row for each complete network, with its settings (`field` by name), `accuracy` and
+    `relaxed` (%), `request` (pulses, last epoch), `failed`, `original` (written by the original
+    scripts), `model`, `folder` (a records.Folder) and `setting` (a Setting, but for its seed).
+    problems: folder, file and reason of whatever is incomplete, unreadable or foreign.
+    """
+
+    networks: pd.DataFrame
+    problems: pd.DataFrame
+
+    @classmethod
+    def read(cls, output_dir: Path) -> Simulations:
+        """Read every folder; of networks that were simulated more than once, the latest.
+
+        Raises UserError if there is no such folder, or if it is that of a single simulation.
+        """
+        check_folder(output_dir)
+        rows, problems = [], []
+        for path in sorted(output_dir.iterdir()):
+            if path.name.startswith("."):  # as a folder in the making does
+                continue
+            if path.is_dir():
+                found, amiss = read_folder(path)
+            else:
+                found, amiss = [], [("", path.name, "no folder of a simulation")]
+            rows += found
+            problems += amiss
+        networks = pd.DataFrame(rows, columns=COLUMNS).astype({"failed": bool, "original": bool})
+        networks = networks.drop_duplicates(IDENTITY, keep="last", ignore_index=True)
+        return cls(networks, pd.DataFrame(problems, columns=["folder", "file", "reason"]))
+
+    def table(self) -> pd.DataFrame:
+        """A row for each setting: n networks, mean and standard deviation over them.
+
+        Of what figures do not vary, epochs, layers and whatever is not the same everywhere.
+        """
+        networks = self.networks
+        common = [*SERIES[3:], *KIND, "original"]
+        same = [name for name in common if networks[name].nunique() < 2]
+        if networks.groupby("field")["constants"].nunique().lt(2).all():
+            same.append("constants")
+        table = networks.groupby([*SETTING, *SERIES[1:], *KIND, "original"], sort=True).agg(
+            n=("accuracy", "count"),
+            failed=("failed", "sum"),
+            mean=("accuracy", "mean"),
+            std=("accuracy", "std"),
+            relaxed_mean=("relaxed", "mean"),
+            relaxed_std=("relaxed", "std"),
+            mean_request=("request", "mean"),
+        )
+        return table.reset_index().drop(columns=list(dict.fromkeys(same)))
+
+    def main_series(self, task: str | None = None) -> pd.DataFrame:
+        """The networks that differ only in what figures vary: the largest such series.
+
+        Of equally large ones that of more epochs, then MNIST before others.
+        """
+        networks = self.networks
+        if task is not None:
+            networks = networks[networks["task"] == task]
+        if networks.empty:
+            return networks
+        names = [*SERIES, "law"]
+        series = networks.groupby(names).size().rename("n").reset_index()
+        largest = max(
+            series.itertuples(index=False),
+            key=lambda one: (one.n, one.epochs, -TASKS.index(one.task)),
+        )
+        return networks[(networks[names] == list(largest[: len(names)])).all(axis=1)]
+
+    def latest(self, task: str | None = None) -> pd.DataFrame:
+        """The networks of the latest run: those whose folders have the newest time stamp."""
+        networks = self.networks
+        if task is not None:
+            networks = networks[networks["task"] == task]
+        if networks.empty:
+            return networks
+        stamps = networks["folder"].map(lambda folder: folder.id.partition("-")[0])
+        return networks[stamps == stamps.max()]
+
+
+def check_folder(output_dir: Path) -> None:
+    if not output_dir.is_dir():
+        raise UserError(f"{output_dir}: there is no such folder of simulations")
+    if any(output_dir.glob(f"{output_dir.absolute().name}-*.json")):
+        raise UserError(
+            f"{output_dir} is the folder of one simulation; name the one that holds it: "
+            f"{output_dir.absolute().parent}"
+        )
+
+
+def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
+    """The complete networks in one folder, and what is amiss in it: folder, file, reason."""
+    rows: list[dict] = []
+    problems: list[tuple[str, str, str]] = []
+    try:
+        files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    except OSError as error:
+        return rows, [(path.name, "", f"cannot be read: {error.strerror}")]
+    mine = [file for file in files if file.name.startswith(path.name)]
+    records = [file for file in mine if file.suffix == ".json"]
+    for file in records:
+        try:
+            rows.append(read_network(path, file))
+        except (Incomplete, UserError) as error:
+            problems.append((path.name, file.name, str(error)))
+        else:
+            if rows[-1]["failed"]:
+                reason = "failed: its loss or weights stopped being finite"
+                problems.append((path.name, file.name, reason))
+    complete = {file.stem for file in records}
+    for file in mine:
+        if file.name.removesuffix("-accuracies.pth") not in {*complete, file.name}:
+            reason = "incomplete: no JSON, the run was stopped or goes on"
+            problems.append((path.name, file.name, reason))
+    if not records:
+        reason = "no complete network, or the folder was renamed"
+        problems.append((path.name, "", reason))
+    else:
+        foreign = (file.name for file in files if not file.name.startswith(path.name))
+        problems += [(path.name, name, "no file of this simulation") for name in foreign]
+    return rows, problems
+
+
+def read_network(path: Path, file: Path) -> dict:
+    """The row of one network; raises Incomplete or UserError if its files are not in order."""
+    record = read_record(file)
+    setting, model = record.setting, record.model
+    if not path.name.endswith(f"-{setting.slug}"):
+        raise Incomplete(f"{file.name} is of another setting than its folder: {setting.slug}")
+    folder = Folder(path, setting)
+    requests = check_tensors(folder, model)
+    values = {name: getattr(setting, name) for name in [*SETTING, *SERIES]}
+    return values | {
+        "field": setting.field.name,
+        "constants": json.dumps(constants(setting.field)),
+        "law": record.law,
+        "original": record.is_original,
+        "model_seed": setting.seed + model,
+        "model": model,
+        "accuracy": percent(record.accuracy, record.failed),
+        "relaxed": percent(record.swap_accuracy, record.failed),
+        "request": float(requests[-1]),
+        "failed": record.failed,
+        "folder": folder,
+        "setting": without_seed(setting),
+    }
+
+
+def percent(value: float | None, failed: bool) -> float:
+    return float("nan") if failed or value is None else value
+
+
+def without_seed(setting: Setting) -> Setting:
+    """The setting with the default seed, by which networks of other seeds are compared."""
+    return replace(setting, seed=Setting.seed)
+
+
+def series_of(networks: pd.DataFrame) -> dict:
+    """What the networks of a series have in common, by flag; empty without networks."""
+    if networks.empty:
+        return {}
+    setting = networks["setting"].iloc[0]
+    return {name: getattr(setting, name) for name in SERIES}
+
+
+def fields_in(networks: pd.DataFrame, first: Sequence[str]) -> list[str]:
+    """The fields of some networks: those named `first`, then the others as they come."""
+    there = list(dict.fromkeys(networks["field"]))
+    return [field for field in first if field in there] + [f for f in there if f not in first]

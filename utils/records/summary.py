@@ -1,0 +1,68 @@
+"""The table at the end of a run: a row per setting, means over its networks."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from utils.records.archive import Archive
+from utils.records.results import Incomplete, Record
+from utils.run import Run
+from utils.settings import Member, Setting
+
+HEADER = (
+    "field", "lr", "var", "resistor", "clipping", "n", "accuracy / %", "relaxed / %",
+    "seconds", "folder",
+)  # fmt: skip
+NONE = "–"
+
+
+def table(archive: Archive, run: Run) -> str:
+    """A row for each setting of the run under a header, columns aligned."""
+    rows = [HEADER]
+    for setting in run.settings:
+        records, missing = [], 0
+        for model in range(run.n_models):
+            try:  # on a network file system what another machine wrote may not be seen yet
+                records.append(archive.record(Member(setting, model)))
+            except Incomplete:
+                missing += 1
+        rows.append(row(setting, archive.folders[setting].id, records, missing))
+    widths = [max(len(line[column]) for line in rows) for column in range(len(HEADER))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in rows
+    )
+
+
+def row(
+    setting: Setting, folder: str, records: Sequence[Record], missing: int = 0
+) -> tuple[str, ...]:
+    """The cells of one setting, from its networks; missing: how many cannot be read."""
+    good = [record for record in records if not record.failed]
+    notes = [
+        f"{count} {what}"
+        for count, what in ((len(records) - len(good), "failed"), (missing, "missing"))
+        if count
+    ]
+    seconds = [record.content["seconds"] for record in records]
+    return (
+        setting.field.name,
+        *(f"{value:g}" for value in (setting.lr, setting.var, setting.resistor_noise)),
+        f"{setting.clipping:g}",
+        f"{len(good)}" + f" ({', '.join(notes)})" * bool(notes),
+        mean_and_deviation([record.accuracy for record in good]),
+        mean_and_deviation([r.swap_accuracy for r in good if r.swap_accuracy is not None]),
+        f"{max(seconds):.1f}" if seconds else NONE,
+        folder,
+    )
+
+
+def mean_and_deviation(values: Sequence[float], digits: int = 2) -> str:
+    """`mean ± standard deviation` over networks (n - 1); the mean alone for one network."""
+    if not values:
+        return NONE
+    text = f"{statistics.fmean(values):.{digits}f}"
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values):.{digits}f}"
+    return text
