@@ -5,53 +5,62 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from utils.errors import Elsewhere, RecordError, UserError
+from utils.compute.processor import OutOfMemory
+from utils.compute.signals import Stop, Stopped
+from utils.console import say
+from utils.errors import RecordError, ToldElsewhere, UserError
 from utils.parser import parse
-from utils.settings import Run
-from utils.stop import Stop, Stopped
+from utils.run import Run
+
+TOO_LARGE = (
+    "a single network does not fit into memory; choose smaller --layers or a smaller "
+    "--batch_size, or on a GPU --device cpu"
+)
 
 
 def simulate(run: Run, stop: Stop) -> None:
     """Train every network of the run, write its files, and print what came out."""
     # Imported here, since torch takes seconds and a wrong flag should not have to wait for it.
-    from utils.data.currents import Currents
+    from models.currents import Currents
+    from utils.compute.distributed import World
+    from utils.compute.processor import choose_device, memory_errors
     from utils.data.datasets import load
-    from utils.dry_run import describe
-    from utils.hardware import choose_device
     from utils.records.archive import Archive
-    from utils.report import table
-    from utils.training import plan
-    from utils.training.crew import Crew
-    from utils.training.engine import Engine
-    from utils.training.group import Trainer
-    from utils.world import World
+    from utils.records.provenance import sitting
+    from utils.records.summary import table
+    from utils.training.dry_run import describe
+    from utils.training.plan import Plan
+    from utils.training.remarks import remarks
+    from utils.training.train import train
 
     world = World()  # this process alone, or one of those that torchrun has started
     common = run.settings[0]  # for what is the same in all settings
-    device = choose_device(run.device, world, common.tf32)
-    data = world.first_then_all(lambda: load(common.task, run.data_dir))
-    currents = Currents.of(data, common.padding, common.input_scale, device)
-    engine = Engine(plan.is_compiled(run, currents))
-    # An error, if not even one network fits into memory, before there are folders.
-    world.first_then_all(lambda: plan.networks_at_once(common, currents))
+    device = choose_device(run.device, common.tf32, world.local_rank)
+    cores = world.take_cores()
+    data = world.first_then_all(lambda: load(common.task, run.data_dir, common.padding))
+    scale = common.input_scale
+    with memory_errors():
+        currents = Currents.of(data.arrays, data.n_classes, common.padding, scale, device)
+    plan = world.first_then_all(lambda: Plan(run, currents, cores, world.local_size))
+    for line in remarks(common, currents) if world.is_first else ():
+        say(line)
     if run.dry_run:
-        return describe(run, currents, engine, world)
+        return describe(run, currents, plan, world, stop)
 
     archive = None
     try:
         with stop.deferred():
-            archive, missing = Archive.open(run, data.sha256, world)
-        mine = world.share(missing)
-        processes = plan.processes_for(mine, currents)
-        groups = plan.groups_of(mine, currents, archive.step_of, processes)
-        with Crew(processes, currents, engine, archive) as crew:
-            trainer = Trainer(run, crew, archive, stop, quiet=not world.is_first)
-            for number, group in enumerate(groups, start=1):
-                trainer.train(group, f"[{number}/{len(groups)}] {plan.label_of(group)}")
+            about = sitting(device, data.sha256, plan.compiled, plan.threads)
+            archive, missing = Archive.open(run, data.sha256, world, about)
+        train(world.deal(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
         world.wait_for_all(stop)
     except Stopped as stopped:
         if archive:
             stopped.saved = archive.saved(run.members, alone=world.size == 1)
+        raise
+    except (UserError, OutOfMemory):
+        if archive and world.size == 1:
+            archive.discard_empty()
         raise
     if world.is_first:
         with suppress(OSError):  # a full disk behind stdout; the results are safe in their files
@@ -64,9 +73,11 @@ def main(args: list[str] | None = None) -> int:
         simulate(parse(args), stop)
     except UserError as error:
         return end(2, f"error: {error}")
+    except OutOfMemory:
+        return end(2, f"error: {TOO_LARGE}")
     except RecordError as error:
         return end(1, f"error: {error}")
-    except Elsewhere as elsewhere:
+    except ToldElsewhere as elsewhere:
         return elsewhere.exit_code
     except Stopped as stopped:
         return end(stopped.exit_code, f"stopped by {stopped}; {stopped.saved}")
@@ -75,8 +86,7 @@ def main(args: list[str] | None = None) -> int:
 
 def end(exit_code: int, message: str) -> int:
     """Say why the run ends; the exit code tells it even where nobody can read that."""
-    with suppress(OSError):
-        print(f"main.py: {message}", file=sys.stderr, flush=True)
+    say(f"main.py: {message}")
     return exit_code
 
 

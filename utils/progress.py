@@ -1,82 +1,69 @@
-"""How far the training is: a bar in a terminal, a line per epoch in a file."""
+"""How far the training is: a bar in a terminal, a line per setting and epoch in a file."""
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from tqdm import tqdm
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from utils.settings import Member
-    from utils.training.share import Epoch
+from utils.console import say
+from utils.settings import Setting
 
 
-def say(line: str) -> None:
-    """A line on stderr; a full disk or a closed terminal behind it must not end a run."""
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch of some networks of one setting, which train together, has come to.
+
+    models: their numbers; number: of the epoch, counted from 1; accuracy (0 to 1), loss,
+    pulse_request (pulses): means over them; failed: those that have stopped being finite, and at
+    which step.
+    """
+
+    setting: Setting
+    models: tuple[int, ...]
+    number: int
+    accuracy: float
+    loss: float
+    pulse_request: float
+    failed: dict[int, int]
 
 
 class Progress:
-    """Reports the epochs of one group of networks on stderr; failures even if quiet."""
+    """Reports the epochs of a run on stderr; failures even if quiet.
 
-    def __init__(self, label: str, epochs: int, networks: int, quiet: bool = False):
-        self.label, self.epochs, self.networks, self.quiet = label, epochs, networks, quiet
-        self.start = time.monotonic()
-        self.news: dict[int, list[Epoch]] = defaultdict(list)  # of the epochs not reported yet
-        self.told = set()
+    epochs: how many there are to train, a network's epoch counting as one.
+    """
+
+    def __init__(self, epochs: int, quiet: bool = False):
+        self.quiet, self.start = quiet, time.monotonic()
+        self.told: set[tuple[Setting, int]] = set()
         self.bar = None
         if sys.stderr.isatty() and not quiet:
-            self.bar = tqdm(total=epochs, desc=label, unit="epoch", dynamic_ncols=True)
+            self.bar = tqdm(total=epochs, unit="epoch", dynamic_ncols=True)
 
     def note(self, epoch: Epoch) -> None:
-        """Some networks are through an epoch; it is reported when all of them are."""
-        self.tell(epoch.failures)
-        news = self.news[epoch.number]
-        news.append(epoch)
-        if sum(len(part.losses) for part in news) == self.networks:
-            del self.news[epoch.number]
-            self.report(epoch.number, news)
-
-    def report(self, number: int, news: Sequence[Epoch]) -> None:
-        """All networks are through epoch `number`: means over them."""
-
-        def mean(values: Iterable[Tensor]) -> float:
-            return statistics.fmean(value for part in values for value in part.tolist())
-
+        """An epoch is over."""
+        for model, step in epoch.failed.items():
+            if (epoch.setting, model) not in self.told:
+                self.told.add((epoch.setting, model))
+                self.say(
+                    f"network {model} of {epoch.setting.slug} failed: loss or weights are not "
+                    f"finite from step {step} on; it is recorded as failed"
+                )
         text = (
-            f"accuracy {100 * mean(part.accuracies for part in news):.2f} %, "
-            f"loss {mean(part.losses for part in news):.4f}, "
-            f"request {mean(part.pulse_requests for part in news):.4g} pulses"
+            f"{who(epoch)}: epoch {epoch.number}/{epoch.setting.epochs}, "
+            f"accuracy {100 * epoch.accuracy:.2f} %, loss {epoch.loss:.4f}, "
+            f"request {epoch.pulse_request:.4g} pulses"
         )
-        is_new = any(part.is_new for part in news)
         if self.bar is not None:
             with suppress(OSError):
                 self.bar.set_postfix_str(text, refresh=False)
-                if not is_new:  # for the speed that it shows
-                    self.bar.initial = number
-                self.bar.update(number - self.bar.n)
-        elif is_new and not self.quiet:
-            seconds = time.monotonic() - self.start
-            self.say(f"{self.label}: epoch {number}/{self.epochs}, {text}, {seconds:.1f} s")
-
-    def tell(self, failures: dict[Member, int]) -> None:
-        """Name each network that stopped being finite, once."""
-        for member, step in failures.items():
-            if member not in self.told:
-                self.told.add(member)
-                self.say(
-                    f"network {member.model} of {member.setting.slug} failed: loss or weights "
-                    f"are not finite from step {step} on; it is recorded as failed"
-                )
+                self.bar.update(len(epoch.models))
+        elif not self.quiet:
+            self.say(f"{text}, {time.monotonic() - self.start:.1f} s")
 
     def say(self, line: str) -> None:
         """A line of its own, above the bar if there is one."""
@@ -93,3 +80,10 @@ class Progress:
         if self.bar is not None:
             with suppress(OSError):
                 self.bar.close()
+
+
+def who(epoch: Epoch) -> str:
+    """Which networks they are, in short."""
+    if len(epoch.models) == 1:
+        return f"{epoch.setting.slug}, network {epoch.models[0]}"
+    return f"{epoch.setting.slug}, {len(epoch.models)} networks"

@@ -1,1 +1,1 @@
-"""From fresh networks to trained ones: ensembles, how their steps run, and the epochs."""
+"""From fresh networks to trained ones: ensembles, their epochs, jobs, and what runs when."""

@@ -1,83 +1,75 @@
-"""An ensemble in training: network, optimizer and how far it has come, all as tensors."""
+"""An ensemble in training: networks, optimizer and how far they have come, all as tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cached_property
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from devices import FIELDS
-from devices.pair import PairArray
-from devices.pulses import PulseOptimizer
-from devices.streams import Stream
+from devices.programming import PulseOptimizer
+from models.currents import Currents
 from models.mlp import MLP
-from utils.data.currents import Pixels
 from utils.settings import Member
 
 
 class Ensemble(nn.Module):
-    """Everything that one mini-batch changes; calling it is one training step.
+    """Everything that training changes; calling it is one training step.
 
-    Buffers: `step` int64 scalar, mini-batches so far; `loss_sum` float64 [model], loss summed
-    over the mini-batches of this epoch; `failed_step` int64 [model], first step whose loss was
-    not finite, -1 while there is none.
+    Buffers: `step` int64 scalar, mini-batches so far; `loss_sum` float64 [model], loss summed over
+    the mini-batches of this epoch; `failed_step` int64 [model], first step whose loss was not
+    finite, -1 while there is none. Histories, NaN where an epoch is still to come, [model, epoch]:
+    `accuracies` float32, test accuracy 0 to 1; `pulse_requests` float32, learning rate times the
+    mean |dL/dw| of the epoch's last batch (pulses); `losses` float64, mean cross-entropy.
+
+    What is persistent of it (see `nn.Module.state_dict`) is what a checkpoint holds: all else
+    follows from the settings.
     """
 
-    def __init__(self, network: MLP, optimizer: PulseOptimizer):
+    def __init__(self, network: MLP, optimizer: PulseOptimizer, epochs: int):
         super().__init__()
         self.network, self.optimizer = network, optimizer
         seed = network.seed
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=seed.device))
         self.register_buffer("loss_sum", torch.zeros_like(seed, dtype=torch.float64))
         self.register_buffer("failed_step", torch.full_like(seed, -1))
+        for name, dtype in (
+            ("accuracies", torch.float32),
+            ("pulse_requests", torch.float32),
+            ("losses", torch.float64),
+        ):
+            shape = (len(seed), epochs)
+            values = torch.full(shape, torch.nan, dtype=dtype, device=seed.device)
+            self.register_buffer(name, values)
 
     @classmethod
-    def fresh(
-        cls, members: Sequence[Member], pixels: Pixels, n_classes: int, device: torch.device
-    ) -> Ensemble:
+    def fresh(cls, members: Sequence[Member], currents: Currents) -> Ensemble:
         """Newly made networks, side by side.
 
-        The members may differ in all but task, epochs, batch_size, layers, init, input_scale and
-        padding.
+        The members may differ in constants of their devices, which are of one family, and in all
+        but task, epochs, batch_size, layers, init, input_scale and padding.
         """
         common = members[0].setting
 
-        def per_model(values, dtype=torch.float32) -> Tensor:
-            return torch.tensor(list(values), dtype=dtype, device=device)
+        def per_model(name: str) -> Tensor:
+            values = [getattr(member.setting, name) for member in members]
+            return torch.tensor(values, dtype=torch.float32, device=currents.device)
 
-        responses = [FIELDS[member.setting.field] for member in members]
-        seed = per_model((member.seed for member in members), torch.int64)
-        start = torch.zeros((), dtype=torch.int64, device=device)
-        variability = per_model(member.setting.var for member in members)[:, None, None]
-        sizes = [pixels.total, *common.layers, n_classes]
-        first, *rest = (
-            PairArray.fresh(
-                responses,
-                (n_out, n_in),
-                common.init,
-                variability,
-                Stream(seed, start, start, layer),
-            )
-            for layer, (n_in, n_out) in enumerate(pairwise(sizes))
-        )
-        network = MLP(
-            [first.columns(pixels.lit.to(device)), *rest],
-            first.columns(pixels.dark.to(device)),
-            pixels.n_dark_tested,
-            seed,
-            per_model(member.setting.voltage_noise for member in members),
-            per_model(member.setting.resistor_noise for member in members),
+        seeds = [member.seed for member in members]
+        network = MLP.fresh(
+            [member.setting.field for member in members],
+            common.layers,
+            currents,
+            common.init,
+            per_model("var"),
+            torch.tensor(seeds, dtype=torch.int64, device=currents.device),
+            per_model("voltage_noise"),
+            per_model("resistor_noise"),
             common.input_scale,
         )
-        optimizer = PulseOptimizer(
-            per_model(member.setting.lr for member in members),
-            per_model(member.setting.clipping for member in members),
-        )
-        return cls(network, optimizer)
+        return cls(network, PulseOptimizer(per_model("lr"), per_model("clipping")), common.epochs)
 
     @cached_property
     def structure(self) -> Hashable:
@@ -111,8 +103,14 @@ class Ensemble(nn.Module):
         self.failed_step.copy_(torch.where(new_failure, self.step, self.failed_step))
         self.step += 1
 
-    def check_weights(self) -> None:
-        """Note the networks with a weight that is no finite number."""
+    def note_epoch(self, epoch: int, steps: int, gradients: Sequence[Tensor]) -> None:
+        """Note what an epoch (counted from 0) of so many steps has come to, but for the test.
+
+        gradients: dL/dW of each layer in its last mini-batch.
+        """
+        self.pulse_requests[:, epoch] = self.pulse_request(gradients)
+        self.losses[:, epoch] = self.loss_sum / steps
+        self.loss_sum.zero_()
         finite = torch.ones_like(self.failed_step, dtype=torch.bool)
         for array in self.network.arrays:
             finite &= array.weight.isfinite().all(dim=-1).all(dim=-1)
@@ -122,9 +120,23 @@ class Ensemble(nn.Module):
     def pulse_request(self, gradients: Sequence[Tensor]) -> Tensor:
         """lr times the mean |dL/dw| over all devices of all layers: pulses, [model]."""
         total = sum(gradient.abs().sum(dim=-1).sum(dim=-1) for gradient in gradients)
-        arrays = [self.network.dark, *self.network.arrays]
-        n_pairs = sum(array.weight[0].numel() for array in arrays)
-        return self.optimizer.learning_rate.flatten() * total / n_pairs
+        return self.optimizer.learning_rate.flatten() * total / self.network.n_pairs
+
+    def slice(self, model: int) -> dict[str, Tensor]:
+        """The state of network number `model`, on the CPU; `step`, which is common to all, too."""
+        return {
+            name: (tensor[model] if tensor.dim() else tensor).cpu().clone()
+            for name, tensor in self.state_dict().items()
+        }
+
+    @torch.no_grad()
+    def restore(self, slices: Sequence[dict[str, Tensor]]) -> None:
+        """Go on from slices of all networks, which are at the same step."""
+        for name, tensor in self.state_dict().items():
+            values = [each[name] for each in slices]
+            tensor.copy_(torch.stack(values) if tensor.dim() else values[0])
+        for array in (self.network.dark, *self.network.arrays):
+            array.put(array.weight1, array.weight2)
 
 
 def cross_entropy(voltage: Tensor, labels: Tensor) -> Tensor:

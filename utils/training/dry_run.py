@@ -1,0 +1,119 @@
+"""What a run would do: its settings, who trains what, memory, and time from a short probe."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Hashable, Iterator, Sequence
+
+import torch
+
+from models.currents import Currents
+from utils.compute.compiler import Compiler
+from utils.compute.distributed import World
+from utils.compute.pool import Ready, run_jobs
+from utils.compute.processor import hardware
+from utils.compute.signals import Stop
+from utils.compute.worker import HeardStop
+from utils.run import Run
+from utils.training.job import Job
+from utils.training.plan import Plan
+from utils.training.trainer import Trainer
+
+PROBE_SECONDS = 1.0
+
+
+def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop) -> None:
+    """Print it, in process 0; nothing is trained or written."""
+    mine = world.deal(run.members)  # process 0 has the largest part
+    if not world.is_first:
+        return
+    jobs = plan.jobs(mine, lambda member: 0)
+    workers, threads = plan.workers(len(jobs))
+    probe = Probe(currents, Compiler(plan.compiled))
+    seconds = seconds_of(jobs, probe, workers, threads, stop)
+    at_once = workers * max(map(len, jobs))
+    print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
+    for setting in run.settings:
+        print(f"  {setting.slug}")
+    print(
+        f"process 0 trains {len(mine)} networks on {hardware(currents.device)}, up to "
+        f"{at_once} at once{f' on {workers} cores' * (workers > 1)}, in about "
+        f"{plan.memory(at_once) / 2**20:.0f} MiB beside the data\n"
+        f"about {duration(seconds)} of training, {'' if probe.compiler.enabled else 'not '}"
+        "compiled, by a probe of a few steps"
+        + "; what --resume finds complete is counted, too"
+        * run.resume
+    )
+
+
+def seconds_of(jobs: Sequence[Job], probe: Probe, workers: int, threads: int, stop: Stop) -> float:
+    """Expected seconds of all jobs, by trying one of each kind: fields cost differently.
+
+    As many at the same time as will train, which slows them down.
+    """
+    ends, tried = [0.0] * workers, {}  # when each worker is through
+    for job in jobs:
+        kind = probe.cost(job)
+        if kind not in tried:
+            tried[kind] = max(run_jobs(probe, [job] * workers, stop, workers, threads))
+        heapq.heapreplace(ends, ends[0] + tried[kind])  # the next job is the earliest one's
+    return max(ends)
+
+
+class Probe:
+    """Takes a few steps of a job: see compute.pool, Work. Yields the seconds that it will take."""
+
+    def __init__(self, currents: Currents, compiler: Compiler):
+        self.currents, self.compiler = currents, compiler
+
+    @torch.no_grad()
+    def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Ready | float]:
+        trainer = Trainer(job, self.currents, self.compiler)
+        trainer.prepare()
+        yield Ready(self.compiler.failure)
+        trainer.learn()  # not in the count: the first call of all is slow
+        start, count = time.monotonic(), 0
+        while count < trainer.per_epoch and time.monotonic() - start < PROBE_SECONDS:
+            stop.check()
+            trainer.learn()
+            self.synchronise()
+            count += 1
+        step = (time.monotonic() - start) / count
+        start = time.monotonic()
+        trainer.test()
+        self.synchronise()
+        test = time.monotonic() - start
+        yield trainer.epochs * (step * trainer.per_epoch + test)
+
+    def synchronise(self) -> None:
+        if self.currents.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def cost(self, job: Job) -> Hashable:
+        """What the time of a job depends on."""
+        setting = job[0].setting
+        noises = bool(setting.voltage_noise), bool(setting.resistor_noise)
+        return setting.field.response.family, noises, setting.layers, len(job)
+
+    def kind(self, job: Job) -> Hashable | None:
+        return self.cost(job) if self.compiler.enabled else None
+
+    def heed(self, failure: str | None) -> None:
+        if failure is not None:
+            self.compiler.fall_back(failure)
+
+    def tell(self, failure: str | None) -> None:
+        pass  # that it is not compiled is said with the time
+
+    def divide(self, job: Job) -> list[Job]:
+        return []
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

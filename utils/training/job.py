@@ -1,0 +1,153 @@
+"""A job: networks side by side from fresh ones, or checkpoints, to their files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+from models.currents import Currents
+from utils.compute.compiler import Compiler
+from utils.compute.pool import Ready
+from utils.compute.signals import Stop, Stopped
+from utils.compute.worker import HeardStop
+from utils.console import say
+from utils.progress import Epoch
+from utils.records.archive import Archive
+from utils.records.checkpoints import Checkpoint
+from utils.settings import Member
+from utils.training.trainer import Trainer
+
+Job = tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Complete:
+    """All files of a network are written."""
+
+    member: Member
+
+
+class Training:
+    """What is done with jobs, in this process or in a worker: see compute.pool, Work.
+
+    checkpoint_minutes: the longest training between two checkpoints.
+    """
+
+    def __init__(
+        self, currents: Currents, compiler: Compiler, archive: Archive, checkpoint_minutes: float
+    ):
+        self.currents, self.compiler, self.archive = currents, compiler, archive
+        self.checkpoint_seconds = 60 * checkpoint_minutes
+        self.has_told = False
+
+    def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Ready | Epoch | Complete]:
+        """Train the networks of a job and write their files; a stop leaves their checkpoints."""
+        trainer = Trainer(job, self.currents, self.compiler)
+        trainer.prepare()
+        self.archive.sitting["fell_back"] = self.compiler.failure is not None
+        yield Ready(self.compiler.failure)
+        keeper = Keeper(trainer, self.archive, self.checkpoint_seconds, stop)
+        with stop.deferred():
+            try:
+                for epoch in trainer.train(keeper.pause):
+                    yield from trainer.news(epoch)
+            except Stopped:
+                keeper.write()
+                raise
+            for result, earlier in zip(
+                trainer.results(keeper.seconds), keeper.earlier, strict=True
+            ):
+                self.archive.save(result, earlier)
+                yield Complete(result.member)
+
+    def kind(self, job: Job) -> Hashable | None:
+        """What its compiled programs depend on, as far as jobs differ in it."""
+        if not self.compiler.enabled:
+            return None
+        first = job[0].setting
+        partner = first.field.partner
+        return (
+            first.field.response.family,
+            partner and partner.response.family,
+            any(member.setting.voltage_noise for member in job),
+            any(member.setting.resistor_noise for member in job),
+            len(job),
+        )
+
+    def heed(self, failure: str | None) -> None:
+        """Go on uncompiled if compiling failed for an earlier job."""
+        if failure is not None:
+            self.compiler.fall_back(failure)
+
+    def tell(self, failure: str | None) -> None:
+        """Say so, once."""
+        if failure is not None and not self.has_told:
+            self.has_told = True
+            say(
+                f"compiling the training step failed ({failure}); it runs uncompiled, which is "
+                "several times slower (--compile off silences this)"
+            )
+
+    def divide(self, job: Job) -> list[Job]:
+        """The two halves of what is left of a job; nothing for a single network."""
+        left = tuple(member for member in job if member not in self.archive.complete)
+        if len(job) == 1:
+            return []
+        half = len(left) // 2
+        return [part for part in (left[:half], left[half:]) if part]
+
+
+class Keeper:
+    """Keeps the checkpoints of the networks of a trainer, from which it goes on where it can.
+
+    earlier: of each, the sittings that have trained it before this run; seconds: spent so far.
+    """
+
+    def __init__(
+        self, trainer: Trainer, archive: Archive, every_seconds: float, stop: Stop | HeardStop
+    ):
+        self.trainer, self.archive, self.stop = trainer, archive, stop
+        self.every_seconds = every_seconds
+        self.start = self.last = time.monotonic()
+        self.earlier: list[list[dict]] = [[] for _ in trainer.members]
+        self.earlier_seconds = 0.0
+        self.restore()
+
+    def restore(self) -> None:
+        checkpoints = [self.archive.checkpoint(member) for member in self.trainer.members]
+        if not all(checkpoints) or len({checkpoint.step for checkpoint in checkpoints}) != 1:
+            return
+        earlier = [checkpoint.sittings for checkpoint in checkpoints]
+        now = self.archive.sitting["fell_back"]
+        if any(sitting["fell_back"] != now for sittings in earlier for sitting in sittings):
+            for member in self.trainer.members:
+                say(
+                    f"{member.setting.slug}, network {member.model}: starts afresh, since its "
+                    f"checkpoint is {'' if now else 'not '}of compiled steps"
+                )
+        else:
+            self.trainer.restore([checkpoint.state for checkpoint in checkpoints])
+            self.earlier = earlier
+            self.earlier_seconds = max(checkpoint.seconds for checkpoint in checkpoints)
+
+    @property
+    def seconds(self) -> float:
+        return self.earlier_seconds + time.monotonic() - self.start
+
+    def pause(self) -> None:
+        """Hear a stop, and keep what has been reached if it is time."""
+        self.stop.check()
+        if time.monotonic() - self.last >= self.every_seconds:
+            self.write()
+            self.last = time.monotonic()
+
+    def write(self) -> None:
+        if self.trainer.step == 0:
+            return
+        now = self.archive.sitting
+        for index, member in enumerate(self.trainer.members):
+            earlier = self.earlier[index]
+            sittings = earlier if now in earlier else [*earlier, now]
+            state = self.trainer.ensemble.slice(index)
+            self.archive.save_checkpoint(member, Checkpoint(state, self.seconds, sittings))

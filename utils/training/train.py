@@ -1,0 +1,49 @@
+"""All jobs of a process, in turn or side by side in workers, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from models.currents import Currents
+from utils.compute.compiler import Compiler, load_compiler, warn_of_newer_torch
+from utils.compute.pool import run_jobs
+from utils.compute.signals import Stop
+from utils.progress import Progress
+from utils.records.archive import Archive
+from utils.run import Run
+from utils.settings import Member
+from utils.training.job import Complete, Training
+from utils.training.plan import Plan
+
+
+def train(
+    members: Sequence[Member],
+    run: Run,
+    currents: Currents,
+    plan: Plan,
+    archive: Archive,
+    stop: Stop,
+    quiet: bool,
+) -> None:
+    """Train the members to their files. quiet: without reports of progress.
+
+    Raises OutOfMemory if a single network is too large for the memory, Stopped once all is saved
+    if a stop was asked for, RecordError if something cannot be written.
+    """
+    jobs = plan.jobs(members, archive.step_of)
+    workers, threads = plan.workers(len(jobs))
+    if plan.compiled and jobs:
+        with suppress(Exception):  # the first job will tell what is wrong with it
+            load_compiler()  # once for all workers
+        if not quiet:
+            warn_of_newer_torch()
+    work = Training(currents, Compiler(plan.compiled), archive, run.checkpoint_minutes)
+    per_epoch = -(-len(currents.train) // plan.setting.batch_size)
+    epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
+    with Progress(epochs, quiet) as progress:
+        for news in run_jobs(work, jobs, stop, workers, threads):
+            if isinstance(news, Complete):
+                archive.complete.add(news.member)  # written by a worker, perhaps
+            else:
+                progress.note(news)

@@ -1,0 +1,154 @@
+"""The training of an ensemble, read top to bottom: step, test, next epoch; relaxation last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from models.currents import Currents
+from models.state_dict import state_dict
+from utils.compute.compiler import Compiler
+from utils.compute.cuda_graph import GraphedCall
+from utils.progress import Epoch
+from utils.records.results import Result
+from utils.settings import Member
+from utils.training.ensemble import Ensemble
+from utils.training.evaluation import evaluate
+
+
+class Trainer:
+    """Networks side by side on their way through the epochs.
+
+    Mini-batches come in file order of the training set, the last of an epoch smaller. step:
+    mini-batches so far, the ensemble's own count on the host.
+    """
+
+    def __init__(self, members: Sequence[Member], currents: Currents, compiler: Compiler):
+        self.members, self.currents, self.compiler = list(members), currents, compiler
+        self.ensemble = Ensemble.fresh(members, currents)
+        self.epochs, self.batch_size = members[0].setting.epochs, members[0].setting.batch_size
+        self.per_epoch = -(-len(currents.train) // self.batch_size)
+        self.step = 0
+        on_gpu = currents.device.type == "cuda"
+        self.graphed_step = GraphedCall(self.step_by_count) if on_gpu else None
+
+    @torch.no_grad()
+    def train(self, pause: Callable[[], None]) -> Iterator[int]:
+        """Train to the end, from wherever it stands; yields the number of each epoch, from 0.
+
+        pause: called before every step, when all is in order for a checkpoint or a stop.
+        """
+        for epoch in range(self.step // self.per_epoch, self.epochs):
+            for _ in range(self.step % self.per_epoch, self.per_epoch):
+                pause()
+                gradients = self.learn()
+            self.ensemble.note_epoch(epoch, self.per_epoch, gradients)
+            self.ensemble.accuracies[:, epoch] = self.test()
+            yield epoch
+
+    def learn(self) -> list[Tensor]:
+        """Learn from the next mini-batch of the epoch; returns dL/dW of each layer."""
+        batch = self.step % self.per_epoch
+        self.step += 1
+        n_images = len(self.currents.train)
+        is_full = (batch + 1) * self.batch_size <= n_images
+        if is_full and self.graphed_step:
+            return self.graphed_step()
+        samples = slice(batch * self.batch_size, min((batch + 1) * self.batch_size, n_images))
+        current, labels = self.currents.train[samples].T, self.currents.train_labels[samples]
+        if not is_full:  # once an epoch: not worth a program of its own
+            return self.ensemble(current, labels)
+        return self.compiler(self.ensemble, current, labels)  # [in, batch], [batch]
+
+    def step_by_count(self) -> list[Tensor]:
+        """The same for a full mini-batch that is found by the ensemble's own count, on the GPU."""
+        images = (self.ensemble.step % self.per_epoch) * self.batch_size + torch.arange(
+            self.batch_size, device=self.currents.device
+        )
+        current = self.currents.train.index_select(0, images).T
+        labels = self.currents.train_labels.index_select(0, images)
+        return self.compiler(self.ensemble, current, labels)
+
+    def test(self, relaxed: bool = False) -> Tensor:
+        """Test accuracy of each network, 0 to 1: [model]."""
+        if int(self.ensemble.step) != self.step:
+            raise AssertionError(f"{self.ensemble.step} steps ran on the device, not {self.step}")
+        return evaluate(self.ensemble, self.currents, self.compiler, relaxed)
+
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Let the compiler compile what training will call; the networks stay as they are."""
+        if self.compiler.is_prepared(self.ensemble.structure):
+            return
+        before = [tensor.clone() for tensor in self.ensemble.state]
+
+        def rehearse():
+            samples = slice(min(self.batch_size, len(self.currents.train)))
+            current, labels = self.currents.train[samples].T, self.currents.train_labels[samples]
+            if len(labels) == self.batch_size:
+                self.compiler(self.ensemble, current, labels)
+            evaluate(self.ensemble, self.currents, self.compiler)
+
+        self.compiler.prepare(self.ensemble.structure, rehearse)
+        for tensor, value in zip(self.ensemble.state, before, strict=True):
+            tensor.copy_(value)
+
+    def restore(self, slices: Sequence[dict[str, Tensor]]) -> None:
+        """Go on from `Ensemble.slice` of all networks, which are at the same step."""
+        self.ensemble.restore(slices)
+        self.step = int(self.ensemble.step)
+
+    def failures(self) -> dict[Member, int]:
+        """Networks whose loss or weights have stopped being finite, and at which step."""
+        steps = self.ensemble.failed_step.tolist()
+        return {member: step for member, step in zip(self.members, steps, strict=True) if step >= 0}
+
+    def news(self, epoch: int) -> Iterator[Epoch]:
+        """What an epoch (from 0) has come to, setting by setting."""
+        ensemble, failures = self.ensemble, self.failures()
+        histories = (ensemble.accuracies, ensemble.losses, ensemble.pulse_requests)
+        columns = [history[:, epoch].cpu() for history in histories]
+        for setting in dict.fromkeys(member.setting for member in self.members):
+            mine = [i for i, member in enumerate(self.members) if member.setting == setting]
+            yield Epoch(
+                setting,
+                tuple(self.members[i].model for i in mine),
+                epoch + 1,
+                *(float(column[mine].double().mean()) for column in columns),
+                {m.model: step for m, step in failures.items() if m.setting == setting},
+            )
+
+    @torch.no_grad()
+    def results(self, seconds: float) -> Iterator[Result]:
+        """What became of each network, field relaxation included; after the last epoch.
+
+        One after the other, so that the states of all are never together on the host. seconds: what
+        was spent on the networks of this ensemble.
+        """
+        has_partner = self.ensemble.network.partners is not None
+        swap = self.test(relaxed=True).cpu() if has_partner else None
+        failures = self.failures()
+        for index, member in enumerate(self.members):
+            accuracies, requests, losses = (
+                history[index].cpu().clone()
+                for history in (
+                    self.ensemble.accuracies, self.ensemble.pulse_requests, self.ensemble.losses
+                )
+            )  # fmt: skip
+            if member in failures:
+                first = failures[member] // self.per_epoch
+                accuracies[first:] = requests[first:] = torch.nan
+            yield Result(
+                member=member,
+                accuracies=accuracies,
+                pulse_requests=requests,
+                loss=float(losses[-1]),
+                swap_accuracy=None if swap is None else float(swap[index]),
+                seconds=seconds,
+                failed_step=failures.get(member),
+                threads=torch.get_num_threads(),
+                compiled=self.compiler.enabled,
+                state=state_dict(self.ensemble.network, index, self.ensemble.step),
+            )
