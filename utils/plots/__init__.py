@@ -1,1 +1,1 @@
-"""From simulations to pictures: reading what is there, tables, figures, one style."""
+"""From records to pictures: tables, figures, one style."""

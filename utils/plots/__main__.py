@@ -4,42 +4,51 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 import matplotlib
 
-from utils.plots.study import Study
-from utils.settings import TASKS
+from utils.errors import UserError
+from utils.plots.figures import Figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m utils.plots", description=__doc__)
-    for name in ("simulations", "figures"):
-        default = os.environ.get(f"MAGNETOIONIC_{name.upper()}", name)
-        parser.add_argument(f"--{name}", type=Path, default=Path(default), metavar="DIR")
+    parser.add_argument("--simulations", metavar="DIR", help="folder of the simulations")
+    parser.add_argument("--figures", metavar="DIR", help="where a folder of figures is made")
+    parser.add_argument("--task", help="data set to draw (default: the one with most networks)")
     parser.add_argument(
-        "--task",
-        choices=TASKS,
-        default=os.environ.get("MAGNETOIONIC_TASK"),
-        help="data set to draw (default: the one with most networks)",
+        "--latest",
+        action="store_true",
+        help="draw accuracy against epoch for the networks of the latest run, nothing else",
     )
     flags = parser.parse_args()
-    if not flags.simulations.is_dir():
-        parser.error(f"--simulations {flags.simulations}: there is no such folder")
+    for name in ("simulations", "figures", "task"):
+        if (value := getattr(flags, name)) is not None:
+            os.environ[f"MAGNETOIONIC_{name.upper()}"] = value
     matplotlib.use("Agg")
+    try:
+        figures = Figures.from_environment()
+    except UserError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    if flags.latest:
+        figures.epochs()
+    else:
+        draw_all(figures)
+    pictures = sorted(figures.folder.glob("*.png"))
+    print(f"figure: {pictures[0]}" if len(pictures) == 1 else f"figures are in {figures.folder}")
 
-    study = Study(flags.simulations, flags.figures, flags.task)
-    for problem in study.problems().itertuples(index=False):
+
+def draw_all(figures: Figures) -> None:
+    for problem in figures.problems().itertuples(index=False):
         print(f"left out: {problem.folder}/{problem.file}: {problem.reason}")
-    print(study.table().to_string(index=False))
-    print(study.drawn())
-    study.devices()
-    for number in study.plans:
-        study.accuracy(number)
-    study.learning_curves()
-    study.weights()
-    print("\n".join(study.takeaways()))
-    print(f"figures are in {study.folder}")
+    print(figures.table().to_string(index=False))
+    print(figures.drawn())
+    figures.devices()
+    for number in figures.by_rate:
+        figures.accuracy(number)
+    figures.learning_curves()
+    figures.weights()
+    print("\n".join(figures.takeaways()))
 
 
 if __name__ == "__main__":

@@ -9,51 +9,49 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from utils.plots import style
-from utils.settings import VOLTAGE_PER_RESISTOR_NOISE
+from utils.records.simulations import series_of
+from utils.studies import FIELDS as DEVICES
+from utils.studies import STUDIES, Study
 
-RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
-FIELDS = ("double-linear", "double-exponential")
+FIELDS = tuple(device.name for device in DEVICES)
 CLOSE = 1.0  # points of accuracy within which a learning rate is as good as the best
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The settings of one figure of the study, a panel for each clipping."""
+class ByRate:
+    """Accuracy against learning rate in a study of both fields, a panel for each clipping."""
 
     number: int
-    var: float
-    resistor_noise: float
-    clippings: tuple[float, ...]
+    study: Study
+
+    @property
+    def clippings(self) -> tuple[float, ...]:
+        return tuple(dict.fromkeys(setting.clipping for setting in self.study.settings()))
 
     @property
     def stem(self) -> str:
-        return f"figure{self.number}-accuracy-against-learning-rate"
+        return f"{self.study.name}-accuracy-against-learning-rate"
 
     @property
     def command(self) -> str:
-        return f"figures/figure{self.number}.sh"
+        return self.study.command
 
     def select(self, networks: pd.DataFrame) -> pd.DataFrame:
         """The networks that belong into this figure; failed ones do not."""
         return self.simulated(networks[~networks["failed"]])
 
     def simulated(self, networks: pd.DataFrame) -> pd.DataFrame:
-        """The networks of this figure's settings."""
-        return networks[
-            (networks["var"] == self.var)
-            & (networks["resistor_noise"] == self.resistor_noise)
-            & (networks["voltage_noise"] == VOLTAGE_PER_RESISTOR_NOISE * self.resistor_noise)
-            & networks["clipping"].isin(self.clippings)
-        ]
+        """The networks of this figure's settings, of those of one series."""
+        wanted = set(self.study.settings(series_of(networks)))
+        return networks[networks["setting"].isin(wanted)]
 
     def missing(self, networks: pd.DataFrame, flags: str = "") -> str | None:
         """How many of its settings are not there, and the command that makes them; None if all are.
 
         flags: those that make simulations of the series at hand.
         """
-        found = set(self.simulated(networks)[["field", "lr", "clipping"]].itertuples(index=False))
-        wanted = {(f, lr, c) for f in FIELDS for lr in RATES for c in self.clippings}
-        absent = wanted - {tuple(setting) for setting in found}
+        wanted = set(self.study.settings(series_of(networks)))
+        absent = wanted - set(networks["setting"])
         if not absent:
             return None
         return (
@@ -62,11 +60,7 @@ class Plan:
         )
 
 
-PLANS = (
-    Plan(1, 0.2, 0.015, (0.1,)),
-    Plan(2, 0.0, 0.0, (0.0,)),
-    Plan(3, 0.0, 0.0, (0.1, 0.2, 0.5)),
-)
+BY_RATE = {number: ByRate(number, STUDIES[f"figure{number}"]) for number in (1, 2, 3)}
 
 
 def curve(networks: pd.DataFrame, field: str, clipping: float, value="accuracy") -> pd.DataFrame:
@@ -75,10 +69,10 @@ def curve(networks: pd.DataFrame, field: str, clipping: float, value="accuracy")
     return chosen.groupby("lr")[value].agg(["mean", "std", "size"]).sort_index()
 
 
-def draw_accuracy(plan: Plan, networks: pd.DataFrame) -> Figure | None:
+def draw_accuracy(one: ByRate, networks: pd.DataFrame) -> Figure | None:
     """Linear, exponential, and linear after field relaxation; None if there is no network."""
-    chosen = plan.select(networks)
-    clippings = [c for c in plan.clippings if (chosen["clipping"] == c).any()]
+    chosen = one.select(networks)
+    clippings = [c for c in one.clippings if (chosen["clipping"] == c).any()]
     if not clippings:
         return None
     width = style.COLUMN if len(clippings) == 1 else style.PAGE
@@ -92,7 +86,7 @@ def draw_accuracy(plan: Plan, networks: pd.DataFrame) -> Figure | None:
         label = f"{style.name(FIELDS[0])}, after field relaxation"
         draw_curve(axes, relaxed, FIELDS[0], label, "--")
         axes.set_xlabel("learning rate (pulses per unit gradient)")
-        if len(plan.clippings) > 1:
+        if len(one.clippings) > 1:
             axes.set_title(f"smallest pulse {clipping:g}")
     panels[0][0].set_ylabel("test accuracy (%)")
     panels[0][0].legend(loc="lower left", title=counted(chosen))
@@ -113,18 +107,18 @@ def draw_curve(axes, points: pd.DataFrame, field: str, label: str, dashes: str) 
 
 def counted(networks: pd.DataFrame) -> str:
     """How many networks there are for each point, and so what is drawn of them."""
-    counts = networks.groupby(["field", "lr", "clipping"]).size()
+    counts = networks.groupby("setting", sort=False).size()
     low, high = counts.min(), counts.max()
     if high == 1:
         return "one network a point"
     return f"mean ± std, n = {high}" if low == high else f"mean ± std, n = {low} to {high}"
 
 
-def takeaway(plan: Plan, networks: pd.DataFrame) -> str:
+def takeaway(one: ByRate, networks: pd.DataFrame) -> str:
     """The answer of a figure in one sentence, computed from its curves; a line for each panel."""
-    chosen = plan.select(networks)
+    chosen = one.select(networks)
     parts = []
-    for clipping in plan.clippings:
+    for clipping in one.clippings:
         curves = {field: curve(chosen, field, clipping) for field in FIELDS}
         told = [tell(field, points) for field, points in curves.items() if not points.empty]
         difference = (curves[FIELDS[0]]["mean"] - curves[FIELDS[1]]["mean"]).dropna()
@@ -134,9 +128,11 @@ def takeaway(plan: Plan, networks: pd.DataFrame) -> str:
                 f"{difference.min():+.1f} to {difference.max():+.1f} points"
             )
         if told:
-            panel = f"\n  smallest pulse {clipping:g}: " if len(plan.clippings) > 1 else " "
+            panel = f"\n  smallest pulse {clipping:g}: " if len(one.clippings) > 1 else " "
             parts.append(panel + "; ".join(told) + ".")
-    return f"Figure {plan.number}:" + ("".join(parts) or " no simulations yet.")
+    if not parts:
+        return f"Figure {one.number}: no simulations yet."
+    return f"Figure {one.number} ({counted(chosen)}):{''.join(parts)}"
 
 
 def tell(field: str, points: pd.DataFrame) -> str:

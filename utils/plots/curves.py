@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
@@ -9,8 +11,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from devices import FIELDS
 from utils.plots import style
+from utils.plots.accuracy import FIELDS, counted
+from utils.records.simulations import SETTING, fields_in
+from utils.settings import Setting
 
 
 def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
@@ -18,7 +22,7 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
 
     networks: rows of `Simulations.networks` that differ in field and learning rate; None if none.
     """
-    fields = [field for field in FIELDS if field in set(networks["field"])]
+    fields = fields_in(networks, FIELDS)
     if not fields:
         return None
     figure, panels = plt.subplots(
@@ -50,6 +54,65 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
     panels[1, 0].set_ylim(0)
     figure.suptitle(style.physics(networks))
     return figure
+
+
+def draw_epochs(networks: pd.DataFrame) -> Figure | None:
+    """Test accuracy against epoch, a line with a band of one standard deviation for each setting.
+
+    networks: rows of `Simulations.networks` of equally many epochs; None if there are none.
+    """
+    if networks.empty:
+        return None
+    figure, axes = plt.subplots(figsize=(style.COLUMN, 2.6))
+    order = fields_in(networks, FIELDS)
+    settings = sorted(dict.fromkeys(networks["setting"]), key=lambda s: order.index(s.field.name))
+    means = []
+    for setting in settings:
+        rows = networks[networks["setting"] == setting]
+        alike = [other for other in settings if other.field == setting.field]
+        colour = shaded(style.colour(setting.field.name), alike.index(setting), len(alike))
+        label = style.name(setting.field.name)
+        if len(alike) > 1:
+            label += ", " + told_apart(setting, alike)
+        values = 100 * histories(rows, "accuracies")  # [model, epoch]
+        epochs = range(1, values.shape[1] + 1)
+        mean = values.mean(0)
+        means.append(mean)
+        axes.plot(epochs, mean, color=colour, marker="o", label=label)
+        if len(rows) > 1:
+            std = values.std(0)
+            axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.2, lw=0)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("test accuracy (%)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="lower right", title=counted(networks))
+    axes.set_title(style.physics(networks).replace(", read", ",\nread"))
+    leave_out_first(axes, torch.stack(means))
+    return figure
+
+
+def leave_out_first(axes, means: torch.Tensor) -> None:
+    """Scale the axis by the epochs after the first where that one lies far below, and say so.
+
+    means: accuracy in %, [setting, epoch].
+    """
+    first, rest = means[:, 0], means[:, 1:]
+    if rest.numel() == 0 or first.max() >= rest.min() - 2 * (rest.max() - rest.min()):
+        return
+    room = 0.5 * (rest.max() - rest.min()) + 1
+    axes.set_ylim(float(rest.min() - room), float(rest.max() + 0.3 * room))
+    low, high = float(first.min()), float(first.max())
+    told = f"{low:.0f} %" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f} to {high:.0f} %"
+    axes.annotate(
+        f"↙ epoch 1: {told}", (2.2, 0.02), xycoords=("data", "axes fraction"),
+        color=style.GREY, fontsize=6, va="bottom",
+    )  # fmt: skip
+
+
+def told_apart(setting: Setting, others: Sequence[Setting]) -> str:
+    """In what a setting differs from others: `lr 1000`."""
+    names = (name for name in SETTING if len({getattr(one, name) for one in others}) > 1)
+    return ", ".join(f"{name} {getattr(setting, name):g}" for name in names)
 
 
 def histories(rows: pd.DataFrame, kind: str) -> torch.Tensor:

@@ -6,9 +6,9 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from devices import FIELDS
-from devices.streams import Draw, Stream
+from devices.noise import Draw, Stream
 from utils.plots import style
+from utils.studies import FIELDS
 
 N_DEVICES, SIGMA = 10, 0.2
 
@@ -16,8 +16,9 @@ N_DEVICES, SIGMA = 10, 0.2
 def draw_devices() -> Figure:
     """Three panels over the number of pulses, one colour a field."""
     figure, (voltage, change, spread) = plt.subplots(1, 3, figsize=(style.PAGE, 2.3))
-    for field, response in FIELDS.items():
-        colour, label = style.colour(field), style.name(field)
+    for device in FIELDS:
+        response = device.response
+        colour, label = style.colour(device.name), style.name(device.name)
         inside = torch.linspace(0, response.pulses_max, 200)
         beyond = torch.linspace(response.pulses_max, 1.2 * response.pulses_max, 50)
         voltage.plot(inside, response.response(inside), color=colour, label=label)
@@ -33,7 +34,7 @@ def draw_devices() -> Figure:
             spread.plot(inside, response.response(pulses), color=colour, lw=0.5, alpha=0.8)
     for axes in (voltage, spread):
         axes.set_ylabel("Hall voltage w (arb. u.)")
-    limit = max(response.pulses_max for response in FIELDS.values())
+    limit = max(device.response.pulses_max for device in FIELDS)
     for axes in (voltage, change, spread):
         axes.axvline(limit, color=style.GREY, lw=0.7, ls="--")
         axes.set_xlabel("pulses x")

@@ -59,11 +59,13 @@ def name(field: str) -> str:
 
 def physics(networks: pd.DataFrame) -> str:
     """What the simulations of a figure have in common, as its title."""
-    one = networks.iloc[0]
-    return (
-        f"{one['task']}, variability {one['var']:g}, read noise {one['resistor_noise']:g}, "
-        f"smallest pulse {one['clipping']:g}"
-    )
+    one, names = networks.iloc[0], ("variability", "read noise", "smallest pulse")
+    parts = [
+        f"{name} {one[column]:g}"
+        for name, column in zip(names, ("var", "resistor_noise", "clipping"), strict=True)
+        if networks[column].nunique() == 1
+    ]
+    return ", ".join([one["task"], *parts])
 
 
 def new_folder(figures: Path) -> Path:

@@ -7,8 +7,9 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from devices import FIELDS
 from utils.plots import style
+from utils.plots.accuracy import FIELDS
+from utils.records.simulations import fields_in
 
 BINS = 80
 
@@ -16,7 +17,7 @@ BINS = 80
 def best_rates(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The networks of each field at its best learning rate."""
     best = {}
-    for field in [field for field in FIELDS if field in set(networks["field"])]:
+    for field in fields_in(networks, FIELDS):
         mine = networks[networks["field"] == field]
         rate = mine.groupby("lr")["accuracy"].mean().idxmax()
         best[field] = mine[mine["lr"] == rate]
@@ -35,9 +36,10 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     n_layers = len(next(iter(best.values()))["layers"].iloc[0]) + 1
     figure, panels = plt.subplots(1, n_layers + 1, figsize=(style.PAGE, 2.4), squeeze=False)
     *layers, range_axes = panels[0]
-    widest = max(FIELDS[field].span for field in best)
+    responses = {field: rows["setting"].iloc[0].field.response for field, rows in best.items()}
+    widest = max(response.span for response in responses.values())
     for field, rows in best.items():
-        response, colour = FIELDS[field], style.colour(field)
+        response, colour = responses[field], style.colour(field)
         label = f"{style.name(field)}, lr {rows['lr'].iloc[0]:g}"
         pairs = voltages(rows, n_layers)
         for axes, (w1, w2) in zip(layers, pairs, strict=True):
@@ -69,7 +71,9 @@ def voltages(rows: pd.DataFrame, n_layers: int) -> list[tuple[torch.Tensor, torc
         for layer, (first, second) in enumerate(layers):
             w1, w2 = (state[f"layers.{1 + 3 * layer}.{name}"] for name in ("weight1", "weight2"))
             if layer == 0:
-                programmed = (w1 != w1.new_tensor(FIELDS[row.field].w_max - row.init)).any(dim=0)
+                programmed = (w1 != w1.new_tensor(row.setting.field.response.w_max - row.init)).any(
+                    dim=0
+                )
                 w1, w2 = w1[:, programmed], w2[:, programmed]
             first.append(w1.flatten())
             second.append(w2.flatten())

@@ -1,4 +1,4 @@
-"""The study, section by section: what the notebook shows and `python -m utils.plots` writes."""
+"""The figures, section by section: what the notebook shows and `python -m utils.plots` writes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from utils.parser import make_parser
+from utils.errors import UserError
+from utils.flags import flags_of
 from utils.plots import style
-from utils.plots.accuracy import PLANS, draw_accuracy, takeaway
-from utils.plots.curves import draw_learning_curves
+from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
+from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
-from utils.plots.simulations import SERIES, Simulations
 from utils.plots.weights import draw_weights
+from utils.records.simulations import SERIES, Simulations, series_of
+from utils.run import Run, check_writable
+from utils.settings import TASKS, Setting
 
 PHYSICS = ["var", "resistor_noise", "voltage_noise", "clipping"]
 ROUNDED = {"mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "mean_request": 4}
 
 
-class Study:
+class Figures:
     """The simulations in a folder, drawn into a new folder of figures.
 
     Each section draws, saves and returns its figure, or says which command makes what it lacks
-    and returns None.
+    and returns None. Raises UserError if there is no folder of simulations, or none of figures can
+    be made.
     """
 
     def __init__(self, simulations: Path, figures: Path, task: str | None = None):
@@ -34,16 +38,20 @@ class Study:
         self.task = task
         self.networks = self.simulations.main_series(task)
         self.healthy = self.networks[~self.networks["failed"]]
+        self.by_rate = BY_RATE
+        check_writable("figures:", figures)
         self.folder = style.new_folder(figures)
-        self.plans = {plan.number: plan for plan in PLANS}
 
     @classmethod
-    def from_environment(cls) -> Study:
+    def from_environment(cls) -> Figures:
         """Folders and data set that MAGNETOIONIC_SIMULATIONS, _FIGURES and _TASK name."""
+        task = os.environ.get("MAGNETOIONIC_TASK")
+        if task is not None and task not in TASKS:
+            raise UserError(f"task {task}: unknown; the valid ones: {', '.join(TASKS)}")
         return cls(
             Path(os.environ.get("MAGNETOIONIC_SIMULATIONS", "simulations")),
             Path(os.environ.get("MAGNETOIONIC_FIGURES", "figures")),
-            os.environ.get("MAGNETOIONIC_TASK"),
+            task,
         )
 
     def keep(self, figure: Figure | None, stem: str, lack: str) -> Figure | None:
@@ -70,51 +78,63 @@ class Study:
         """Which simulations the figures show."""
         if self.networks.empty:
             return "There is nothing to draw yet."
-        one = self.networks.iloc[0]
-        common = ", ".join(f"{name} {one[name]}" for name in SERIES)
+        common = ", ".join(f"{name} {value}" for name, value in series_of(self.networks).items())
         others = len(self.simulations.networks) - len(self.networks)
-        return f"Drawn: {len(self.networks)} networks of {common}; {others} of other kinds are not."
+        original = int(self.networks["original"].sum())
+        return (
+            f"Drawn: {len(self.networks)} networks of {common}; {others} of other kinds are not."
+            + f" {original} of them are of the original scripts." * bool(original)
+        )
 
     def flags(self) -> str:
         """The flags that make more simulations of the kind that is drawn."""
         if self.networks.empty:
             return f" --task {self.task}" if self.task else ""
-        one, flags = self.networks.iloc[0], ""
-        for name, usual in vars(make_parser().parse_args([])).items():
-            if name not in SERIES:
-                continue
-            value = list(one[name]) if name == "layers" else one[name]
+        flags, table = "", flags_of(Setting)
+        for name in SERIES:
+            value, (flag, usual) = series_of(self.networks)[name], table[name]
             if value != usual:
-                words = value if name == "layers" else [] if name == "tf32" else [value]
+                words = value if flag.is_list else [] if flag.kind is bool else [value]
                 flags += " ".join([f" --{name}", *map(str, words)])
-        return flags
+        n_models = int(self.networks.groupby(["setting", "original"], sort=False).size().max())
+        return flags + f" --n_models {n_models}" * (n_models != Run.n_models)
 
     def accuracy(self, number: int) -> Figure | None:
-        """Figure 1, 2 or 3 of the study."""
-        plan = self.plans[number]
-        lack = plan.missing(self.networks, self.flags())
-        figure = self.keep(draw_accuracy(plan, self.networks), plan.stem, lack)
+        """Figure 1, 2 or 3."""
+        one = self.by_rate[number]
+        lack = one.missing(self.networks, self.flags())
+        figure = self.keep(draw_accuracy(one, self.networks), one.stem, lack)
         if figure is not None and lack:
             print(lack)
         return figure
 
     def reference_networks(self) -> pd.DataFrame:
         """Healthy networks of one physics: of the first figure that has any, or the commonest."""
-        candidates = [plan.select(self.healthy) for plan in self.plans.values()]
+        candidates = [one.simulated(self.healthy) for one in self.by_rate.values()]
         networks = next((some for some in candidates if not some.empty), self.healthy)
         if networks.empty:
             return networks
         most = networks.groupby(PHYSICS).size().idxmax()
-        return networks[(networks[PHYSICS] == list(most)).all(axis=1)]
+        networks = networks[(networks[PHYSICS] == list(most)).all(axis=1)]
+        # Of devices of one name with different constants those that most networks have.
+        commonest = networks.groupby("field")["constants"].agg(lambda each: each.mode()[0])
+        return networks[networks["constants"] == networks["field"].map(commonest)]
 
     def learning_curves(self) -> Figure | None:
-        lack = f"No learning curves yet; make them with: {self.plans[1].command}{self.flags()}"
+        lack = f"No learning curves yet; make them with: {self.by_rate[1].command}{self.flags()}"
         return self.keep(draw_learning_curves(self.reference_networks()), "learning-curves", lack)
 
     def weights(self) -> Figure | None:
-        lack = f"No weights yet; make them with: {self.plans[1].command}{self.flags()}"
+        lack = f"No weights yet; make them with: {self.by_rate[1].command}{self.flags()}"
         return self.keep(draw_weights(self.reference_networks()), "weights", lack)
+
+    def epochs(self) -> Figure | None:
+        """Accuracy against epoch for the latest run."""
+        latest = self.simulations.latest(self.task)
+        healthy = latest[~latest["failed"]]
+        lack = "No simulations yet; make some with: python main.py --task Digits"
+        return self.keep(draw_epochs(healthy), "accuracy-against-epoch", lack)
 
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
-        return [takeaway(plan, self.networks) for plan in self.plans.values()]
+        return [takeaway(one, self.networks) for one in self.by_rate.values()]
