@@ -11,16 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.arguments import merged
 
 import main
-from utils.data.currents import Currents
+from devices.library import find
+from models.currents import Currents
+from utils.compute.signals import SIGNALS, Stop
 from utils.data.datasets import DataSet
 from utils.settings import Member, Setting
-from utils.training.ensemble import Ensemble
 
-pytest_plugins = ["launched"]
+pytest_plugins = [
+    "support.launched", "support.sweeps", "support.simulated", "support.acted_graph",
+]  # fmt: skip
 PROJECT = Path(__file__).parents[1]
-CPU = torch.device("cpu")
 DEVICES = [
     "cpu",
     pytest.param(
@@ -30,17 +33,20 @@ DEVICES = [
 
 
 def setting_of(**changes) -> Setting:
-    """A small noisy setting, with some values changed."""
+    """A small noisy setting, with some values changed; a field may be given by its name."""
     values = dict(
         task="Digits", field="double-linear", lr=3000.0, var=0.2, resistor_noise=0.015,
         voltage_noise=1.5e-6, clipping=0.1, seed=100, epochs=2, batch_size=32, layers=(24,),
         init=0.01, input_scale=0.001, padding=1,
     )  # fmt: skip
-    return Setting(**(values | changes))
+    values |= changes
+    if isinstance(values["field"], str):
+        values["field"] = find(values["field"])
+    return Setting(**values)
 
 
-def ensemble_of(members, currents: Currents) -> Ensemble:
-    return Ensemble.fresh(members, currents.pixels, currents.n_classes, currents.train.device)
+def currents_of(data: DataSet, padding=1, input_scale=0.001, device="cpu") -> Currents:
+    return Currents.of(data.arrays, data.n_classes, padding, input_scale, torch.device(device))
 
 
 def members_of(setting: Setting, n_models: int = 1) -> list[Member]:
@@ -71,7 +77,7 @@ def patterns() -> DataSet:
 @pytest.fixture(scope="session")
 def currents(patterns) -> Currents:
     """The patterns on the CPU, padded by one pixel: 144 inputs."""
-    return Currents.of(patterns, padding=1, input_scale=0.001, device=CPU)
+    return currents_of(patterns)
 
 
 @pytest.fixture(scope="session")
@@ -85,23 +91,35 @@ def mnist_dir() -> Path:
 
 def run_main(*args, timeout=120, **options) -> subprocess.CompletedProcess:
     """`python main.py` with these arguments, as a process of its own."""
-    command = [sys.executable, str(PROJECT / "main.py"), *map(str, args)]
+    command = [sys.executable, str(PROJECT / "main.py"), *merged(*args)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
+
+
+@pytest.fixture
+def stop():
+    """A Stop that listens; whoever listened before does so again afterwards."""
+    handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    yield Stop().install()
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
 
 
 @pytest.fixture
 def simulate(tmp_path, capsys, monkeypatch):
     """Runs `main.py` in this process on small Digits networks; returns the records it wrote.
 
-    Called with further arguments, which win over the small defaults.
+    Called with further arguments, which win over the small defaults. As on a machine of one core,
+    since what has trained once has threads, and can no longer be forked into workers.
     """
+    monkeypatch.setattr("utils.compute.distributed.usable_cores", lambda: 1)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     small = "--task Digits --epochs 1 --n_models 1 --layers 16 --device cpu"
     runs = iter(range(1000))
 
     def call(arguments: str = "") -> list[Record]:
         output = tmp_path / f"run{next(runs)}"
-        assert main.main([*small.split(), "--output_dir", str(output), *arguments.split()]) == 0
+        words = merged(*small.split(), "--output_dir", output, *arguments.split())
+        assert main.main(words) == 0
         captured = capsys.readouterr()
         call.table, call.errors = captured.out, captured.err
         return read_all(output)

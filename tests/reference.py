@@ -7,35 +7,41 @@ from itertools import pairwise
 
 import numpy as np
 
-FRESH, SLOPE_1, SLOPE_2, VOLTAGE, READ_1, READ_2, TEST = range(7)
+FRESH, SLOPE_1, SLOPE_2, VOLTAGE, READ, TEST = 0, 1, 2, 3, 4, 6
 EPS, MOMENTUM = 1e-5, 0.15
 
 
 class Linear:
-    top, bottom = 2.742, 2.742 - 0.021 * 27
+    def __init__(self, step=0.021, start=2.742, end=27):
+        self.step, self.start = step, start
+        self.top, self.bottom = start, start - step * end
 
-    @staticmethod
-    def voltage(pulses):
-        return -0.021 * pulses + 2.742
+    def voltage(self, pulses):
+        return self.start - self.step * pulses
 
-    @staticmethod
-    def pulses(voltage):
-        return (2.742 - voltage) / 0.021
+    def pulses(self, voltage):
+        return (self.start - voltage) / self.step
 
 
 class Exponential:
-    top, bottom = 1.530 + 0.750, 1.530 * np.exp(-27 / 9.741) + 0.750
+    def __init__(self, height=1.530, decay=9.741, floor=0.750, end=27):
+        self.height, self.decay, self.floor = height, decay, floor
+        self.top, self.bottom = height + floor, height * np.exp(-end / decay) + floor
 
-    @staticmethod
-    def voltage(pulses):
-        return 1.530 * np.exp(-pulses / 9.741) + 0.750
+    def voltage(self, pulses):
+        return self.height * np.exp(-pulses / self.decay) + self.floor
 
-    @staticmethod
-    def pulses(voltage):
-        return -9.741 * np.log((voltage - 0.750) / 1.530)
+    def pulses(self, voltage):
+        return -self.decay * np.log((voltage - self.floor) / self.height)
 
 
-DEVICES = {"double-linear": Linear, "double-exponential": Exponential}
+LINEAR, EXPONENTIAL = Linear(), Exponential()
+DEVICES = {  # each with what it relaxes to
+    "double-linear": (LINEAR, EXPONENTIAL),
+    "double-exponential": (EXPONENTIAL, LINEAR),
+    "other linear": (Linear(0.03, 2.9, 20), Exponential(-0.1, -8.0, 3.0, 15)),
+    "other exponential": (Exponential(1.0, 5.0, 1.0, 20), LINEAR),
+}
 
 
 def philox_words(seed, count, step, layer, draw, part=0):
@@ -73,7 +79,8 @@ class Network:
 
     def __init__(self, sizes, field, seed, lr, var, sigma_r, sigma_v, clipping, init=0.01,
                  input_scale=0.001):  # fmt: skip
-        self.device, self.seed, self.lr, self.clipping = DEVICES[field], seed, lr, clipping
+        self.device, self.partner = DEVICES[field]
+        self.seed, self.lr, self.clipping = seed, lr, clipping
         self.sigma_r, self.sigma_v, self.input_scale = sigma_r, sigma_v, input_scale
         self.step = 0
         self.w1, self.w2, self.v1, self.v2, self.mean, self.var = [], [], [], [], [], []
@@ -106,7 +113,7 @@ class Network:
 
     def relaxed(self):
         """The same network read under the other field, with the input scale that goes with it."""
-        other = Exponential if self.device is Linear else Linear
+        other = self.partner
         copy = object.__new__(Network)
         copy.__dict__ = dict(self.__dict__)
         for name in ("w1", "w2"):
@@ -143,9 +150,9 @@ class Network:
             gradients[layer] = g.T @ currents[layer]
             if layer > 0:
                 shape = self.w1[layer].shape
-                e1 = self.sigma_r * normal(shape, self.seed, self.step, layer, READ_1)
-                e2 = self.sigma_r * normal(shape, self.seed, self.step, layer, READ_2)
-                read = (self.w2[layer] + e2) - (self.w1[layer] + e1)
+                # Both devices' noises together: the difference of two normal numbers.
+                noise = 2**0.5 * self.sigma_r * normal(shape, self.seed, self.step, layer, READ)
+                read = self.w2[layer] - self.w1[layer] + noise
                 g = self.input_scale * (g @ read) * (normalised[layer - 1] > 0)
         for layer, gradient in enumerate(gradients):
             self.update(layer, gradient)

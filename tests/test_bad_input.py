@@ -1,19 +1,15 @@
 """Every mistake of a user: one line that says what, where and what to do, exit code 2, no trace."""
 
-import gzip
 import os
-import stat
 
-import numpy as np
 import pytest
+import torch
 from conftest import run_main
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from test_data import NAMES, example, idx_bytes, write_idx_files
 
-from utils.data.idx import read_idx
-from utils.errors import UserError
+from devices.library import LIBRARY, Entry, find
+from utils.parser import parse
 
+LINEAR = LIBRARY["double-linear"].response
 FLAGS = [
     ("--epochs 0", "--epochs 0: must be a finite number >= 1"),
     ("--batch_size 0", "--batch_size 0"),
@@ -34,15 +30,18 @@ FLAGS = [
     ("--resistor_noise -1", "--resistor_noise -1.0"),
     ("--voltage_noise -1", "--voltage_noise -1.0"),
     ("--clipping -0.1", "--clipping -0.1"),
+    ("--clipping 28", "--clipping 28: double-linear devices take at most 27 pulses"),
     ("--input_scale -1", "--input_scale -1.0"),
+    ("--input_scale 0", "--input_scale 0.0: must be a finite number > 0"),
     ("--init -0.01", "--init -0.01"),
     ("--init 0.3", "beyond the device's range"),
     ("--init 0.3 --field double-exponential double-linear", "a fresh pair of double-linear"),
-    ("--task CIFAR", "the valid ones: MNIST, Fashion, Digits"),
-    ("--field linear", "the valid ones: double-linear, double-exponential"),
+    ("--task CIFAR", "--task CIFAR: unknown; the valid ones: MNIST, Fashion, Digits"),
+    ("--field linear", "--field linear: unknown; the valid ones: double-linear, double-exp"),
+    ("--study paper", "--study paper: unknown; the valid ones: figure1, figure2, figure3"),
     ("--device gpu", "must be auto, cpu, cuda, or cuda:1"),
     ("--device cuda:99", "this machine offers"),
-    ("--compile maybe", "the valid ones: auto, on, off"),
+    ("--compile maybe", "--compile maybe: unknown; the valid ones: auto, on, off"),
     ("--checkpoint_minutes -1", "--checkpoint_minutes -1.0"),
     ("--lr 500 1000 500", "--lr 500.0: given 2 times"),
     ("--field double-linear double-linear", "given 2 times"),
@@ -82,11 +81,49 @@ def refused(process, output_dir) -> str:
     [
         ("--padding 1000000", "makes images of 2000028 x 2000028 pixels"),
         ("--layers 1000000000", "GiB are free; choose smaller --layers"),
+        ("--tf32 --device cpu", "--tf32 has an effect on a CUDA GPU only"),
     ],
 )
-def test_sizes_that_no_memory_holds(arguments, message, start, tmp_path):
+def test_what_shows_once_data_and_processor_are_known(arguments, message, start, tmp_path):
     process = start("--task", "Digits", *arguments.split())
     assert message in refused(process, tmp_path / "out")
+
+
+def test_a_batch_is_at_most_the_training_set(simulate):
+    """Of 1500 images, so one step an epoch, whatever number is given beyond that."""
+    (huge,) = simulate("--batch_size 100000000 --lr 4000")
+    (whole,) = simulate("--batch_size 1500 --lr 4000")
+    assert huge.state["layers.2.num_batches_tracked"] == 1
+    assert huge.state.keys() == whole.state.keys()
+    for name, tensor in huge.state.items():
+        assert torch.equal(tensor, whole.state[name])
+
+
+def test_a_device_that_relaxes_to_none_that_there_is(monkeypatch, capsys):
+    monkeypatch.setitem(LIBRARY, "orphan", Entry(LINEAR, relaxes_to="nobody"))
+    with pytest.raises(ValueError, match="orphan relaxes to, nobody: unknown; the valid ones"):
+        find("orphan")
+    with pytest.raises(SystemExit) as stop:
+        parse(["--field", "orphan"])
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("main.py: error: --field the device that orphan relaxes to, nobody: ")
+    assert "double-linear, double-exponential" in line
+
+
+def test_a_device_without_a_partner_has_no_relaxation(monkeypatch, simulate):
+    monkeypatch.setitem(LIBRARY, "hermit", Entry(LINEAR, relaxes_to=None))
+    hermit, linear = simulate("--field hermit double-linear --lr 4000 --batch_size 16")
+    if hermit.json["swap_accuracy"] is not None:
+        hermit, linear = linear, hermit
+    assert hermit.json["swap_accuracy"] is None
+    assert hermit.json["devices"]["hermit"]["relaxes_to"] is None
+    assert linear.json["swap_accuracy"] > 0
+    assert hermit.json["accuracy"] == linear.json["accuracy"]  # the same response
+    rows = {line.split()[0]: line.split() for line in simulate.table.splitlines()[1:]}
+    assert rows["hermit"][6] == rows["double-linear"][6]
+    assert rows["hermit"][7] == "–"
+    assert rows["double-linear"][7] == f"{linear.json['swap_accuracy']:.2f}"
 
 
 def test_output_dir_that_is_a_file(tmp_path):
@@ -119,114 +156,3 @@ def test_cuda_asked_for_and_absent(tmp_path):
     result = run_main("--device", "cuda", "--output_dir", tmp_path / "out")
     assert "this machine offers 0 CUDA GPUs; use --device auto or --device cpu" in refusal(result)
     assert not list(tmp_path.iterdir())
-
-
-def files(position=None, content=None, compress=False) -> dict[str, bytes]:
-    """The four files of a small MNIST, one of them with other content."""
-    whole = [idx_bytes(array) for array in example()]
-    if position is not None:
-        whole[position] = content
-    if compress:
-        return {f"{name}.gz": body for name, body in zip(NAMES, whole, strict=True)}
-    return dict(zip(NAMES, whole, strict=True))
-
-
-IMAGES, LABELS = (idx_bytes(array) for array in example()[:2])
-DATA = {
-    "truncated": (files(0, IMAGES[:-5]), "holds only"),
-    "wrong magic": (files(1, b"\x12\x34" + LABELS[2:]), "magic number 1234"),
-    "wrong type": (files(0, b"\x00\x00\x0d" + IMAGES[3:]), "type 0x0d"),
-    "different lengths": (files(1, idx_bytes(np.arange(29) % 3)), "30 images but 29 labels"),
-    "not a gzip": (files(compress=True), "cannot be read"),
-    "empty": (files(2, b""), "is empty"),
-    "no images": (files(2, idx_bytes(np.zeros((0, 6, 6)))), "holds no data"),
-    "labels beyond the classes": (files(3, idx_bytes(np.full(12, 7))), "test labels reach 7"),
-}
-
-
-@pytest.mark.parametrize("damage", DATA)
-def test_data_files(damage, start, tmp_path):
-    content, message = DATA[damage]
-    raw = tmp_path / "data" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for name, body in content.items():
-        (raw / name).write_bytes(body)
-    line = refused(start("--data_dir", tmp_path / "data"), tmp_path / "out")
-    assert message in line
-    assert "replace" in line
-
-
-def test_a_data_file_that_may_not_be_read(tmp_path):
-    raw = tmp_path / "MNIST" / "raw"
-    write_idx_files(raw, example())
-    (raw / NAMES[0]).unlink()
-    (raw / NAMES[0]).mkdir()  # a folder in its place can be read by nobody, not even by root
-    with pytest.raises(UserError, match="cannot be read"):
-        read_idx(raw / NAMES[0])
-
-
-VALID = idx_bytes(np.arange(60).reshape(3, 4, 5))
-
-
-@st.composite
-def mutated(draw):
-    """Bytes of an IDX file with some changed, cut off, or added; or any bytes at all."""
-    body = bytearray(draw(st.one_of(st.just(VALID), st.binary(max_size=80))))
-    for _ in range(draw(st.integers(0, 4))):
-        if body:
-            body[draw(st.integers(0, min(len(body) - 1, 20)))] = draw(st.integers(0, 255))
-    body = body[: draw(st.integers(0, len(body)))] if draw(st.booleans()) else body
-    return bytes(body) + draw(st.binary(max_size=5))
-
-
-def read_or_error(path) -> np.ndarray | UserError:
-    try:
-        return read_idx(path)
-    except UserError as error:
-        return error
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-@given(content=mutated(), compress=st.booleans(), cut=st.integers(0, 30))
-def test_fuzzed_idx_files_give_the_array_or_the_error(content, compress, cut, tmp_path):
-    """Never a crash, never a hang, never another array than the bytes say."""
-    path = tmp_path / ("fuzz.gz" if compress else "fuzz")
-    stored = gzip.compress(content) if compress else content
-    stored = stored[: len(stored) - cut] if cut > 25 else stored
-    path.write_bytes(stored)
-    array = read_or_error(path)
-    if isinstance(array, UserError):
-        assert str(path) in str(array)
-        assert "\n" not in str(array)
-        return
-    dimensions = content[3]
-    sizes = tuple(
-        int.from_bytes(content[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(dimensions)
-    )
-    assert content[:3] == b"\x00\x00\x08"
-    assert array.shape == sizes
-    assert array.dtype == np.uint8
-    assert array.tobytes() == content[4 + 4 * dimensions :]
-
-
-def test_nothing_read_from_disk_can_run_code(tmp_path):
-    """Checkpoints and weights load with torch's safe loader only."""
-    import pickle
-
-    from conftest import setting_of
-
-    from utils.records.checkpoints import read_checkpoint
-    from utils.records.folders import Folder
-    from utils.records.results import Incomplete, read_tensors
-
-    class Attack:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "pwned"), stat.S_IRWXU)
-
-    folder = Folder(tmp_path, setting_of())
-    for path in (folder.checkpoint(0), folder.weights(0)):
-        path.write_bytes(pickle.dumps(Attack(), protocol=2))
-    assert read_checkpoint(folder, 0) is None
-    with pytest.raises(Incomplete):
-        read_tensors(folder.weights(0))
-    assert not (tmp_path / "pwned").exists()

@@ -4,9 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from reference import Network
 from test_data import write_idx_files
 
+from models.currents import pad
 from tests.benchmarks import bench
+from tests.benchmarks.straightforward import Straightforward
 
 
 @pytest.fixture
@@ -20,7 +24,19 @@ def data_dir(tmp_path):
     return tmp_path
 
 
-def test_bench_prints_its_tables_and_writes_them(data_dir, tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def two_cores(monkeypatch):
+    """As on a machine of two, whatever this process has been left with."""
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("utils.compute.distributed.usable_cores", lambda: 2)
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_bench_prints_its_tables_and_writes_them(
+    data_dir, tmp_path, two_cores, capsys, monkeypatch
+):
     for name, numbers in (("SCALED", (1, 2)), ("WEIGHED", (1,))):
         monkeypatch.setitem(getattr(bench, name), "cpu", numbers)
     monkeypatch.setattr(bench, "HIDDEN", (128, 256))
@@ -39,3 +55,24 @@ def test_bench_prints_its_tables_and_writes_them(data_dir, tmp_path, capsys, mon
     said = capsys.readouterr().out
     for words in ("s/model-epoch", "/ engine", "floor", "peak memory", "written to"):
         assert words in said
+
+
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
+def test_the_benchmarks_straightforward_loop_simulates_the_same_physics(field, patterns):
+    """Noise off, since it draws its own; from the same fresh pairs."""
+    reference = Network((144, 12, 4), field, 100, 3000.0, 0.0, 0.0, 0.0, 0.1, init=0.1)
+    loop = Straightforward(144, 12, field, 3000.0, 0.0, 0.0, 0.0, 0.1, classes=4)
+    pairs = [loop.network[0], loop.network[3]]
+    with torch.no_grad():
+        for pair, w1, w2 in zip(pairs, reference.w1, reference.w2, strict=True):
+            pair.weight1.copy_(torch.from_numpy(w1))
+            pair.weight2.copy_(torch.from_numpy(w2))
+    images = pad(patterns.train_images, 1) / 255
+    for start in range(0, 192, 32):
+        labels = patterns.train_labels[start : start + 32]
+        loop.step(torch.from_numpy(images[start : start + 32]).float(), torch.from_numpy(labels))
+        reference.train(images[start : start + 32], labels)
+    for pair, w1, w2 in zip(pairs, reference.w1, reference.w2, strict=True):
+        for actual, expected in ((pair.weight1, w1), (pair.weight2, w2)):
+            difference = actual.detach().double() - torch.from_numpy(expected)
+            assert difference.norm() < 5e-3 * torch.from_numpy(expected - expected.mean()).norm()

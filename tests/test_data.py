@@ -9,10 +9,10 @@ import threading
 import numpy as np
 import pytest
 import torch
-from conftest import CPU
+from conftest import currents_of
 
+from models.currents import COLUMNS, Pixels
 from utils.data import datasets
-from utils.data.currents import COLUMNS, Currents, Pixels
 from utils.data.datasets import DataSet, load
 from utils.data.idx import read_idx
 from utils.errors import UserError
@@ -190,7 +190,7 @@ def test_digits_are_the_bundled_ones_in_a_fixed_stratified_split():
 def test_padding_and_scale_by_hand():
     images = np.array([[[255, 51]], [[0, 102]]], dtype=np.uint8)  # two images of 1 x 2 pixels
     data = DataSet(images, np.array([0, 1]), images, np.array([1, 0]))
-    currents = Currents.of(data, padding=1, input_scale=0.001, device=CPU)
+    currents = currents_of(data)
     assert currents.pixels.total == 3 * 4
     assert currents.train.shape == (2, 12)  # fewer than the round number: all of them
     whole = torch.zeros(2, 12)
@@ -222,6 +222,6 @@ def test_real_mnist(mnist_dir):
     assert np.bincount(data.test_labels).tolist() == [
         980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
     ]  # fmt: skip
-    currents = Currents.of(data, 2, 0.001, CPU)
+    currents = currents_of(data, padding=2)
     assert currents.pixels.total == 1024
     assert 717 <= len(currents.pixels.lit) < 717 + COLUMNS

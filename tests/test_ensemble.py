@@ -1,32 +1,34 @@
 """Networks side by side: each is the same as alone; sizes of every kind; failures."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
-from conftest import DEVICES, ensemble_of, members_of, setting_of
+from conftest import DEVICES, currents_of, members_of, setting_of
 
-from devices import FIELDS
-from utils.data.currents import Currents
+from devices.library import LIBRARY
+from models.currents import Currents
+from models.state_dict import state_dict
+from utils.compute.compiler import Compiler
 from utils.settings import Member
-from utils.training.engine import Engine
-from utils.training.states import load_model_state, model_state
-from utils.training.training import Training
+from utils.training.ensemble import Ensemble
+from utils.training.trainer import Trainer
 
 
 def never_stop() -> None:
     pass
 
 
-def train(members, currents, epochs=2) -> Training:
-    training = Training(members, currents, Engine(compiled=False))
-    for epoch in range(epochs):
-        training.finish_epoch(epoch, never_stop)
-    return training
+def train(members, currents, epochs=2) -> Trainer:
+    members = [Member(replace(member.setting, epochs=epochs), member.model) for member in members]
+    trainer = Trainer(members, currents, Compiler(enabled=False))
+    list(trainer.train(never_stop))
+    return trainer
 
 
-def states(training: Training) -> list[dict]:
-    return [result.state for result in training.results(0.0)]
+def states(trainer: Trainer) -> list[dict]:
+    return [result.state for result in trainer.results(0.0)]
 
 
 def assert_same(state: dict, other: dict, exactly: bool) -> None:
@@ -48,11 +50,11 @@ def test_a_model_is_the_one_trained_alone_with_its_seed(currents):
 @pytest.mark.parametrize("device", DEVICES)
 def test_side_by_side_is_as_alone(device, patterns):
     """Side by side the products are rounded otherwise; all draws are the same."""
-    currents = Currents.of(patterns, 1, 0.001, torch.device(device))
+    currents = currents_of(patterns, device=device)
     settings = [
-        setting_of(field="double-linear", lr=500.0, clipping=0.0),
-        setting_of(field="double-linear", lr=3000.0, resistor_noise=0.1, voltage_noise=1e-5),
-        setting_of(field="double-exponential", var=0.5),
+        setting_of(lr=500.0, clipping=0.0),
+        setting_of(lr=3000.0, resistor_noise=0.1, voltage_noise=1e-5),
+        setting_of(var=0.5),
     ]
     members = [Member(setting, model) for setting in settings for model in (0, 1)]
     together = train(members, currents, epochs=1)
@@ -85,7 +87,7 @@ def test_any_batch_size(batch_size, currents):
     training = train(members_of(setting_of(batch_size=batch_size)), currents, epochs=1)
     steps = -(-200 // batch_size)
     assert training.step == steps == int(training.ensemble.step)
-    assert training.losses[0].isfinite().all()
+    assert training.ensemble.losses.isfinite().all()
     (result,) = training.results(0.0)
     assert result.failed_step is None
     assert result.state["layers.2.num_batches_tracked"] == steps
@@ -105,7 +107,8 @@ def test_any_layers(layers, currents):
 
 def test_dark_pixels_keep_their_fresh_weights(currents):
     training = train(members_of(setting_of()), currents)
-    fresh = model_state(ensemble_of(members_of(setting_of()), currents), 0, currents.pixels)
+    ensemble = Ensemble.fresh(members_of(setting_of()), currents)
+    fresh = state_dict(ensemble.network, 0, ensemble.step)
     (trained,) = states(training)
     dark, lit = currents.pixels.dark, currents.pixels.lit
     assert len(dark) > 0
@@ -127,11 +130,11 @@ def test_leaving_dark_pixels_out_changes_nothing(currents):
     )  # fmt: skip
     part, full = (train(members_of(setting_of()), data) for data in (currents, everything))
     assert_same(states(part)[0], states(full)[0], exactly=False)
-    torch.testing.assert_close(part.pulse_requests[-1], full.pulse_requests[-1])
+    torch.testing.assert_close(part.ensemble.pulse_requests, full.ensemble.pulse_requests)
 
 
 def test_pulse_request_is_the_mean_over_all_devices(currents):
-    ensemble = ensemble_of(members_of(setting_of(lr=2000.0)), currents)
+    ensemble = Ensemble.fresh(members_of(setting_of(lr=2000.0)), currents)
     shapes = [array.weight.shape for array in ensemble.network.arrays]
     gradients = [torch.full(shape, -0.5) for shape in shapes]
     lit = sum(shape[1] * shape[2] for shape in shapes)
@@ -140,23 +143,39 @@ def test_pulse_request_is_the_mean_over_all_devices(currents):
     assert request.item() == pytest.approx(2000 * 0.5 * lit / total)
 
 
-def test_state_goes_back_into_an_ensemble(currents):
-    training = train(members_of(setting_of(), 2), currents, epochs=1)
-    fresh = ensemble_of(members_of(setting_of(), 2), currents)
-    for model, state in enumerate(states(training)):
-        load_model_state(fresh, model, state, currents.pixels)
-    for mine, theirs in zip(fresh.network.state, training.ensemble.network.state, strict=True):
+def test_slices_go_back_into_an_ensemble(currents):
+    """A network's slice and its seed are all there is to know of it."""
+    trainer = train(members_of(setting_of(), 2), currents, epochs=1)
+    trainer.ensemble.loss_sum += torch.tensor([1.5, 2.5])
+    fresh = Ensemble.fresh(trainer.members, currents)
+    fresh.restore([trainer.ensemble.slice(model) for model in (0, 1)])
+    for mine, theirs in zip(fresh.state, trainer.ensemble.state, strict=True):
         assert torch.equal(mine, theirs)
+    alone = Ensemble.fresh(trainer.members[1:], currents)
+    alone.restore([trainer.ensemble.slice(1)])
+    for layer in (0, 1):
+        mine, theirs = alone.network.arrays[layer], trainer.ensemble.network.arrays[layer]
+        assert torch.equal(mine.weight[0], theirs.weight[1])
+    assert alone.losses[0, 0] == trainer.ensemble.losses[1, 0]
+    assert alone.loss_sum.tolist() == [2.5]
+
+
+def test_a_slice_holds_no_more_than_what_training_changes(currents):
+    ensemble = Ensemble.fresh(members_of(setting_of(), 3), currents)
+    for name, tensor in ensemble.slice(1).items():
+        assert "slope" not in name
+        assert tensor.untyped_storage().nbytes() == tensor.nbytes  # no view of all networks
 
 
 def test_a_network_that_stops_being_finite_is_marked_and_the_others_go_on(currents):
     setting = setting_of()
-    training = Training(members_of(setting, 3), currents, Engine(compiled=False))
-    training.finish_epoch(0, never_stop)
+    training = Trainer(members_of(setting, 3), currents, Compiler(enabled=False))
+    epochs = training.train(never_stop)
+    next(epochs)
     training.ensemble.network.arrays[0].weight[1, 2, 3] = torch.nan
-    training.finish_epoch(1, never_stop)
+    assert list(epochs) == [1]
     good, bad, good_too = training.results(0.0)
-    assert bad.failed_step == training.steps.per_epoch
+    assert bad.failed_step == training.per_epoch
     assert bad.accuracies[0].isfinite()
     assert bad.accuracies[1].isnan()
     assert bad.pulse_requests[1].isnan()
@@ -167,6 +186,6 @@ def test_a_network_that_stops_being_finite_is_marked_and_the_others_go_on(curren
 
 
 def test_members_of_every_field_learn(currents):
-    for field in FIELDS:
+    for field in LIBRARY:
         training = train(members_of(setting_of(field=field, clipping=0.0)), currents, 12)
-        assert training.accuracies[-1].item() > 0.9
+        assert training.ensemble.accuracies[0, -1].item() > 0.9

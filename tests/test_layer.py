@@ -4,10 +4,10 @@ import pytest
 import torch
 from scipy import stats
 
-from devices.streams import Draw, Stream
+from devices.noise import Draw, Stream
+from models.matmul import matrix_product, product
 from models.mlp import BatchNorm
 from models.noisy_pair import NoisyPairProduct
-from models.product import matrix_product, product
 
 ZERO = torch.tensor(0)
 

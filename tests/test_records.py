@@ -5,11 +5,19 @@ import re
 
 import pytest
 import torch
-from conftest import setting_of
+from conftest import members_of, setting_of
 
+from utils.compute.compiler import Compiler
+from utils.compute.signals import Stop
+from utils.records.archive import Archive
 from utils.records.folders import Folder, create_folders
-from utils.records.results import Incomplete, Result, check_complete, json_of, setting_from_json
-from utils.settings import Member
+from utils.records.results import Incomplete, Result, check_complete, json_of
+from utils.records.summary import table
+from utils.run import Run
+from utils.settings import Member, from_json
+from utils.training import trainer
+from utils.training.job import Complete, Training
+from utils.training.trainer import Trainer
 
 CONTRACT = {
     "task", "seed", "padding", "batch_size", "layers", "epochs", "input_scale", "voltage_noise",
@@ -47,6 +55,17 @@ def test_json_has_settings_results_and_provenance(simulate):
     assert content["versions"]["torch"] == torch.__version__
     assert content["device"] == "cpu"
     assert content["command"][0].endswith(("main.py", "pytest", "__main__.py"))
+    assert content["physics"] == 2
+    assert content["devices"] == {
+        "double-linear": {
+            "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
+            "relaxes_to": "double-exponential",
+        },
+        "double-exponential": {
+            "family": "exponential", "amplitude": 1.530, "decay": 9.741, "offset": 0.750,
+            "pulses_max": 27.0,
+        },
+    }  # fmt: skip
 
 
 def test_tensors_have_the_shapes_of_the_contract(simulate):
@@ -117,13 +136,79 @@ def test_table(simulate):
         assert row.endswith(next(r.folder.name for r in records if f"-{lr}.0-" in r.folder.name))
 
 
+def test_a_record_that_is_missing_is_counted_in_the_table(simulate):
+    """As on a network file system, where what another machine wrote may not be seen yet."""
+    records = simulate("--n_models 3 --lr 1000 3000")
+    settings = list(dict.fromkeys(from_json(record.json) for record in records))
+    folders = [Folder(record.folder, from_json(record.json)) for record in records[::3]]
+    run = Run(settings=tuple(settings), n_models=3, output_dir=folders[0].path.parent)
+    folders[0].json(1).unlink()
+    for model in range(3):
+        folders[1].json(model).unlink()
+    text = table(Archive(folders, {}), run)
+    rows = {line.split()[1]: line for line in text.splitlines()[1:]}
+    of_1000, of_3000 = rows["1000"], rows["3000"]
+    assert "  2 (1 missing)  " in of_1000
+    left = [r.json["accuracy"] for r in records[:3:2]]
+    assert f"  {sum(left) / 2:.2f} ± {abs(left[0] - left[1]) / 2**0.5:.2f}  " in of_1000
+    assert of_3000.split()[5:] == ["0", "(3", "missing)", "–", "–", "–", folders[1].id]
+    assert [line.startswith("double-linear") for line in text.splitlines()] == [False, True, True]
+
+
+def test_failed_and_missing_networks_are_told_apart_in_the_table(simulate):
+    records = simulate("--n_models 3")
+    folder = Folder(records[0].folder, from_json(records[0].json))
+    failed = records[0].json | {"failed_step": 5, "accuracy": None, "swap_accuracy": None}
+    folder.json(0).write_text(json.dumps(failed))
+    folder.json(2).unlink()
+    run = Run(settings=(folder.setting,), n_models=3, output_dir=folder.path.parent)
+    (row,) = table(Archive([folder], {}), run).splitlines()[1:]
+    assert f"  1 (1 failed, 1 missing)  {records[1].json['accuracy']:.2f}  " in row
+
+
+def test_what_became_of_networks_is_made_and_written_one_after_the_other(
+    currents, tmp_path, monkeypatch
+):
+    """So that the states of all are never on the host together."""
+    made = []
+    whole = trainer.state_dict
+
+    def state_dict(network, index, step):
+        made.append(index)
+        return whole(network, index, step)
+
+    monkeypatch.setattr(trainer, "state_dict", state_dict)
+    setting = setting_of(epochs=1)
+    (folder,) = create_folders(tmp_path, [setting], "0")
+    archive = Archive([folder], {"provenance": {}, "rounding": {}})
+    work = Training(currents, Compiler(False), archive, checkpoint_minutes=5)
+    written = []
+    for message in work.run(tuple(members_of(setting, 3)), Stop()):
+        if isinstance(message, Complete):
+            written.append(message.member.model)
+            assert made == written
+            assert [folder.json(model).exists() for model in range(3)] == [
+                model in written for model in range(3)
+            ]
+    assert written == [0, 1, 2]
+
+
+def test_the_results_of_an_ensemble_wait_to_be_asked_for(currents):
+    ensemble = Trainer(members_of(setting_of(epochs=1), 3), currents, Compiler(False))
+    list(ensemble.train(lambda: None))
+    results = ensemble.results(seconds=1.0)
+    assert next(results).member.model == 0
+    assert [result.member.model for result in results] == [1, 2]
+    assert next(results, None) is None
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [("layers.1.weight1", (20,)), ("layers.4.weight2", (10, 21)), ("layers.7.weight1", None)],
 )
 def test_weights_of_other_shapes_are_not_taken_for_complete(name, shape, simulate):
     (record,) = simulate("--layers 20 10 --lr 700")
-    folder = Folder(record.folder, setting_from_json(record.json))
+    folder = Folder(record.folder, from_json(record.json))
     check_complete(folder, 0)
     state = record.state | {name: torch.zeros(shape)} if shape else dict(record.state)
     if shape is None:

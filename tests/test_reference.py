@@ -3,27 +3,36 @@
 import numpy as np
 import pytest
 import torch
-from conftest import DEVICES, ensemble_of, setting_of
+from conftest import DEVICES, currents_of, setting_of
 from reference import Network
+from support.devices import device_of
 
-from devices import FIELDS
-from utils.data.currents import Currents, pad
+from devices.library import LIBRARY
+from models.currents import pad
+from models.state_dict import state_dict
+from utils.compute.compiler import Compiler
 from utils.settings import Member
-from utils.training.engine import Engine
-from utils.training.evaluation import RELAXED
-from utils.training.states import model_state
+from utils.training import evaluation
+from utils.training.ensemble import Ensemble
 
-EAGER = Engine(compiled=False)
+EAGER = Compiler(enabled=False)
+FIELDS = list(LIBRARY)
 STEPS = 30
+TEST_BATCH = 16  # of 50 test images: three full batches and an odd one
 TOLERANCE = 5e-3  # 1e-5 as a rule; more where rounding decides whether a request is clipped
 PHYSICS = dict(
     lr=3000.0, var=0.2, resistor_noise=0.1, voltage_noise=5e-5, clipping=0.1, layers=(24, 16)
 )
 
 
+@pytest.fixture(autouse=True)
+def several_test_batches(monkeypatch):
+    monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
+
+
 def wide_init(field: str) -> float:
     """Fresh voltages all over the range, so that devices are used up within tens of steps."""
-    return 0.47 * FIELDS[field].span
+    return 0.47 * device_of(field).response.span
 
 
 def trained_reference(field, patterns, steps=STEPS, **changes) -> Network:
@@ -48,15 +57,17 @@ def batches(n_images: int, steps: int):
         yield slice(start, min(start + 32, n_images))
 
 
-def trained_engine(fields, patterns, dtype=torch.float32, device="cpu", engine=EAGER):
+def trained_engine(fields, patterns, dtype=torch.float32, device="cpu", compiler=EAGER):
     """The project's ensemble after the same batches, with one network for each of `fields`."""
-    settings = [setting_of(field=field, init=wide_init(fields[0]), **PHYSICS) for field in fields]
-    currents = Currents.of(patterns, 1, 0.001, torch.device(device))
-    ensemble = ensemble_of([Member(setting, 0) for setting in settings], currents).to(dtype)
+    settings = [
+        setting_of(field=device_of(field), init=wide_init(fields[0]), **PHYSICS) for field in fields
+    ]
+    currents = currents_of(patterns, device=device)
+    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents).to(dtype)
     rows = currents.train.to(dtype)
     with torch.no_grad():
         for samples in batches(len(rows), STEPS):
-            call = engine if samples.stop - samples.start == 32 else EAGER
+            call = compiler if samples.stop - samples.start == 32 else EAGER
             call(ensemble, rows[samples].T, currents.train_labels[samples])
     return ensemble, currents
 
@@ -71,8 +82,8 @@ def distance(state, network) -> float:
     return max(errors)
 
 
-def check_network(ensemble, model, currents, reference):
-    state = model_state(ensemble, model, currents.pixels)
+def check_network(ensemble, model, reference):
+    state = state_dict(ensemble.network, model, ensemble.step)
     assert distance(state, reference) < TOLERANCE
     assert float(ensemble.loss_sum[model]) == pytest.approx(sum(reference.losses), rel=1e-3)
     for layer, (mean, var) in enumerate(zip(reference.mean, reference.var, strict=True)):
@@ -81,20 +92,16 @@ def check_network(ensemble, model, currents, reference):
         np.testing.assert_allclose(state[f"{norm}.running_var"], var, rtol=2e-2)
 
 
-@torch.no_grad()
-def outputs(ensemble, currents, engine, relaxed=False):
-    """Output voltages [model, class, image] for the test images."""
-    network = ensemble.network.eval()
-    part = torch.full_like(ensemble.step, RELAXED * relaxed)
-    weights = network.test_weights(relaxed)
-    return engine(network, currents.test.T, ensemble.step, part, *weights)
-
-
-def check_outputs(voltages, reference, patterns, relaxed=False):
+def check_outputs(ensemble, model, currents, compiler, reference, patterns, relaxed=False):
+    """Every test batch, each with noise of its own."""
     images = pad(patterns.test_images, 1) / 255
-    expected = reference.test(images, RELAXED * relaxed, relaxed)
-    actual = voltages.T.cpu().double().numpy()
-    assert np.linalg.norm(actual - expected) < 1e-2 * np.linalg.norm(expected)
+    parts = evaluation.outputs(ensemble, currents, compiler, relaxed)
+    starts = range(0, len(images), TEST_BATCH)
+    for number, (start, voltages) in enumerate(zip(starts, parts, strict=True)):
+        part = number + evaluation.RELAXED * relaxed
+        expected = reference.test(images[start : start + TEST_BATCH], part, relaxed)
+        actual = voltages[model].T.cpu().double().numpy()
+        assert np.linalg.norm(actual - expected) < 1e-2 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -103,28 +110,51 @@ def check_outputs(voltages, reference, patterns, relaxed=False):
 def test_training_follows_the_reference(field, dtype, device, patterns):
     """Forward, backward, update with refresh; all noises, variability and clipping on."""
     reference = trained_reference(field, patterns)
-    ensemble, currents = trained_engine([field], patterns, dtype, device)
-    check_network(ensemble, 0, currents, reference)
+    ensemble, _ = trained_engine([field], patterns, dtype, device)
+    check_network(ensemble, 0, reference)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-def test_a_mixed_ensemble_follows_the_reference(compiled, device, patterns):
-    """Both fields side by side in one program for training, and in one for the test."""
-    fields, engine = list(FIELDS), Engine(compiled)
-    ensemble, currents = trained_engine(fields, patterns, torch.float32, device, engine)
-    voltages = outputs(ensemble, currents, engine)
+@pytest.mark.parametrize(
+    ("fields", "compiled"),
+    [
+        (["double-linear", "other linear"], False),
+        (["other exponential", "double-exponential"], False),
+        (["other exponential", "double-exponential"], True),
+    ],
+    ids=["linear", "exponential", "exponential compiled"],
+)
+def test_devices_with_other_constants_side_by_side_follow_the_reference(
+    fields, compiled, device, patterns
+):
+    """Networks of one family in one program for training, and in one for the test."""
+    compiler = Compiler(compiled)
+    ensemble, currents = trained_engine(fields, patterns, torch.float32, device, compiler)
     for model, field in enumerate(fields):
         reference = trained_reference(field, patterns, init=wide_init(fields[0]))
-        check_network(ensemble, model, currents, reference)
-        check_outputs(voltages[model], reference, patterns)
+        check_network(ensemble, model, reference)
+        check_outputs(ensemble, model, currents, compiler, reference, patterns)
+        if field == "double-exponential":
+            check_outputs(ensemble, model, currents, compiler, reference, patterns, relaxed=True)
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_compiled_network_alone_follows_the_reference(field, patterns):
     """As each is trained on a CPU, with products by oneDNN where that is used."""
-    ensemble, currents = trained_engine([field], patterns, engine=Engine(compiled=True))
-    check_network(ensemble, 0, currents, trained_reference(field, patterns))
+    compiler = Compiler(enabled=True)
+    ensemble, currents = trained_engine([field], patterns, compiler=compiler)
+    reference = trained_reference(field, patterns)
+    check_network(ensemble, 0, reference)
+    check_outputs(ensemble, 0, currents, compiler, reference, patterns)
+
+
+def test_another_constant_needs_no_other_program(patterns):
+    compiler = Compiler(enabled=True)
+    trained_engine(["double-exponential"], patterns, compiler=compiler)
+    programs = dict(compiler.programs)
+    ensemble, _ = trained_engine(["other exponential"], patterns, compiler=compiler)
+    assert compiler.programs == programs
+    check_network(ensemble, 0, trained_reference("other exponential", patterns))
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -153,13 +183,24 @@ def test_devices_are_refreshed_in_this_comparison(field, patterns):
 
 
 @pytest.mark.parametrize("relaxed", [False, True], ids=["own field", "other field"])
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", [*FIELDS, "other exponential"])
 def test_test_outputs_follow_the_reference(field, relaxed, patterns):
     """Running statistics, test noise, pixels lit only in the test, and field relaxation."""
     ensemble, currents = trained_engine([field], patterns)
     assert currents.pixels.n_dark_tested + len(currents.pixels.lit) == currents.test.shape[1]
-    voltages = outputs(ensemble, currents, EAGER, relaxed)
-    check_outputs(voltages[0], trained_reference(field, patterns), patterns, relaxed)
+    check_outputs(
+        ensemble, 0, currents, EAGER, trained_reference(field, patterns), patterns, relaxed
+    )
+
+
+def test_the_comparison_of_tests_sees_which_noise_is_drawn(patterns):
+    """The noise of another batch, or of a test under the own field, is seen."""
+    reference = trained_reference("double-linear", patterns)
+    images = pad(patterns.test_images, 1)[:TEST_BATCH] / 255
+    expected = reference.test(images, 0)
+    for part in (1, evaluation.RELAXED):
+        difference = np.linalg.norm(reference.test(images, part) - expected)
+        assert difference > 3e-2 * np.linalg.norm(expected)
 
 
 def test_reference_gradients_are_right(patterns):

@@ -1,14 +1,19 @@
 """Devices: every number here is worked out by hand from the published equations."""
 
+import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from conftest import PROJECT
 
-from devices import FIELDS
+from devices.library import LIBRARY, constants, find, from_constants
+from devices.responses import FAMILIES
+
+FIELDS = {name: entry.response for name, entry in LIBRARY.items()}
 
 
 @pytest.mark.parametrize(
@@ -61,14 +66,62 @@ class TestContract:
         pulses = torch.linspace(0, response.pulses_max, 100, dtype=torch.float64)
         assert (response.response(pulses).diff() < 0).all()
 
-    def test_relaxes_to_another_field(self, response):
-        assert response.relaxes_to in FIELDS
-        assert response.relaxes_to != response.name
-
-    def test_registered_under_its_name(self, response):
-        assert FIELDS[response.name] is response
+    def test_registered_under_its_family(self, response):
+        assert FAMILIES[response.family] is type(response)
 
 
-def test_registry_needs_no_torch():
-    code = "import devices, sys; assert devices.FIELDS; assert 'torch' not in sys.modules"
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_device_relaxes_to_another_one(name):
+    device = find(name)
+    assert device.name == str(device) == name
+    assert device.response is LIBRARY[name].response
+    assert device.partner.name == LIBRARY[name].relaxes_to != name
+    assert device.partner.response is LIBRARY[device.partner.name].response
+
+
+def test_a_device_may_have_no_partner(monkeypatch):
+    alone = replace(LIBRARY["double-linear"], relaxes_to=None)
+    monkeypatch.setitem(LIBRARY, "alone", alone)
+    assert find("alone").partner is None
+
+
+def test_unknown_devices_are_told_with_the_valid_ones(monkeypatch):
+    with pytest.raises(ValueError, match="linear: unknown; the valid ones: double-linear, double"):
+        find("linear")
+    lost = replace(LIBRARY["double-linear"], relaxes_to="nowhere")
+    monkeypatch.setitem(LIBRARY, "lost", lost)
+    with pytest.raises(ValueError, match="that lost relaxes to, nowhere: unknown"):
+        find("lost")
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_constants_say_all_of_a_device(name):
+    device = find(name)
+    content = json.loads(json.dumps(constants(device)))
+    assert content.keys() == {name, device.partner.name}
+    assert from_constants(name, content) == device
+    for owner in content:
+        for constant, value in content[owner].items():
+            if isinstance(value, float):
+                changed = content | {owner: content[owner] | {constant: 1.01 * value}}
+                assert from_constants(name, changed) != device
+
+
+def test_constants_by_hand():
+    linear = {"family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0}
+    exponential = {
+        "family": "exponential", "amplitude": 1.53, "decay": 9.741, "offset": 0.75,
+        "pulses_max": 27.0,
+    }  # fmt: skip
+    assert constants(find("double-linear")) == {
+        "double-linear": linear | {"relaxes_to": "double-exponential"},
+        "double-exponential": exponential,
+    }
+
+
+def test_library_needs_no_torch():
+    code = (
+        "import devices.library as l, sys; assert l.find('double-linear'); "
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

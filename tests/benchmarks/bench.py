@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from models.currents import Currents
 from tests.benchmarks.profile import profile_step
 from tests.benchmarks.subjects import (
     FIGURE_1,
@@ -31,12 +32,11 @@ from tests.benchmarks.subjects import (
     Loop,
     Ours,
     Products,
+    currents_of,
     data_set,
 )
-from utils.data.currents import Currents
-from utils.hardware import choose_device
-from utils.records.provenance import hardware
-from utils.world import World
+from utils.compute.distributed import World
+from utils.compute.processor import choose_device, hardware
 
 UPDATES = 469  # of a model-epoch
 COMPARED = {"cpu": (1, 10), "cuda": (1, 10, 120)}  # numbers of networks
@@ -194,11 +194,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
-    device = choose_device(options.device, World(), options.tf32)
+    device = choose_device(options.device, options.tf32)
+    cores = World().take_cores()
     data, source = data_set(options.data_dir)
-    currents = Currents.of(data, FIGURE_1.padding, FIGURE_1.input_scale, device)
+    currents = currents_of(data, device)
     counts = {*COMPARED[device.type], *SCALED[device.type]}
-    with Engines(FIGURE_1, currents, counts, options.compiled) as engines:
+    with Engines(FIGURE_1, currents, counts, options.compiled, cores) as engines:
+        torch.set_num_threads(cores)  # from here on nothing is forked
         machine = rates(device)
         print(
             f"{hardware(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "

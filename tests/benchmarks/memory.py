@@ -12,10 +12,9 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks.subjects import FIGURE_1, Engines, Spread, data_set
-from utils.data.currents import Currents
-from utils.hardware import choose_device
-from utils.world import World
+from tests.benchmarks.subjects import FIGURE_1, Engines, Spread, currents_of, data_set
+from utils.compute.distributed import World
+from utils.compute.processor import choose_device
 
 INTERVAL = 0.05  # seconds between two looks
 
@@ -52,10 +51,11 @@ def main() -> None:
     data_dir, networks = Path(sys.argv[1]), int(sys.argv[2])
     watch = Watch()
     watch.start()
-    device = choose_device(sys.argv[3], World())
-    data, _ = data_set(data_dir)
-    currents = Currents.of(data, FIGURE_1.padding, FIGURE_1.input_scale, device)
-    with Engines(FIGURE_1, currents, {networks}, sys.argv[4] == "True") as engines:
+    device = choose_device(sys.argv[3])
+    cores = World().take_cores()
+    currents = currents_of(data_set(data_dir)[0], device)
+    with Engines(FIGURE_1, currents, {networks}, sys.argv[4] == "True", cores) as engines:
+        torch.set_num_threads(cores)
         engine = engines.of(networks)
         if isinstance(engine, Spread):
             watch.pids += [worker.pid for worker in engine.workers]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from models.currents import Currents
 from tests.benchmarks.subjects import Ours
-from utils.data.currents import Currents
 from utils.settings import Setting
 
 STEPS = 200

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.product import product
+from devices.library import find as find_device
+from models.currents import Currents
+from models.matmul import product
 from tests.benchmarks.digital import Digital
 from tests.benchmarks.straightforward import Straightforward
-from utils.data.currents import Currents
+from utils.compute.compiler import Compiler
+from utils.compute.pool import Worker, receive, send
 from utils.data.datasets import DataSet, find, load
+from utils.run import Run
 from utils.settings import Member, Setting
-from utils.training.engine import Engine
-from utils.training.evaluation import evaluate
-from utils.training.plan import processes_for
-from utils.training.share import ensembles_of
-from utils.training.training import Training
-from utils.training.workers import Line, Worker
+from utils.training.plan import Plan
+from utils.training.trainer import Trainer
 
 BATCH = 128
 FIGURE_1 = Setting(
-    task="MNIST", field="double-linear", lr=1000.0, var=0.2, resistor_noise=0.015,
+    task="MNIST", field=find_device("double-linear"), lr=1000.0, var=0.2, resistor_noise=0.015,
     voltage_noise=1.5e-6, clipping=0.1, seed=100, epochs=20, batch_size=128, layers=(512,),
     init=0.01, input_scale=0.001, padding=2,
 )  # fmt: skip
@@ -44,6 +45,10 @@ def data_set(data_dir: Path) -> tuple[DataSet, str]:
         return images.reshape(n, 28, 28), rng.integers(0, 10, n)
 
     return DataSet(*part(60_000), *part(10_000)), "random images like MNIST"
+
+
+def currents_of(data: DataSet, device: torch.device) -> Currents:
+    return Currents.of(data.arrays, data.n_classes, FIGURE_1.padding, FIGURE_1.input_scale, device)
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,8 @@ class Loop(OneNetwork):
     def __init__(self, setting: Setting, images: Images):
         with torch.device(images.pixels.device):
             network = Straightforward(
-                images.pixels.shape[1], setting.layers[0], setting.field, setting.lr, setting.var,
-                setting.resistor_noise, setting.voltage_noise, setting.clipping,
+                images.pixels.shape[1], setting.layers[0], setting.field.name, setting.lr,
+                setting.var, setting.resistor_noise, setting.voltage_noise, setting.clipping,
             )  # fmt: skip
         super().__init__(network, images)
 
@@ -120,50 +125,52 @@ class Products:
 
 
 class Ours:
-    """The engine, by this process."""
+    """The engine, by this process: on a CPU one network after the other, on a GPU side by side."""
 
     name = "engine, in one process"
 
     def __init__(self, setting: Setting, currents: Currents, networks: int, compiled=True):
         self.networks = networks
         members = [Member(setting, model) for model in range(networks)]
-        engine = Engine(compiled)
-        self.trainings = [
-            Training(part, currents, engine) for part in ensembles_of(members, currents)
-        ]
-        self.trainings[0].prepare()
+        jobs = [members] if currents.device.type == "cuda" else [[member] for member in members]
+        compiler = Compiler(compiled)
+        self.trainers = [Trainer(job, currents, compiler) for job in jobs]
+        self.trainers[0].prepare()
 
     @torch.no_grad()
     def run(self, steps: int) -> None:
-        for training in self.trainings:
+        for trainer in self.trainers:
             for _ in range(steps):
-                training.take_step()
+                trainer.learn()
 
     @torch.no_grad()
     def test(self) -> None:
-        for training in self.trainings:
-            evaluate(training.ensemble, training.currents, training.engine)
+        for trainer in self.trainers:
+            trainer.test()
 
 
 class Spread:
-    """The engine, by a process of one thread for every core; they start when they are needed."""
+    """The engine, by as many workers as a run has; they start when they are needed."""
 
-    def __init__(self, setting: Setting, currents: Currents, networks: int, compiled: bool, cores):
+    def __init__(
+        self, setting: Setting, currents: Currents, networks: int, compiled: bool, workers, threads
+    ):
         self.networks = networks
-        shares = [networks // cores + (core < networks % cores) for core in range(cores)]
-        self.workers = [Worker(serve, setting, currents, share, compiled) for share in shares]
+        shares = [networks // workers + (i < networks % workers) for i in range(workers)]
+        self.workers = [
+            Worker(serve, setting, currents, share, compiled, threads=threads) for share in shares
+        ]
         self.has_begun = False
 
     def order(self, work: str, *arguments) -> None:
-        lines = [worker.line for worker in self.workers]
         if not self.has_begun:  # the first compiles, the others load what it has compiled
             self.has_begun = True
-            lines[0].send(("run", 0))
-            lines[0].receive()
-        for line in lines:
-            line.send((work, *arguments))
-        for line in lines:
-            line.receive()
+            self.workers[0].send(("run", 0))
+            self.workers[0].receive()
+        for worker in self.workers:
+            worker.send((work, *arguments))
+        for worker in self.workers:
+            worker.receive()
 
     def run(self, steps: int) -> None:
         self.order("run", steps)
@@ -176,30 +183,36 @@ class Spread:
             worker.end()
 
 
-def serve(line: Line, *arguments) -> None:
-    """A process of Spread: does with its share of the networks what it is told to."""
+def serve(pipe: Connection, *arguments) -> None:
+    """A worker of Spread: does with its share of the networks what it is told to."""
     ours = None
     while True:  # until the benchmark ends it
-        work, *details = line.receive()
+        work, *details = receive(pipe)
         ours = ours or Ours(*arguments)
         getattr(ours, work)(*details)
-        line.send("done")
+        send(pipe, "done")
 
 
 class Engines:
     """The engine for any number of networks, as a run of so many uses it.
 
-    Made before anything differentiates in this process, since its processes are forked from it.
+    Made before anything differentiates in this process, since its workers are forked from it.
     """
 
-    def __init__(self, setting: Setting, currents: Currents, counts: set[int], compiled: bool):
+    def __init__(
+        self, setting: Setting, currents: Currents, counts: set[int], compiled: bool, cores: int
+    ):
         self.arguments = setting, currents, compiled
         self.spread = {}
+        run = Run(settings=(setting,), compile="on" if compiled else "off")
+        plan = Plan(run, currents, cores)
         for networks in sorted(counts):
             members = [Member(setting, model) for model in range(networks)]
-            processes = processes_for(members, currents)
-            if processes > 1:
-                self.spread[networks] = Spread(setting, currents, networks, compiled, processes)
+            workers, threads = plan.workers(len(plan.jobs(members, lambda member: 0)))
+            if workers > 1:
+                self.spread[networks] = Spread(
+                    setting, currents, networks, compiled, workers, threads
+                )
 
     def __enter__(self) -> Engines:
         return self

@@ -18,7 +18,7 @@ import sys
 import traceback
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 
 
 def import_everything() -> None:
@@ -26,13 +26,10 @@ def import_everything() -> None:
     import sklearn.model_selection  # noqa: F401
 
     import main  # noqa: F401
-    import utils.data.currents
-    import utils.data.datasets
-    import utils.dry_run
-    import utils.records.archive
-    import utils.report
-    import utils.training.group
-    import utils.world  # noqa: F401
+    import utils.records.summary
+    import utils.training.dry_run
+    import utils.training.remarks
+    import utils.training.train  # noqa: F401
 
 
 def drop_capabilities() -> None:
@@ -46,7 +43,7 @@ def run(request: dict) -> int:
     import torch
 
     import main
-    from utils.training import plan
+    from utils.compute import distributed
 
     for stream, path in ((1, request["output"]), (2, request["errors"])):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), stream)
@@ -56,7 +53,7 @@ def run(request: dict) -> int:
         drop_capabilities()
     if request.get("threads"):
         torch.set_num_threads(request["threads"])
-        plan.usable_cores = lambda: request["threads"]
+        distributed.usable_cores = lambda: request["threads"]
     if request.get("before"):
         module, function = request["before"].split(":")
         getattr(importlib.import_module(module), function)()

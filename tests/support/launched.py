@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from support.arguments import merged
+
+PROJECT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -48,7 +50,7 @@ def ask(launcher: subprocess.Popen, request: dict) -> int:
 @pytest.fixture(scope="session")
 def launcher():
     process = subprocess.Popen(
-        [sys.executable, str(PROJECT / "tests" / "launcher.py")],
+        [sys.executable, str(PROJECT / "tests" / "support" / "launcher.py")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     yield process
@@ -68,7 +70,7 @@ def start(launcher, tmp_path):
         number = next(numbers)
         output, errors = logs / f"{number}.out", logs / f"{number}.err"
         request = {
-            "args": [*map(str, arguments), "--output_dir", str(output_dir)],
+            "args": merged(*arguments, "--output_dir", output_dir),
             "output": str(output), "errors": str(errors), "threads": 2,
         }  # fmt: skip
         return Process(launcher, ask(launcher, request | options), output, errors)

@@ -10,23 +10,31 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import PROJECT, read_all, run_main
+from support.arguments import merged
+from support.sweeps import assert_nothing_left_over, assert_same_networks, checkpoints, results
 
-from utils.errors import RecordError
-from utils.world import peers
+from utils.compute import distributed
+from utils.compute.distributed import World, peers
+from utils.errors import RecordError, UserError
 
 SWEEP = (
     "--task Digits --layers 48 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
     "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off"
 ).split()
+MEMBERS = [
+    f"Digits-{field}-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06, network {model}"
+    for field in ("double-linear", "double-exponential")
+    for model in range(3)
+]
 
 
 def torchrun(processes: int, *arguments, restarts=0) -> subprocess.Popen:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone",
         "--nproc_per_node", str(processes), "--max_restarts", str(restarts),
-        str(PROJECT / "main.py"), *map(str, arguments),
+        str(PROJECT / "main.py"), *merged(*arguments),
     ]  # fmt: skip
-    two_cores = sorted(os.sched_getaffinity(0))[:2]  # as many groups as there, on any machine
+    two_cores = sorted(os.sched_getaffinity(0))[:2]  # as there, on any machine
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, two_cores),
@@ -38,24 +46,13 @@ def alone(tmp_path_factory) -> dict:
     """The networks of one process."""
     folder = tmp_path_factory.mktemp("alone")
     assert run_main(*SWEEP, "--output_dir", folder).returncode == 0
-    return by_name(folder)
-
-
-def by_name(output_dir: Path) -> dict:
-    return {(r.folder.name[14:], r.json["model"]): r for r in read_all(output_dir)}
+    return results(folder)
 
 
 def assert_same(output_dir: Path, expected: dict) -> None:
-    actual = by_name(output_dir)
-    assert actual.keys() == expected.keys()
-    for name, record in actual.items():
-        assert torch.equal(record.accuracies, expected[name].accuracies)
-        assert torch.equal(record.gradients, expected[name].gradients)
-        assert record.json["swap_accuracy"] == expected[name].json["swap_accuracy"]
-        for key, tensor in record.state.items():
-            assert torch.equal(tensor, expected[name].state[key])
-    stamps = {path.name[:14] for path in output_dir.iterdir()}
-    assert len(stamps) == 1
+    assert_same_networks(results(output_dir), expected)
+    assert_nothing_left_over(output_dir)
+    assert len({path.name[:14] for path in output_dir.iterdir()}) == 1
 
 
 @pytest.mark.parametrize("processes", [2, 3])
@@ -66,8 +63,9 @@ def test_files_are_those_of_a_single_process(processes, tmp_path, alone):
     assert_same(tmp_path, alone)
     rows = [line for line in output.splitlines() if line.startswith("double-")]
     assert len(rows) == 2  # one table
-    epochs = [line for line in errors.splitlines() if "epoch 8/8" in line]
-    assert len(epochs) == 2  # one line of progress for each of process 0's groups
+    told = [line.split(": epoch 8/8")[0] for line in errors.splitlines() if "epoch 8/8" in line]
+    assert told == MEMBERS[::processes]  # of process 0's networks, dealt out in turn
+    assert errors.count("Digits: 1500 images to train") == 1
 
 
 def workers(process: subprocess.Popen) -> list[int]:
@@ -90,7 +88,7 @@ def wait_until(condition, seconds=60) -> None:
 
 def kill_second(process: subprocess.Popen, output_dir: Path) -> None:
     """kill -9 the process of rank 1, once training is under way everywhere."""
-    wait_until(lambda: len(list(output_dir.glob("[!.]*/*-checkpoint.pth"))) >= 2)
+    wait_until(lambda: len(checkpoints(output_dir)) >= 2)
     victim = next(pid for pid in workers(process) if rank(pid) == 1)
     os.kill(victim, signal.SIGKILL)
 
@@ -125,14 +123,14 @@ def test_a_process_without_work_leaves_the_folders_to_the_others(tmp_path):
     """Rank 1 of 2 has no network to train; stopped, it must not clear away rank 0's folder."""
     one = "--n_models 1 --lr 1000 --field double-linear --epochs 3000 --checkpoint_minutes 5"
     process = torchrun(2, *SWEEP, *one.split(), "--output_dir", tmp_path)
-    wait_until(lambda: any(tmp_path.glob("[!.]*/*.settings")) and len(workers(process)) == 2)
+    while "epoch 1/" not in process.stderr.readline():  # of rank 0, whose only checkpoint
+        assert process.poll() is None  # is that of the stop
     idle = next(pid for pid in workers(process) if rank(pid) == 1)
-    time.sleep(1)  # until rank 0 trains; its first checkpoint is the one of the stop
     os.kill(idle, signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode != 0
+    errors = process.stderr.read()
+    assert process.wait(timeout=60) != 0
     assert "cannot write" not in errors
-    assert len(list(tmp_path.glob("[!.]*/*-checkpoint.pth"))) == 1
+    assert len(checkpoints(tmp_path)) == 1
 
 
 def test_waiting_for_a_process_that_has_died_is_told_in_words():
@@ -147,11 +145,57 @@ def test_an_error_is_told_once_by_all(tmp_path):
     assert errors.count("main.py: error: --lr -1.0") == 1
 
 
-def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
-    result = run_main(*SWEEP, "--dry_run", "--output_dir", tmp_path / "out")
-    assert result.returncode == 0, result.stderr
-    assert "2 settings x 3 networks on 1 process" in result.stdout
-    assert result.stdout.count("\n  Digits-double-") == 2
-    for words in ("process 0 trains 6 networks", "MiB", "of training"):
-        assert words in result.stdout
+def test_dry_run_prints_the_plan_once_and_writes_nothing(tmp_path):
+    process = torchrun(2, *SWEEP, "--dry_run", "--output_dir", tmp_path / "out")
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert output.count("2 settings x 3 networks on 2 processes:") == 1
+    assert output.count("process 0 trains 3 networks") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Eight cores, as torch and the system see them; returns how many threads torch is set to."""
+    threads = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(distributed, "usable_cores", lambda: 8)
+    return threads
+
+
+@pytest.mark.parametrize(("processes", "cores"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])
+def test_processes_share_the_cores_of_their_machine(processes, cores, machine):
+    world = World()
+    world.local_size = processes
+    assert world.take_cores() == cores
+    assert machine == [1]  # so that the process can still be forked
+
+
+def test_a_process_bound_to_one_core_does_not_crowd_it(machine, monkeypatch):
+    monkeypatch.setattr(distributed, "usable_cores", lambda: 1)
+    assert World().take_cores() == 1
+
+
+def test_fewer_threads_on_request(machine, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # by $OMP_NUM_THREADS
+    assert World().take_cores() == 3
+
+
+def test_a_launch_by_half_is_a_users_error(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with pytest.raises(UserError, match=r"^\$WORLD_SIZE is no number; start several processes"):
+        World()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(UserError, match="not all it needs"):
+        World()
+
+
+def test_members_are_dealt_out_in_turn_each_to_one():
+    world = World()
+    world.size = 3
+    parts = []
+    for world.rank in range(3):
+        parts.append(world.deal(range(8)))
+    assert parts == [[0, 3, 6], [1, 4, 7], [2, 5]]

@@ -1,0 +1,1 @@
+"""What starts, merges and breaks the processes that tests run."""

@@ -1,0 +1,94 @@
+"""CUDA graphs and streams, acted on the CPU."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+FORBIDDEN = ("_local_scalar_dense", "nonzero")  # what CUDA refuses to capture: they ask the GPU
+
+
+class Tape(TorchDispatchMode):
+    """Keeps every operation with the very tensors that it read and returned."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations: list[tuple[Callable, tuple, dict, object]] = []
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        if any(name in str(operation) for name in FORBIDDEN):
+            raise RuntimeError(f"{operation} cannot be captured")
+        returned = operation(*arguments, **(keywords or {}))
+        self.operations.append((operation, arguments, keywords or {}, returned))
+        return returned
+
+
+class ActedGraph:
+    """Does as a CUDA graph does.
+
+    Capturing keeps the operations, with their numbers and tensors as they are, and runs none; a
+    replay runs them on the same tensors, and leaves its results where capturing said that they
+    would be. Whatever Python decides is decided once, while capturing.
+    """
+
+    def __init__(self):
+        self.tape, self.replayed = Tape(), 0
+
+    def replay(self) -> None:
+        self.replayed += 1
+        for operation, arguments, keywords, place in self.tape.operations:
+            fresh = operation(*arguments, **keywords)
+            for mine, theirs in zip(tree_leaves(place), tree_leaves(fresh), strict=True):
+                if isinstance(mine, Tensor) and not is_same_storage(mine, theirs):
+                    mine.copy_(theirs)
+
+
+def is_same_storage(a: Tensor, b: Tensor) -> bool:
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+
+
+class ActedStream:
+    synchronised = 0
+
+    def wait_stream(self, other) -> None: ...
+
+    def synchronize(self) -> None:
+        ActedStream.synchronised += 1
+
+
+class ActedCuda:
+    """graphs: those that were captured; state: the tensors that a captured call would change."""
+
+    def __init__(self):
+        self.graphs: list[ActedGraph] = []
+        self.state: Sequence[Tensor] = ()
+
+    @contextmanager
+    def capture(self, graph: ActedGraph) -> Iterator[None]:
+        before = [tensor.clone() for tensor in self.state]
+        with graph.tape:
+            yield
+        for tensor, value in zip(self.state, before, strict=True):
+            tensor.copy_(value)
+        self.graphs.append(graph)
+
+    @property
+    def synchronised(self) -> int:
+        return ActedStream.synchronised
+
+
+@pytest.fixture
+def acted_cuda(monkeypatch) -> ActedCuda:
+    """torch.cuda's streams and graphs, acted."""
+    cuda = ActedCuda()
+    monkeypatch.setattr(ActedStream, "synchronised", 0)
+    monkeypatch.setattr(torch.cuda, "Stream", ActedStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", ActedStream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", ActedGraph)
+    monkeypatch.setattr(torch.cuda, "graph", cuda.capture)
+    return cuda

@@ -1,0 +1,143 @@
+"""What can happen to a run, done to it before it starts: see launcher.py, "before"."""
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+import utils.records.summary
+from devices.library import LIBRARY
+from utils import settings
+from utils.compute import compiler
+from utils.training.ensemble import Ensemble
+from utils.training.trainer import Trainer
+
+
+def slow_steps(seconds: float = 0.005, of_network_1: float | None = None) -> None:
+    learn = Trainer.learn
+
+    def slowly(trainer):
+        is_1 = of_network_1 is not None and trainer.members[0].model == 1
+        time.sleep(of_network_1 if is_1 else seconds)
+        return learn(trainer)
+
+    Trainer.learn = slowly
+
+
+def slower_steps() -> None:
+    slow_steps(0.02)
+
+
+def network_1_is_slow() -> None:
+    slow_steps(0.005, of_network_1=0.025)
+
+
+def slow_steps_and_table() -> None:
+    slow_steps()
+    table = utils.records.summary.table
+
+    def slowly(*arguments):
+        time.sleep(3)
+        return table(*arguments)
+
+    utils.records.summary.table = slowly
+
+
+def use_up_memory() -> None:
+    """What Linux' allocator really says: more bytes than there are addresses."""
+    torch.empty(1 << 60, dtype=torch.uint8)
+
+
+def memory_for_one_worker() -> None:
+    """Network 1 finds none as long as another worker is there."""
+    slow_steps()
+    network_1_needs_all_memory(from_epoch=0)
+
+
+def memory_that_is_used_up_later() -> None:
+    """By network 1, in its third epoch, once network 0 is through and the next one trains."""
+    network_1_is_slow()
+    network_1_needs_all_memory(from_epoch=2)
+
+
+def network_1_needs_all_memory(from_epoch: int) -> None:
+    train = Trainer.train
+
+    def fails(trainer, pause):
+        check(trainer, 0)
+        for epoch in train(trainer, pause):
+            check(trainer, epoch + 1)
+            yield epoch
+
+    def check(trainer, epoch):
+        parent = os.getppid()
+        siblings = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        if epoch >= from_epoch and trainer.members[0].model == 1 and len(siblings) > 1:
+            use_up_memory()
+
+    Trainer.train = fails
+
+
+def memory_for_none() -> None:
+    def fails(trainer, pause):
+        use_up_memory()
+        yield
+
+    Trainer.train = fails
+
+
+def a_mistake_in_the_second_epoch() -> None:
+    news = Trainer.news
+
+    def fails(trainer, epoch):
+        if epoch == 1:
+            raise KeyError("a mistake")
+        return news(trainer, epoch)
+
+    Trainer.news = fails
+
+
+def no_compiler() -> None:
+    def compile_program(module, inputs):
+        raise ImportError("no C++ compiler found")
+
+    compiler.compile_program = compile_program
+
+
+def no_compiler_and_slow_steps() -> None:
+    no_compiler()
+    slow_steps()
+
+
+def slow_compiler() -> None:
+    def compile_program(module, inputs):
+        print("compiling", file=sys.stderr, flush=True)
+        time.sleep(60)
+
+    compiler.compile_program = compile_program
+
+
+def network_1_is_poisoned() -> None:
+    fresh = Ensemble.fresh
+
+    def poisoned(members, currents):
+        ensemble = fresh(members, currents)
+        for index, member in enumerate(members):
+            if member.model == 1:
+                ensemble.network.arrays[0].weight[index] = torch.inf
+        return ensemble
+
+    Ensemble.fresh = poisoned
+
+
+def another_decay() -> None:
+    """Of the exponential device in the library."""
+    entry = LIBRARY["double-exponential"]
+    LIBRARY["double-exponential"] = replace(entry, response=replace(entry.response, decay=9.5))
+
+
+def newer_physics() -> None:
+    settings.PHYSICS += 1

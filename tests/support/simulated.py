@@ -1,0 +1,110 @@
+"""Small simulations for all figures, made once, and what their files say."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from support.arguments import merged
+from support.launched import ask
+
+RATES = (500.0, 3000.0)
+EPOCHS, N_MODELS = 4, 3
+BROKEN = "double-exponential-4000.0-var-0.2"  # a copy of 3000.0 with files damaged and missing
+SMALL = f"--task Digits --layers 16 --epochs {EPOCHS} --n_models {N_MODELS} --device cpu"
+FIELDS = "--field double-linear double-exponential --lr 500 3000"
+RUNS = (
+    f"{FIELDS} --var 0.2 --resistor_noise 0.015 --clipping 0.1",
+    f"{FIELDS} --var 0",
+    f"{FIELDS} --var 0 --clipping 0.1 0.2 0.5",
+    "--var 0 --epochs 1 --n_models 1 --lr 777",  # of another length
+)
+LAB = dict(task="Digits", layers=[16], epochs=EPOCHS)  # of lab.py, beside ours in one series
+FIGURE_1 = dict(field="double-linear", lr=500.0, var=0.2, epochs=EPOCHS)  # a row of the table
+
+
+@pytest.fixture(scope="session")
+def simulations(launcher, tmp_path_factory) -> Path:
+    """Small simulations for all three figures, one of another length, and one broken folder.
+
+    Not to be written to: see `copied`.
+    """
+    folder = tmp_path_factory.mktemp("simulations")
+    logs = tmp_path_factory.mktemp("logs")
+    for number, run in enumerate(RUNS):
+        words = merged(*SMALL.split(), "--compile", "off", *run.split(), "--output_dir", folder)
+        errors = logs / f"{number}.err"
+        request = {"output": str(logs / "out"), "errors": str(errors), "threads": 2}
+        process = ask(launcher, request | {"args": words})
+        assert ask(launcher, {"wait": process}) == 0, errors.read_text()
+    break_copy(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(simulations, tmp_path) -> Path:
+    """A copy of the same, to add to."""
+    return shutil.copytree(simulations, tmp_path / "simulations")
+
+
+def break_copy(folder: Path) -> None:
+    """Network 0's weights are cut off, 1's JSON is none, 2's is gone, 3 is of another setting."""
+    victim = next(folder.glob("*exponential-3000.0-var-0.2-*"))
+    broken = folder / victim.name.replace("3000.0", "4000.0")
+    shutil.copytree(victim, broken)
+    for path in sorted(broken.iterdir()):
+        path.rename(broken / path.name.replace(victim.name, broken.name))
+    for end in (".pth", "-accuracies.pth", "-gradients.pth"):  # whole, but of learning rate 3000
+        shutil.copy(broken / f"{broken.name}-0{end}", broken / f"{broken.name}-3{end}")
+    record = json.loads((broken / f"{broken.name}-0.json").read_text())
+    (broken / f"{broken.name}-3.json").write_text(json.dumps(record | {"model": 3}))
+    record["optimizer_parameters"]["lr"] = 4000.0
+    (broken / f"{broken.name}-0.json").write_text(json.dumps(record))
+    weights = broken / f"{broken.name}-0.pth"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    (broken / f"{broken.name}-1.json").write_text("{")
+    (broken / f"{broken.name}-2.json").unlink()
+
+
+def from_files(simulations: Path, field: str, clipping: float, var: float, key="accuracy"):
+    """{lr: values over networks}, straight from the JSON files."""
+    values = {}
+    for path in sorted(simulations.glob("[!.]*/*.json")):
+        if BROKEN in path.name:
+            continue
+        record = json.loads(path.read_text())
+        parameters = record["optimizer_parameters"]
+        setting = (
+            parameters["field"], parameters["clipping"], parameters["device_variability"],
+            record["epochs"],
+        )  # fmt: skip
+        if setting == ([field], clipping, var, EPOCHS) and parameters["lr"] in RATES:
+            values.setdefault(parameters["lr"], []).append(record[key])
+    return values
+
+
+def rows_of(table: pd.DataFrame, **values) -> pd.DataFrame:
+    for name, value in values.items():
+        table = table[table[name] == value]
+    return table
+
+
+def with_other_constants(simulations: Path, find: str, **constants) -> Path:
+    """A second folder of a setting whose device, of the same name, has other constants.
+
+    find: pattern of the folder to start from. Its networks are 20 points worse.
+    """
+    (origin,) = simulations.glob(find)
+    other = simulations / f"20300101000000-{origin.name.partition('-')[2]}"
+    shutil.copytree(origin, other)
+    for path in sorted(other.iterdir()):
+        path = path.rename(other / path.name.replace(origin.name, other.name))
+        if path.suffix == ".json":
+            record = json.loads(path.read_text())
+            (field,) = record["optimizer_parameters"]["field"]
+            record["devices"][field] |= constants
+            record["accuracy"] -= 20
+            path.write_text(json.dumps(record))
+    return other

@@ -1,0 +1,114 @@
+"""Runs that tests disturb, what they give undisturbed, and what is to be seen of them meanwhile."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Record, read_all
+
+from support.launched import ask
+
+SWEEP = (
+    "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
+    "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off "
+    "--checkpoint_minutes 0.001"
+).split()
+THREE = (
+    "--task Digits --layers 24 --epochs 12 --n_models 3 --lr 4000 --field double-linear "
+    "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5"
+).split()  # on two cores: networks 0 and 1 at first, network 2 by who is through with one
+THREE_SLUG = "Digits-double-linear-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
+SLOW = {"before": "support.sabotage:slow_steps"}
+
+
+@dataclass
+class Undisturbed:
+    """What the sweep gives if nothing happens to it."""
+
+    output_dir: Path
+    records: dict
+
+
+@pytest.fixture(scope="session")
+def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
+    """The sweep by one process."""
+    output_dir = run_alone(launcher, tmp_path_factory.mktemp("undisturbed"), SWEEP)
+    return Undisturbed(output_dir, results(output_dir))
+
+
+@pytest.fixture(scope="session")
+def three_alone(launcher, tmp_path_factory) -> dict:
+    """THREE by one process."""
+    return results(run_alone(launcher, tmp_path_factory.mktemp("three"), THREE))
+
+
+def run_alone(launcher, folder: Path, arguments: list[str]) -> Path:
+    """A run in one process of one thread; returns where its results are."""
+    files = {"output": str(folder / "out.txt"), "errors": str(folder / "err.txt"), "threads": 1}
+    request = {"args": [*arguments, "--output_dir", str(folder / "out")]} | files
+    assert ask(launcher, {"wait": ask(launcher, request)}) == 0, Path(files["errors"]).read_text()
+    return folder / "out"
+
+
+def results(output_dir: Path) -> dict[tuple[str, int], Record]:
+    """Every network by its setting and number; time stamps left out."""
+    return {
+        (record.folder.name[15:], record.json["model"]): record for record in read_all(output_dir)
+    }
+
+
+def assert_same_networks(actual: dict, expected: dict) -> None:
+    """The same networks, each with the same results, to the bit."""
+    assert actual.keys() == expected.keys()
+    for name, record in actual.items():
+        other = expected[name]
+        for key in ("accuracy", "swap_accuracy", "loss", "failed_step", "compiled"):
+            assert record.json[key] == other.json[key]
+        assert torch.equal(record.accuracies, other.accuracies)
+        assert torch.equal(record.gradients, other.gradients)
+        assert record.state.keys() == other.state.keys()
+        for key, tensor in record.state.items():
+            assert torch.equal(tensor, other.state[key])
+
+
+def assert_nothing_left_over(output_dir: Path) -> None:
+    """No checkpoints, and no files that were being written."""
+    names = [path.name for path in output_dir.rglob("*")]
+    assert not [name for name in names if "checkpoint" in name or name.endswith(".tmp")]
+
+
+def assert_same_results(output_dir: Path, undisturbed: Undisturbed) -> None:
+    """All networks of the sweep are there, load, and are those of the undisturbed run."""
+    assert_same_networks(results(output_dir), undisturbed.records)
+    assert_nothing_left_over(output_dir)
+    assert len(list(output_dir.iterdir())) == 4  # resuming found its folders again
+
+
+def assert_same_three(output_dir: Path, expected: dict) -> None:
+    """The networks of THREE are there, and nothing else."""
+    actual = results(output_dir)
+    assert sorted(actual) == [(THREE_SLUG, model) for model in range(3)]
+    assert_same_networks(actual, expected)
+    assert_nothing_left_over(output_dir)
+
+
+def checkpoints(output_dir: Path) -> list[Path]:
+    return sorted(output_dir.glob("[!.]*/*-checkpoint.pth"))
+
+
+def complete(output_dir: Path) -> list[Path]:
+    return sorted(output_dir.glob("[!.]*/*.json"))
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started, its workers."""
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -1,0 +1,126 @@
+"""Damaged files: one line that says which and what to do, never a crash, never other data."""
+
+import gzip
+import os
+import stat
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_bad_input import refused
+from test_data import NAMES, example, idx_bytes, write_idx_files
+
+from utils.data.idx import read_idx
+from utils.errors import UserError
+
+
+def files(position=None, content=None, compress=False) -> dict[str, bytes]:
+    """The four files of a small MNIST, one of them with other content."""
+    whole = [idx_bytes(array) for array in example()]
+    if position is not None:
+        whole[position] = content
+    if compress:
+        return {f"{name}.gz": body for name, body in zip(NAMES, whole, strict=True)}
+    return dict(zip(NAMES, whole, strict=True))
+
+
+IMAGES, LABELS = (idx_bytes(array) for array in example()[:2])
+DATA = {
+    "truncated": (files(0, IMAGES[:-5]), "holds only"),
+    "wrong magic": (files(1, b"\x12\x34" + LABELS[2:]), "magic number 1234"),
+    "wrong type": (files(0, b"\x00\x00\x0d" + IMAGES[3:]), "type 0x0d"),
+    "different lengths": (files(1, idx_bytes(np.arange(29) % 3)), "30 images but 29 labels"),
+    "not a gzip": (files(compress=True), "cannot be read"),
+    "empty": (files(2, b""), "is empty"),
+    "no images": (files(2, idx_bytes(np.zeros((0, 6, 6)))), "holds no data"),
+    "labels beyond the classes": (files(3, idx_bytes(np.full(12, 7))), "test labels reach 7"),
+}
+
+
+@pytest.mark.parametrize("damage", DATA)
+def test_data_files(damage, start, tmp_path):
+    content, message = DATA[damage]
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, body in content.items():
+        (raw / name).write_bytes(body)
+    line = refused(start("--data_dir", tmp_path / "data"), tmp_path / "out")
+    assert message in line
+    assert "replace" in line
+
+
+def test_a_data_file_that_may_not_be_read(tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    write_idx_files(raw, example())
+    (raw / NAMES[0]).unlink()
+    (raw / NAMES[0]).mkdir()  # a folder in its place can be read by nobody, not even by root
+    with pytest.raises(UserError, match="cannot be read"):
+        read_idx(raw / NAMES[0])
+
+
+VALID = idx_bytes(np.arange(60).reshape(3, 4, 5))
+
+
+@st.composite
+def mutated(draw):
+    """Bytes of an IDX file with some changed, cut off, or added; or any bytes at all."""
+    body = bytearray(draw(st.one_of(st.just(VALID), st.binary(max_size=80))))
+    for _ in range(draw(st.integers(0, 4))):
+        if body:
+            body[draw(st.integers(0, min(len(body) - 1, 20)))] = draw(st.integers(0, 255))
+    body = body[: draw(st.integers(0, len(body)))] if draw(st.booleans()) else body
+    return bytes(body) + draw(st.binary(max_size=5))
+
+
+def read_or_error(path) -> np.ndarray | UserError:
+    try:
+        return read_idx(path)
+    except UserError as error:
+        return error
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(content=mutated(), compress=st.booleans(), cut=st.integers(0, 30))
+def test_fuzzed_idx_files_give_the_array_or_the_error(content, compress, cut, tmp_path):
+    """Never a crash, never a hang, never another array than the bytes say."""
+    path = tmp_path / ("fuzz.gz" if compress else "fuzz")
+    stored = gzip.compress(content) if compress else content
+    stored = stored[: len(stored) - cut] if cut > 25 else stored
+    path.write_bytes(stored)
+    array = read_or_error(path)
+    if isinstance(array, UserError):
+        assert str(path) in str(array)
+        assert "\n" not in str(array)
+        return
+    dimensions = content[3]
+    sizes = tuple(
+        int.from_bytes(content[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(dimensions)
+    )
+    assert content[:3] == b"\x00\x00\x08"
+    assert array.shape == sizes
+    assert array.dtype == np.uint8
+    assert array.tobytes() == content[4 + 4 * dimensions :]
+
+
+def test_nothing_read_from_disk_can_run_code(tmp_path):
+    """Checkpoints and weights load with torch's safe loader only."""
+    import pickle
+
+    from conftest import setting_of
+
+    from utils.records.checkpoints import read_checkpoint
+    from utils.records.folders import Folder
+    from utils.records.results import Incomplete, read_tensors
+
+    class Attack:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "pwned"), stat.S_IRWXU)
+
+    folder = Folder(tmp_path, setting_of())
+    for path in (folder.checkpoint(0), folder.weights(0)):
+        path.write_bytes(pickle.dumps(Attack(), protocol=2))
+    assert read_checkpoint(folder, 0) is None
+    with pytest.raises(Incomplete):
+        read_tensors(folder.weights(0))
+    assert not (tmp_path / "pwned").exists()

@@ -1,0 +1,121 @@
+"""Checkpoints: gone on from where that gives the same network, and not where it might not."""
+
+import json
+import signal
+
+import pytest
+import torch
+from conftest import read_all
+from support.sweeps import SLOW, SWEEP, assert_same_results, checkpoints
+
+
+def test_a_damaged_checkpoint_is_not_used(start, tmp_path, undisturbed):
+    out = tmp_path / "out"
+    process = start(*SWEEP)
+    process.wait_until(lambda: any(out.glob("[!.]*/*-checkpoint.pth")))
+    process.send(signal.SIGKILL)
+    process.wait()
+    for checkpoint in out.glob("[!.]*/*-checkpoint.pth"):
+        checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    process = start(*SWEEP, "--resume")
+    assert process.wait() == 0
+    assert_same_results(out, undisturbed)
+
+
+@pytest.fixture
+def stopped(start, tmp_path) -> list:
+    """Checkpoints of a run that was stopped in its second epoch."""
+    process = start(*SWEEP, "--checkpoint_minutes", 5, **SLOW)
+    process.wait_until(lambda: process.said.count("epoch 1/") == 2)
+    process.send(signal.SIGTERM)
+    assert process.wait() == 143, process.said
+    paths = checkpoints(tmp_path / "out")
+    assert [path.name[-17:] for path in paths] == ["-0-checkpoint.pth", "-1-checkpoint.pth"]
+    return paths
+
+
+def edit(path, change) -> None:
+    """Rewrite a checkpoint with changed sittings, which must be one."""
+    content = torch.load(path, weights_only=True)
+    (sitting,) = json.loads(content["sittings"])
+    change(sitting)
+    torch.save(content | {"sittings": json.dumps([sitting])}, path)
+
+
+def spoil(path) -> None:
+    """Make the first test accuracy one that no network has: whoever goes on from it shows it."""
+    content = torch.load(path, weights_only=True)
+    content["state"]["accuracies"][0] = 0.123
+    torch.save(content, path)
+
+
+def test_a_checkpoint_is_gone_on_from(start, tmp_path, stopped):
+    """As the next tests take for granted."""
+    for path in stopped:
+        spoil(path)
+    process = start(*SWEEP, "--resume")
+    assert process.wait() == 0
+    assert process.said.count("0 of 2 networks are complete, 2 go on from a checkpoint, 0") == 1
+    first = [float(record.accuracies[0]) for record in read_all(tmp_path / "out")]
+    assert sum(value == pytest.approx(0.123) for value in first) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("torch", "2.11.0"), ("hardware", "another processor"), ("compiled", True), ("threads", 7)],
+)
+def test_a_checkpoint_that_was_rounded_otherwise_is_not_used(
+    name, value, start, tmp_path, undisturbed, stopped
+):
+    for path in stopped:
+        edit(path, lambda sitting: sitting["rounding"].update({name: value}))
+        spoil(path)
+    process = start(*SWEEP, "--resume")
+    assert process.wait() == 0, process.said
+    line = (
+        "0 of 2 networks are complete, 0 go on from a checkpoint, 2 start afresh "
+        f"(checkpoints are of another {name})"
+    )
+    assert process.said.count(line) == 1
+    assert process.said.count("start afresh (") == 1  # of the other settings there are none
+    assert process.said.count("epoch 1/") == 8
+    assert_same_results(tmp_path / "out", undisturbed)
+    assert all(record.json["earlier_sittings"] == [] for record in read_all(tmp_path / "out"))
+
+
+def test_a_checkpoint_of_another_commit_is_used_and_the_commit_recorded(
+    start, tmp_path, undisturbed, stopped
+):
+    commit = "0" * 40
+    for path in stopped:
+        edit(path, lambda sitting: sitting["provenance"].update(git_commit=commit))
+    process = start(*SWEEP, "--resume")
+    assert process.wait() == 0, process.said
+    assert process.said.count("2 go on from a checkpoint, 0 start afresh") == 1
+    assert process.said.count("epoch 1/") == 6
+    assert_same_results(tmp_path / "out", undisturbed)
+    halfway = {path.name.removesuffix("-checkpoint.pth") for path in stopped}
+    for record in read_all(tmp_path / "out"):
+        name = f"{record.folder.name}-{record.json['model']}"
+        earlier = record.json["earlier_sittings"]
+        commits = [sitting["provenance"]["git_commit"] for sitting in earlier]
+        assert commits == [commit] * (name in halfway)
+        assert record.json["git_commit"] != commit
+
+
+def test_every_sitting_is_recorded_the_oldest_first(start, tmp_path, undisturbed, stopped):
+    """Three runs, of which the first was of another commit."""
+    for path in stopped:
+        edit(path, lambda sitting: sitting["provenance"].update(git_commit="1" * 40))
+    slower = {"before": "support.sabotage:slower_steps"}
+    again = start(*SWEEP, "--resume", "--checkpoint_minutes", 5, **slower)
+    again.wait_until(lambda: ": epoch " in again.said)
+    again.send(signal.SIGTERM)
+    assert again.wait() == 143
+    assert start(*SWEEP, "--resume").wait() == 0
+    assert_same_results(tmp_path / "out", undisturbed)
+    first = stopped[0].name.removesuffix("-checkpoint.pth")
+    record = json.loads(stopped[0].with_name(f"{first}.json").read_text())
+    earlier = [sitting["provenance"] for sitting in record["earlier_sittings"]]
+    assert [one["git_commit"] for one in earlier] == ["1" * 40, record["git_commit"]]
+    assert ["--resume" in one["command"] for one in earlier] == [False, True]

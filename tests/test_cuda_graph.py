@@ -1,0 +1,102 @@
+"""Steps that a GPU replays without Python, acted on the CPU; and on a GPU where there is one."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import members_of, setting_of
+from reference import Network
+
+from devices.library import find
+from models.currents import pad
+from models.state_dict import state_dict
+from utils.compute.compiler import Compiler
+from utils.compute.cuda_graph import SYNCHRONISE, WARM_UP, GraphedCall
+from utils.training.trainer import Trainer
+
+EAGER = Compiler(enabled=False)
+
+
+def graphed_trainer(currents, cuda, **changes) -> Trainer:
+    """A trainer that does what one on a GPU does."""
+    trainer = Trainer(members_of(setting_of(**changes)), currents, EAGER)
+    trainer.graphed_step = GraphedCall(trainer.step_by_count)
+    cuda.state = trainer.ensemble.state
+    return trainer
+
+
+def test_a_graph_repeats_what_was_captured(acted_cuda):
+    """A number of the host's stays what it was, a tensor is read afresh: as a GPU has it."""
+    total, step, host = torch.zeros(()), torch.zeros(()), []
+    acted_cuda.state = (total, step)
+
+    def function():
+        host.append(1)
+        step.add_(1)
+        total.add_(step * 1000 + len(host))
+        return total * 2
+
+    call = GraphedCall(function)
+    returned = [call().clone() for _ in range(6)]
+    assert len(host) == WARM_UP + 1  # three calls, and the capture, which runs nothing
+    parts = [1001, 2002, 3003, 4004, 5004, 6004]  # the fourth and later ones are its replays
+    assert [float(value) for value in returned] == [2 * sum(parts[: n + 1]) for n in range(6)]
+    (graph,) = acted_cuda.graphs
+    assert graph.replayed == 3
+
+
+def test_the_host_waits_for_the_gpu_now_and_then(acted_cuda):
+    """So that a stop is heard in time."""
+    call = GraphedCall(lambda: torch.zeros(()))
+    for _ in range(2 * SYNCHRONISE + 1):
+        call()
+    assert acted_cuda.synchronised == 2
+
+
+def test_what_asks_the_gpu_cannot_be_captured(acted_cuda):
+    call = GraphedCall(lambda: torch.zeros(()).item())
+    for _ in range(WARM_UP):
+        call()
+    with pytest.raises(RuntimeError, match="cannot be captured"):
+        call()
+
+
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
+def test_graphed_training_follows_the_reference(field, patterns, currents, acted_cuda):
+    """Four epochs, of which each batch is another one; the last of an epoch is smaller."""
+    init = 0.47 * find(field).response.span  # voltages all over the range
+    physics = dict(field=field, init=init, resistor_noise=0.1, voltage_noise=5e-5)
+    trainer = graphed_trainer(currents, acted_cuda, epochs=4, **physics)
+    list(trainer.train(lambda: None))
+    (graph,) = acted_cuda.graphs
+    assert graph.replayed == 4 * 6 - WARM_UP
+    network = Network((144, 24, 4), field, 100, 3000.0, 0.2, 0.1, 5e-5, 0.1, init=init)
+    images, losses = pad(patterns.train_images, 1) / 255, []
+    for first in [*range(0, 200, 32)] * 4:
+        batch = slice(first, first + 32)
+        losses.append(network.train(images[batch], patterns.train_labels[batch])[0])
+    state = state_dict(trainer.ensemble.network, 0, trainer.ensemble.step)
+    for layer, (w1, w2) in enumerate(zip(network.w1, network.w2, strict=True)):
+        for name, expected in (("weight1", w1), ("weight2", w2)):
+            actual = state[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
+            spread = np.linalg.norm(expected - expected.mean())
+            assert np.linalg.norm(actual - expected) < 5e-3 * spread
+    means = np.reshape(losses, (4, 7)).mean(1)
+    np.testing.assert_allclose(trainer.ensemble.losses[0], means, rtol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [32, 40])  # 200 images: a smaller last batch, and none
+def test_graphed_steps_are_the_steps(batch_size, currents, acted_cuda):
+    """Warm-up, capture, replays and the odd batch, through two epochs."""
+    graphed = graphed_trainer(currents, acted_cuda, batch_size=batch_size)
+    plain = Trainer(members_of(setting_of(batch_size=batch_size)), currents, EAGER)
+    with torch.no_grad():
+        for _ in range(2 * plain.per_epoch):
+            expected = plain.learn()
+            actual = graphed.learn()
+            for mine, theirs in zip(actual, expected, strict=True):
+                assert torch.equal(mine, theirs)
+    assert graphed.step == plain.step == 2 * plain.per_epoch
+    for mine, theirs in zip(graphed.ensemble.state, plain.ensemble.state, strict=True):
+        assert torch.equal(mine, theirs) or mine.isnan().all()
+    (graph,) = acted_cuda.graphs
+    assert graph.replayed == 2 * (200 // batch_size) - WARM_UP

@@ -1,0 +1,104 @@
+"""What the flags do to a run: a table at the end, networks of their own, compiled or not."""
+
+import pytest
+import torch
+from conftest import run_main
+
+
+def test_end_to_end_on_digits(tmp_path):
+    result = run_main(
+        "--task", "Digits", "--n_models", 2, "--epochs", 12, "--layers", 64, "--field",
+        "double-linear", "double-exponential", "--lr", 3000, "--output_dir", tmp_path / "out",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    header, *rows = result.stdout.splitlines()
+    assert "accuracy" in header
+    assert len(rows) == 2
+    for row in rows:
+        accuracy = float(row.split(" ± ")[0].split()[-1])
+        assert accuracy > 85
+    lines = [line for line in result.stderr.splitlines() if ": epoch " in line]
+    assert len(lines) == 2 * 2 * 12  # plain lines, since stderr is no terminal
+    for words in ("accuracy", "loss", "pulses"):
+        assert words in lines[-1]
+    for field in ("linear", "exponential"):
+        for network in (0, 1):
+            who = f"Digits-double-{field}-3000.0-var-0.2-clipping-0.0-resistor-0.0-voltage-0.0, "
+            mine = [line for line in lines if line.startswith(f"{who}network {network}: ")]
+            epochs = [line.partition("epoch ")[2].partition(",")[0] for line in mine]
+            assert epochs == [f"{number}/12" for number in range(1, 13)]
+    assert len(list((tmp_path / "out").glob("[!.]*/*.json"))) == 4
+
+
+def test_the_last_networks_of_a_run_are_those_of_a_later_seed(simulate):
+    ten = simulate("--n_models 4 --resistor_noise 0.015 --clipping 0.1")
+    alone = simulate("--n_models 1 --seed 103 --resistor_noise 0.015 --clipping 0.1")
+    assert torch.equal(ten[3].accuracies, alone[0].accuracies)
+    assert torch.equal(ten[3].gradients, alone[0].gradients)
+    for name, tensor in alone[0].state.items():
+        assert torch.equal(tensor, ten[3].state[name])
+    assert ten[3].json["swap_accuracy"] == alone[0].json["swap_accuracy"]
+
+
+def test_a_network_does_not_depend_on_the_sweep_around_it(simulate):
+    sweep = simulate("--lr 1000 4000 --field double-linear double-exponential --n_models 2")
+    alone = simulate("--lr 4000 --field double-exponential --n_models 2")
+    twins = [r for r in sweep if "exponential-4000.0" in r.folder.name]
+    for mine, theirs in zip(alone, twins, strict=True):
+        for name, tensor in mine.state.items():
+            assert torch.equal(tensor, theirs.state[name])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "--lr 2000", "--field double-exponential", "--var 0.3", "--resistor_noise 0.05",
+        "--voltage_noise 1e-4", "--clipping 0.02", "--seed 101", "--batch_size 64",
+        "--layers 17", "--init 0.02", "--input_scale 0.002", "--padding 3",
+    ],
+)  # fmt: skip
+def test_every_flag_of_the_simulation_changes_the_trained_network(change, simulate):
+    (before,) = simulate("--lr 4000")
+    (after,) = simulate(f"--lr 4000 {change}")
+    mine, theirs = before.state["layers.4.weight1"], after.state["layers.4.weight1"]
+    assert mine.shape != theirs.shape or not torch.equal(mine, theirs)
+
+
+def test_flags_of_extent(simulate):
+    assert len(simulate("--n_models 3")) == 3
+    assert len(simulate("--epochs 2")[0].accuracies) == 2
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_compile_flag(compiled, simulate, monkeypatch):
+    """What is compiled is tested against the reference; here, that the flag decides."""
+    calls = []
+
+    def instead(module, inputs):
+        calls.append(module)
+        return lambda *tensors: module(*inputs)
+
+    monkeypatch.setattr("utils.compute.compiler.compile_program", instead)
+    (record,) = simulate(f"--compile {'on' if compiled else 'off'}")
+    assert record.json["compiled"] == bool(calls) == compiled
+
+
+def test_without_a_compiler_the_run_goes_on_and_says_so(simulate, monkeypatch):
+    def no_compiler(module, inputs):
+        raise RuntimeError("no C++ compiler found")
+
+    monkeypatch.setattr("utils.compute.compiler.compile_program", no_compiler)
+    (plain,) = simulate("--compile off")
+    assert "no C++ compiler" not in simulate.errors
+    (fallen_back,) = simulate("--compile on")
+    assert "no C++ compiler" in simulate.errors
+    assert torch.equal(plain.state["layers.1.weight1"], fallen_back.state["layers.1.weight1"])
+    assert fallen_back.json["compiled"] is False
+
+
+def test_without_a_place_for_compiled_programs_the_run_goes_on_and_says_so(simulate, monkeypatch):
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    (record,) = simulate("--compile on")
+    assert "it runs uncompiled" in simulate.errors
+    assert record.json["compiled"] is False

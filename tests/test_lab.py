@@ -1,0 +1,126 @@
+"""The simulations that the lab has: they stay readable, beside ours and whatever lies around."""
+
+import json
+import statistics
+
+import pytest
+from support.lab import write_lab_folder
+from support.simulated import BROKEN, FIGURE_1, LAB, from_files, rows_of
+
+from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
+from utils.plots.figures import Figures
+from utils.records.simulations import Simulations
+
+
+@pytest.fixture(scope="module")
+def read(simulations) -> Simulations:
+    return Simulations.read(simulations)
+
+
+def test_what_the_labs_scripts_wrote_has_rows_beside_ours(copied, read):
+    """Nothing of either is dropped, though seeds and settings are the same."""
+    folder = write_lab_folder(copied, [90.0, 92.0, 94.0], **LAB)
+    assert not list(folder.glob("*.settings"))
+    assert len(list(folder.iterdir())) == 4 * 3
+    together = Simulations.read(copied)
+    assert len(together.networks) == len(read.networks) + 3
+    assert together.problems.equals(read.problems)
+    ours, labs = (
+        rows_of(together.table(), **FIGURE_1, original=original) for original in (False, True)
+    )
+    assert labs[["n", "failed", "mean", "std", "relaxed_mean", "relaxed_std"]].values.tolist() == [
+        [3, 0, 92.0, 2.0, 82.0, 2.0]
+    ]
+    assert labs["mean_request"].item() == pytest.approx(0.5)
+    assert ours["mean"].item() == pytest.approx(rows_of(read.table(), **FIGURE_1)["mean"].item())
+    assert len(together.table()) == len(read.table()) + 1
+
+
+def test_a_folder_of_the_lab_alone(tmp_path):
+    write_lab_folder(tmp_path, [95.0], epochs=3)
+    write_lab_folder(tmp_path, [85.0, 87.0], epochs=3, field="double-exponential", lr=3000.0)
+    read = Simulations.read(tmp_path)
+    assert read.problems.empty
+    table = read.table()
+    assert table[["task", "field", "lr", "n", "mean"]].values.tolist() == [
+        ["MNIST", "double-exponential", 3000.0, 2, 86.0],
+        ["MNIST", "double-linear", 500.0, 1, 95.0],
+    ]
+    assert len(read.main_series()) == 3
+
+
+def test_other_folders_and_files_are_named_and_stop_nothing(copied, read):
+    (copied / "notes.txt").write_text("of the lab")
+    (copied / "old figures").mkdir()
+    (copied / "old figures" / "figure1.png").write_bytes(b"")
+    (copied / ".hidden").mkdir()
+    renamed = write_lab_folder(copied, [50.0], stamp="20240101000000", **LAB)
+    renamed.rename(copied / "the best one")
+    half = write_lab_folder(copied, [50.0, 51.0], stamp="20240202000000", **LAB)
+    (half / f"{half.name}-1.json").unlink()
+    (half / f"{half.name}-0-gradients.pth").write_bytes(b"PK")
+    (half / "remark.txt").write_text("x")
+    other = write_lab_folder(copied, [50.0], stamp="20240303000000", lr=501.0, **LAB)
+    (other / f"{other.name}-0.json").write_text('{"task": "Digits"}')
+    switched = write_lab_folder(copied, [50.0], stamp="20240404000000", lr=502.0, **LAB)
+    file = switched / f"{switched.name}-0.json"
+    record = json.loads(file.read_text())
+    record["optimizer_parameters"]["field"] = ["double-linear", "double-exponential"]
+    file.write_text(json.dumps(record))
+
+    together = Simulations.read(copied)
+    assert len(together.networks) == len(read.networks)
+    assert together.table().equals(read.table())
+    reasons = {(row.folder, row.file): row.reason for row in together.problems.itertuples()}
+    assert reasons.pop(("", "notes.txt")) == "no folder of a simulation"
+    for name in ("old figures", "the best one"):
+        assert reasons.pop((name, "")) == "no complete network, or the folder was renamed"
+    assert "-0-gradients.pth cannot be read" in reasons.pop((half.name, f"{half.name}-0.json"))
+    assert "incomplete: no JSON" in reasons.pop((half.name, f"{half.name}-1-accuracies.pth"))
+    assert reasons.pop((half.name, "remark.txt")) == "no file of this simulation"
+    assert "no record of a network: it lacks" in reasons.pop((other.name, f"{other.name}-0.json"))
+    assert "2 fields" in reasons.pop((switched.name, file.name))
+    assert len(reasons) == len(read.problems)
+    assert all(BROKEN in folder for folder, _ in reasons)
+
+
+def test_a_run_that_goes_on_is_named_as_such(tmp_path):
+    """Its folder is there, and of its first network the accuracies."""
+    folder = write_lab_folder(tmp_path, [50.0], **LAB)
+    for end in (".json", ".pth", "-gradients.pth"):
+        (folder / f"{folder.name}-0{end}").unlink()
+    read = Simulations.read(tmp_path)
+    assert read.networks.empty
+    assert read.table().empty
+    assert read.main_series().empty
+    assert list(read.problems["reason"]) == [
+        "incomplete: no JSON, the run was stopped or goes on",
+        "no complete network, or the folder was renamed",
+    ]
+
+
+def test_networks_of_the_labs_scripts_are_drawn_with_ours(copied, simulations, tmp_path):
+    write_lab_folder(copied, [90.0, 92.0, 94.0], **LAB)
+    write_lab_folder(copied, [70.0, 72.0], lr=1000.0, **LAB)
+    figures = Figures(copied, tmp_path / "figures")
+    assert figures.drawn().startswith("Drawn: 65 networks of task Digits")
+    assert figures.drawn().endswith(
+        "1 of other kinds are not. 5 of them are of the original scripts."
+    )
+    line = draw_accuracy(BY_RATE[1], figures.networks).axes[0].get_lines()[0]
+    values = from_files(simulations, "double-linear", 0.1, 0.2)
+    assert list(line.get_xdata()) == [500.0, 1000.0, 3000.0]
+    assert list(line.get_ydata()) == pytest.approx(
+        [statistics.fmean([*values[500.0], 90, 92, 94]), 71.0, statistics.fmean(values[3000.0])]
+    )
+    assert "n = 2 to 6" in takeaway(BY_RATE[1], figures.networks)
+    rates = [line.get_label() for line in figures.learning_curves().axes[0].get_lines()]
+    assert rates == ["500", "1000", "3000"]
+    assert figures.weights() is not None
+
+
+def test_a_command_keeps_the_number_of_networks_whoever_trained_them(copied, tmp_path):
+    """Three of ours beside three of the lab's are still three a run."""
+    write_lab_folder(copied, [90.0, 92.0, 94.0], **LAB)
+    figures = Figures(copied, tmp_path / "figures")
+    assert figures.flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"

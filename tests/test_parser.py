@@ -1,0 +1,161 @@
+"""The command line as a user meets it."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT, run_main
+
+from devices.library import find
+from utils.flags import flags_of
+from utils.parser import make_parser, parse
+from utils.run import Run
+from utils.settings import Setting
+
+
+def refused(arguments: str, capsys) -> str:
+    """The one line on stderr that refuses these arguments."""
+    with pytest.raises(SystemExit) as stop:
+        parse(arguments.split())
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_the_commands_of_the_paper_parse_as_they_stand():
+    run = parse(
+        "--lr 500 --field double-linear --task MNIST --var 0.2 --resistor_noise 0.015 "
+        "--clipping 0.1".split()
+    )
+    (setting,) = run.settings
+    assert (setting.lr, setting.var, setting.clipping) == (500.0, 0.2, 0.1)
+    assert setting.voltage_noise == 1.5e-6
+    assert run.n_models == 10
+
+
+def test_defaults():
+    run = parse([])
+    (setting,) = run.settings
+    assert setting.field == find("double-linear")
+    assert (setting.task, setting.lr, setting.var, setting.clipping) == ("MNIST", 1000.0, 0.2, 0.0)
+    assert (setting.resistor_noise, setting.voltage_noise) == (0.0, 0.0)
+    assert (setting.seed, setting.epochs, setting.batch_size) == (100, 20, 128)
+    assert (setting.layers, setting.init, setting.input_scale, setting.padding) == (
+        (512,), 0.01, 0.001, 2,
+    )  # fmt: skip
+    assert (run.n_models, run.device) == (10, "auto")
+    assert (str(run.data_dir), str(run.output_dir)) == ("datasets", "simulations")
+
+
+def test_every_combination_is_a_setting():
+    run = parse(
+        "--lr 500 1000 --field double-linear double-exponential --var 0 0.2 "
+        "--resistor_noise 0 0.015 --clipping 0 0.1 0.5".split()
+    )
+    assert len(run.settings) == len(set(run.settings)) == 2 * 2 * 2 * 2 * 3
+    assert {s.voltage_noise for s in run.settings} == {0.0, 1.5e-6}
+
+
+def test_a_study_is_a_list_of_settings():
+    run = parse("--study figure1 --task Digits".split())
+    linear, exponential = find("double-linear"), find("double-exponential")
+    assert [(s.field, s.lr) for s in run.settings] == [
+        (field, lr)
+        for field in (linear, exponential)
+        for lr in (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
+    ]
+    physics = {(s.var, s.resistor_noise, s.voltage_noise, s.clipping) for s in run.settings}
+    assert physics == {(0.2, 0.015, 1.5e-6, 0.1)}
+    assert {s.task for s in run.settings} == {"Digits"}
+
+
+def test_other_flags_win_over_those_of_a_study():
+    run = parse("--study figure1 --lr 500 --task Digits --n_models 3".split())
+    assert [(s.field.name, s.lr, s.var) for s in run.settings] == [
+        ("double-linear", 500.0, 0.2), ("double-exponential", 500.0, 0.2),
+    ]  # fmt: skip
+    assert run.n_models == 3
+    ideal = parse("--study figure1 --var 0 --field double-linear".split())
+    assert [(s.field.name, s.var) for s in ideal.settings] == [("double-linear", 0.0)] * 6
+
+
+def test_a_setting_that_flags_leave_twice_in_a_study_is_trained_once():
+    """Figure 3 has three thresholds; with one given in their place, they are one."""
+    run = parse("--study figure3 --clipping 0.3 --lr 500".split())
+    assert [(s.field.name, s.clipping) for s in run.settings] == [
+        ("double-linear", 0.3), ("double-exponential", 0.3),
+    ]  # fmt: skip
+
+
+def test_an_unknown_study_is_answered_with_the_valid_ones(capsys):
+    said = refused("--study figure9", capsys)
+    assert "--study figure9: unknown; the valid ones: figure1, figure2, figure3" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        ("--lr 500 --lr 1000", "--lr"),
+        ("--lr 500 --task Digits --lr=500", "--lr"),
+        ("--study figure1 --study figure2", "--study"),
+        ("--n_models 1 --n_models 2", "--n_models"),
+        ("--layers 8 --layers 9", "--layers"),
+    ],
+)
+def test_a_flag_given_twice_is_refused(arguments, flag, capsys):
+    assert f"{flag}: given twice; give it once" in refused(arguments, capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ("---clipping 0.1", "did you mean --clipping?"),
+        ("--clip 0.1", "did you mean --clipping?"),
+        ("--clip=0.1", "did you mean --clipping?"),
+        ("-lr 500", "did you mean --lr?"),
+        ("--resistor-noise 0.1", "did you mean --resistor_noise?"),
+        ("--learning", "see --help"),
+        ("--lr 500 ---clipping 0.1", "did you mean --clipping?"),
+        ("500", "unexpected '500'"),
+    ],
+)
+def test_a_mistyped_flag_is_answered_with_the_one_that_was_meant(arguments, hint, capsys):
+    assert hint in refused(arguments, capsys)
+
+
+def test_help_and_errors_come_before_torch(tmp_path):
+    code = (
+        "import sys\n"
+        "import main\n"
+        "try: main.main(sys.argv[1:])\n"
+        "except SystemExit as stop: print('code', stop.code)\n"
+        "assert not {'torch', 'numpy', 'matplotlib', 'sklearn'} & set(sys.modules)"
+    )
+    for arguments, answer in ((["--help"], "code 0"), (["--lr", "-1"], "code 2")):
+        result = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=PROJECT, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stderr
+        assert answer in result.stdout
+
+
+def test_help_groups_the_flags_with_units_and_defaults():
+    text = run_main("--help").stdout
+    for group in ("device physics:", "network:", "training:", "run:"):
+        assert group in text
+    for words in ("arb. u.", "pulses per unit of gradient", "(default: 1000.0)"):
+        assert words in " ".join(text.split())
+    studies = text.partition("\nstudies:\n")[2].splitlines()
+    assert [line.split()[0] for line in studies] == ["figure1", "figure2", "figure3"]
+    assert all(len(line.split()) > 3 for line in studies)  # each with what it is about
+
+
+def test_every_flag_of_the_table_is_an_argument_with_its_help():
+    actions = {action.option_strings[-1]: action for action in make_parser()._actions}
+    table = flags_of(Setting) | flags_of(Run)
+    assert actions.keys() == {f"--{name}" for name in table} | {"--help", "--study"}
+    for name, (flag, _) in table.items():
+        assert flag.help in actions[f"--{name}"].help
+        assert len(flag.help) > 10

@@ -1,0 +1,61 @@
+"""The batch scripts: one for each figure, each a study with what else is asked for."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT
+
+from utils.plots.accuracy import BY_RATE
+from utils.records.simulations import Simulations
+from utils.studies import STUDIES
+
+ECHO = """#!/bin/sh
+printf '%s\\n' "$PWD" "$@"
+"""
+
+
+def run_script(number: int, *arguments, cwd, python=sys.executable) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", str(PROJECT / "figures" / f"figure{number}.sh"), *map(str, arguments)],
+        env=os.environ | {"PYTHON": str(python)}, cwd=cwd, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", BY_RATE)
+def test_a_script_calls_its_study_and_passes_arguments_on(number, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(ECHO)
+    python.chmod(0o755)
+    given = ["--task", "Fashion", "--output_dir", "a folder", "--n_models", "3"]
+    result = run_script(number, *given, cwd=tmp_path, python=python)
+    assert result.returncode == 0, result.stderr
+    folder, *words = result.stdout.splitlines()
+    assert folder == str(PROJECT)
+    assert words == ["main.py", "--study", f"figure{number}", *given]
+
+
+def test_every_study_has_its_script():
+    scripts = {path.stem for path in (PROJECT / "figures").glob("*.sh")}
+    assert scripts == set(STUDIES)
+    for study in STUDIES.values():
+        assert os.access(PROJECT / study.command, os.X_OK)
+
+
+@pytest.mark.parametrize("one", BY_RATE.values(), ids=lambda one: f"figure {one.number}")
+def test_batch_scripts_make_the_settings_of_their_figure(one, tmp_path):
+    result = run_script(
+        one.number, "--task", "Digits", "--epochs", 1, "--n_models", 1, "--layers", 8,
+        "--output_dir", tmp_path / "out", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    networks = Simulations.read(tmp_path / "out").networks
+    assert len(networks) == 12 * len(one.clippings)
+    assert one.missing(networks) is None
+
+
+def test_batch_scripts_stop_at_a_failure_with_its_exit_code(tmp_path):
+    result = run_script(1, "--lr", -1, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("main.py: error: --lr")

@@ -1,0 +1,146 @@
+"""A trainer through its epochs, against the float64 reference: weights and all that it records."""
+
+import numpy as np
+import pytest
+from conftest import DEVICES, currents_of, setting_of
+from reference import Network
+from support.devices import device_of
+from test_reference import TEST_BATCH, distance
+
+from models.currents import pad
+from utils.compute.compiler import Compiler
+from utils.settings import Member
+from utils.training import evaluation
+from utils.training.trainer import Trainer
+
+EPOCHS, BATCH = 4, 8  # 100 mini-batches, so that batch normalisation forgets its start
+PHYSICS = dict(
+    lr=500.0, var=0.2, resistor_noise=0.02, voltage_noise=2e-5, clipping=0.02, init=0.1,
+    layers=(24, 16),
+)  # fmt: skip
+ONE_IMAGE = 1 / 50  # of the test, which rounding may decide
+
+
+@pytest.fixture(autouse=True)
+def several_test_batches(monkeypatch):
+    monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
+
+
+@pytest.fixture(scope="module", params=["double-linear", "double-exponential"])
+def reference(request, patterns) -> Network:
+    """Trained for some epochs, with what each has come to."""
+    field = request.param
+    network = Network(
+        (144, *PHYSICS["layers"], 4), field, seed=100, lr=PHYSICS["lr"], var=PHYSICS["var"],
+        sigma_r=PHYSICS["resistor_noise"], sigma_v=PHYSICS["voltage_noise"],
+        clipping=PHYSICS["clipping"], init=PHYSICS["init"],
+    )  # fmt: skip
+    network.field = field
+    images, labels = pad(patterns.train_images, 1) / 255, patterns.train_labels
+    network.requests, network.losses, network.accuracies = [], [], []
+    for _ in range(EPOCHS):
+        losses = []
+        for start in range(0, 200, BATCH):
+            samples = slice(start, start + BATCH)
+            loss, gradients = network.train(images[samples], labels[samples])
+            losses.append(loss)
+        n_weights = sum(gradient.size for gradient in gradients)
+        total = sum(abs(gradient).sum() for gradient in gradients)
+        network.requests.append(PHYSICS["lr"] * total / n_weights)
+        network.losses.append(np.mean(losses))
+        network.accuracies.append(accuracy(network, patterns))
+    network.swap = accuracy(network, patterns, relaxed=True)
+    return network
+
+
+def accuracy(network: Network, patterns, relaxed=False) -> float:
+    """Over the test images, batch by batch."""
+    images, correct = pad(patterns.test_images, 1) / 255, 0
+    for number, start in enumerate(range(0, 50, TEST_BATCH)):
+        samples = slice(start, start + TEST_BATCH)
+        part = number + evaluation.RELAXED * relaxed
+        outputs = network.test(images[samples], part, relaxed)
+        correct += (outputs.argmax(1) == patterns.test_labels[samples]).sum()
+    return correct / 50
+
+
+def trainer_of(reference, patterns, device="cpu", compiled=False) -> Trainer:
+    field = device_of(reference.field)
+    setting = setting_of(field=field, epochs=EPOCHS, batch_size=BATCH, **PHYSICS)
+    return Trainer([Member(setting, 0)], currents_of(patterns, device=device), Compiler(compiled))
+
+
+def check(trainer: Trainer, reference: Network) -> None:
+    (result,) = trainer.results(seconds=0.0)
+    assert distance(result.state, reference) < 5e-3
+    np.testing.assert_allclose(result.pulse_requests.numpy(), reference.requests, rtol=1e-3)
+    losses = trainer.ensemble.losses[0].cpu().numpy()
+    np.testing.assert_allclose(losses, reference.losses, rtol=1e-3)
+    np.testing.assert_allclose(
+        result.accuracies.numpy(), reference.accuracies, atol=1.01 * ONE_IMAGE
+    )
+    assert result.swap_accuracy == pytest.approx(reference.swap, abs=1.01 * ONE_IMAGE)
+    assert result.loss == losses[-1]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_training_records_what_the_reference_does(compiled, device, reference, patterns):
+    """On a GPU most steps are replays of a graph."""
+    if compiled and device == "cpu" and reference.field == "double-linear":
+        pytest.skip("a compiled linear network follows the reference in test_reference.py")
+    trainer = trainer_of(reference, patterns, device, compiled)
+    trainer.prepare()
+    assert list(trainer.train(lambda: None)) == list(range(EPOCHS))
+    assert trainer.compiler.enabled == compiled
+    check(trainer, reference)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_trainer_that_goes_on_from_a_checkpoint_does_too(device, reference, patterns):
+    """Stopped in the middle of the third epoch."""
+
+    class Stopped(Exception):
+        pass
+
+    first = trainer_of(reference, patterns, device)
+
+    def stop():
+        if first.step == 60:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        list(first.train(stop))
+    checkpoint = first.ensemble.slice(0)
+    second = trainer_of(reference, patterns, device)
+    second.restore([checkpoint])
+    assert list(second.train(lambda: None)) == [2, 3]
+    check(second, reference)
+
+
+def test_the_epochs_differ_enough_to_be_told_apart(reference):
+    """So that a number recorded in another epoch, or of another batch, is seen."""
+    assert min(abs(np.diff(reference.requests)) / reference.requests[:-1]) > 5e-3
+    assert reference.losses[0] > 1.05 * reference.losses[1]
+    assert max(reference.accuracies) - min(reference.accuracies) > 5 * ONE_IMAGE
+
+
+def test_news_are_means_over_the_networks_of_a_setting(currents):
+    settings = [setting_of(lr=1000.0), setting_of(lr=4000.0)]
+    members = [Member(settings[0], 0), Member(settings[1], 0), Member(settings[0], 7)]
+    trainer = Trainer(members, currents, Compiler(False))
+    next(trainer.train(lambda: None))
+    first, second = trainer.news(0)
+    histories = trainer.ensemble.accuracies, trainer.ensemble.losses
+    assert (first.setting, first.models, first.number) == (settings[0], (0, 7), 1)
+    assert (second.setting, second.models) == (settings[1], (0,))
+    for mine, history in zip((first.accuracy, first.loss), histories, strict=True):
+        assert mine == pytest.approx(float(history[0, 0] + history[2, 0]) / 2)
+    assert second.pulse_request == pytest.approx(float(trainer.ensemble.pulse_requests[1, 0]))
+
+
+def test_steps_that_did_not_run_are_noticed(currents):
+    trainer = Trainer([Member(setting_of(), 0)], currents, Compiler(False))
+    trainer.step += 1
+    with pytest.raises(AssertionError, match="steps ran"):
+        list(trainer.train(lambda: None))

@@ -1,0 +1,195 @@
+"""Several worker processes that train for one run: the same files, and nothing lost."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import read_all
+from reference import Network
+from support.sweeps import (
+    SLOW,
+    THREE,
+    THREE_SLUG,
+    assert_same_networks,
+    assert_same_three,
+    checkpoints,
+    children,
+    complete,
+    is_alive,
+    results,
+    run_alone,
+)
+
+from models.currents import pad
+from models.matmul import repeats_itself
+from utils.compute.worker import holds_in_a_fork
+from utils.data.datasets import load
+
+pytestmark = pytest.mark.skipif(
+    not holds_in_a_fork(lambda: repeats_itself(24, 1024, 128, 2)),
+    reason="needs Linux, and products that do not depend on the number of threads",
+)
+
+
+def test_workers_follow_the_reference(start, tmp_path):
+    """An epoch of Digits: twelve mini-batches, the last of 92 images; then the test."""
+    process = start(*THREE, "--epochs", 1, "--n_models", 2)
+    assert process.wait() == 0, process.said
+    data, outcome = load("Digits", Path()), results(tmp_path / "out")
+    train, test = (pad(images, 2) / 255 for images in (data.train_images, data.test_images))
+    for (_, model), record in outcome.items():
+        network = Network(
+            (1024, 24, 10), "double-linear", 100 + model, 4000.0, 0.2, 0.015, 1.5e-6, 0.1
+        )
+        for first in range(0, 1500, 128):
+            batch = slice(first, first + 128)
+            network.train(train[batch], data.train_labels[batch])
+        for layer, (w1, w2) in enumerate(zip(network.w1, network.w2, strict=True)):
+            for name, expected in (("weight1", w1), ("weight2", w2)):
+                actual = record.state[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
+                spread = np.linalg.norm(expected - expected.mean())
+                assert np.linalg.norm(actual - expected) < 5e-3 * spread
+        right = (network.test(test).argmax(1) == data.test_labels).sum()
+        assert abs(297 * float(record.accuracies[0]) - right) < 2
+    assert len(outcome) == 2
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_files_are_those_of_one_process(threads, start, tmp_path, three_alone):
+    process = start(*THREE, threads=threads, **SLOW)
+    process.wait_until(lambda: "epoch 1/" in process.said)
+    assert len(children(process.pid)) == threads
+    assert process.wait() == 0, process.said
+    assert_same_three(tmp_path / "out", three_alone)
+    assert {record.json["threads"] for record in read_all(tmp_path / "out")} == {1}
+
+
+def test_each_epoch_of_each_network_is_reported_as_it_was(start, tmp_path):
+    process = start(*THREE)
+    assert process.wait() == 0
+    lines = process.said.splitlines()
+    assert lines.pop(0) == "Digits: 1500 images to train, 297 to test"
+    assert lines.pop(0).startswith("tests up to epoch 7 come too early")
+    pattern = re.compile(
+        rf"{re.escape(THREE_SLUG)}, network (\d): epoch (\d+)/12, accuracy (\S+) %, "
+    )
+    told = [pattern.match(line).groups() for line in lines]
+    assert len(told) == 36
+    for record in read_all(tmp_path / "out"):
+        mine = [words[1:] for words in told if words[0] == str(record.json["model"])]
+        assert mine == [
+            (str(epoch), f"{100 * float(accuracy):.2f}")
+            for epoch, accuracy in enumerate(record.accuracies.double(), 1)
+        ]
+
+
+def test_workers_of_two_threads(launcher, start, tmp_path):
+    """Four cores for two networks; threads work in processes that were forked."""
+    two = [*THREE[:4], *"--epochs 2 --n_models 2".split(), *THREE[8:]]
+    process = start(*two, threads=4, **SLOW)
+    process.wait_until(lambda: "epoch 1/" in process.said)
+    workers = children(process.pid)
+    assert len(workers) == 2
+    assert min(map(threads_of, workers)) >= 2
+    assert process.wait() == 0, process.said
+    assert {record.json["threads"] for record in read_all(tmp_path / "out")} == {2}
+    (tmp_path / "alone").mkdir()
+    expected = results(run_alone(launcher, tmp_path / "alone", two))
+    assert_same_networks(results(tmp_path / "out"), expected)
+
+
+def threads_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def test_the_death_of_a_worker_ends_the_run_and_nothing_else_is_lost(start, tmp_path, three_alone):
+    process = start(*THREE, **SLOW)
+    process.wait_until(lambda: process.said.count("epoch 1/") == 2)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    assert process.wait() == 1
+    assert "Traceback" not in process.said
+    last = process.said.splitlines()[-1]
+    assert last.startswith("main.py: error: a process of this run has died")
+    assert "--resume" in last
+    assert len(checkpoints(tmp_path / "out")) == 1
+    again = start(*THREE, "--resume")
+    assert again.wait() == 0
+    assert "0 of 3 networks are complete, 1 go on from a checkpoint, 2 start" in again.said
+    assert_same_three(tmp_path / "out", three_alone)
+
+
+def test_no_worker_outlives_a_run_that_is_killed(start):
+    process = start(*THREE, "--epochs", 1000)
+    process.wait_until(lambda: "epoch 1/" in process.said)
+    workers = children(process.pid)
+    assert len(workers) == 2
+    process.send(signal.SIGKILL)
+    process.wait()
+    process.wait_until(lambda: not any(map(is_alive, workers)), seconds=5)
+
+
+def test_workers_end_with_the_training(start):
+    process = start(*THREE, before="support.sabotage:slow_steps_and_table")
+    process.wait_until(lambda: len(children(process.pid)) == 2)
+    process.wait_until(lambda: not children(process.pid), seconds=10)
+    assert is_alive(process.pid)  # it prints its table slowly
+    assert process.wait() == 0
+
+
+def test_ctrl_c_in_a_terminal_reaches_all_processes_and_the_first_decides(
+    start, tmp_path, three_alone
+):
+    process = start(*THREE, **SLOW)
+    process.wait_until(lambda: process.said.count("epoch 2/") == 2)
+    for pid in [*children(process.pid), process.pid]:
+        os.kill(pid, signal.SIGINT)
+    assert process.wait() == 130
+    assert "Traceback" not in process.said
+    assert "of 3 networks 0 are complete and 2 have a checkpoint" in process.said
+    assert len(checkpoints(tmp_path / "out")) == 2
+    again = start(*THREE, "--resume")
+    assert again.wait() == 0
+    assert again.said.count("epoch 1/") == 1  # of network 2; that of the others is not repeated
+    assert_same_three(tmp_path / "out", three_alone)
+
+
+def test_a_stop_is_heard_while_a_worker_compiles(start, tmp_path):
+    process = start(*THREE, "--compile", "on", before="support.sabotage:slow_compiler")
+    process.wait_until(lambda: "compiling" in process.said)
+    assert len(children(process.pid)) == 2
+    sent = time.monotonic()
+    process.send(signal.SIGTERM)
+    assert process.wait() == 143
+    assert time.monotonic() - sent < 10  # compiling takes a minute
+    assert process.said.count("compiling") == 1  # the other worker waits for the first one's
+    assert "nothing was trained yet" in process.said
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_is_complete_is_written_while_others_train(start, tmp_path, three_alone):
+    process = start(*THREE, before="support.sabotage:network_1_is_slow")
+    process.wait_until(lambda: "network 2: epoch 1/" in process.said)
+    (path,) = complete(tmp_path / "out")
+    assert path.name.endswith("-0.json")
+    process.send(signal.SIGTERM)
+    assert process.wait() == 143
+    assert "of 3 networks 1 are complete and 2 have a checkpoint" in process.said
+    assert len(checkpoints(tmp_path / "out")) == 2
+    assert start(*THREE, "--resume", threads=1).wait() == 0  # and by one process, for once
+    assert_same_three(tmp_path / "out", three_alone)
+
+
+def test_checkpoints_are_kept_while_all_train(start, tmp_path, three_alone):
+    often = ("--checkpoint_minutes", 0.003)
+    process = start(*THREE, *often, threads=3, **SLOW)
+    process.wait_until(lambda: len(checkpoints(tmp_path / "out")) == 3)
+    process.send(signal.SIGKILL)
+    process.wait()
+    again = start(*THREE, *often, "--resume", **SLOW)
+    assert again.wait() == 0, again.said
+    assert "3 go on from a checkpoint" in again.said
+    assert_same_three(tmp_path / "out", three_alone)
