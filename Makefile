@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 .PHONY: demo test figures bench clean
 
 demo: $(VENV)/run
-	$(BIN)/python main.py --task Digits --field double-linear double-exponential --lr 3000 \
-		--resistor_noise 0.015 --clipping 0.1 --n_models 3
+	$(BIN)/python main.py --task Digits --field double-linear double-exponential --lr 2000 \
+		--resistor_noise 0.015 --clipping 0.1 --batch_size 32 --epochs 10 --n_models 3 --compile off
+	$(BIN)/python -m utils.plots --latest
 
 test: $(VENV)/test
 	$(BIN)/ruff check .
