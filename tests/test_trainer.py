@@ -16,7 +16,7 @@ from utils.training.trainer import Trainer
 EPOCHS, BATCH = 4, 8  # 100 mini-batches, so that batch normalisation forgets its start
 PHYSICS = dict(
     lr=500.0, var=0.2, resistor_noise=0.02, voltage_noise=2e-5, clipping=0.02, init=0.1,
-    layers=(24, 16),
+    layers=(24,),
 )  # fmt: skip
 ONE_IMAGE = 1 / 50  # of the test, which rounding may decide
 
