@@ -103,6 +103,15 @@ def test_a_checkpoint_of_another_commit_is_used_and_the_commit_recorded(
         assert record.json["git_commit"] != commit
 
 
+def test_seconds_count_those_before_the_checkpoint(start, tmp_path, stopped):
+    for path in stopped:
+        torch.save(torch.load(path, weights_only=True) | {"seconds": 1000.0}, path)
+    assert start(*SWEEP, "--resume").wait() == 0
+    seconds = [record.json["seconds"] for record in read_all(tmp_path / "out")]
+    assert sum(1000 < each < 1100 for each in seconds) == 2
+    assert sum(each < 100 for each in seconds) == 6
+
+
 def test_every_sitting_is_recorded_the_oldest_first(start, tmp_path, undisturbed, stopped):
     """Three runs, of which the first was of another commit."""
     for path in stopped:

@@ -216,6 +216,16 @@ def test_pixels_are_parted_into_lit_and_dark():
     assert set(tested.tolist()) == set(range(40))
 
 
+def test_inputs_lit_in_tests_only_come_first_of_the_dark_ones():
+    train, test = (np.zeros((1, 100), dtype=np.uint8) for _ in range(2))
+    train[0, :COLUMNS] = 1
+    test[0, 50:60] = 1
+    pixels = Pixels.of(train, test)
+    assert pixels.lit.tolist() == list(range(COLUMNS))
+    assert pixels.n_dark_tested == 10
+    assert pixels.dark[:10].tolist() == list(range(50, 60))
+
+
 def test_real_mnist(mnist_dir):
     data = datasets.load("MNIST", mnist_dir)
     assert data.train_images.shape == (60000, 28, 28)

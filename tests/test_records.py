@@ -110,6 +110,16 @@ def test_two_runs_in_the_same_second_do_not_share_a_folder(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def test_accuracies_are_recorded_in_percent_each_under_its_name():
+    result = Result(
+        member=Member(setting_of(), 0), accuracies=torch.tensor([0.5, 0.75]),
+        pulse_requests=torch.tensor([1.0, 2.0]), loss=0.5, swap_accuracy=0.25, seconds=1.0,
+        failed_step=None, threads=1, compiled=False, state={},
+    )  # fmt: skip
+    content = json_of(result)
+    assert (content["accuracy"], content["swap_accuracy"], content["loss"]) == (75.0, 25.0, 0.5)
+
+
 def test_a_failure_is_never_a_number():
     result = Result(
         member=Member(setting_of(), 0), accuracies=torch.tensor([0.9, torch.nan]),
