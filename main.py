@@ -45,7 +45,8 @@ def simulate(run: Run, stop: Stop) -> None:
     for line in remarks(common, currents) if world.is_first else ():
         say(line)
     if run.dry_run:
-        return describe(run, currents, plan, world, stop)
+        describe(run, currents, plan, world, stop)
+        return world.wait_for_all(stop)
 
     archive = None
     try:
