@@ -21,6 +21,7 @@ TOO_LARGE = (
 def simulate(run: Run, stop: Stop) -> None:
     """Train every network of the run, write its files, and print what came out."""
     # Imported here, since torch takes seconds and a wrong flag should not have to wait for it.
+    from devices.noise import has_kernel
     from models.currents import Currents
     from utils.compute.distributed import World
     from utils.compute.processor import choose_device, memory_errors
@@ -40,7 +41,9 @@ def simulate(run: Run, stop: Stop) -> None:
     data = world.first_then_all(lambda: load(common.task, run.data_dir, common.padding))
     scale = common.input_scale
     with memory_errors():
-        currents = Currents.of(data.arrays, data.n_classes, common.padding, scale, device)
+        currents = Currents.of(
+            data.arrays, data.n_classes, common.padding, scale, device, common.batch_size
+        )
     plan = world.first_then_all(lambda: Plan(run, currents, cores, world.local_size))
     for line in remarks(common, currents) if world.is_first else ():
         say(line)
@@ -51,7 +54,10 @@ def simulate(run: Run, stop: Stop) -> None:
     archive = None
     try:
         with stop.deferred():
-            about = sitting(device, data.sha256, plan.compiled, plan.threads)
+            about = sitting(
+                device, data.sha256, plan.compiled, plan.threads,
+                currents.product, has_kernel(device),
+            )  # fmt: skip
             archive, missing = Archive.open(run, data.sha256, world, about)
         train(world.deal(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
         world.wait_for_all(stop)

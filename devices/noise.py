@@ -13,17 +13,22 @@ the Box-Muller transform.
 
 from __future__ import annotations
 
+import ctypes
 import math
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from devices.native import library, pointer
 
 WORD = 0xFFFFFFFF  # 32-bit words, held in int64 tensors
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
+SOURCE = Path(__file__).with_name("noise.cpp")
 
 
 class Draw(IntEnum):
@@ -81,7 +86,15 @@ class Stream:
         return philox(counter, (seed & WORD, (seed >> 32) & WORD))
 
     def normal(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
-        """Float32 N(0, 1) numbers [model, *shape]."""
+        """Float32 N(0, 1) numbers [model, *shape].
+
+        By a kernel on a CPU that can have it, from the same words; it rounds the last bits of the
+        Box-Muller transform otherwise.
+        """
+        if has_kernel(self.seed.device):
+            purpose, count = (self.layer << 8) | draw, math.prod(shape)
+            numbers = torch.ops.magnetoionic.normal(self.seed, self.step, self.part, purpose, count)
+            return numbers.unflatten(1, shape)
         a, b, c, d = self.words(draw, math.prod(shape))
         return self._arrange((*box_muller(a, b), *box_muller(c, d)), shape)
 
@@ -93,3 +106,31 @@ class Stream:
     def _arrange(self, quarters, shape: tuple[int, ...]) -> Tensor:
         flat = torch.cat(list(quarters), dim=1)[:, : math.prod(shape)]
         return flat.unflatten(1, shape)
+
+
+def has_kernel(device: torch.device) -> bool:
+    """Whether normal numbers come from the kernel there."""
+    return device.type == "cpu" and library(SOURCE) is not None
+
+
+# An operator of its own, so that compiled programs can call it.
+torch.library.define(
+    "magnetoionic::normal",
+    "(Tensor seed, Tensor step, Tensor part, int purpose, int count) -> Tensor",
+)
+
+
+@torch.library.impl("magnetoionic::normal", "CPU")
+def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> Tensor:
+    result = torch.empty(len(seed), count)
+    numbers = (len(seed), int(step), purpose, int(part), count)
+    arguments = (ctypes.c_int64(number) for number in numbers)
+    library(SOURCE).normal(
+        pointer(seed.contiguous()), *arguments, pointer(result), torch.get_num_threads()
+    )
+    return result
+
+
+@torch.library.register_fake("magnetoionic::normal")
+def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> Tensor:
+    return seed.new_empty(len(seed), count, dtype=torch.float32)

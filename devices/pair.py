@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 
 import torch
@@ -121,9 +121,10 @@ class PairArray(nn.Module):
         spans = zip(mine.each, other.each, strict=True)
         return (w2 - w1) * mine.per_network(trained.span / new.span for trained, new in spans)
 
-    def columns(self, index: Tensor) -> PairArray:
-        """The pairs of some input columns only, as an array of its own."""
+    def arranged(self, arrange: Callable[[Tensor], Tensor]) -> PairArray:
+        """Some of the pairs, or all in another order, as an array of its own.
+
+        arrange: takes each tensor [model, out, in] to how it is to stand, contiguous.
+        """
         whole = (self.weight1, self.weight2, self.slope1, self.slope2)
-        return PairArray(
-            self.responses.each, *(tensor[..., index].contiguous() for tensor in whole)
-        )
+        return PairArray(self.responses.each, *(arrange(tensor) for tensor in whole))

@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.light import Light
+from models.sparse_matmul import SparseBatch
+
 COLUMNS = 16  # trained inputs are rounded up to a multiple of this, for the matrix products
 
 
@@ -47,7 +50,8 @@ class Currents:
     """Input currents and labels on the compute device.
 
     train: float32 [n_train, lit], test: float32 [n_test, lit + n_dark_tested], both input_scale
-    times the pixel, which is 0 to 1; labels int64 [n].
+    times the pixel, which is 0 to 1; labels int64 [n]. light: the same by lit inputs only, where
+    that is how the first layer multiplies; None for dense products.
     """
 
     train: Tensor
@@ -56,6 +60,7 @@ class Currents:
     test_labels: Tensor
     pixels: Pixels
     n_classes: int
+    light: Light | None = None
 
     @classmethod
     def of(
@@ -65,11 +70,14 @@ class Currents:
         padding: int,
         input_scale: float,
         device: torch.device,
+        batch_size: int,
+        sparse: bool = True,
     ) -> Currents:
         """Pad the images with zeros on each side, flatten and scale them.
 
         arrays: training images uint8 [n, rows, columns] and labels int64 [n], then those of the
-        test.
+        test. sparse: whether the first layer multiplies by lit inputs alone, where that is faster:
+        on a CPU, where the kernel can be built, and where most inputs are zero.
         """
         train_images, train_labels, test_images, test_labels = arrays
         seen = (images.any(axis=0)[None] for images in (train_images, test_images))
@@ -79,19 +87,44 @@ class Currents:
         numbers = np.arange(1, train_images[0].size + 1).reshape(train_images[:1].shape)
         place = pad(numbers, padding)[0]
 
-        def current(images: np.ndarray, wanted: Tensor) -> Tensor:
+        def selected(images: np.ndarray, wanted: Tensor) -> np.ndarray:
             whole = np.pad(images.reshape(len(images), -1), ((0, 0), (1, 0)))  # zero in front
-            selected = torch.from_numpy(np.take(whole, place[wanted.numpy()], axis=1)).to(device)
-            return input_scale * (selected / 255)  # [n, wanted]
+            return np.take(whole, place[wanted.numpy()], axis=1)  # uint8 [n, wanted]
 
-        return cls(
-            current(train_images, pixels.lit),
-            torch.from_numpy(train_labels).to(device),
-            current(test_images, tested),
-            torch.from_numpy(test_labels).to(device),
-            pixels,
-            n_classes,
+        train, test = selected(train_images, pixels.lit), selected(test_images, tested)
+        train_current, test_current = (
+            input_scale * (torch.from_numpy(part).to(device) / 255) for part in (train, test)
         )
+        light = None
+        if sparse and device.type == "cpu" and Light.pays(train, batch_size):
+            light = Light.of(train, test, train_current, test_current, batch_size)
+        return cls(
+            train_current, torch.from_numpy(train_labels).to(device),
+            test_current, torch.from_numpy(test_labels).to(device),
+            pixels, n_classes, light,
+        )  # fmt: skip
+
+    def batch(self, number: int, size: int) -> tuple[Tensor | SparseBatch, Tensor]:
+        """Mini-batch number `number` of so many images (the last may have fewer), and its labels.
+
+        Inputs are columns, [in, batch], or sparse.
+        """
+        images = slice(number * size, min((number + 1) * size, len(self.train)))
+        if self.light:
+            return self.light.train_batch(number, images), self.train_labels[images]
+        return self.train[images].T, self.train_labels[images]
+
+    def test_batch(self, number: int, size: int) -> tuple[Tensor | SparseBatch, Tensor]:
+        """The same of the test set."""
+        images = slice(number * size, min((number + 1) * size, len(self.test)))
+        if self.light:
+            return self.light.test_batch(images), self.test_labels[images]
+        return self.test[images].T, self.test_labels[images]
+
+    @property
+    def product(self) -> str:
+        """How the first layer multiplies: sparse or dense."""
+        return "sparse" if self.light else "dense"
 
     @property
     def n_inputs(self) -> int:

@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from devices.library import Device
-from devices.noise import Draw, Stream
+from devices.noise import Draw, Stream, has_kernel
 from devices.pair import PairArray, Responses
 from models.currents import Currents, Pixels
 from models.noisy_pair import NoisyPairProduct
+from models.sparse_matmul import SparseBatch, to_blocks
 
 EPS = 1e-5  # not negligible: voltages are of order 1e-3, so it sets their scale
 MOMENTUM = 0.15
@@ -52,7 +53,8 @@ class BatchNorm(nn.Module):
 class MLP(nn.Module):
     """n_models perceptrons: pairs, batch normalisation and ReLU, over and over; no ReLU at the end.
 
-    Inputs are columns: [in, batch]. The ensemble shares each batch of inputs; everything else has
+    Inputs are columns: [in, batch]; or sparse, and the pairs of the first layer then stand in
+    blocks: see models.sparse_matmul. The ensemble shares each batch of inputs; everything else has
     a leading model dimension. Every network draws its noise from the stream of its own seed.
 
     arrays: the pairs of each layer; dark: further pairs of the first layer, on inputs that are
@@ -71,14 +73,15 @@ class MLP(nn.Module):
         voltage_noise: Tensor,
         resistor_noise: Tensor,
         input_scale: float,
+        in_blocks: bool = False,
     ):
         super().__init__()
         self.arrays, self.dark, self.partners = nn.ModuleList(arrays), dark, partners
-        self.pixels, self.input_scale = pixels, input_scale
+        self.pixels, self.input_scale, self.in_blocks = pixels, input_scale, in_blocks
+        # The first layer's dark pairs never stand in blocks: they tell its number of outputs.
+        shapes = [array.weight.shape[:2] for array in (dark, *arrays[1:])]
         self.norms = nn.ModuleList(
-            BatchNorm(array.weight.new_zeros(shape), array.weight.new_ones(shape))
-            for array in arrays
-            for shape in [array.weight.shape[:2]]
+            BatchNorm(dark.weight.new_zeros(shape), dark.weight.new_ones(shape)) for shape in shapes
         )
         self.register_buffer("seed", seed, persistent=False)  # int64 [model]
         for name, sigma in (("voltage_noise", voltage_noise), ("resistor_noise", resistor_noise)):
@@ -121,19 +124,27 @@ class MLP(nn.Module):
             for layer, (n_in, n_out) in enumerate(pairwise(sizes))
         )
         pixels = currents.pixels
-        lit, dark = (first.columns(index.to(seed.device)) for index in (pixels.lit, pixels.dark))
+        dark = first.arranged(lambda whole: whole[..., pixels.dark.to(seed.device)].contiguous())
+        lit = first.arranged(lambda whole: whole[..., pixels.lit.to(seed.device)].contiguous())
+        in_blocks = currents.light is not None
+        if in_blocks:
+            lit = lit.arranged(to_blocks)
         noises = voltage_noise, resistor_noise
-        return cls([lit, *rest], dark, pixels, partners, seed, *noises, input_scale)
+        return cls([lit, *rest], dark, pixels, partners, seed, *noises, input_scale, in_blocks)
 
-    def forward(self, current: Tensor, step: Tensor, part: Tensor, *weights: Tensor) -> Tensor:
+    def forward(
+        self, current: Tensor | SparseBatch, step: Tensor, part: Tensor, *weights: Tensor
+    ) -> Tensor:
         """Output voltages, normalised: [model, class, batch].
 
-        current: [in, batch], input_scale times the pixels; step, part: int64 scalars that address
-        the noise; weights: [model, out, in] of each layer.
+        current: [in, batch], or sparse, input_scale times the pixels; step, part: int64 scalars
+        that address the noise; weights: of each layer, [model, out, in], or in blocks.
         """
         draw = Draw.VOLTAGE if self.training else Draw.TEST
         for layer, (weight, norm) in enumerate(zip(weights, self.norms, strict=True)):
             stream = Stream(self.seed, step, part, layer)
+            if isinstance(current, SparseBatch):
+                current = current.into(norm.running_mean.shape[1])
             voltage = NoisyPairProduct.apply(
                 weight, current, self.voltage_noise, self.resistor_noise, stream, draw
             )
@@ -151,7 +162,9 @@ class MLP(nn.Module):
         partner_family = None if self.partners is None else self.partners.family
         noises = (self.voltage_noise is None, self.resistor_noise is None)
         shapes = tuple(array.weight.shape for array in self.arrays)
-        return family, partner_family, noises, shapes, self.input_scale, self.seed.device
+        device = self.seed.device
+        kinds = self.in_blocks, has_kernel(device)  # of the first product, and of the noise
+        return family, partner_family, noises, shapes, self.input_scale, device, kinds
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:
@@ -160,13 +173,14 @@ class MLP(nn.Module):
 
     @property
     def weights(self) -> list[Tensor]:
-        """W = w2 - w1 of each layer, as trained: [model, out, in]."""
+        """W = w2 - w1 of each layer, as trained: [model, out, in], or in blocks."""
         return [array.weight for array in self.arrays]
 
     @property
     def n_pairs(self) -> int:
         """Pairs of one network, those on dark inputs included."""
-        return sum(array.weight[0].numel() for array in (self.dark, *self.arrays))
+        n_outputs, n_inputs = self.dark.weight.shape[1], self.pixels.total
+        return n_outputs * n_inputs + sum(array.weight[0].numel() for array in self.arrays[1:])
 
     def test_weights(self, relaxed: bool = False) -> list[Tensor]:
         """The same, with the dark inputs that the test images light; or under the other field."""
@@ -175,7 +189,14 @@ class MLP(nn.Module):
             dark, first, *rest = (array.switched_weight(self.partners) for array in arrays)
         else:
             dark, first, *rest = (array.weight for array in arrays)
-        return [torch.cat([first, dark[..., : self.pixels.n_dark_tested]], dim=-1), *rest]
+        dark = dark[..., : self.pixels.n_dark_tested]
+        if not self.in_blocks:
+            return [torch.cat([first, dark], dim=-1), *rest]
+        if dark.shape[-1] > 0:  # first and dark, [model, block, in, 32]
+            n_lit, n_dark = len(self.pixels.lit), dark.shape[-1]
+            parts = first.unflatten(1, (-1, n_lit)), to_blocks(dark).unflatten(1, (-1, n_dark))
+            first = torch.cat(parts, dim=2).flatten(1, 2)
+        return [first, *rest]
 
 
 def noise_or_none(sigma: Tensor) -> Tensor | None:

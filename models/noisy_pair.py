@@ -9,6 +9,7 @@ from torch import Tensor
 
 from devices.noise import Draw, Stream
 from models.matmul import product
+from models.sparse_matmul import SparseBatch
 
 
 class NoisyPairProduct(torch.autograd.Function):
@@ -22,7 +23,7 @@ class NoisyPairProduct(torch.autograd.Function):
     def forward(
         ctx,
         weight: Tensor,
-        current: Tensor,
+        current: Tensor | SparseBatch,
         voltage_noise: Tensor | None,
         resistor_noise: Tensor | None,
         stream: Stream,
@@ -31,13 +32,19 @@ class NoisyPairProduct(torch.autograd.Function):
         """The output voltages.
 
         weight: [model, out, in]; current: [model, in, batch], or [in, batch] shared by all
-        networks; voltage_noise sigma_v and resistor_noise sigma_r: [model, 1, 1], or None for
-        none at all, so that nothing is drawn; returns [model, out, batch]. The voltage noise is
-        fresh for every sample and output.
+        networks, or the sparse inputs of the first layer, whose weights then stand in blocks;
+        voltage_noise sigma_v and resistor_noise sigma_r: [model, 1, 1],
+        or None for none at all, so that nothing is drawn; returns [model, out, batch]. The voltage
+        noise is fresh for every sample and output.
         """
-        ctx.save_for_backward(weight, current)
         ctx.resistor_noise, ctx.stream = resistor_noise, stream
-        voltage = product(weight, current)
+        if isinstance(current, SparseBatch):
+            ctx.sparse = current
+            voltage = current.voltage(weight)
+        else:
+            ctx.sparse = None
+            ctx.save_for_backward(weight, current)
+            voltage = product(weight, current)
         if voltage_noise is not None:
             voltage = voltage + voltage_noise * stream.normal(draw, voltage.shape[1:]).to(voltage)
         return voltage
@@ -50,6 +57,8 @@ class NoisyPairProduct(torch.autograd.Function):
         as such. For a layer whose input needs no gradient (the first) nothing is read, drawn or
         multiplied.
         """
+        if ctx.sparse:
+            return ctx.sparse.gradient(grad_voltage), *(None,) * 5
         weight, current = ctx.saved_tensors
         grad_weight = product(grad_voltage, current.mT)
         grad_current = None
@@ -61,4 +70,4 @@ class NoisyPairProduct(torch.autograd.Function):
             grad_current = product(reading.mT, grad_voltage)
             if current.dim() == 2:
                 grad_current = grad_current.sum(0)
-        return grad_weight, grad_current, None, None, None, None
+        return grad_weight, grad_current, *(None,) * 4

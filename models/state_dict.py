@@ -6,6 +6,7 @@ from torch import Tensor
 
 from models.currents import Pixels
 from models.mlp import MLP
+from models.sparse_matmul import from_blocks
 
 MODULES_PER_LAYER = 3  # pairs, batch normalisation, ReLU; the flattening of the image is number 0
 
@@ -23,6 +24,9 @@ def state_dict(network: MLP, model: int, step: Tensor) -> dict[str, Tensor]:
         for name in ("weight1", "weight2"):
             weight = getattr(array, name)[model].cpu()
             if layer == 0:
+                if network.in_blocks:
+                    n_inputs, n_outputs = len(network.pixels.lit), norm.running_mean.shape[1]
+                    weight = from_blocks(weight[None], n_inputs, n_outputs)[0]
                 dark = getattr(network.dark, name)[model].cpu()
                 weight = in_pixel_order(weight, dark, network.pixels)
             state[f"{pairs}.{name}"] = weight.clone()

@@ -45,8 +45,12 @@ def setting_of(**changes) -> Setting:
     return Setting(**values)
 
 
-def currents_of(data: DataSet, padding=1, input_scale=0.001, device="cpu") -> Currents:
-    return Currents.of(data.arrays, data.n_classes, padding, input_scale, torch.device(device))
+def currents_of(
+    data: DataSet, padding=1, input_scale=0.001, device="cpu", batch_size=32, sparse=True
+) -> Currents:
+    return Currents.of(
+        data.arrays, data.n_classes, padding, input_scale, torch.device(device), batch_size, sparse
+    )
 
 
 def members_of(setting: Setting, n_models: int = 1) -> list[Member]:
@@ -72,6 +76,20 @@ def patterns() -> DataSet:
     test_images, test_labels = part(50)
     test_images[:, 0, 1] = 200
     return DataSet(train_images, train_labels, test_images, test_labels)
+
+
+@pytest.fixture(scope="session")
+def sparse_patterns(patterns) -> DataSet:
+    """The same, with three of four pixels dark: the first layer multiplies sparsely."""
+    rng = np.random.default_rng(8)
+
+    def dimmed(images):
+        return np.where(rng.random(images.shape) < 0.25, images, 0).astype(np.uint8)
+
+    return DataSet(
+        dimmed(patterns.train_images), patterns.train_labels,
+        dimmed(patterns.test_images), patterns.test_labels,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

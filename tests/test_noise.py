@@ -7,6 +7,7 @@ import torch
 from conftest import DEVICES
 from scipy import stats
 
+from devices import noise
 from devices.noise import Draw, Stream, philox
 
 
@@ -52,8 +53,21 @@ def test_draws_are_those_of_the_reference(seed, device):
     np.testing.assert_allclose(actual, expected, atol=2e-7)
 
 
+def test_the_kernel_draws_what_torch_does(monkeypatch):
+    """From the same words; the transform rounds otherwise."""
+    seeds, counts = (5, 2**40 + 5), (1, 3, 4, 127, 128, 129, 5000)
+    mine = stream(seeds, step=7, part=3, layer=2)
+    by_kernel = [mine.normal(Draw.READ, (count,)) for count in counts]
+    monkeypatch.setattr(noise, "has_kernel", lambda device: False)
+    for count, numbers in zip(counts, by_kernel, strict=True):
+        torch.testing.assert_close(numbers, mine.normal(Draw.READ, (count,)), atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
 @pytest.mark.parametrize("device", DEVICES)
-def test_normal_distribution(device):
+def test_normal_distribution(device, kernel, monkeypatch):
+    if not kernel:
+        monkeypatch.setattr(noise, "has_kernel", lambda device: False)
     numbers = stream(device=device).normal(Draw.VOLTAGE, (1_000_003,))[0].cpu().double()
     assert stats.kstest(numbers.numpy(), "norm").pvalue > 1e-3
     assert abs(numbers).max() > 4.5

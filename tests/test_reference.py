@@ -66,11 +66,12 @@ def trained_engine(fields, patterns, dtype=torch.float32, device="cpu", compiler
     ]
     currents = currents_of(patterns, device=device)
     ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents).to(dtype)
-    rows = currents.train.to(dtype)
+    per_epoch = -(-len(currents.train) // 32)
     with torch.no_grad():
-        for samples in batches(len(rows), STEPS):
-            call = compiler if samples.stop - samples.start == 32 else EAGER
-            call(ensemble, rows[samples].T, currents.train_labels[samples])
+        for step in range(STEPS):
+            current, labels = currents.batch(step % per_epoch, 32)
+            call = compiler if len(labels) == 32 else EAGER
+            call(ensemble, current if currents.light else current.to(dtype), labels)
     return ensemble, currents
 
 
@@ -116,6 +117,16 @@ def test_training_follows_the_reference(field, dtype, device, patterns):
     check_network(ensemble, 0, reference)
 
 
+@pytest.mark.parametrize("field", FIELDS)
+def test_sparse_products_follow_the_reference(field, sparse_patterns):
+    """On a CPU, where most inputs are dark: training, and every test batch."""
+    ensemble, currents = trained_engine([field], sparse_patterns)
+    assert currents.product == "sparse"
+    reference = trained_reference(field, sparse_patterns)
+    check_network(ensemble, 0, reference)
+    check_outputs(ensemble, 0, currents, EAGER, reference, sparse_patterns)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("fields", "compiled"),
@@ -142,15 +153,21 @@ def test_devices_with_other_constants_side_by_side_follow_the_reference(
             check_outputs(ensemble, model, currents, compiler, reference, patterns, relaxed=True)
 
 
-@pytest.mark.parametrize("field", FIELDS)
-def test_a_compiled_network_alone_follows_the_reference(field, patterns):
-    """As each is trained on a CPU, with products by oneDNN where that is used."""
-    compiler = Compiler(enabled=True)
-    layers = (24, 16) if field == "double-exponential" else TWO_LAYERS
-    ensemble, currents = trained_engine([field], patterns, compiler=compiler, layers=layers)
-    reference = trained_reference(field, patterns, layers=layers)
+@pytest.mark.parametrize(
+    ("field", "data", "layers"),
+    [
+        ("double-linear", "patterns", TWO_LAYERS),
+        ("double-exponential", "sparse_patterns", (40, 16)),  # a block of outputs, and part of one
+    ],
+    ids=["linear dense", "exponential sparse"],
+)
+def test_a_compiled_network_alone_follows_the_reference(field, data, layers, request):
+    """As each is trained on a CPU, with dense products by oneDNN where that is used."""
+    compiler, data = Compiler(enabled=True), request.getfixturevalue(data)
+    ensemble, currents = trained_engine([field], data, compiler=compiler, layers=layers)
+    reference = trained_reference(field, data, layers=layers)
     check_network(ensemble, 0, reference)
-    check_outputs(ensemble, 0, currents, compiler, reference, patterns)
+    check_outputs(ensemble, 0, currents, compiler, reference, data)
 
 
 def test_another_constant_needs_no_other_program(patterns):

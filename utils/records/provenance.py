@@ -49,17 +49,31 @@ def git_commit() -> str | None:
     return commit + "-modified" * bool(modified)
 
 
-def sitting(device: torch.device, data_sha256: str, compiled: bool, threads: int | None) -> dict:
+def sitting(
+    device: torch.device,
+    data_sha256: str,
+    compiled: bool,
+    threads: int | None,
+    product: str,
+    noise_kernel: bool,
+) -> dict:
     """What this run is, and what decides how it rounds: with the same rounding, the same results.
 
     compiled: whether the plan says so; fell_back will say whether that failed. threads: of a
-    process, where products depend on their number; None where they do not.
+    process, where products depend on their number; None where they do not. product: of the first
+    layer, "sparse" or "dense"; noise_kernel: whether noise comes from the C++ kernel.
     """
     rounding = {
         "torch": torch.__version__,
         "hardware": hardware(device),
         "compiled": compiled,
         "threads": threads,
+        "product": product,
+        "noise_kernel": noise_kernel,
     }
-    about = provenance(device) | {"data_sha256": data_sha256}
+    about = provenance(device) | {
+        "data_sha256": data_sha256,
+        "product": product,
+        "noise_kernel": noise_kernel,
+    }
     return {"provenance": about, "rounding": rounding, "fell_back": False}

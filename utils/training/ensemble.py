@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from devices.programming import PulseOptimizer
 from models.currents import Currents
 from models.mlp import MLP
+from models.sparse_matmul import SparseBatch
 from utils.settings import Member
 
 
@@ -81,10 +82,10 @@ class Ensemble(nn.Module):
         """All buffers; they only ever change in place."""
         return tuple(self.buffers())
 
-    def forward(self, current: Tensor, labels: Tensor) -> list[Tensor]:
-        """Learn from one mini-batch: current [in, batch], labels int64 [batch].
+    def forward(self, current: Tensor | SparseBatch, labels: Tensor) -> list[Tensor]:
+        """Learn from one mini-batch: current [in, batch] or sparse, labels int64 [batch].
 
-        Returns dL/dW [model, out, in] of each layer.
+        Returns dL/dW of each layer, arranged as its pairs.
         """
         weights = [weight.detach().requires_grad_() for weight in self.network.weights]
         with torch.enable_grad():

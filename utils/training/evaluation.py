@@ -39,10 +39,11 @@ def outputs(
     network = ensemble.network.eval()
     weights = network.test_weights(relaxed)
     try:
-        for number, rows in enumerate(currents.test.split(TEST_BATCH)):
+        for number in range(-(-len(currents.test) // TEST_BATCH)):
+            current, labels = currents.test_batch(number, TEST_BATCH)
             part = torch.full_like(ensemble.step, number + RELAXED * relaxed)
-            inputs = (rows.T, ensemble.step, part, *weights)
+            inputs = (current, ensemble.step, part, *weights)
             # The odd batch at the end is not worth a program of its own.
-            yield compiler(network, *inputs) if len(rows) == TEST_BATCH else network(*inputs)
+            yield compiler(network, *inputs) if len(labels) == TEST_BATCH else network(*inputs)
     finally:  # also where compiling fails, after which training goes on
         network.train()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -56,8 +56,7 @@ class Trainer:
         is_full = (batch + 1) * self.batch_size <= n_images
         if is_full and self.graphed_step:
             return self.graphed_step()
-        samples = slice(batch * self.batch_size, min((batch + 1) * self.batch_size, n_images))
-        current, labels = self.currents.train[samples].T, self.currents.train_labels[samples]
+        current, labels = self.currents.batch(batch, self.batch_size)
         if not is_full:  # once an epoch: not worth a program of its own
             return self.ensemble(current, labels)
         return self.compiler(self.ensemble, current, labels)  # [in, batch], [batch]
@@ -85,8 +84,7 @@ class Trainer:
         before = [tensor.clone() for tensor in self.ensemble.state]
 
         def rehearse():
-            samples = slice(min(self.batch_size, len(self.currents.train)))
-            current, labels = self.currents.train[samples].T, self.currents.train_labels[samples]
+            current, labels = self.currents.batch(0, self.batch_size)
             if len(labels) == self.batch_size:
                 self.compiler(self.ensemble, current, labels)
             evaluate(self.ensemble, self.currents, self.compiler)
@@ -152,3 +150,32 @@ class Trainer:
                 compiled=self.compiler.enabled,
                 state=state_dict(self.ensemble.network, index, self.ensemble.step),
             )
+
+
+def prepare(
+    jobs: Iterable[Sequence[Member]], currents: Currents, compiler: Compiler, threads: int
+) -> None:
+    """Compile in this process what jobs on so many threads need, before workers are forked from it.
+
+    One program serves all jobs of a kind. Should compiling fail, all go on uncompiled: see
+    `Compiler.prepare`.
+    """
+    torch.set_num_threads(threads)  # programs are made for a number of them
+    first = {}
+    for job in jobs:
+        first.setdefault(kind(job), job)
+    for job in first.values():
+        if compiler.enabled:
+            Trainer(job, currents, compiler).prepare()
+
+
+def kind(job: Sequence[Member]) -> Hashable:
+    """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
+    device = job[0].setting.field
+    return (
+        device.response.family,
+        device.partner and device.partner.response.family,
+        any(member.setting.voltage_noise for member in job),
+        any(member.setting.resistor_noise for member in job),
+        len(job),
+    )

@@ -1,0 +1,84 @@
+"""Small C++ kernels: built once for this machine by PyTorch's extension builder, kept on disk.
+
+A kernel is plain C++ without PyTorch's headers, so it is built in a second. What is kept is
+addressed by the source, the flags and the processor: machines of different kind may share the
+folder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import torch
+
+# Native, so that vectors are as wide as the processor's; errno and traps keep loops from it.
+FLAGS = ["-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
+SWITCH = "MAGNETOIONIC_NATIVE"  # 0: do without, as where there is no compiler
+
+
+@cache
+def library(source: Path) -> ctypes.CDLL | None:
+    """The functions of a C++ file, or None where they cannot be built here.
+
+    Without them the same is computed by PyTorch's own operations, more slowly.
+    """
+    if os.environ.get(SWITCH) == "0" or sys.platform != "linux":
+        return None
+    text = source.read_bytes()
+    about = [*FLAGS, torch.__version__, platform.machine(), processor_features()]
+    key = hashlib.sha256(text + "\0".join(about).encode()).hexdigest()[:16]
+    kept = cache_folder() / f"{source.stem}-{key}.so"
+    with suppress(Exception):  # whatever the compiler, the disk or the loader raises
+        if not kept.exists():
+            build(source, kept)
+        return ctypes.CDLL(str(kept))
+    return None
+
+
+def build(source: Path, target: Path) -> None:
+    """Build in a folder of its own, so that what a kill leaves behind is in nobody's way."""
+    # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    from torch.utils import cpp_extension
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix=f".{source.stem}-", dir=target.parent)
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"  # ninja's, perhaps
+    try:
+        cpp_extension.load(
+            source.stem, [str(source)], FLAGS, build_directory=folder, is_python_module=False
+        )
+        (Path(folder) / f"{source.stem}.so").replace(target)
+    finally:
+        os.environ["PATH"] = path
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def processor_features() -> str:
+    """What code for the machine's own processor may depend on, as the system tells it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return line
+    return platform.processor()
+
+
+def cache_folder() -> Path:
+    """Where programs and kernels are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "magnetoionic"
+
+
+def pointer(tensor: torch.Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())

@@ -1,0 +1,115 @@
+"""Products with lit inputs alone, against dense ones in float64, and when they are used."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import currents_of, members_of, setting_of
+
+from devices import native
+from models import light
+from models.sparse_matmul import BLOCK, from_blocks, to_blocks
+from utils.data.datasets import DataSet
+from utils.training.ensemble import Ensemble
+
+
+def data_of(share_lit: float, n_train=70, n_test=10, pixels=(9, 9)) -> DataSet:
+    rng = np.random.default_rng(5)
+
+    def part(n):
+        images = rng.integers(1, 256, (n, *pixels)) * (rng.random((n, *pixels)) < share_lit)
+        return images.astype(np.uint8), rng.integers(0, 3, n)
+
+    return DataSet(*part(n_train), *part(n_test))
+
+
+def test_blocks_by_hand():
+    """33 outputs of 2 inputs: a block of 32, and one that repeats the last output."""
+    whole = torch.arange(66.0).view(1, 33, 2)  # output o has weights 2 o and 2 o + 1
+    blocks = to_blocks(whole)
+    assert blocks.shape == (1, 2 * 2, BLOCK)
+    assert blocks[0, 0].tolist() == [2.0 * o for o in range(32)]  # input 0 of outputs 0 to 31
+    assert blocks[0, 1].tolist() == [2.0 * o + 1 for o in range(32)]
+    assert blocks[0, 2].tolist() == [64.0] * 32
+    assert torch.equal(from_blocks(blocks, 2, 33), whole)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n_outputs", [1, 32, 50])
+def test_products_are_the_dense_ones(n_outputs, threads):
+    """Two networks; batches of 32, 32 and 6 images, and a test batch that begins in the middle."""
+    currents = currents_of(data_of(0.2), batch_size=32)
+    n_inputs, generator = currents.train.shape[1], torch.Generator().manual_seed(1)
+    weight = torch.randn(2, n_outputs, n_inputs, generator=generator)
+    torch.set_num_threads(threads)
+    for number in range(3):
+        batch, labels = currents.batch(number, 32)
+        rows = currents.train[32 * number : 32 * (number + 1)].double()  # [image, in]
+        assert len(labels) == len(rows)
+        batch = batch.into(n_outputs)
+        voltage = batch.voltage(to_blocks(weight))
+        torch.testing.assert_close(voltage.double(), weight.double() @ rows.T, rtol=1e-5, atol=1e-9)
+        g = torch.randn(2, n_outputs, len(rows), generator=generator)
+        gradient = from_blocks(batch.gradient(g), n_inputs, n_outputs)
+        torch.testing.assert_close(gradient.double(), g.double() @ rows, rtol=1e-5, atol=1e-9)
+    batch, _ = currents.test_batch(1, 7)  # images 7, 8 and 9
+    weight = torch.randn(1, n_outputs, currents.test.shape[1], generator=generator)
+    voltage = batch.into(n_outputs).voltage(to_blocks(weight))
+    expected = weight.double() @ currents.test[7:].double().T
+    torch.testing.assert_close(voltage.double(), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_sums_are_the_same_with_any_number_of_threads():
+    currents = currents_of(data_of(0.3, n_train=200), batch_size=200)
+    batch, _ = currents.batch(0, 200)
+    weight = to_blocks(torch.randn(1, 40, currents.train.shape[1]))
+    g = torch.randn(1, 40, 200)
+    results = []
+    for threads in (1, 2, 3, 5):
+        torch.set_num_threads(threads)
+        results.append((batch.into(40).voltage(weight), batch.into(40).gradient(g)))
+    for voltage, gradient in results[1:]:
+        assert torch.equal(voltage, results[0][0])
+        assert torch.equal(gradient, results[0][1])
+
+
+@pytest.mark.parametrize(
+    ("share", "batch_size", "product"),
+    [(0.2, 32, "sparse"), (0.2, 31, "dense"), (0.5, 32, "sparse"), (0.65, 32, "dense")],
+)
+def test_what_decides_for_sparse_products(share, batch_size, product):
+    assert currents_of(data_of(share), batch_size=batch_size).product == product
+
+
+def test_without_the_kernels_products_are_dense_and_noise_is_torchs(monkeypatch):
+    monkeypatch.setenv(native.SWITCH, "0")
+    native.library.cache_clear()
+    try:
+        assert not light.is_available()
+        currents = currents_of(data_of(0.2))
+        assert currents.product == "dense"
+        ensemble = Ensemble.fresh(members_of(setting_of()), currents)
+        ensemble(*currents.batch(0, 32))
+        assert float(ensemble.loss_sum) > 0
+    finally:
+        native.library.cache_clear()
+
+
+def test_a_compiler_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    """As on a machine without one."""
+    source = tmp_path / "broken.cpp"
+    source.write_text("no C++")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert native.library(source) is None
+    assert not list((tmp_path / "cache" / "magnetoionic").iterdir())
+
+
+def test_a_kernel_is_built_once(tmp_path, monkeypatch):
+    source = tmp_path / "answer.cpp"
+    source.write_text('extern "C" int answer() { return 42; }')
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert native.library(source).answer() == 42
+    (kept,) = (tmp_path / "cache" / "magnetoionic").iterdir()
+    native.library.cache_clear()
+    monkeypatch.setattr(native, "build", lambda *_: pytest.fail("built again"))
+    assert native.library(source).answer() == 42
+    assert kept.name.startswith("answer-")
