@@ -4,8 +4,9 @@ import pytest
 import torch
 from conftest import members_of, setting_of
 
+from devices.native import cache_folder
 from utils.compute import compiler
-from utils.compute.compiler import Compiler, cache_folder, warn_of_newer_torch
+from utils.compute.compiler import Compiler, warn_of_newer_torch
 from utils.compute.processor import OutOfMemory
 from utils.training.trainer import Trainer
 
@@ -18,7 +19,10 @@ ERRORS = [  # of a private interface, in a PyTorch of another version
 ]
 
 
-def failing(monkeypatch, error: Exception) -> None:
+def failing(monkeypatch, tmp_path, error: Exception) -> None:
+    """Compiling fails, and nothing is kept from earlier."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
     def compile_program(module, inputs):
         raise error
 
@@ -27,9 +31,9 @@ def failing(monkeypatch, error: Exception) -> None:
 
 @pytest.mark.parametrize(("error", "reason"), ERRORS, ids=lambda each: type(each).__name__)
 def test_any_failure_falls_back_and_leaves_the_networks_as_they_are(
-    error, reason, currents, monkeypatch
+    error, reason, currents, monkeypatch, tmp_path
 ):
-    failing(monkeypatch, error)
+    failing(monkeypatch, tmp_path, error)
     trainer = Trainer(members_of(setting_of()), currents, Compiler(enabled=True))
     trainer.prepare()
     assert not trainer.compiler.enabled
@@ -41,11 +45,11 @@ def test_any_failure_falls_back_and_leaves_the_networks_as_they_are(
 
 
 @pytest.mark.parametrize(("error", "reason"), ERRORS[:3], ids=lambda each: type(each).__name__)
-def test_a_run_goes_on_uncompiled_with_one_line(error, reason, simulate, monkeypatch):
+def test_a_run_goes_on_uncompiled_with_one_line(error, reason, simulate, monkeypatch, tmp_path):
     (expected,) = simulate("--compile off")
-    failing(monkeypatch, error)
+    failing(monkeypatch, tmp_path, error)
     (record,) = simulate("--compile on")
-    lines = [line for line in simulate.errors.splitlines() if "compiling" in line]
+    lines = [line for line in simulate.errors.splitlines() if "failed" in line]
     assert len(lines) == 1
     assert lines[0].startswith(f"compiling the training step failed ({reason}")
     assert "runs uncompiled" in lines[0]

@@ -76,8 +76,16 @@ def test_compile_flag(compiled, simulate, monkeypatch):
 
     def instead(module, inputs):
         calls.append(module)
-        return lambda *tensors: module(*inputs)
 
+        def program(*tensors):
+            outputs = module(*inputs)
+            return [outputs] if isinstance(outputs, torch.Tensor) else outputs
+
+        return program
+
+    monkeypatch.setattr("utils.compute.compiler.load", lambda path: None)  # nothing is kept
+    monkeypatch.setattr("utils.compute.compiler.keep", lambda program, path: None)
+    monkeypatch.setattr("utils.compute.compiler.forks", lambda: False)  # so that calls are seen
     monkeypatch.setattr("utils.compute.compiler.compile_program", instead)
     (record,) = simulate(f"--compile {'on' if compiled else 'off'}")
     assert record.json["compiled"] == bool(calls) == compiled
@@ -87,6 +95,7 @@ def test_without_a_compiler_the_run_goes_on_and_says_so(simulate, monkeypatch):
     def no_compiler(module, inputs):
         raise RuntimeError("no C++ compiler found")
 
+    monkeypatch.setattr("utils.compute.compiler.load", lambda path: None)  # nothing is kept
     monkeypatch.setattr("utils.compute.compiler.compile_program", no_compiler)
     (plain,) = simulate("--compile off")
     assert "no C++ compiler" not in simulate.errors

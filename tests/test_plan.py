@@ -209,12 +209,12 @@ def test_networks_of_other_devices_or_steps_are_other_jobs(on_gpu):
 
 
 def test_compiling_is_a_matter_of_one_networks_work(currents):
-    """3552 weights, 7 mini-batches an epoch, 3e8 updates."""
+    """3552 weights, 7 mini-batches an epoch, 1e8 updates."""
     for n_models in (1, 1000):
-        assert plan_of(currents, n_models=n_models, epochs=12066).compiled
-        assert not plan_of(currents, n_models=n_models, epochs=12065).compiled
+        assert plan_of(currents, n_models=n_models, epochs=4022).compiled
+        assert not plan_of(currents, n_models=n_models, epochs=4021).compiled
     assert plan_of(currents, compile="on").compiled
-    assert not plan_of(currents, compile="off", epochs=12066).compiled
+    assert not plan_of(currents, compile="off", epochs=4022).compiled
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.errands import Counting, Errands, assert_no_children
 
-from utils.compute.pool import Ready, run_jobs
+from utils.compute.pool import run_jobs
 from utils.compute.processor import OutOfMemory
 from utils.compute.signals import Stopped
 from utils.errors import RecordError, UserError
@@ -33,11 +33,11 @@ def test_a_later_error_of_another_worker_is_told(tmp_path, stop, capfd):
     class Failing(Errands):
         def first(self, stop):
             self.wait_for("second at work")
-            yield Ready()
+            yield from ()
             raise UserError("the first")
 
         def second(self, stop):
-            yield Ready()
+            yield from ()
             self.note("second at work")
             while True:
                 try:
@@ -47,7 +47,7 @@ def test_a_later_error_of_another_worker_is_told(tmp_path, stop, capfd):
 
         def third(self, stop):
             self.note("third begun")
-            yield Ready()
+            yield from ()
 
     work = Failing(tmp_path)
     with pytest.raises(UserError, match=r"^the first$"):
@@ -60,7 +60,7 @@ def test_a_later_error_of_another_worker_is_told(tmp_path, stop, capfd):
 def test_the_same_error_of_all_workers_is_told_once(tmp_path, stop, capfd):
     class Failing(Errands):
         def run(self, job, stop):
-            yield Ready()
+            yield from ()
             self.note(job)
             for other in ("a", "b"):
                 self.wait_for(other)
@@ -75,7 +75,6 @@ class Patient(Errands):
     """Every job goes on until it is stopped, and leaves a checkpoint then, which takes a while."""
 
     def run(self, job, stop):
-        yield Ready()
         yield job
         while True:
             try:
@@ -106,7 +105,6 @@ class Halving(Errands):
     """A job is a tuple, of which two are done at once; for more there is no memory."""
 
     def run(self, job, stop):
-        yield Ready()
         yield "size", len(job)
         if len(job) > 2:
             torch.empty(1 << 60, dtype=torch.uint8)
@@ -136,7 +134,7 @@ def test_jobs_of_workers_are_divided_too(tmp_path, stop, capfd):
 def test_a_single_job_too_large_for_the_memory(workers, tmp_path, stop, capfd):
     class TooLarge(Errands):
         def run(self, job, stop):
-            yield Ready()
+            yield from ()
             self.note(str(job))
             for other in range(workers):
                 self.wait_for(str(other))
@@ -150,35 +148,3 @@ def test_a_single_job_too_large_for_the_memory(workers, tmp_path, stop, capfd):
         for n in range(workers, 1, -1)
     ]
     assert_no_children()
-
-
-class Compiling(Errands):
-    """Jobs of one kind, the first of which is slow to be ready; and one without a kind."""
-
-    kinds = {"first": "kind", "second": "kind"}  # noqa: RUF012
-
-    def first(self, stop):
-        self.note("first begun")
-        self.wait_for("other begun")  # which does not wait for what it does not need
-        time.sleep(0.2)
-        self.note("first ready")
-        yield Ready("a remark")
-        self.wait_for("second begun")  # which now trains beside it
-
-    def second(self, stop):
-        self.note("second begun")
-        yield Ready()
-        yield self.heard[-1]
-
-    def other(self, stop):
-        self.note("other begun")
-        yield Ready()
-
-
-def test_a_job_waits_until_another_has_prepared_what_both_need(tmp_path, stop):
-    work = Compiling(tmp_path)
-    messages = list(run_jobs(work, ["first", "second", "other"], stop, 2))
-    assert work.lines == ["first begun", "other begun", "first ready", "second begun"]
-    assert messages == ["a remark"]  # what the worker of the second had heard before
-    assert "a remark" in work.heard  # and this process, too
-    assert "a remark" in work.told  # which alone tells the user

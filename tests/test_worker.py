@@ -11,7 +11,7 @@ import torch
 from support.errands import Counting, Errands, assert_no_children
 
 from utils.compute import worker
-from utils.compute.pool import Ready, run_jobs
+from utils.compute.pool import run_jobs
 from utils.compute.signals import Stopped
 from utils.compute.worker import Died, holds_in_a_fork
 from utils.errors import UserError
@@ -20,7 +20,6 @@ from utils.errors import UserError
 def test_tensors_travel(tmp_path, stop):
     class Tensors(Errands):
         def run(self, job, stop):
-            yield Ready()
             yield torch.full((3,), float(job))
 
     messages = run_jobs(Tensors(tmp_path), [1, 2], stop, 2)
@@ -31,11 +30,10 @@ def test_the_death_of_a_worker_lets_the_other_finish_its_checkpoint(tmp_path, st
     class Dying(Errands):
         def dies(self, stop):
             self.wait_for("the other is heard of")
-            yield Ready()
+            yield from ()
             os.kill(os.getpid(), signal.SIGKILL)
 
         def lives(self, stop):
-            yield Ready()
             yield "news"
             while True:
                 try:
@@ -76,7 +74,6 @@ class Multiplying(Errands):
     """Large products, by as many threads as there are."""
 
     def run(self, job, stop):
-        yield Ready()
         yield torch.get_num_threads(), float((torch.ones(400, 500) @ torch.ones(500, 400)).mean())
 
 

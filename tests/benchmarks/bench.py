@@ -32,6 +32,7 @@ from tests.benchmarks.subjects import (
     Loop,
     Ours,
     Products,
+    SparseProducts,
     currents_of,
     data_set,
 )
@@ -109,6 +110,8 @@ def compare(currents: Currents, networks: int, engines: Engines, options, device
         Products(FIGURE_1, currents, networks, "the engine's"),
         engines.of(networks),
     ]
+    if currents.light:
+        subjects.append(SparseProducts(FIGURE_1, currents, networks))
     if networks in engines.spread:
         subjects.append(Ours(FIGURE_1, currents, networks, options.compiled))
     return measure(subjects, options.repeats, options.seconds, device)
@@ -167,7 +170,8 @@ def comparisons(currents: Currents, engines: Engines, machine: dict, options, de
         rows = compare(currents, networks, engines, options, device)
         print_rows(f"{networks} network{'s' * (networks > 1)} of figure 1", rows)
         medians = {row["subject"]: row["median"] for row in rows}
-        bound = floor(currents, medians["two products (the engine's)"], machine)
+        kind = "sparse" if currents.light else "the engine's"
+        bound = floor(currents, medians[f"two products ({kind})"], machine)
         print(f"floor {bound:.3f} s: {100 * bound / medians['engine']:.0f} % of it is reached")
         result |= {f"compare_{networks}": rows, f"floor_{networks}": bound}
     return result

@@ -13,6 +13,7 @@ from torch import Tensor
 from devices.library import find as find_device
 from models.currents import Currents
 from models.matmul import product
+from models.sparse_matmul import to_blocks
 from tests.benchmarks.digital import Digital
 from tests.benchmarks.straightforward import Straightforward
 from utils.compute.compiler import Compiler
@@ -48,7 +49,9 @@ def data_set(data_dir: Path) -> tuple[DataSet, str]:
 
 
 def currents_of(data: DataSet, device: torch.device) -> Currents:
-    return Currents.of(data.arrays, data.n_classes, FIGURE_1.padding, FIGURE_1.input_scale, device)
+    return Currents.of(
+        data.arrays, data.n_classes, FIGURE_1.padding, FIGURE_1.input_scale, device, BATCH
+    )
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,23 @@ class Products:
                 current = self.rows[start : start + BATCH]
                 voltage = self.multiply(weight, current.T)
                 self.multiply(voltage, current)
+
+
+class SparseProducts:
+    """The same with what is lit alone, by the engine's kernel: the floor with sparse inputs."""
+
+    name = "two products (sparse)"
+
+    def __init__(self, setting: Setting, currents: Currents, networks: int):
+        self.networks, self.currents, self.n_outputs = networks, currents, setting.layers[0]
+        self.weight = to_blocks(torch.randn(1, self.n_outputs, currents.train.shape[1]))
+
+    def run(self, steps: int) -> None:
+        for _ in range(self.networks):
+            for number in range(steps):
+                batch, _ = self.currents.batch(number % (len(self.currents.train) // BATCH), BATCH)
+                batch = batch.into(self.n_outputs)
+                batch.gradient(batch.voltage(self.weight))
 
 
 class Ours:

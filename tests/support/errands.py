@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from support.sweeps import children
-from utils.compute.pool import Ready
 
 
 class Errands:
@@ -14,25 +13,12 @@ class Errands:
     What they do is kept, line by line, in a file that all processes write to.
     """
 
-    kinds: dict = {}  # noqa: RUF012
-
     def __init__(self, folder: Path):
         self.log = folder / "log"
         self.log.touch()
-        self.heard: list = []
-        self.told: list = []
 
     def run(self, job, stop):
         return getattr(self, job)(stop)
-
-    def kind(self, job):
-        return self.kinds.get(job)
-
-    def heed(self, note):
-        self.heard.append(note)
-
-    def tell(self, note):
-        self.told.append(note)
 
     def divide(self, job):
         return []
@@ -57,7 +43,6 @@ class Counting(Errands):
     """A job is a number of messages."""
 
     def run(self, job, stop):
-        yield Ready()
         for number in range(job):
             yield job, number
 

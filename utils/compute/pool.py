@@ -9,9 +9,8 @@ from __future__ import annotations
 import gc
 import traceback
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -27,27 +26,11 @@ POLL = 0.1  # seconds between two looks at whether to stop, here
 DONE = "done"  # from a worker: all of its job is said
 
 
-@dataclass(frozen=True)
-class Ready:
-    """Of a job: its preparations are over; `note` is what the next jobs should know of them."""
-
-    note: Any = None
-
-
 class Work(Protocol):
     """What is done with jobs, which can be pickled."""
 
-    def kind(self, job: Any) -> Hashable | None:
-        """What one job has to prepare before others of its kind begin; None for nothing."""
-
     def run(self, job: Any, stop: Stop | HeardStop) -> Iterator[Any]:
-        """Do a job: yields Ready once, then messages that can be pickled. Calls `stop.check`."""
-
-    def heed(self, note: Any) -> None:
-        """Hear what a job was Ready with, before another one begins; in workers, too."""
-
-    def tell(self, note: Any) -> None:
-        """Say to the user what a job was Ready with; in the first process only."""
+        """Do a job: yields messages that can be pickled. Calls `stop.check`."""
 
     def divide(self, job: Any) -> list:
         """Smaller jobs in place of one that memory did not suffice for; none if there are none."""
@@ -81,12 +64,7 @@ def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
         job, is_too_large = queue.popleft(), False
         try:
             with memory_errors():
-                for message in work.run(job, stop):
-                    if isinstance(message, Ready):
-                        work.heed(message.note)
-                        work.tell(message.note)
-                    else:
-                        yield message
+                yield from work.run(job, stop)
         except OutOfMemory:
             is_too_large = True
         # Out of the except clause, so that nothing holds on to the memory of the attempt.
@@ -104,8 +82,6 @@ class Pool:
 
     def __init__(self, work: Work, workers: int, threads: int, stop: Stop):
         self.work, self.stop = work, stop
-        self.note: Any = None
-        self.prepared: set[Hashable] = {None}
         self.workers: list[Worker] = []
         gc.freeze()  # so that collecting garbage copies nothing of the memory that they share
         try:
@@ -151,11 +127,6 @@ class Pool:
                     reason = self.most_serious(reason, message)
                 elif message == DONE:
                     worker.job = None
-                elif isinstance(message, Ready):
-                    self.prepared.add(self.work.kind(worker.job))
-                    worker.is_ready, self.note = True, message.note or self.note
-                    self.work.heed(self.note)
-                    self.work.tell(self.note)
                 elif message is not None:
                     yield message
             reason = self.hear(reason)
@@ -163,18 +134,12 @@ class Pool:
             raise reason
 
     def begin(self, queue: deque) -> None:
-        """Give idle workers jobs, but none whose kind another one is preparing."""
+        """Give idle workers jobs."""
         for worker in self.workers:
-            preparing = {self.work.kind(other.job) for other in self.busy if not other.is_ready}
-            free = (
-                job for job in queue
-                if (kind := self.work.kind(job)) in self.prepared or kind not in preparing
-            )  # fmt: skip
-            if worker.job is None and (job := next(free, None)) is not None:
-                queue.remove(job)
-                worker.job, worker.is_ready = job, False
+            if worker.job is None and queue:
+                worker.job = queue.popleft()
                 with suppress(Died):  # which is noticed when it is listened to
-                    worker.send((job, self.note))
+                    worker.send(worker.job)
 
     def relieve(self, worker: Worker, queue: deque) -> OutOfMemory | None:
         """After memory did not suffice: smaller jobs, or fewer at a time; else the error."""
@@ -203,9 +168,7 @@ class Pool:
             except Stopped as stopped:
                 reason = stopped
         for worker in self.busy:
-            if not worker.is_ready:  # it may be compiling, and has nothing to lose
-                self.retire(worker)
-            elif not worker.is_told:
+            if not worker.is_told:
                 worker.is_told = True
                 with suppress(Died):
                     worker.send(STOP)
@@ -227,12 +190,10 @@ def serve(pipe: Connection, work: Work) -> None:
         message = receive(pipe)
         if message == STOP:  # it came when the job was done
             continue
-        job, note = message
-        work.heed(note)
         try:
             with memory_errors():
-                for message in work.run(job, HeardStop(pipe)):
-                    send(pipe, message)
+                for news in work.run(message, HeardStop(pipe)):
+                    send(pipe, news)
             send(pipe, DONE)
         except Stopped:
             send(pipe, DONE)

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from utils.compute.processor import OutOfMemory, memory_errors
 from utils.compute.signals import SIGNALS, Stopped
 from utils.errors import RecordError
 
@@ -52,7 +53,7 @@ class Worker:
         here, there = Pipe()
         parent = os.getpid()
         self.job: Any = None
-        self.is_ready = self.is_told = False
+        self.is_told = False
         # No signal may reach the new process before it has decided to ignore them.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
@@ -140,6 +141,38 @@ class HeardStop:
 
     def deferred(self) -> AbstractContextManager:
         return nullcontext()
+
+
+def forks() -> bool:
+    """Whether this process can be forked to compute: on Linux, as long as it uses no GPU."""
+    return sys.platform == "linux" and not torch.cuda.is_initialized()
+
+
+def in_a_fork(task: Callable[[], None]) -> None:
+    """Do the task in a process forked from this one.
+
+    Raises RuntimeError with the message of what it raises, OutOfMemory if that is the reason, and
+    Died if the process is gone.
+    """
+    worker = Worker(report, task, threads=torch.get_num_threads())
+    try:
+        error = worker.receive()
+    finally:
+        worker.end()
+    if error is not None:
+        raise error
+
+
+def report(pipe: Connection, task: Callable[[], None]) -> None:
+    error = None
+    try:
+        with memory_errors():
+            task()
+    except OutOfMemory as reason:
+        error = reason
+    except Exception as reason:
+        error = RuntimeError(str(reason) or type(reason).__name__)
+    send(pipe, error)
 
 
 def holds_in_a_fork(test: Callable[[], bool]) -> bool:

@@ -11,14 +11,14 @@ import torch
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.distributed import World
-from utils.compute.pool import Ready, run_jobs
+from utils.compute.pool import run_jobs
 from utils.compute.processor import hardware
 from utils.compute.signals import Stop
 from utils.compute.worker import HeardStop
 from utils.run import Run
 from utils.training.job import Job
 from utils.training.plan import Plan
-from utils.training.trainer import Trainer
+from utils.training.trainer import Trainer, prepare
 
 PROBE_SECONDS = 1.0
 
@@ -31,6 +31,7 @@ def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop)
     jobs = plan.jobs(mine, lambda member: 0)
     workers, threads = plan.workers(len(jobs))
     probe = Probe(currents, Compiler(plan.compiled))
+    prepare(jobs, currents, probe.compiler, threads)
     seconds = seconds_of(jobs, probe, workers, threads, stop)
     at_once = workers * max(map(len, jobs))
     print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
@@ -68,10 +69,9 @@ class Probe:
         self.currents, self.compiler = currents, compiler
 
     @torch.no_grad()
-    def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Ready | float]:
+    def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[float]:
         trainer = Trainer(job, self.currents, self.compiler)
         trainer.prepare()
-        yield Ready(self.compiler.failure)
         trainer.learn()  # not in the count: the first call of all is slow
         start, count = time.monotonic(), 0
         while count < trainer.per_epoch and time.monotonic() - start < PROBE_SECONDS:
@@ -95,16 +95,6 @@ class Probe:
         setting = job[0].setting
         noises = bool(setting.voltage_noise), bool(setting.resistor_noise)
         return setting.field.response.family, noises, setting.layers, len(job)
-
-    def kind(self, job: Job) -> Hashable | None:
-        return self.cost(job) if self.compiler.enabled else None
-
-    def heed(self, failure: str | None) -> None:
-        if failure is not None:
-            self.compiler.fall_back(failure)
-
-    def tell(self, failure: str | None) -> None:
-        pass  # that it is not compiled is said with the time
 
     def divide(self, job: Job) -> list[Job]:
         return []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from models.currents import Currents
 from utils.compute.compiler import Compiler
-from utils.compute.pool import Ready
 from utils.compute.signals import Stop, Stopped
 from utils.compute.worker import HeardStop
 from utils.console import say
@@ -39,14 +38,12 @@ class Training:
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
         self.checkpoint_seconds = 60 * checkpoint_minutes
-        self.has_told = False
 
-    def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Ready | Epoch | Complete]:
+    def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
         trainer = Trainer(job, self.currents, self.compiler)
         trainer.prepare()
         self.archive.sitting["fell_back"] = self.compiler.failure is not None
-        yield Ready(self.compiler.failure)
         keeper = Keeper(trainer, self.archive, self.checkpoint_seconds, stop)
         with stop.deferred():
             try:
@@ -60,34 +57,6 @@ class Training:
             ):
                 self.archive.save(result, earlier)
                 yield Complete(result.member)
-
-    def kind(self, job: Job) -> Hashable | None:
-        """What its compiled programs depend on, as far as jobs differ in it."""
-        if not self.compiler.enabled:
-            return None
-        first = job[0].setting
-        partner = first.field.partner
-        return (
-            first.field.response.family,
-            partner and partner.response.family,
-            any(member.setting.voltage_noise for member in job),
-            any(member.setting.resistor_noise for member in job),
-            len(job),
-        )
-
-    def heed(self, failure: str | None) -> None:
-        """Go on uncompiled if compiling failed for an earlier job."""
-        if failure is not None:
-            self.compiler.fall_back(failure)
-
-    def tell(self, failure: str | None) -> None:
-        """Say so, once."""
-        if failure is not None and not self.has_told:
-            self.has_told = True
-            say(
-                f"compiling the training step failed ({failure}); it runs uncompiled, which is "
-                "several times slower (--compile off silences this)"
-            )
 
     def divide(self, job: Job) -> list[Job]:
         """The two halves of what is left of a job; nothing for a single network."""

@@ -17,7 +17,7 @@ from utils.training.evaluation import TEST_BATCH
 from utils.training.job import Job
 
 SHARE = 0.8  # of the free memory that networks may take
-WORTH_COMPILING = 3e8  # weight updates of one network; above this, compiling pays
+WORTH_COMPILING = 1e8  # weight updates of one network; above this, compiling pays
 STATE_BYTES = 24  # of a weight in training: two voltages, two slopes, itself; one for rounding
 WORK_BYTES = 60  # of a weight while its network is made, compiled or stepped; measured
 PROCESS_BYTES = 200 << 20  # of a worker beside its network; measured

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 from models.currents import Currents
-from utils.compute.compiler import Compiler, load_compiler, warn_of_newer_torch
+from utils.compute.compiler import Compiler, warn_of_newer_torch
 from utils.compute.pool import run_jobs
 from utils.compute.signals import Stop
+from utils.console import say
 from utils.progress import Progress
 from utils.records.archive import Archive
 from utils.run import Run
 from utils.settings import Member
 from utils.training.job import Complete, Training
 from utils.training.plan import Plan
+from utils.training.trainer import prepare
 
 
 def train(
@@ -33,12 +34,18 @@ def train(
     """
     jobs = plan.jobs(members, archive.step_of)
     workers, threads = plan.workers(len(jobs))
+    compiler = Compiler(plan.compiled)
     if plan.compiled and jobs:
-        with suppress(Exception):  # the first job will tell what is wrong with it
-            load_compiler()  # once for all workers
         if not quiet:
             warn_of_newer_torch()
-    work = Training(currents, Compiler(plan.compiled), archive, run.checkpoint_minutes)
+            say("compiling the training step, which takes up to half a minute where it is new")
+        prepare(jobs, currents, compiler, threads)
+        if compiler.failure is not None and not quiet:
+            say(
+                f"compiling the training step failed ({compiler.failure}); it runs uncompiled, "
+                "which is several times slower (--compile off silences this)"
+            )
+    work = Training(currents, compiler, archive, run.checkpoint_minutes)
     per_epoch = -(-len(currents.train) // plan.setting.batch_size)
     epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
     with Progress(epochs, quiet) as progress:

@@ -1,0 +1,124 @@
+"""Programs that PyTorch's compiler makes of a module's call, and where they are kept on disk.
+
+A kept program is addressed by all that it depends on: the call, the shapes of its tensors, the
+project's sources, PyTorch, the processor and the number of threads. It is loaded in a moment, and
+without autograd, so that processes may be forked afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Hashable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from devices.native import cache_folder, processor_features
+
+SOURCES = Path(__file__).parents[2]
+ROOMS = ("devices", "models", "utils")  # whose sources a program may depend on
+
+
+class Composite(Protocol):
+    """An input of several tensors; `form` is hashable, and all that a program may depend on."""
+
+    form: Hashable
+    tensors: Sequence[Tensor]
+
+    def of(self, tensors: Sequence[Tensor]) -> Composite:
+        """The same with other tensors."""
+
+
+def flat(inputs: Sequence[Tensor | Composite]) -> list[Tensor]:
+    """All tensors of a call's inputs."""
+    parts = ([each] if isinstance(each, Tensor) else each.tensors for each in inputs)
+    return [tensor for part in parts for tensor in part]
+
+
+def kept_at(call: Hashable, tensors: Sequence[Tensor]) -> Path:
+    """The file of the program for a call with such tensors, whether it is there or not."""
+    shapes = [(tuple(tensor.shape), tensor.stride(), tensor.dtype) for tensor in tensors]
+    about = (call, shapes, torch.get_num_threads(), surroundings())
+    return cache_folder() / "programs" / hashlib.sha256(repr(about).encode()).hexdigest()[:32]
+
+
+@cache
+def surroundings() -> str:
+    """A fingerprint of the project's sources, PyTorch and the processor."""
+    digest = hashlib.sha256(f"{torch.__version__} {processor_features()}".encode())
+    for room in ROOMS:
+        for source in sorted((SOURCES / room).rglob("*.py")):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def load(path: Path) -> Callable | None:
+    """The program that is kept there; None if there is none, or none that can be read."""
+    if not path.exists():
+        return None
+    load_compiler()
+    from torch._inductor import CompiledArtifact
+
+    try:
+        return CompiledArtifact.load(path=str(path), format="binary")
+    except Exception:  # whatever a private format raises that is cut short or of another version
+        path.unlink(missing_ok=True)
+        return None
+
+
+def keep(program, path: Path) -> None:
+    """Keep a program, whole or not at all. Raises what a full or unwritable disk raises."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    program.save(path=str(partial), format="binary")
+    partial.replace(path)
+
+
+def compile_program(module: nn.Module, inputs: Sequence[Tensor | Composite]) -> Callable:
+    """The module's call, backward pass and all, as one program of (*state, *flat(inputs)).
+
+    Its result is a list, also of a single tensor.
+    """
+    load_compiler()
+    from torch._inductor import config, standalone_compile
+    from torch.func import functional_call
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    names = [name for name, _ in module.named_buffers()]
+
+    def pure(*tensors: Tensor):
+        buffers = dict(zip(names, tensors, strict=False))
+        rest = iter(tensors[len(names) :])
+        call = (
+            next(rest) if isinstance(each, Tensor) else each.of([next(rest) for _ in each.tensors])
+            for each in inputs
+        )
+        outputs = functional_call(module, buffers, tuple(call))
+        return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+
+    arguments = [*module.state, *flat(inputs)]
+    with torch.autograd.set_multithreading_enabled(False):  # trace the backward pass here, too
+        graph = make_fx(pure, tracing_mode="fake")(*arguments)
+    # The graph's own stand-ins for the arguments: their sizes are numbers, not symbols.
+    arguments = [node.meta["val"] for node in graph.graph.find_nodes(op="placeholder")]
+    settings = {
+        "cpp.threads": torch.get_num_threads(),
+        "size_asserts": False,
+        "compile_threads": 1,  # more are those of a pool, which is lost when a process is forked
+    }
+    with config.patch(settings):
+        return standalone_compile(graph, arguments)
+
+
+def load_compiler() -> None:
+    """Import it, which takes seconds; it wants to know then where its programs are kept."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
+    # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    import torch._inductor.compile_fx
+    import torch.fx.experimental.proxy_tensor  # noqa: F401
