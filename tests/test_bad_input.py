@@ -6,7 +6,8 @@ import pytest
 import torch
 from conftest import run_main
 
-from devices.library import LIBRARY, Entry, find
+from devices.built_in import LIBRARY, Entry
+from devices.library import find
 from utils.parser import parse
 
 LINEAR = LIBRARY["double-linear"].response

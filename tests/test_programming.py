@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from devices.library import LIBRARY
+from devices.built_in import LIBRARY
 from devices.noise import Stream
 from devices.pair import PairArray, Responses
 from devices.programming import PulseOptimizer, refresh, update

@@ -7,7 +7,7 @@ from conftest import DEVICES, currents_of, setting_of
 from reference import Network
 from support.devices import device_of
 
-from devices.library import LIBRARY
+from devices.built_in import LIBRARY
 from models.currents import pad
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler

@@ -10,7 +10,8 @@ import pytest
 import torch
 from conftest import PROJECT
 
-from devices.library import LIBRARY, constants, find, from_constants
+from devices.built_in import LIBRARY
+from devices.library import constants, find, from_constants
 from devices.responses import FAMILIES
 
 FIELDS = {name: entry.response for name, entry in LIBRARY.items()}

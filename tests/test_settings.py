@@ -8,7 +8,8 @@ from conftest import setting_of
 from support.devices import OTHERS
 from support.lab import lab_record
 
-from devices.library import LIBRARY, Device, find
+from devices.built_in import LIBRARY
+from devices.library import Device, find
 from utils import settings
 from utils.errors import UserError
 from utils.flags import flags_of

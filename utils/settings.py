@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from devices.library import LIBRARY, Device, constants, find, from_constants
+from devices.built_in import VALID
+from devices.library import Device, constants, find, find_built_in, from_constants
 from utils.errors import UserError
 from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, check_values, flag, flags_of
 
@@ -34,6 +35,14 @@ def device(name: str) -> Device:
         raise UserError(f"--field {error}") from None
 
 
+def built_in(name: str) -> Device:
+    """The same in the records of the original scripts, which knew no files."""
+    try:
+        return find_built_in(name)
+    except ValueError as error:
+        raise UserError(f"field {error}") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """All that decides the result of one network, but for its model number.
@@ -48,7 +57,8 @@ class Setting:
         metavar="TASK", choices=TASKS, slug="{}", json="task",
     )  # fmt: skip
     field: Device = flag(
-        find("double-linear"), PHYSICAL, f"device response: {', '.join(LIBRARY)}", device,
+        find("double-linear"), PHYSICAL,
+        f"device response: {VALID}, or the path of a device file", device,
         metavar="FIELD", sweeps=True, slug="-{}", json="optimizer_parameters.field",
         to_json=lambda device: [device.name],
     )  # fmt: skip
@@ -164,7 +174,7 @@ def from_json(record: Mapping) -> Setting:
         raise ValueError(f"it names {len(values['field'])} fields, not one")
     (name,) = values["field"]
     known = "devices" in record  # else the constants are those of the paper
-    values["field"] = from_constants(name, record["devices"]) if known else device(name)
+    values["field"] = from_constants(name, record["devices"]) if known else built_in(name)
     return Setting(**values)
 
 

@@ -1,6 +1,7 @@
 """Devices for tests beside those of the library; reference.py has the same under the same names."""
 
-from devices.library import LIBRARY, Device, find
+from devices.built_in import LIBRARY
+from devices.library import Device, find
 from devices.responses import Exponential, Linear
 
 OTHERS = {
