@@ -61,7 +61,7 @@ class Response:
 
     family: ClassVar[str]  # its name in records
     pulses_max: float
-    endless: bool = False
+    endless: bool = False  # if so, devices are never used up: neither clamped nor refreshed
 
     def __init_subclass__(cls) -> None:
         """Register the family; raises ValueError if its name is taken."""
@@ -103,9 +103,14 @@ class Response:
         return self.w_max - self.w_min
 
     @property
-    def limits(self) -> tuple[float, float]:
-        """The voltages between which a device is kept; none where it is endless."""
-        return (-math.inf, math.inf) if self.endless else (self.w_min, self.w_max)
+    def lowest(self) -> float:
+        """The voltage at which a device is used up; out of reach where it is endless."""
+        return -math.inf if self.endless else self.w_min
+
+    @property
+    def highest(self) -> float:
+        """The voltage above which no device is."""
+        return math.inf if self.endless else self.w_max
 
 
 def check_end(pulses_max: float) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
+from devices.pair import Responses
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.pool import Ready
@@ -65,13 +66,10 @@ class Training:
         """What its compiled programs depend on, as far as jobs differ in it."""
         if not self.compiler.enabled:
             return None
-        first = job[0].setting
-        partner = first.field.partner
+        noises = ("voltage_noise", "resistor_noise", "write_noise")
         return (
-            first.field.response.family,
-            partner and partner.response.family,
-            any(member.setting.voltage_noise for member in job),
-            any(member.setting.resistor_noise for member in job),
+            Responses([member.setting.field.response for member in job]).structure,
+            *(any(getattr(member.setting, noise) for member in job) for noise in noises),
             len(job),
         )
 
