@@ -9,7 +9,8 @@ compiled program finds the lines of all pairs in one pass, which for figure 1's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,37 @@ MOST_CELLS = 8192  # more would not stay in the cache of a core
 NO_POINT = 1e30  # cells away, farther than any voltage gets
 ON_EDGE = 1e-6  # cells by which a point may miss an edge and count as on it
 
-Points = tuple[Tensor, Tensor]  # knots, rising from about 0, and values: float64 [points]
+MOST_PARTS = 16  # into which the smallest step is divided to find a common one
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """A function by its points, float64 [points]; the knots rise from about 0."""
+
+    knots: Tensor
+    values: Tensor
+
+    @cached_property
+    def n(self) -> int:
+        """Fewest cells with all knots on edges, as equal steps can be, or else with one in each."""
+        steps = float(self.knots[-1] / self.knots.diff().min())
+        for parts in range(1, 1 + min(MOST_PARTS, int(MOST_CELLS / steps))):
+            if self.most_in_a_cell(n := round(steps * parts)) == 0:
+                return n
+        n = 1 << (len(self.knots) - 1).bit_length()
+        while n < MOST_CELLS and self.most_in_a_cell(n) > 1:
+            n *= 2
+        return n
+
+    @cached_property
+    def depth(self) -> int:
+        """How many knots are within the fullest of these cells."""
+        return self.most_in_a_cell(self.n)
+
+    def most_in_a_cell(self, n: int) -> int:
+        at = self.knots[1:-1] * (n / self.knots[-1])
+        inside = at[(at - at.round()).abs() > ON_EDGE]
+        return int(inside.long().bincount().max()) if len(inside) else 0
 
 
 @lru_cache(maxsize=64)
@@ -32,26 +63,8 @@ def points_of(table: Table) -> tuple[Points, Points]:
     pulses, voltages = (
         torch.tensor(each, dtype=torch.float64) for each in (table.pulses, table.voltages)
     )
-    return (voltages[0].float().double() - voltages, pulses), (pulses, voltages)
-
-
-def most_in_a_cell(knots: Tensor, n: int) -> int:
-    """How many knots are within the fullest of n cells; 0 if all are on edges."""
-    at = knots[1:-1] * (n / knots[-1])
-    inside = at[(at - at.round()).abs() > ON_EDGE]
-    return int(inside.long().bincount().max()) if len(inside) else 0
-
-
-def cells_for(knots: Tensor) -> int:
-    """Fewest cells with all knots on edges, as equal steps can be, or else with one in each."""
-    steps = float(knots[-1] / knots.diff().min())
-    for parts in range(1, 1 + int(MOST_CELLS / steps)):
-        if most_in_a_cell(knots, n := round(steps * parts)) == 0:
-            return n
-    n = 1 << (len(knots) - 1).bit_length()
-    while n < MOST_CELLS and most_in_a_cell(knots, n) > 1:
-        n *= 2
-    return n
+    below = voltages[0].float().double() - voltages
+    return Points(below, pulses), Points(pulses, voltages)
 
 
 class Lines(nn.Module):
@@ -59,44 +72,50 @@ class Lines(nn.Module):
 
     Buffers [model, cell]: `edge`, value at the left edge of a cell; `slope`, change per cell after
     it; `point<k>`, `change<k>`: where, counted from the edge in cells, the k-th next knot is, and
-    how the slope changes there. `scale`, cells per unit, and `width`, its inverse: [model, 1, 1].
-    n: cells, depth: knots that are looked at in each; both are common to all networks.
+    how the slope changes there. [model, 1, 1]: `scale`, cells per unit, `width`, its inverse, and
+    `last`, the number of the last cell. A network has as many cells, and knots that are looked at
+    in each, as it needs, so that it rounds as it would alone; rows are filled up to equal shapes.
+    shape: number of cells, of knots.
     """
 
     def __init__(self, functions: Sequence[Points], least: int, device: torch.device | None):
-        """least: of the depth."""
+        """least: knots that are looked at in a cell."""
         super().__init__()
-        self.n = max(cells_for(knots) for knots, _ in functions)
-        self.depth = max(least, *(most_in_a_cell(knots, self.n) for knots, _ in functions))
-        scales = [self.n / float(knots[-1]) for knots, _ in functions]
-        rows = [self.row(*points) for points in functions]
-        for name, values in (
-            *((name, torch.stack([row[name] for row in rows])) for name in rows[0]),
-            ("scale", torch.tensor(scales)[:, None, None]),
-            ("width", torch.tensor([1 / scale for scale in scales])[:, None, None]),
-        ):
-            self.register_buffer(name, values.float().to(device), persistent=False)
+        sizes = [(each.n, max(least, each.depth)) for each in functions]
+        self.shape = (1 << max(n - 1 for n, _ in sizes).bit_length(), max(d for _, d in sizes))
+        rows = [self.row(each, *size) for each, size in zip(functions, sizes, strict=True)]
+        for name in rows[0]:
+            values = torch.stack([row[name] for row in rows]).float().to(device)
+            self.register_buffer(name, values, persistent=False)
 
-    def row(self, knots: Tensor, values: Tensor) -> dict[str, Tensor]:
-        """The buffers of one network: [cell]."""
-        at = knots * (self.n / knots[-1])
+    def row(self, points: Points, n: int, depth: int) -> dict[str, Tensor]:
+        """The buffers of one network, of n cells in which so many knots are looked at."""
+        knots, values = points.knots, points.values
+        scale = n / knots[-1]
+        at, edges = knots * scale, torch.arange(n, dtype=torch.float64)
         slopes = values.diff() / at.diff()
-        edges = torch.arange(self.n, dtype=torch.float64)
         k = torch.searchsorted(at[1:-1].contiguous(), edges + ON_EDGE, right=True)
-        points = torch.cat([at[1:-1], at.new_full((self.depth,), NO_POINT)])
-        changes = torch.cat([slopes.diff(), at.new_zeros(self.depth)])
-        row = {"edge": values[k] + slopes[k] * (edges - at[k]), "slope": slopes[k]}
-        for depth in range(self.depth):
-            row |= {
-                f"point{depth}": points[k + depth] - edges,
-                f"change{depth}": changes[k + depth],
-            }
+
+        def filled(cells: Tensor, filler: float) -> Tensor:
+            return torch.cat([cells, cells.new_full((self.shape[0] - n,), filler)])
+
+        row = {name: value[None, None] for name, value in (("scale", scale), ("width", 1 / scale))}
+        row["last"] = scale.new_full((1, 1), n - 1)
+        row["edge"] = filled(values[k] + slopes[k] * (edges - at[k]), 0.0)
+        row["slope"] = filled(slopes[k], 0.0)
+        beyond = torch.cat([at[1:-1], at.new_full((depth,), NO_POINT)])
+        changes = torch.cat([slopes.diff(), at.new_zeros(depth)])
+        for number in range(self.shape[1]):
+            looked_at = number < depth  # else as if there were none before the next cell
+            point = beyond[k + number] - edges if looked_at else torch.ones_like(edges)
+            change = changes[k + number] if looked_at else torch.zeros_like(edges)
+            row |= {f"point{number}": filled(point, 1.0), f"change{number}": filled(change, 0.0)}
         return row
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | float]:
         """At x [model, out, in]: value, slope (per cell), and how many cells it surely goes on."""
         z = x * self.scale
-        cell = z.clamp(max=self.n - 1).long().clamp(0, self.n - 1)  # also of what is no number
+        cell = torch.minimum(z, self.last).long().clamp(0, self.shape[0] - 1)  # also of a NaN
         index = cell.flatten(1)
 
         def of_cell(name: str) -> Tensor:
@@ -105,8 +124,8 @@ class Lines(nn.Module):
         beyond = z - cell  # the left edge
         slope, end = of_cell("slope"), 1.0
         value = of_cell("edge") + slope * beyond
-        for depth in reversed(range(self.depth)):
-            point, change = of_cell(f"point{depth}"), of_cell(f"change{depth}")
+        for number in reversed(range(self.shape[1])):
+            point, change = of_cell(f"point{number}"), of_cell(f"change{number}")
             past = beyond >= point
             value = value + change * (beyond - point).clamp(min=0)
             slope = torch.where(past, slope + change, slope)
@@ -127,7 +146,7 @@ class Tables(nn.Module):
         self.voltage_after = Lines(responses, 0, device)
         top = torch.tensor([table.voltages[0] for table in each], dtype=torch.float32)
         self.register_buffer("top", top.to(device)[:, None, None], persistent=False)
-        self.shape = tuple((lines.n, lines.depth) for lines in self.children())
+        self.shape = (self.pulses_at.shape, self.voltage_after.shape)
 
     def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
         """Hall voltage [model, out, in] once further pulses are applied; see Response.

@@ -126,17 +126,19 @@ class PairArray(nn.Module):
         self.weight2.copy_(weight2)
         self.weight.copy_(weight2 - weight1)
 
-    def switched_weight(self, others: Sequence[Response]) -> Tensor:
+    def switched_weight(self, others: Sequence[Response | None]) -> Tensor:
         """The weights [model, out, in] once the field is switched, in the trained field's scale.
 
         Every device keeps its pulses and is read through the other response, that of its network in
-        `others`. The input scale is then multiplied by the ratio of the two ranges; as only its
-        product with the weights counts, the ratio is carried by the weights here. The pairs stay as
-        they are. In double precision, since a nearly linear exponential is a small difference of
-        large numbers.
+        `others`; None leaves a network as it is. The input scale is then multiplied by the ratio of
+        the two ranges; as only its product with the weights counts, the ratio is carried by the
+        weights here. The pairs stay as they are. In double precision, since a nearly linear
+        exponential is a small difference of large numbers.
         """
 
-        def switched(model: int, mine: Response, other: Response) -> Tensor:
+        def switched(model: int, mine: Response, other: Response | None) -> Tensor:
+            if other is None:
+                return self.weight[model]
             w1, w2 = (
                 other.response(mine.inverse(w[model].double().clamp(mine.lowest, mine.highest)))
                 for w in (self.weight1, self.weight2)

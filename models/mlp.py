@@ -59,7 +59,7 @@ class MLP(nn.Module):
     arrays: the pairs of each layer; dark: further pairs of the first layer, on inputs that are
     zero in the whole training set. Such pairs get no gradient, so no pulse: training leaves them
     out, and testing counts the first `pixels.n_dark_tested` of them in. partners: of each network,
-    the response under which its devices are read after field relaxation, None if they have none.
+    the response under which its devices are read after field relaxation, None if it has none.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class MLP(nn.Module):
         arrays: Sequence[PairArray],
         dark: PairArray,
         pixels: Pixels,
-        partners: Sequence[Response] | None,
+        partners: Sequence[Response | None],
         seed: Tensor,
         voltage_noise: Tensor,
         resistor_noise: Tensor,
@@ -101,15 +101,11 @@ class MLP(nn.Module):
         """Newly made networks, `devices` being that of each.
 
         variability, voltage_noise, resistor_noise: float32 [model]; seed: int64 [model]. Raises
-        ValueError where the devices are not all of one family, or not all have a partner.
+        ValueError where the devices are not all of one family.
         """
         start = torch.zeros((), dtype=torch.int64, device=seed.device)
         responses = [device.response for device in devices]
-        partners = None
-        if any(device.partner for device in devices):
-            if not all(device.partner for device in devices):
-                raise ValueError("devices with and without a partner are different ensembles")
-            partners = [device.partner.response for device in devices]
+        partners = [device.partner and device.partner.response for device in devices]
         sizes = [currents.n_inputs, *hidden, currents.n_classes]
         first, *rest = (
             PairArray.fresh(

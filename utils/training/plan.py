@@ -116,8 +116,7 @@ class Plan:
             return [(member,) for member in members]
 
         def alike(member: Member) -> tuple:
-            device = member.setting.field
-            return device.response.family, device.partner is not None, step_of(member)
+            return member.setting.field.response.family, step_of(member)
 
         at_once, jobs = self.at_once(), []
         for _, group in groupby(sorted(members, key=alike), key=alike):

@@ -127,8 +127,8 @@ class Trainer:
         One after the other, so that the states of all are never together on the host. seconds: what
         was spent on the networks of this ensemble.
         """
-        has_partner = self.ensemble.network.partners is not None
-        swap = self.test(relaxed=True).cpu() if has_partner else None
+        partners = self.ensemble.network.partners
+        swap = self.test(relaxed=True).cpu() if any(partners) else None
         failures = self.failures()
         for index, member in enumerate(self.members):
             accuracies, requests, losses = (
@@ -145,7 +145,7 @@ class Trainer:
                 accuracies=accuracies,
                 pulse_requests=requests,
                 loss=float(losses[-1]),
-                swap_accuracy=None if swap is None else float(swap[index]),
+                swap_accuracy=None if partners[index] is None else float(swap[index]),
                 seconds=seconds,
                 failed_step=failures.get(member),
                 threads=torch.get_num_threads(),
