@@ -84,6 +84,20 @@ def test_relaxation_between_two_files_and_none(simulate, tmp_path):
     assert rows["twin"][7] == "–"
 
 
+def test_an_ideal_device_is_standard_json_and_has_no_other_field(simulate):
+    (record,) = simulate("--lr 20000 --field double-ideal")
+    assert min(w.min() for name, w in record.state.items() if "weight" in name) < 2.1
+    assert record.json["swap_accuracy"] is None
+    assert record.json["devices"] == {
+        "double-ideal": {
+            "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
+            "endless": True, "relaxes_to": None,
+        }
+    }  # fmt: skip
+    for path in (*record.folder.glob("*.json"), *record.folder.glob("*.settings")):
+        assert "Infinity" not in path.read_text()
+
+
 def test_resume_goes_by_the_constants(tmp_path):
     """Another source of the same constants is the same simulation; another constant is not."""
     path, out = tmp_path / "mine.json", tmp_path / "out"
