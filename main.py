@@ -31,7 +31,7 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.records.summary import table
     from utils.training.dry_run import describe
     from utils.training.plan import Plan
-    from utils.training.remarks import remarks
+    from utils.training.remarks import measured, remarks
     from utils.training.train import train
 
     world = World()  # this process alone, or one of those that torchrun has started
@@ -45,7 +45,7 @@ def simulate(run: Run, stop: Stop) -> None:
             data.arrays, data.n_classes, common.padding, scale, device, common.batch_size
         )
     plan = world.first_then_all(lambda: Plan(run, currents, cores, world.local_size))
-    for line in remarks(common, currents) if world.is_first else ():
+    for line in [*measured(run.settings), *remarks(common, currents)] if world.is_first else ():
         say(line)
     if run.dry_run:
         describe(run, currents, plan, world, stop)

@@ -1,17 +1,15 @@
-"""The named devices with their constants and sources, and finding one by its name.
-
-Every physical constant stands here and nowhere else. Torch is not imported.
-
-Source of both responses: G. Bernard, K. Cottart, ..., L. Herrera Diez, "Dynamic Control of
-Weight-Update Linearity in Magneto-Ionic Synapses", Nano Letters 25 (2025) 1443,
-doi:10.1021/acs.nanolett.4c05247.
-"""
+"""Finding a device by its name or its file, and keeping it in records. Torch is not imported."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from devices.responses import FAMILIES, Exponential, Linear, Response
+from devices.built_in import look_up
+from devices.constants import constants_of, response_of
+from devices.device_file import DeviceFile, is_path, measurement, read, with_measurement
+from devices.responses import Response
 
 
 @dataclass(frozen=True)
@@ -19,76 +17,92 @@ class Device:
     """A device by its name, its response, and what it becomes when the field is switched.
 
     partner: the device under whose response its pulses are read after field relaxation; None if
-    it has none.
+    it has none. measured: what its file says, None for a built-in device; devices of equal name,
+    constants and partner are the same, whatever was measured beside.
     """
 
     name: str
     response: Response
     partner: Device | None = None
+    measured: DeviceFile | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A line of the library. relaxes_to: the name of the partner, None for none."""
-
-    response: Response
-    relaxes_to: str | None
-
-
-LIBRARY: dict[str, Entry] = {
-    # Strong field: w = -0.021 x + 2.742, x in [0, 27] pulses, w in [2.175, 2.742] (arb. u.)
-    "double-linear": Entry(
-        Linear(slope=-0.021, offset=2.742, pulses_max=27.0), relaxes_to="double-exponential"
-    ),
-    # Weak field: w = 1.530 exp(-x / 9.741) + 0.750, x in [0, 27], w in [0.846, 2.280] (arb. u.)
-    "double-exponential": Entry(
-        Exponential(amplitude=1.530, decay=9.741, offset=0.750, pulses_max=27.0),
-        relaxes_to="double-linear",
-    ),
-}
-
-
 def find(name: str) -> Device:
-    """The device of that name. Raises ValueError, which lists the valid names, if there is none."""
-    entry = look_up(name)
-    partner = None
-    if entry.relaxes_to is not None:
-        try:
-            partner = Device(entry.relaxes_to, look_up(entry.relaxes_to).response)
-        except ValueError as error:
-            raise ValueError(f"the device that {name} relaxes to, {error}") from None
-    return Device(name, entry.response, partner)
+    """The built-in device of that name, or that of a device file.
+
+    name: a path if it ends with .json or has a separator. Raises ValueError, which lists the valid
+    names, or says what is wrong with the file or with what it relaxes to.
+    """
+    return of_file(Path(name)) if is_path(name) else find_built_in(name)
 
 
-def look_up(name: str) -> Entry:
-    if name not in LIBRARY:
-        raise ValueError(f"{name}: unknown; the valid ones: {', '.join(LIBRARY)}")
-    return LIBRARY[name]
+def find_built_in(name: str) -> Device:
+    """The built-in device of that name; raises ValueError, which lists the valid names."""
+    name, entry = look_up(name)
+    if entry.relaxes_to is None:
+        return Device(name, entry.response)
+    return Device(name, entry.response, partner_of(name, entry.relaxes_to))
+
+
+def of_file(path: Path) -> Device:
+    """The device of a file, which says where its partner is to be found from its own folder."""
+    mine, partner = read(path), None
+    if mine.relaxes_to is not None:
+        partner = partner_of(str(path), mine.relaxes_to, path.parent)
+        if partner.name == mine.name:
+            raise ValueError(
+                f"{path}: relaxes to a device of its own name, {mine.name}; rename one, or let "
+                "relaxes_to be null"
+            )
+    return Device(mine.name, mine.response, partner, mine)
+
+
+def partner_of(owner: str, relaxes_to: str, folder: Path = Path()) -> Device:
+    """The device that the owner relaxes to, without a partner of its own."""
+    try:
+        if is_path(relaxes_to):
+            file = read(folder / relaxes_to)
+            return Device(file.name, file.response, measured=file)
+        name, entry = look_up(relaxes_to)
+    except ValueError as error:
+        raise ValueError(f"the device that {owner} relaxes to, {error}") from None
+    return Device(name, entry.response)
 
 
 def constants(device: Device) -> dict[str, dict]:
     """Family and constants of a device and of its partner, by name; ready for JSON."""
 
     def alone(one: Device) -> dict:
-        return {"family": one.response.family, **asdict(one.response)}
+        return {"family": one.response.family, **constants_of(one.response)}
 
     partner = device.partner
     mine = alone(device) | {"relaxes_to": partner.name if partner else None}
     return {device.name: mine} | ({partner.name: alone(partner)} if partner else {})
 
 
-def from_constants(name: str, content: dict[str, dict]) -> Device:
-    """The device that `constants` describes; raises KeyError, TypeError or ValueError otherwise."""
+def measurements(device: Device) -> dict[str, dict]:
+    """What the files of a device and of its partner say beside, by name; ready for JSON."""
+    both = (device, device.partner) if device.partner else (device,)
+    return {one.name: measurement(one.measured) for one in both if one.measured}
+
+
+def from_constants(name: str, content: Mapping, measured: Mapping | None = None) -> Device:
+    """The device that `constants`, and `measurements`, describe.
+
+    Raises KeyError, TypeError or ValueError otherwise.
+    """
 
     def alone(name: str, partner: Device | None) -> Device:
         mine = {key: value for key, value in content[name].items() if key != "relaxes_to"}
-        family = FAMILIES[mine.pop("family")]
-        if not all(isinstance(number, (int, float)) for number in mine.values()):
-            raise ValueError(f"constants of {name} that are no numbers")
-        return Device(name, family(**mine), partner)
+        response = response_of(mine.pop("family"), mine)
+        file = None
+        if measured and name in measured:
+            relaxes_to = partner and partner.name
+            file = with_measurement(name, response, relaxes_to, measured[name])
+        return Device(name, response, partner, file)
 
     other = content[name]["relaxes_to"]
     return alone(name, None if other is None else alone(other, None))

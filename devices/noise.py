@@ -40,6 +40,7 @@ class Draw(IntEnum):
     VOLTAGE = 3  # noise on the output voltages while training
     READ = 4  # read noise of a pair in the backward pass
     TEST = 6  # noise on the output voltages while testing
+    WRITE = 7  # by which a device that is written misses
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 
+from devices.lookup import Tables
 from devices.noise import Draw, Stream
-from devices.responses import Response
+from devices.responses import Response, Table
+
+
+class Constants(nn.Module):
+    """The constants of a family as buffers, float32 [model, 1, 1], under their own names."""
+
+    shape: tuple = ()  # what compiled programs depend on, beside the family
+
+    def __init__(self, each: Sequence[Response], device: torch.device | None = None):
+        super().__init__()
+        self.family = type(each[0])
+        self.names = [one.name for one in fields(self.family) if one.type == "float"]
+        for name in self.names:
+            values = per_network((getattr(response, name) for response in each), device)
+            self.register_buffer(name, values, persistent=False)
+
+    def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
+        constants = {name: getattr(self, name) for name in self.names}
+        return self.family(**constants).after(voltage, pulses)
+
+
+IN_NETWORKS = {Table: Tables}  # families that are not computed from constants alone
 
 
 class Responses(nn.Module):
-    """The responses of the networks of an ensemble, all of one family; the contract of Response.
+    """The responses of the networks of an ensemble, all of one family.
 
-    The constants are buffers, float32 [model, 1, 1]: those of the family under their own names,
-    and `w_min` and `w_max`, each rounded once from its exact value. So networks with different
-    constants train side by side, and share one compiled program. Raises ValueError where families
+    Their constants are buffers, so that networks with different constants train side by side, and
+    share one compiled program; so are, float32 [model, 1, 1], `w_max` and the limits of the range,
+    `lowest` and `highest`, each rounded once from its exact value. Raises ValueError where families
     differ.
     """
 
@@ -27,29 +49,24 @@ class Responses(nn.Module):
         self.each, self.family = tuple(each), type(each[0])
         if any(type(response) is not self.family for response in each):
             raise ValueError("networks of different families are different ensembles")
-        self.device = device
-        self.constants = [field.name for field in fields(self.family)]
-        for name in (*self.constants, "w_min", "w_max"):
-            values = self.per_network(getattr(response, name) for response in each)
+        self.equation = IN_NETWORKS.get(self.family, Constants)(each, device)
+        for name in ("w_max", "lowest", "highest"):
+            values = per_network((getattr(response, name) for response in each), device)
             self.register_buffer(name, values, persistent=False)
 
-    def per_network(self, values: Iterable[float]) -> Tensor:
-        """One number for each network: float32 [model, 1, 1]."""
-        return torch.tensor(list(values), dtype=torch.float32, device=self.device)[:, None, None]
-
     @property
-    def equation(self) -> Response:
-        """The family's equations with these constants."""
-        return self.family(**{name: getattr(self, name) for name in self.constants})
-
-    def response(self, pulses: Tensor) -> Tensor:
-        return self.equation.response(pulses)
-
-    def inverse(self, voltage: Tensor) -> Tensor:
-        return self.equation.inverse(voltage)
+    def structure(self) -> Hashable:
+        """What a compiled program depends on."""
+        return self.family, self.equation.shape
 
     def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
+        """As of Response, of [model, out, in]."""
         return self.equation.after(voltage, pulses)
+
+
+def per_network(values: Iterable[float], device: torch.device | None) -> Tensor:
+    """One number for each network: float32 [model, 1, 1]."""
+    return torch.tensor(list(values), dtype=torch.float32, device=device)[:, None, None]
 
 
 class PairArray(nn.Module):
@@ -57,7 +74,8 @@ class PairArray(nn.Module):
 
     responses: that of each network. Buffers, float [model, out, in]: `weight1`, `weight2` Hall
     voltages of the two devices (arb. u.); `slope1`, `slope2` their slope factors; `weight` =
-    weight2 - weight1, kept at hand since every forward pass needs it. Of these the voltages alone
+    weight2 - weight1, kept at hand since every forward pass needs it. (Or in another order: see
+    `rearranged`.) Of these the voltages alone
     are part of the state: the slopes follow from the seed.
     """
 
@@ -77,6 +95,8 @@ class PairArray(nn.Module):
         self.register_buffer("slope1", slope1, persistent=False)
         self.register_buffer("slope2", slope2, persistent=False)
         self.register_buffer("weight", weight2 - weight1, persistent=False)
+        self.shape: tuple[int, int] = tuple(weight1.shape[1:])
+        self.arrange: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
     def fresh(
@@ -94,7 +114,7 @@ class PairArray(nn.Module):
         """
         u = init * stream.uniform(Draw.FRESH, shape)
         constants = Responses(responses, u.device)
-        start = constants.per_network(each.w_max - init for each in responses)
+        start = per_network((each.w_max - init for each in responses), u.device)
         weight2 = torch.minimum(start - u, constants.w_max)  # against rounding
         slopes = (
             (1 + variability * stream.normal(draw, shape)).abs()
@@ -109,22 +129,48 @@ class PairArray(nn.Module):
         self.weight2.copy_(weight2)
         self.weight.copy_(weight2 - weight1)
 
-    def switched_weight(self, other: Responses) -> Tensor:
+    def switched_weight(self, others: Sequence[Response | None]) -> Tensor:
         """The weights [model, out, in] once the field is switched, in the trained field's scale.
 
-        Every device keeps its pulses and is read through the other response. The input scale is
-        then multiplied by the ratio of the two ranges; as only its product with the weights
-        counts, the ratio is carried by the weights here. The pairs stay as they are.
+        Every device keeps its pulses and is read through the other response, that of its network in
+        `others`; None leaves a network as it is. The input scale is then multiplied by the ratio of
+        the two ranges; as only its product with the weights counts, the ratio is carried by the
+        weights here. The pairs stay as they are. In double precision, since a nearly linear
+        exponential is a small difference of large numbers.
         """
-        mine = self.responses
-        w1, w2 = (other.response(mine.inverse(w)) for w in (self.weight1, self.weight2))
-        spans = zip(mine.each, other.each, strict=True)
-        return (w2 - w1) * mine.per_network(trained.span / new.span for trained, new in spans)
 
-    def arranged(self, arrange: Callable[[Tensor], Tensor]) -> PairArray:
-        """Some of the pairs, or all in another order, as an array of its own.
+        def switched(model: int, mine: Response, other: Response | None) -> Tensor:
+            if other is None:
+                return self.weight[model]
+            w1, w2 = (
+                other.response(mine.inverse(w[model].double()))
+                for w in (self.weight1, self.weight2)
+            )
+            return (mine.span / other.span * (w2 - w1)).to(self.weight)
 
-        arrange: takes each tensor [model, out, in] to how it is to stand, contiguous.
+        both = zip(self.responses.each, others, strict=True)
+        return torch.stack([switched(model, *pair) for model, pair in enumerate(both)])
+
+    def columns(self, index: Tensor) -> PairArray:
+        """The pairs of some input columns only, as an array of its own."""
+        return PairArray(
+            self.responses.each, *(tensor[..., index].contiguous() for tensor in self.tensors)
+        )
+
+    def rearranged(self, arrange: Callable[[Tensor], Tensor]) -> PairArray:
+        """The same pairs in another order, and shape.
+
+        arrange: takes a tensor [model, out, in] to how it is to stand, contiguous.
         """
-        whole = (self.weight1, self.weight2, self.slope1, self.slope2)
-        return PairArray(self.responses.each, *(arrange(tensor) for tensor in whole))
+        array = PairArray(self.responses.each, *(arrange(tensor) for tensor in self.tensors))
+        array.shape, array.arrange = self.shape, arrange
+        return array
+
+    def normal(self, draw: Draw, stream: Stream) -> Tensor:
+        """A float32 N(0, 1) number for each pair, the same however the pairs are arranged."""
+        numbers = stream.normal(draw, self.shape)
+        return numbers if self.arrange is None else self.arrange(numbers)
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.weight1, self.weight2, self.slope1, self.slope2

@@ -5,13 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from devices.noise import Draw, Stream
 from devices.pair import PairArray, Responses
 from devices.responses import Response
-
-
-def pulses(request: Tensor, wanted: Tensor, clipping: Tensor) -> Tensor:
-    """Pulses that a device receives: those requested, where wanted and not below `clipping`."""
-    return torch.where(wanted & (request >= clipping), request, 0.0)
 
 
 def refresh(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Tensor, Tensor]:
@@ -20,11 +16,11 @@ def refresh(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Ten
     Where w1 is used up, w2 starts again from the top of the range and w1 takes what is left of
     the difference; then the same with the roles exchanged.
     """
-    w_min, w_max = response.w_min, response.w_max
-    used_up = w1 <= w_min
-    w1, w2 = torch.where(used_up, w_min - (w2 - w_max), w1), torch.where(used_up, w_max, w2)
-    used_up = w2 <= w_min
-    w2, w1 = torch.where(used_up, w_min - (w1 - w_max), w2), torch.where(used_up, w_max, w1)
+    lowest, w_max = response.lowest, response.w_max
+    used_up = w1 <= lowest
+    w1, w2 = torch.where(used_up, lowest - (w2 - w_max), w1), torch.where(used_up, w_max, w2)
+    used_up = w2 <= lowest
+    w2, w1 = torch.where(used_up, lowest - (w1 - w_max), w2), torch.where(used_up, w_max, w1)
     return w1, w2
 
 
@@ -37,35 +33,56 @@ def update(
     response: Response | Responses,
     learning_rate: Tensor,
     clipping: Tensor,
+    write_noise: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The pairs after one mini-batch.
 
     w1, w2, slope1, slope2, gradient = dL/dW: [model, out, in]; learning_rate (pulses per unit of
     gradient) and clipping (pulses): [model, 1, 1]. Since W = w2 - w1, dL/dw2 is the gradient and
     dL/dw1 its negative; pulses can only lower a voltage, so the device whose own gradient is
-    positive receives them. Returns the new w1 and w2.
+    positive receives them, those that are not below the smallest pulse. write_noise: how far each
+    device written misses, per square root of a pulse, [model, out, in] (arb. u.). What lands beyond
+    an end of the range is used up or, above it, clamped before the next mini-batch. Returns the new
+    w1 and w2.
     """
-    w1, w2 = w1.clamp(response.w_min, response.w_max), w2.clamp(response.w_min, response.w_max)
-    request = learning_rate * gradient.abs()
-    w1 = response.after(w1, pulses(request * slope1, gradient <= 0, clipping))
-    w2 = response.after(w2, pulses(request * slope2, gradient >= 0, clipping))
+    w1, w2 = (w.clamp(response.lowest, response.highest) for w in (w1, w2))
+    second = gradient > 0  # whether it is device 2 that is written
+    request = learning_rate * gradient.abs() * torch.where(second, slope2, slope1)
+    pulses = torch.where(request >= clipping, request, 0.0)
+    written = response.after(torch.where(second, w2, w1), pulses)
+    if write_noise is not None:
+        written = written + write_noise * pulses.sqrt()
+    w1, w2 = torch.where(second, w1, written), torch.where(second, written, w2)
     return refresh(w1, w2, response)
 
 
 class PulseOptimizer(nn.Module):
     """Programs device pairs with the pulses that a gradient asks for.
 
-    Buffers `learning_rate` (pulses per unit of gradient) and `clipping` (pulses): [model, 1, 1].
+    Buffers `learning_rate` (pulses per unit of gradient), `clipping` (pulses) and `write_noise`
+    (arb. u. per square root of a pulse): [model, 1, 1]; the last is None where there is none in any
+    network, so that nothing is drawn.
     """
 
-    def __init__(self, learning_rate: Tensor, clipping: Tensor):
+    def __init__(self, learning_rate: Tensor, clipping: Tensor, write_noise: Tensor | None = None):
+        """Each [model]."""
         super().__init__()
         self.register_buffer("learning_rate", learning_rate[:, None, None], persistent=False)
         self.register_buffer("clipping", clipping[:, None, None], persistent=False)
+        if write_noise is not None:
+            write_noise = write_noise[:, None, None] if bool(write_noise.any()) else None
+        self.register_buffer("write_noise", write_noise, persistent=False)
 
     @torch.no_grad()
-    def step(self, array: PairArray, gradient: Tensor) -> None:
-        """Update the pairs of one layer in place; gradient = dL/dW [model, out, in]."""
+    def step(self, array: PairArray, gradient: Tensor, stream: Stream | None = None) -> None:
+        """Update the pairs of one layer in place; gradient = dL/dW [model, out, in].
+
+        stream: of the layer at this mini-batch, for the write noise. At most one device of a pair
+        is written, so one number is drawn for both.
+        """
+        noise = None
+        if self.write_noise is not None:
+            noise = self.write_noise * array.normal(Draw.WRITE, stream).to(gradient)
         w1, w2 = update(
             array.weight1,
             array.weight2,
@@ -75,5 +92,6 @@ class PulseOptimizer(nn.Module):
             array.responses,
             self.learning_rate,
             self.clipping,
+            noise,
         )
         array.put(w1, w2)

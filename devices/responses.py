@@ -9,6 +9,9 @@ the constants, as `devices.pair.Responses` makes use of.
 from __future__ import annotations
 
 import math
+import struct
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -22,10 +25,32 @@ def exp(x: Value) -> Value:
     return math.exp(x) if isinstance(x, (int, float)) else x.exp()
 
 
+def expm1(x: Value) -> Value:
+    return math.expm1(x) if isinstance(x, (int, float)) else x.expm1()
+
+
 def log(x: Value) -> Value:
     return math.log(x) if isinstance(x, (int, float)) else x.log()
 
 
+def at_least_one(x: Value) -> Value:
+    return max(x, 1.0) if isinstance(x, (int, float)) else x.clamp(min=1)
+
+
+def piecewise(x: Value, knots: Sequence[float], values: Sequence[float]) -> Value:
+    """The lines through the points (knot, value), knots rising; the outermost two go on."""
+    if isinstance(x, (int, float)):
+        k = bisect_right(knots, x, 1, len(knots) - 1) - 1
+        slope = (values[k + 1] - values[k]) / (knots[k + 1] - knots[k])
+        return values[k] + slope * (x - knots[k])
+    import torch  # which is there, as x is a tensor
+
+    at, y = (torch.tensor(each, dtype=x.dtype, device=x.device) for each in (knots, values))
+    k = torch.searchsorted(at[1:-1].contiguous(), x.contiguous(), right=True)
+    return y[k] + (y.diff() / at.diff())[k] * (x - at[k])
+
+
+LARGEST_EXPONENT = 80.0  # of e, in single precision
 FAMILIES: dict[str, type[Response]] = {}  # all classes below, by name
 
 
@@ -40,6 +65,7 @@ class Response:
 
     family: ClassVar[str]  # its name in records
     pulses_max: float
+    endless: bool = False  # if so, devices are never used up: neither clamped nor refreshed
 
     def __init_subclass__(cls) -> None:
         """Register the family; raises ValueError if its name is taken."""
@@ -47,12 +73,16 @@ class Response:
             raise ValueError(f"there are two families of the name {cls.family}")
         FAMILIES[cls.family] = cls
 
+    def check(self) -> None:
+        """Raise ValueError, which names the constant, unless the curve falls all along."""
+        raise NotImplementedError
+
     def response(self, pulses: Value) -> Value:
         """Hall voltage `w = f(x)` of a device that has received `pulses`."""
         raise NotImplementedError
 
     def inverse(self, voltage: Value) -> Value:
-        """Number of pulses `x` that leads to a Hall voltage."""
+        """Number of pulses `x` that leads to a Hall voltage; the curve goes on beyond its range."""
         raise NotImplementedError
 
     def after(self, voltage: Value, pulses: Value) -> Value:
@@ -76,16 +106,41 @@ class Response:
         """Width of the range of Hall voltages."""
         return self.w_max - self.w_min
 
+    @property
+    def lowest(self) -> float:
+        """The voltage at which a device is used up; out of reach where it is endless."""
+        return -math.inf if self.endless else self.w_min
+
+    @property
+    def highest(self) -> float:
+        """The voltage above which no device is."""
+        return math.inf if self.endless else self.w_max
+
+
+def check_end(pulses_max: float) -> None:
+    if not pulses_max > 0:
+        raise ValueError(f"pulses_max is {pulses_max:g}; it must be above 0")
+
 
 @dataclass(frozen=True)
 class Linear(Response):
-    """Each pulse lowers the Hall voltage by the same step: w = slope x + offset, slope < 0."""
+    """Each pulse lowers the Hall voltage by the same step: w = slope x + offset, slope < 0.
+
+    An endless device is never used up. Its pulses_max then bounds nothing: it says only what write
+    noise is a fraction of, the span that so many pulses make.
+    """
 
     family: ClassVar[str] = "linear"
 
     slope: float  # arb. u. per pulse
     offset: float  # arb. u.
     pulses_max: float
+    endless: bool = False
+
+    def check(self) -> None:
+        check_end(self.pulses_max)
+        if not self.slope < 0:
+            raise ValueError(f"slope is {self.slope:g}, so the curve does not fall; mirror it")
 
     def response(self, pulses: Value) -> Value:
         return self.slope * pulses + self.offset
@@ -111,11 +166,71 @@ class Exponential(Response):
     offset: float  # arb. u.
     pulses_max: float
 
+    def check(self) -> None:
+        check_end(self.pulses_max)
+        if not self.amplitude * self.decay > 0:
+            raise ValueError(
+                f"amplitude {self.amplitude:g} and decay {self.decay:g} must be of one sign and "
+                "not 0, else the curve does not fall; mirror it"
+            )
+        if not -self.pulses_max / self.decay < LARGEST_EXPONENT:
+            raise ValueError(f"decay is {self.decay:g}, too steep for {self.pulses_max:g} pulses")
+
     def response(self, pulses: Value) -> Value:
         return self.amplitude * exp(-pulses / self.decay) + self.offset
 
     def inverse(self, voltage: Value) -> Value:
-        return -self.decay * log((voltage - self.offset) / self.amplitude)
+        share = (voltage - self.offset) / self.amplitude
+        if self.decay < 0:  # no number of pulses leads far above the top, where a write may
+            share = at_least_one(share)
+        return -self.decay * log(share)
 
     def after(self, voltage: Value, pulses: Value) -> Value:
-        return self.offset + (voltage - self.offset) * exp(-pulses / self.decay)
+        # By the change, since offset + (...) exp(...) loses small changes where |decay| is large.
+        return voltage + (voltage - self.offset) * expm1(-pulses / self.decay)
+
+
+@dataclass(frozen=True)
+class Table(Response):
+    """Measured points, lines between them; the last line goes on beyond the end.
+
+    In networks `after` runs by `devices.lookup`, which finds the line without a search.
+    """
+
+    family: ClassVar[str] = "table"
+
+    pulses: tuple[float, ...]  # rising, the first 0
+    voltages: tuple[float, ...]  # arb. u., falling, as many
+
+    def check(self) -> None:
+        n = len(self.pulses)
+        if n < 2 or len(self.voltages) != n:
+            raise ValueError(
+                f"pulses has {n} numbers, voltages {len(self.voltages)}; they must be equally "
+                "many, at least 2"
+            )
+        if self.pulses[0] != 0:
+            raise ValueError(f"pulses starts at {self.pulses[0]:g}; it must start at 0")
+        for k in range(1, n):
+            if not self.pulses[k] > self.pulses[k - 1]:
+                raise ValueError(f"pulses does not rise at its number {k + 1}; sort its points")
+            if not single(self.voltages[k]) < single(self.voltages[k - 1]):
+                raise ValueError(
+                    f"voltages does not fall at its number {k + 1} (in single precision); mirror "
+                    "a curve that rises, leave out points of a flat part"
+                )
+
+    @property
+    def pulses_max(self) -> float:
+        return self.pulses[-1]
+
+    def response(self, pulses: Value) -> Value:
+        return piecewise(pulses, self.pulses, self.voltages)
+
+    def inverse(self, voltage: Value) -> Value:
+        return piecewise(-voltage, [-each for each in self.voltages], self.pulses)
+
+
+def single(number: float) -> float:
+    """The nearest number of single precision, which is what networks hold."""
+    return struct.unpack("f", struct.pack("f", number))[0]

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from devices.library import Device
 from devices.noise import Draw, Stream, has_kernel
-from devices.pair import PairArray, Responses
+from devices.pair import PairArray
+from devices.responses import Response
 from models.currents import Currents, Pixels
 from models.noisy_pair import NoisyPairProduct
 from models.sparse_matmul import SparseBatch, to_blocks
@@ -59,8 +60,8 @@ class MLP(nn.Module):
 
     arrays: the pairs of each layer; dark: further pairs of the first layer, on inputs that are
     zero in the whole training set. Such pairs get no gradient, so no pulse: training leaves them
-    out, and testing counts the first `pixels.n_dark_tested` of them in. partners: the responses
-    under which the devices are read after field relaxation, None if they have none.
+    out, and testing counts the first `pixels.n_dark_tested` of them in. partners: of each network,
+    the response under which its devices are read after field relaxation, None if it has none.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class MLP(nn.Module):
         arrays: Sequence[PairArray],
         dark: PairArray,
         pixels: Pixels,
-        partners: Responses | None,
+        partners: Sequence[Response | None],
         seed: Tensor,
         voltage_noise: Tensor,
         resistor_noise: Tensor,
@@ -103,15 +104,11 @@ class MLP(nn.Module):
         """Newly made networks, `devices` being that of each.
 
         variability, voltage_noise, resistor_noise: float32 [model]; seed: int64 [model]. Raises
-        ValueError where the devices are not all of one family, or their partners.
+        ValueError where the devices are not all of one family.
         """
         start = torch.zeros((), dtype=torch.int64, device=seed.device)
         responses = [device.response for device in devices]
-        partners = None
-        if any(device.partner for device in devices):
-            if not all(device.partner for device in devices):
-                raise ValueError("devices with and without a partner are different ensembles")
-            partners = Responses([device.partner.response for device in devices], seed.device)
+        partners = [device.partner and device.partner.response for device in devices]
         sizes = [currents.n_inputs, *hidden, currents.n_classes]
         first, *rest = (
             PairArray.fresh(
@@ -124,11 +121,10 @@ class MLP(nn.Module):
             for layer, (n_in, n_out) in enumerate(pairwise(sizes))
         )
         pixels = currents.pixels
-        dark = first.arranged(lambda whole: whole[..., pixels.dark.to(seed.device)].contiguous())
-        lit = first.arranged(lambda whole: whole[..., pixels.lit.to(seed.device)].contiguous())
+        lit, dark = (first.columns(index.to(seed.device)) for index in (pixels.lit, pixels.dark))
         in_blocks = currents.light is not None
         if in_blocks:
-            lit = lit.arranged(to_blocks)
+            lit = lit.rearranged(to_blocks)
         noises = voltage_noise, resistor_noise
         return cls([lit, *rest], dark, pixels, partners, seed, *noises, input_scale, in_blocks)
 
@@ -158,13 +154,11 @@ class MLP(nn.Module):
 
         Of the devices this is the family: their constants are inputs of the program.
         """
-        family = self.dark.responses.family
-        partner_family = None if self.partners is None else self.partners.family
         noises = (self.voltage_noise is None, self.resistor_noise is None)
         shapes = tuple(array.weight.shape for array in self.arrays)
-        device = self.seed.device
-        kinds = self.in_blocks, has_kernel(device)  # of the first product, and of the noise
-        return family, partner_family, noises, shapes, self.input_scale, device, kinds
+        kinds = self.in_blocks, has_kernel(self.seed.device)  # of the first product, and the noise
+        device = self.dark.responses.structure
+        return device, noises, shapes, self.input_scale, self.seed.device, kinds
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:

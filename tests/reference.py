@@ -7,11 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-FRESH, SLOPE_1, SLOPE_2, VOLTAGE, READ, TEST = 0, 1, 2, 3, 4, 6
+FRESH, SLOPE_1, SLOPE_2, VOLTAGE, READ, TEST, WRITE = 0, 1, 2, 3, 4, 6, 7
 EPS, MOMENTUM = 1e-5, 0.15
 
 
 class Linear:
+    ends = True
+
     def __init__(self, step=0.021, start=2.742, end=27):
         self.step, self.start = step, start
         self.top, self.bottom = start, start - step * end
@@ -23,7 +25,13 @@ class Linear:
         return (self.start - voltage) / self.step
 
 
+class Ideal(Linear):
+    ends = False
+
+
 class Exponential:
+    ends = True
+
     def __init__(self, height=1.530, decay=9.741, floor=0.750, end=27):
         self.height, self.decay, self.floor = height, decay, floor
         self.top, self.bottom = height + floor, height * np.exp(-end / decay) + floor
@@ -32,7 +40,32 @@ class Exponential:
         return self.height * np.exp(-pulses / self.decay) + self.floor
 
     def pulses(self, voltage):
-        return -self.decay * np.log((voltage - self.floor) / self.height)
+        share = (voltage - self.floor) / self.height
+        return -self.decay * np.log(share if self.decay > 0 else np.maximum(share, 1))
+
+
+def curved(nu, top=2.742, span=0.567, end=27):
+    """w = top - span (1 - exp(-nu x / end)) / (1 - exp(-nu))"""
+    height = span / (1 - np.exp(-nu))
+    return Exponential(height, end / nu, top - height, end)
+
+
+class Table:
+    ends = True
+
+    def __init__(self, x, w):
+        self.x, self.w = np.array(x), np.array(w)
+        self.top, self.bottom = w[0], w[-1]
+
+    def voltage(self, pulses):
+        last = (self.w[-1] - self.w[-2]) / (self.x[-1] - self.x[-2])
+        beyond = self.w[-1] + last * (pulses - self.x[-1])
+        return np.where(pulses > self.x[-1], beyond, np.interp(pulses, self.x, self.w))
+
+    def pulses(self, voltage):
+        first = (self.x[1] - self.x[0]) / (self.w[1] - self.w[0])
+        above = first * (voltage - self.w[0])
+        return np.where(voltage > self.w[0], above, np.interp(-voltage, -self.w, self.x))
 
 
 LINEAR, EXPONENTIAL = Linear(), Exponential()
@@ -41,7 +74,13 @@ DEVICES = {  # each with what it relaxes to
     "double-exponential": (EXPONENTIAL, LINEAR),
     "other linear": (Linear(0.03, 2.9, 20), Exponential(-0.1, -8.0, 3.0, 15)),
     "other exponential": (Exponential(1.0, 5.0, 1.0, 20), LINEAR),
-}
+    "double-ideal": (Ideal(), None),
+    **{f"double-curved-{nu}": (curved(nu), LINEAR) for nu in (2.77, -4.0, 0.001)},
+    "table": (Table([0, 1, 3, 4, 9.5, 20], [2.742, 2.6, 2.5, 2.49, 2.3, 2.175]), LINEAR),
+    "longer table": (
+        Table(range(10), [2.742, 2.73, 2.68, 2.6, 2.55, 2.45, 2.44, 2.3, 2.2, 2.175]), LINEAR,
+    ),
+}  # fmt: skip
 
 
 def philox_words(seed, count, step, layer, draw, part=0):
@@ -75,10 +114,15 @@ def uniform(shape, *address):
 
 
 class Network:
-    """One network of device pairs; `sizes` = (inputs, hidden ..., classes)."""
+    """One network of device pairs; `sizes` = (inputs, hidden ..., classes).
+
+    lit: the inputs that some training image lights; the others are never written, and no write
+    noise is drawn for them.
+    """
 
     def __init__(self, sizes, field, seed, lr, var, sigma_r, sigma_v, clipping, init=0.01,
-                 input_scale=0.001):  # fmt: skip
+                 input_scale=0.001, sigma_w=0.0, lit=None):  # fmt: skip
+        self.sigma_w, self.lit = sigma_w, lit
         self.device, self.partner = DEVICES[field]
         self.seed, self.lr, self.clipping = seed, lr, clipping
         self.sigma_r, self.sigma_v, self.input_scale = sigma_r, sigma_v, input_scale
@@ -161,16 +205,29 @@ class Network:
 
     def update(self, layer, gradient):
         top, bottom = self.device.top, self.device.bottom
-        w = [np.clip(self.w1[layer], bottom, top), np.clip(self.w2[layer], bottom, top)]
+        w = [self.w1[layer], self.w2[layer]]
+        if self.device.ends:
+            w = [np.clip(each, bottom, top) for each in w]
+        misses = self.misses(layer, gradient)
         slopes, own_gradients = (self.v1[layer], self.v2[layer]), (-gradient, gradient)
         for k in (0, 1):
             pulses = self.lr * abs(own_gradients[k]) * slopes[k]
             pulses[pulses < self.clipping] = 0
             pulses[own_gradients[k] < 0] = 0
             w[k] = self.device.voltage(self.device.pulses(w[k]) + pulses)
+            w[k] = w[k] + misses * np.sqrt(pulses)
         w1, w2 = w
-        end = w1 <= bottom
-        w1[end], w2[end] = (bottom - (w2 - top))[end], top
-        end = w2 <= bottom
-        w2[end], w1[end] = (bottom - (w1 - top))[end], top
+        if self.device.ends:
+            end = w1 <= bottom
+            w1[end], w2[end] = (bottom - (w2 - top))[end], top
+            end = w2 <= bottom
+            w2[end], w1[end] = (bottom - (w1 - top))[end], top
         self.w1[layer], self.w2[layer] = w1, w2
+
+    def misses(self, layer, gradient):
+        """By how much a device that is written misses, per square root of a pulse."""
+        noise = np.zeros(gradient.shape)
+        columns = self.lit if layer == 0 and self.lit is not None else range(gradient.shape[1])
+        shape = (len(gradient), len(columns))
+        noise[:, columns] = normal(shape, self.seed, self.step, layer, WRITE)
+        return self.sigma_w * (self.device.top - self.device.bottom) * noise

@@ -6,7 +6,8 @@ import pytest
 import torch
 from conftest import run_main
 
-from devices.library import LIBRARY, Entry, find
+from devices.built_in import LIBRARY, Entry
+from devices.library import find
 from utils.parser import parse
 
 LINEAR = LIBRARY["double-linear"].response
@@ -29,6 +30,8 @@ FLAGS = [
     ("--var -0.2", "--var -0.2"),
     ("--resistor_noise -1", "--resistor_noise -1.0"),
     ("--voltage_noise -1", "--voltage_noise -1.0"),
+    ("--write_noise -0.1", "--write_noise -0.1: must be a finite number >= 0"),
+    ("--write_noise inf", "--write_noise inf"),
     ("--clipping -0.1", "--clipping -0.1"),
     ("--clipping 28", "--clipping 28: double-linear devices take at most 27 pulses"),
     ("--input_scale -1", "--input_scale -1.0"),
@@ -38,6 +41,11 @@ FLAGS = [
     ("--init 0.3 --field double-exponential double-linear", "a fresh pair of double-linear"),
     ("--task CIFAR", "--task CIFAR: unknown; the valid ones: MNIST, Fashion, Digits"),
     ("--field linear", "--field linear: unknown; the valid ones: double-linear, double-exp"),
+    ("--field double-curved-10.5", "after double-curved- comes a number from -10 to 10"),
+    ("--field double-curved-2 double-curved-2.0", "--field double-curved-2.0: given 2 times"),
+    ("--field none.json", "--field none.json: cannot be read: No such file or directory; name a"),
+    ("--field ./none", "--field none: cannot be read: No such file"),
+    ("--study figure1 --field none.json", "--field none.json: cannot be read: No such file"),
     ("--study paper", "--study paper: unknown; the valid ones: figure1, figure2, figure3"),
     ("--device gpu", "must be auto, cpu, cuda, or cuda:1"),
     ("--device cuda:99", "this machine offers"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import DEVICES, currents_of, members_of, setting_of
 
-from devices.library import LIBRARY
+from devices.built_in import LIBRARY
 from models.currents import Currents
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler

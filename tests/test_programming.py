@@ -5,14 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 from scipy import stats
+from support.devices import RESPONSES, device_of
 
-from devices.library import LIBRARY
+from devices.built_in import curved
 from devices.noise import Stream
 from devices.pair import PairArray, Responses
 from devices.programming import PulseOptimizer, refresh, update
 
-FIELDS = {name: entry.response for name, entry in LIBRARY.items()}
+FIELDS = RESPONSES
+ENDING = {name: response for name, response in FIELDS.items() if not response.endless}
 LINEAR, EXPONENTIAL = FIELDS["double-linear"], FIELDS["double-exponential"]
+IDEAL = FIELDS["double-ideal"]
+TABLE, LONGER = (device_of(name).response for name in ("table", "longer table"))
 STEEPER = replace(LINEAR, slope=-0.03, offset=2.9)
 OTHER = replace(EXPONENTIAL, decay=5.0, amplitude=1.0, offset=1.0, pulses_max=20.0)
 
@@ -67,21 +71,26 @@ def test_init_sets_the_weights():
 
 
 @pytest.mark.parametrize(
-    "responses", [[LINEAR, STEEPER, LINEAR], [OTHER, EXPONENTIAL, OTHER]], ids=["linear", "exp"]
-)
+    "responses",
+    [
+        [LINEAR, STEEPER, IDEAL], [OTHER, EXPONENTIAL, curved(-4.0)], [TABLE, LONGER, TABLE],
+    ],
+    ids=["linear", "exponential", "table"],
+)  # fmt: skip
 def test_networks_side_by_side_have_constants_of_their_own(responses):
     """Fresh, programmed until they are used up, and switched: each as alone, to the bit."""
     together = fresh(responses, shape=(30, 40), init=0.2)
     gradient = torch.linspace(-30, 30, 1200).view(1, 30, 40).expand(3, -1, -1)
     programme(together, gradient)
-    others = [EXPONENTIAL, OTHER, EXPONENTIAL]
-    switched = together.switched_weight(Responses(others))
+    others = [EXPONENTIAL, TABLE, None]  # the last has no other field
+    switched = together.switched_weight(others)
     for model, response in enumerate(responses):
         alone = fresh([response], (30, 40), init=0.2, seed=100 + model)
         programme(alone, gradient[:1])
         for name in ("weight1", "weight2", "weight"):
             assert torch.equal(getattr(together, name)[model], getattr(alone, name)[0])
-        assert torch.equal(switched[model], alone.switched_weight(Responses([others[model]]))[0])
+        assert torch.equal(switched[model], alone.switched_weight([others[model]])[0])
+    assert torch.equal(switched[2], together.weight[2])
 
 
 def programme(array: PairArray, gradient: torch.Tensor) -> None:
@@ -94,9 +103,9 @@ def programme(array: PairArray, gradient: torch.Tensor) -> None:
 def test_constants_of_an_ensemble_are_rounded_once():
     """w_min of the linear device is the float32 next to 2.175, not what float32 sums give."""
     stacked = Responses([LINEAR, STEEPER])
-    assert stacked.w_min.flatten().tolist() == torch.tensor([2.742 - 0.567, 2.9 - 0.81]).tolist()
+    assert stacked.lowest.flatten().tolist() == torch.tensor([2.742 - 0.567, 2.9 - 0.81]).tolist()
     assert stacked.w_max.shape == (2, 1, 1)
-    assert stacked.slope.dtype == torch.float32
+    assert stacked.equation.slope.dtype == torch.float32
 
 
 def test_networks_of_different_families_are_different_ensembles():
@@ -156,7 +165,77 @@ def test_voltages_out_of_range_are_clamped_first():
     torch.testing.assert_close(w2, of(2.5))
 
 
-@pytest.mark.parametrize("response", FIELDS.values(), ids=FIELDS)
+def test_an_ideal_device_is_neither_clamped_nor_refreshed():
+    """It goes on by 0.021 a pulse far beyond 27 of them, and may start above the top, too."""
+    w1, w2 = update(
+        of(9.0, 2.5, -40.0), of(2.5, 2.6, 2.6), of(1.0, 1.0, 1.0), of(1.0, 1.0, 1.0),
+        of(-1.0, 300.0, -100.0), IDEAL, of(1.0), of(0.0),
+    )  # fmt: skip
+    torch.testing.assert_close(w1, of(9.0 - 0.021, 2.5, -42.1))
+    torch.testing.assert_close(w2, of(2.5, 2.6 - 6.3, 2.6))
+
+
+def test_write_noise_by_hand():
+    """Four pulses lead from 2.5 to 2.416, and miss by 2 x 0.01; where there is none, nothing."""
+    w1, w2 = update(
+        of(2.5, 2.5, 2.5), of(2.6, 2.6, 2.6), of(1.0, 1.0, 1.0), of(1.0, 1.0, 1.0),
+        of(-4.0, 0.0, 4.0), LINEAR, of(1.0), of(0.5), of(0.01, 0.01, -0.02),
+    )  # fmt: skip
+    torch.testing.assert_close(w1, of(2.436, 2.5, 2.5))
+    torch.testing.assert_close(w2, of(2.6, 2.6, 2.6 - 0.084 - 0.04))
+
+
+def test_a_write_that_lands_beyond_an_end():
+    """Below: used up, as by a pulse too many. Above: it stays until it is clamped the next time."""
+    arguments = (of(1.0), of(1.0), of(1.0), LINEAR, of(1.0), of(0.0))
+    w1, w2 = update(of(2.7), of(2.2), *arguments, of(-0.1))
+    torch.testing.assert_close(w1, of(2.742))
+    torch.testing.assert_close(w2, of(2.175 - (2.7 - 2.742)))
+    w1, w2 = update(of(2.7), of(2.74), *arguments, of(0.1))
+    torch.testing.assert_close(w2, of(2.74 - 0.021 + 0.1))
+    w1, w2 = update(w1, w2, *arguments)
+    torch.testing.assert_close(w2, of(2.742 - 0.021))
+
+
+def noisily_written(write_noise: float, steps: int = 1, **address) -> torch.Tensor:
+    """How far four pulses, each time, took the devices 2 of a network further than they should."""
+    array = fresh([LINEAR], shape=(200, 300), variability=0.0, init=0.0)
+    before, zero = array.weight2.clone(), torch.tensor(0)
+    optimizer = PulseOptimizer(torch.ones(1), torch.zeros(1), torch.tensor([write_noise]))
+    for step in range(steps):
+        at = torch.tensor(address.get("step", step))
+        stream = Stream(torch.tensor([100]), at, zero, address.get("layer", 0))
+        optimizer.step(array, torch.full((1, 200, 300), 4.0), stream)
+    return (array.weight2 - before + steps * 0.084)[0]
+
+
+def test_write_noise_is_normal_and_grows_with_the_root_of_the_pulses():
+    miss = noisily_written(0.003).flatten().double()
+    assert stats.kstest(miss.numpy(), "norm", (0, 0.006)).pvalue > 1e-3
+
+
+def test_write_noise_is_fresh_for_every_device_and_write():
+    once = noisily_written(0.003)
+    assert once.unique().numel() > 0.7 * once.numel()  # of so many voltages that there are
+    assert torch.equal(once, noisily_written(0.003))
+    for other in (noisily_written(0.003, step=1), noisily_written(0.003, layer=1)):
+        assert abs(torch.corrcoef(torch.stack([once.flatten(), other.flatten()]))[0, 1]) < 0.02
+    assert noisily_written(0.003, steps=3).std().item() == pytest.approx(0.006 * 3**0.5, rel=0.02)
+
+
+def test_without_write_noise_nothing_is_drawn(monkeypatch):
+    monkeypatch.setattr(Stream, "normal", lambda *_: pytest.fail("noise was drawn"))
+    array = fresh_without_draws()
+    PulseOptimizer(torch.ones(1), torch.zeros(1), torch.zeros(1)).step(array, torch.ones(1, 2, 3))
+    torch.testing.assert_close(array.weight2, torch.full((1, 2, 3), 2.6 - 0.021))
+
+
+def fresh_without_draws() -> PairArray:
+    w, ones = torch.full((1, 2, 3), 2.6), torch.ones(1, 2, 3)
+    return PairArray([LINEAR], w, w.clone(), ones, ones.clone())
+
+
+@pytest.mark.parametrize("response", ENDING.values(), ids=ENDING)
 @pytest.mark.parametrize("exhausted", [1, 2])
 def test_refresh_keeps_the_weight(response, exhausted):
     other = torch.linspace(response.w_min + 1e-6, response.w_max, 50, dtype=torch.float64)
@@ -169,7 +248,7 @@ def test_refresh_keeps_the_weight(response, exhausted):
     assert ((rest >= response.w_min) & (rest <= response.w_max + 1e-12)).all()
 
 
-@pytest.mark.parametrize("response", FIELDS.values(), ids=FIELDS)
+@pytest.mark.parametrize("response", ENDING.values(), ids=ENDING)
 def test_refresh_leaves_devices_with_range_left_alone(response):
     w1 = torch.linspace(response.w_min + 1e-6, response.w_max, 50)
     w2 = w1.flip(0)
@@ -193,13 +272,34 @@ def test_optimizer_programs_each_network_with_its_own_rate_and_threshold():
     torch.testing.assert_close(array.weight2, after)
 
 
-@pytest.mark.parametrize("field", FIELDS)
-def test_switched_weight_by_hand(field):
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("double-linear", "double-exponential"), ("double-exponential", "double-linear"),
+        ("double-curved--4.0", "double-linear"), ("table", "double-curved-2.77"),
+        ("double-linear", "table"),
+    ],
+)  # fmt: skip
+def test_switched_weight_by_hand(field, other):
     """Devices at 3 and 5 pulses, read under the other field, times the ratio of the ranges."""
-    response, other = FIELDS[field], FIELDS[LIBRARY[field].relaxes_to]
+    response, other = FIELDS[field], FIELDS[other]
     w1, w2 = response.response(3.0), response.response(5.0)
     array = PairArray([response], of(w1), of(w2), of(1.0), of(1.0))
-    relaxed = array.switched_weight(Responses([other])).item()
+    relaxed = array.switched_weight([other]).item()
     expected = other.response(5.0) - other.response(3.0)
     assert relaxed == pytest.approx(expected * response.span / other.span)
     assert array.weight.item() == pytest.approx(w2 - w1)
+
+
+@pytest.mark.parametrize(
+    ("response", "pulses"),
+    [(LINEAR, -0.058 / 0.021), (TABLE, -0.058 / 0.142), (curved(-4.0), 0.0), (curved(4.0), None)],
+)
+def test_a_device_above_its_range_is_switched_as_its_curve_goes_on(response, pulses):
+    """As write noise may leave it; a curve that steepens, and so bends away, starts at the top."""
+    if pulses is None:
+        pulses = response.inverse(2.8)
+        assert response.response(pulses) == pytest.approx(2.8)
+    array = PairArray([response], of(2.8), of(2.742), of(1.0), of(1.0))
+    relaxed = array.switched_weight([LINEAR]).item()
+    assert relaxed == pytest.approx(LINEAR.response(0.0) - LINEAR.response(pulses))

@@ -9,11 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import PROJECT
+from support.devices import NAMES, RESPONSES, device_of
 
-from devices.library import LIBRARY, constants, find, from_constants
-from devices.responses import FAMILIES
+from devices.built_in import LIBRARY, curved
+from devices.library import constants, find, find_built_in, from_constants
+from devices.pair import Responses
+from devices.responses import FAMILIES, Exponential, Linear, Table
 
-FIELDS = {name: entry.response for name, entry in LIBRARY.items()}
+FIELDS = RESPONSES
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,17 @@ FIELDS = {name: entry.response for name, entry in LIBRARY.items()}
         ("double-exponential", 0.0, 2.280),
         ("double-exponential", 9.741, 0.750 + 1.530 / math.e),
         ("double-exponential", 27.0, 0.845701),
+        ("double-ideal", 10.0, 2.532),
+        ("double-ideal", 1000.0, -18.258),
+        # Half of the pulses: (1 - e^(-nu / 2)) / (1 - e^-nu) = 1 / (1 + e^(-nu / 2)) of the way.
+        ("double-curved-2.77", 13.5, 2.742 - 0.567 / (1 + math.exp(-1.385))),
+        ("double-curved-2.77", 27.0, 2.175),
+        ("double-curved--4.0", 13.5, 2.742 - 0.567 / (1 + math.exp(2))),
+        ("double-curved--4.0", 0.0, 2.742),
+        ("table", 2.0, 2.55),  # between 1 pulse, 2.6, and 3 pulses, 2.5
+        ("table", 4.0, 2.49),
+        ("table", 20.0, 2.175),
+        ("table", 22.1, 2.175 - 0.125 * 2.1 / 10.5),  # the last line goes on
     ],
 )
 def test_response_by_hand(field, pulses, voltage):
@@ -35,7 +49,14 @@ def test_response_by_hand(field, pulses, voltage):
 
 @pytest.mark.parametrize(
     ("field", "w_min", "w_max"),
-    [("double-linear", 2.175, 2.742), ("double-exponential", 0.845701, 2.280)],
+    [
+        ("double-linear", 2.175, 2.742),
+        ("double-exponential", 0.845701, 2.280),
+        ("double-ideal", 2.175, 2.742),
+        ("double-curved-2.77", 2.175, 2.742),
+        ("double-curved--4.0", 2.175, 2.742),
+        ("table", 2.175, 2.742),
+    ],
 )
 def test_range(field, w_min, w_max):
     response = FIELDS[field]
@@ -61,6 +82,20 @@ class TestContract:
     def test_no_pulse_changes_nothing_to_the_bit(self, response):
         voltage = torch.linspace(response.w_min, response.w_max, 10001)
         assert torch.equal(response.after(voltage, torch.zeros(())), voltage)
+        in_a_network = Responses([response]).after(voltage[None, None], torch.zeros(1, 1, 10001))
+        assert torch.equal(in_a_network[0, 0], voltage)
+
+    def test_networks_follow_it_as_exactly_as_single_precision_can(self, response):
+        """Within 4 roundings of a voltage, 4 x 2^-22: by steps small and large, beyond the end."""
+        voltage = torch.linspace(response.w_min, response.w_max, 4001)[None, None]
+        for pulses in (1e-4, 0.03, 1.0, 7.7, 25.0):
+            given = torch.full_like(voltage, pulses)
+            actual = Responses([response]).after(voltage, given)
+            exact = response.after(voltage.double(), given.double())
+            assert (actual <= voltage).all()
+            inside = exact >= response.w_min
+            assert ((actual - exact)[inside].abs() < 4 * 2**-22).all()
+            assert (actual[~inside] < response.w_min + 4 * 2**-22).all()
 
     def test_pulses_only_lower(self, response):
         pulses = torch.linspace(0, response.pulses_max, 100, dtype=torch.float64)
@@ -70,13 +105,140 @@ class TestContract:
         assert FAMILIES[response.family] is type(response)
 
 
-@pytest.mark.parametrize("name", LIBRARY)
-def test_a_device_relaxes_to_another_one(name):
+@pytest.mark.parametrize(
+    ("name", "relaxes_to"),
+    [
+        ("double-linear", "double-exponential"), ("double-exponential", "double-linear"),
+        ("double-ideal", None), ("double-curved-2.77", "double-linear"),
+        ("double-curved-0.0", "double-linear"),
+    ],
+)  # fmt: skip
+def test_what_a_device_relaxes_to(name, relaxes_to):
     device = find(name)
     assert device.name == str(device) == name
-    assert device.response is LIBRARY[name].response
-    assert device.partner.name == LIBRARY[name].relaxes_to != name
-    assert device.partner.response is LIBRARY[device.partner.name].response
+    if relaxes_to is None:
+        assert device.partner is None
+    else:
+        assert device.partner.name == relaxes_to
+        assert device.partner.response is LIBRARY[relaxes_to].response
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("2.77", "2.77"), ("2.770", "2.77"), ("+277e-2", "2.77"), ("2", "2.0"), ("-4", "-4.0"),
+        ("0", "0.0"), ("-0.0", "0.0"), ("1e-3", "0.001"), ("10", "10.0"), ("-10", "-10.0"),
+    ],
+)  # fmt: skip
+def test_a_nonlinearity_may_be_spelt_in_any_way(spelling, name):
+    device = find(f"double-curved-{spelling}")
+    assert device.name == f"double-curved-{name}"
+    assert device == find(device.name)
+
+
+@pytest.mark.parametrize("spelling", ["10.001", "-11", "nan", "inf", "x", "", "../x.json"])
+def test_a_nonlinearity_is_a_number_from_minus_ten_to_ten(spelling):
+    with pytest.raises(ValueError, match="comes a number from -10 to 10"):
+        find_built_in(f"double-curved-{spelling}")
+
+
+def test_nonlinearity_is_pulses_by_decay():
+    """ν = 27 / 9.741 is the paper's exponential, over the range of the linear device."""
+    paper = LIBRARY["double-exponential"].response
+    mine = curved(27 / 9.741)
+    assert mine.decay == pytest.approx(9.741)
+    for pulses in (0.0, 5.0, 20.0, 27.0):
+        place = (paper.response(pulses) - paper.w_min) / paper.span
+        assert mine.response(pulses) == pytest.approx(2.175 + 0.567 * place)
+
+
+def test_without_nonlinearity_it_is_the_linear_device():
+    assert curved(0.0) == curved(1e-7) == LIBRARY["double-linear"].response
+    nearly = curved(1e-6)
+    assert isinstance(nearly, Exponential)
+    for pulses in (0.0, 9.0, 27.0):
+        assert nearly.response(pulses) == pytest.approx(2.742 - 0.021 * pulses, abs=1e-7)
+
+
+@pytest.mark.parametrize("nonlinearity", [1e-6, 1e-3, -1e-3])
+def test_a_nearly_linear_device_moves_in_single_precision_as_in_double(nonlinearity):
+    """Half a pulse lowers it by 0.0105, whatever large numbers its amplitude and offset are."""
+    response = curved(nonlinearity)
+    voltage = torch.linspace(2.2, 2.742, 1001)[None, None]
+    actual = Responses([response]).after(voltage, torch.full_like(voltage, 0.5)) - voltage
+    exact = [
+        response.response(response.inverse(w) + 0.5) - w
+        for w in voltage.double().flatten().tolist()
+    ]
+    assert (actual.flatten() - torch.tensor(exact)).abs().max() < 2.5e-7  # a rounding of w
+    assert actual.mean().item() == pytest.approx(-0.0105, rel=1e-3)
+
+
+def test_an_endless_device_has_no_limits():
+    ideal = LIBRARY["double-ideal"].response
+    assert (ideal.lowest, ideal.highest) == (-math.inf, math.inf)
+    assert ideal.span == pytest.approx(0.567)  # what write noise is a fraction of
+    linear = LIBRARY["double-linear"].response
+    assert (linear.lowest, linear.highest) == (linear.w_min, linear.w_max)
+
+
+def test_a_table_goes_from_line_to_line_by_hand():
+    """From 2.6, at 1 pulse, two pulses lead to 2.5; from 2.55, at 2 pulses, to 2.49; and so on."""
+    table = RESPONSES["table"]
+    w = torch.tensor([[[2.6, 2.55, 2.742, 2.49, 2.6]]])
+    pulses = torch.tensor([[[2.0, 2.0, 0.5, 5.5, 0.4]]])
+    expected = torch.tensor([[[2.5, 2.49, 2.671, 2.3, 2.58]]])
+    torch.testing.assert_close(Responses([table]).after(w, pulses), expected)
+
+
+@pytest.mark.parametrize("n", [2, 3, 28, 186, 1001])
+@pytest.mark.parametrize("nonlinearity", [-3.0, 0.5, 5.0])
+@pytest.mark.parametrize("spacing", ["equal", "unequal"])
+def test_tables_of_any_length_in_networks(n, nonlinearity, spacing):
+    """Against double precision: within 4 roundings, and exactly what it was without a pulse."""
+    place = torch.linspace(0, 1, n, dtype=torch.float64)
+    if spacing == "unequal":
+        place = place**1.5
+    voltages = 2.742 - 0.567 * torch.expm1(-nonlinearity * place) / math.expm1(-nonlinearity)
+    table = Table(tuple((50 * place).tolist()), tuple(voltages.tolist()))
+    table.check()
+    network = Responses([table])
+    grid = torch.linspace(table.w_min, table.w_max, 5001)
+    w = torch.cat([grid, voltages.float()])[None, None].clamp(
+        float(voltages[-1]), float(voltages[0])
+    )
+    assert torch.equal(network.after(w, torch.zeros_like(w)), w)
+    for pulses in (1e-3, 0.4, 3.0, 30.0):
+        actual = network.after(w, torch.full_like(w, pulses))
+        exact = table.after(w.double(), torch.tensor(pulses, dtype=torch.float64))
+        assert (actual - exact).abs().max() < 4 * 2**-22
+        assert (actual < w).float().mean() > 0.99
+
+
+def test_what_is_no_number_stays_none_in_a_table():
+    w = torch.tensor([[[math.nan, 2.5]]])
+    after = Responses([RESPONSES["table"]]).after(w, torch.ones_like(w))
+    assert after.isnan().tolist() == [[[True, False]]]
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        (Linear(0.021, 2.742, 27.0), "slope is 0.021, so the curve does not fall"),
+        (Linear(-0.021, 2.742, 0.0), "pulses_max is 0"),
+        (Exponential(-1.0, 5.0, 0.0, 27.0), "must be of one sign"),
+        (Exponential(-1.0, -0.1, 0.0, 27.0), "too steep"),
+        (Table((0.0,), (1.0,)), "at least 2"),
+        (Table((0.0, 1.0), (1.0,)), "equally many"),
+        (Table((1.0, 2.0), (1.0, 0.0)), "must start at 0"),
+        (Table((0.0, 1.0, 1.0), (1.0, 0.5, 0.0)), "does not rise at its number 3"),
+        (Table((0.0, 1.0, 2.0), (1.0, 0.5, 0.5)), "does not fall at its number 3"),
+        (Table((0.0, 1.0, 2.0), (1.0, 0.5, 0.5 - 1e-9)), "does not fall at its number 3"),
+    ],
+)
+def test_curves_that_do_not_fall(response, message):
+    with pytest.raises(ValueError, match=message):
+        response.check()
 
 
 def test_a_device_may_have_no_partner(monkeypatch):
@@ -94,17 +256,21 @@ def test_unknown_devices_are_told_with_the_valid_ones(monkeypatch):
         find("lost")
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("name", NAMES)
 def test_constants_say_all_of_a_device(name):
-    device = find(name)
-    content = json.loads(json.dumps(constants(device)))
-    assert content.keys() == {name, device.partner.name}
+    device = device_of(name)
+    content = json.loads(json.dumps(constants(device), allow_nan=False))
+    assert content.keys() == {name} | ({device.partner.name} if device.partner else set())
     assert from_constants(name, content) == device
     for owner in content:
         for constant, value in content[owner].items():
             if isinstance(value, float):
                 changed = content | {owner: content[owner] | {constant: 1.01 * value}}
                 assert from_constants(name, changed) != device
+            if isinstance(value, list):
+                changed = content | {owner: content[owner] | {constant: [value[0], *value[2:]]}}
+                with pytest.raises(ValueError, match="equally many"):
+                    from_constants(name, changed)
 
 
 def test_constants_by_hand():

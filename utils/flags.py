@@ -19,9 +19,11 @@ class Flag:
 
     group: its heading in --help; kind: from a word of the command line to its value; is_list: the
     value is a tuple; sweeps: the flag takes several values, each a setting; choices: all valid
-    values; at_least, above: bounds; slug: its part of the folder's name; json: its place in the
-    record, a path with dots; to_json, from_json: between value and JSON; is_newer: records from
-    before the flag lack it, and mean its default.
+    values; at_least, above: bounds; slug: its part of the folder's name, left out at the value
+    `unsaid`; json: its place in the record, a path with dots; to_json, from_json: between value and
+    JSON; is_newer: records from before the flag lack it, and mean its default. measured: of a value
+    that device files know, its name there: where the flag is not given, what was measured of the
+    field's device is taken, or else `usual`.
     """
 
     group: str
@@ -34,6 +36,9 @@ class Flag:
     at_least: float | None = None
     above: float | None = None
     slug: str | None = None
+    unsaid: float | None = None
+    usual: float | None = None
+    measured: str | None = None
     json: str | None = None
     to_json: Callable[[Any], Any] = lambda value: value
     from_json: Callable[[Any], Any] = lambda value: value

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from devices.responses import Response
 from utils.compute.processor import check_device
 from utils.errors import UserError
 from utils.flags import RUNNING, TRAINING, check_values, flag, flags_of
@@ -54,6 +55,7 @@ class Run:
     def __post_init__(self):
         check_device(self.device)
         check_values(self)
+        check_names(self.settings)
         check_writable("--output_dir", self.output_dir)
         if len(self.settings) * self.n_models > LARGEST_RUN:
             raise UserError(
@@ -90,6 +92,25 @@ def sweep(given: Mapping[str, Any]) -> list[Setting]:
         Setting(**fixed, **dict(zip(axes, chosen, strict=True)))
         for chosen in product(*axes.values())
     ]
+
+
+def check_names(settings: Sequence[Setting]) -> None:
+    """Raise UserError if two different devices of a run, or their partners, have one name."""
+    known: dict[str, Response] = {}
+    for device in dict.fromkeys(setting.field for setting in settings):
+        for one in (device, device.partner) if device.partner else (device,):
+            if known.setdefault(one.name, one.response) != one.response:
+                raise UserError(
+                    f"--field: two devices with different constants are named {one.name}; "
+                    "give one of them another name"
+                )
+    names = Counter(device.name for device in dict.fromkeys(s.field for s in settings))
+    for name, count in names.items():
+        if count > 1:
+            raise UserError(
+                f"--field: {count} devices named {name} relax to different ones; "
+                "give each a name of its own"
+            )
 
 
 def check_writable(flag: str, folder: Path) -> None:

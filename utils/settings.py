@@ -11,18 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from devices.library import LIBRARY, Device, constants, find, from_constants
+from devices.built_in import VALID
+from devices.library import Device, constants, find, find_built_in, from_constants
 from utils.errors import UserError
 from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, check_values, flag, flags_of
 
 # Raised whenever a change of the code changes what a setting gives. 2: the read noise of a pair is
-# one draw instead of two, of the same distribution.
-PHYSICS = 2
+# one draw instead of two, of the same distribution. 3: the exponential device is computed by its
+# change, which rounds otherwise, so that nearly linear ones are as exact.
+PHYSICS = 3
 # Versions of equal law give the same distributions, and stand in one mean; 1 is also that of the
 # original scripts.
-LAW = {1: 1, 2: 1}
+LAW = {1: 1, 2: 1, 3: 1}
 TASKS = ("MNIST", "Fashion", "Digits")
-VOLTAGE_PER_RESISTOR_NOISE = 1e-4  # sigma_v / sigma_r unless sigma_v is given
+RESISTOR_PER_VOLTAGE_NOISE = 1e4  # sigma_r / sigma_v unless sigma_v is given
 LARGEST_SEED = 2**63 - 1
 
 
@@ -32,6 +34,14 @@ def device(name: str) -> Device:
         return find(name)
     except ValueError as error:
         raise UserError(f"--field {error}") from None
+
+
+def built_in(name: str) -> Device:
+    """The same in the records of the original scripts, which knew no files."""
+    try:
+        return find_built_in(name)
+    except ValueError as error:
+        raise UserError(f"field {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +58,8 @@ class Setting:
         metavar="TASK", choices=TASKS, slug="{}", json="task",
     )  # fmt: skip
     field: Device = flag(
-        find("double-linear"), PHYSICAL, f"device response: {', '.join(LIBRARY)}", device,
+        find("double-linear"), PHYSICAL,
+        f"device response: {VALID}, or the path of a device file", device,
         metavar="FIELD", sweeps=True, slug="-{}", json="optimizer_parameters.field",
         to_json=lambda device: [device.name],
     )  # fmt: skip
@@ -57,21 +68,30 @@ class Setting:
         sweeps=True, at_least=0, slug="-{}", json="optimizer_parameters.lr",
     )  # fmt: skip
     var: float = flag(
-        0.2, PHYSICAL, "sigma_device, relative spread of the devices' slopes", float,
-        sweeps=True, at_least=0, slug="-var-{}", json="optimizer_parameters.device_variability",
+        None, PHYSICAL, "sigma_device, relative spread of the devices' slopes "
+        "(default: as measured of the field's device, else 0.2)", float, sweeps=True, at_least=0,
+        slug="-var-{}", json="optimizer_parameters.device_variability",
+        measured="variability", usual=0.2,
     )  # fmt: skip
     clipping: float = flag(
         0.0, PHYSICAL, "smallest pulse that can be applied, pulses", float,
         sweeps=True, at_least=0, slug="-clipping-{}", json="optimizer_parameters.clipping",
     )  # fmt: skip
     resistor_noise: float = flag(
-        0.0, PHYSICAL, "sigma_r, read noise of one device, arb. u.", float,
-        sweeps=True, at_least=0, slug="-resistor-{}", json="resistor_noise",
+        None, PHYSICAL, "sigma_r, read noise of one device, arb. u. "
+        "(default: as measured of the field's device, else 0)", float, sweeps=True, at_least=0,
+        slug="-resistor-{}", json="resistor_noise", measured="read_noise", usual=0.0,
     )  # fmt: skip
     voltage_noise: float = flag(
         None, PHYSICAL, "sigma_v, noise on every output voltage, arb. u. "
-        f"(default: {VOLTAGE_PER_RESISTOR_NOISE:g} x resistor_noise)", float,
+        f"(default: {1 / RESISTOR_PER_VOLTAGE_NOISE:g} x resistor_noise)", float,
         at_least=0, slug="-voltage-{}", json="voltage_noise",
+    )  # fmt: skip
+    write_noise: float = flag(
+        None, PHYSICAL, "sigma_w, by which a write misses, fraction of the device's range per "
+        "square root of a pulse (default: as measured of the field's device, else 0)", float,
+        sweeps=True, at_least=0, slug="-write-{}", unsaid=0.0, json="write_noise", is_newer=True,
+        measured="write_noise", usual=0.0,
     )  # fmt: skip
     init: float = flag(
         0.01, PHYSICAL, "half-width of the fresh weights, arb. u.", float, at_least=0, json="init"
@@ -95,19 +115,21 @@ class Setting:
     )  # fmt: skip
 
     def __post_init__(self):
+        for name, value in self.not_given().items():
+            object.__setattr__(self, name, value)
         if self.voltage_noise is None:
-            derived = VOLTAGE_PER_RESISTOR_NOISE * self.resistor_noise
+            derived = self.resistor_noise / RESISTOR_PER_VOLTAGE_NOISE
             object.__setattr__(self, "voltage_noise", derived)
         check_values(self)
         if self.seed > LARGEST_SEED:
             raise UserError(f"--seed {self.seed}: must be from 0 to 2^63 - 1")
         response = self.field.response
-        if 2 * self.init >= response.span:
+        if 2 * self.init >= response.span and not response.endless:
             raise UserError(
                 f"--init {self.init:g} is beyond the device's range: a fresh pair of "
                 f"{self.field} devices needs 2 x init < w_max - w_min = {response.span:.3f}"
             )
-        if self.clipping > response.pulses_max:
+        if self.clipping > response.pulses_max and not response.endless:
             raise UserError(
                 f"--clipping {self.clipping:g}: {self.field} devices take at most "
                 f"{response.pulses_max:g} pulses, so that nothing could ever be programmed"
@@ -119,8 +141,17 @@ class Setting:
         return "".join(
             each.slug.format(getattr(self, name))
             for name, (each, _) in flags_of(Setting).items()
-            if each.slug
+            if each.slug and getattr(self, name) != each.unsaid
         )
+
+    def not_given(self) -> dict[str, float]:
+        """Values of the flags that are not given and that device files know: measured, or usual."""
+        values, file = {}, self.field.measured
+        for name, (each, _) in flags_of(Setting).items():
+            if each.measured and getattr(self, name) is None:
+                measured = getattr(file, each.measured).value if file else None
+                values[name] = each.usual if measured is None else measured
+        return values
 
 
 # What the scripts that this project replaces wrote into every record.
@@ -155,7 +186,7 @@ def from_json(record: Mapping) -> Setting:
         place = record
         for key in each.json.split("."):
             if key not in place and each.is_newer:
-                values[name] = default
+                values[name] = default if each.usual is None else each.usual
                 break
             place = place[key]
         else:
@@ -164,7 +195,11 @@ def from_json(record: Mapping) -> Setting:
         raise ValueError(f"it names {len(values['field'])} fields, not one")
     (name,) = values["field"]
     known = "devices" in record  # else the constants are those of the paper
-    values["field"] = from_constants(name, record["devices"]) if known else device(name)
+    measured = record.get("measured")
+    if known:
+        values["field"] = from_constants(name, record["devices"], measured)
+    else:
+        values["field"] = built_in(name)
     return Setting(**values)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 import utils.records.summary
-from devices.library import LIBRARY
+from devices.built_in import LIBRARY
 from utils import settings
 from utils.compute import compiler
 from utils.training.ensemble import Ensemble

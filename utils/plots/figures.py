@@ -20,7 +20,7 @@ from utils.records.simulations import SERIES, Simulations, series_of
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
 
-PHYSICS = ["var", "resistor_noise", "voltage_noise", "clipping"]
+PHYSICS = ["var", "resistor_noise", "voltage_noise", "write_noise", "clipping"]
 ROUNDED = {"mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "mean_request": 4}
 
 

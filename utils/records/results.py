@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from devices.library import measurements
 from utils.errors import UserError
 from utils.records.files import write_json, write_tensors
 from utils.records.folders import Folder
@@ -61,7 +62,9 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
 def json_of(result: Result) -> dict:
     """Settings and results under the names that existing notebooks read."""
     failed, swap = result.failed_step is not None, result.swap_accuracy
-    return to_json(result.member.setting) | {
+    setting = result.member.setting
+    return to_json(setting) | {
+        "measured": measurements(setting.field),
         "loss": None if failed else result.loss,
         "accuracy": None if failed else 100 * float(result.accuracies[-1]),
         "swap_accuracy": None if failed or swap is None else 100 * swap,

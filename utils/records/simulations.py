@@ -19,7 +19,9 @@ from utils.records.folders import Folder
 from utils.records.results import Incomplete, check_tensors, read_record
 from utils.settings import TASKS, Setting
 
-SETTING = ["task", "field", "lr", "var", "resistor_noise", "voltage_noise", "clipping"]
+SETTING = [
+    "task", "field", "lr", "var", "resistor_noise", "voltage_noise", "write_noise", "clipping",
+]  # fmt: skip
 # What figures do not vary: those of the largest series are drawn.
 SERIES = ["task", "epochs", "layers", "batch_size", "init", "input_scale", "padding", "tf32"]
 # What tells networks of one setting apart that must not be counted as one, or stand in one mean.
@@ -68,7 +70,7 @@ class Simulations:
         Of what figures do not vary, epochs, layers and whatever is not the same everywhere.
         """
         networks = self.networks
-        common = [*SERIES[3:], *KIND, "original"]
+        common = [*SERIES[3:], "write_noise", *KIND, "original"]
         same = [name for name in common if networks[name].nunique() < 2]
         if networks.groupby("field")["constants"].nunique().lt(2).all():
             same.append("constants")

@@ -93,8 +93,8 @@ class Probe:
     def cost(self, job: Job) -> Hashable:
         """What the time of a job depends on."""
         setting = job[0].setting
-        noises = bool(setting.voltage_noise), bool(setting.resistor_noise)
-        return setting.field.response.family, noises, setting.layers, len(job)
+        sigmas = (setting.voltage_noise, setting.resistor_noise, setting.write_noise)
+        return setting.field.response.family, *map(bool, sigmas), setting.layers, len(job)
 
     def divide(self, job: Job) -> list[Job]:
         return []

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from devices.noise import Stream
 from devices.programming import PulseOptimizer
 from models.currents import Currents
 from models.mlp import MLP
@@ -58,24 +59,29 @@ class Ensemble(nn.Module):
             values = [getattr(member.setting, name) for member in members]
             return torch.tensor(values, dtype=torch.float32, device=currents.device)
 
-        seeds = [member.seed for member in members]
+        seeds = torch.tensor(
+            [member.seed for member in members], dtype=torch.int64, device=currents.device
+        )
         network = MLP.fresh(
             [member.setting.field for member in members],
             common.layers,
             currents,
             common.init,
             per_model("var"),
-            torch.tensor(seeds, dtype=torch.int64, device=currents.device),
+            seeds,
             per_model("voltage_noise"),
             per_model("resistor_noise"),
             common.input_scale,
         )
-        return cls(network, PulseOptimizer(per_model("lr"), per_model("clipping")), common.epochs)
+        spans = [member.setting.field.response.span for member in members]
+        write_noise = per_model("write_noise") * torch.tensor(spans).to(seeds.device)
+        optimizer = PulseOptimizer(per_model("lr"), per_model("clipping"), write_noise)
+        return cls(network, optimizer, common.epochs)
 
     @cached_property
     def structure(self) -> Hashable:
         """What a program compiled for a training step depends on, beside its inputs' shapes."""
-        return "training step", self.network.structure
+        return "training step", self.network.structure, self.optimizer.write_noise is None
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:
@@ -92,8 +98,9 @@ class Ensemble(nn.Module):
             voltage = self.network(current, self.step, torch.zeros_like(self.step), *weights)
             loss = cross_entropy(voltage, labels)
             gradients = torch.autograd.grad(loss.sum(), weights)  # networks do not interact
-        for array, gradient in zip(self.network.arrays, gradients, strict=True):
-            self.optimizer.step(array, gradient)
+        for layer, (array, gradient) in enumerate(zip(self.network.arrays, gradients, strict=True)):
+            stream = Stream(self.network.seed, self.step, torch.zeros_like(self.step), layer)
+            self.optimizer.step(array, gradient, stream)
         self.count(loss.detach())
         return list(gradients)
 

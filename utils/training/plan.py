@@ -110,18 +110,13 @@ class Plan:
         """Networks that train side by side: on a CPU each alone, as one fits the cache.
 
         On a GPU as many as the memory holds, from all settings together whose devices are of the
-        same families, as long as they start from the same step (step_of: of a checkpoint, or 0).
+        same family, as long as they start from the same step (step_of: of a checkpoint, or 0).
         """
         if self.currents.device.type == "cpu":
             return [(member,) for member in members]
 
         def alike(member: Member) -> tuple:
-            device, partner = member.setting.field, member.setting.field.partner
-            return (
-                device.response.family,
-                partner.response.family if partner else "",
-                step_of(member),
-            )
+            return member.setting.field.response.family, step_of(member)
 
         at_once, jobs = self.at_once(), []
         for _, group in groupby(sorted(members, key=alike), key=alike):

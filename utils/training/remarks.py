@@ -1,10 +1,40 @@
-"""What a user should know of a run before it starts: how many images, and when tests mislead."""
+"""What a user should know of a run before it starts: what was measured, and when tests mislead."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from devices.library import Device
 from models.currents import Currents
 from models.mlp import MOMENTUM, SETTLING_STEPS
+from utils.flags import flags_of
 from utils.settings import Setting
+
+
+def measured(settings: Sequence[Setting]) -> list[str]:
+    """A line for each measured device: which values are as measured, and which are others.
+
+    A flag, or a study, may say otherwise; what could not be measured has the usual value.
+    """
+    devices = dict.fromkeys(setting.field for setting in settings if setting.field.measured)
+    return [of_device(device, [s for s in settings if s.field == device]) for device in devices]
+
+
+def of_device(device: Device, settings: Sequence[Setting]) -> str:
+    parts = []
+    for name, (flag, _) in flags_of(Setting).items():
+        if flag.measured is None:
+            continue
+        value = getattr(device.measured, flag.measured).value
+        used = sorted({getattr(setting, name) for setting in settings})
+        told = f"{name} {', '.join(f'{each:.4g}' for each in used)}"
+        if value is None:
+            parts.append(f"{told} (not measured)")
+        else:
+            parts.append(
+                f"{told} " + ("as measured" if used == [value] else f"(measured: {value:.4g})")
+            )
+    return f"{device}: {', '.join(parts)}"
 
 
 def remarks(setting: Setting, currents: Currents) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from devices.pair import Responses
 from models.currents import Currents
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
@@ -125,8 +126,8 @@ class Trainer:
         One after the other, so that the states of all are never together on the host. seconds: what
         was spent on the networks of this ensemble.
         """
-        has_partner = self.ensemble.network.partners is not None
-        swap = self.test(relaxed=True).cpu() if has_partner else None
+        partners = self.ensemble.network.partners
+        swap = self.test(relaxed=True).cpu() if any(partners) else None
         failures = self.failures()
         for index, member in enumerate(self.members):
             accuracies, requests, losses = (
@@ -143,7 +144,7 @@ class Trainer:
                 accuracies=accuracies,
                 pulse_requests=requests,
                 loss=float(losses[-1]),
-                swap_accuracy=None if swap is None else float(swap[index]),
+                swap_accuracy=None if partners[index] is None else float(swap[index]),
                 seconds=seconds,
                 failed_step=failures.get(member),
                 threads=torch.get_num_threads(),
@@ -171,11 +172,9 @@ def prepare(
 
 def kind(job: Sequence[Member]) -> Hashable:
     """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
-    device = job[0].setting.field
+    noises = ("voltage_noise", "resistor_noise", "write_noise")
     return (
-        device.response.family,
-        device.partner and device.partner.response.family,
-        any(member.setting.voltage_noise for member in job),
-        any(member.setting.resistor_noise for member in job),
+        Responses([member.setting.field.response for member in job]).structure,
+        *(any(getattr(member.setting, noise) for member in job) for noise in noises),
         len(job),
     )

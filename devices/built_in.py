@@ -1,0 +1,87 @@
+"""The built-in devices with their constants and sources.
+
+Every physical constant of a device stands here and nowhere else. Torch is not imported.
+
+Source of the first two responses: G. Bernard, K. Cottart, ..., L. Herrera Diez, "Dynamic Control of
+Weight-Update Linearity in Magneto-Ionic Synapses", Nano Letters 25 (2025) 1443,
+doi:10.1021/acs.nanolett.4c05247.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from devices.responses import Exponential, Linear, Response
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A built-in device. relaxes_to: the name of the partner, None for none."""
+
+    response: Response
+    relaxes_to: str | None
+
+
+# Strong field: w = -0.021 x + 2.742, x in [0, 27] pulses, w in [2.175, 2.742] (arb. u.)
+LINEAR = Linear(slope=-0.021, offset=2.742, pulses_max=27.0)
+# Weak field: w = 1.530 exp(-x / 9.741) + 0.750, x in [0, 27], w in [0.846, 2.280] (arb. u.)
+EXPONENTIAL = Exponential(amplitude=1.530, decay=9.741, offset=0.750, pulses_max=27.0)
+
+LIBRARY: dict[str, Entry] = {
+    "double-linear": Entry(LINEAR, relaxes_to="double-exponential"),
+    "double-exponential": Entry(EXPONENTIAL, relaxes_to="double-linear"),
+    # What no device is better than: linear without end. There is no field to switch it to.
+    "double-ideal": Entry(replace(LINEAR, endless=True), relaxes_to=None),
+}
+CURVED = "double-curved-"  # and a number, the nonlinearity
+LARGEST_NONLINEARITY = 10.0
+# Below it a curve differs from the line by less than a voltage is rounded in single precision: its
+# largest distance from it is about nu / 8 of the span.
+STRAIGHT = 1e-6
+VALID = f"{', '.join(LIBRARY)}, {CURVED}NU with -10 <= NU <= 10"
+
+
+def look_up(name: str) -> tuple[str, Entry]:
+    """The name as it is written in results, and the device.
+
+    Raises ValueError, which lists the valid names, if there is none.
+    """
+    if name in LIBRARY:
+        return name, LIBRARY[name]
+    if name.startswith(CURVED):
+        try:
+            nonlinearity = float(name.removeprefix(CURVED))
+        except ValueError:
+            nonlinearity = math.nan
+        if not abs(nonlinearity) <= LARGEST_NONLINEARITY:
+            raise ValueError(
+                f"{name}: after {CURVED} comes a number from -10 to 10, such as {CURVED}2.77"
+            )
+        return f"{CURVED}{nonlinearity + 0.0}", Entry(curved(nonlinearity), "double-linear")
+    raise ValueError(
+        f"{name}: unknown; the valid ones: {VALID}, or the path of a device file, FILE.json"
+    )
+
+
+def is_built_in(name: str) -> bool:
+    """Whether the name belongs to a built-in device, or looks as if it did."""
+    return name in LIBRARY or name.startswith(CURVED)
+
+
+def curved(nonlinearity: float) -> Response:
+    """The exponential response of nonlinearity nu = pulses_max / decay, in the range of the linear.
+
+    w = w_max - span (1 - exp(-nu x / pulses_max)) / (1 - exp(-nu)), linear at nu = 0. Where nu is
+    positive each pulse lowers the voltage by less than the one before, where it is negative by
+    more. It relaxes to the linear device, to which all of them are compared.
+    """
+    if abs(nonlinearity) < STRAIGHT:
+        return LINEAR
+    amplitude = -LINEAR.span / math.expm1(-nonlinearity)
+    return Exponential(
+        amplitude=amplitude,
+        decay=LINEAR.pulses_max / nonlinearity,
+        offset=LINEAR.w_max - amplitude,
+        pulses_max=LINEAR.pulses_max,
+    )
