@@ -11,7 +11,7 @@ from utils.measured.checks import FEWEST, trend
 
 SWING = 0.5  # of the range: what goes back by less is noise, or no ramp
 TURNED = 0.7  # of the range: a ramp that goes back by more is none, however it drifts
-HEAD = 0.2  # of the range: a first or last part that runs against its ramp by more is left out
+HEAD = 0.05  # of the range: a first or last part that runs against its ramp by more is left out
 PLACES = 12  # at which a turn is tried before its surroundings are tried more finely
 JUMP = 0.6  # of a piece in one step: the device was reset
 MEDIAN_TO_SD = 1.4826  # of normal numbers, from the median of their sizes
@@ -23,16 +23,14 @@ def ramps_between_turns(values: np.ndarray) -> tuple[list[slice], int]:
     Two ramps share the reading at which they turn, which is where the second starts, unless the
     extreme value stands there twice. A reset is a piece that mostly is a single step.
     """
-    smooth, _ = smoothed(values)
+    smooth, noise = smoothed(values)
     extremes = [0, *zigzag(smooth, SWING * np.ptp(smooth)), len(values) - 1]
     turns: list[tuple[int, int]] = []
     for at, after in pairwise(extremes[1:]):
         before = turns[-1][1] if turns else 0
         turns.append(refined(values, before, at, after))
-    starts, ends = (
-        [0, *(start for _, start in turns)],
-        [*(end for end, _ in turns), len(values) - 1],
-    )
+    starts = [0] + [start for _, start in turns]
+    ends = [end for end, _ in turns] + [len(values) - 1]
     bounds = [list(pair) for pair in zip(starts, ends, strict=True)]
     kept = []
     for index, (start, end) in enumerate(bounds):
@@ -45,8 +43,8 @@ def ramps_between_turns(values: np.ndarray) -> tuple[list[slice], int]:
         if index + 1 < len(bounds):
             bounds[index + 1][0] = step + 1
     if kept:
-        kept[0][0] += trimmed(smooth[kept[0][0] : kept[0][1] + 1])
-        kept[-1][1] -= trimmed(smooth[kept[-1][0] : kept[-1][1] + 1][::-1])
+        kept[0][0] += head(smooth[kept[0][0] : kept[0][1] + 1], noise)
+        kept[-1][1] -= head(smooth[kept[-1][0] : kept[-1][1] + 1][::-1], noise)
     return [slice(start, end + 1) for start, end in kept], len(bounds) - len(kept)
 
 
@@ -142,8 +140,8 @@ def jump(values: np.ndarray, start: int, end: int) -> int | None:
     return start + largest if short or steps[largest] / change > JUMP else None
 
 
-def trimmed(ramp: np.ndarray) -> int:
+def head(ramp: np.ndarray, noise: float) -> int:
     """Readings [n] at the start that run against the ramp, where the file begins within another."""
     up = ramp if ramp[-1] >= ramp[0] else -ramp
     lowest = int(np.argmin(up))
-    return lowest if up[0] - up[lowest] > HEAD * float(np.ptp(up)) else 0
+    return lowest if up[0] - up[lowest] > max(HEAD * np.ptp(up), 6 * noise) else 0

@@ -29,27 +29,26 @@ def from_columns(table: Table, how: HowToRead) -> Curves:
     device_names, devices_from = devices_of_columns(table, columns, how.devices)
     curves = []
     for column, device in zip(columns, device_names, strict=True):
-        left = [each for each in pulses if each <= column] or pulses
+        at = ([each for each in pulses if each < column] or pulses[:1] or [None])[-1]
         for block in np.unique(table.blocks):
             lines = np.flatnonzero(table.blocks == block)
             found = readings(table, lines, np.full(len(lines), column), left_out)
             if not len(found):
                 raise table.error(table.lines[lines[0]], column, "no number in this column")
-            counted = table.values[lines[found], left[-1]] if left else found - found[0]
+            counted = found - found[0] if at is None else table.values[lines[found], at]
             curves.append(
                 Curve(
                     device, cycle_in(table.names[column]), table.lines[lines[found]],
                     np.full(len(found), column), counted.astype(float),
-                    left[-1] if left else None, table.values[lines[found], column],
+                    at, table.values[lines[found], column],
                 )
             )  # fmt: skip
     pulses_from = (
         "from " + " and ".join(table.title(c) for c in pulses) if pulses else "counted 0, 1, 2, ..."
     )
-    said = how.devices if how.devices != "auto" else "auto"
     return Curves(
         curves, columns, str(pulses[0] + 1) if len(pulses) == 1 else "none" if not pulses else "",
-        said, pulses_from, devices_from, left_out,
+        pulses_from, devices_from, left_out,
     )  # fmt: skip
 
 

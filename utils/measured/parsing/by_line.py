@@ -59,7 +59,7 @@ def from_rows(table: Table, how: HowToRead) -> Curves:
         )  # fmt: skip
     pulses_from = "counted 0, 1, 2, ..." if above is None else f"from line {table.header}"
     return Curves(
-        curves, columns, "none" if above is None else "", how.devices, pulses_from, devices_from,
+        curves, columns, "none" if above is None else "", pulses_from, devices_from,
         left_out,
     )  # fmt: skip
 
@@ -139,13 +139,20 @@ def from_long(table: Table, how: HowToRead) -> Curves:
     pulses_from = f"from {table.title(pulses[0])}" if pulses else "counted 0, 1, 2, ..."
     has_device = "device" in [roles[c] for c in keys]
     return Curves(
-        curves, columns, str(pulses[0] + 1) if pulses else "none", "auto", pulses_from,
+        curves, columns, str(pulses[0] + 1) if pulses else "none", pulses_from,
         "devices as the column says" if has_device else "one device, as no column names others",
         left_out,
     )  # fmt: skip
 
 
-def of_group(table, roles, rows, column, pulses, left_out) -> Curve:
+def of_group(
+    table: Table,
+    roles: Sequence[str | None],
+    rows: np.ndarray,
+    column: int,
+    pulses: Sequence[int],
+    left_out: list[str],
+) -> Curve:
     """The readings of one device, cycle and branch, in the order of their pulses."""
     if pulses:
         rows = rows[np.argsort(table.values[rows, pulses[0]], kind="stable")]

@@ -15,6 +15,7 @@ from utils.measured.parsing.text import COMMENT, DIALECTS, SPACES, Dialect, snif
 
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
 NOT_READ = re.compile(r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37", re.IGNORECASE)  # 9.91e37: SCPI
+UNIT_SEPARATOR = "\x1f"  # stands in no text, since control characters are refused
 LARGEST_GRID = 20_000_000  # cells
 
 
@@ -33,7 +34,7 @@ class Grid:
 
     @classmethod
     def of(cls, lines: Sequence[str], path: str, decimal: str) -> Grid:
-        """decimal: point, comma, or auto. Raises UserError for a quote that does not end."""
+        """decimal: point, comma, or auto. Raises UserError for more cells than any curve has."""
         dialect = sniff(lines, decimal)
         cells = split(lines, dialect, path)
         return cls(path, dialect, lines, cells, kinds_of(cells, dialect))
@@ -65,35 +66,23 @@ def split(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
     lines = ["" if COMMENT.match(line) else line for line in lines]
     if lines[0].strip().lower().startswith("sep="):
         lines[0] = ""
-    if dialect.separator == SPACES:
-        width = max(len(line.split()) for line in lines)
-    else:
-        width = max(line.count(dialect.separator) for line in lines) + 1
+    separator = dialect.separator
+    if separator == SPACES or any('"' in line for line in lines):
+        separator = UNIT_SEPARATOR
+        lines = [separator.join(dialect.split(line)) for line in lines]
+    width = max(line.count(separator) for line in lines) + 1
     if width * len(lines) > LARGEST_GRID:
         raise UserError(
             f"{path}: {len(lines)} lines of up to {width} cells are too many to be a measured "
             f"curve (at most {LARGEST_GRID} cells)"
         )
-    try:
-        frame = pandas.read_csv(
-            io.StringIO("\n".join(lines) + "\n"), sep=dialect.separator, header=None,
-            names=range(width), index_col=False, dtype=str, keep_default_na=False,
-            skip_blank_lines=False, skipinitialspace=True,
-            quoting=csv.QUOTE_MINIMAL,
-        )  # fmt: skip
-    except pandas.errors.ParserError:
-        frame = None
-    if frame is None or len(frame) != len(lines):
-        row = next(i for i, line in enumerate(lines) if line.count('"') % 2)
-        column = lines[row].index('"') + 1
-        raise UserError(
-            f'{path}: line {row + 1}, character {column}: a quote (") that does not end in its '
-            "line; take it out"
-        )
+    frame = pandas.read_csv(
+        io.StringIO("\n".join(lines) + "\n"), sep=separator, header=None, names=range(width),
+        index_col=False, dtype=str, keep_default_na=False, skip_blank_lines=False,
+        quoting=csv.QUOTE_NONE,
+    )  # fmt: skip
     cells = frame.fillna("").to_numpy(dtype=object)
-    return np.array([cell.strip().strip('"').strip() for cell in cells.flat], object).reshape(
-        cells.shape
-    )
+    return np.array([cell.strip() for cell in cells.flat], object).reshape(cells.shape)
 
 
 def kinds_of(cells: np.ndarray, dialect: Dialect) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured.options import HowToRead
 from utils.measured.parsing.cells import NUMBER, TEXT
-from utils.measured.parsing.names import role
+from utils.measured.parsing.names import name_and_unit, role
 from utils.measured.parsing.table import Table
 
 KEYS = ("device", "cycle", "branch")
@@ -101,7 +101,8 @@ def select(table: Table, words: Sequence[str], option: str) -> list[int]:
             matches = list(range(low - 1, high))
         else:
             named = [(c, name) for c, name in enumerate(table.names) if name]
-            matches = [c for c, name in named if word in (name, f"{name} ({table.units[c]})")]
+            asked = name_and_unit(word)
+            matches = [c for c, name in named if name == word or (name, table.units[c]) == asked]
             matches = matches or [c for c, name in named if name.lower() == word.lower()]
             if not matches:
                 names = ", ".join(dict.fromkeys(name for _, name in named)) or "none has a name"

@@ -58,7 +58,6 @@ class Curves:
     curves: list[Curve]
     columns: list[int]  # of the values
     pulses: str  # what --pulses would say
-    devices: str  # what --devices would say
     pulses_from: str
     devices_from: str
     left_out: list[str] = field(default_factory=list)

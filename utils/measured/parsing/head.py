@@ -24,19 +24,20 @@ def label_columns(kinds: np.ndarray, numeric: np.ndarray) -> np.ndarray:
     return labels
 
 
-def counts(grid: Grid, labels: np.ndarray, row: int) -> bool:
-    """Whether a line of numbers, with nothing above it, is a header.
+def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
+    """Whether a line of numbers, with nothing above it, is a header; below: the next such line.
 
-    It is if it counts 0, 1, 2 … or 1, 2, 3 … where the next line does not, or has numbers that rise
-    behind a word such as `device` or `pulse` where the others have their labels.
+    It is if it counts 0, 1, 2 … or 1, 2, 3 … where the next line does not, or has integers that
+    rise behind a word where the others have their labels.
     """
-    if row + 1 >= len(grid.lines) or (grid.kinds[:row] != EMPTY).any():
+    if (grid.kinds[:row] != EMPTY).any():
         return False
-    first, second = grid.numbers(np.array([row, row + 1]))
+    first, second = grid.numbers(np.array([row, below]))
     there = ~np.isnan(first) & ~labels
     if there.sum() < 3 or (np.diff(first[there]) <= 0).any():
         return False
-    if labels[0] and role(grid.cells[row, 0]) in ("device", "cycle", "pulse"):
+    integers = [bool((np.floor(each) == each)[there].all()) for each in (first, second)]
+    if labels[0] and integers == [True, False]:
         return True
     steps, low = np.diff(first[there]), first[there][0]
     return bool((steps == 1).all() and low in (0, 1) and not (np.diff(second[there]) == 1).all())

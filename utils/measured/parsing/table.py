@@ -75,8 +75,9 @@ def table_of(lines: Sequence[str], path: str, decimal: str) -> Table:
     clean = (plain == NUMBER).any(axis=1) & ~(plain == TEXT).any(axis=1)
     start = int(np.argmax(clean)) if clean.any() else int(numeric[0])
     head = header_above(grid, labels, start)
-    if head is None and counts(grid, labels, start):
-        head, start = start, start + 1
+    below = numeric[numeric > start]
+    if head is None and len(below) and counts(grid, labels, start, below[0]):
+        head, start = start, int(below[0])
     units: Sequence[str] = ()
     if head is not None and (above := names_above(grid, head)) is not None:
         head, units = above, grid.cells[head]
@@ -92,7 +93,16 @@ def table_of(lines: Sequence[str], path: str, decimal: str) -> Table:
     return assemble(grid, rows, names, units, head, labels, np.zeros(len(rows), int), left_out)
 
 
-def assemble(grid, rows, names, units, head, labels, blocks, left_out) -> Table:
+def assemble(
+    grid: Grid,
+    rows: np.ndarray,
+    names: Sequence[str],
+    units: Sequence[str],
+    head: int | None,
+    labels: np.ndarray,
+    blocks: np.ndarray,
+    left_out: Sequence[str],
+) -> Table:
     """A table of these rows of the grid; names and units may be fewer than columns."""
     width = grid.cells.shape[1]
     parts = [name_and_unit(name) for name in [*names, *[""] * width][:width]]
@@ -121,8 +131,9 @@ def check(grid: Grid, rows: np.ndarray, names: Sequence[str], start: int) -> Non
     if len(beyond):
         row, column = rows[beyond[0, 0]], width + beyond[0, 1]
         raise grid.error(
-            row, column, f"line {start + 1} has {width} cells, this one more: mixed separators, "
-            "or a decimal comma where commas divide; write all lines alike",
+            row, column, f"'{grid.cells[row, column]}' stands behind the {width} cells that line "
+            f"{start + 1} has: text, mixed separators, or a decimal comma where commas divide; "
+            "write all lines alike",
         )  # fmt: skip
 
 

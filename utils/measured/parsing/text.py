@@ -65,10 +65,8 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path}: line {line}: the file is binary, no text; save it as CSV"
-        ) from None
+        # Latin-1 has a character for every byte, and what cannot stand in text is looked for there.
+        text = raw[: error.start].decode("latin-1") + "\x00"
     lines = re.split(r"\r\n|\r|\n", text.translate(LIKE_ASCII).rstrip("\x1a\r\n"))
     for number, line in enumerate(lines, 1):
         if found := CONTROL.search(line):
@@ -105,17 +103,17 @@ def sniff(lines: Sequence[str], decimal: str) -> Dialect:
     """
     lines = [line for line in lines if line.strip() and not COMMENT.match(line)]
     known = {f"sep={s}": s for s in (";", ",", "\t")}
-    if lines and lines[0].strip().lower() in known:  # how spreadsheets tell each other
-        separators = (known[lines.pop(0).strip().lower()],)
+    if lines and lines[0].strip(" ").lower() in known:  # how spreadsheets tell each other
+        separators = (known[lines.pop(0).strip(" ").lower()],)
     else:
-        separators = SEPARATORS
+        absent = {s for s in ("\t", ";") if not any(s in line for line in lines)}
+        separators = [separator for separator in SEPARATORS if separator not in absent]
     step = max(1, len(lines) // SAMPLE)
     sample = lines[:100] + lines[100::step]
     candidates = [
         dialect
         for dialect in DIALECTS
         if dialect.separator in separators and decimal in ("auto", dialect.decimal)
-        if dialect.separator not in ("\t", ";") or any(dialect.separator in line for line in sample)
     ]
     scores = {dialect: explained(sample, dialect) for dialect in candidates}
     tabs = max((score for each, score in scores.items() if each.separator == "\t"), default=0)
