@@ -11,6 +11,8 @@ demo: $(VENV)/run
 		--resistor_noise 0.015 --clipping 0.1 --batch_size 32 --epochs 10 --n_models 3 --compile off
 	$(BIN)/python -m utils.plots --latest
 
+# Threads that wait sleep soon, as in a run: several tests compute at the same time.
+test: export GOMP_SPINCOUNT ?= 1000
 test: $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from utils.compute.processor import OutOfMemory
+from utils.compute.processor import OutOfMemory, share_cores
 from utils.compute.signals import Stop, Stopped
 from utils.console import say
 from utils.errors import RecordError, ToldElsewhere, UserError
@@ -20,6 +20,7 @@ TOO_LARGE = (
 
 def simulate(run: Run, stop: Stop) -> None:
     """Train every network of the run, write its files, and print what came out."""
+    share_cores()
     # Imported here, since torch takes seconds and a wrong flag should not have to wait for it.
     from devices.noise import has_kernel
     from models.currents import Currents

@@ -9,7 +9,7 @@ from reference import Network
 from test_data import write_idx_files
 
 from models.currents import pad
-from tests.benchmarks import bench
+from tests.benchmarks import bench, beside
 from tests.benchmarks.straightforward import Straightforward
 
 
@@ -40,6 +40,8 @@ def test_bench_prints_its_tables_and_writes_them(
     for name, numbers in (("SCALED", (1, 2)), ("WEIGHED", (1,))):
         monkeypatch.setitem(getattr(bench, name), "cpu", numbers)
     monkeypatch.setattr(bench, "HIDDEN", (128, 256))
+    monkeypatch.setattr(bench, "DEPTHS", (1, 2))
+    monkeypatch.setattr(bench, "beside", lambda repeats: {"1 network, uncompiled": 1.5})
     file = tmp_path / "benchmark.json"
     options = "--device cpu --repeats 2 --seconds 0.001 --uncompiled".split()
     bench.main(["--data_dir", str(data_dir), "--json", str(file), *options])
@@ -50,11 +52,20 @@ def test_bench_prints_its_tables_and_writes_them(
         assert all(0 < row["lowest"] <= row["median"] <= row["highest"] for row in rows.values())
         assert result[f"floor_{networks}"] > 0
     assert [row["networks"] for row in result["scaling"]["networks"]] == [1, 2]
+    assert [row["layers"] for row in result["scaling"]["depth"]] == [1, 2]
     assert [row["hidden"] for row in result["scaling"]["hidden"]] == [128, 256]
     assert all(peak > 1e8 for peak in result["memory"].values())
     said = capsys.readouterr().out
     for words in ("s/model-epoch", "/ engine", "floor", "peak memory", "written to"):
         assert words in said
+
+
+def test_runs_beside_each_other_are_timed_to_their_end(monkeypatch):
+    monkeypatch.setattr(beside, "RUN", "--task Digits --epochs 1 --layers 8 --lr 1000")
+    assert 1 < beside.seconds_of(2, 1, compiled=False) < 120
+    monkeypatch.setattr(beside, "RUN", "--task Digits --epochs 0")
+    with pytest.raises(RuntimeError, match="exit code 2"):
+        beside.seconds_of(1, 1, compiled=False)
 
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])

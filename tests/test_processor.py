@@ -17,6 +17,7 @@ from utils.compute.processor import (
     free_bytes,
     memory_errors,
     memory_left,
+    share_cores,
     usable_cores,
 )
 from utils.errors import UserError
@@ -243,3 +244,17 @@ def test_memory_left_needs_both_its_files(tmp_path):
 def test_free_memory_of_this_machine_is_known():
     assert GIB / 4 < free_bytes(CPU) < 10_000 * GIB
     assert GIB / 4 < processor.machine_bytes() < 10_000 * GIB
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+    ids=str,
+)
+def test_threads_that_wait_sleep_soon_unless_the_user_wants_otherwise(given, spins, monkeypatch):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    share_cores()
+    assert os.environ.get("GOMP_SPINCOUNT") == spins

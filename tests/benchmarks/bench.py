@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 
 from models.currents import Currents
+from tests.benchmarks.beside import beside
 from tests.benchmarks.profile import profile_step
 from tests.benchmarks.subjects import (
     FIGURE_1,
@@ -41,9 +42,10 @@ from utils.compute.processor import choose_device, hardware
 
 UPDATES = 469  # of a model-epoch
 COMPARED = {"cpu": (1, 10), "cuda": (1, 10, 120)}  # numbers of networks
-SCALED = {"cpu": (1, 2, 5, 10, 20), "cuda": (1, 10, 30, 60, 120, 240)}
+SCALED = {"cpu": (1, 2, 5, 10, 20, 40), "cuda": (1, 10, 30, 60, 120, 240)}
 WEIGHED = {"cpu": (1, 10, 20), "cuda": (1, 60, 120)}  # for their memory
 HIDDEN = (128, 256, 512, 1024, 2048)
+DEPTHS = (1, 2, 3)  # hidden layers of 256
 
 
 def seconds_of(run: Callable[[int], None], steps: int, device: torch.device) -> float:
@@ -128,7 +130,12 @@ def scaling(currents: Currents, engines: Engines, options, device) -> dict[str, 
         subject = Ours(replace(FIGURE_1, layers=(size,)), currents, 1, options.compiled)
         rows = measure([subject], options.repeats, options.seconds / 2, device)
         by_size.append(rows[0] | {"hidden": size})
-    return {"networks": by_networks, "hidden": by_size}
+    by_depth = []
+    for depth in DEPTHS:
+        subject = Ours(replace(FIGURE_1, layers=(256,) * depth), currents, 1, options.compiled)
+        rows = measure([subject], options.repeats, options.seconds / 2, device)
+        by_depth.append(rows[0] | {"layers": depth})
+    return {"networks": by_networks, "hidden": by_size, "depth": by_depth}
 
 
 def rates(device: torch.device) -> dict[str, float]:
@@ -221,12 +228,17 @@ def main(arguments: list[str] | None = None) -> None:
     print_numbers("engine against the number of networks, s/model-epoch", times, ".3f")
     times = {row["hidden"]: row["median"] for row in result["scaling"]["hidden"]}
     print_numbers("engine against the hidden size, 1 network, s/model-epoch", times, ".3f")
+    times = {row["layers"]: row["median"] for row in result["scaling"]["depth"]}
+    print_numbers("engine against hidden layers of 256, 1 network, s/model-epoch", times, ".3f")
     result["memory"] = {count: peak_memory(options, count) for count in WEIGHED[device.type]}
     peaks = {count: peak / 2**20 for count, peak in result["memory"].items()}
     print_numbers("peak memory against the number of networks, MiB", peaks, ".0f")
     if options.compiled:  # only then do the kernels' names tell what they are for
         result["profile"] = profile_step(FIGURE_1, currents, device)
         print_numbers("where the time of a step goes, us", result["profile"], ".0f")
+    if device.type == "cpu":
+        result["beside"] = beside(min(3, options.repeats))
+        print_numbers("two runs at once, against one alone", result["beside"], ".2f")
     options.json.write_text(json.dumps(result, indent=2) + "\n")
     print(f"\nwritten to {options.json}")
 

@@ -23,8 +23,20 @@ if TYPE_CHECKING:
 
 ABSENT = "this machine offers {count} CUDA GPUs; use --device auto or --device cpu"
 DEFAULT_BYTES = 4 << 30
+SPINS = "1000"  # looks of an OpenMP thread for the others before it sleeps; measured
 # How torch, CUDA, cuBLAS and the C library say it; Linux' allocator in torch the last.
 NO_MEMORY = ("out of memory", "not enough memory", "alloc_failed", "can't allocate memory")
+
+
+def share_cores() -> None:
+    """Let threads that wait for others sleep soon, so that other runs on the same cores go on.
+
+    Beside another run they would otherwise look for each other, millions of times, where the one
+    that is looked for has no core. To be called before torch is imported. What the user has set
+    stays.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def check_device(name: str) -> None:
