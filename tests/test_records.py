@@ -54,7 +54,7 @@ def test_json_has_settings_results_and_provenance(simulate):
     assert content["failed_step"] is None
     assert content["versions"]["torch"] == torch.__version__
     assert content["device"] == "cpu"
-    assert content["command"][0].endswith(("main.py", "pytest", "__main__.py"))
+    assert content["command"][0].endswith(("main.py", "pytest", "__main__.py", "-c"))
     assert content["physics"] == 3
     assert content["devices"] == {
         "double-linear": {
