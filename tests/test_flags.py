@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from torch.func import functional_call
 from conftest import run_main
+from torch.func import functional_call
 
 
 def test_end_to_end_on_digits(tmp_path):
