@@ -1,0 +1,100 @@
+"""Is it a ramp? Direction, range and read noise of readings, and what they can be instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FEWEST = 5  # readings of a ramp
+IN_READ_NOISES = 3.0  # least range of a ramp
+LONG_ENOUGH = 20  # readings from which a ramp tells its own noise
+
+
+@dataclass(frozen=True, eq=False)
+class Trend:
+    """A ramp as the best exponential, linear included, and what that leaves over.
+
+    change: from the first to the last pulse, signed; residuals: [n]; both in the values' unit.
+    """
+
+    change: float
+    residuals: np.ndarray
+
+    @property
+    def squares(self) -> float:
+        """Sum of the squares that the fit leaves over."""
+        return float((self.residuals**2).sum())
+
+    @property
+    def read_noise(self) -> float:
+        """sigma_r by sigma_r^2 = -cov(Δ_k, Δ_k+1) of the increments; 0 where that is negative."""
+        steps = np.diff(self.residuals)
+        return float(np.sqrt(max(0.0, -np.mean(steps[1:] * steps[:-1]))))
+
+
+def trend(pulses: np.ndarray, values: np.ndarray) -> Trend:
+    """Least squares of a + b exp(-x / τ) over a grid of τ of either sign; both [n], n >= 2.
+
+    The ends of this curve tell the range even where noise is larger than every step, while the
+    largest value less the smallest grows with the number of readings of a flat curve, too.
+    """
+    x = (pulses - pulses[0]) / (pulses[-1] - pulses[0])
+    times = np.geomspace(min(0.5, 2 / len(x)), 2, 16)
+    shapes = np.stack([x, *(np.exp(-x / t) for t in times), *(np.exp((x - 1) / t) for t in times)])
+    centred = shapes - shapes.mean(axis=1, keepdims=True)  # [shapes, n]
+    level = values.mean()
+    slopes = centred @ (values - level) / (centred**2).sum(axis=1)
+    residuals = values - level - slopes[:, None] * centred
+    best = int(np.argmin((residuals**2).sum(axis=1)))
+    return Trend(float(slopes[best] * (shapes[best, -1] - shapes[best, 0])), residuals[best])
+
+
+def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
+    """Why readings are no ramp, in words; None where they are one.
+
+    usual_noise: read noise of the ramps of the file together, which is what a short ramp is judged
+    by, if that is the smaller of the two.
+    """
+    spread = float(np.ptp(values))
+    if spread <= 1e-9 * float(np.abs(values).max()):
+        return (
+            f"a flat curve: all {len(values)} values are {values[0]:.6g}, whatever the pulses; "
+            "leave it out with --columns"
+        )
+    noise = found.read_noise
+    if len(values) < LONG_ENOUGH:
+        noise = min(noise, usual_noise)
+    if are_steps(values, found, noise):
+        return (
+            f"step sizes instead of responses: the values scatter about {values.mean():.3g}, while "
+            f"their sum runs to {values.sum():.3g}; give the value after each pulse, not its change"
+        )
+    if abs(found.change) < IN_READ_NOISES * noise:
+        return (
+            f"its range, {abs(found.change):.3g}, is below {IN_READ_NOISES:g} read noises of "
+            f"{noise:.3g}; leave it out with --columns, or average readings"
+        )
+    return None
+
+
+def are_steps(values: np.ndarray, found: Trend, noise: float) -> bool:
+    """Whether readings look like the changes from pulse to pulse of a noisy response.
+
+    Differences of readings carry each read noise twice, with opposite signs: what scatters about
+    their trend has a lag-1 autocorrelation of -1/2, which no noise of readings has. Without read
+    noise they are independent, with a mean that is not zero and yet no more than a few of its
+    standard deviations. Both are asked of values near zero that hardly have a trend themselves; a
+    curve that is coarsely rounded can have such an autocorrelation, but runs over many roundings.
+    """
+    rest = found.residuals
+    n, scatter = len(rest), float(np.std(rest))
+    if n < LONG_ENOUGH or scatter == 0 or abs(found.change) > 12 * scatter:
+        return False
+    near_zero = abs(float(np.median(values))) < 6 * scatter
+    lag = float(np.mean(rest[1:] * rest[:-1])) / scatter**2
+    if near_zero and -0.7 < lag < -max(0.3, 3 / np.sqrt(n)):
+        return True
+    trending = 1 - scatter**2 / float(np.var(values)) > 12 / n  # more than chance gives to shapes
+    flat = abs(found.change) < IN_READ_NOISES * noise and not trending
+    return flat and near_zero and abs(float(values.mean())) > 4 * scatter / np.sqrt(n)
