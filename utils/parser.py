@@ -35,11 +35,11 @@ class Once(argparse.Action):
 class Parser(argparse.ArgumentParser):
     """argparse with errors in one line, and the flag that was meant for one mistyped."""
 
-    def __init__(self):
+    def __init__(self, prog: str, description: str, epilog: str | None = None):
         super().__init__(
-            prog="main.py",
-            description=DESCRIPTION,
-            epilog=STUDY_LIST,
+            prog=prog,
+            description=description,
+            epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             argument_default=argparse.SUPPRESS,
@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> Parser:
-    parser = Parser()
+    parser = Parser("main.py", DESCRIPTION, STUDY_LIST)
     groups = {
         name: parser.add_argument_group(name) for name in (PHYSICAL, NETWORK, TRAINING, RUNNING)
     }
@@ -89,7 +89,7 @@ def add(group, name: str, flag: Flag, default: Any) -> None:
     if flag.kind is bool:
         group.add_argument(f"--{name}", action="store_true", help=flag.help)
         return
-    if default is None:
+    if default is None or default == ():
         shown = ""  # its help tells what it is otherwise
     else:
         words = default if flag.is_list else (default,)

@@ -1,0 +1,82 @@
+"""Simulated measurements of known truth: plain NumPy, which shares no code with the project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from utils.measured.ramps import Measurement, Ramp
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A device and how it is measured.
+
+    curve: progress 0 ... 1 against pulses 0 ... last of the mean device, and its inverse, as arrays
+    on a fine grid that goes on beyond 1; first, last_value: in the unit of the measurement; read,
+    write: fractions of the range, the second per square root of a pulse.
+    """
+
+    grid: np.ndarray  # pulses
+    progress: np.ndarray
+    n: int = 28
+    devices: int = 8
+    cycles: int = 2
+    sigma: float = 0.2
+    read: float = 0.01
+    write: float = 0.01
+    first: float = 62.0
+    range: float = -42.0
+
+    def ramps(self, rng: np.random.Generator) -> np.ndarray:
+        """Readings in the unit of the measurement, [n, devices * cycles].
+
+        A pulse takes the progress p to f(f^-1(p) + v) and adds write noise of variance v.
+        """
+        slopes = np.abs(rng.normal(1, self.sigma, self.devices)) if self.sigma else 1.0
+        slopes = np.repeat(slopes * np.ones(self.devices), self.cycles)
+        state = np.zeros((self.n, len(slopes)))
+        for k in range(1, self.n):
+            pulses = np.interp(state[k - 1], self.progress, self.grid)
+            state[k] = np.interp(pulses + slopes, self.grid, self.progress)
+            state[k] += self.write * np.sqrt(slopes) * rng.normal(size=len(slopes))
+        readings = state + self.read * rng.normal(size=state.shape)
+        return self.first + self.range * readings
+
+    def measurement(self, seed: int) -> Measurement:
+        return measurement(self.ramps(np.random.default_rng(seed)), self.cycles)
+
+
+def exponential(nonlinearity: float, n: int = 28, **values) -> Truth:
+    """f = (1 - e^(-ν x / last)) / (1 - e^-ν), or x / last at ν = 0, from -1 to 3 ranges."""
+    last = n - 1
+    x = np.linspace(-last, 3 * last, 40001)
+    if nonlinearity == 0:
+        return Truth(x, x / last, n=n, **values)
+    progress = (1 - np.exp(-nonlinearity * x / last)) / (1 - np.exp(-nonlinearity))
+    return Truth(x, progress, n=n, **values)
+
+
+def two_bends(n: int = 28, **values) -> Truth:
+    """f = s + 0.06 sin(2 π s), s = x / last: steep, flat, steep, which neither family is."""
+    last = n - 1
+    x = np.linspace(-last, 3 * last, 40001)
+    return Truth(x, x / last + 0.06 * np.sin(2 * np.pi * x / last), n=n, **values)
+
+
+def measurement(values: np.ndarray, cycles: int = 1, pulses: np.ndarray | None = None):
+    """Columns of readings, cycle by cycle of each device, as what reading hands over."""
+    pulses = np.arange(len(values), dtype=float) if pulses is None else pulses
+    ramps = tuple(
+        Ramp(f"D{column // cycles + 1}", column % cycles, pulses, values[:, column])
+        for column in range(values.shape[1])
+    )
+    rising = bool(values[-1].mean() > values[0].mean())
+    return Measurement(ramps, rising, "uS", "simulated.csv", "0" * 64, {}, ("read",), ())
+
+
+def transformed(one: Measurement, factor: float, offset: float) -> Measurement:
+    """The same curve in another unit, with an offset, or upside down."""
+    ramps = tuple(replace(ramp, values=offset + factor * ramp.values) for ramp in one.ramps)
+    return replace(one, ramps=ramps, rising=one.rising != (factor < 0))

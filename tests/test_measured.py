@@ -1,0 +1,344 @@
+"""`python -m utils.measured`: what it says, the files it leaves, and the picture it draws."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROJECT
+from support.ramps import exponential, measurement, two_bends
+
+from devices import device_file
+from devices.device_file import Estimate
+from devices.library import find
+from utils.measured import example
+from utils.measured.__main__ import main
+from utils.measured.fitting import fit
+from utils.measured.picture import changes, display, draw
+from utils.measured.report import pm, report
+
+EXAMPLE = PROJECT / "figures" / "example-device.csv"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def small(folder) -> Path:
+    """A file of one device and three cycles, as reading takes it."""
+    values = exponential(2.77, devices=1, cycles=3, sigma=0.0).ramps(np.random.default_rng(0))
+    lines = ["pulse,cycle 1 (uS),cycle 2 (uS),cycle 3 (uS)"]
+    lines += [",".join([str(k), *(f"{v:.4f}" for v in row)]) for k, row in enumerate(values)]
+    path = folder / "small.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def refused(capsys, *arguments) -> str:
+    """The one line that ends a call with exit code 2."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(each) for each in arguments])
+    assert stopped.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# The example
+
+
+def test_the_example_is_what_its_script_makes():
+    assert EXAMPLE.read_text() == example.text()
+    assert EXAMPLE.read_text().startswith("# Simulated, not measured")
+    assert example.text(seed=1) != example.text()
+
+
+def test_the_example_comes_back_as_it_was_made(folder, capsys):
+    assert main([str(EXAMPLE), "--name", "my-device", "--relaxes_to", "double-linear"]) == 0
+    assert names(folder) == {f"my-device.{ending}" for ending in ("json", "pdf", "svg", "png")}
+    device = device_file.read("my-device.json")
+    response = device.response
+    assert (device.name, response.family, response.pulses_max) == ("my-device", "exponential", 27)
+    assert response.decay == pytest.approx(9.741, abs=3 * device.errors["decay"])
+    assert device.units.slope * response.span == pytest.approx(42, abs=2)
+    for found, true in (
+        (device.variability, example.VARIABILITY),
+        (device.read_noise, example.READ * 0.567),
+        (device.write_noise, example.WRITE),
+    ):
+        assert found.value == pytest.approx(true, abs=3 * found.error)
+        assert found.error < 0.25 * true
+    assert device.units.unit == "uS"
+    assert (device.source.file, device.relaxes_to) == ("example-device.csv", "double-linear")
+    output = capsys.readouterr().out
+    assert "20 devices × 3 ramps × 28 pulses" in output
+    assert "taken: exponential; exponential fits, linear does not" in output
+    assert "device file: my-device.json" in output
+
+
+def test_main_takes_the_device_file_in_the_place_of_a_name(folder):
+    main([str(EXAMPLE), "--name", "my-device"])
+    device = find("my-device.json")
+    assert device.name == "my-device"
+    assert device.partner is None
+
+
+# What it says
+
+
+def test_what_is_read_is_said_before_anything_is_fitted(small, capsys, monkeypatch):
+    def refuse(measurement, family):
+        assert "1 device × 3 ramps × 28 pulses" in capsys.readouterr().out
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("utils.measured.fitting.fit", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        main([str(small)])
+
+
+def test_the_report_says_everything_of_several_devices():
+    text = "\n".join(report(fit(exponential(2.77).measurement(0))))
+    for words in (
+        r"R² +\S+ +\S+ +\S+", r"rms of residuals, % of range", r"lag-1 of residuals",
+        r"AICc, above the least +\S+ +0\.0 +\S+", r"taken: exponential; ",
+        r"27 pulses from 6\d\.\d+ to \d\d\.\d+ uS", r"range +\d\d\.\d+ ± \d\.\d+ uS",
+        r"range ratio +\d\.", r"offset \S+ ± \S+ uS, amplitude \S+ ± \S+ uS, decay \S+ ± \S+ p",
+        r"nonlinearity ν +2\.\d+ ± 0\.\d+; NeuroSim's label 3\.\d+ ± 0\.\d+",
+        r"read noise +\S+ ± \S+ % of the range; model units 0\.00\d+ ± ",
+        r"write noise +\S+ ± \S+ % of the range per √pulse; model units",
+        r"resolvable states +\d+\.\d ± \d", r"σ_device +0\.\d+ ± 0\.\d+, 8 devices",
+    ):  # fmt: skip
+        assert re.search(words, text), words
+
+
+def test_the_report_says_what_cannot_be_measured_and_what_is_odd():
+    one = exponential(2.77, n=5, devices=1, cycles=1, sigma=0.0)
+    text = "\n".join(report(fit(one.measurement(0))))
+    assert "not measurable from one device: give --var" in text
+    assert "read noise        not measurable: too few readings" in text
+    up = measurement(np.linspace(1, 2, 28)[:, None] + 0.001 * np.sin(np.arange(28) * 7)[:, None])
+    text = "\n".join(report(fit(up)))
+    assert "the curve rises; it is mirrored" in text
+    clean = "\n".join(report(fit(measurement(np.exp(-np.arange(28) / 9.7)[:, None]))))
+    assert "these values have no noise" in clean
+    table = "\n".join(report(fit(two_bends(read=0.002, write=0.002).measurement(0))))
+    assert "taken: table; no family fits" in table
+    assert "(of an exponential that does not fit)" in table
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1.23456, 0.0213, "1.235 ± 0.021"), (2.0, 0.0996, "2.00 ± 0.10"), (5.0, None, "5"),
+        (2.451e-7, 3.2e-9, "(2.451 ± 0.032)e-7"), (123.4, 56.0, "123 ± 56"),
+        (0.0, 0.0125, "0.000 ± 0.013"), (2.5, 1e-9, "2.5"),
+    ],
+)  # fmt: skip
+def test_numbers_carry_two_digits_of_their_error(value, error, text):
+    assert pm(Estimate(value, error)) == text
+
+
+# Files
+
+
+def test_a_file_is_never_replaced_silently(small, folder, capsys):
+    assert main([str(small), "--name", "mine"]) == 0
+    before = Path("mine.json").read_bytes()
+    capsys.readouterr()
+    assert main([str(small), "--name", "mine", "--family", "table"]) == 0
+    assert "note: mine.json, made from small.csv, is replaced" in capsys.readouterr().err
+    assert Path("mine.json").read_bytes() != before
+
+    other = folder / "other.csv"
+    other.write_text(small.read_text().replace("62", "61"))
+    before = {name: Path(name).read_bytes() for name in names(folder)}
+    assert "not made from other.csv" in refused(capsys, other, "--name", "mine")
+    Path("notes.json").write_text("{}")
+    assert "notes.json: is there" in refused(capsys, small, "--name", "notes")
+    Path("picture.svg").write_text("a drawing")
+    assert "picture.svg: is there" in refused(capsys, small, "--name", "picture")
+    for name, content in before.items():
+        assert Path(name).read_bytes() == content
+    assert names(folder) == {*before, "notes.json", "picture.svg"}
+
+
+def test_what_cannot_be_written_leaves_nothing(small, folder, capsys, monkeypatch):
+    def full(path, device):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("devices.device_file.write", full)
+    assert main([str(small)]) == 1
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith(
+            "error: cannot write small.json: No space left on device; choose another --output"
+        )
+    )
+    assert names(folder) == {"small.csv"}
+
+
+def test_output_says_where_and_the_partner_is_found_from_there(small, folder):
+    for name in ("here", "there"):
+        (folder / name).mkdir()
+    main([str(small), "--name", "one", "--output", "here/one.json"])
+    main([str(small), "--name", "two", "--output", "there/2.json", "--relaxes_to", "here/one.json"])
+    content = json.loads(Path("there/2.json").read_text())
+    assert (content["name"], content["relaxes_to"]) == ("two", "../here/one.json")
+    assert find("there/2.json").partner.name == "one"
+
+
+def test_a_partner_that_is_still_to_come_is_said(small, capsys):
+    main([str(small), "--relaxes_to", "later.json"])
+    assert "note: later.json is not there yet" in capsys.readouterr().err
+    assert json.loads(Path("small.json").read_text())["relaxes_to"] == "later.json"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--name", "double-linear"], "is that of a built-in device"),
+        (["--name", "a b"], "give another with --name"),
+        (["--output", "curve.txt"], "--output curve.txt: must end in .json"),
+        (["--output", "nowhere/a.json"], "there is no folder nowhere"),
+        (["--relaxes_to", "double-lineal"], "--relaxes_to double-lineal: unknown; the valid ones"),
+        (["--relaxes_to", "small.json"], "is the device file itself"),
+        (["--relaxes_to", "bad.json"], "--relaxes_to bad.json"),
+        (["--family", "cubic"], "invalid choice: 'cubic'"),
+        (["--nam", "a"], "unknown flag --nam; did you mean --name?"),
+        (["--layout", "diagonal"], "--layout diagonal: unknown"),
+        (["--name", "a", "--name", "b"], "--name: given twice"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(arguments, message, small, folder, capsys):
+    (folder / "bad.json").write_text("{}")
+    assert message in refused(capsys, small, *arguments)
+    assert names(folder) == {"small.csv", "bad.json"}
+
+
+def test_what_is_no_curve_is_refused_by_reading(folder, capsys):
+    Path("empty.csv").write_text("")
+    assert "the file is empty" in refused(capsys, "empty.csv")
+    assert names(folder) == {"empty.csv"}
+
+
+def test_help_is_answered_without_what_takes_seconds_to_import():
+    code = (
+        "import sys; from utils.measured.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as stopped: assert stopped.code == 0\n"
+        "slow = {'torch', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "--relaxes_to" in result.stdout
+
+
+# The picture
+
+
+def texts_above(axes) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_the_picture_shows_data_fit_residuals_changes_and_devices():
+    truth = exponential(2.77, read=0.005, write=0.005)
+    fitted = fit(truth.measurement(0))
+    figure = draw(fitted)
+    ramps, residuals, change, slopes = figure.axes
+    assert [axes.texts[0].get_text() for axes in figure.axes] == list("abcd")
+    lines = ramps.get_lines()
+    assert len(lines) == 16 + 2
+    for line, ramp in zip(lines, fitted.measurement.ramps, strict=False):
+        assert line.get_ydata() == pytest.approx(ramp.values)
+    assert lines[-1].get_ydata()[[0, -1]] == pytest.approx([62, 20], abs=2)
+    assert texts_above(ramps) == ["16 ramps, 8 devices", "mean", "exponential, $v_i$ = 1"]
+    assert (ramps.get_xlabel(), ramps.get_ylabel()) == ("pulses", "conductance (µS)")
+    assert residuals.get_ylabel() == "residual (% of range)"
+    ramp, group = fitted.measurement.ramps[3], fitted.scaled.groups[0]
+    model = fitted.taken.start[3] + fitted.range * (
+        (1 - np.exp(-fitted.taken.nonlinearity * fitted.taken.slopes[1] * group.time))
+        / (1 - np.exp(-fitted.taken.nonlinearity))
+    )
+    model = fitted.scaled.first + fitted.scaled.step * model
+    percent = 100 * (ramp.values - model) / abs(fitted.scaled.step * fitted.range)
+    assert residuals.get_lines()[3].get_ydata() == pytest.approx(percent, abs=1e-6)
+    assert change.get_ylabel() == "change per pulse (µS)"
+    assert f"mean, n = {16 * 27}" in texts_above(change)
+    assert texts_above(slopes)[1] == "8 devices"
+    assert sorted(slopes.containers[0][0].get_xdata()) == pytest.approx(sorted(fitted.taken.slopes))
+
+
+def test_change_per_pulse_is_that_of_the_ramps_by_value():
+    values = np.array([10.0, 8, 7, 6.5, 6.25, 6.125])[:, None]
+    level, change, fitted = changes(fit(measurement(values)))
+    step = 10 - 6.125
+    assert change * step == pytest.approx([2, 1, 0.5, 0.25, 0.125])
+    assert fitted * step == pytest.approx(change * step, rel=1e-6)
+    assert 10 - level * step == pytest.approx([9, 7.5, 6.75, 6.375, 6.1875])
+
+
+def test_many_devices_are_a_histogram_and_one_device_shows_its_cycles():
+    many = fit(exponential(2.77, devices=30, cycles=1).measurement(0))
+    slopes = draw(many).axes[3]
+    assert sum(patch.get_height() for patch in slopes.patches) == 30
+    assert slopes.get_xlabel() == "slope factor $v_i$"
+    cycles = draw(fit(exponential(2.77, devices=1, cycles=6, sigma=0.0).measurement(0))).axes[3]
+    assert cycles.get_xlabel() == "cycle"
+    assert texts_above(cycles) == ["first value, n = 6", "range, n = 6"]
+    single = fit(exponential(2.77, devices=1, cycles=1, sigma=0.0).measurement(0))
+    assert len(draw(single).axes) == 3
+
+
+@pytest.mark.parametrize("truth", [exponential(2.77), two_bends(devices=1, cycles=8, sigma=0.0)])
+def test_legends_cover_no_data_and_stay_inside(truth):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = draw(fit(truth.measurement(0)))
+    FigureCanvasAgg(figure).draw()
+    whole = figure.bbox
+    for axes in figure.axes:
+        legend, panel = axes.get_legend().get_window_extent(), axes.get_window_extent()
+        assert legend.y0 >= panel.y1 - 1
+        assert legend.x1 <= whole.x1 + 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "largest", "label"),
+    [
+        ("A", 2.4e-4, (1e6, "current", "µA")), ("uS", 62.0, (1, "conductance", "µS")),
+        ("mV", 1500.0, (1e-3, "voltage", "V")), ("Ohm", 2e5, (1e-3, "resistance", "kΩ")),
+        (None, 3.0, (1, "measured value", "arb. u.")), ("%", 50.0, (1, "measured value", "%")),
+        (None, 2.4e-4, (1e4, "measured value", "10$^{-4}$ arb. u.")),
+        ("S", 1e-4, (1e6, "conductance", "µS")),
+    ],
+)  # fmt: skip
+def test_axes_have_units_that_can_be_read(unit, largest, label):
+    factor, quantity, shown = display(unit, largest)
+    assert factor == pytest.approx(label[0])
+    assert (quantity, shown) == label[1:]
+
+
+def test_the_picture_of_a_device_in_amperes_is_that_of_one_in_microamperes():
+    one = exponential(2.77).measurement(0)
+    small = replace(
+        one, unit="S", ramps=tuple(replace(r, values=1e-6 * r.values) for r in one.ramps)
+    )
+    here, there = draw(fit(one)).axes, draw(fit(small)).axes
+    for a, b in zip(here, there, strict=True):
+        assert a.get_ylabel() == b.get_ylabel()
+        assert a.get_ylim() == pytest.approx(b.get_ylim(), rel=1e-4)

@@ -1,0 +1,182 @@
+"""From a measured curve to a device file and a picture: `python -m utils.measured`.
+
+What takes seconds to import is imported late, so that --help and mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from devices import device_file
+from devices.built_in import look_up
+from utils.console import say
+from utils.errors import RecordError, UserError
+from utils.flags import flags_of
+from utils.measured.options import READING, HowToRead
+from utils.parser import Once, Parser, add
+
+DESCRIPTION = """\
+Read a measured curve (CSV, TSV or other text), fit it, say what came out, and write a device file
+that `main.py --field` takes, with a picture of the fit beside it (PDF, SVG, PNG).
+
+example: python -m utils.measured my-curve.csv --name my-device
+"""
+FAMILIES = ("linear", "exponential", "table")
+PICTURES = ("pdf", "svg", "png")
+
+
+def make_parser() -> Parser:
+    parser = Parser("python -m utils.measured", DESCRIPTION)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the measured curve")
+    result = parser.add_argument_group("device file")
+    for name, metavar, text in (
+        ("name", "NAME", "name of the device (default: that of the measured file)"),
+        ("output", "FILE", "where to write it (default: NAME.json in this folder)"),
+        ("relaxes_to", "DEVICE", "what it becomes when the field is switched: a built-in device or "
+         "another device file (default: nothing)"),
+    ):  # fmt: skip
+        result.add_argument(f"--{name}", action=Once, metavar=metavar, help=text)
+    result.add_argument(
+        "--family", action=Once, choices=FAMILIES,
+        help="family of the response (default: the data decide)",
+    )  # fmt: skip
+    reading = parser.add_argument_group(READING)
+    for name, (each, default) in flags_of(HowToRead).items():
+        add(reading, name, each, default)
+    return parser
+
+
+def main(args: list[str] | None = None) -> int:
+    parser = make_parser()
+    flags = parser.parse_args(args)
+    try:
+        run(flags)
+    except UserError as error:
+        parser.error(str(error))
+    except RecordError as error:
+        say(f"{parser.prog}: error: {error}")
+        return 1
+    return 0
+
+
+def run(flags: Namespace) -> None:
+    given = vars(flags)
+    how = HowToRead(**{name: given[name] for name in flags_of(HowToRead) if name in given})
+    name = name_of(given.get("name"), flags.file)
+    output = output_of(given.get("output"), name)
+    relaxes_to = partner_of(given.get("relaxes_to"), output)
+
+    from utils.measured.reading import read
+
+    measurement = read(flags.file, how)
+    check_replaceable(output, measurement.file, measurement.sha256)
+
+    from utils.measured.fitting import fit
+    from utils.measured.report import device_file as device_of
+    from utils.measured.report import report, understood
+
+    print("\n".join(understood(measurement)), end="\n\n", flush=True)
+    fitted = fit(measurement, given.get("family"))
+    print("\n".join(report(fitted)), flush=True)
+
+    from utils.measured.picture import draw, rendered
+
+    write(output, device_of(fitted, name, relaxes_to), rendered(draw(fitted)))
+    print(f"\ndevice file: {output}\npicture: {output.with_suffix('.png')} (and .pdf, .svg)")
+
+
+def name_of(given: str | None, file: Path) -> str:
+    """The name as given, or that of the measured file. Raises UserError for one that is none."""
+    try:
+        return device_file.checked_name(file.stem if given is None else given)
+    except ValueError as error:
+        raise UserError(f"{error}; give another with --name") from None
+
+
+def output_of(given: str | None, name: str) -> Path:
+    """Raises UserError for a path that no device file can have."""
+    output = Path(f"{name}.json" if given is None else given)
+    if output.suffix != ".json":
+        raise UserError(f"--output {output}: must end in .json")
+    if not output.parent.is_dir():
+        raise UserError(f"--output {output}: there is no folder {output.parent}; make it first")
+    return output
+
+
+def partner_of(given: str | None, output: Path) -> str | None:
+    """What stands in the device file: a built-in name, or a path from the file's folder on.
+
+    Raises UserError for a name that is unknown, and for a file that is no device file. One that is
+    not there yet is said, since two devices that relax to each other cannot both be first.
+    """
+    if given is None:
+        return None
+    if not device_file.is_path(given):
+        try:
+            return look_up(given)[0]
+        except ValueError as error:
+            raise UserError(f"--relaxes_to {error}") from None
+    if Path(given).resolve() == output.resolve():
+        raise UserError(f"--relaxes_to {given}: is the device file itself; name another")
+    if Path(given).exists():
+        try:
+            device_file.read(given)
+        except ValueError as error:
+            raise UserError(f"--relaxes_to {error}") from None
+    else:
+        say(f"note: {given} is not there yet; make it before you train")
+    return Path(os.path.relpath(given, output.parent)).as_posix()
+
+
+def check_replaceable(output: Path, file: str, sha256: str) -> None:
+    """Raise UserError where writing would destroy what does not come from this measured file.
+
+    A device file made from a file of this name, or of this content, is replaced, with its picture:
+    whoever fits again wants that.
+    """
+    there = [path for path in paths(output).values() if path.exists()]
+    if not there:
+        return
+    try:
+        source = device_file.read(output).source
+    except ValueError:
+        source = None
+    if source is None or (source.file != file and source.sha256 != sha256):
+        raise UserError(
+            f"{there[0]}: is there, and not made from {file}; move it away or choose another "
+            "--output"
+        )
+    say(f"note: {output}, made from {source.file}, is replaced")
+
+
+def paths(output: Path) -> dict[str, Path]:
+    return {ending: output.with_suffix(f".{ending}") for ending in ("json", *PICTURES)}
+
+
+def write(output: Path, device: device_file.DeviceFile, pictures: dict[str, bytes]) -> None:
+    """All files or none, each whole. Raises RecordError where that fails."""
+    targets = paths(output)
+    waiting = {
+        ending: targets[ending].with_name(f".{targets[ending].name}.{os.getpid()}.tmp")
+        for ending in pictures
+    }
+    try:
+        for ending, content in pictures.items():
+            waiting[ending].write_bytes(content)
+        device_file.write(output, device)
+        for ending, path in waiting.items():
+            path.replace(targets[ending])
+    except OSError as error:
+        raise RecordError(
+            f"cannot write {output}: {error.strerror}; choose another --output"
+        ) from None
+    finally:
+        for path in waiting.values():
+            path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Whether what a family leaves of the ramps can be noise.
+
+Every ramp may have a start, range and nonlinearity of its own, so that drift from cycle to cycle
+and differences between devices do not count against a family. The noises are estimated once more
+with the family taken for true: slow deviations that write noise may have made do not count, either.
+What is left, whitened, must be independent numbers of one variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from utils.measured.families import Alone, by_nonlinearity, curve
+from utils.measured.noise import Part, inside
+from utils.measured.scaled import Scaled
+from utils.measured.whitening import Noise, Whitener
+
+DOUBTFUL = 0.005  # probability below which residuals are no noise
+SMALL = 0.05  # lag-1: below, however many readings show it, the curve is not what it comes from
+ENOUGH = 5  # ramps, whose slow deviations are compared with each other
+
+
+@dataclass(frozen=True)
+class LackOfFit:
+    """Tests of the whitened residuals of a family; None for what too few readings cannot tell.
+
+    lag_1: autocorrelation at the next reading, less what the fit makes of pure noise; neighbours:
+    probability of one as large in noise; slow: that of slow deviations as large. They are compared
+    with each other where there are several ramps, since a wrong curve is wrong in all of them
+    alike; else with the fast deviations of the ramp.
+    """
+
+    lag_1: float
+    neighbours: float
+    slow: float | None
+
+    @property
+    def passed(self) -> bool:
+        return (self.neighbours > DOUBTFUL or self.lag_1 < SMALL) and (
+            self.slow is None or self.slow > DOUBTFUL
+        )
+
+
+def parts_of(scaled: Scaled, alone: Alone, straight: bool) -> list[Part]:
+    """The ramps less a family's fit, each with what another fit would take, to first order."""
+    parts = []
+    for group in scaled.groups:
+        time = group.time[:, None]
+        nonlinearity = alone.nonlinearity[group.ramps] * np.ones_like(time)  # [n, ramps]
+        columns = [np.ones_like(nonlinearity), curve(time, nonlinearity)]
+        if not straight:
+            columns.append(by_nonlinearity(time, nonlinearity))
+        basis = np.stack(columns).transpose(2, 1, 0)  # [ramps, n, columns]
+        basis = basis[:1] if straight else basis
+        parts.append(Part(group.time, group.level - alone.level(group), np.linalg.qr(basis)[0]))
+    return parts
+
+
+def test(parts: Sequence[Part], law: Noise) -> LackOfFit:
+    """parts: ramps less the fit of a family; law: the noises, the family taken for true."""
+    product, expected, total, spare, n = 0.0, 0.0, 0.0, 0, 0
+    slow = []  # deviations of each ramp in the directions of polynomials, [directions, ramps]
+    length = int(np.median(np.concatenate([[len(p.time)] * p.level.shape[1] for p in parts])))
+    degree = min(max(length // 10, 3), 10) if length >= 10 else 2
+    for part in parts:
+        whiten = Whitener(part.time, law)
+        level, q, _ = part.whitened(whiten)
+        left = level - np.einsum("snc,cr->nr" if len(q) == 1 else "rnc,cr->nr", q, inside(q, level))
+        product += float((left[1:] * left[:-1]).sum())
+        expected -= float((q[:, 1:] * q[:, :-1]).sum()) * left.shape[1] / len(q)
+        total += float((left**2).sum())
+        spare += part.spare
+        n += left.size
+        if len(part.time) > degree + 1 > q.shape[2]:
+            slow.append(slow_part(part.time, whiten, q, left, degree))
+    lag_1 = (product - total / spare * expected) / total if total and spare > 0 else 0.0
+    deviations = np.concatenate(slow, axis=1) if slow else np.zeros((0, 0))
+    if deviations.shape[1] >= ENOUGH:
+        probability = compared_with_each_other(deviations)
+    else:
+        probability = compared_with_fast_ones(deviations, total, spare)
+    return LackOfFit(lag_1, float(stats.norm.sf(lag_1 * np.sqrt(n))), probability)
+
+
+def slow_part(
+    time: np.ndarray, whiten: Whitener, q: np.ndarray, left: np.ndarray, degree: int
+) -> np.ndarray:
+    """Deviations in the directions of polynomials that the family does not have, [.., ramps].
+
+    q: what the family has, [1 or ramps, n, columns]; left: [n, ramps].
+    """
+    taken = q.shape[2]
+    polynomials = np.polynomial.legendre.legvander(2 * time / time[-1] - 1, degree)[:, taken:]
+    white = np.broadcast_to(whiten(polynomials), (len(q), len(time), degree + 1 - taken))
+    both, r = np.linalg.qr(np.concatenate([q, white], axis=2))
+    signs = np.sign(np.diagonal(r, axis1=1, axis2=2))  # so that directions agree between ramps
+    return inside((both * signs[:, None])[:, :, taken:], left)
+
+
+def compared_with_fast_ones(deviations: np.ndarray, total: float, spare: int) -> float | None:
+    """F test of slow deviations against all others; total: all squares; spare: their number."""
+    fast = spare - deviations.size
+    if deviations.size == 0 or fast < 1:
+        return None
+    square = float((deviations**2).sum())
+    rest = total - square
+    if rest <= 0:
+        return None
+    return float(stats.f.sf(square / deviations.size / (rest / fast), deviations.size, fast))
+
+
+def compared_with_each_other(deviations: np.ndarray) -> float | None:
+    """F test of the mean of slow deviations over ramps against their scatter."""
+    directions, ramps = deviations.shape
+    mean = deviations.mean(axis=1)
+    scatter = float(((deviations - mean[:, None]) ** 2).sum()) / (directions * (ramps - 1))
+    if scatter == 0:
+        return None
+    ratio = ramps * float((mean**2).mean()) / scatter
+    return float(stats.f.sf(ratio, directions, directions * (ramps - 1)))

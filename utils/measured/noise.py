@@ -1,0 +1,236 @@
+"""Read noise and write noise of ramps, from the covariances of their increments.
+
+A reading is the state of the device plus read noise; every pulse adds write noise to the state,
+which the following pulses keep (linear devices) or carry towards the end of the range (f(f^-1(w) +
+x)), as the simulation has it. So an increment Δ_k that is freed of the smooth curve and of what the
+state forgets has
+
+    var(Δ_k) = σ_w² + (1 + φ²) σ_r²,    cov(Δ_k, Δ_k+1) = -φ σ_r²,    all others 0,
+
+φ being the part of a deviation that is left after one pulse: with φ = 1, σ_r² = -cov(Δ_k, Δ_k+1)
+and σ_w² = var(Δ_k) - 2 σ_r². Both are estimated by restricted maximum likelihood over the
+increments of all ramps, which needs no correction for the parameters of the smooth curve and, with
+large read noise, a fraction of the data that these two moments need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from utils.measured.scaled import Scaled
+from utils.measured.whitening import FLOOR, Noise, Whitener
+
+SHORTER = np.geomspace(0.3, 0.003, 7)  # of the range of pulses: memories that write noise may have
+CLEARLY = 9.0  # gain in twice the log-likelihood that a shorter memory must bring
+NOTHING = 0.05  # of its standard error: a smaller noise is none
+FEWEST = 8  # readings to spare without which the two noises cannot be told apart
+
+
+def smooth(time: np.ndarray, nonlinearity: float, most: int = 10) -> np.ndarray:
+    """A basis for smooth ramps, [n, columns], orthonormal: polynomials, and exponentials.
+
+    It holds every linear ramp, and every exponential one near the given nonlinearity to first
+    order, so that what it leaves over is noise for them, too; the degree of its polynomials grows
+    with the number of readings, up to `most`.
+    """
+    n = len(time)
+    place = 2 * time / time[-1] - 1
+    degree = 2 if n < 10 else min(max(n // 10, 3), most)
+    columns = np.polynomial.legendre.legvander(place, degree)
+    if n >= 10 and abs(nonlinearity) > 0.5:  # below, polynomials hold it
+        exponential = np.exp(-nonlinearity * time - max(0.0, -nonlinearity))
+        columns = np.column_stack([columns, exponential, time * exponential])
+    basis, size, _ = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), full_matrices=False)
+    return basis[:, size > 1e-6]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Ramps read at the same times, and what of them is no noise.
+
+    time: [n]; level: [n, ramps]; basis: [1, n, columns], or [ramps, n, columns] where each ramp has
+    one of its own: what a ramp may hold beside noise, each with its own coefficients.
+    """
+
+    time: np.ndarray
+    level: np.ndarray
+    basis: np.ndarray
+
+    @property
+    def spare(self) -> int:
+        return self.level.size - self.basis.shape[2] * self.level.shape[1]
+
+    def whitened(self, whiten: Whitener) -> tuple[np.ndarray, np.ndarray, float]:
+        """Levels, orthonormal basis [1 or ramps, n, columns], and sum of log|R|² over ramps."""
+        sets, n, columns = self.basis.shape
+        flat = whiten(self.basis.transpose(1, 0, 2).reshape(n, -1))
+        q, r = np.linalg.qr(flat.reshape(n, sets, columns).transpose(1, 0, 2))
+        size = np.log(np.abs(np.diagonal(r, axis1=1, axis2=2))).sum()
+        return whiten(self.level), q, 2 * float(size) * self.level.shape[1] / sets
+
+
+def smooth_parts(scaled: Scaled, nonlinearity: float, most: int = 10) -> list[Part]:
+    """The ramps, each with any smooth curve of its own."""
+    return [Part(g.time, g.level, smooth(g.time, nonlinearity, most)[None]) for g in scaled.groups]
+
+
+def inside(q: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Coefficients of the ramps in their bases; q: [1 or ramps, n, columns]; [columns, ramps]."""
+    if len(q) == 1:
+        return q[0].T @ level
+    return np.einsum("rnc,nr->cr", q, level, optimize=True)
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """The noises of a measurement, and standard errors; None for what it cannot tell.
+
+    law: the noises to fit with, their variances averaged over what the data leave possible: the
+    best estimate from few readings is often that one of the noises is 0, with which fits would seem
+    far too certain.
+    """
+
+    noise: Noise
+    law: Noise
+    read_error: float | None
+    write_error: float | None
+
+
+def estimate(parts: Sequence[Part], forgetting: float) -> Estimated:
+    """The noises of all ramps.
+
+    forgetting: as in `Noise`. Where there are too few readings to tell the noises apart, all is
+    read noise.
+    """
+    spare = sum(part.spare for part in parts)
+    if spare < FEWEST:
+        squares, _, _ = likelihood_parts(parts, Noise(1.0, 0.0, forgetting))
+        noise = Noise(float(np.sqrt(squares / max(spare, 1))), 0.0, forgetting)
+        return Estimated(noise, noise, None, None)
+    _, noise = fit(parts, forgetting)
+    read, write = errors(parts, noise)
+    law = averaged(parts, forgetting)
+    noise = replace(
+        noise,
+        read=0.0 if noise.read < NOTHING * read else noise.read,
+        write=0.0 if noise.write < NOTHING * write else noise.write,
+    )
+    return Estimated(noise, law, read, write)
+
+
+def about_their_mean(estimated: Estimated, ramps: int) -> Estimated:
+    """The same for deviations from the mean of so many ramps, which are smaller than they were."""
+    factor = float(np.sqrt(ramps / (ramps - 1)))
+
+    def larger(law: Noise) -> Noise:
+        return replace(law, read=law.read * factor, write=law.write * factor)
+
+    return replace(
+        estimated,
+        noise=larger(estimated.noise),
+        law=larger(estimated.law),
+        read_error=estimated.read_error and estimated.read_error * factor,
+        write_error=estimated.write_error and estimated.write_error * factor,
+    )
+
+
+def find_forgetting(scaled: Scaled, nonlinearity: float) -> float:
+    """How fast write noise fades: as the curve itself makes it, unless data clearly show otherwise.
+
+    Then it may not fade at all, or sooner. Slow deviations tell it, so fewer of them count as
+    the smooth curve than for the noises themselves.
+    """
+    parts = smooth_parts(scaled, nonlinearity, most=3)
+    if sum(part.spare for part in parts) < 20 * FEWEST:
+        return nonlinearity
+    own, _ = fit(parts, nonlinearity)
+    others = [0.0, *(nonlinearity + 1 / memory for memory in SHORTER)]
+    least, rate = min((fit(parts, rate)[0], rate) for rate in others)
+    return rate if own - least > CLEARLY else nonlinearity
+
+
+def errors(parts: Sequence[Part], noise: Noise) -> tuple[float, float]:
+    """Standard errors of read and write, from the expected information of their spectrum.
+
+    Increments of one law have sines as principal axes (exactly so at even pulses); a smooth basis
+    takes those of lowest frequency.
+    """
+    information = np.zeros((2, 2))
+    for part in parts:
+        n = len(part.time)
+        step = part.time[-1] / (n - 1)
+        kept = np.exp(-noise.forgetting * step)
+        angle = np.pi * np.arange(part.basis.shape[2], n) / n  # [n - columns]
+        of_read = 1 + kept**2 - 2 * kept * np.cos(angle)
+        of_write = np.full_like(of_read, step)
+        variance = (noise.read**2 + FLOOR**2) * of_read + noise.write**2 * of_write
+        share = np.stack([of_read, of_write]) / variance
+        information += part.level.shape[1] / 2 * share @ share.T
+    read, write = np.sqrt(np.diag(np.linalg.inv(information)))
+    return root_error(noise.read, read), root_error(noise.write, write)
+
+
+def root_error(root: float, error: float) -> float:
+    """Standard error of a root from that of its square; its largest plausible value near zero."""
+    return float(min(error / (2 * root), np.sqrt(error)) if root else np.sqrt(error))
+
+
+class Profile:
+    """The restricted likelihood of the noises over the logarithm of their odds, at its best size.
+
+    The odds are those of write variance against read variance, of a typical increment.
+    """
+
+    def __init__(self, parts: Sequence[Part], forgetting: float):
+        self.parts, self.forgetting = parts, forgetting
+        self.interval = np.median(np.concatenate([np.diff(part.time) for part in parts]))
+
+    def __call__(self, odds: float) -> tuple[float, Noise]:
+        """-2 log of it, and the noise."""
+        share = 1 / (1 + np.exp(-odds))
+        unit = Noise(np.sqrt(1 - share), np.sqrt(share / self.interval), self.forgetting)
+        squares, spare, logarithms = likelihood_parts(self.parts, unit)
+        size = max(float(np.sqrt(squares / spare)), FLOOR)
+        noise = replace(unit, read=unit.read * size, write=unit.write * size)
+        return 2 * spare * np.log(size) + logarithms, noise
+
+
+def fit(parts: Sequence[Part], forgetting: float) -> tuple[float, Noise]:
+    """-2 log of the restricted likelihood at its best, and the noise there."""
+    profile = Profile(parts, forgetting)
+    coarse = np.linspace(-12, 12, 9)
+    middle = coarse[np.argmin([profile(odds)[0] for odds in coarse])]
+    found = minimize_scalar(
+        lambda odds: profile(odds)[0], bounds=(middle - 3, middle + 3), options={"xatol": 0.01}
+    )
+    return profile(float(found.x))
+
+
+def averaged(parts: Sequence[Part], forgetting: float) -> Noise:
+    """Mean variances over the likelihood of the share of write noise, all shares equally likely."""
+    profile = Profile(parts, forgetting)
+    odds = np.linspace(-8, 8, 33)
+    found = [profile(each) for each in odds]
+    deviance = np.array([each[0] for each in found])
+    weight = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
+    read, write = (
+        np.sqrt(np.average([getattr(law, name) ** 2 for _, law in found], weights=weight))
+        for name in ("read", "write")
+    )
+    return Noise(float(read), float(write), forgetting)
+
+
+def likelihood_parts(parts: Sequence[Part], noise: Noise) -> tuple[float, int, float]:
+    """Sum of whitened squares beside the bases, readings to spare, and the determinants."""
+    squares, spare, logarithms = 0.0, 0, 0.0
+    for part in parts:
+        whiten = Whitener(part.time, noise)
+        level, q, size = part.whitened(whiten)
+        squares += float((level**2).sum() - (inside(q, level) ** 2).sum())
+        spare += part.spare
+        logarithms += level.shape[1] * whiten.log_determinant + size
+    return max(squares, 0.0), spare, logarithms
