@@ -88,8 +88,6 @@ def test_compile_flag(compiled, simulate, monkeypatch):
 
         return program
 
-    monkeypatch.setattr("utils.compute.compiler.load", lambda path: None)  # nothing is kept
-    monkeypatch.setattr("utils.compute.compiler.keep", lambda program, path: None)
     monkeypatch.setattr("utils.compute.compiler.forks", lambda: False)  # so that calls are seen
     monkeypatch.setattr("utils.compute.compiler.compile_program", instead)
     (record,) = simulate(f"--compile {'on' if compiled else 'off'}")

@@ -53,7 +53,12 @@ class Compiler:
     def program(
         self, key: Hashable, module: nn.Module, inputs: Sequence[Tensor | Composite]
     ) -> Callable:
-        """The one that is kept on disk; else it is made, and kept. Raises Absent if it may not."""
+        """The one that is kept on disk; else it is made, and kept. Raises Absent if it may not.
+
+        Where no process is forked, as on a GPU, nothing is gained by keeping it.
+        """
+        if not forks():
+            return compile_program(module, inputs)
         path = kept_at(key, [*module.state, *flat(inputs)])
         program = load(path)
         if program is None:

@@ -1,0 +1,77 @@
+"""Compiled programs on disk: made once, by another process, and loaded here."""
+
+import pytest
+import torch
+from torch import nn
+
+from utils.compute import compiler, programs
+from utils.compute.compiler import Compiler
+from utils.compute.programs import kept_at
+
+
+class Counting(nn.Module):
+    """Adds what it is given to its buffer, and returns its double."""
+
+    structure = "counting"
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("total", torch.zeros(3))
+
+    @property
+    def state(self):
+        return (self.total,)
+
+    def forward(self, values):
+        self.total += values
+        return 2 * values
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The folder of kept programs, empty at first."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "magnetoionic" / "programs"
+
+
+def call(mine: Compiler) -> None:
+    """By hand: a total of 1, 3 and 5 after 1, 2, 3 and 0, 1, 2; the last call's double."""
+    module = Counting()
+    mine.prepare("counting", lambda: mine(Counting(), torch.zeros(3)))
+    assert mine.failure is None
+    mine(module, torch.tensor([1.0, 2.0, 3.0]))
+    doubled = mine(module, torch.tensor([0.0, 1.0, 2.0]))
+    assert module.total.tolist() == [1.0, 3.0, 5.0]
+    assert doubled.tolist() == [0.0, 2.0, 4.0]
+
+
+def test_a_program_is_made_once_and_kept(kept, monkeypatch):
+    call(Compiler(enabled=True))
+    assert len(list(kept.iterdir())) == 1
+    monkeypatch.setattr(compiler, "compile_program", lambda *_: pytest.fail("made again"))
+    call(Compiler(enabled=True))
+
+
+def test_a_damaged_program_is_made_again(kept):
+    call(Compiler(enabled=True))
+    (path,) = kept.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    call(Compiler(enabled=True))
+    assert path.stat().st_size > len(whole) // 2
+
+
+def test_a_program_is_kept_for_all_that_it_depends_on(monkeypatch):
+    tensors = [torch.zeros(2, 3)]
+    torch.set_num_threads(1)
+    mine = kept_at("call", tensors)
+    assert kept_at("call", [torch.zeros(2, 3)]) == mine
+    assert kept_at("another", tensors) != mine
+    assert kept_at("call", [torch.zeros(3, 2)]) != mine
+    assert kept_at("call", [torch.zeros(3, 2).T]) != mine
+    assert kept_at("call", [torch.zeros(2, 3, dtype=torch.float64)]) != mine
+    torch.set_num_threads(2)
+    assert kept_at("call", tensors) != mine
+    torch.set_num_threads(1)
+    monkeypatch.setattr(programs, "surroundings", lambda: "another version of the sources")
+    assert kept_at("call", tensors) != mine
