@@ -140,7 +140,7 @@ class PairArray(nn.Module):
             if other is None:
                 return self.weight[model]
             w1, w2 = (
-                other.response(mine.inverse(w[model].double().clamp(mine.lowest, mine.highest)))
+                other.response(mine.inverse(w[model].double()))
                 for w in (self.weight1, self.weight2)
             )
             return (mine.span / other.span * (w2 - w1)).to(self.weight)

@@ -33,6 +33,10 @@ def log(x: Value) -> Value:
     return math.log(x) if isinstance(x, (int, float)) else x.log()
 
 
+def at_least_one(x: Value) -> Value:
+    return max(x, 1.0) if isinstance(x, (int, float)) else x.clamp(min=1)
+
+
 def piecewise(x: Value, knots: Sequence[float], values: Sequence[float]) -> Value:
     """The lines through the points (knot, value), knots rising; the outermost two go on."""
     if isinstance(x, (int, float)):
@@ -78,7 +82,7 @@ class Response:
         raise NotImplementedError
 
     def inverse(self, voltage: Value) -> Value:
-        """Number of pulses `x` that leads to a Hall voltage."""
+        """Number of pulses `x` that leads to a Hall voltage; the curve goes on beyond its range."""
         raise NotImplementedError
 
     def after(self, voltage: Value, pulses: Value) -> Value:
@@ -176,7 +180,10 @@ class Exponential(Response):
         return self.amplitude * exp(-pulses / self.decay) + self.offset
 
     def inverse(self, voltage: Value) -> Value:
-        return -self.decay * log((voltage - self.offset) / self.amplitude)
+        share = (voltage - self.offset) / self.amplitude
+        if self.decay < 0:  # no number of pulses leads far above the top, where a write may
+            share = at_least_one(share)
+        return -self.decay * log(share)
 
     def after(self, voltage: Value, pulses: Value) -> Value:
         # By the change, since offset + (...) exp(...) loses small changes where |decay| is large.

@@ -40,7 +40,8 @@ class Exponential:
         return self.height * np.exp(-pulses / self.decay) + self.floor
 
     def pulses(self, voltage):
-        return -self.decay * np.log((voltage - self.floor) / self.height)
+        share = (voltage - self.floor) / self.height
+        return -self.decay * np.log(share if self.decay > 0 else np.maximum(share, 1))
 
 
 def curved(nu, top=2.742, span=0.567, end=27):
@@ -62,7 +63,9 @@ class Table:
         return np.where(pulses > self.x[-1], beyond, np.interp(pulses, self.x, self.w))
 
     def pulses(self, voltage):
-        return np.interp(-voltage, -self.w, self.x)
+        first = (self.x[1] - self.x[0]) / (self.w[1] - self.w[0])
+        above = first * (voltage - self.w[0])
+        return np.where(voltage > self.w[0], above, np.interp(-voltage, -self.w, self.x))
 
 
 LINEAR, EXPONENTIAL = Linear(), Exponential()
@@ -158,8 +161,8 @@ class Network:
         copy = object.__new__(Network)
         copy.__dict__ = dict(self.__dict__)
         for name in ("w1", "w2"):
-            inside = [np.clip(w, self.device.bottom, self.device.top) for w in getattr(self, name)]
-            setattr(copy, name, [other.voltage(self.device.pulses(w)) for w in inside])
+            voltages = [other.voltage(self.device.pulses(w)) for w in getattr(self, name)]
+            setattr(copy, name, voltages)
         ratio = (self.device.top - self.device.bottom) / (other.top - other.bottom)
         copy.input_scale = self.input_scale * ratio
         return copy

@@ -53,7 +53,8 @@ def test_a_network_does_not_depend_on_the_sweep_around_it(simulate):
     "change",
     [
         "--lr 2000", "--field double-exponential", "--var 0.3", "--resistor_noise 0.05",
-        "--voltage_noise 1e-4", "--clipping 0.02", "--seed 101", "--batch_size 64",
+        "--voltage_noise 1e-4", "--write_noise 0.01", "--clipping 0.02", "--seed 101",
+        "--batch_size 64", "--field double-ideal", "--field double-curved--1",
         "--layers 17", "--init 0.02", "--input_scale 0.002", "--padding 3",
     ],
 )  # fmt: skip

@@ -40,7 +40,7 @@ def test_defaults():
     (setting,) = run.settings
     assert setting.field == find("double-linear")
     assert (setting.task, setting.lr, setting.var, setting.clipping) == ("MNIST", 1000.0, 0.2, 0.0)
-    assert (setting.resistor_noise, setting.voltage_noise) == (0.0, 0.0)
+    assert (setting.resistor_noise, setting.voltage_noise, setting.write_noise) == (0.0, 0.0, 0.0)
     assert (setting.seed, setting.epochs, setting.batch_size) == (100, 20, 128)
     assert (setting.layers, setting.init, setting.input_scale, setting.padding) == (
         (512,), 0.01, 0.001, 2,

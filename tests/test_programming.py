@@ -291,9 +291,15 @@ def test_switched_weight_by_hand(field, other):
     assert array.weight.item() == pytest.approx(w2 - w1)
 
 
-def test_a_device_beyond_its_range_is_switched_as_at_its_end():
-    """As write noise may leave it: it has the pulses that it has when it is clamped."""
-    steepens = curved(-4.0)
-    array = PairArray([steepens], of(2.8), of(2.1), of(1.0), of(1.0))
+@pytest.mark.parametrize(
+    ("response", "pulses"),
+    [(LINEAR, -0.058 / 0.021), (TABLE, -0.058 / 0.142), (curved(-4.0), 0.0), (curved(4.0), None)],
+)
+def test_a_device_above_its_range_is_switched_as_its_curve_goes_on(response, pulses):
+    """As write noise may leave it; a curve that steepens, and so bends away, starts at the top."""
+    if pulses is None:
+        pulses = response.inverse(2.8)
+        assert response.response(pulses) == pytest.approx(2.8)
+    array = PairArray([response], of(2.8), of(2.742), of(1.0), of(1.0))
     relaxed = array.switched_weight([LINEAR]).item()
-    assert relaxed == pytest.approx(LINEAR.response(27.0) - LINEAR.response(0.0))
+    assert relaxed == pytest.approx(LINEAR.response(0.0) - LINEAR.response(pulses))

@@ -55,7 +55,7 @@ def test_json_has_settings_results_and_provenance(simulate):
     assert content["versions"]["torch"] == torch.__version__
     assert content["device"] == "cpu"
     assert content["command"][0].endswith(("main.py", "pytest", "__main__.py"))
-    assert content["physics"] == 2
+    assert content["physics"] == 3
     assert content["devices"] == {
         "double-linear": {
             "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
@@ -144,6 +144,15 @@ def test_table(simulate):
         deviation = abs(mine[0]["accuracy"] - mine[1]["accuracy"]) / 2**0.5
         assert f"{mean:.2f} ± {deviation:.2f}" in row
         assert row.endswith(next(r.folder.name for r in records if f"-{lr}.0-" in r.folder.name))
+
+
+def test_the_table_has_a_column_of_write_noise_where_there_is_some(simulate):
+    simulate("--write_noise 0 0.02")
+    header, *rows = simulate.table.strip().splitlines()
+    assert header.split()[4:7] == ["clipping", "write", "n"]
+    assert [row.split()[4:7] for row in rows] == [["0", "0", "1"], ["0", "0.02", "1"]]
+    simulate("--write_noise 0")
+    assert "write" not in simulate.table.splitlines()[0]
 
 
 def test_a_record_that_is_missing_is_counted_in_the_table(simulate):

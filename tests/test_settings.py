@@ -5,21 +5,26 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 from conftest import setting_of
-from support.devices import OTHERS
+from support.devices import NAMES, OTHERS, device_file, device_of, measured
 from support.lab import lab_record
 
 from devices.built_in import LIBRARY
-from devices.library import Device, find
+from devices.device_file import Estimate
+from devices.library import Device, find, measurements
+from devices.responses import Response
 from utils import settings
 from utils.errors import UserError
 from utils.flags import flags_of
 from utils.records.folders import identity
+from utils.run import sweep
 from utils.settings import Setting, from_json, law_of, to_json
+from utils.studies import STUDIES
 
-DEVICES = [find(name) for name in LIBRARY] + list(OTHERS.values())
+DEVICES = [device_of(name) for name in NAMES] + [OTHERS["other exponential"]]
 CHANGES = {
     "task": "MNIST", "field": find("double-exponential"), "lr": 500.0, "var": 0.3,
-    "clipping": 0.2, "resistor_noise": 0.02, "voltage_noise": 2e-6, "init": 0.02,
+    "clipping": 0.2, "resistor_noise": 0.02, "voltage_noise": 2e-6, "write_noise": 0.01,
+    "init": 0.02,
     "layers": (24, 12), "input_scale": 0.002, "padding": 3, "epochs": 3, "batch_size": 64,
     "seed": 101, "tf32": True,
 }  # fmt: skip
@@ -48,7 +53,7 @@ def test_the_record_by_hand():
             "lr": 3000.0, "field": ["double-linear"], "scale": 1.0, "device_variability": 0.2,
             "clipping": 0.1,
         },
-        "criterion": "CrossEntropyLoss", "tf32": False, "physics": 2,
+        "criterion": "CrossEntropyLoss", "tf32": False, "physics": 3, "write_noise": 0.0,
         "devices": {
             "double-linear": {
                 "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
@@ -60,6 +65,85 @@ def test_the_record_by_hand():
             },
         },
     }  # fmt: skip
+
+
+def test_write_noise_is_in_the_name_where_there_is_some():
+    assert setting_of(write_noise=0.01).slug == f"{setting_of().slug}-write-0.01"
+    assert setting_of(write_noise=0.0).slug == setting_of().slug
+
+
+@pytest.fixture
+def mine(tmp_path) -> Device:
+    """A measured device, of which the write noise could not be measured."""
+    device = measured("mine", variability=0.31, read_noise=0.004)
+    return find(str(device_file(tmp_path / "mine.json", device)))
+
+
+def test_what_is_not_given_is_as_measured(mine):
+    setting = Setting(field=mine)
+    assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.31, 0.004, 0.0)
+    assert setting.voltage_noise == 4e-7  # follows the read noise
+    assert setting.slug.startswith("MNIST-mine-1000.0-var-0.31-clipping-0.0-resistor-0.004-")
+
+
+def test_what_is_given_wins_over_what_was_measured(mine):
+    setting = Setting(field=mine, var=0.0, resistor_noise=0.0, write_noise=0.2)
+    assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.0, 0.0, 0.2)
+    assert setting.voltage_noise == 0.0
+
+
+def test_built_in_devices_have_the_usual_values():
+    setting = Setting()
+    assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.2, 0.0, 0.0)
+
+
+def test_in_a_sweep_each_field_has_its_own(mine):
+    settings = sweep({"field": (mine, find("double-linear")), "write_noise": (0.0, 0.1)})
+    assert [(s.field.name, s.var, s.resistor_noise, s.write_noise) for s in settings] == [
+        ("mine", 0.31, 0.004, 0.0), ("mine", 0.31, 0.004, 0.1),
+        ("double-linear", 0.2, 0.0, 0.0), ("double-linear", 0.2, 0.0, 0.1),
+    ]  # fmt: skip
+
+
+def test_a_study_wins_over_what_was_measured_where_it_says_something(mine):
+    """Figure 1 compares at its own variability and read noise; it says nothing of write noise."""
+    device = replace(mine, measured=replace(mine.measured, write_noise=Estimate(0.007)))
+    settings = STUDIES["figure1"].settings({"field": (device,)})
+    assert len(settings) == 6
+    assert {(s.var, s.resistor_noise, s.write_noise) for s in settings} == {(0.2, 0.015, 0.007)}
+
+
+def test_a_measured_device_is_read_back_with_what_was_measured(mine):
+    setting = Setting(field=mine, var=0.1)
+    record = json.loads(json.dumps(to_json(setting) | {"measured": measurements(mine)}))
+    again = from_json(record)
+    assert again == setting
+    assert again.field.measured == mine.measured
+    assert from_json(to_json(setting)) == setting  # a folder's settings know constants only
+    record["measured"]["mine"]["units"] = None
+    with pytest.raises(ValueError, match="units must be an object"):
+        from_json(record)
+
+
+def test_a_record_from_before_write_noise(mine):
+    """None was there, whatever is known of the device now."""
+    record = to_json(Setting(field=mine, write_noise=0.1)) | {"measured": measurements(mine)}
+    del record["write_noise"]
+    record["measured"]["mine"]["write_noise"] = {"value": 0.5, "error": None}
+    assert from_json(record).write_noise == 0.0
+
+
+def test_an_original_record_reads_no_file(tmp_path):
+    path = device_file(tmp_path / "mine.json", measured("mine"))
+    with pytest.raises(UserError, match="unknown; the valid ones"):
+        from_json(lab_record(field=str(path)))
+
+
+def test_endless_devices_have_no_largest_init_or_clipping():
+    for change in (dict(init=1.0), dict(clipping=50.0)):
+        assert Setting(field=find("double-ideal"), **change)
+        with pytest.raises(UserError):
+            Setting(field=find("double-curved-2.77"), **change)
 
 
 def test_one_record_is_not_written_into_another():
@@ -128,10 +212,11 @@ def test_a_record_of_a_device_that_nobody_knows(monkeypatch):
 
 
 def test_laws():
-    """Physics 1 and 2 draw the read noise otherwise, of the same distribution."""
+    """Physics 1 draws the read noise otherwise, of the same distribution; 3 rounds otherwise."""
     assert law_of({}) == law_of({"physics": 1}) == law_of({"physics": 2}) == 1
-    assert law_of({"physics": 3}) == 3
-    assert settings.PHYSICS == 2
+    assert law_of({"physics": 3}) == 1
+    assert law_of({"physics": 4}) == 4
+    assert settings.PHYSICS == 3
 
 
 @pytest.mark.parametrize("name", flags_of(Setting))
@@ -153,23 +238,32 @@ def test_other_physics_makes_it_another_simulation(monkeypatch):
 
 def other_constants(device: Device) -> list[Device]:
     """The device with each of its constants, and of its partner's, a little larger."""
-    changed = []
-    for name, value in asdict(device.response).items():
-        changed.append(replace(device, response=replace(device.response, **{name: 1.01 * value})))
-    for name, value in asdict(device.partner.response).items():
-        partner = replace(device.partner.response, **{name: 1.01 * value})
-        changed.append(replace(device, partner=replace(device.partner, response=partner)))
+    changed = [replace(device, response=other) for other in others_of(device.response)]
+    for other in others_of(device.partner.response) if device.partner else ():
+        changed.append(replace(device, partner=replace(device.partner, response=other)))
     return changed
+
+
+def others_of(response: Response) -> list[Response]:
+    others = []
+    for name, value in asdict(response).items():
+        if isinstance(value, bool):
+            other = not value
+        elif isinstance(value, tuple):
+            other = (*value[:-1], 1.01 * value[-1])
+        else:
+            other = 1.01 * value
+        others.append(replace(response, **{name: other}))
+    return others
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
 def test_each_constant_of_the_device_and_of_its_partner_makes_it_another_simulation(device):
     others = other_constants(device)
-    assert len(others) == len(fields(device.response)) + len(fields(device.partner.response))
-    alone = replace(device, partner=None)
-    identities = [
-        json.dumps(identity(setting_of(field=one), "data")) for one in (device, alone, *others)
-    ]
-    assert len(set(identities)) == 2 + len(others)
+    partner = [device.partner.response] if device.partner else []
+    assert len(others) == sum(len(fields(each)) for each in (device.response, *partner))
+    devices = [device, replace(device, partner=None), *others]
+    identities = [json.dumps(identity(setting_of(field=one), "data")) for one in devices]
+    assert len(set(identities)) == len(set(devices)) == 1 + len(partner) + len(others)
     for one in others:
         assert setting_of(field=one).slug == setting_of(field=device).slug

@@ -24,7 +24,7 @@ PHYSICS = 3
 # original scripts.
 LAW = {1: 1, 2: 1, 3: 1}
 TASKS = ("MNIST", "Fashion", "Digits")
-VOLTAGE_PER_RESISTOR_NOISE = 1e-4  # sigma_v / sigma_r unless sigma_v is given
+RESISTOR_PER_VOLTAGE_NOISE = 1e4  # sigma_r / sigma_v unless sigma_v is given
 LARGEST_SEED = 2**63 - 1
 
 
@@ -84,7 +84,7 @@ class Setting:
     )  # fmt: skip
     voltage_noise: float = flag(
         None, PHYSICAL, "sigma_v, noise on every output voltage, arb. u. "
-        f"(default: {VOLTAGE_PER_RESISTOR_NOISE:g} x resistor_noise)", float,
+        f"(default: {1 / RESISTOR_PER_VOLTAGE_NOISE:g} x resistor_noise)", float,
         at_least=0, slug="-voltage-{}", json="voltage_noise",
     )  # fmt: skip
     write_noise: float = flag(
@@ -118,7 +118,7 @@ class Setting:
         for name, value in self.not_given().items():
             object.__setattr__(self, name, value)
         if self.voltage_noise is None:
-            derived = VOLTAGE_PER_RESISTOR_NOISE * self.resistor_noise
+            derived = self.resistor_noise / RESISTOR_PER_VOLTAGE_NOISE
             object.__setattr__(self, "voltage_noise", derived)
         check_values(self)
         if self.seed > LARGEST_SEED:

@@ -70,7 +70,7 @@ class Simulations:
         Of what figures do not vary, epochs, layers and whatever is not the same everywhere.
         """
         networks = self.networks
-        common = [*SERIES[3:], *KIND, "original"]
+        common = [*SERIES[3:], "write_noise", *KIND, "original"]
         same = [name for name in common if networks[name].nunique() < 2]
         if networks.groupby("field")["constants"].nunique().lt(2).all():
             same.append("constants")

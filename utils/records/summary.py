@@ -11,14 +11,17 @@ from utils.run import Run
 from utils.settings import Member, Setting
 
 HEADER = (
-    "field", "lr", "var", "resistor", "clipping", "n", "accuracy / %", "relaxed / %",
+    "field", "lr", "var", "resistor", "clipping", "write", "n", "accuracy / %", "relaxed / %",
     "seconds", "folder",
 )  # fmt: skip
 NONE = "–"
 
 
 def table(archive: Archive, run: Run) -> str:
-    """A row for each setting of the run under a header, columns aligned."""
+    """A row for each setting of the run under a header, columns aligned.
+
+    Without the column of write noise where there is none.
+    """
     rows = [HEADER]
     for setting in run.settings:
         records, missing = [], 0
@@ -28,7 +31,10 @@ def table(archive: Archive, run: Run) -> str:
             except Incomplete:
                 missing += 1
         rows.append(row(setting, archive.folders[setting].id, records, missing))
-    widths = [max(len(line[column]) for line in rows) for column in range(len(HEADER))]
+    if not any(setting.write_noise for setting in run.settings):
+        unused = HEADER.index("write")
+        rows = [line[:unused] + line[unused + 1 :] for line in rows]
+    widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in rows
@@ -50,6 +56,7 @@ def row(
         setting.field.name,
         *(f"{value:g}" for value in (setting.lr, setting.var, setting.resistor_noise)),
         f"{setting.clipping:g}",
+        f"{setting.write_noise:g}",
         f"{len(good)}" + f" ({', '.join(notes)})" * bool(notes),
         mean_and_deviation([record.accuracy for record in good]),
         mean_and_deviation([r.swap_accuracy for r in good if r.swap_accuracy is not None]),
