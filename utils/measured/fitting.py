@@ -8,6 +8,7 @@ each ramp alone; whether what they leave is noise; all families with all ramps t
 from __future__ import annotations
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from utils.errors import UserError
 from utils.measured import families, lack_of_fit, noise, pooled
@@ -29,8 +30,15 @@ STRAIGHT = 0.01  # |ν| below which an exponential can no longer be told from a 
 def fit(measurement: Measurement, family: str | None = None) -> Fit:
     """Fit everything; `family` names the one to take, else the data decide.
 
-    Raises UserError where the ramps do not run in the direction that the reading says.
+    Raises UserError where the ramps do not run in the direction that the reading says, and where an
+    exponential is wanted of a straight line.
     """
+    # Its matrices are small: more threads wait for each other longer than they compute.
+    with threadpool_limits(1, user_api="blas"):
+        return fit_families(measurement, family)
+
+
+def fit_families(measurement: Measurement, family: str | None) -> Fit:
     scaled = Scaled.of(measurement)
     n_devices = len(scaled.devices)
     unknown = families.whitened(scaled, Noise(1.0, 0.0, 0.0))
