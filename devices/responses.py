@@ -26,7 +26,17 @@ def exp(x: Value) -> Value:
 
 
 def expm1(x: Value) -> Value:
-    return math.expm1(x) if isinstance(x, (int, float)) else x.expm1()
+    """exp(x) - 1, of float32 to a relative 1e-6.
+
+    In training there is one for every pair, and PyTorch's own takes several times as long as exp.
+    Below 0.1 by its series, whose next term is x^6 / 720; above, little is lost in the difference.
+    """
+    if isinstance(x, (int, float)):
+        return math.expm1(x)
+    if x.element_size() > 4:  # float64
+        return x.expm1()
+    series = x * (1 + x * (1 / 2 + x * (1 / 6 + x * (1 / 24 + x / 120))))
+    return series.where(x.abs() < 0.1, x.exp() - 1)
 
 
 def log(x: Value) -> Value:

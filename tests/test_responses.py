@@ -14,7 +14,7 @@ from support.devices import NAMES, RESPONSES, device_of
 from devices.built_in import LIBRARY, curved
 from devices.library import constants, find, find_built_in, from_constants
 from devices.pair import Responses
-from devices.responses import FAMILIES, Exponential, Linear, Table
+from devices.responses import FAMILIES, Exponential, Linear, Table, expm1
 
 FIELDS = RESPONSES
 
@@ -291,3 +291,13 @@ def test_library_needs_no_torch():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+def test_exp_minus_one_in_single_precision():
+    """To a relative 1e-6, on both sides of where its series ends, and no change for no pulse."""
+    x = torch.cat([-torch.logspace(-9, 2, 2000), torch.logspace(-9, 1, 2000), torch.tensor([0.1])])
+    x = torch.cat([x, -x[-1:], torch.zeros(1)]).float()
+    exact = torch.expm1(x.double())
+    assert ((expm1(x).double() - exact).abs() <= 1e-6 * exact.abs()).all()
+    assert torch.equal(expm1(x.double()), exact)
+    assert expm1(0.0) == 0
