@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from devices.noise import plain
+from devices.pair import per_network
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
@@ -191,11 +192,10 @@ def spread(ensemble: Ensemble, step: int) -> None:
     """
     generator = torch.Generator().manual_seed(step)
     for array in (ensemble.network.dark, *ensemble.network.arrays):
-        w_max = array.responses.w_max.cpu()
-        spans = torch.tensor([each.span for each in array.responses.each])[:, None, None]
+        w_max = array.responses.w_max  # [model, 1, 1]
+        spans = per_network((each.span for each in array.responses.each), w_max.device)
         shares = (torch.rand(array.weight.shape[1:], generator=generator) for _ in range(2))
-        w1, w2 = (w_max - spans * share for share in shares)
-        array.put(w1.to(array.weight.device), w2.to(array.weight.device))
+        array.put(*(w_max - spans * share.to(w_max.device) for share in shares))
 
 
 def set_learning(
