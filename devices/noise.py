@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -29,6 +32,7 @@ MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
 SOURCE = Path(__file__).with_name("noise.cpp")
+IS_PLAIN = ContextVar("whether noise is drawn without the kernel", default=False)
 
 
 class Draw(IntEnum):
@@ -111,7 +115,17 @@ class Stream:
 
 def has_kernel(device: torch.device) -> bool:
     """Whether normal numbers come from the kernel there."""
-    return device.type == "cpu" and library(SOURCE) is not None
+    return device.type == "cpu" and not IS_PLAIN.get() and library(SOURCE) is not None
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Draw by PyTorch's own operations meanwhile, as a GPU does; no kernel is built or called."""
+    token = IS_PLAIN.set(True)
+    try:
+        yield
+    finally:
+        IS_PLAIN.reset(token)
 
 
 # An operator of its own, so that compiled programs can call it.

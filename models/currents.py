@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -125,6 +125,21 @@ class Currents:
     def product(self) -> str:
         """How the first layer multiplies: sparse or dense."""
         return "sparse" if self.light else "dense"
+
+    @property
+    def are_on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def excerpt(self, n_train: int, n_test: int, device: torch.device) -> Currents:
+        """The first images of each set, on another device, for dense products."""
+        return replace(
+            self,
+            train=self.train[:n_train].to(device),
+            train_labels=self.train_labels[:n_train].to(device),
+            test=self.test[:n_test].to(device),
+            test_labels=self.test_labels[:n_test].to(device),
+            light=None,
+        )
 
     @property
     def n_inputs(self) -> int:

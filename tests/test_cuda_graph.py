@@ -18,8 +18,7 @@ EAGER = Compiler(enabled=False)
 
 def graphed_trainer(currents, cuda, **changes) -> Trainer:
     """A trainer that does what one on a GPU does."""
-    trainer = Trainer(members_of(setting_of(**changes)), currents, EAGER)
-    trainer.graphed_step = GraphedCall(trainer.step_by_count)
+    trainer = Trainer(members_of(setting_of(**changes)), currents, EAGER, graphed=True)
     cuda.state = trainer.ensemble.state
     return trainer
 

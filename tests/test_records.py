@@ -114,7 +114,7 @@ def test_accuracies_are_recorded_in_percent_each_under_its_name():
     result = Result(
         member=Member(setting_of(), 0), accuracies=torch.tensor([0.5, 0.75]),
         pulse_requests=torch.tensor([1.0, 2.0]), loss=0.5, swap_accuracy=0.25, seconds=1.0,
-        failed_step=None, threads=1, compiled=False, state={},
+        failed_step=None, threads=1, compiled=False, graphed=False, state={},
     )  # fmt: skip
     content = json_of(result)
     assert (content["accuracy"], content["swap_accuracy"], content["loss"]) == (75.0, 25.0, 0.5)
@@ -124,7 +124,7 @@ def test_a_failure_is_never_a_number():
     result = Result(
         member=Member(setting_of(), 0), accuracies=torch.tensor([0.9, torch.nan]),
         pulse_requests=torch.tensor([1.0, torch.nan]), loss=float("nan"), swap_accuracy=0.1,
-        seconds=1.0, failed_step=77, threads=1, compiled=False, state={},
+        seconds=1.0, failed_step=77, threads=1, compiled=False, graphed=False, state={},
     )  # fmt: skip
     content = json_of(result)
     assert content["failed_step"] == 77

@@ -67,7 +67,8 @@ def accuracy(network: Network, patterns, relaxed=False) -> float:
 def trainer_of(reference, patterns, device="cpu", compiled=False) -> Trainer:
     field = device_of(reference.field)
     setting = setting_of(field=field, epochs=EPOCHS, batch_size=BATCH, **PHYSICS)
-    return Trainer([Member(setting, 0)], currents_of(patterns, device=device), Compiler(compiled))
+    currents = currents_of(patterns, device=device)
+    return Trainer([Member(setting, 0)], currents, Compiler(compiled), currents.are_on_gpu)
 
 
 def check(trainer: Trainer, reference: Network) -> None:

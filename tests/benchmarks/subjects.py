@@ -154,7 +154,7 @@ class Ours:
         members = [Member(setting, model) for model in range(networks)]
         jobs = [members] if currents.device.type == "cuda" else [[member] for member in members]
         compiler = Compiler(compiled)
-        self.trainers = [Trainer(job, currents, compiler) for job in jobs]
+        self.trainers = [Trainer(job, currents, compiler, currents.are_on_gpu) for job in jobs]
         self.trainers[0].prepare()
 
     @torch.no_grad()

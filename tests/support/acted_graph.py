@@ -61,17 +61,25 @@ class ActedStream:
 
 
 class ActedCuda:
-    """graphs: those that were captured; state: the tensors that a captured call would change."""
+    """graphs: those that were captured; state: the tensors that a captured call would change.
+
+    capturing: whether a call is being captured just now.
+    """
 
     def __init__(self):
         self.graphs: list[ActedGraph] = []
         self.state: Sequence[Tensor] = ()
+        self.capturing = False
 
     @contextmanager
     def capture(self, graph: ActedGraph) -> Iterator[None]:
         before = [tensor.clone() for tensor in self.state]
-        with graph.tape:
-            yield
+        self.capturing = True
+        try:
+            with graph.tape:
+                yield
+        finally:
+            self.capturing = False
         for tensor, value in zip(self.state, before, strict=True):
             tensor.copy_(value)
         self.graphs.append(graph)

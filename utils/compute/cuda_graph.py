@@ -31,9 +31,10 @@ class GraphedCall:
         if self.count <= WARM_UP:
             return self.warm_up()
         if self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
                 self.returned = self.function()
+            self.graph = graph  # whole, or none
         self.graph.replay()  # also now: capturing does not run the call
         return self.returned
 

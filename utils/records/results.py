@@ -27,8 +27,9 @@ class Result:
     epoch of a failure on. loss: mean cross-entropy over the last epoch's batches; swap_accuracy:
     test accuracy after field relaxation, 0 to 1, None for a device that has none; seconds: of the
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
-    all was well; threads: that worked on it, on the CPU; compiled: whether its steps were. state:
-    tensors by their names in the contract, on the CPU.
+    all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
+    whether they were replays of a CUDA graph. state: tensors by their names in the contract, on the
+    CPU.
     """
 
     member: Member
@@ -40,6 +41,7 @@ class Result:
     failed_step: int | None
     threads: int
     compiled: bool
+    graphed: bool
     state: dict[str, Tensor]
 
 
@@ -74,6 +76,7 @@ def json_of(result: Result) -> dict:
         "seconds": round(result.seconds, 3),
         "threads": result.threads,
         "compiled": result.compiled,
+        "graph": result.graphed,
     }
 
 

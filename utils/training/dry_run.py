@@ -19,6 +19,7 @@ from utils.run import Run
 from utils.training.job import Job
 from utils.training.plan import Plan
 from utils.training.trainer import Trainer, prepare
+from utils.training.verification import verify
 
 PROBE_SECONDS = 1.0
 
@@ -67,11 +68,15 @@ class Probe:
 
     def __init__(self, currents: Currents, compiler: Compiler):
         self.currents, self.compiler = currents, compiler
+        self.graphed = currents.are_on_gpu
 
     @torch.no_grad()
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[float]:
-        trainer = Trainer(job, self.currents, self.compiler)
+        trainer = Trainer(job, self.currents, self.compiler, self.graphed)
         trainer.prepare()
+        if self.currents.are_on_gpu:
+            verify(trainer)
+            self.graphed = trainer.graphed
         trainer.learn()  # not in the count: the first call of all is slow
         start, count = time.monotonic(), 0
         while count < trainer.per_epoch and time.monotonic() - start < PROBE_SECONDS:
@@ -87,7 +92,7 @@ class Probe:
         yield trainer.epochs * (step * trainer.per_epoch + test)
 
     def synchronise(self) -> None:
-        if self.currents.device.type == "cuda":
+        if self.currents.are_on_gpu:
             torch.cuda.synchronize()
 
     def cost(self, job: Job) -> Hashable:

@@ -93,16 +93,27 @@ class Ensemble(nn.Module):
 
         Returns dL/dW of each layer, arranged as its pairs.
         """
+        loss, gradients = self.differentiate(current, labels)
+        self.program(gradients)
+        self.count(loss)
+        return gradients
+
+    def differentiate(
+        self, current: Tensor | SparseBatch, labels: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The loss [model] of a mini-batch, and dL/dW of each layer."""
         weights = [weight.detach().requires_grad_() for weight in self.network.weights]
         with torch.enable_grad():
             voltage = self.network(current, self.step, torch.zeros_like(self.step), *weights)
             loss = cross_entropy(voltage, labels)
             gradients = torch.autograd.grad(loss.sum(), weights)  # networks do not interact
+        return loss.detach(), list(gradients)
+
+    def program(self, gradients: Sequence[Tensor]) -> None:
+        """Write the pairs of all layers, as dL/dW of each asks for."""
         for layer, (array, gradient) in enumerate(zip(self.network.arrays, gradients, strict=True)):
             stream = Stream(self.network.seed, self.step, torch.zeros_like(self.step), layer)
             self.optimizer.step(array, gradient, stream)
-        self.count(loss.detach())
-        return list(gradients)
 
     def count(self, loss: Tensor) -> None:
         """Note the loss [model] of a mini-batch, and where it is no number."""

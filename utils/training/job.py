@@ -16,6 +16,7 @@ from utils.records.archive import Archive
 from utils.records.checkpoints import Checkpoint
 from utils.settings import Member
 from utils.training.trainer import Trainer
+from utils.training.verification import verify
 
 Job = tuple[Member, ...]
 
@@ -38,11 +39,15 @@ class Training:
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
         self.checkpoint_seconds = 60 * checkpoint_minutes
+        self.graphed = currents.are_on_gpu  # until that has gone wrong
 
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
-        trainer = Trainer(job, self.currents, self.compiler)
+        trainer = Trainer(job, self.currents, self.compiler, self.graphed)
         trainer.prepare()
+        if self.currents.are_on_gpu:
+            verify(trainer)
+            self.graphed = trainer.graphed
         self.archive.sitting["fell_back"] = self.compiler.failure is not None
         keeper = Keeper(trainer, self.archive, self.checkpoint_seconds, stop)
         with stop.deferred():

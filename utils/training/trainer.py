@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -23,17 +24,31 @@ class Trainer:
     """Networks side by side on their way through the epochs.
 
     Mini-batches come in file order of the training set, the last of an epoch smaller. step:
-    mini-batches so far, the ensemble's own count on the host.
+    mini-batches so far, the ensemble's own count on the host. graphed: whether full mini-batches
+    are replays of a CUDA graph.
     """
 
-    def __init__(self, members: Sequence[Member], currents: Currents, compiler: Compiler):
+    def __init__(
+        self,
+        members: Sequence[Member],
+        currents: Currents,
+        compiler: Compiler,
+        graphed: bool = False,
+    ):
         self.members, self.currents, self.compiler = list(members), currents, compiler
         self.ensemble = Ensemble.fresh(members, currents)
         self.epochs, self.batch_size = members[0].setting.epochs, members[0].setting.batch_size
         self.per_epoch = -(-len(currents.train) // self.batch_size)
         self.step = 0
-        on_gpu = currents.device.type == "cuda"
-        self.graphed_step = GraphedCall(self.step_by_count) if on_gpu else None
+        self.use_graph(graphed)
+
+    def use_graph(self, graphed: bool) -> None:
+        """From a CUDA graph that is captured anew, or call by call."""
+        self.graphed_step = GraphedCall(self.step_by_count) if graphed else None
+
+    @property
+    def graphed(self) -> bool:
+        return self.graphed_step is not None
 
     @torch.no_grad()
     def train(self, pause: Callable[[], None]) -> Iterator[int]:
@@ -82,7 +97,6 @@ class Trainer:
         """Let the compiler compile what training will call; the networks stay as they are."""
         if self.compiler.is_prepared(self.ensemble.structure):
             return
-        before = [tensor.clone() for tensor in self.ensemble.state]
 
         def rehearse():
             current, labels = self.currents.batch(0, self.batch_size)
@@ -90,9 +104,19 @@ class Trainer:
                 self.compiler(self.ensemble, current, labels)
             evaluate(self.ensemble, self.currents, self.compiler)
 
-        self.compiler.prepare(self.ensemble.structure, rehearse)
-        for tensor, value in zip(self.ensemble.state, before, strict=True):
-            tensor.copy_(value)
+        with self.undone():
+            self.compiler.prepare(self.ensemble.structure, rehearse)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """The networks, and how far they have come, are afterwards as they were before."""
+        step, before = self.step, [tensor.clone() for tensor in self.ensemble.state]
+        try:
+            yield
+        finally:
+            self.step = step
+            for tensor, value in zip(self.ensemble.state, before, strict=True):
+                tensor.copy_(value)
 
     def restore(self, slices: Sequence[dict[str, Tensor]]) -> None:
         """Go on from `Ensemble.slice` of all networks, which are at the same step."""
@@ -149,6 +173,7 @@ class Trainer:
                 failed_step=failures.get(member),
                 threads=torch.get_num_threads(),
                 compiled=self.compiler.enabled,
+                graphed=self.graphed,
                 state=state_dict(self.ensemble.network, index, self.ensemble.step),
             )
 

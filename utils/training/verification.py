@@ -1,0 +1,220 @@
+"""Before a job trains on a GPU: are its first steps those of plain PyTorch on the CPU?
+
+The job's networks take a few steps as they will in training: the same ensemble, compiled, from the
+very graph that trains it afterwards; then a test. One of them is followed on the CPU, eagerly and
+in double precision, with the same draws: some of the steps, each from where the GPU stood before
+it, so that rounding does not grow. Values are set so that every part of the physics is large beside
+rounding, whatever the run's own are: voltages all over the range, noises as large as what they are
+added to, requests of pulses of which some are below the smallest.
+
+Rounding decides which way a ReLU near zero goes, and that changes a gradient by a sample's part. So
+gradients are compared by norms over all steps; the pairs, which follow from the GPU's own
+gradients, one by one, but for a few at the edge of a threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from devices.noise import plain
+from devices.pair import per_network
+from models.currents import Currents
+from utils.compute.compiler import Compiler
+from utils.compute.cuda_graph import WARM_UP
+from utils.compute.processor import OutOfMemory, memory_errors
+from utils.console import say
+from utils.errors import UserError
+from utils.training.differences import Differences, Differs
+from utils.training.ensemble import Ensemble
+from utils.training.evaluation import TEST_BATCH, evaluate, outputs
+from utils.training.trainer import Trainer
+
+STEPS = WARM_UP + 4  # so that four are replays
+FOLLOWED = (0, WARM_UP + 1, STEPS - 1)  # a call and two replays
+TESTED = 2 * TEST_BATCH  # images
+REQUEST = 5.0  # pulses, the mean of a layer
+NOISE = 1.0  # of what it is added to
+WRITE_NOISE = 0.05  # of the range
+EAGER = Compiler(enabled=False)
+
+
+def verify(trainer: Trainer) -> None:
+    """Bring a trainer, before it trains, to the fastest stage that computes as the CPU does.
+
+    The stages: compiled or eager steps, each from a graph or call by call. Where it is not that at
+    which the trainer stands, one line says so. The networks stay as they are. Raises UserError if
+    even plain PyTorch differs, and OutOfMemory.
+    """
+    reasons: list[str] = []
+    stages = (True, False) if trainer.graphed else (False,)  # from a graph, or call by call
+    for compiled in (True, False) if trainer.compiler.enabled else (False,):
+        if not compiled and trainer.compiler.enabled:
+            trainer.compiler.fall_back(reasons[0])
+        for graphed in stages:
+            if reasons:
+                trainer.use_graph(graphed)
+            reason = trouble(trainer)
+            if reason is None:
+                if reasons:
+                    say(f"{reasons[0]}; the run goes on with {stage(trainer)}, which do not")
+                return
+            reasons.append(f"on this GPU {stage(trainer)} {reason}")
+    raise UserError(
+        f"{reasons[-1]}, and results would be wrong; try another version of PyTorch or of the "
+        "driver, or --device cpu"
+    )
+
+
+def stage(trainer: Trainer) -> str:
+    """How its steps run."""
+    steps = "compiled steps" if trainer.compiler.enabled else "uncompiled steps"
+    return steps + (" from a CUDA graph" if trainer.graphed else " called one by one")
+
+
+@torch.no_grad()
+def trouble(trainer: Trainer) -> str | None:
+    """What is wrong with the stage at which a trainer stands; None if all is as on the CPU."""
+    try:
+        with memory_errors(), trainer.undone(), plain(), one_thread():
+            compare(trainer)
+    except OutOfMemory:
+        raise
+    except Differs as difference:
+        return f"differ from the CPU's ({difference})"
+    except Exception as error:  # whatever CUDA, a compiled program or its compiler raises
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        return f"fail ({lines[0].strip() if lines else type(error).__name__})"
+    return None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Beside other processes many threads are slow, and what is computed here is little."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def compare(trainer: Trainer) -> None:
+    """Train a few steps and test, here and on the CPU; raises Differs."""
+    ensemble, model = trainer.ensemble, len(trainer.members) - 1  # the last: no address is zero
+    member, size = trainer.members[model], trainer.batch_size
+    excerpt = trainer.currents.excerpt(STEPS * size, TESTED, torch.device("cpu"))
+    reference = Ensemble.fresh([member], excerpt).double()
+    differences = Differences(member.setting.field.response.span, member.setting.tf32)
+    differences.add_pairs(ensemble.slice(model), reference.slice(0))
+    set_values(ensemble, reference, excerpt.train[:size])
+    inputs = replace(excerpt, train=excerpt.train.double(), test=excerpt.test.double())
+    for step in range(STEPS):
+        if step not in FOLLOWED:
+            gradients = trainer.learn()  # of all networks
+            continue
+        spread(ensemble, step)
+        before = ensemble.slice(model)
+        reference.restore([before])
+        loss, expected = reference.differentiate(*inputs.batch(step % trainer.per_epoch, size))
+        set_learning(ensemble, reference, expected, FOLLOWED.index(step))
+        gradients = trainer.learn()
+        mine = [gradient[model : model + 1].cpu().double() for gradient in gradients]
+        for layer, pair in enumerate(zip(mine, expected, strict=True), 1):
+            differences.add(f"gradients of layer {layer}", *pair)
+        reference.program(mine)
+        reference.count(loss)
+        after = ensemble.slice(model)
+        differences.add("loss of a step", after["loss_sum"] - before["loss_sum"], loss[0])
+        differences.add_pairs(after, reference.slice(0))
+        differences.add_statistics(after, reference.slice(0))
+        for layer, array in enumerate(ensemble.network.arrays, 1):
+            difference = array.weight2[model] - array.weight1[model]
+            differences.add_voltages(f"pairs of layer {layer}", array.weight[model], difference)
+    differences.add_count("steps", abs(int(ensemble.step) - STEPS) * STEPS, STEPS)
+    ensemble.note_epoch(0, STEPS, gradients)
+    reference.note_epoch(0, STEPS, expected)
+    differences.add("loss", ensemble.losses[model, 0], reference.losses[0, 0])
+    differences.add(
+        "pulse request", ensemble.pulse_requests[model, 0], reference.pulse_requests[0, 0]
+    )
+    compare_tests(trainer, reference, inputs, differences)
+    differences.check()
+
+
+def compare_tests(
+    trainer: Trainer, reference: Ensemble, inputs: Currents, differences: Differences
+) -> None:
+    """A test of a few images, with the pairs as the GPU has them."""
+    ensemble, model = trainer.ensemble, len(trainer.members) - 1
+    reference.restore([ensemble.slice(model)])
+    excerpt = trainer.currents.excerpt(0, TESTED, trainer.currents.device)
+    mine = [each[model].cpu().double() for each in outputs(ensemble, excerpt, trainer.compiler)]
+    expected = [each[0] for each in outputs(reference, inputs, EAGER)]
+    mine, expected = torch.cat(mine, dim=-1), torch.cat(expected, dim=-1)  # [class, image]
+    differences.add("output voltages of the test", mine, expected)
+    # Where two voltages are nearer than rounding moves them, it decides what an image is taken for.
+    best = expected.topk(min(2, len(expected)), dim=0).values
+    moved = (mine - expected).abs().amax(dim=0)
+    undecided = int((best[0] - best[-1] <= 2 * moved).sum())
+    n_images = len(inputs.test_labels)
+    accuracy = float(evaluate(ensemble, excerpt, trainer.compiler)[model])
+    right = int((expected.argmax(dim=0) == inputs.test_labels).sum())
+    wrong = abs(round(accuracy * n_images) - right)
+    differences.add_count("images recognised in the test", wrong, n_images, undecided)
+
+
+def set_values(ensemble: Ensemble, reference: Ensemble, current: Tensor) -> None:
+    """Make noises, where there are any, as large as what they are added to.
+
+    W is about 0.4 spans once it is spread, and V that times the length of an input; the running
+    variances start from there. Compiled programs and graphs read all that in the ensemble's
+    buffers. current: of some images, [n, in].
+    """
+    weight = 0.4 * reference.network.dark.responses.each[0].span
+    voltage = weight * float(current.norm(dim=1).mean())
+    for each in (ensemble, reference):
+        fill(each.network.voltage_noise, NOISE * voltage)
+        fill(each.network.resistor_noise, NOISE * weight)
+        fill(each.optimizer.write_noise, WRITE_NOISE * weight)
+    for norm in ensemble.network.norms:
+        fill(norm.running_var, voltage**2)
+
+
+def spread(ensemble: Ensemble, step: int) -> None:
+    """Put the voltages of all devices at random places of their range, other ones at every step.
+
+    Networks that take large steps soon agree in all their weights, beside which noise is nothing.
+    """
+    generator = torch.Generator().manual_seed(step)
+    for array in (ensemble.network.dark, *ensemble.network.arrays):
+        w_max = array.responses.w_max  # [model, 1, 1]
+        spans = per_network((each.span for each in array.responses.each), w_max.device)
+        shares = (torch.rand(array.weight.shape[1:], generator=generator) for _ in range(2))
+        array.put(*(w_max - spans * share.to(w_max.device) for share in shares))
+
+
+def set_learning(
+    ensemble: Ensemble, reference: Ensemble, gradients: Sequence[Tensor], number: int
+) -> None:
+    """Such that one layer, another for each number, asks for some pulses, and all for small ones.
+
+    A smallest pulse, half the median of the layer that asks for least, leaves some out everywhere.
+    """
+    mean = float(gradients[number % len(gradients)].abs().mean())
+    parts = [gradient.abs()[gradient != 0] for gradient in gradients]
+    smallest = min((float(part.median()) for part in parts if len(part)), default=0.0)
+    rate = REQUEST / mean if mean > 0 else 1.0
+    for each in (ensemble, reference):
+        fill(each.optimizer.learning_rate, rate)
+        fill(each.optimizer.clipping, rate * smallest / 2)
+
+
+def fill(buffer: Tensor | None, value: float) -> None:
+    """With the number as single precision has it, in double precision, too."""
+    if buffer is not None:
+        buffer.fill_(float(torch.tensor(value, dtype=torch.float32)))
