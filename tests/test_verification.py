@@ -195,14 +195,14 @@ def trainer_of(currents, compiled=True, n_models=2, **changes) -> Trainer:
 
 
 @named
-@pytest.mark.parametrize("tf32", [False, True], ids=["float32", "TF32"])
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
 def test_a_mistake_in_the_graph_is_left_with_the_graph(
-    mistake, field, tf32, currents, gpu, monkeypatch, capsys
+    mistake, field, currents, gpu, monkeypatch, capsys
 ):
+    """With the tolerance of TF32, which is the wider one."""
     gpu.wrong = "graph"
     mistake(gpu, monkeypatch)
-    trainer = trainer_of(currents, field=field, tf32=tf32)
+    trainer = trainer_of(currents, field=field, tf32=True)
     verify(trainer)
     assert (trainer.compiler.enabled, trainer.graphed) == (True, False)
     check_line(capsys, "compiled steps from a CUDA graph", "compiled steps called one by one")
