@@ -148,7 +148,8 @@ def test_help_groups_the_flags_with_units_and_defaults():
     for words in ("arb. u.", "pulses per unit of gradient", "(default: 1000.0)"):
         assert words in " ".join(text.split())
     studies = text.partition("\nstudies:\n")[2].splitlines()
-    assert [line.split()[0] for line in studies] == ["figure1", "figure2", "figure3"]
+    names = [line.split()[0] for line in studies]
+    assert names == ["figure1", "figure2", "figure3", "own-device"]
     assert all(len(line.split()) > 3 for line in studies)  # each with what it is about
 
 

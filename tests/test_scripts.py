@@ -36,6 +36,36 @@ def test_a_script_calls_its_study_and_passes_arguments_on(number, tmp_path):
     assert words == ["main.py", "--study", f"figure{number}", *given]
 
 
+def run_own_device(*arguments, cwd, python) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", str(PROJECT / "figures" / "own-device.sh"), *arguments],
+        env=os.environ | {"PYTHON": str(python)}, cwd=cwd, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("files", [["my device.json"], ["a.json", "b.json"]])
+def test_own_device_trains_files_beside_the_built_in_ones(files, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(ECHO)
+    python.chmod(0o755)
+    given = ["--resume", "--lr", "1000", "2000", "--output_dir", "a folder"]
+    result = run_own_device(*files, *given, cwd=tmp_path, python=python)
+    assert result.returncode == 0, result.stderr
+    folder, *words = result.stdout.splitlines()
+    assert folder == str(PROJECT)
+    built_in = ["double-linear", "double-exponential", "double-ideal"]
+    assert words == ["main.py", "--study", "own-device", "--field", *files, *built_in, *given]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--resume"]])
+def test_own_device_wants_a_device_file_first(arguments, tmp_path):
+    result = run_own_device(*arguments, cwd=tmp_path, python="no python")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "figures/own-device.sh: error: name a device file first: figures/own-device.sh FILE.json\n"
+    )
+
+
 def test_every_study_has_its_script():
     scripts = {path.stem for path in (PROJECT / "figures").glob("*.sh")}
     assert scripts == set(STUDIES)

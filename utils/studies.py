@@ -12,6 +12,7 @@ from utils.run import sweep
 from utils.settings import Setting
 
 FIELDS = (find("double-linear"), find("double-exponential"))
+REFERENCES = (*FIELDS, find("double-ideal"))  # what a device of the user's own is compared with
 RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
 
 
@@ -62,6 +63,11 @@ STUDIES: dict[str, Study] = {
             "figure3",
             "the same with clipping alone, at three thresholds",
             [by_rate(0.0, 0.0, (0.1, 0.2, 0.5))],
+        ),
+        Study(
+            "own-device",
+            "linear, exponential and ideal; figures/own-device.sh FILE.json adds your own",
+            [{"field": REFERENCES, "lr": RATES}],
         ),
     )
 }

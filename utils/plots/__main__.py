@@ -21,19 +21,29 @@ def main() -> None:
         action="store_true",
         help="draw accuracy against epoch for the networks of the latest run, nothing else",
     )
+    parser.add_argument(
+        "--fields",
+        nargs="+",
+        metavar="NAME",
+        help="compare these fields in one picture, nothing else; devices of files by their names",
+    )
     flags = parser.parse_args()
+    if flags.latest and flags.fields:
+        parser.exit(2, f"{parser.prog}: error: --fields: leave out --latest, or the other way\n")
     for name in ("simulations", "figures", "task"):
         if (value := getattr(flags, name)) is not None:
             os.environ[f"MAGNETOIONIC_{name.upper()}"] = value
     matplotlib.use("Agg")
     try:
         figures = Figures.from_environment()
+        if flags.latest:
+            figures.epochs()
+        elif flags.fields:
+            figures.comparison(flags.fields)
+        else:
+            draw_all(figures)
     except UserError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
-    if flags.latest:
-        figures.epochs()
-    else:
-        draw_all(figures)
     pictures = sorted(figures.folder.glob("*.png"))
     print(f"figure: {pictures[0]}" if len(pictures) == 1 else f"figures are in {figures.folder}")
 
@@ -48,6 +58,7 @@ def draw_all(figures: Figures) -> None:
         figures.accuracy(number)
     figures.learning_curves()
     figures.weights()
+    figures.own_device()
     print("\n".join(figures.takeaways()))
 
 

@@ -14,6 +14,7 @@ from utils.studies import FIELDS as DEVICES
 from utils.studies import STUDIES, Study
 
 FIELDS = tuple(device.name for device in DEVICES)
+FEWEST = 3  # networks, from which on a standard deviation is drawn
 CLOSE = 1.0  # points of accuracy within which a learning rate is as good as the best
 
 
@@ -93,11 +94,14 @@ def draw_accuracy(one: ByRate, networks: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def draw_curve(axes, points: pd.DataFrame, field: str, label: str, dashes: str) -> None:
-    """Means with a band of one standard deviation to each side, none for a single network."""
+def draw_curve(
+    axes, points: pd.DataFrame, field: str, label: str, dashes: str, colour: str | None = None
+) -> None:
+    """Means with a band of one standard deviation to each side, none for less than 3 networks."""
     if points.empty:
         return
-    colour, std = style.colour(field), points["std"]
+    colour = colour or style.colour(field)
+    std = points["std"].where(points["size"] >= FEWEST)
     face = colour if dashes == "-" else "white"
     axes.plot(points.index, points["mean"], dashes, marker="o", color=colour, mfc=face, label=label)
     axes.fill_between(
@@ -111,7 +115,8 @@ def counted(networks: pd.DataFrame) -> str:
     low, high = counts.min(), counts.max()
     if high == 1:
         return "one network a point"
-    return f"mean ± std, n = {high}" if low == high else f"mean ± std, n = {low} to {high}"
+    n = f"n = {high}" if low == high else f"n = {low} to {high}"
+    return f"mean, {n}" if high < FEWEST else f"mean ± std, {n}"
 
 
 def takeaway(one: ByRate, networks: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from utils.plots import style
-from utils.plots.accuracy import FIELDS, counted
+from utils.plots.accuracy import FEWEST, FIELDS, counted
 from utils.records.simulations import SETTING, fields_in
 from utils.settings import Setting
 
@@ -28,12 +28,13 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
     figure, panels = plt.subplots(
         2, len(fields), figsize=(style.PAGE, 4.2), sharex=True, sharey="row", squeeze=False
     )
+    colours = style.colours(fields)
     for column, field in enumerate(fields):
         mine = networks[networks["field"] == field]
         rates = sorted(mine["lr"].unique())
         for rate in rates:
             rows = mine[mine["lr"] == rate]
-            shade = shaded(style.colour(field), rates.index(rate), len(rates))
+            shade = shaded(colours[field], rates.index(rate), len(rates))
             for axes, kind, scale in zip(
                 panels[:, column], ("accuracies", "gradients"), (100, 1), strict=True
             ):
@@ -66,22 +67,15 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
     figure, axes = plt.subplots(figsize=(style.COLUMN, 2.6))
     order = fields_in(networks, FIELDS)
     settings = sorted(dict.fromkeys(networks["setting"]), key=lambda s: order.index(s.field.name))
-    means = []
+    colours, means = style.colours(order), []
     for setting in settings:
         rows = networks[networks["setting"] == setting]
         alike = [other for other in settings if other.field == setting.field]
-        colour = shaded(style.colour(setting.field.name), alike.index(setting), len(alike))
+        colour = shaded(colours[setting.field.name], alike.index(setting), len(alike))
         label = style.name(setting.field.name)
         if len(alike) > 1:
             label += ", " + told_apart(setting, alike)
-        values = 100 * histories(rows, "accuracies")  # [model, epoch]
-        epochs = range(1, values.shape[1] + 1)
-        mean = values.mean(0)
-        means.append(mean)
-        axes.plot(epochs, mean, color=colour, marker="o", label=label)
-        if len(rows) > 1:
-            std = values.std(0)
-            axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.2, lw=0)
+        means.append(draw_history(axes, rows, colour, label))
     axes.set_xlabel("epoch")
     axes.set_ylabel("test accuracy (%)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -89,6 +83,17 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
     axes.set_title(style.physics(networks).replace(", read", ",\nread"))
     leave_out_first(axes, torch.stack(means))
     return figure
+
+
+def draw_history(axes, rows: pd.DataFrame, colour, label: str) -> torch.Tensor:
+    """Mean test accuracy of some networks against epoch, with its band; returned in %, [epoch]."""
+    values = 100 * histories(rows, "accuracies")  # [model, epoch]
+    epochs, mean = range(1, values.shape[1] + 1), values.mean(0)
+    axes.plot(epochs, mean, color=colour, marker="o", label=label)
+    if len(rows) >= FEWEST:
+        std = values.std(0)
+        axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.2, lw=0)
+    return mean
 
 
 def leave_out_first(axes, means: torch.Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -13,14 +14,16 @@ from utils.errors import UserError
 from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
+from utils.plots.comparison import draw_comparison
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
+from utils.plots.selected import PHYSICS, Selected, select
 from utils.plots.weights import draw_weights
 from utils.records.simulations import SERIES, Simulations, series_of
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
+from utils.studies import REFERENCES, STUDIES
 
-PHYSICS = ["var", "resistor_noise", "voltage_noise", "write_noise", "clipping"]
 ROUNDED = {"mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "mean_request": 4}
 
 
@@ -40,7 +43,12 @@ class Figures:
         self.healthy = self.networks[~self.networks["failed"]]
         self.by_rate = BY_RATE
         check_writable("figures:", figures)
-        self.folder = style.new_folder(figures)
+        self.parent = figures
+
+    @cached_property
+    def folder(self) -> Path:
+        """Made once something is drawn."""
+        return style.new_folder(self.parent)
 
     @classmethod
     def from_environment(cls) -> Figures:
@@ -86,17 +94,18 @@ class Figures:
             + f" {original} of them are of the original scripts." * bool(original)
         )
 
-    def flags(self) -> str:
-        """The flags that make more simulations of the kind that is drawn."""
-        if self.networks.empty:
+    def flags(self, networks: pd.DataFrame | None = None) -> str:
+        """The flags that make more simulations of the kind that is drawn, or of these networks."""
+        networks = self.networks if networks is None else networks
+        if networks.empty:
             return f" --task {self.task}" if self.task else ""
         flags, table = "", flags_of(Setting)
         for name in SERIES:
-            value, (flag, usual) = series_of(self.networks)[name], table[name]
+            value, (flag, usual) = series_of(networks)[name], table[name]
             if value != usual:
                 words = value if flag.is_list else [] if flag.kind is bool else [value]
                 flags += " ".join([f" --{name}", *map(str, words)])
-        n_models = int(self.networks.groupby(["setting", "original"], sort=False).size().max())
+        n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())
         return flags + f" --n_models {n_models}" * (n_models != Run.n_models)
 
     def accuracy(self, number: int) -> Figure | None:
@@ -127,6 +136,54 @@ class Figures:
     def weights(self) -> Figure | None:
         lack = f"No weights yet; make them with: {self.by_rate[1].command}{self.flags()}"
         return self.keep(draw_weights(self.reference_networks()), "weights", lack)
+
+    def own_device(self) -> Figure | None:
+        """Devices of the user's own beside linear, exponential and ideal, each as it was measured.
+
+        Where they were trained with noises of equal size, too, that is a second picture.
+        """
+        everything, command = self.simulations.networks, STUDIES["own-device"].command
+        mine = [setting.field.measured is not None for setting in everything["setting"]]
+        own = sorted(set(everything[mine]["field"]))
+        references = [device.name for device in REFERENCES]
+        lack = (
+            "No device of your own yet; train it beside the built-in ones with: "
+            f"{command} my-device.json --resume"
+        )
+        choices = [
+            one for one in self.selected([*own, *references], own) if set(own) & {*one.fields}
+        ]
+        if not choices:
+            return self.keep(None, "own-device", lack)
+        for one in choices[1:]:
+            if one.as_measured != choices[0].as_measured and {*references} & {*one.fields}:
+                self.keep(draw_comparison(one), "own-device-other-noises", "")
+                break
+        absent = [name for name in references if name not in choices[0].fields]
+        if absent:
+            names = " ".join(f"{name}.json" for name in own)
+            flags = self.flags(choices[0].networks)
+            print(f"{', '.join(absent)} not beside it; add with: {command} {names} --resume{flags}")
+        return self.keep(draw_comparison(choices[0]), "own-device", lack)
+
+    def comparison(self, fields: list[str]) -> Figure | None:
+        """Any fields that are there, by name. Raises UserError for one that is not."""
+        there = sorted(set(self.simulations.networks["field"]))
+        for field in fields:
+            if field not in there:
+                valid = ", ".join(there) or "none yet"
+                raise UserError(f"--fields {field}: is not simulated; those that are: {valid}")
+        choices = self.selected(fields, fields)
+        absent = [name for name in fields if not choices or name not in choices[0].fields]
+        if absent:
+            print(f"not drawn, since simulated with other values: {', '.join(absent)}")
+        figure = draw_comparison(choices[0]) if choices else None
+        return self.keep(figure, "comparison", "No networks to compare.")
+
+    def selected(self, fields: list[str], counted: list[str]) -> list[Selected]:
+        """Choices of healthy networks of these fields; counted: those that decide the series."""
+        networks = self.simulations.series(self.task, counted)
+        return select(networks[~networks["failed"]], fields)
 
     def epochs(self) -> Figure | None:
         """Accuracy against epoch for the latest run."""

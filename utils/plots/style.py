@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from devices.built_in import CURVED, LARGEST_NONLINEARITY
+
 # Okabe and Ito's palette, told apart by colour-blind readers too; a field has one colour only.
-COLOURS = {"double-linear": "#0072B2", "double-exponential": "#D55E00"}
-NAMES = {"double-linear": "linear", "double-exponential": "exponential"}
-OTHER_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # for devices still to come
+COLOURS = {
+    "double-linear": "#0072B2", "double-exponential": "#D55E00", "double-ideal": "#000000",
+}  # fmt: skip
+NAMES = {
+    "double-linear": "linear", "double-exponential": "exponential", "double-ideal": "ideal",
+}  # fmt: skip
+# For devices of the users' own: what is left of it, and three of Paul Tol's muted colours.
+OTHER_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#332288")
+DARKER = 0.55  # times the same, once all are taken
 GREY = "#777777"
-COLUMN, PAGE = 3.5, 7.2  # inches: one and two columns of a printed page
+COLUMN, PAGE = 3.3, 7.0  # inches: one and two columns of a printed page, of ACS journals, too
 FORMATS = ("pdf", "svg", "png")
 
 RC = {
@@ -47,13 +59,42 @@ def use() -> None:
         pd.set_option(option, None)
 
 
+def colours(fields: Iterable[str]) -> dict[str, str]:
+    """A colour for each field of a picture, no two alike up to 14 devices of the users' own.
+
+    It follows from the name alone, unless two names of one picture ask for the same: then the later
+    in the alphabet takes the next that is free. Curved devices have that of their nonlinearity.
+    """
+    taken, others = {}, []
+    for field in dict.fromkeys(fields):
+        if field in COLOURS:
+            taken[field] = COLOURS[field]
+        elif field.startswith(CURVED):
+            share = float(field.removeprefix(CURVED)) / LARGEST_NONLINEARITY  # -1 to 1
+            place = 0.45 + 0.45 * math.copysign(math.sqrt(abs(share)), share)  # small ones apart
+            taken[field] = to_hex(mpl.colormaps["viridis"](place))
+        else:
+            others.append(field)
+    palette = [*OTHER_COLOURS, *(darker(each) for each in OTHER_COLOURS)]
+    for field in sorted(others):
+        start, n = crc32(field.encode()) % len(OTHER_COLOURS), len(OTHER_COLOURS)
+        order = [palette[first + (start + k) % n] for first in (0, n) for k in range(n)]
+        taken[field] = next((each for each in order if each not in taken.values()), order[0])
+    return taken
+
+
+def darker(colour: str) -> str:
+    return to_hex([DARKER * part for part in to_rgb(colour)])
+
+
 def colour(field: str) -> str:
-    if field in COLOURS:
-        return COLOURS[field]
-    return OTHER_COLOURS[sum(map(ord, field)) % len(OTHER_COLOURS)]
+    """That of a field which no other is drawn beside."""
+    return colours([field])[field]
 
 
 def name(field: str) -> str:
+    if field.startswith(CURVED):
+        return f"ν = {float(field.removeprefix(CURVED)):g}"
     return NAMES.get(field, field)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from devices.responses import Response
 from utils.plots import style
 from utils.plots.accuracy import FIELDS
 from utils.records.simulations import fields_in
@@ -33,34 +36,70 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     best = best_rates(networks)
     if not best:
         return None
-    n_layers = len(next(iter(best.values()))["layers"].iloc[0]) + 1
+    n_layers = layers_of(networks)
     figure, panels = plt.subplots(1, n_layers + 1, figsize=(style.PAGE, 2.4), squeeze=False)
     *layers, range_axes = panels[0]
-    responses = {field: rows["setting"].iloc[0].field.response for field, rows in best.items()}
-    widest = max(response.span for response in responses.values())
+    colours = style.colours(best)
+    pairs = draw_layers(layers, best, colours)
     for field, rows in best.items():
-        response, colour = responses[field], style.colour(field)
+        response = response_of(rows)
         label = f"{style.name(field)}, lr {rows['lr'].iloc[0]:g}"
-        pairs = voltages(rows, n_layers)
-        for axes, (w1, w2) in zip(layers, pairs, strict=True):
-            steps(axes, w2 - w1, (-widest, widest), colour, label)
-            for edge in (-response.span, response.span):
-                axes.axvline(edge, color=colour, lw=0.7, ls="--")
-        devices = torch.cat([w for pair in pairs for w in pair])
+        if response.endless:  # it has no range
+            range_axes.plot([], [], color=colours[field], label=label)
+            continue
+        devices = torch.cat([w for pair in pairs[field] for w in pair])
         place = (devices - response.w_min) / response.span
-        steps(range_axes, place, (0, 1), colour, label)
-    for number, axes in enumerate(layers, start=1):
-        axes.set_xlabel("weight w$_2$ − w$_1$ (arb. u.)")
-        axes.set_title(f"layer {number}")
-        axes.set_yscale("log")
+        steps(range_axes, place, (0, 1), colours[field], label)
     low, high = r"w$_\mathrm{min}$", r"w$_\mathrm{max}$"
     range_axes.set_xlabel(f"(w − {low}) / ({high} − {low})")
     range_axes.set_title("single devices")
     range_axes.set_yscale("log")
-    panels[0][0].set_ylabel("share of weights per bin")
+    layers[0].set_ylabel("share of weights per bin")
     range_axes.legend(loc="upper center")
     figure.suptitle(style.physics(networks))
     return figure
+
+
+def layers_of(networks: pd.DataFrame) -> int:
+    """How many layers of devices they have."""
+    return len(networks["layers"].iloc[0]) + 1
+
+
+def response_of(rows: pd.DataFrame) -> Response:
+    """That of networks of one device."""
+    return rows["setting"].iloc[0].field.response
+
+
+def draw_layers(
+    panels: Sequence, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str]
+) -> dict[str, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """Histograms of the weights, a panel for each layer, with the range that a pair can attain.
+
+    best: the networks of each field. Returns the voltages of each, as `voltages` does.
+    """
+    pairs = {field: voltages(rows, len(panels)) for field, rows in best.items()}
+    spans = {field: response_of(rows).span for field, rows in best.items()}
+    endless = {field for field, rows in best.items() if response_of(rows).endless}
+    for number, axes in enumerate(panels, start=1):
+        weights = {
+            field: w2 - w1 for field, layer in pairs.items() for w1, w2 in [layer[number - 1]]
+        }
+        limits = [spans[field] for field in spans if field not in endless]
+        widest = max(limits or [float(weights[field].abs().max()) for field in endless])
+        for field, values in weights.items():
+            label = f"{style.name(field)}, lr {best[field]['lr'].iloc[0]:g}"
+            steps(axes, values, (-widest, widest), colours[field], label)
+            for edge in () if field in endless else (-spans[field], spans[field]):
+                axes.axvline(edge, color=colours[field], lw=0.7, ls="--")
+        told = [
+            f"{style.name(field)}: {share:.2g} % beyond"
+            for field in weights
+            if (share := 100 * float((weights[field].abs() > widest).double().mean())) >= 0.001
+        ]
+        axes.set_xlabel("\n".join(["weight w$_2$ − w$_1$ (arb. u.)", *told]))
+        axes.set_title(f"layer {number}")
+        axes.set_yscale("log")
+    return pairs
 
 
 def voltages(rows: pd.DataFrame, n_layers: int) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -7,7 +7,7 @@ hold the keys of the contract alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,13 +90,18 @@ class Simulations:
 
         Of equally large ones that of more epochs, then MNIST before others.
         """
+        return self.series(task, self.networks["field"])
+
+    def series(self, task: str | None, fields: Iterable[str]) -> pd.DataFrame:
+        """The same, of the series that is the largest among the networks of these fields."""
         networks = self.networks
         if task is not None:
             networks = networks[networks["task"] == task]
-        if networks.empty:
-            return networks
+        counted = networks[networks["field"].isin(fields)]
+        if counted.empty:
+            return counted
         names = [*SERIES, "law"]
-        series = networks.groupby(names).size().rename("n").reset_index()
+        series = counted.groupby(names).size().rename("n").reset_index()
         largest = max(
             series.itertuples(index=False),
             key=lambda one: (one.n, one.epochs, -TASKS.index(one.task)),

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# A device of your own beside linear, exponential and ideal ones, over learning rates.
+#
+#     nohup figures/own-device.sh my-device.json --resume &> own-device.txt &
+#
+# The device file comes first; there may be more than one. Each field has its own values: those of
+# the file as measured, the built-in ones those of main.py: variability 0.2, no read or write noise.
+# So the device is seen as it is. Given to all fields, --var, --resistor_noise and --write_noise
+# leave the response alone to tell them apart.
+#
+# Further arguments go to main.py and win over the study's values: --task Digits --lr 1000 2000.
+# Paths among them count from the project's root. PYTHON names another interpreter.
+set -euo pipefail
+devices=()
+while [ $# -gt 0 ] && [[ "$1" != -* ]]; do
+    devices+=("$1")
+    shift
+done
+if [ ${#devices[@]} -eq 0 ]; then
+    echo "figures/own-device.sh: error: name a device file first: figures/own-device.sh FILE.json" >&2
+    exit 2
+fi
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -x .venv/bin/python ] && default=.venv/bin/python || default=python
+exec "${PYTHON:-$default}" main.py --study own-device \
+    --field "${devices[@]}" double-linear double-exponential double-ideal "$@"

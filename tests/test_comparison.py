@@ -1,0 +1,290 @@
+"""Fields compared in one picture: a device of the user's own beside the built-in ones."""
+
+import json
+import statistics
+from dataclasses import replace
+
+import matplotlib
+import pytest
+import torch
+from conftest import PROJECT, setting_of
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+from support.devices import OTHERS, device_file, device_of, measured
+from support.launched import ask
+from support.simulated import EPOCHS, N_MODELS, RATES, SMALL
+
+from devices.device_file import Units
+from devices.library import Device, find
+from devices.responses import Linear
+from utils.errors import UserError
+from utils.parser import parse
+from utils.plots import style
+from utils.plots.accuracy import draw_curve
+from utils.plots.comparison import draw_comparison, draw_responses
+from utils.plots.figures import Figures
+from utils.plots.selected import as_measured, select
+from utils.records.simulations import Simulations
+
+matplotlib.use("Agg")
+BUILT_IN = ["double-linear", "double-exponential", "double-ideal"]
+RUN = f"--study own-device {SMALL} --compile off --lr 500 3000"
+EQUAL = "--var 0.1 --resistor_noise 0.002 --write_noise 0.01"  # what is measured of the device
+
+
+@pytest.fixture(scope="module")
+def mine(launcher, tmp_path_factory):
+    """Simulations of a table device beside the built-in ones, with its noises, and with equal.
+
+    The device file is gone when they are drawn.
+    """
+    folder = tmp_path_factory.mktemp("mine")
+    file = device_file(
+        folder / "x.json", measured("mine", OTHERS["table"].response, 0.1, 0.002, 0.01)
+    )
+    for more in ("", EQUAL):
+        words = [*RUN.split(), "--field", file, *BUILT_IN, *more.split()]
+        words += ["--resume", "--output_dir", folder / "simulations"]
+        request = {"output": str(folder / "out"), "errors": str(folder / "err"), "threads": 2}
+        process = ask(launcher, request | {"args": [str(word) for word in words]})
+        assert ask(launcher, {"wait": process}) == 0, (folder / "err").read_text()
+    file.unlink()
+    return folder / "simulations"
+
+
+@pytest.fixture
+def figures(mine, tmp_path) -> Figures:
+    return Figures(mine, tmp_path / "figures")
+
+
+@pytest.fixture(scope="module")
+def picture(mine):
+    """Each with its own values, drawn and not saved."""
+    return draw_comparison(select(Simulations.read(mine).networks, ["mine", *BUILT_IN])[0])
+
+
+def accuracies(simulations, field: str, lr: float, var: float, write: float) -> list[float]:
+    """Straight from the JSON files, in %."""
+    records = [json.loads(path.read_text()) for path in simulations.glob("*/*.json")]
+    return [
+        record["accuracy"]
+        for record in records
+        if record["optimizer_parameters"]["field"] == [field]
+        and record["optimizer_parameters"]["lr"] == lr
+        and record["optimizer_parameters"]["device_variability"] == var
+        and record["write_noise"] == write
+    ]
+
+
+def lines_of(axes) -> dict:
+    return {line.get_label(): line for line in axes.get_lines()}
+
+
+def test_each_field_has_its_own_values(picture, mine):
+    rates, epochs, *layers = picture.axes[1:]
+    values = {"mine": (0.1, 0.01)} | dict.fromkeys(BUILT_IN, (0.2, 0.0))
+    lines, histories = lines_of(rates), lines_of(epochs)
+    assert len(lines) == len(rates.collections) == 4  # each with a band
+    for field, (var, write) in values.items():
+        line = lines[style.name(field)]
+        per_rate = [accuracies(mine, field, lr, var, write) for lr in RATES]
+        assert [len(each) for each in per_rate] == [N_MODELS] * 2
+        means = [statistics.fmean(each) for each in per_rate]
+        assert list(line.get_ydata()) == pytest.approx(means)
+        history = histories[style.name(field)]
+        assert len(history.get_ydata()) == EPOCHS
+        assert history.get_ydata()[-1] == pytest.approx(max(means), rel=1e-5)
+    told = [text.get_text() for text in picture.legends[0].get_texts()]
+    assert told[0].startswith("mine, n = 3\n")
+    assert [f"{value}" in told[0] for value in ("0.1,", "0.002,", "0.01\n")] == [True] * 3
+    assert told[1].startswith("linear, n = 3\n")
+    assert "0.2," in told[1]
+    assert "mean ± sd" in picture.legends[0].get_title().get_text()
+    assert len(layers) == 2
+
+
+def test_equal_values_are_a_second_picture(figures, mine):
+    figures.own_device()
+    assert {path.stem for path in figures.folder.iterdir()} == {
+        "own-device", "own-device-other-noises",
+    }  # fmt: skip
+    networks = Simulations.read(mine).networks
+    own, equal, *rest = select(networks, ["mine", *BUILT_IN])
+    assert (own.as_measured, equal.as_measured) == (True, False)
+    assert own.fields == equal.fields == ["mine", *BUILT_IN]
+    assert set(equal.networks["var"]) == {0.1}
+    assert all(one.fields == BUILT_IN for one in rest)
+    figure = draw_comparison(equal)
+    line = lines_of(figure.axes[1])["ideal"]
+    expected = [statistics.fmean(accuracies(mine, "double-ideal", lr, 0.1, 0.01)) for lr in RATES]
+    assert list(line.get_ydata()) == pytest.approx(expected)
+    assert "all with" in figure.legends[0].get_title().get_text()
+
+
+def test_values_as_measured_by_hand():
+    device = measured("mine", variability=0.1, read_noise=0.002)
+    mine = setting_of(field=Device("mine", device.response, None, device), write_noise=0.5)
+    one = as_measured(replace(mine, voltage_noise=2e-7, resistor_noise=0.002))
+    assert (one.var, one.resistor_noise, one.voltage_noise, one.write_noise) == (
+        0.1,
+        0.002,
+        2e-7,
+        0,
+    )
+    assert as_measured(replace(mine, voltage_noise=1e-3)).voltage_noise == 1e-3  # by its own flag
+    assert as_measured(setting_of()).resistor_noise == 0
+
+
+def test_the_unit_of_the_measurement_is_on_an_axis_of_its_own(picture):
+    devices = picture.axes[0]
+    (axis,) = devices.child_axes
+    picture.canvas.draw()
+    low, high = devices.get_ylim()
+    assert axis.get_ylim() == pytest.approx((-5e-6 + 2e-6 * low, -5e-6 + 2e-6 * high))
+    assert axis.get_ylabel() == "measured (S)"
+    span = (-5e-6 + 2e-6 * 2.175, -5e-6 + 2e-6 * 2.742)
+    assert all(span[0] <= tick <= span[1] for tick in axis.get_yticks())
+    assert axis.spines["right"].get_bounds() == pytest.approx(span)
+
+
+def of(name: str, response, units: Units) -> Device:
+    return Device(name, response, None, replace(measured(name, response), units=units))
+
+
+def test_a_mirrored_curve_rises_on_its_axis_and_without_a_unit_it_says_so():
+    one = of("a", OTHERS["table"].response, Units(None, -2.0, 8.0))
+    other = of("b", OTHERS["longer table"].response, Units("nA", 3.0, 0.0))
+    axes = plt.figure().add_subplot()
+    draw_responses(
+        axes, [one, other, find("double-linear")], dict.fromkeys(["a", "b", "double-linear"], "k")
+    )
+    first, second = axes.child_axes
+    assert first.get_ylabel() == "measured value, unit not stated"
+    assert second.get_ylabel() == "measured (nA)"
+    first.figure.canvas.draw()
+    top, bottom = (
+        first.transData.transform((0, value))[1] for value in (8 - 2 * 2.742, 8 - 2 * 2.175)
+    )
+    assert top == pytest.approx(axes.transData.transform((0, 2.742))[1])
+    assert bottom == pytest.approx(axes.transData.transform((0, 2.175))[1])
+
+
+def test_ramps_of_very_different_lengths_are_drawn_by_share():
+    long = Device("long", Linear(-0.000567, 2.742, 1000.0))
+    axes = plt.figure().add_subplot()
+    draw_responses(axes, [long, find("double-linear")], {"long": "k", "double-linear": "b"})
+    for line in axes.get_lines():
+        assert max(line.get_xdata()) == pytest.approx(1)
+    assert axes.get_xlabel() == "share of the pulses of a range\n(long 1000, linear 27)"
+
+
+@pytest.mark.parametrize("name", ["double-ideal", "table", "double-curved--4.0"])
+def test_any_family_is_drawn(name):
+    device = device_of(name)
+    axes = plt.figure().add_subplot()
+    draw_responses(axes, [device], {device.name: "k"})
+    line = axes.get_lines()[0]
+    for x, y in zip(line.get_xdata()[::57], line.get_ydata()[::57], strict=True):
+        assert float(y) == pytest.approx(device.response.response(float(x)))
+    assert (max(line.get_xdata()) > device.response.pulses_max) == device.response.endless
+
+
+def test_weights_beyond_every_range_are_told(picture):
+    for number, axes in enumerate(picture.axes[3:]):
+        shares = [outline.get_data().values.sum() for outline in axes.patches]
+        assert shares[0] == pytest.approx(1, abs=1e-3)
+        assert all(share <= 1 + 1e-3 for share in shares)
+        if number == 1:  # few weights, which grow most
+            assert 100 * (1 - min(shares)) > 0.1
+            assert "ideal: " in axes.get_xlabel()
+
+
+def test_journal_width_letters_and_a_legend_that_covers_nothing(picture):
+    assert picture.get_size_inches()[0] <= 7
+    assert [axes.get_title("left") for axes in picture.axes[:4]] == ["a", "b", "c", "d"]
+    picture.canvas.draw()
+    legend = picture.legends[0].get_window_extent()
+    assert not any(legend.overlaps(axes.get_window_extent()) for axes in picture.axes)
+    assert not any(axes.get_legend() for axes in picture.axes)
+    assert picture.bbox.x0 <= legend.x0 <= legend.x1 <= picture.bbox.x1
+
+
+def test_two_networks_have_no_band(mine):
+    networks = Simulations.read(mine).networks
+    (selected, *_) = select(networks[networks["model"] < 2], ["mine", *BUILT_IN])
+    figure = draw_comparison(selected)
+    for axes in figure.axes[1:3]:
+        for band in axes.collections:  # with no number in it
+            assert not any(
+                torch.tensor(path.vertices).isfinite().all() for path in band.get_paths()
+            )
+    assert figure.legends[0].get_title().get_text().endswith("mean")
+    assert figure.legends[0].get_texts()[0].get_text().startswith("mine, n = 2\n")
+
+
+def test_bands_start_at_three_networks():
+    import pandas as pd
+
+    axes = plt.figure().add_subplot()
+    points = pd.DataFrame(
+        {"mean": [90.0, 91.0], "std": [1.0, 2.0], "size": [2, 3]}, [500.0, 1000.0]
+    )
+    draw_curve(axes, points, "double-linear", "linear", "-")
+    (band,) = axes.collections
+    drawn = [path.get_extents() for path in band.get_paths()]
+    assert {(each.x0, each.y0, each.y1) for each in drawn} == {(1000.0, 89.0, 93.0)}
+
+
+def test_without_a_device_the_command_is_told_and_it_trains_what_is_drawn(
+    simulations, tmp_path, capsys
+):
+    assert Figures(simulations, tmp_path).own_device() is None
+    said = capsys.readouterr().out.strip()
+    assert said.endswith(": figures/own-device.sh my-device.json --resume")
+    file = device_file(tmp_path / "x.json", measured("mine"))
+    run = parse(["--study", "own-device", "--field", str(file), *BUILT_IN, "--resume"])
+    assert {setting.field.name for setting in run.settings} == {"mine", *BUILT_IN}
+    assert {setting.lr for setting in run.settings} == {500, 1000, 2000, 3000, 4000, 5000}
+    assert all(as_measured(setting) == setting for setting in run.settings)
+
+
+def test_what_is_missing_beside_a_device_is_told(mine, tmp_path, capsys):
+    figures = Figures(mine, tmp_path)
+    networks = figures.simulations.networks
+    figures.simulations = replace(
+        figures.simulations, networks=networks[networks["field"].isin(["mine", "double-linear"])]
+    )
+    assert figures.own_device() is not None
+    assert capsys.readouterr().out.strip() == (
+        "double-exponential, double-ideal not beside it; add with: figures/own-device.sh mine.json "
+        "--resume --task Digits --epochs 4 --layers 16 --n_models 3"
+    )
+
+
+def test_any_fields_are_compared_and_unknown_ones_refused(figures, simulations, tmp_path):
+    figure = figures.comparison(["double-ideal", "mine"])
+    assert list(lines_of(figure.axes[1])) == ["mine", "ideal"]  # the first is on top
+    assert {path.stem for path in figures.folder.iterdir()} == {"comparison"}
+    other = Figures(simulations, tmp_path / "other")
+    assert other.comparison(["double-linear", "double-exponential"]) is not None
+    with pytest.raises(UserError, match=r"--fields nobody: is not simulated; .*double-linear"):
+        Figures(simulations, tmp_path / "none").comparison(["nobody"])
+    assert not (tmp_path / "none").exists()
+
+
+def test_colours_are_of_a_name_and_never_alike():
+    names = [f"device-{k}" for k in range(14)]
+    colours = style.colours([*BUILT_IN, *names])
+    assert len(set(colours.values())) == 17
+    assert {name: colours[name] for name in BUILT_IN} == style.COLOURS
+    assert style.colours(reversed([*names, *BUILT_IN])) == colours  # whatever the order
+    assert style.colour("my-device") == style.colours([*BUILT_IN, "my-device"])["my-device"]
+    curved = style.colours(f"double-curved-{nu}.0" for nu in range(-10, 11))
+    assert len(set(curved.values())) == 21
+    assert to_hex(style.colour("double-ideal")) == "#000000"
+
+
+def test_the_readme_shows_the_picture():
+    assert "![" in (text := (PROJECT / "README.md").read_text())
+    assert "(figures/own-device.png)" in text
+    assert (PROJECT / "figures" / "own-device.png").exists()
