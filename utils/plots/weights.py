@@ -37,7 +37,7 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     if not best:
         return None
     n_layers = layers_of(networks)
-    figure, panels = plt.subplots(1, n_layers + 1, figsize=(style.PAGE, 2.4), squeeze=False)
+    figure, panels = plt.subplots(1, n_layers + 1, figsize=(style.PAGE, 2.6), squeeze=False)
     *layers, range_axes = panels[0]
     colours = style.colours(best)
     pairs = draw_layers(layers, best, colours)
@@ -55,7 +55,8 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     range_axes.set_title("single devices")
     range_axes.set_yscale("log")
     layers[0].set_ylabel("share of weights per bin")
-    range_axes.legend(loc="upper center")
+    entries = range_axes.get_legend_handles_labels()
+    figure.legend(*entries, loc="outside lower center", ncols=min(len(best), 4))
     figure.suptitle(style.physics(networks))
     return figure
 
