@@ -84,7 +84,8 @@ class Stream:
 
     def words(self, draw: Draw, count: int) -> tuple[Tensor, ...]:
         """Four int64 tensors [model, ceil(count / 4)] of random 32-bit words."""
-        block = torch.arange((count + 3) // 4, device=self.seed.device)
+        # Bound to a tensor, else PyTorch's compiler takes it for an index of 32 bits on a GPU.
+        block = torch.arange((count + 3) // 4, device=self.seed.device) + (self.step & 0)
         purpose = torch.full_like(block, (self.layer << 8) | draw)
         counter = (block, self.step + torch.zeros_like(block), purpose, self.part + purpose * 0)
         seed = self.seed[:, None]
