@@ -10,6 +10,7 @@ def test_end_to_end_on_digits(tmp_path):
     result = run_main(
         "--task", "Digits", "--n_models", 2, "--epochs", 12, "--layers", 64, "--field",
         "double-linear", "double-exponential", "--lr", 3000, "--output_dir", tmp_path / "out",
+        "--device", "cpu",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     header, *rows = result.stdout.splitlines()

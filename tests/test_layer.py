@@ -43,8 +43,8 @@ def noisy_voltage(step=0, draw=Draw.VOLTAGE) -> torch.Tensor:
 
 def test_voltage_noise_distribution():
     voltage = noisy_voltage().double()
-    assert stats.kstest(voltage[0].flatten().numpy(), "norm", (0, 1e-3)).pvalue > 1e-3
-    assert stats.kstest(voltage[1].flatten().numpy(), "norm", (0, 5e-3)).pvalue > 1e-3
+    assert stats.kstest(voltage[0].flatten().numpy(), "norm", args=(0, 1e-3)).pvalue > 1e-3
+    assert stats.kstest(voltage[1].flatten().numpy(), "norm", args=(0, 5e-3)).pvalue > 1e-3
 
 
 def test_voltage_noise_is_fresh_for_every_sample_output_step_and_use():
@@ -70,7 +70,7 @@ def test_read_noise_is_that_of_two_devices():
     noise = (readings() - 0.5).double()
     for model, sigma_r in ((0, 0.01), (1, 0.03)):
         values = noise[model].flatten().numpy()
-        assert stats.kstest(values, "norm", (0, 2**0.5 * sigma_r)).pvalue > 1e-3
+        assert stats.kstest(values, "norm", args=(0, 2**0.5 * sigma_r)).pvalue > 1e-3
 
 
 def test_read_noise_is_fresh_for_every_device_and_backward_pass():

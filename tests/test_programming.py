@@ -49,7 +49,7 @@ class TestFreshPair:
     def test_slopes(self, response):
         pair = fresh([response], variability=0.2)
         for slope in (pair.slope1, pair.slope2):
-            assert stats.kstest(slope.flatten().numpy(), "norm", (1, 0.2)).pvalue > 1e-3
+            assert stats.kstest(slope.flatten().numpy(), "norm", args=(1, 0.2)).pvalue > 1e-3
         both = torch.stack([pair.slope1.flatten(), pair.slope2.flatten()])
         assert abs(torch.corrcoef(both)[0, 1]) < 0.01
 
@@ -211,7 +211,7 @@ def noisily_written(write_noise: float, steps: int = 1, **address) -> torch.Tens
 
 def test_write_noise_is_normal_and_grows_with_the_root_of_the_pulses():
     miss = noisily_written(0.003).flatten().double()
-    assert stats.kstest(miss.numpy(), "norm", (0, 0.006)).pvalue > 1e-3
+    assert stats.kstest(miss.numpy(), "norm", args=(0, 0.006)).pvalue > 1e-3
 
 
 def test_write_noise_is_fresh_for_every_device_and_write():
