@@ -46,10 +46,10 @@ def setting_of(**changes) -> Setting:
 
 
 def currents_of(
-    data: DataSet, padding=1, input_scale=0.001, device="cpu", batch_size=32, sparse=True
+    data: DataSet, padding=1, input_scale=0.001, device="cpu", batch_size=32
 ) -> Currents:
     return Currents.of(
-        data.arrays, data.n_classes, padding, input_scale, torch.device(device), batch_size, sparse
+        data.arrays, data.n_classes, padding, input_scale, torch.device(device), batch_size
     )
 
 
