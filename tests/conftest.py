@@ -22,6 +22,7 @@ from utils.settings import Member, Setting
 
 pytest_plugins = [
     "support.launched", "support.sweeps", "support.simulated", "support.acted_graph",
+    "support.acted_gpu", "support.curves",
 ]  # fmt: skip
 PROJECT = Path(__file__).parents[1]
 DEVICES = [
