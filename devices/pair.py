@@ -75,8 +75,8 @@ class PairArray(nn.Module):
     responses: that of each network. Buffers, float [model, out, in]: `weight1`, `weight2` Hall
     voltages of the two devices (arb. u.); `slope1`, `slope2` their slope factors; `weight` =
     weight2 - weight1, kept at hand since every forward pass needs it. (Or in another order: see
-    `rearranged`.) Of these the voltages alone
-    are part of the state: the slopes follow from the seed.
+    `rearranged`.) Of these the voltages alone are part of the state: the slopes follow from the
+    seed.
     """
 
     def __init__(

@@ -33,9 +33,9 @@ class NoisyPairProduct(torch.autograd.Function):
 
         weight: [model, out, in]; current: [model, in, batch], or [in, batch] shared by all
         networks, or the sparse inputs of the first layer, whose weights then stand in blocks;
-        voltage_noise sigma_v and resistor_noise sigma_r: [model, 1, 1],
-        or None for none at all, so that nothing is drawn; returns [model, out, batch]. The voltage
-        noise is fresh for every sample and output.
+        voltage_noise sigma_v and resistor_noise sigma_r: [model, 1, 1], or None for none at all,
+        so that nothing is drawn; returns [model, out, batch]. The voltage noise is fresh for every
+        sample and output.
         """
         ctx.resistor_noise, ctx.stream = resistor_noise, stream
         if isinstance(current, SparseBatch):

@@ -22,6 +22,7 @@ from utils.settings import Member, Setting
 
 pytest_plugins = [
     "support.launched", "support.sweeps", "support.simulated", "support.acted_graph",
+    "support.acted_gpu", "support.curves",
 ]  # fmt: skip
 PROJECT = Path(__file__).parents[1]
 DEVICES = [
@@ -46,10 +47,10 @@ def setting_of(**changes) -> Setting:
 
 
 def currents_of(
-    data: DataSet, padding=1, input_scale=0.001, device="cpu", batch_size=32, sparse=True
+    data: DataSet, padding=1, input_scale=0.001, device="cpu", batch_size=32
 ) -> Currents:
     return Currents.of(
-        data.arrays, data.n_classes, padding, input_scale, torch.device(device), batch_size, sparse
+        data.arrays, data.n_classes, padding, input_scale, torch.device(device), batch_size
     )
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import DEVICES, currents_of, setting_of
 from reference import Network
 from support.devices import device_of
-from test_reference import TEST_BATCH, distance
+from test_reference import TEST_BATCH, distance, trained_reference
 
 from models.currents import pad
 from utils.compute.compiler import Compiler
@@ -97,26 +98,56 @@ def test_training_records_what_the_reference_does(compiled, device, reference, p
     check(trainer, reference)
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_trainer_that_goes_on_from_a_checkpoint_does_too(device, reference, patterns):
-    """Stopped in the middle of the third epoch."""
+def stop_at(trainer: Trainer, step: int) -> None:
+    """Train until so many mini-batches are done."""
 
     class Stopped(Exception):
         pass
 
-    first = trainer_of(reference, patterns, device)
-
     def stop():
-        if first.step == 60:
+        if trainer.step == step:
             raise Stopped
 
     with pytest.raises(Stopped):
-        list(first.train(stop))
+        list(trainer.train(stop))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_trainer_that_goes_on_from_a_checkpoint_does_too(device, reference, patterns):
+    """Stopped in the middle of the third epoch."""
+    first = trainer_of(reference, patterns, device)
+    stop_at(first, 60)
     checkpoint = first.ensemble.slice(0)
     second = trainer_of(reference, patterns, device)
     second.restore([checkpoint])
     assert list(second.train(lambda: None)) == [2, 3]
     check(second, reference)
+
+
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
+def test_a_trainer_on_sparse_products_goes_on_to_the_bit(field, sparse_patterns):
+    """Two epochs of seven mini-batches, stopped in the middle of the second; pairs in blocks."""
+    physics = PHYSICS | dict(lr=3000.0, layers=(40,))
+    setting = setting_of(field=device_of(field), **physics)
+    currents = currents_of(sparse_patterns)
+    assert currents.product == "sparse"
+    undisturbed, first, second = (
+        Trainer([Member(setting, 0)], currents, Compiler(False)) for _ in range(3)
+    )
+    list(undisturbed.train(lambda: None))
+    (whole,) = undisturbed.results(0.0)
+    assert distance(whole.state, trained_reference(field, sparse_patterns, 14, **physics)) < 5e-3
+
+    stop_at(first, 10)
+    second.restore([first.ensemble.slice(0)])
+    assert list(second.train(lambda: None)) == [1]
+    (resumed,) = second.results(0.0)
+    for name, tensor in whole.state.items():
+        assert torch.equal(resumed.state[name], tensor), name
+    for name in ("accuracies", "losses", "pulse_requests"):
+        mine, theirs = getattr(second.ensemble, name), getattr(undisturbed.ensemble, name)
+        assert torch.equal(mine, theirs), name
+    assert resumed.swap_accuracy == whole.swap_accuracy
 
 
 def test_the_epochs_differ_enough_to_be_told_apart(reference):

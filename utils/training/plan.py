@@ -126,14 +126,21 @@ class Plan:
 
 
 def product_shapes(setting: Setting, currents: Currents) -> list[tuple[int, int, int]]:
-    """m, k, n of all products [m, k] times [k, n] of training and testing."""
+    """m, k, n of all dense products [m, k] times [k, n] of training and testing.
+
+    Those of the first layer may be sparse: such sums have a fixed order by any number of threads.
+    """
     n_train, n_test = len(currents.train), len(currents.test)
     batch = min(setting.batch_size, n_train)
     trained = {batch, n_train % batch} - {0}  # images in a batch
     tested = {min(TEST_BATCH, n_test), n_test % TEST_BATCH} - {0}
     sizes = [currents.train.shape[1], *setting.layers, currents.n_classes]
-    shapes = [(sizes[1], currents.test.shape[1], n) for n in tested]
-    for n_in, n_out in pairwise(sizes):
+    layers, shapes = list(pairwise(sizes)), []
+    if currents.light:
+        del layers[0]
+    else:
+        shapes = [(sizes[1], currents.test.shape[1], n) for n in tested]
+    for n_in, n_out in layers:
         shapes += [(n_out, n_in, n) for n in trained | tested]  # V = W I
         shapes += [(n_out, n, n_in) for n in trained]  # dL/dW = g I^T
         shapes += [(n_in, n_out, n) for n in trained]  # dL/dI = W^T g
