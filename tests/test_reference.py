@@ -38,12 +38,15 @@ def wide_init(field: str) -> float:
 
 def trained_reference(field, patterns, steps=STEPS, **changes) -> Network:
     """The reference after `steps` batches of 32, the last of each epoch smaller."""
-    physics = PHYSICS | changes
+    physics, pixels = PHYSICS | changes, currents_of(patterns).pixels
     network = Network(
         (144, *physics["layers"], 4), field, seed=100, lr=physics["lr"], var=physics["var"],
         sigma_r=physics["resistor_noise"], sigma_v=physics["voltage_noise"],
         clipping=physics["clipping"], init=physics.get("init", wide_init(field)),
-        sigma_w=physics.get("write_noise", 0.0), lit=currents_of(patterns).pixels.lit.numpy(),
+        sigma_w=physics.get("write_noise", 0.0), lit=pixels.lit.numpy(),
+        tested=torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]]).numpy(),
+        device_noise=physics.get("device_noise", False),
+        physical_clipping=physics.get("physical_clipping", False),
     )  # fmt: skip
     images = pad(patterns.train_images, 1) / 255
     network.losses = []
@@ -141,6 +144,52 @@ def test_writing_with_noise_follows_the_reference(field, device, patterns):
         check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed=True)
 
 
+LATER = dict(device_noise=True, physical_clipping=True)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
+def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
+    field, data, device, request
+):
+    """Training and every test batch, of the other field, too; by dense products and by sparse."""
+    data = request.getfixturevalue(data)
+    reference = trained_reference(field, data, **LATER)
+    ensemble, currents = trained_engine([field], data, device=device, **LATER)
+    check_network(ensemble, 0, reference)
+    for relaxed in (False, True):
+        check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed)
+
+
+@pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
+def test_the_same_compiled(data, request):
+    """Layers of a block of outputs, and part of one."""
+    compiler, data = Compiler(enabled=True), request.getfixturevalue(data)
+    changes = LATER | dict(layers=(40,))
+    ensemble, currents = trained_engine(["double-linear"], data, compiler=compiler, **changes)
+    assert compiler.programs
+    reference = trained_reference("double-linear", data, **changes)
+    check_network(ensemble, 0, reference)
+    for relaxed in (False, True):
+        check_outputs(ensemble, 0, currents, compiler, reference, data, relaxed)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_networks_with_and_without_them_side_by_side(device, patterns):
+    """As in a job on a GPU: of each its own."""
+    kinds = [{}, LATER, dict(device_noise=True), dict(physical_clipping=True)]
+    settings = [setting_of(init=wide_init("double-linear"), **(PHYSICS | kind)) for kind in kinds]
+    currents = currents_of(patterns, device=device)
+    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents)
+    for step in range(STEPS):
+        ensemble(*currents.batch(step % 7, 32))
+    for model, kind in enumerate(kinds):
+        reference = trained_reference("double-linear", patterns, **kind)
+        check_network(ensemble, model, reference)
+        check_outputs(ensemble, model, currents, EAGER, reference, patterns, relaxed=True)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("fields", "compiled", "write_noise"),
@@ -199,7 +248,8 @@ def test_another_constant_needs_no_other_program(patterns):
 @pytest.mark.parametrize(
     "change",
     [dict(var=0.0), dict(resistor_noise=0.0), dict(voltage_noise=0.0), dict(clipping=0.0),
-     dict(lr=3300.0), dict(init=0.05), dict(write_noise=0.01)],
+     dict(lr=3300.0), dict(init=0.05), dict(write_noise=0.01), dict(device_noise=True),
+     dict(physical_clipping=True)],
     ids=str,
 )  # fmt: skip
 def test_the_comparison_sees_every_part_of_the_physics(change, field, patterns):
@@ -242,6 +292,18 @@ def test_the_comparison_of_tests_sees_which_noise_is_drawn(patterns):
     for part in (1, evaluation.RELAXED):
         difference = np.linalg.norm(reference.test(images, part) - expected)
         assert difference > 3e-2 * np.linalg.norm(expected)
+
+
+def test_the_comparison_of_tests_sees_device_noise_and_its_scale_under_the_other_field(patterns):
+    """There it counts by the ratio of the ranges, 1.53 exp(-27/9.741) less 1.53 to 0.567."""
+    reference = trained_reference("double-linear", patterns, device_noise=True)
+    images = pad(patterns.test_images, 1)[:TEST_BATCH] / 255
+    expected = reference.test(images, 0, relaxed=True)
+    reference.sigma_r *= (1.53 * (1 - np.exp(-27 / 9.741))) / 0.567
+    other = reference.test(images, 0, relaxed=True)
+    assert np.linalg.norm(other - expected) > 3e-2 * np.linalg.norm(expected)
+    reference.device_noise = False
+    assert np.linalg.norm(reference.test(images, 0, relaxed=True) - expected) > 3e-2
 
 
 def test_reference_gradients_are_right(patterns):
