@@ -19,16 +19,20 @@ from devices.pair import PairArray
 from devices.programming import PulseOptimizer
 from models import noisy_pair
 from models.currents import Currents
-from models.mlp import BatchNorm
+from models.mlp import MLP, BatchNorm
 from utils.compute.compiler import Compiler
 from utils.compute.processor import OutOfMemory
 from utils.errors import UserError
+from utils.settings import Member
 from utils.training import differences, verification
 from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
 from utils.training.verification import trouble, verify
 
-NOISES = dict(resistor_noise=0.015, voltage_noise=1.5e-6, write_noise=0.01)
+NOISES = dict(
+    resistor_noise=0.015, voltage_noise=1.5e-6, write_noise=0.01, device_noise=True,
+    physical_clipping=True,
+)  # fmt: skip
 
 
 class Gpu:
@@ -135,10 +139,28 @@ def no_clipping(gpu, monkeypatch):
     update = programming.update
 
     def unclipped(*arguments):
-        *before, clipping, noise = arguments
-        return update(*before, clipping * (not gpu.errs), noise)
+        *before, clipping, noise, physical = arguments
+        return update(*before, clipping * (not gpu.errs), noise, physical)
 
     monkeypatch.setattr(programming, "update", unclipped)
+
+
+def no_physical_clipping(gpu, monkeypatch):
+    from devices import programming
+
+    clipped = programming.physically_clipped
+    monkeypatch.setattr(
+        programming, "physically_clipped",
+        lambda request: request if gpu.errs else clipped(request),
+    )  # fmt: skip
+
+
+def exactly_read(gpu, monkeypatch):
+    """Inference reads the devices without noise."""
+    misread = MLP.misread
+    monkeypatch.setattr(
+        MLP, "misread", lambda network, *rest: misread(network, *rest) * (not gpu.errs)
+    )
 
 
 def exchanged_slopes(gpu, monkeypatch):
@@ -184,7 +206,8 @@ def raising(gpu, monkeypatch):
 
 MISTAKES = [
     wrong_sign, stale_weight, repeated(Draw.VOLTAGE), repeated(Draw.READ), repeated(Draw.WRITE),
-    no_refresh, no_clipping, exchanged_slopes, frozen_statistics, loss_counted_twice, raising,
+    repeated(Draw.DEVICE), exactly_read, no_refresh, no_clipping, no_physical_clipping,
+    exchanged_slopes, frozen_statistics, loss_counted_twice, raising,
 ]  # fmt: skip
 named = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__name__)
 
@@ -273,7 +296,7 @@ def test_each_of_the_two_may_be_wrong(currents, gpu, monkeypatch, capsys):
     check_line(capsys, "compiled steps from a CUDA graph", "uncompiled steps called one by one")
 
 
-@pytest.mark.parametrize("wrong", ["noise", "voltages", "accuracy"])
+@pytest.mark.parametrize("wrong", [Draw.TEST, Draw.DEVICE_TEST, "voltages", "accuracy"], ids=str)
 def test_a_test_that_goes_wrong_is_seen(wrong, currents, gpu, monkeypatch):
     """Noise of another batch, outputs of another network, and a wrong count."""
     outputs, evaluate = verification.outputs, verification.evaluate
@@ -286,11 +309,11 @@ def test_a_test_that_goes_wrong_is_seen(wrong, currents, gpu, monkeypatch):
     def counted(*arguments):
         return evaluate(*arguments) * (0.9 if wrong == "accuracy" else 1)
 
-    if wrong == "noise":
+    if isinstance(wrong, Draw):
         normal = Stream.normal
 
         def untested(stream, which, shape):
-            if which == Draw.TEST and len(stream.seed) > 1:  # not the reference
+            if which == wrong and len(stream.seed) > 1:  # not the reference
                 stream = Stream(stream.seed, stream.step, stream.part + 1, stream.layer)
             return normal(stream, which, shape)
 
@@ -336,7 +359,8 @@ def test_honest_steps_pass_with_room_to_spare(field, rounding, currents, gpu, mo
 @pytest.mark.parametrize(
     "changes",
     [
-        dict(resistor_noise=0.0, voltage_noise=0.0, write_noise=0.0),
+        dict(resistor_noise=0.0, voltage_noise=0.0, write_noise=0.0, device_noise=False),
+        dict(device_noise=False, physical_clipping=False),
         dict(var=0.0, clipping=0.0, init=0.0),
         dict(lr=0.0),
         dict(lr=1e9),
@@ -348,6 +372,16 @@ def test_honest_steps_pass_with_room_to_spare(field, rounding, currents, gpu, mo
 )
 def test_whatever_the_setting_honest_steps_pass(changes, currents, gpu):
     assert trouble(trainer_of(currents, **changes)) is None
+
+
+def test_networks_of_a_job_may_differ_in_their_physics(currents, gpu, monkeypatch):
+    """What the last one lacks is looked at in another one."""
+    kinds = [NOISES, dict(resistor_noise=0.0), NOISES | dict(device_noise=False), {}]
+    members = [Member(setting_of(**kind), 0) for kind in kinds]
+    assert trouble(Trainer(members, currents, Compiler(True), graphed=True)) is None
+    gpu.wrong = "all"
+    exactly_read(gpu, monkeypatch)
+    assert "differ" in trouble(Trainer(members, currents, Compiler(True), graphed=True))
 
 
 @pytest.mark.parametrize("input_scale", [1e-5, 1.0])
