@@ -52,12 +52,11 @@ def test_under_the_other_field_it_counts_by_the_ratio_of_the_ranges(network):
 
 
 def test_it_is_fresh_for_every_mini_batch_layer_and_test_batch(network):
+    zero = torch.tensor(0)
+    numbers = Stream(network.seed, zero, zero).normal(Draw.READ, network.arrays[0].shape)
     mine = [
-        noise_of_training(network), noise_of_training(network, step=1), noise_of_test(network)[..., :-1],
-        noise_of_test(network, step=1)[..., :-1], noise_of_test(network, part=1)[..., :-1],
-        network.resistor_noise * Stream(
-            network.seed, torch.tensor(0), torch.tensor(0)
-        ).normal(Draw.READ, network.arrays[0].shape),
+        noise_of_training(network), noise_of_training(network, step=1), numbers,
+        *(noise_of_test(network, step, part) for step, part in ((0, 0), (1, 0), (0, 1))),
     ]  # fmt: skip
     n = min(each.numel() for each in mine)
     correlation = torch.corrcoef(torch.stack([each.flatten()[:n].double() for each in mine]))
@@ -85,11 +84,9 @@ def test_samples_of_a_batch_share_it(currents):
         assert stats.kstest(noise.numpy(), "norm", (0, ROOT_2 * 0.03)).pvalue > 1e-3
 
 
-def test_it_is_the_same_however_pairs_are_arranged(sparse_patterns):
+def test_it_is_the_same_however_pairs_are_arranged(dark_patterns):
     """By dense products and by sparse ones, for which pairs stand in blocks of 32 outputs."""
-    dense, sparse = (
-        network_of(currents_of(sparse_patterns, sparse=each)) for each in (False, True)
-    )
+    dense, sparse = (network_of(currents_of(dark_patterns, sparse=each)) for each in (False, True))
     assert (sparse.in_blocks, dense.in_blocks) == (True, False)
     n_lit, n_dark = len(dense.pixels.lit), dense.pixels.n_dark_tested
     blocks = noise_of_training(sparse)

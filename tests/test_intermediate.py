@@ -17,7 +17,7 @@ from utils.training.intermediate import compute
 FLAGS = "--n_models 2 --resistor_noise 0.05 --device_noise --padding 1"
 
 
-@pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
+@pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
 def test_they_follow_the_reference(data, request):
     """With all noise, as in the test; the image with its dark pixels, each in its place."""
     data = request.getfixturevalue(data)
@@ -37,9 +37,9 @@ def test_they_follow_the_reference(data, request):
     assert np.linalg.norm(without - expected[0][1]) > 3e-2 * np.linalg.norm(without)
 
 
-def test_a_state_dict_is_read_back(sparse_patterns):
+def test_a_state_dict_is_read_back(dark_patterns):
     """Also into pairs that stand in blocks of outputs, and into one network of several."""
-    ensemble, currents = trained_engine(["double-linear"], sparse_patterns)
+    ensemble, currents = trained_engine(["double-linear"], dark_patterns)
     assert ensemble.network.in_blocks
     state = state_dict(ensemble.network, 0, ensemble.step)
     other = Ensemble.fresh(members_of(setting_of(layers=(24, 16)), 2), currents).network

@@ -148,7 +148,7 @@ LATER = dict(device_noise=True, physical_clipping=True)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
+@pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
 def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
     field, data, device, request
@@ -162,7 +162,7 @@ def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
         check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed)
 
 
-@pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
+@pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
 def test_the_same_compiled(data, request):
     """Layers of a block of outputs, and part of one."""
     compiler, data = Compiler(enabled=True), request.getfixturevalue(data)
