@@ -31,10 +31,10 @@ def test_they_follow_the_reference(data, request):
     for mine, theirs in zip(layers.values(), expected, strict=True):
         for actual, values in zip(mine, theirs, strict=True):
             assert actual.dtype == torch.float32
-            assert np.linalg.norm(actual.numpy() - values) < 1e-2 * np.linalg.norm(values)
+            assert np.linalg.norm(actual.numpy() - values) < 2e-3 * np.linalg.norm(values)
     reference.sigma_v = 0.0
     without = reference.first_image(images)[0][1]
-    assert np.linalg.norm(without - expected[0][1]) > 3e-2 * np.linalg.norm(without)
+    assert np.linalg.norm(without - expected[0][1]) > 1e-2 * np.linalg.norm(without)
 
 
 def test_a_state_dict_is_read_back(dark_patterns):
