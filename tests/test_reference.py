@@ -99,7 +99,9 @@ def check_network(ensemble, model, reference):
         np.testing.assert_allclose(state[f"{norm}.running_var"], var, rtol=2e-2)
 
 
-def check_outputs(ensemble, model, currents, compiler, reference, patterns, relaxed=False):
+def check_outputs(
+    ensemble, model, currents, compiler, reference, patterns, relaxed=False, tolerance=1e-2
+):
     """Every test batch, each with noise of its own."""
     images = pad(patterns.test_images, 1) / 255
     parts = evaluation.outputs(ensemble, currents, compiler, relaxed)
@@ -108,7 +110,7 @@ def check_outputs(ensemble, model, currents, compiler, reference, patterns, rela
         part = number + evaluation.RELAXED * relaxed
         expected = reference.test(images[start : start + TEST_BATCH], part, relaxed)
         actual = voltages[model].T.cpu().double().numpy()
-        assert np.linalg.norm(actual - expected) < 1e-2 * np.linalg.norm(expected)
+        assert np.linalg.norm(actual - expected) < tolerance * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -145,11 +147,12 @@ def test_writing_with_noise_follows_the_reference(field, device, patterns):
 
 
 LATER = dict(device_noise=True, physical_clipping=True)
+FINER = 5e-4  # than the rest, since under the other field device noise counts little in tests
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
-@pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
 def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
     field, data, device, request
 ):
@@ -159,26 +162,26 @@ def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
     ensemble, currents = trained_engine([field], data, device=device, **LATER)
     check_network(ensemble, 0, reference)
     for relaxed in (False, True):
-        check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed)
+        check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed, FINER)
 
 
-@pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
-def test_the_same_compiled(data, request):
-    """Layers of a block of outputs, and part of one."""
-    compiler, data = Compiler(enabled=True), request.getfixturevalue(data)
-    changes = LATER | dict(layers=(40,))
-    ensemble, currents = trained_engine(["double-linear"], data, compiler=compiler, **changes)
-    assert compiler.programs
-    reference = trained_reference("double-linear", data, **changes)
+def test_the_same_compiled(dark_patterns):
+    """Layers of a block of outputs, and part of one; dense products are below."""
+    compiler, changes = Compiler(enabled=True), LATER | dict(layers=(40,))
+    fields = ["double-linear"]
+    ensemble, currents = trained_engine(fields, dark_patterns, compiler=compiler, **changes)
+    assert currents.product == "sparse"
+    reference = trained_reference("double-linear", dark_patterns, **changes)
     check_network(ensemble, 0, reference)
     for relaxed in (False, True):
-        check_outputs(ensemble, 0, currents, compiler, reference, data, relaxed)
+        check_outputs(ensemble, 0, currents, compiler, reference, dark_patterns, relaxed, FINER)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_networks_with_and_without_them_side_by_side(device, patterns):
     """As in a job on a GPU: of each its own."""
-    kinds = [{}, LATER, dict(device_noise=True), dict(physical_clipping=True)]
+    kinds = [{}, dict(device_noise=True), dict(physical_clipping=True)]
+    kinds = [kind | dict(layers=TWO_LAYERS) for kind in kinds]
     settings = [setting_of(init=wide_init("double-linear"), **(PHYSICS | kind)) for kind in kinds]
     currents = currents_of(patterns, device=device)
     ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents)
@@ -187,25 +190,25 @@ def test_networks_with_and_without_them_side_by_side(device, patterns):
     for model, kind in enumerate(kinds):
         reference = trained_reference("double-linear", patterns, **kind)
         check_network(ensemble, model, reference)
-        check_outputs(ensemble, model, currents, EAGER, reference, patterns, relaxed=True)
+        check_outputs(ensemble, model, currents, EAGER, reference, patterns, True, FINER)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
-    ("fields", "compiled", "write_noise"),
+    ("fields", "compiled", "more"),
     [
-        (["double-linear", "other linear", "double-ideal"], False, 0.0),
-        (["other exponential", "double-exponential"], False, 0.0),
-        (["table", "longer table"], True, 0.02),
+        (["double-linear", "other linear", "double-ideal"], False, {}),
+        (["other exponential", "double-exponential"], False, {}),
+        (["table", "longer table"], True, LATER | dict(write_noise=0.02)),
     ],
     ids=["linear", "exponential", "tables compiled"],
 )
 def test_devices_with_other_constants_side_by_side_follow_the_reference(
-    fields, compiled, write_noise, device, patterns
+    fields, compiled, more, device, patterns
 ):
     """Networks of one family in one program for training, and in one for the test."""
     compiler = Compiler(compiled)
-    changes = dict(layers=TWO_LAYERS, write_noise=write_noise)
+    changes = dict(layers=TWO_LAYERS) | more
     ensemble, currents = trained_engine(
         fields, patterns, torch.float32, device, compiler, **changes
     )
@@ -301,9 +304,10 @@ def test_the_comparison_of_tests_sees_device_noise_and_its_scale_under_the_other
     expected = reference.test(images, 0, relaxed=True)
     reference.sigma_r *= (1.53 * (1 - np.exp(-27 / 9.741))) / 0.567
     other = reference.test(images, 0, relaxed=True)
-    assert np.linalg.norm(other - expected) > 3e-2 * np.linalg.norm(expected)
+    assert np.linalg.norm(other - expected) > 3 * FINER * np.linalg.norm(expected)
     reference.device_noise = False
-    assert np.linalg.norm(reference.test(images, 0, relaxed=True) - expected) > 3e-2
+    other = reference.test(images, 0, relaxed=True)
+    assert np.linalg.norm(other - expected) > 3 * FINER * np.linalg.norm(expected)
 
 
 def test_reference_gradients_are_right(patterns):

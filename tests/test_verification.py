@@ -320,7 +320,8 @@ def test_a_test_that_goes_wrong_is_seen(wrong, currents, gpu, monkeypatch):
         monkeypatch.setattr(Stream, "normal", untested)
     monkeypatch.setattr(verification, "outputs", other)
     monkeypatch.setattr(verification, "evaluate", counted)
-    assert "test" in trouble(trainer_of(currents, tf32=True))
+    changes = dict(device_noise=wrong == Draw.DEVICE_TEST)  # by which few images are recognised
+    assert "test" in trouble(trainer_of(currents, tf32=True, **changes))
 
 
 def tf32(truncated: bool):
