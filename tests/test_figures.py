@@ -1,5 +1,6 @@
 """From simulations to pictures: what is drawn is what is in the files."""
 
+import shutil
 import statistics
 from pathlib import Path
 
@@ -214,12 +215,34 @@ def test_currents_and_voltages_of_an_image_are_those_of_the_files(
             float(values.sum()), abs=len(values) * (edges[1] - edges[0]) / 2
         )
     n_dark = int((of("intensity", 1) == 0).sum())
-    assert f"{100 * n_dark / 1024:.0f} % without" in first_in.get_xlabel()
+    assert f"{100 * n_dark / 1024:.0f} % carry none" in first_in.get_xlabel()
     by_class = second_out.get_lines()[0]
     assert list(by_class.get_ydata()) == pytest.approx(of("voltage", 4).tolist())
     assert list(by_class.get_xdata()) == list(range(10))
     assert "arb. u." in first_in.get_xlabel()
     assert "arb. u." in second_out.get_ylabel()
+
+
+def test_a_series_that_a_figure_cannot_have_is_said_so(copied, tmp_path, capsys):
+    """Figure 2 has no read noise, and so no device noise."""
+    for path in copied.glob("*-resistor-0.015-*/*"):
+        name = f"{path.parent.name}-device-noise"
+        path.rename(path.with_name(path.name.replace(path.parent.name, name)))
+    for folder in list(copied.iterdir()):
+        if "-resistor-0.015-" not in folder.name:
+            shutil.rmtree(folder)
+            continue
+        for path in folder.glob("*.json"):
+            text = path.read_text()
+            path.write_text(text.replace('"device_noise": false', '"device_noise": true'))
+        folder.rename(folder.with_name(f"{folder.name}-device-noise"))
+    figures = Figures(copied, tmp_path / "figures")
+    assert figures.accuracy(1) is not None
+    assert figures.accuracy(2) is None
+    said = capsys.readouterr().out
+    assert "--device_noise" in said  # of the command that makes what figure 1 lacks
+    assert "Figure 2 has no simulations of this kind: --device_noise: has no effect" in said
+    assert figures.takeaways()[1] == "Figure 2: no simulations yet."
 
 
 def test_without_such_files_the_command_that_makes_them_is_named(figures, capsys):

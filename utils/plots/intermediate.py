@@ -15,7 +15,7 @@ from utils.plots import style
 from utils.plots.weights import best_rates
 from utils.records.results import Incomplete, read_intermediates
 
-BINS = 60
+BINS = 40
 CURRENT, VOLTAGE = "current I (arb. u.)", "Hall voltage V (arb. u.)"
 
 
@@ -60,8 +60,8 @@ def draw_intermediate(networks: pd.DataFrame) -> Figure | None:
             distributions(lower, out, colours, VOLTAGE)
         else:
             by_class(lower, out, colours)
-    panels[0][1].set_ylabel("inputs per bin and network")
-    panels[1][1].set_ylabel("outputs per bin and network")
+    panels[0][1].set_ylabel("inputs per bin")
+    panels[1][1].set_ylabel("outputs per bin")
     describe(panels[1][0], best, colours)
     figure.suptitle(f"{style.physics(networks)}: first test image")
     return figure
@@ -91,7 +91,7 @@ def draw_image(axes, fields: Mapping[str, dict]) -> None:
 def distributions(axes, values: Mapping, colours: Mapping[str, str], quantity: str) -> None:
     """Outlines of histograms of [network, value], by field; None for what all have in common.
 
-    Currents that are zero have no bin: how many there are is told below.
+    A mean over networks. Currents that are zero have no bin: how many there are is told below.
     """
     is_current = quantity == CURRENT
     drawn = {field: each[each != 0] if is_current else each for field, each in values.items()}
@@ -106,8 +106,7 @@ def distributions(axes, values: Mapping, colours: Mapping[str, str], quantity: s
         axes.stairs((counts / len(each)).numpy(), edges.numpy(), color=colour)
         zero = float((each == 0).double().mean())
         if is_current:
-            told.append(f"{style.name(field) + ': ' if field else ''}{100 * zero:.0f} % without")
-    axes.set_yscale("log")
+            told.append(f"{style.name(field) + ': ' if field else ''}{100 * zero:.0f} % carry none")
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
     axes.set_xlabel("\n".join([quantity, *told]))
 
