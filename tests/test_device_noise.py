@@ -9,6 +9,7 @@ from devices.noise import Draw, Stream
 from models.sparse_matmul import from_blocks
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
+from utils.training.trainer import kind
 
 ROOT_2 = 2**0.5
 NOISY = dict(resistor_noise=0.03, voltage_noise=0.0, device_noise=True, layers=(40,))
@@ -115,3 +116,15 @@ def test_without_it_nothing_is_drawn(currents, monkeypatch):
     weights, zero = network.test_weights(), torch.tensor(0)
     assert network.test_readings(weights, zero, zero) is weights
     network(currents.train[:5].T, zero, zero, *network.weights)
+
+
+@pytest.mark.parametrize("flag", ["device_noise", "physical_clipping"])
+def test_with_and_without_a_flag_are_programs_of_their_own(flag, currents):
+    """And each is compiled before workers are forked, not in one of them."""
+    without, with_it = (
+        members_of(setting_of(**(NOISY | {"device_noise": False, flag: value})))
+        for value in (False, True)
+    )
+    assert kind(without) != kind(with_it)
+    structures = {Ensemble.fresh(members, currents).structure for members in (without, with_it)}
+    assert len(structures) == 2

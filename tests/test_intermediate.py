@@ -1,12 +1,9 @@
 """Currents into every layer and voltages out of it, for the first test image."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from conftest import members_of, setting_of
-from support.lab import without_newer
 from test_reference import LATER, trained_engine, trained_reference
 
 from models.currents import pad
@@ -123,17 +120,3 @@ def test_resume_without_the_flag_wants_none(simulate):
     simulate(f"--resume --output_dir {record.folder.parent}")
     assert "1 of 1 networks are complete" in simulate.errors
     assert not files_of(record.folder)
-
-
-def test_resume_takes_records_from_before_the_newer_flags(simulate):
-    """They lack the keys, and mean the defaults; other values are another simulation."""
-    (record,) = simulate("--resistor_noise 0.05")
-    for path in (*record.folder.glob("*.json"), *record.folder.glob("*.settings")):
-        path.write_text(json.dumps(without_newer(json.loads(path.read_text()))))
-    output = record.folder.parent
-    simulate(f"--resistor_noise 0.05 --resume --output_dir {output}")
-    assert "1 of 1 networks are complete" in simulate.errors
-    for flag in ("--device_noise", "--physical_clipping", "--write_noise 0.01"):
-        simulate(f"--resistor_noise 0.05 --resume --output_dir {output} {flag}")
-        assert "epoch 1/1" in simulate.errors
-    assert len(list(output.iterdir())) == 4

@@ -116,14 +116,16 @@ def compare(trainer: Trainer) -> None:
     inputs = replace(excerpt, train=excerpt.train.double(), test=excerpt.test.double())
     for step in range(STEPS):
         if step not in FOLLOWED:
-            gradients = trainer.learn()  # of all networks
+            # Without pulses, of which steep devices might never come back into their range.
+            fill(ensemble.optimizer.learning_rate, 0.0)
+            trainer.learn()
             continue
         spread(ensemble, step)
         before = ensemble.slice(model)
         reference.restore([before])
         loss, expected = reference.differentiate(*inputs.batch(step % trainer.per_epoch, size))
         set_learning(ensemble, reference, expected, FOLLOWED.index(step))
-        gradients = trainer.learn()
+        gradients = trainer.learn()  # of all networks
         mine = [gradient[model : model + 1].cpu().double() for gradient in gradients]
         for layer, pair in enumerate(zip(mine, expected, strict=True), 1):
             differences.add(f"gradients of layer {layer}", *pair)
