@@ -115,6 +115,18 @@ def test_resume_adds_those_of_complete_networks_from_their_weights(damage, kept,
     assert all(torch.equal(tensor, expected[name]) for name, tensor in again.items())
 
 
+def test_a_network_that_is_trained_again_without_the_flag_keeps_none(kept, simulate):
+    """They would be of weights that are no more; the other network keeps its own."""
+    folder = kept[0].folder
+    (victim,) = folder.glob("*-1.json")
+    victim.unlink()
+    simulate(f"{FLAGS} --resume --output_dir {folder.parent}")
+    assert "epoch 1/1" in simulate.errors
+    names = sorted(files_of(folder))
+    assert len(names) == 4
+    assert all(name.startswith("-0-") for name in names)
+
+
 def test_resume_without_the_flag_wants_none(simulate):
     (record,) = simulate()
     simulate(f"--resume --output_dir {record.folder.parent}")

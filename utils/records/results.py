@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -64,7 +65,9 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
-    if result.intermediates is not None:
+    if result.intermediates is None:
+        remove_intermediates(folder, model)  # of weights that are no more
+    else:
         write_intermediates(folder, model, result.intermediates)
     write_json(folder.json(model), json_of(result) | about)
 
@@ -73,6 +76,13 @@ def write_intermediates(folder: Folder, model: int, intermediates: Intermediates
     for layer, tensors in intermediates.items():
         for quantity, tensor in zip(QUANTITIES, tensors, strict=True):
             write_tensors(folder.intermediate(model, quantity, layer), tensor)
+
+
+def remove_intermediates(folder: Folder, model: int) -> None:
+    for layer in range(1, 3 * len(folder.setting.layers) + 2, 3):
+        for quantity in QUANTITIES:
+            with suppress(OSError):
+                folder.intermediate(model, quantity, layer).unlink(missing_ok=True)
 
 
 def read_intermediates(folder: Folder, model: int) -> Intermediates:
