@@ -15,7 +15,7 @@ from utils.plots import style
 from utils.plots.weights import best_rates
 from utils.records.results import Incomplete, read_intermediates
 
-BINS = 40
+BINS = 10, 40  # fewest and most of a histogram
 CURRENT, VOLTAGE = "current I (arb. u.)", "Hall voltage V (arb. u.)"
 
 
@@ -99,9 +99,11 @@ def distributions(axes, values: Mapping, colours: Mapping[str, str], quantity: s
     low, high = (0.0 if is_current else float(several.min()), float(several.max()))
     if not high > low:
         high = low + 1.0
+    fewest, most = BINS  # between them the square root of the values of a field
+    bins = min(max(math.isqrt(len(several) // len(values)), fewest), most)
     told = []
     for field, each in values.items():
-        counts, edges = torch.histogram(drawn[field].double().flatten(), BINS, range=(low, high))
+        counts, edges = torch.histogram(drawn[field].double().flatten(), bins, range=(low, high))
         colour = colours.get(field, style.GREY)
         axes.stairs((counts / len(each)).numpy(), edges.numpy(), color=colour)
         zero = float((each == 0).double().mean())
