@@ -45,6 +45,8 @@ class Draw(IntEnum):
     READ = 4  # read noise of a pair in the backward pass
     TEST = 6  # noise on the output voltages while testing
     WRITE = 7  # by which a device that is written misses
+    DEVICE = 8  # read noise of a pair in inference while training
+    DEVICE_TEST = 9  # the same while testing
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:

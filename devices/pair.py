@@ -69,6 +69,11 @@ def per_network(values: Iterable[float], device: torch.device | None) -> Tensor:
     return torch.tensor(list(values), dtype=torch.float32, device=device)[:, None, None]
 
 
+def ratio(mine: Response, other: Response | None) -> float:
+    """By how much the input scale grows when the field is switched from one response to another."""
+    return 1.0 if other is None else mine.span / other.span
+
+
 class PairArray(nn.Module):
     """The pairs of one layer, in every network of an ensemble.
 
@@ -146,10 +151,15 @@ class PairArray(nn.Module):
                 other.response(mine.inverse(w[model].double()))
                 for w in (self.weight1, self.weight2)
             )
-            return (mine.span / other.span * (w2 - w1)).to(self.weight)
+            return (ratio(mine, other) * (w2 - w1)).to(self.weight)
 
         both = zip(self.responses.each, others, strict=True)
         return torch.stack([switched(model, *pair) for model, pair in enumerate(both)])
+
+    def switched_gain(self, others: Sequence[Response | None]) -> Tensor:
+        """That ratio, by which also the noise of a reading then counts: [model, 1, 1]."""
+        both = zip(self.responses.each, others, strict=True)
+        return per_network((ratio(*pair) for pair in both), self.weight.device).to(self.weight)
 
     def columns(self, index: Tensor) -> PairArray:
         """The pairs of some input columns only, as an array of its own."""
@@ -168,8 +178,11 @@ class PairArray(nn.Module):
 
     def normal(self, draw: Draw, stream: Stream) -> Tensor:
         """A float32 N(0, 1) number for each pair, the same however the pairs are arranged."""
-        numbers = stream.normal(draw, self.shape)
-        return numbers if self.arrange is None else self.arrange(numbers)
+        return self.arranged(stream.normal(draw, self.shape))
+
+    def arranged(self, whole: Tensor) -> Tensor:
+        """[model, out, in] as the pairs stand."""
+        return whole if self.arrange is None else self.arrange(whole)
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, Responses
-from devices.responses import Response
+from devices.responses import Response, expm1
+
+PHYSICAL_PULSE = 0.18  # pulses, below which a request of physical clipping fades
 
 
 def refresh(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Tensor, Tensor]:
@@ -24,6 +26,11 @@ def refresh(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Ten
     return w1, w2
 
 
+def physically_clipped(request: Tensor) -> Tensor:
+    """What is left of a request of pulses: D (1 - exp(-D / 0.18)), D^2 / 0.18 of a small one."""
+    return -request * expm1(-request / PHYSICAL_PULSE)
+
+
 def update(
     w1: Tensor,
     w2: Tensor,
@@ -34,6 +41,7 @@ def update(
     learning_rate: Tensor,
     clipping: Tensor,
     write_noise: Tensor | None = None,
+    physical: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The pairs after one mini-batch.
 
@@ -41,13 +49,16 @@ def update(
     gradient) and clipping (pulses): [model, 1, 1]. Since W = w2 - w1, dL/dw2 is the gradient and
     dL/dw1 its negative; pulses can only lower a voltage, so the device whose own gradient is
     positive receives them, those that are not below the smallest pulse. write_noise: how far each
-    device written misses, per square root of a pulse, [model, out, in] (arb. u.). What lands beyond
-    an end of the range is used up or, above it, clamped before the next mini-batch. Returns the new
-    w1 and w2.
+    device written misses, per square root of a pulse, [model, out, in] (arb. u.). physical: bool
+    [model, 1, 1], in which networks requests are clipped physically first; None for none. What
+    lands beyond an end of the range is used up or, above it, clamped before the next mini-batch.
+    Returns the new w1 and w2.
     """
     w1, w2 = (w.clamp(response.lowest, response.highest) for w in (w1, w2))
     second = gradient > 0  # whether it is device 2 that is written
     request = learning_rate * gradient.abs() * torch.where(second, slope2, slope1)
+    if physical is not None:
+        request = torch.where(physical, physically_clipped(request), request)
     pulses = torch.where(request >= clipping, request, 0.0)
     written = response.after(torch.where(second, w2, w1), pulses)
     if write_noise is not None:
@@ -60,18 +71,25 @@ class PulseOptimizer(nn.Module):
     """Programs device pairs with the pulses that a gradient asks for.
 
     Buffers `learning_rate` (pulses per unit of gradient), `clipping` (pulses) and `write_noise`
-    (arb. u. per square root of a pulse): [model, 1, 1]; the last is None where there is none in any
-    network, so that nothing is drawn.
+    (arb. u. per square root of a pulse), and `physical`, whether requests are clipped physically:
+    [model, 1, 1]; each of the last two is None where there is none in any network, so that nothing
+    is drawn or computed.
     """
 
-    def __init__(self, learning_rate: Tensor, clipping: Tensor, write_noise: Tensor | None = None):
+    def __init__(
+        self,
+        learning_rate: Tensor,
+        clipping: Tensor,
+        write_noise: Tensor | None = None,
+        physical: Tensor | None = None,
+    ):
         """Each [model]."""
         super().__init__()
         self.register_buffer("learning_rate", learning_rate[:, None, None], persistent=False)
         self.register_buffer("clipping", clipping[:, None, None], persistent=False)
-        if write_noise is not None:
-            write_noise = write_noise[:, None, None] if bool(write_noise.any()) else None
-        self.register_buffer("write_noise", write_noise, persistent=False)
+        for name, each in (("write_noise", write_noise), ("physical", physical)):
+            used = each is not None and bool(each.any())
+            self.register_buffer(name, each[:, None, None] if used else None, persistent=False)
 
     @torch.no_grad()
     def step(self, array: PairArray, gradient: Tensor, stream: Stream | None = None) -> None:
@@ -93,5 +111,6 @@ class PulseOptimizer(nn.Module):
             self.learning_rate,
             self.clipping,
             noise,
+            self.physical,
         )
         array.put(w1, w2)

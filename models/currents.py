@@ -121,6 +121,14 @@ class Currents:
         return self.test[images].T, self.test_labels[images]
 
     @property
+    def first_test_image(self) -> Tensor:
+        """Its currents in pixel order, padding and all: [in]."""
+        tested = torch.cat([self.pixels.lit, self.pixels.dark[: self.pixels.n_dark_tested]])
+        whole = self.test.new_zeros(self.n_inputs)
+        whole[tested.to(whole.device)] = self.test[0]
+        return whole
+
+    @property
     def product(self) -> str:
         """How the first layer multiplies: sparse or dense."""
         return "sparse" if self.light else "dense"

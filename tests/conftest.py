@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +91,14 @@ def sparse_patterns(patterns) -> DataSet:
         dimmed(patterns.train_images), patterns.train_labels,
         dimmed(patterns.test_images), patterns.test_labels,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def dark_patterns(sparse_patterns) -> DataSet:
+    """The same, with four of ten rows dark in training: more inputs than are trained are tested."""
+    train_images = sparse_patterns.train_images.copy()
+    train_images[:, :4] = 0
+    return replace(sparse_patterns, train_images=train_images)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,13 @@
 import pytest
 import torch
 from conftest import currents_of, members_of, setting_of
-from support.acted_gpu import NOISES, trainer_of
+from support.acted_gpu import NOISES, exactly_read, trainer_of
 from support.devices import NAMES, device_of
 
 from models import noisy_pair
 from utils.compute.compiler import Compiler
 from utils.compute.processor import OutOfMemory
+from utils.settings import Member
 from utils.training import differences
 from utils.training.trainer import Trainer
 from utils.training.verification import trouble, verify
@@ -50,7 +51,8 @@ def test_honest_steps_pass_with_room_to_spare(field, rounding, currents, gpu, mo
 @pytest.mark.parametrize(
     "changes",
     [
-        dict(resistor_noise=0.0, voltage_noise=0.0, write_noise=0.0),
+        dict(resistor_noise=0.0, voltage_noise=0.0, write_noise=0.0, device_noise=False),
+        dict(device_noise=False, physical_clipping=False),
         dict(var=0.0, clipping=0.0, init=0.0),
         dict(lr=0.0),
         dict(lr=1e9),
@@ -62,6 +64,16 @@ def test_honest_steps_pass_with_room_to_spare(field, rounding, currents, gpu, mo
 )
 def test_whatever_the_setting_honest_steps_pass(changes, currents, gpu):
     assert trouble(trainer_of(currents, **changes)) is None
+
+
+def test_networks_of_a_job_may_differ_in_their_physics(currents, gpu, monkeypatch):
+    """What the last one lacks is looked at in another one."""
+    kinds = [NOISES, dict(resistor_noise=0.0), NOISES | dict(device_noise=False), {}]
+    members = [Member(setting_of(**kind), 0) for kind in kinds]
+    assert trouble(Trainer(members, currents, Compiler(True), graphed=True)) is None
+    gpu.wrong = "all"
+    exactly_read(gpu, monkeypatch)
+    assert "differ" in trouble(Trainer(members, currents, Compiler(True), graphed=True))
 
 
 @pytest.mark.parametrize("input_scale", [1e-5, 1.0])

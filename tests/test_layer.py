@@ -87,6 +87,19 @@ def test_read_noise_does_not_touch_the_weight_gradient():
     torch.testing.assert_close(gradient, torch.ones(2, 5, 4) @ current.mT.detach())
 
 
+def test_a_misread_pair_by_hand():
+    """W = 2 is read as 2.5 in inference and, without read noise, as 2 in the backward pass."""
+    weight, current = torch.full((1, 1, 1), 2.0, requires_grad=True), torch.tensor([[3.0, 4.0]])
+    current.requires_grad_()
+    voltage = NoisyPairProduct.apply(
+        weight, current, None, None, stream(n_models=1), Draw.VOLTAGE, torch.full((1, 1, 1), 0.5)
+    )
+    assert voltage.tolist() == [[[7.5, 10.0]]]  # both samples by one draw
+    by_weight, by_current = torch.autograd.grad(voltage.sum(), (weight, current))
+    assert by_weight.item() == 7.0
+    assert by_current.tolist() == [[2.0, 2.0]]
+
+
 def test_first_layer_reads_draws_and_multiplies_nothing_backward(monkeypatch):
     """The scripts that this project replaces did all three for a gradient nobody needs."""
     weight = torch.randn(1, 5, 3, requires_grad=True)

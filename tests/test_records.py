@@ -46,7 +46,7 @@ def test_json_has_settings_results_and_provenance(simulate, monkeypatch):
     assert content.keys() >= CONTRACT
     assert content["optimizer_parameters"] == {
         "lr": 700.0, "field": ["double-linear"], "scale": 1.0, "device_variability": 0.3,
-        "clipping": 0.2,
+        "clipping": 0.2, "physical_clipping": False,
     }  # fmt: skip
     assert content["layers"] == [20, 10]
     assert (content["seed"], content["model"], content["model_seed"]) == (5, 0, 5)

@@ -8,6 +8,7 @@ import signal
 import pytest
 import torch
 from conftest import read_all
+from support.lab import without_newer
 from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints
 
 import main
@@ -235,3 +236,17 @@ def test_runs_started_in_the_same_second_have_folders_of_their_own(start, tmp_pa
     assert [run.wait() for run in runs] == [0, 0, 0]
     assert len(list((tmp_path / "out").iterdir())) == 3
     assert len(read_all(tmp_path / "out")) == 3
+
+
+def test_resume_takes_records_from_before_the_newer_flags(simulate):
+    """They lack the keys, and mean the defaults; other values are another simulation."""
+    (record,) = simulate("--resistor_noise 0.05")
+    for path in (*record.folder.glob("*.json"), *record.folder.glob("*.settings")):
+        path.write_text(json.dumps(without_newer(json.loads(path.read_text()))))
+    output = record.folder.parent
+    simulate(f"--resistor_noise 0.05 --resume --output_dir {output}")
+    assert "1 of 1 networks are complete" in simulate.errors
+    for flag in ("--device_noise", "--physical_clipping", "--write_noise 0.01"):
+        simulate(f"--resistor_noise 0.05 --resume --output_dir {output} {flag}")
+        assert "epoch 1/1" in simulate.errors
+    assert len(list(output.iterdir())) == 4

@@ -102,7 +102,7 @@ def test_each_of_the_two_may_be_wrong(currents, gpu, monkeypatch, capsys):
     check_line(capsys, "compiled steps from a CUDA graph", "uncompiled steps called one by one")
 
 
-@pytest.mark.parametrize("wrong", ["noise", "voltages", "accuracy"])
+@pytest.mark.parametrize("wrong", [Draw.TEST, Draw.DEVICE_TEST, "voltages", "accuracy"], ids=str)
 def test_a_test_that_goes_wrong_is_seen(wrong, currents, gpu, monkeypatch):
     """Noise of another batch, outputs of another network, and a wrong count."""
     outputs, evaluate = verification.outputs, verification.evaluate
@@ -115,18 +115,19 @@ def test_a_test_that_goes_wrong_is_seen(wrong, currents, gpu, monkeypatch):
     def counted(*arguments):
         return evaluate(*arguments) * (0.9 if wrong == "accuracy" else 1)
 
-    if wrong == "noise":
+    if isinstance(wrong, Draw):
         normal = Stream.normal
 
         def untested(stream, which, shape):
-            if which == Draw.TEST and len(stream.seed) > 1:  # not the reference
+            if which == wrong and len(stream.seed) > 1:  # not the reference
                 stream = Stream(stream.seed, stream.step, stream.part + 1, stream.layer)
             return normal(stream, which, shape)
 
         monkeypatch.setattr(Stream, "normal", untested)
     monkeypatch.setattr(verification, "outputs", other)
     monkeypatch.setattr(verification, "evaluate", counted)
-    assert "test" in trouble(trainer_of(currents, tf32=True))
+    changes = dict(device_noise=wrong == Draw.DEVICE_TEST)  # by which few images are recognised
+    assert "test" in trouble(trainer_of(currents, tf32=True, **changes))
 
 
 @pytest.fixture

@@ -47,6 +47,10 @@ class Run:
         False, RUNNING,
         "go on in the folders that hold these settings, training only what is missing", bool,
     )  # fmt: skip
+    compute_intermediate: bool = flag(
+        False, RUNNING, "also write the currents into every layer and the voltages out of it for "
+        "the first test image; with --resume of complete networks, too", bool,
+    )  # fmt: skip
     dry_run: bool = flag(
         False, RUNNING,
         "print what would be trained, where, and about how long it takes; train nothing", bool,

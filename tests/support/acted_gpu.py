@@ -10,12 +10,15 @@ from conftest import members_of, setting_of
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
-from models.mlp import BatchNorm
+from models.mlp import MLP, BatchNorm
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
 
-NOISES = dict(resistor_noise=0.015, voltage_noise=1.5e-6, write_noise=0.01)
+NOISES = dict(
+    resistor_noise=0.015, voltage_noise=1.5e-6, write_noise=0.01, device_noise=True,
+    physical_clipping=True,
+)  # fmt: skip
 
 
 class Gpu:
@@ -122,10 +125,28 @@ def no_clipping(gpu, monkeypatch):
     update = programming.update
 
     def unclipped(*arguments):
-        *before, clipping, noise = arguments
-        return update(*before, clipping * (not gpu.errs), noise)
+        *before, clipping, noise, physical = arguments
+        return update(*before, clipping * (not gpu.errs), noise, physical)
 
     monkeypatch.setattr(programming, "update", unclipped)
+
+
+def no_physical_clipping(gpu, monkeypatch):
+    from devices import programming
+
+    clipped = programming.physically_clipped
+    monkeypatch.setattr(
+        programming, "physically_clipped",
+        lambda request: request if gpu.errs else clipped(request),
+    )  # fmt: skip
+
+
+def exactly_read(gpu, monkeypatch):
+    """Inference reads the devices without noise."""
+    misread = MLP.misread
+    monkeypatch.setattr(
+        MLP, "misread", lambda network, *rest: misread(network, *rest) * (not gpu.errs)
+    )
 
 
 def exchanged_slopes(gpu, monkeypatch):
@@ -171,7 +192,8 @@ def raising(gpu, monkeypatch):
 
 MISTAKES = [
     wrong_sign, stale_weight, repeated(Draw.VOLTAGE), repeated(Draw.READ), repeated(Draw.WRITE),
-    no_refresh, no_clipping, exchanged_slopes, frozen_statistics, loss_counted_twice, raising,
+    repeated(Draw.DEVICE), exactly_read, no_refresh, no_clipping, no_physical_clipping,
+    exchanged_slopes, frozen_statistics, loss_counted_twice, raising,
 ]  # fmt: skip
 
 

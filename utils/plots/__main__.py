@@ -58,6 +58,7 @@ def draw_all(figures: Figures) -> None:
         figures.accuracy(number)
     figures.learning_curves()
     figures.weights()
+    figures.intermediate()
     figures.own_device()
     print("\n".join(figures.takeaways()))
 

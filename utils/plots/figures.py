@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.comparison import draw_comparison
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
+from utils.plots.intermediate import draw_intermediate, with_intermediates
 from utils.plots.selected import PHYSICS, Selected, select
 from utils.plots.weights import draw_weights
 from utils.records.simulations import SERIES, Simulations, series_of
@@ -117,10 +119,11 @@ class Figures:
             print(lack)
         return figure
 
-    def reference_networks(self) -> pd.DataFrame:
+    def reference_networks(self, healthy: pd.DataFrame | None = None) -> pd.DataFrame:
         """Healthy networks of one physics: of the first figure that has any, or the commonest."""
-        candidates = [one.simulated(self.healthy) for one in self.by_rate.values()]
-        networks = next((some for some in candidates if not some.empty), self.healthy)
+        healthy = self.healthy if healthy is None else healthy
+        candidates = [one.simulated(healthy) for one in self.by_rate.values()]
+        networks = next((some for some in candidates if not some.empty), healthy)
         if networks.empty:
             return networks
         most = networks.groupby(PHYSICS).size().idxmax()
@@ -136,6 +139,16 @@ class Figures:
     def weights(self) -> Figure | None:
         lack = f"No weights yet; make them with: {self.by_rate[1].command}{self.flags()}"
         return self.keep(draw_weights(self.reference_networks()), "weights", lack)
+
+    def intermediate(self) -> Figure | None:
+        """Currents and voltages of every layer for one image, where networks have kept them."""
+        everything = self.simulations.networks
+        kept = with_intermediates(everything[~everything["failed"]])
+        series = replace(self.simulations, networks=kept).main_series(self.task)
+        command = f"{self.by_rate[1].command}{self.flags()} --compute_intermediate --resume"
+        lack = f"No currents and voltages yet; make them with: {command}"
+        figure = draw_intermediate(self.reference_networks(series))
+        return self.keep(figure, "intermediate", lack)
 
     def own_device(self) -> Figure | None:
         """Devices of the user's own beside linear, exponential and ideal, each as it was measured.

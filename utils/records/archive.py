@@ -23,7 +23,14 @@ from utils.records.folders import (
     discard,
     matching_folders,
 )
-from utils.records.results import Incomplete, Record, Result, check_complete, write_result
+from utils.records.results import (
+    Incomplete,
+    Record,
+    Result,
+    check_complete,
+    read_intermediates,
+    write_result,
+)
 from utils.run import Run
 from utils.settings import Member
 
@@ -180,6 +187,13 @@ class Archive:
         write_result(folder, result, about)
         remove_checkpoint(folder, result.member.model)
         self.complete.add(result.member)
+
+    def has_intermediates(self, member: Member) -> bool:
+        try:
+            read_intermediates(self.folders[member.setting], member.model)
+        except Incomplete:
+            return False
+        return True
 
     def save_checkpoint(self, member: Member, checkpoint: Checkpoint) -> None:
         write_checkpoint(self.folders[member.setting], member.model, checkpoint)

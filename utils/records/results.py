@@ -1,8 +1,9 @@
-"""The four files of one trained network, written JSON last, and reading them back."""
+"""The files of one trained network, written JSON last, and reading them back."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -15,7 +16,11 @@ from devices.library import measurements
 from utils.errors import UserError
 from utils.records.files import write_json, write_tensors
 from utils.records.folders import Folder
-from utils.settings import Member, Setting, from_json, law_of, to_json
+from utils.settings import Member, Setting, from_json, law_of, to_json, with_newer
+
+# By the number of a layer of pairs in the state dict, 1, 4, ...: currents into it, float32 [in], of
+# the first one in pixel order, and voltages out of it, before batch normalisation, [out].
+Intermediates = dict[int, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Result:
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
     whether they were replays of a CUDA graph. state: tensors by their names in the contract, on the
-    CPU.
+    CPU. intermediates: of every layer for the first test image, None where that was not asked for.
     """
 
     member: Member
@@ -43,8 +48,10 @@ class Result:
     compiled: bool
     graphed: bool
     state: dict[str, Tensor]
+    intermediates: Intermediates | None = None
 
 
+QUANTITIES = ("intensity", "voltage")
 ANY = -1  # of a size: whatever it is
 
 
@@ -58,7 +65,38 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
+    if result.intermediates is None:
+        remove_intermediates(folder, model)  # of weights that are no more
+    else:
+        write_intermediates(folder, model, result.intermediates)
     write_json(folder.json(model), json_of(result) | about)
+
+
+def write_intermediates(folder: Folder, model: int, intermediates: Intermediates) -> None:
+    for layer, tensors in intermediates.items():
+        for quantity, tensor in zip(QUANTITIES, tensors, strict=True):
+            write_tensors(folder.intermediate(model, quantity, layer), tensor)
+
+
+def remove_intermediates(folder: Folder, model: int) -> None:
+    for layer in range(1, 3 * len(folder.setting.layers) + 2, 3):
+        for quantity in QUANTITIES:
+            with suppress(OSError):
+                folder.intermediate(model, quantity, layer).unlink(missing_ok=True)
+
+
+def read_intermediates(folder: Folder, model: int) -> Intermediates:
+    """Raises Incomplete where a network's files are not all there, or not of its layers."""
+    sizes, found = [ANY, *folder.setting.layers, ANY], {}
+    for number, shape in enumerate(pairwise(sizes)):
+        layer = 1 + 3 * number
+        paths = [folder.intermediate(model, quantity, layer) for quantity in QUANTITIES]
+        found[layer] = tuple(read_tensors(path) for path in paths)
+        for path, values, size in zip(paths, found[layer], shape, strict=True):
+            sound = isinstance(values, Tensor) and values.dim() == 1
+            if not sound or size not in (ANY, len(values)):
+                raise Incomplete(f"{path.name} does not hold the values of layer {layer}")
+    return found
 
 
 def json_of(result: Result) -> dict:
@@ -131,8 +169,9 @@ def check_complete(folder: Folder, model: int) -> Record:
     Raises Incomplete, with the reason, otherwise.
     """
     record = read_record(folder.json(model))
+    content = with_newer(record.content)
     for name, value in expected(folder.setting).items():
-        if record.content.get(name) != value:
+        if content.get(name) != value:
             raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
     check_tensors(folder, model)
     return record

@@ -23,7 +23,10 @@ SETTING = [
     "task", "field", "lr", "var", "resistor_noise", "voltage_noise", "write_noise", "clipping",
 ]  # fmt: skip
 # What figures do not vary: those of the largest series are drawn.
-SERIES = ["task", "epochs", "layers", "batch_size", "init", "input_scale", "padding", "tf32"]
+SERIES = [
+    "task", "epochs", "layers", "batch_size", "init", "input_scale", "padding", "device_noise",
+    "physical_clipping", "tf32",
+]  # fmt: skip
 # What tells networks of one setting apart that must not be counted as one, or stand in one mean.
 KIND = ["constants", "law"]
 IDENTITY = [*SETTING, *SERIES[1:], *KIND, "original", "model_seed"]  # of a network

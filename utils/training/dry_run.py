@@ -98,8 +98,11 @@ class Probe:
     def cost(self, job: Job) -> Hashable:
         """What the time of a job depends on."""
         setting = job[0].setting
-        sigmas = (setting.voltage_noise, setting.resistor_noise, setting.write_noise)
-        return setting.field.response.family, *map(bool, sigmas), setting.layers, len(job)
+        physics = (
+            setting.voltage_noise, setting.resistor_noise, setting.device_noise,
+            setting.write_noise, setting.physical_clipping,
+        )  # fmt: skip
+        return setting.field.response.family, *map(bool, physics), setting.layers, len(job)
 
     def divide(self, job: Job) -> list[Job]:
         return []

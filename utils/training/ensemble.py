@@ -59,6 +59,7 @@ class Ensemble(nn.Module):
             values = [getattr(member.setting, name) for member in members]
             return torch.tensor(values, dtype=torch.float32, device=currents.device)
 
+        resistor_noise = per_model("resistor_noise")
         seeds = torch.tensor(
             [member.seed for member in members], dtype=torch.int64, device=currents.device
         )
@@ -70,18 +71,23 @@ class Ensemble(nn.Module):
             per_model("var"),
             seeds,
             per_model("voltage_noise"),
-            per_model("resistor_noise"),
+            resistor_noise,
             common.input_scale,
+            resistor_noise * per_model("device_noise"),
         )
         spans = [member.setting.field.response.span for member in members]
         write_noise = per_model("write_noise") * torch.tensor(spans).to(seeds.device)
-        optimizer = PulseOptimizer(per_model("lr"), per_model("clipping"), write_noise)
+        optimizer = PulseOptimizer(
+            per_model("lr"), per_model("clipping"), write_noise,
+            per_model("physical_clipping").bool(),
+        )  # fmt: skip
         return cls(network, optimizer, common.epochs)
 
     @cached_property
     def structure(self) -> Hashable:
         """What a program compiled for a training step depends on, beside its inputs' shapes."""
-        return "training step", self.network.structure, self.optimizer.write_noise is None
+        absent = (self.optimizer.write_noise is None, self.optimizer.physical is None)
+        return "training step", self.network.structure, absent
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:

@@ -31,14 +31,21 @@ class Complete:
 class Training:
     """What is done with jobs, in this process or in a worker: see compute.pool, Work.
 
-    checkpoint_minutes: the longest training between two checkpoints.
+    checkpoint_minutes: the longest training between two checkpoints; intermediate: whether currents
+    and voltages of the first test image are kept.
     """
 
     def __init__(
-        self, currents: Currents, compiler: Compiler, archive: Archive, checkpoint_minutes: float
+        self,
+        currents: Currents,
+        compiler: Compiler,
+        archive: Archive,
+        checkpoint_minutes: float,
+        intermediate: bool = False,
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
         self.checkpoint_seconds = 60 * checkpoint_minutes
+        self.intermediate = intermediate
         self.graphed = currents.are_on_gpu  # until that has gone wrong
 
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
@@ -57,9 +64,8 @@ class Training:
             except Stopped:
                 keeper.write()
                 raise
-            for result, earlier in zip(
-                trainer.results(keeper.seconds), keeper.earlier, strict=True
-            ):
+            results = trainer.results(keeper.seconds, self.intermediate)
+            for result, earlier in zip(results, keeper.earlier, strict=True):
                 self.archive.save(result, earlier)
                 yield Complete(result.member)
 

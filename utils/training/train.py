@@ -45,7 +45,7 @@ def train(
                 f"compiling the training step failed ({compiler.failure}); it runs uncompiled, "
                 "which is several times slower (--compile off silences this)"
             )
-    work = Training(currents, compiler, archive, run.checkpoint_minutes)
+    work = Training(currents, compiler, archive, run.checkpoint_minutes, run.compute_intermediate)
     per_epoch = -(-len(currents.train) // plan.setting.batch_size)
     epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
     with Progress(epochs, quiet) as progress:

@@ -18,6 +18,7 @@ from utils.records.results import Result
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import evaluate
+from utils.training.intermediate import compute
 
 
 class Trainer:
@@ -144,14 +145,16 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def results(self, seconds: float) -> Iterator[Result]:
+    def results(self, seconds: float, intermediate: bool = False) -> Iterator[Result]:
         """What became of each network, field relaxation included; after the last epoch.
 
         One after the other, so that the states of all are never together on the host. seconds: what
-        was spent on the networks of this ensemble.
+        was spent on the networks of this ensemble; intermediate: with currents and voltages of the
+        first test image.
         """
         partners = self.ensemble.network.partners
         swap = self.test(relaxed=True).cpu() if any(partners) else None
+        intermediates = compute(self.ensemble, self.currents) if intermediate else None
         failures = self.failures()
         for index, member in enumerate(self.members):
             accuracies, requests, losses = (
@@ -175,6 +178,7 @@ class Trainer:
                 compiled=self.compiler.enabled,
                 graphed=self.graphed,
                 state=state_dict(self.ensemble.network, index, self.ensemble.step),
+                intermediates=intermediates and intermediates[index],
             )
 
 
@@ -197,9 +201,11 @@ def prepare(
 
 def kind(job: Sequence[Member]) -> Hashable:
     """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
-    noises = ("voltage_noise", "resistor_noise", "write_noise")
+    physics = (
+        "voltage_noise", "resistor_noise", "device_noise", "write_noise", "physical_clipping",
+    )  # fmt: skip
     return (
         Responses([member.setting.field.response for member in job]).structure,
-        *(any(getattr(member.setting, noise) for member in job) for noise in noises),
+        *(any(getattr(member.setting, name) for member in job) for name in physics),
         len(job),
     )
