@@ -1,4 +1,4 @@
-"""The four files of one trained network, written JSON last, and reading them back."""
+"""The files of one trained network, written JSON last, and reading them back."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from devices.library import measurements
 from utils.errors import UserError
-from utils.records.files import write_json, write_tensors
+from utils.records.files import Incomplete, read_tensors, write_json, write_tensors
 from utils.records.folders import Folder
+from utils.records.ledgers import read_ledger
 from utils.settings import Member, Setting, from_json, law_of, to_json
 
 
@@ -28,8 +28,8 @@ class Result:
     test accuracy after field relaxation, 0 to 1, None for a device that has none; seconds: of the
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
-    whether they were replays of a CUDA graph. state: tensors by their names in the contract, on the
-    CPU.
+    whether they were replays of a CUDA graph. state, ledger: tensors by their names in the contract,
+    on the CPU.
     """
 
     member: Member
@@ -43,13 +43,10 @@ class Result:
     compiled: bool
     graphed: bool
     state: dict[str, Tensor]
+    ledger: dict[str, Tensor]
 
 
 ANY = -1  # of a size: whatever it is
-
-
-class Incomplete(Exception):
-    """A network's files are not all there and whole: which, and why."""
 
 
 def write_result(folder: Folder, result: Result, about: dict) -> None:
@@ -58,6 +55,7 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
+    write_tensors(folder.ledger(model), result.ledger)
     write_json(folder.json(model), json_of(result) | about)
 
 
@@ -125,9 +123,10 @@ def read_record(path: Path) -> Record:
         raise Incomplete(f"{path.name} is not a record of a network: {error}") from None
 
 
-def check_complete(folder: Folder, model: int) -> Record:
+def check_complete(folder: Folder, model: int, wear: bool = False) -> Record:
     """The record of a network of exactly this setting all of whose files are there.
 
+    A ledger need not be, since older programs wrote none, unless that of single devices, wear, is.
     Raises Incomplete, with the reason, otherwise.
     """
     record = read_record(folder.json(model))
@@ -135,6 +134,9 @@ def check_complete(folder: Folder, model: int) -> Record:
         if record.content.get(name) != value:
             raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
     check_tensors(folder, model)
+    ledger = read_ledger(folder, model)
+    if wear and not (ledger and ledger.wear):
+        raise Incomplete(f"{folder.ledger(model).name} does not hold the wear of each device")
     return record
 
 
@@ -162,14 +164,3 @@ def check_tensors(folder: Folder, model: int) -> Tensor:
             if len(shape) != 2 or n_out not in (ANY, shape[0]) or n_in not in (ANY, shape[1]):
                 raise Incomplete(f"{folder.weights(model).name} does not hold {name} as expected")
     return values
-
-
-def read_tensors(path: Path) -> Tensor | dict:
-    """What torch saved, mapped; raises Incomplete where that is missing or damaged."""
-    try:
-        return torch.load(path, weights_only=True, mmap=True)
-    except FileNotFoundError:
-        raise Incomplete(f"no {path.name}") from None
-    except Exception as error:  # torch names no set of errors for a damaged file
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise Incomplete(f"{path.name} cannot be read: {reason[0]}") from None
