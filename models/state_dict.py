@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from devices.ledger import Ledger
-
 from models.currents import Pixels
 from models.mlp import MLP
 from models.sparse_matmul import from_blocks

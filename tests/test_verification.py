@@ -14,6 +14,7 @@ from support.arguments import merged
 from support.devices import NAMES, device_of
 
 import main
+from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
@@ -135,8 +136,8 @@ def no_clipping(gpu, monkeypatch):
     update = programming.update
 
     def unclipped(*arguments):
-        *before, clipping, noise = arguments
-        return update(*before, clipping * (not gpu.errs), noise)
+        *before, clipping, noise, account = arguments
+        return update(*before, clipping * (not gpu.errs), noise, account)
 
     monkeypatch.setattr(programming, "update", unclipped)
 
@@ -171,6 +172,23 @@ def loss_counted_twice(gpu, monkeypatch):
     )
 
 
+def costs_uncounted(gpu, monkeypatch):
+    step = PulseOptimizer.step
+
+    def misplaced(self, array, gradient, stream, account):
+        step(self, array, gradient, stream, Account(array.weight) if gpu.errs else account)
+
+    monkeypatch.setattr(PulseOptimizer, "step", misplaced)
+
+
+def refreshes_uncounted(gpu, monkeypatch):
+    note = Account.note
+    monkeypatch.setattr(
+        Account, "note",
+        lambda self, *others: note(self, *others[:-1], others[-1] & (not gpu.errs)),
+    )  # fmt: skip
+
+
 def raising(gpu, monkeypatch):
     count = Ensemble.count
 
@@ -184,7 +202,8 @@ def raising(gpu, monkeypatch):
 
 MISTAKES = [
     wrong_sign, stale_weight, repeated(Draw.VOLTAGE), repeated(Draw.READ), repeated(Draw.WRITE),
-    no_refresh, no_clipping, exchanged_slopes, frozen_statistics, loss_counted_twice, raising,
+    no_refresh, no_clipping, exchanged_slopes, frozen_statistics, loss_counted_twice, costs_uncounted,
+    refreshes_uncounted, raising,
 ]  # fmt: skip
 named = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__name__)
 

@@ -28,8 +28,8 @@ class Result:
     test accuracy after field relaxation, 0 to 1, None for a device that has none; seconds: of the
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
-    whether they were replays of a CUDA graph. state, ledger: tensors by their names in the contract,
-    on the CPU.
+    whether they were replays of a CUDA graph. state, ledger: tensors by their names in the
+    contract, on the CPU.
     """
 
     member: Member

@@ -69,15 +69,15 @@ class Differences:
         expected: Mapping[str, Tensor],
     ) -> None:
         """What a step has cost such a network, which stood as `before`: pulses, and counts."""
-        for name in (name for name in actual if name.endswith(".sums")):
-            layer = int(name.split(".")[-2])
-            mine, theirs = (
-                each[name].double() - before[name].double() for each in (actual, expected)
-            )
-            self.add(f"pulses of layer {layer + 1}", mine[0], theirs[0])
-            of = actual[f"network.arrays.{layer}.weight1"].numel()
-            for what, wrong in zip(COUNTS[1:], (mine - theirs)[1:].abs().tolist(), strict=True):
-                self.add_count(f"{what} of layer {layer + 1}", round(wrong), of)
+        for name in before:
+            if name.endswith(".sums"):
+                layer, number = layer_of(name), name.split(".")[-2]
+                mine, theirs = (each[name] - before[name] for each in (actual, expected))
+                self.add(f"pulses of layer {layer}", mine[0], theirs[0])
+                wrong = (mine - theirs)[1:].abs().tolist()
+                of = actual[f"network.arrays.{number}.weight1"].numel()
+                for what, count in zip(COUNTS[1:], wrong, strict=True):
+                    self.add_count(f"{what} of layer {layer}", round(count), of)
 
     def check(self) -> None:
         """Raise Differs for what differs most, against what it may."""
