@@ -202,8 +202,8 @@ def raising(gpu, monkeypatch):
 
 MISTAKES = [
     wrong_sign, stale_weight, repeated(Draw.VOLTAGE), repeated(Draw.READ), repeated(Draw.WRITE),
-    no_refresh, no_clipping, exchanged_slopes, frozen_statistics, loss_counted_twice, costs_uncounted,
-    refreshes_uncounted, raising,
+    no_refresh, no_clipping, exchanged_slopes, frozen_statistics, loss_counted_twice,
+    costs_uncounted, refreshes_uncounted, raising,
 ]  # fmt: skip
 named = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__name__)
 

@@ -15,6 +15,7 @@ from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.comparison import draw_comparison
+from utils.plots.costs import UNKNOWN, Prices, costs_table, draw_costs, tell_costs
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.selected import PHYSICS, Selected, select
@@ -35,8 +36,15 @@ class Figures:
     be made.
     """
 
-    def __init__(self, simulations: Path, figures: Path, task: str | None = None):
+    def __init__(
+        self,
+        simulations: Path,
+        figures: Path,
+        task: str | None = None,
+        prices: Prices = UNKNOWN,
+    ):
         style.use()
+        self.prices = prices
         self.simulations = Simulations.read(simulations)
         self.task = task
         self.networks = self.simulations.main_series(task)
@@ -52,7 +60,7 @@ class Figures:
 
     @classmethod
     def from_environment(cls) -> Figures:
-        """Folders and data set that MAGNETOIONIC_SIMULATIONS, _FIGURES and _TASK name."""
+        """Folders, data set and prices that MAGNETOIONIC_SIMULATIONS, _FIGURES, ... name."""
         task = os.environ.get("MAGNETOIONIC_TASK")
         if task is not None and task not in TASKS:
             raise UserError(f"task {task}: unknown; the valid ones: {', '.join(TASKS)}")
@@ -60,6 +68,7 @@ class Figures:
             Path(os.environ.get("MAGNETOIONIC_SIMULATIONS", "simulations")),
             Path(os.environ.get("MAGNETOIONIC_FIGURES", "figures")),
             task,
+            Prices.from_environment(),
         )
 
     def keep(self, figure: Figure | None, stem: str, lack: str) -> Figure | None:
@@ -137,6 +146,18 @@ class Figures:
         lack = f"No weights yet; make them with: {self.by_rate[1].command}{self.flags()}"
         return self.keep(draw_weights(self.reference_networks()), "weights", lack)
 
+    def costs(self) -> Figure | None:
+        """What learning costs against what it reaches, of the same networks."""
+        lack = (
+            "No costs of learning yet, which older programs did not count; count them with: "
+            f"{self.by_rate[1].command}{self.flags()}"
+        )
+        return self.keep(draw_costs(self.reference_networks()), "costs", lack)
+
+    def costs_table(self) -> pd.DataFrame:
+        """What every layer has cost in each setting, and all of them, with prices if given."""
+        return costs_table(self.healthy, self.prices)
+
     def own_device(self) -> Figure | None:
         """Devices of the user's own beside linear, exponential and ideal, each as it was measured.
 
@@ -194,4 +215,5 @@ class Figures:
 
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
-        return [takeaway(one, self.networks) for one in self.by_rate.values()]
+        sentences = [takeaway(one, self.networks) for one in self.by_rate.values()]
+        return [*sentences, tell_costs(self.reference_networks())]

@@ -23,6 +23,7 @@ from utils.records.folders import (
     discard,
     matching_folders,
 )
+from utils.records.ledgers import Ledger, read_ledger
 from utils.records.results import Incomplete, Record, Result, check_complete, write_result
 from utils.run import Run
 from utils.settings import Member
@@ -184,6 +185,10 @@ class Archive:
     def record(self, member: Member) -> Record:
         """The record of a complete network; raises Incomplete otherwise."""
         return check_complete(self.folders[member.setting], member.model, self.wear)
+
+    def ledger(self, member: Member) -> Ledger | None:
+        """What a complete network has cost; None if it was not counted. Raises Incomplete."""
+        return read_ledger(self.folders[member.setting], member.model)
 
     def save(self, result: Result, earlier: Sequence[dict]) -> None:
         """Write a network's files; raises RecordError if that fails.
