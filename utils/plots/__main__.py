@@ -40,6 +40,10 @@ def main() -> None:
     flags = parser.parse_args()
     if flags.latest and flags.fields:
         parser.exit(2, f"{parser.prog}: error: --fields: leave out --latest, or the other way\n")
+    for name in PRICES if flags.latest or flags.fields else ():
+        if getattr(flags, name) is not None:
+            other = "--latest" if flags.latest else "--fields"
+            parser.exit(2, f"{parser.prog}: error: --{name}: leave out {other}\n")
     for name in ("simulations", "figures", "task", *PRICES):
         if (value := getattr(flags, name)) is not None:
             os.environ[f"MAGNETOIONIC_{name.upper()}"] = value

@@ -156,7 +156,11 @@ class Figures:
 
     def costs_table(self) -> pd.DataFrame:
         """What every layer has cost in each setting, and all of them, with prices if given."""
-        return costs_table(self.healthy, self.prices)
+        table = costs_table(self.healthy, self.prices)
+        limited = {self.prices.endurance, self.prices.refresh_endurance} != {None}
+        if limited and "largest" not in table:
+            print("What devices stand is compared with nothing yet: no simulation ran with --wear.")
+        return table
 
     def own_device(self) -> Figure | None:
         """Devices of the user's own beside linear, exponential and ideal, each as it was measured.
