@@ -176,11 +176,13 @@ class Archive:
 
     def lacks_wear(self, member: Member) -> bool:
         """Whether a network is complete but for the wear that is asked for."""
+        if not self.wear:
+            return False
         try:
             check_complete(self.folders[member.setting], member.model)
         except Incomplete:
             return False
-        return self.wear
+        return True
 
     def record(self, member: Member) -> Record:
         """The record of a complete network; raises Incomplete otherwise."""

@@ -165,10 +165,8 @@ class Ensemble(nn.Module):
         What the ledger holds is NaN where a slice, of before there was one, does not know it.
         """
         for name, tensor in self.state_dict().items():
-            if name.startswith("ledger.") and any(name not in each for each in slices):
-                tensor.fill_(torch.nan)
-                continue
-            values = [each[name] for each in slices]
+            unknown = {name: torch.full_like(tensor[0], torch.nan)} if "ledger." in name else {}
+            values = [(unknown | each)[name] for each in slices]
             tensor.copy_(torch.stack(values) if tensor.dim() else values[0])
         for array in (self.network.dark, *self.network.arrays):
             array.put(array.weight1, array.weight2)
