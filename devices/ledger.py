@@ -58,16 +58,16 @@ class Account(nn.Module):
         request, pulses: asked for, and applied, of the device that is (pulses), second: whether
         that is device 2; used_up: whether one of the pair's devices then is; [model, out, in].
 
-        A compiled program counts in the loop that writes the pairs, since all sums read `pulses`,
-        which has the compiler join them before it joins them to what they read.
+        A compiled program counts in the loop that writes the pairs, as long as each of the sums
+        reads `pulses`: so the compiler joins them to each other before it joins them to that loop,
+        which then reads and writes no more than without them.
         """
         written = pulses > 0
+        dropped = (request > 0) & (pulses == 0)
         refreshed = written & used_up
-        total, writes, requests, refreshes = (
-            each.to(pulses.dtype).sum(dim=(1, 2))
-            for each in (pulses, written, request > 0, refreshed)
-        )
-        self.sums += torch.stack([total, writes, requests - writes, refreshes], dim=-1)
+        each = (pulses, written, dropped, refreshed)
+        step = [one.to(pulses.dtype).sum(dim=(1, 2)) for one in each]
+        self.sums += torch.stack(step, dim=-1)
         if self.keeps_wear:
             self.pulses1 += torch.where(second, 0.0, pulses)
             self.pulses2 += torch.where(second, pulses, 0.0)

@@ -81,7 +81,8 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
             label = "all" if layer is None else str(layer + 1)
             each = [costs(ledger, layer, prices) for ledger in known]
             rows.append(setting | {"layer": label, "n": len(known)} | mean_of(each))
-    table = pd.DataFrame(rows)
+    same = [name for name in KEYS[2:] if networks[name].nunique() < 2]
+    table = pd.DataFrame(rows, columns=None if rows else [*KEYS, "layer", "n"]).drop(columns=same)
     return table.dropna(axis="columns", how="all").fillna(NONE)
 
 
@@ -170,7 +171,7 @@ def points_of(networks: pd.DataFrame, field: str) -> pd.DataFrame:
 
 
 def draw_costs(networks: pd.DataFrame) -> Figure | None:
-    """a: accuracy against pulses per device, a point for each learning rate; b: what is dropped.
+    """Against pulses per device, a point a learning rate: a, accuracy; b, refreshes per pair.
 
     networks: rows of `Simulations.networks` that differ in field and learning rate, healthy ones;
     None if none has a ledger.
@@ -186,24 +187,24 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
         points = points_of(networks, field)
         draw_points(reached, points, "accuracy", colours[field], style.name(field))
         draw_points(refreshed, points, "refreshes", colours[field], style.name(field))
+        name_rates(reached, points, "accuracy", colours[field])
     for axes in (reached, refreshed):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("pulses per device in the whole training")
     reached.set_ylabel("test accuracy (%)")
     refreshed.set_ylabel("refreshes per pair")
-    if (networks["refreshes"] > 0).any():
-        refreshed.set_yscale("symlog", linthresh=smallest(networks["refreshes"]))
+    if (networks["refreshes"] > 0).all():
+        refreshed.set_yscale("log")
+        refreshed.yaxis.set_major_formatter("{x:g}")
+    else:  # as of ideal devices
+        refreshed.set_ylim(0)
     reached.legend(loc="best", title=counted(networks))
     for letter, axes in zip("ab", (reached, refreshed), strict=True):
         axes.set_title(letter, loc="left", fontweight="bold")
     reached.set_title("numbers are learning rates")
     figure.suptitle(style.physics(networks))
     return figure
-
-
-def smallest(values: pd.Series) -> float:
-    """The power of ten below all that are not 0."""
-    return 10.0 ** math.floor(math.log10(values[values > 0].min()))
 
 
 def draw_points(axes, points: pd.DataFrame, what: str, colour: str, label: str) -> None:
@@ -215,6 +216,11 @@ def draw_points(axes, points: pd.DataFrame, what: str, colour: str, label: str) 
         x["mean"], y["mean"], xerr=x_error, yerr=y_error, color=colour, marker="o", lw=0.8,
         elinewidth=0.8, label=label,
     )  # fmt: skip
+
+
+def name_rates(axes, points: pd.DataFrame, what: str, colour: str) -> None:
+    """The learning rate beside each point."""
+    x, y = points["pulses"], points[what]
     for rate in points.index:
         axes.annotate(
             f"{rate:g}", (x["mean"][rate], y["mean"][rate]), xytext=(3, 3),
