@@ -63,7 +63,7 @@ class Account(nn.Module):
         which then reads and writes no more than without them.
         """
         written = pulses > 0
-        dropped = (request > 0) & (pulses == 0)
+        dropped = request > pulses  # which is 0 then, and else the request
         refreshed = written & used_up
         each = (pulses, written, dropped, refreshed)
         step = [one.to(pulses.dtype).sum(dim=(1, 2)) for one in each]
