@@ -15,7 +15,7 @@ from utils.plots.accuracy import FIELDS
 from utils.plots.costs import Prices, costs, costs_table, draw_costs, tell_costs
 from utils.plots.figures import Figures
 from utils.records.ledgers import Ledger
-from utils.records.simulations import Simulations
+from utils.records.simulations import Simulations, with_costs
 
 matplotlib.use("Agg")
 NAN = float("nan")
@@ -151,7 +151,7 @@ def test_what_was_simulated_before_the_ledger_has_empty_cells(tmp_path):
     """That of the original scripts, too."""
     folder = tmp_path / "simulations"
     write_lab_folder(folder, [90.0, 92.0], **LAB)
-    networks = Simulations.read(folder).networks
+    networks = with_costs(Simulations.read(folder).networks)
     assert networks["pulses"].isna().all()
     table = costs_table(networks, Prices())
     assert (list(table["layer"]), list(table["n"])) == (["all"], [0])

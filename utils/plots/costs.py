@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from utils.errors import UserError
 from utils.plots import style
 from utils.plots.accuracy import FEWEST, FIELDS, counted
-from utils.records.ledgers import Ledger, read_ledger
-from utils.records.simulations import COSTS, SETTING, fields_in
+from utils.records.ledgers import Ledger
+from utils.records.simulations import COSTS, SETTING, fields_in, ledgers_of
 
 CLOSE = 0.5  # points of accuracy within which a learning rate is about as good as the best
 NONE = "–"
@@ -73,8 +73,7 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """
     rows = []
     for _, same in networks.groupby([*KEYS, "constants", "original"], sort=True):
-        ledgers = [read_ledger(row.folder, row.model) for row in same.itertuples()]
-        known = [ledger for ledger in ledgers if ledger and ledger.pulses.isfinite().all()]
+        known = [one for one in ledgers_of(same) if one and one.pulses.isfinite().all()]
         setting = {name: same[name].iloc[0] for name in KEYS}
         n_layers = len(same["layers"].iloc[0]) + 1
         for layer in [*range(n_layers if known else 0), None]:
@@ -173,8 +172,8 @@ def points_of(networks: pd.DataFrame, field: str) -> pd.DataFrame:
 def draw_costs(networks: pd.DataFrame) -> Figure | None:
     """Against pulses per device, a point a learning rate: a, accuracy; b, refreshes per pair.
 
-    networks: rows of `Simulations.networks` that differ in field and learning rate, healthy ones;
-    None if none has a ledger.
+    networks: rows of `Simulations.networks` with costs, healthy ones that differ in field and
+    learning rate; None if none has a ledger.
     """
     networks = networks.dropna(subset=["pulses"])
     networks = networks[networks["pulses"] > 0]

@@ -20,7 +20,7 @@ from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.selected import PHYSICS, Selected, select
 from utils.plots.weights import draw_weights
-from utils.records.simulations import SERIES, Simulations, series_of
+from utils.records.simulations import SERIES, Simulations, series_of, with_costs
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
 from utils.studies import REFERENCES, STUDIES
@@ -146,13 +146,18 @@ class Figures:
         lack = f"No weights yet; make them with: {self.by_rate[1].command}{self.flags()}"
         return self.keep(draw_weights(self.reference_networks()), "weights", lack)
 
+    @cached_property
+    def reference_costs(self) -> pd.DataFrame:
+        """The reference networks with what they have cost."""
+        return with_costs(self.reference_networks())
+
     def costs(self) -> Figure | None:
         """What learning costs against what it reaches, of the same networks."""
         lack = (
             "No costs of learning yet, which older programs did not count; count them with: "
             f"{self.by_rate[1].command}{self.flags()}"
         )
-        return self.keep(draw_costs(self.reference_networks()), "costs", lack)
+        return self.keep(draw_costs(self.reference_costs), "costs", lack)
 
     def costs_table(self) -> pd.DataFrame:
         """What every layer has cost in each setting, and all of them, with prices if given."""
@@ -220,4 +225,4 @@ class Figures:
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
         sentences = [takeaway(one, self.networks) for one in self.by_rate.values()]
-        return [*sentences, tell_costs(self.reference_networks())]
+        return [*sentences, tell_costs(self.reference_costs)]

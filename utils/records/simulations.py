@@ -16,7 +16,7 @@ import pandas as pd
 from devices.library import constants
 from utils.errors import UserError
 from utils.records.folders import Folder
-from utils.records.ledgers import read_ledger
+from utils.records.ledgers import Ledger, read_ledger
 from utils.records.results import Incomplete, check_tensors, read_record
 from utils.settings import TASKS, Setting
 
@@ -28,14 +28,12 @@ SERIES = ["task", "epochs", "layers", "batch_size", "init", "input_scale", "padd
 # What tells networks of one setting apart that must not be counted as one, or stand in one mean.
 KIND = ["constants", "law"]
 IDENTITY = [*SETTING, *SERIES[1:], *KIND, "original", "model_seed"]  # of a network
+COLUMNS = [*IDENTITY, "accuracy", "relaxed", "request", "failed", "model", "folder", "setting"]
 # Of the whole training: pulses, mean over all devices; refreshes, mean over pairs; the share of all
 # requests that the smallest pulse drops.
 COSTS = {
     "pulses": "pulses_per_device", "refreshes": "refreshes_per_pair", "dropped": "share_dropped",
 }  # fmt: skip
-COLUMNS = [
-    *IDENTITY, "accuracy", "relaxed", "request", *COSTS, "failed", "model", "folder", "setting",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,8 @@ class Simulations:
     """What a folder of simulations holds.
 
     networks: a row for each complete network, with its settings (`field` by name), `accuracy` and
-    `relaxed` (%), `request` (pulses, last epoch), COSTS (NaN without a ledger), `failed`,
-    `original` (written by the original scripts), `model`, `folder` (a records.Folder) and `setting`
-    (a Setting, but for its seed).
+    `relaxed` (%), `request` (pulses, last epoch), `failed`, `original` (written by the original
+    scripts), `model`, `folder` (a records.Folder) and `setting` (a Setting, but for its seed).
     problems: folder, file and reason of whatever is incomplete, unreadable or foreign.
     """
 
@@ -179,9 +176,7 @@ def read_network(path: Path, file: Path) -> dict:
         raise Incomplete(f"{file.name} is of another setting than its folder: {setting.slug}")
     folder = Folder(path, setting)
     requests = check_tensors(folder, model)
-    ledger = read_ledger(folder, model)
     values = {name: getattr(setting, name) for name in [*SETTING, *SERIES]}
-    values |= {name: getattr(ledger, each, float("nan")) for name, each in COSTS.items()}
     return values | {
         "field": setting.field.name,
         "constants": json.dumps(constants(setting.field)),
@@ -196,6 +191,33 @@ def read_network(path: Path, file: Path) -> dict:
         "folder": folder,
         "setting": without_seed(setting),
     }
+
+
+def ledgers_of(networks: pd.DataFrame) -> list[Ledger | None]:
+    """What each of some networks has cost; None where there is no ledger that can be read.
+
+    Not part of the tables from the start, since that would take half as much time again.
+    """
+
+    def ledger(folder: Folder, model: int) -> Ledger | None:
+        try:
+            return read_ledger(folder, model)
+        except Incomplete:
+            return None
+
+    return [ledger(row.folder, row.model) for row in networks.itertuples()]
+
+
+def with_costs(networks: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `Simulations.networks` with the columns COSTS, NaN where there is no ledger."""
+    ledgers = ledgers_of(networks)
+    costs = {
+        name: pd.Series(
+            [getattr(one, each, float("nan")) for one in ledgers], networks.index, float
+        )
+        for name, each in COSTS.items()
+    }
+    return networks.assign(**costs)
 
 
 def percent(value: float | None, failed: bool) -> float:
