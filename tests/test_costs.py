@@ -12,8 +12,9 @@ from support.simulated import LAB, RATES
 from devices.ledger import COUNTS
 from utils.errors import UserError
 from utils.plots.accuracy import FIELDS
-from utils.plots.costs import Prices, costs, costs_table, draw_costs, tell_costs
+from utils.plots.costs import draw_costs, tell_costs
 from utils.plots.figures import Figures
+from utils.plots.prices import Prices, costs, costs_table
 from utils.records.ledgers import Ledger
 from utils.records.simulations import Simulations, with_costs
 

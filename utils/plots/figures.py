@@ -15,9 +15,10 @@ from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.comparison import draw_comparison
-from utils.plots.costs import UNKNOWN, Prices, costs_table, draw_costs, tell_costs
+from utils.plots.costs import draw_costs, tell_costs
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
+from utils.plots.prices import UNKNOWN, Prices, costs_table
 from utils.plots.selected import PHYSICS, Selected, select
 from utils.plots.weights import draw_weights
 from utils.records.simulations import SERIES, Simulations, series_of, with_costs
