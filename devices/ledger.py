@@ -33,9 +33,9 @@ WEAR = ("pulses1", "pulses2", "refreshes")  # of the single devices, of the pair
 class Account(nn.Module):
     """What the pairs of one layer have cost, in every network of an ensemble.
 
-    Buffer `sums`, float64 [model, count]: of this epoch so far, in the order of COUNTS. Those of
-    one step are summed in single precision, in which whole numbers are exact up to 2^24 (pairs of
-    a layer), and pulses in parts, so that what is lost is a rounding of the sum.
+    Buffer `sums`, float64 [model, count]: of this epoch so far, in the order of COUNTS. In one step
+    counts are whole numbers, and pulses are summed in single precision and in parts, so that what
+    is lost is a rounding of the sum.
 
     With wear, what every pair has seen in its life, arranged as the pairs are: `pulses1` and
     `pulses2` of its devices, float64, since single precision would lose a part of each small pulse
@@ -65,9 +65,9 @@ class Account(nn.Module):
         written = pulses > 0
         dropped = request > pulses  # which is 0 then, and else the request
         refreshed = written & used_up
-        each = (pulses, written, dropped, refreshed)
-        step = [one.to(pulses.dtype).sum(dim=(1, 2)) for one in each]
-        self.sums += torch.stack(step, dim=-1)
+        counts = [each.sum(dim=(1, 2), dtype=torch.int32) for each in (written, dropped, refreshed)]
+        step = [pulses.sum(dim=(1, 2)), *counts]
+        self.sums += torch.stack([each.double() for each in step], dim=-1)
         if self.keeps_wear:
             self.pulses1 += torch.where(second, 0.0, pulses)
             self.pulses2 += torch.where(second, pulses, 0.0)
