@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, Responses
 from devices.responses import Response, expm1
@@ -42,6 +43,7 @@ def update(
     clipping: Tensor,
     write_noise: Tensor | None = None,
     physical: Tensor | None = None,
+    account: Account | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The pairs after one mini-batch.
 
@@ -50,9 +52,9 @@ def update(
     dL/dw1 its negative; pulses can only lower a voltage, so the device whose own gradient is
     positive receives them, those that are not below the smallest pulse. write_noise: how far each
     device written misses, per square root of a pulse, [model, out, in] (arb. u.). physical: bool
-    [model, 1, 1], in which networks requests are clipped physically first; None for none. What
-    lands beyond an end of the range is used up or, above it, clamped before the next mini-batch.
-    Returns the new w1 and w2.
+    [model, 1, 1], in which networks requests are clipped physically first; None for none. account:
+    where what it costs is counted. What lands beyond an end of the range is used up or, above it,
+    clamped before the next mini-batch. Returns the new w1 and w2.
     """
     w1, w2 = (w.clamp(response.lowest, response.highest) for w in (w1, w2))
     second = gradient > 0  # whether it is device 2 that is written
@@ -64,6 +66,9 @@ def update(
     if write_noise is not None:
         written = written + write_noise * pulses.sqrt()
     w1, w2 = torch.where(second, w1, written), torch.where(second, written, w2)
+    if account is not None:
+        used_up = (w1 <= response.lowest) | (w2 <= response.lowest)
+        account.note(request, pulses, second, used_up)
     return refresh(w1, w2, response)
 
 
@@ -92,11 +97,17 @@ class PulseOptimizer(nn.Module):
             self.register_buffer(name, each[:, None, None] if used else None, persistent=False)
 
     @torch.no_grad()
-    def step(self, array: PairArray, gradient: Tensor, stream: Stream | None = None) -> None:
+    def step(
+        self,
+        array: PairArray,
+        gradient: Tensor,
+        stream: Stream | None = None,
+        account: Account | None = None,
+    ) -> None:
         """Update the pairs of one layer in place; gradient = dL/dW [model, out, in].
 
         stream: of the layer at this mini-batch, for the write noise. At most one device of a pair
-        is written, so one number is drawn for both.
+        is written, so one number is drawn for both. account: of the layer.
         """
         noise = None
         if self.write_noise is not None:
@@ -112,5 +123,6 @@ class PulseOptimizer(nn.Module):
             self.clipping,
             noise,
             self.physical,
+            account,
         )
         array.put(w1, w2)

@@ -165,6 +165,7 @@ class Record:
     accuracies: torch.Tensor
     gradients: torch.Tensor
     state: dict
+    ledger: dict
 
 
 def read_all(output_dir: Path) -> list[Record]:
@@ -178,6 +179,7 @@ def read_all(output_dir: Path) -> list[Record]:
                 torch.load(f"{stem}-accuracies.pth", weights_only=True),
                 torch.load(f"{stem}-gradients.pth", weights_only=True),
                 torch.load(f"{stem}.pth", weights_only=True),
+                torch.load(f"{stem}-ledger.pth", weights_only=True),
             )
         )
     return records

@@ -130,6 +130,8 @@ class Network:
         self.seed, self.lr, self.clipping = seed, lr, clipping
         self.sigma_r, self.sigma_v, self.input_scale = sigma_r, sigma_v, input_scale
         self.step = 0
+        self.costs = []  # of each layer: pulses, writes, dropped requests, refreshed pairs
+        self.worn1, self.worn2, self.refreshed = [], [], []
         self.w1, self.w2, self.v1, self.v2, self.mean, self.var = [], [], [], [], [], []
         for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
             shape = (n_out, n_in)
@@ -138,6 +140,9 @@ class Network:
             self.w2.append(self.device.top - init - u)
             self.v1.append(abs(1 + var * normal(shape, seed, 0, layer, SLOPE_1)))
             self.v2.append(abs(1 + var * normal(shape, seed, 0, layer, SLOPE_2)))
+            self.costs.append(np.zeros(4))
+            for worn in (self.worn1, self.worn2, self.refreshed):
+                worn.append(np.zeros(shape))
             self.mean.append(np.zeros(n_out))
             self.var.append(np.ones(n_out))
 
@@ -243,17 +248,24 @@ class Network:
             pulses = self.lr * abs(own_gradients[k]) * slopes[k]
             if self.physical_clipping:
                 pulses = pulses * (1 - np.exp(-pulses / 0.18))
-            pulses[pulses < self.clipping] = 0
             pulses[own_gradients[k] < 0] = 0
+            too_small = (pulses > 0) & (pulses < self.clipping)
+            pulses[too_small] = 0
+            self.costs[layer][:3] += pulses.sum(), np.count_nonzero(pulses), too_small.sum()
+            (self.worn1, self.worn2)[k][layer] += pulses
             w[k] = self.device.voltage(self.device.pulses(w[k]) + pulses)
             w[k] = w[k] + misses * np.sqrt(pulses)
         w1, w2 = w
+        before = w1.copy(), w2.copy()
         if self.device.ends:
             end = w1 <= bottom
             w1[end], w2[end] = (bottom - (w2 - top))[end], top
             end = w2 <= bottom
             w2[end], w1[end] = (bottom - (w1 - top))[end], top
         self.w1[layer], self.w2[layer] = w1, w2
+        changed = (w1 != before[0]) | (w2 != before[1])  # one that changes nothing is none
+        self.costs[layer][3] += changed.sum()
+        self.refreshed[layer] += changed
 
     def misses(self, layer, gradient):
         """By how much a device that is written misses, per square root of a pulse."""

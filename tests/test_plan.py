@@ -1,6 +1,7 @@
 """What runs when: networks that train side by side, workers and their threads, and compiling."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -58,6 +59,13 @@ def test_the_memory_of_a_network_is_that_of_its_weights_and_activations(currents
         beside = (200 << 20) * (networks - 1)  # of processes; on a GPU there are none
         assert plan_of(currents).memory(networks) == networks * one + beside
         assert plan_of(on_gpu).memory(networks) == networks * one
+
+
+def test_wear_takes_memory_of_its_own(currents):
+    """Pulses of two devices in double precision, refreshes in single: 20 bytes a weight."""
+    run = Run(settings=(setting_of(),))
+    more = Plan(replace(run, wear=True), currents, 1).memory(1) - Plan(run, currents, 1).memory(1)
+    assert more == 3552 * 20
 
 
 def test_a_batch_larger_than_the_training_set_is_planned_as_the_training_set(currents, monkeypatch):

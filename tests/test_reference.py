@@ -116,6 +116,15 @@ def check_network(ensemble, model, reference):
         norm = f"layers.{2 + 3 * layer}"
         np.testing.assert_allclose(state[f"{norm}.running_mean"], mean, atol=2e-2 * mean.std())
         np.testing.assert_allclose(state[f"{norm}.running_var"], var, rtol=2e-2)
+    check_costs([account.sums[model] for account in ensemble.ledger.accounts], reference.costs)
+
+
+def check_costs(actual, expected):
+    """Of each layer. Rounding decides of a few requests whether they are dropped."""
+    for mine, (pulses, *counts) in zip(actual, expected, strict=True):
+        mine = mine.cpu().double().numpy()
+        assert mine[0] == pytest.approx(pulses, rel=1e-3)
+        np.testing.assert_allclose(mine[1:], counts, rtol=2e-3, atol=2)
 
 
 def check_outputs(
@@ -328,6 +337,9 @@ def test_devices_reach_their_end_in_this_comparison(field, patterns):
         assert np.mean([(w < reference.device.bottom).mean() for w in both]) > 0.001
     else:
         assert np.mean([(w == reference.device.top).mean() for w in both]) > 0.001
+    pulses, writes, dropped, refreshes = sum(reference.costs)
+    assert min(pulses, writes, dropped) > 1000  # so that a count that lacks a part is seen
+    assert refreshes > 1000 if reference.device.ends else refreshes == 0
 
 
 @pytest.mark.parametrize("field", [*FIELDS, "other exponential", NEARLY_LINEAR])

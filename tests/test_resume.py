@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import read_all
 from support.lab import without_newer
-from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints
+from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints, results
 
 import main
 from utils.compute.distributed import World
@@ -106,7 +106,15 @@ def test_resume_clears_the_checkpoint_of_a_complete_network(start, tmp_path, und
     assert_same_results(out, undisturbed)
 
 
-DAMAGES = ["truncate", "remove", "other settings", "not json", "other layers", "fewer epochs"]
+DAMAGES = [
+    "truncate",
+    "remove",
+    "ledger",
+    "other settings",
+    "not json",
+    "other layers",
+    "fewer epochs",
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -121,6 +129,9 @@ def test_resume_trains_a_damaged_network_again(damage, start, tmp_path, undistur
         weights.write_bytes(weights.read_bytes()[:1000])
     elif damage == "remove":
         weights.unlink()
+    elif damage == "ledger":
+        ledger = victim.with_name(f"{victim.stem}-ledger.pth")
+        ledger.write_bytes(ledger.read_bytes()[:500])
     elif damage == "not json":
         victim.write_text("{")
     elif damage == "other layers":
@@ -135,6 +146,40 @@ def test_resume_trains_a_damaged_network_again(damage, start, tmp_path, undistur
     assert process.said.count("1 of 2 networks are complete") == 1
     assert process.said.count("epoch 4/4") == 1
     assert_same_results(out, undisturbed)
+
+
+def test_resume_takes_networks_of_before_the_ledger(start, tmp_path, undisturbed):
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed.output_dir, out)
+    for path in out.glob("*/*-ledger.pth"):
+        path.unlink()
+    process = start(*SWEEP, "--resume")
+    assert process.wait() == 0
+    assert process.said.count("2 of 2 networks are complete") == 4
+    assert ": epoch " not in process.said
+    header, *rows = process.output.read_text().splitlines()
+    assert [row[header.index("pulses")] for row in rows] == ["–"] * 4
+
+
+def test_resume_trains_again_where_wear_is_asked_for_and_was_not_kept(start, tmp_path, undisturbed):
+    """It says so; the results are the same, and are complete without --wear, too."""
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed.output_dir, out)
+    process = start(*SWEEP, "--resume", "--wear")
+    assert process.wait() == 0
+    assert process.said.count("(2 of them anew, since their wear was not kept)") == 4
+    for name, record in results(out).items():
+        expected = undisturbed.records[name]
+        assert torch.equal(record.accuracies, expected.accuracies)
+        for layer in (0, 1):
+            place = f"layers.{1 + 3 * layer}"
+            worn = sum(record.ledger[f"{place}.pulses{k}"].double().sum() for k in (1, 2))
+            total = expected.ledger["pulses"][:, layer].sum()
+            torch.testing.assert_close(worn, total, rtol=1e-6, atol=0)
+    for flags in ((), ("--wear",)):
+        process = start(*SWEEP, "--resume", *flags)
+        assert process.wait() == 0
+        assert process.said.count("2 of 2 networks are complete") == 4
 
 
 def test_two_runs_do_not_work_in_one_folder(start, tmp_path):

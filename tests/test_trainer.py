@@ -8,6 +8,7 @@ from reference import Network
 from support.devices import device_of
 from test_reference import TEST_BATCH, distance, trained_reference
 
+from devices.ledger import COUNTS
 from models.currents import pad
 from utils.compute.compiler import Compiler
 from utils.settings import Member
@@ -38,9 +39,9 @@ def reference(request, patterns) -> Network:
     )  # fmt: skip
     network.field = field
     images, labels = pad(patterns.train_images, 1) / 255, patterns.train_labels
-    network.requests, network.losses, network.accuracies = [], [], []
+    network.requests, network.losses, network.accuracies, network.ledger = [], [], [], []
     for _ in range(EPOCHS):
-        losses = []
+        losses, before = [], np.array(network.costs)
         for start in range(0, 200, BATCH):
             samples = slice(start, start + BATCH)
             loss, gradients = network.train(images[samples], labels[samples])
@@ -50,6 +51,7 @@ def reference(request, patterns) -> Network:
         network.requests.append(PHYSICS["lr"] * total / n_weights)
         network.losses.append(np.mean(losses))
         network.accuracies.append(accuracy(network, patterns))
+        network.ledger.append(np.array(network.costs) - before)
     network.swap = accuracy(network, patterns, relaxed=True)
     return network
 
@@ -69,7 +71,7 @@ def trainer_of(reference, patterns, device="cpu", compiled=False) -> Trainer:
     field = device_of(reference.field)
     setting = setting_of(field=field, epochs=EPOCHS, batch_size=BATCH, **PHYSICS)
     currents = currents_of(patterns, device=device)
-    return Trainer([Member(setting, 0)], currents, Compiler(compiled), currents.are_on_gpu)
+    return Trainer([Member(setting, 0)], currents, Compiler(compiled), currents.are_on_gpu, True)
 
 
 def check(trainer: Trainer, reference: Network) -> None:
@@ -83,6 +85,23 @@ def check(trainer: Trainer, reference: Network) -> None:
     )
     assert result.swap_accuracy == pytest.approx(reference.swap, abs=1.01 * ONE_IMAGE)
     assert result.loss == losses[-1]
+    check_ledger(result.ledger, reference)
+
+
+def check_ledger(ledger: dict, reference: Network) -> None:
+    """By epoch and layer; and of each device in its life, on dark inputs, too."""
+    for k, name in enumerate(COUNTS):
+        expected = [[layer[k] for layer in epoch] for epoch in reference.ledger]
+        np.testing.assert_allclose(ledger[name], expected, rtol=2e-3, atol=2, err_msg=name)
+    assert ledger["pairs"].tolist() == [144 * 24, 24 * 4]
+    for layer, worn in enumerate(zip(reference.worn1, reference.worn2, strict=True)):
+        place = f"layers.{1 + 3 * layer}"
+        for name, expected in zip(("pulses1", "pulses2"), worn, strict=True):
+            difference = ledger[f"{place}.{name}"].double().numpy() - expected
+            assert np.linalg.norm(difference) < 5e-3 * np.linalg.norm(expected)
+        difference = ledger[f"{place}.refreshes"].double().numpy() - reference.refreshed[layer]
+        assert abs(difference).sum() <= 2 + 2e-3 * reference.refreshed[layer].sum()
+    assert sum(refreshed.sum() for refreshed in reference.refreshed) > 10
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -40,6 +40,9 @@ class Run:
         "auto", RUNNING, "compile the steps: on, off, auto (if the run is long)", str,
         metavar="WHEN", choices=COMPILE,
     )  # fmt: skip
+    wear: bool = flag(
+        False, RUNNING, "keep the pulses and refreshes of every single device, too", bool
+    )
     checkpoint_minutes: float = flag(
         5.0, RUNNING, "longest training between two checkpoints", float, at_least=0
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from conftest import members_of, setting_of
 
+from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
@@ -125,8 +126,8 @@ def no_clipping(gpu, monkeypatch):
     update = programming.update
 
     def unclipped(*arguments):
-        *before, clipping, noise, physical = arguments
-        return update(*before, clipping * (not gpu.errs), noise, physical)
+        *before, clipping, noise, physical, account = arguments
+        return update(*before, clipping * (not gpu.errs), noise, physical, account)
 
     monkeypatch.setattr(programming, "update", unclipped)
 
@@ -179,6 +180,23 @@ def loss_counted_twice(gpu, monkeypatch):
     )
 
 
+def costs_uncounted(gpu, monkeypatch):
+    step = PulseOptimizer.step
+
+    def misplaced(self, array, gradient, stream, account):
+        step(self, array, gradient, stream, Account(array.weight) if gpu.errs else account)
+
+    monkeypatch.setattr(PulseOptimizer, "step", misplaced)
+
+
+def refreshes_uncounted(gpu, monkeypatch):
+    note = Account.note
+    monkeypatch.setattr(
+        Account, "note",
+        lambda self, *others: note(self, *others[:-1], others[-1] & (not gpu.errs)),
+    )  # fmt: skip
+
+
 def raising(gpu, monkeypatch):
     count = Ensemble.count
 
@@ -193,7 +211,8 @@ def raising(gpu, monkeypatch):
 MISTAKES = [
     wrong_sign, stale_weight, repeated(Draw.VOLTAGE), repeated(Draw.READ), repeated(Draw.WRITE),
     repeated(Draw.DEVICE), exactly_read, no_refresh, no_clipping, no_physical_clipping,
-    exchanged_slopes, frozen_statistics, loss_counted_twice, raising,
+    exchanged_slopes, frozen_statistics, loss_counted_twice, costs_uncounted, refreshes_uncounted,
+    raising,
 ]  # fmt: skip
 
 

@@ -16,12 +16,14 @@ from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.comparison import draw_comparison
+from utils.plots.costs import draw_costs, tell_costs
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.intermediate import draw_intermediate, with_intermediates
+from utils.plots.prices import UNKNOWN, Prices, costs_table
 from utils.plots.selected import PHYSICS, Selected, select
 from utils.plots.weights import draw_weights
-from utils.records.simulations import SERIES, Simulations, series_of
+from utils.records.simulations import SERIES, Simulations, series_of, with_costs
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
 from utils.studies import REFERENCES, STUDIES
@@ -37,8 +39,15 @@ class Figures:
     be made.
     """
 
-    def __init__(self, simulations: Path, figures: Path, task: str | None = None):
+    def __init__(
+        self,
+        simulations: Path,
+        figures: Path,
+        task: str | None = None,
+        prices: Prices = UNKNOWN,
+    ):
         style.use()
+        self.prices = prices
         self.simulations = Simulations.read(simulations)
         self.task = task
         self.networks = self.simulations.main_series(task)
@@ -54,7 +63,7 @@ class Figures:
 
     @classmethod
     def from_environment(cls) -> Figures:
-        """Folders and data set that MAGNETOIONIC_SIMULATIONS, _FIGURES and _TASK name."""
+        """Folders, data set and prices that MAGNETOIONIC_SIMULATIONS, _FIGURES, ... name."""
         task = os.environ.get("MAGNETOIONIC_TASK")
         if task is not None and task not in TASKS:
             raise UserError(f"task {task}: unknown; the valid ones: {', '.join(TASKS)}")
@@ -62,6 +71,7 @@ class Figures:
             Path(os.environ.get("MAGNETOIONIC_SIMULATIONS", "simulations")),
             Path(os.environ.get("MAGNETOIONIC_FIGURES", "figures")),
             task,
+            Prices.from_environment(),
         )
 
     def keep(self, figure: Figure | None, stem: str, lack: str) -> Figure | None:
@@ -150,6 +160,27 @@ class Figures:
         figure = draw_intermediate(self.reference_networks(series))
         return self.keep(figure, "intermediate", lack)
 
+    @cached_property
+    def reference_costs(self) -> pd.DataFrame:
+        """The reference networks with what they have cost."""
+        return with_costs(self.reference_networks())
+
+    def costs(self) -> Figure | None:
+        """What learning costs against what it reaches, of the same networks."""
+        lack = (
+            "No costs of learning yet, which older programs did not count; count them with: "
+            f"{self.by_rate[1].command}{self.flags()}"
+        )
+        return self.keep(draw_costs(self.reference_costs), "costs", lack)
+
+    def costs_table(self) -> pd.DataFrame:
+        """What every layer has cost in each setting, and all of them, with prices if given."""
+        table = costs_table(self.healthy, self.prices)
+        limited = {self.prices.endurance, self.prices.refresh_endurance} != {None}
+        if limited and "largest" not in table:
+            print("What devices stand is compared with nothing yet: no simulation ran with --wear.")
+        return table
+
     def own_device(self) -> Figure | None:
         """Devices of the user's own beside linear, exponential and ideal, each as it was measured.
 
@@ -207,4 +238,5 @@ class Figures:
 
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
-        return [takeaway(one, self.networks) for one in self.by_rate.values()]
+        sentences = [takeaway(one, self.networks) for one in self.by_rate.values()]
+        return [*sentences, tell_costs(self.reference_costs)]

@@ -48,6 +48,9 @@ class Folder:
     def gradients(self, model: int) -> Path:
         return self.path / f"{self.id}-{model}-gradients.pth"
 
+    def ledger(self, model: int) -> Path:
+        return self.path / f"{self.id}-{model}-ledger.pth"
+
     def weights(self, model: int) -> Path:
         return self.path / f"{self.id}-{model}.pth"
 

@@ -9,13 +9,13 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from devices.library import measurements
 from utils.errors import UserError
-from utils.records.files import write_json, write_tensors
+from utils.records.files import Incomplete, read_tensors, write_json, write_tensors
 from utils.records.folders import Folder
+from utils.records.ledgers import read_ledger
 from utils.settings import Member, Setting, from_json, law_of, to_json, with_newer
 
 # By the number of a layer of pairs in the state dict, 1, 4, ...: currents into it, float32 [in], of
@@ -33,8 +33,9 @@ class Result:
     test accuracy after field relaxation, 0 to 1, None for a device that has none; seconds: of the
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
-    whether they were replays of a CUDA graph. state: tensors by their names in the contract, on the
-    CPU. intermediates: of every layer for the first test image, None where that was not asked for.
+    whether they were replays of a CUDA graph. state, ledger: tensors by their names in the
+    contract, on the CPU. intermediates: of every layer for the first test image, None where that
+    was not asked for.
     """
 
     member: Member
@@ -48,15 +49,12 @@ class Result:
     compiled: bool
     graphed: bool
     state: dict[str, Tensor]
+    ledger: dict[str, Tensor]
     intermediates: Intermediates | None = None
 
 
 QUANTITIES = ("intensity", "voltage")
 ANY = -1  # of a size: whatever it is
-
-
-class Incomplete(Exception):
-    """A network's files are not all there and whole: which, and why."""
 
 
 def write_result(folder: Folder, result: Result, about: dict) -> None:
@@ -65,6 +63,7 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
+    write_tensors(folder.ledger(model), result.ledger)
     if result.intermediates is None:
         remove_intermediates(folder, model)  # of weights that are no more
     else:
@@ -163,9 +162,10 @@ def read_record(path: Path) -> Record:
         raise Incomplete(f"{path.name} is not a record of a network: {error}") from None
 
 
-def check_complete(folder: Folder, model: int) -> Record:
+def check_complete(folder: Folder, model: int, wear: bool = False) -> Record:
     """The record of a network of exactly this setting all of whose files are there.
 
+    A ledger need not be, since older programs wrote none, unless that of single devices, wear, is.
     Raises Incomplete, with the reason, otherwise.
     """
     record = read_record(folder.json(model))
@@ -174,6 +174,9 @@ def check_complete(folder: Folder, model: int) -> Record:
         if content.get(name) != value:
             raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
     check_tensors(folder, model)
+    ledger = read_ledger(folder, model)
+    if wear and not (ledger and ledger.wear):
+        raise Incomplete(f"{folder.ledger(model).name} does not hold the wear of each device")
     return record
 
 
@@ -201,14 +204,3 @@ def check_tensors(folder: Folder, model: int) -> Tensor:
             if len(shape) != 2 or n_out not in (ANY, shape[0]) or n_in not in (ANY, shape[1]):
                 raise Incomplete(f"{folder.weights(model).name} does not hold {name} as expected")
     return values
-
-
-def read_tensors(path: Path) -> Tensor | dict:
-    """What torch saved, mapped; raises Incomplete where that is missing or damaged."""
-    try:
-        return torch.load(path, weights_only=True, mmap=True)
-    except FileNotFoundError:
-        raise Incomplete(f"no {path.name}") from None
-    except Exception as error:  # torch names no set of errors for a damaged file
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise Incomplete(f"{path.name} cannot be read: {reason[0]}") from None

@@ -42,15 +42,17 @@ class Training:
         archive: Archive,
         checkpoint_minutes: float,
         intermediate: bool = False,
+        keeps_wear: bool = False,
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
+        self.keeps_wear = keeps_wear
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.intermediate = intermediate
         self.graphed = currents.are_on_gpu  # until that has gone wrong
 
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
-        trainer = Trainer(job, self.currents, self.compiler, self.graphed)
+        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.keeps_wear)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)

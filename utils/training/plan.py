@@ -19,6 +19,7 @@ from utils.training.job import Job
 SHARE = 0.8  # of the free memory that networks may take
 WORTH_COMPILING = 1e8  # weight updates of one network; above this, compiling pays
 STATE_BYTES = 24  # of a weight in training: two voltages, two slopes, itself; one for rounding
+WEAR_BYTES = 20  # of a weight, where the wear of its devices is kept
 WORK_BYTES = 60  # of a weight while its network is made, compiled or stepped; measured
 PROCESS_BYTES = 200 << 20  # of a worker beside its network; measured
 
@@ -32,7 +33,7 @@ class Plan:
 
     def __init__(self, run: Run, currents: Currents, cores: int, processes: int = 1):
         self.setting = run.settings[0]  # for what is the same in all settings
-        self.currents, self.cores = currents, cores
+        self.currents, self.cores, self.keeps_wear = currents, cores, run.wear
         self.processes = processes if currents.device.type == "cpu" else 1
         self.compiled = run.compile == "on" or (
             run.compile == "auto" and self.updates >= WORTH_COMPILING
@@ -69,7 +70,8 @@ class Plan:
         n_units = sum(self.setting.layers) + self.currents.n_classes
         # Activations of a batch of training or testing, their noise and gradients.
         batch = max(min(self.setting.batch_size, len(self.currents.train)), TEST_BATCH)
-        one = self.weights * (WORK_BYTES + STATE_BYTES) + 4 * 8 * n_units * batch
+        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * self.keeps_wear
+        one = self.weights * per_weight + 4 * 8 * n_units * batch
         beside = PROCESS_BYTES * (networks - 1) if self.currents.device.type == "cpu" else 0
         return networks * one + beside
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from devices.pair import Responses
 from models.currents import Currents
-from models.state_dict import state_dict
+from models.state_dict import ledger_dict, state_dict
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import GraphedCall
 from utils.progress import Epoch
@@ -26,7 +26,7 @@ class Trainer:
 
     Mini-batches come in file order of the training set, the last of an epoch smaller. step:
     mini-batches so far, the ensemble's own count on the host. graphed: whether full mini-batches
-    are replays of a CUDA graph.
+    are replays of a CUDA graph. keeps_wear: whether every single device has its account.
     """
 
     def __init__(
@@ -35,9 +35,10 @@ class Trainer:
         currents: Currents,
         compiler: Compiler,
         graphed: bool = False,
+        keeps_wear: bool = False,
     ):
         self.members, self.currents, self.compiler = list(members), currents, compiler
-        self.ensemble = Ensemble.fresh(members, currents)
+        self.ensemble = Ensemble.fresh(members, currents, keeps_wear)
         self.epochs, self.batch_size = members[0].setting.epochs, members[0].setting.batch_size
         self.per_epoch = -(-len(currents.train) // self.batch_size)
         self.step = 0
@@ -166,6 +167,8 @@ class Trainer:
             if member in failures:
                 first = failures[member] // self.per_epoch
                 accuracies[first:] = requests[first:] = torch.nan
+            else:
+                first = self.epochs
             yield Result(
                 member=member,
                 accuracies=accuracies,
@@ -178,12 +181,17 @@ class Trainer:
                 compiled=self.compiler.enabled,
                 graphed=self.graphed,
                 state=state_dict(self.ensemble.network, index, self.ensemble.step),
+                ledger=ledger_dict(self.ensemble.network, self.ensemble.ledger, index, first),
                 intermediates=intermediates and intermediates[index],
             )
 
 
 def prepare(
-    jobs: Iterable[Sequence[Member]], currents: Currents, compiler: Compiler, threads: int
+    jobs: Iterable[Sequence[Member]],
+    currents: Currents,
+    compiler: Compiler,
+    threads: int,
+    keeps_wear: bool = False,
 ) -> None:
     """Compile in this process what jobs on so many threads need, before workers are forked from it.
 
@@ -196,7 +204,7 @@ def prepare(
         first.setdefault(kind(job), job)
     for job in first.values():
         if compiler.enabled:
-            Trainer(job, currents, compiler).prepare()
+            Trainer(job, currents, compiler, keeps_wear=keeps_wear).prepare()
 
 
 def kind(job: Sequence[Member]) -> Hashable:

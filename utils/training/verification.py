@@ -135,6 +135,7 @@ def compare(trainer: Trainer) -> None:
         differences.add("loss of a step", after["loss_sum"] - before["loss_sum"], loss[0])
         differences.add_pairs(after, reference.slice(0))
         differences.add_statistics(after, reference.slice(0))
+        differences.add_costs(before, after, reference.slice(0))
         for layer, array in enumerate(ensemble.network.arrays, 1):
             difference = array.weight2[model] - array.weight1[model]
             differences.add_voltages(f"pairs of layer {layer}", array.weight[model], difference)
@@ -145,6 +146,8 @@ def compare(trainer: Trainer) -> None:
     differences.add(
         "pulse request", ensemble.pulse_requests[model, 0], reference.pulse_requests[0, 0]
     )
+    mine, expected = (each.ledger.history for each in (ensemble, reference))
+    differences.add("pulses of an epoch", mine[model, 0, :, 0], expected[0, 0, :, 0])
     compare_tests(trainer, model, reference, inputs, differences)
     differences.check()
 
