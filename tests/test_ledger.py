@@ -23,7 +23,15 @@ def counted(w1, w2, gradient, response=LINEAR, clipping=0.0, misses=None, slope1
     slopes = of(*[slope1] * len(w1)), of(*[slope2] * len(w1))
     noise = None if misses is None else of(*misses)
     pairs = update(
-        of(*w1), of(*w2), *slopes, of(*gradient), response, of(1.0), of(clipping), noise, account
+        of(*w1),
+        of(*w2),
+        *slopes,
+        of(*gradient),
+        response,
+        of(1.0),
+        of(clipping),
+        noise,
+        account=account,
     )
     return account, pairs
 
@@ -158,7 +166,7 @@ def test_wear_changes_no_number(field, currents):
 
 def test_side_by_side_it_is_as_alone(patterns):
     """Programming does not mix networks: the same gradients cost each the same."""
-    currents = currents_of(patterns, sparse=False)
+    currents = replace(currents_of(patterns), light=None)
     members = [members_of(setting_of(lr=lr, init=0.2))[0] for lr in (500.0, 3000.0, 9000.0)]
     together = Ensemble.fresh(members, currents, keeps_wear=True)
     generator = torch.Generator().manual_seed(3)
@@ -217,7 +225,7 @@ def test_float64_is_exact(field, patterns):
     """In double precision, by hand: the sums are those of what `update` is given."""
     setting = setting_of(init=0.2)
     setting = replace(setting, field=device_of(field))
-    currents = currents_of(patterns, sparse=False)
+    currents = replace(currents_of(patterns), light=None)
     ensemble = Ensemble.fresh(members_of(setting), currents, keeps_wear=True).double()
     array = ensemble.network.arrays[0]
     gradient = (
