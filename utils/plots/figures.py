@@ -15,6 +15,7 @@ from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.comparison import draw_comparison
+from utils.plots.comparison import takeaway as tell_comparison
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.selected import PHYSICS, Selected, select
@@ -142,17 +143,13 @@ class Figures:
 
         Where they were trained with noises of equal size, too, that is a second picture.
         """
-        everything, command = self.simulations.networks, STUDIES["own-device"].command
-        mine = [setting.field.measured is not None for setting in everything["setting"]]
-        own = sorted(set(everything[mine]["field"]))
+        command, own = STUDIES["own-device"].command, self.own_fields()
         references = [device.name for device in REFERENCES]
         lack = (
             "No device of your own yet; train it beside the built-in ones with: "
             f"{command} my-device.json --resume"
         )
-        choices = [
-            one for one in self.selected([*own, *references], own) if set(own) & {*one.fields}
-        ]
+        choices = self.own_choices()
         if not choices:
             return self.keep(None, "own-device", lack)
         for one in choices[1:]:
@@ -165,6 +162,18 @@ class Figures:
             flags = self.flags(choices[0].networks)
             print(f"{', '.join(absent)} not beside it; add with: {command} {names} --resume{flags}")
         return self.keep(draw_comparison(choices[0]), "own-device", lack)
+
+    def own_fields(self) -> list[str]:
+        """Devices of the user's own, by name."""
+        everything = self.simulations.networks
+        mine = [setting.field.measured is not None for setting in everything["setting"]]
+        return sorted(set(everything[mine]["field"]))
+
+    def own_choices(self) -> list[Selected]:
+        """Fair choices of networks of these and of the built-in devices, if there are any."""
+        own = self.own_fields()
+        fields = [*own, *(device.name for device in REFERENCES)]
+        return [one for one in self.selected(fields, own) if set(own) & {*one.fields}]
 
     def comparison(self, fields: list[str]) -> Figure | None:
         """Any fields that are there, by name. Raises UserError for one that is not."""
@@ -194,4 +203,7 @@ class Figures:
 
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
-        return [takeaway(one, self.networks) for one in self.by_rate.values()]
+        told = [takeaway(one, self.networks) for one in self.by_rate.values()]
+        if choices := self.own_choices():
+            told.append(tell_comparison(choices[0]))
+        return told
