@@ -59,7 +59,7 @@ def simulate(run: Run, stop: Stop) -> None:
                 device, data.sha256, plan.compiled, plan.threads,
                 currents.product, has_kernel(device),
             )  # fmt: skip
-            archive, missing = Archive.open(run, data.sha256, world, about)
+            archive, missing = Archive.open(run, data.sha256, world, about, plan.compiles)
         train(world.deal(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
         world.wait_for_all(stop)
     except Stopped as stopped:

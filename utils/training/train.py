@@ -35,17 +35,18 @@ def train(
     jobs = plan.jobs(members, archive.step_of)
     workers, threads = plan.workers(len(jobs))
     compiler = Compiler(plan.compiled)
-    if plan.compiled and jobs:
+    compiled = [job for job in jobs if plan.compiles(job[0].setting)]
+    if compiled:
         if not quiet:
             warn_of_newer_torch()
             say("compiling the training step, which takes up to half a minute where it is new")
-        prepare(jobs, currents, compiler, threads)
+        prepare(compiled, currents, compiler, threads)
         if compiler.failure is not None and not quiet:
             say(
                 f"compiling the training step failed ({compiler.failure}); it runs uncompiled, "
                 "which is several times slower (--compile off silences this)"
             )
-    work = Training(currents, compiler, archive, run.checkpoint_minutes)
+    work = Training(currents, compiler, archive, run.checkpoint_minutes, plan.compiles)
     per_epoch = -(-len(currents.train) // plan.setting.batch_size)
     epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
     with Progress(epochs, quiet) as progress:

@@ -199,6 +199,7 @@ def kind(job: Sequence[Member]) -> Hashable:
     """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
     noises = ("voltage_noise", "resistor_noise", "write_noise")
     return (
+        job[0].setting.layers,
         Responses([member.setting.field.response for member in job]).structure,
         *(any(getattr(member.setting, noise) for member in job) for noise in noises),
         len(job),
