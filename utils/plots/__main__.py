@@ -59,6 +59,9 @@ def draw_all(figures: Figures) -> None:
     figures.learning_curves()
     figures.weights()
     figures.own_device()
+    figures.ablation()
+    figures.map()
+    figures.width()
     print("\n".join(figures.takeaways()))
 
 

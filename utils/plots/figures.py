@@ -10,9 +10,11 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from devices.built_in import CURVED
 from utils.errors import UserError
 from utils.flags import flags_of
-from utils.plots import style
+from utils.plots import ablation, style, width
+from utils.plots import map as device_map
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.comparison import draw_comparison
 from utils.plots.comparison import takeaway as tell_comparison
@@ -23,7 +25,7 @@ from utils.plots.weights import draw_weights
 from utils.records.simulations import SERIES, Simulations, series_of
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
-from utils.studies import REFERENCES, STUDIES
+from utils.studies import DEPTHS, REFERENCES, STUDIES, WIDTHS
 
 ROUNDED = {"mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "mean_request": 4}
 
@@ -95,15 +97,18 @@ class Figures:
             + f" {original} of them are of the original scripts." * bool(original)
         )
 
-    def flags(self, networks: pd.DataFrame | None = None) -> str:
-        """The flags that make more simulations of the kind that is drawn, or of these networks."""
+    def flags(self, networks: pd.DataFrame | None = None, but: tuple[str, ...] = ()) -> str:
+        """The flags that make more simulations of the kind that is drawn, or of these networks.
+
+        but: flags that are left to a study.
+        """
         networks = self.networks if networks is None else networks
         if networks.empty:
             return f" --task {self.task}" if self.task else ""
         flags, table = "", flags_of(Setting)
         for name in SERIES:
             value, (flag, usual) = series_of(networks)[name], table[name]
-            if value != usual:
+            if value != usual and name not in but:
                 words = value if flag.is_list else [] if flag.kind is bool else [value]
                 flags += " ".join([f" --{name}", *map(str, words)])
         n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())
@@ -166,8 +171,8 @@ class Figures:
     def own_fields(self) -> list[str]:
         """Devices of the user's own, by name."""
         everything = self.simulations.networks
-        mine = [setting.field.measured is not None for setting in everything["setting"]]
-        return sorted(set(everything[mine]["field"]))
+        fields = {setting.field for setting in everything["setting"]}
+        return sorted({field.name for field in fields if field.measured is not None})
 
     def own_choices(self) -> list[Selected]:
         """Fair choices of networks of these and of the built-in devices, if there are any."""
@@ -194,6 +199,100 @@ class Figures:
         networks = self.simulations.series(self.task, counted)
         return select(networks[~networks["failed"]], fields)
 
+    def absent(self, name: str, networks: pd.DataFrame, given: dict, flags: str) -> str:
+        """How many settings of a study are not there, and the command that makes them; or nothing.
+
+        given: values that win over the study's, by flag; flags: the same on the command line.
+        """
+        study = STUDIES[name]
+        wanted = set(study.settings(given))
+        lacking = wanted - set(networks["setting"])
+        if not lacking:
+            return ""
+        return (
+            f"The {name} lacks {len(lacking)} of its {len(wanted)} settings; make them with: "
+            f"{study.command} --resume{flags}"
+        )
+
+    def ablations(self) -> list[ablation.Ablation]:
+        return ablation.find_ablations(self.healthy)
+
+    def ablation(self) -> Figure | None:
+        """What each imperfection costs, and what is won back without it."""
+        found = self.ablations()
+        figure = self.keep(ablation.draw_ablation(found), "ablation", "No ablation yet.")
+        series = series_of(self.networks)
+        for one in found:
+            given = {name: (getattr(one.full, name),) for name in ablation.NAMES}
+            mine = {**series, **given, "field": (one.full.field,), "lr": (one.full.lr,)}
+            values = {name: value for name, (value,) in given.items() if value}
+            words = "".join(f" --{name} {value:g}" for name, value in values.items())
+            field = f"{one.full.field}{'.json' * (one.full.field.measured is not None)}"
+            flags = f" --field {field} --lr {one.full.lr:g}{words}{self.flags()}"
+            if lack := self.absent("ablation", self.networks, mine, flags):
+                print(lack)
+        if not found and (lack := self.absent("ablation", self.networks, series, self.flags())):
+            print(lack)
+        return figure
+
+    def ablation_table(self) -> pd.DataFrame:
+        """The numbers of the same, in points, with standard errors and 95 % intervals."""
+        return ablation.table(self.ablations())
+
+    def map_networks(self) -> pd.DataFrame:
+        """Healthy curved devices, of the physics of which there are most."""
+        curved = self.healthy[self.healthy["field"].str.startswith(CURVED)]
+        if curved.empty:
+            return curved
+        most = curved.groupby(PHYSICS).size().idxmax()
+        return curved[(curved[PHYSICS] == list(most)).all(axis=1)]
+
+    def map(self) -> Figure | None:
+        """Accuracy over nonlinearity and learning rate."""
+        networks = self.map_networks()
+        others = self.healthy
+        if not networks.empty:  # the fields of the same imperfections, and the user's own
+            same = (others[PHYSICS] == list(networks[PHYSICS].iloc[0])).all(axis=1)
+            others = others[same | others["field"].isin(self.own_fields())]
+        figure = device_map.draw_map(networks, others)
+        figure = self.keep(figure, "map", "No map yet.")
+        if lack := self.absent("map", self.networks, series_of(self.networks), self.flags()):
+            print(lack)
+        return figure
+
+    def width_networks(self) -> pd.DataFrame:
+        """Healthy networks of the width study, of the largest series but for the layers."""
+        everything = self.simulations.networks
+        if self.task is not None:
+            everything = everything[everything["task"] == self.task]
+        everything = everything[everything["layers"].isin([*WIDTHS, *DEPTHS])]
+        everything = everything[~everything["failed"]]
+        if everything.empty:
+            return everything
+        best, names = everything.iloc[:0], [name for name in SERIES if name != "layers"]
+        for values, rows in everything.groupby([*names, "law"]):
+            given = dict(zip(names, values[:-1], strict=True))
+            wanted = set(STUDIES["width"].settings(given))
+            mine = rows[rows["setting"].isin(wanted)]
+            # One size alone is that of figure 1.
+            if mine["layers"].nunique() > 1 and len(mine) > len(best):
+                best = mine
+        return best
+
+    def width(self) -> Figure | None:
+        """Accuracy over size and number of hidden layers."""
+        networks = self.width_networks()
+        figure = self.keep(width.draw_width(networks), "width", "No other widths yet.")
+        of = self.networks if networks.empty else networks
+        given = {name: value for name, value in series_of(of).items() if name != "layers"}
+        if lack := self.absent("width", networks, given, self.flags(of, but=("layers",))):
+            print(lack)
+        return figure
+
+    def width_table(self) -> pd.DataFrame:
+        """The numbers of the same: accuracy in %, and points above or below the ideal network."""
+        return width.table(self.width_networks())
+
     def epochs(self) -> Figure | None:
         """Accuracy against epoch for the latest run."""
         latest = self.simulations.latest(self.task)
@@ -206,4 +305,9 @@ class Figures:
         told = [takeaway(one, self.networks) for one in self.by_rate.values()]
         if choices := self.own_choices():
             told.append(tell_comparison(choices[0]))
+        told += [ablation.takeaway(one) for one in self.ablations()]
+        if not (networks := self.map_networks()).empty:
+            told.append(device_map.takeaway(device_map.Map.of(networks)))
+        if not (networks := self.width_networks()).empty:
+            told.append(width.takeaway(networks))
         return told
