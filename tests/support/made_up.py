@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from devices.library import measurements
 from utils.records.folders import create_folders
 from utils.records.simulations import COLUMNS, SERIES, SETTING, without_seed
 from utils.settings import Setting, to_json
@@ -32,7 +33,11 @@ def table(settings: Sequence[Setting], accuracy: Callable, n_models: int = 3) ->
 
 
 def write(
-    output_dir: Path, settings: Sequence[Setting], accuracy: Callable, n_models: int = 3
+    output_dir: Path,
+    settings: Sequence[Setting],
+    accuracy: Callable,
+    n_models: int = 3,
+    relaxed: Callable = lambda setting, percent: percent - 1,
 ) -> None:
     """The same as folders, with weights of 4 inputs and 3 classes."""
     generator = torch.Generator().manual_seed(0)
@@ -50,9 +55,9 @@ def write(
                     w = response.w_min + response.span * share
                     state[f"layers.{1 + 3 * layer}.{name}"] = w
             torch.save(state, folder.weights(model))
-            swap = None if setting.field.partner is None else percent - 1
+            swap = None if setting.field.partner is None else relaxed(setting, percent)
             record = to_json(setting) | {
                 "model": model, "loss": 0.1, "accuracy": percent, "swap_accuracy": swap,
-                "failed_step": None,
+                "failed_step": None, "measured": measurements(setting.field),
             }  # fmt: skip
             folder.json(model).write_text(json.dumps(record))

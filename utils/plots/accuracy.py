@@ -132,7 +132,7 @@ def leave_out_far(drawn: list[tuple]) -> None:
         above = sum(a is axes and r == rate for a, r, _, _ in below[:number])
         axes.annotate(
             f"↓ {mean:.0f}", (rate, 0), xycoords=("data", "axes fraction"),
-            xytext=(3, 2 + 8 * above), textcoords="offset points",
+            xytext=(-3, 2 + 8 * above), textcoords="offset points",
             color=colour, fontsize=style.SMALL,
         )  # fmt: skip
 

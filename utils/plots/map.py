@@ -15,9 +15,13 @@ from devices.built_in import CURVED
 from devices.library import Device
 from devices.responses import Exponential
 from utils.plots import style
+from utils.plots.accuracy import FIELDS
 from utils.plots.statistics import FEWEST, Estimate, difference
+from utils.records.simulations import fields_in
 
 HALF = 0.5  # points below a linear device that count as as good
+LEVELS = (0.5, 1, 2, 5, 10, 20)  # points, of contour lines
+DEEPEST = 10.0  # points below the best, as far as colours tell them apart
 
 
 def nonlinearity(device: Device) -> float | None:
@@ -150,22 +154,34 @@ def draw_map(networks: pd.DataFrame, others: pd.DataFrame) -> Figure | None:
         return None
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 3.1), sharey=True)
     accuracy = one.grid()
-    draw_heat(figure, left, one, accuracy, "viridis", "test accuracy (%)")
+    top = float(np.nanmax(accuracy))
+    low = max(float(np.nanmin(accuracy)), top - DEEPEST)
+    mesh = draw_heat(left, one, accuracy, "viridis", (low, top))
+    add_contours(left, one, accuracy, {top - level: f"−{level:g}" for level in LEVELS})
+    extend = "min" if np.nanmin(accuracy) < low else "neither"
+    figure.colorbar(mesh, ax=left, pad=0.02, extend=extend).set_label("test accuracy (%)")
     lost = accuracy - one.grid("relaxed")
-    draw_heat(figure, right, one, lost, "cividis_r", "points lost in field relaxation")
+    if np.isfinite(lost).any():
+        ends = (min(0.0, float(np.nanmin(lost))), min(DEEPEST, max(HALF, float(np.nanmax(lost)))))
+        mesh = draw_heat(right, one, lost, "cividis_r", ends)
+        add_contours(right, one, lost, {level: f"{level:g}" for level in LEVELS})
+        extend = "max" if np.nanmax(lost) > ends[1] else "neither"
+        bar = figure.colorbar(mesh, ax=right, pad=0.02, extend=extend)
+        bar.set_label("points lost in field relaxation")
     for axes in (left, right):
         best = [one.best(nu) for nu in one.nus]
         axes.plot(one.nus, best, color="white", lw=2.6)
         (line,) = axes.plot(one.nus, best, color="black", lw=1.2, ls="--", marker=".")
         marked = mark(axes, one, others)
-        axes.set_xlabel("nonlinearity ν = range / decay (pulses)")
+        axes.set_xlabel("nonlinearity ν (pulses of the range / decay)")
         axes.set_xlim(min(one.nus) - 0.5, max(one.nus) + 0.5)
     left.set_ylabel("learning rate (pulses per unit gradient)")
-    left.set_title("trained")
-    right.set_title("switched to the linear response")
+    left.set_title("trained; lines: points from the best")
+    right.set_title("relaxed to linear; lines: points lost")
     style.letter((left, right))
     sizes = [len(rows) for rows in one.cells.values()]
     n = f"n = {max(sizes)}" if min(sizes) == max(sizes) else f"n = {min(sizes)} to {max(sizes)}"
+    marked = {field: marked[field] for field in fields_in(others, FIELDS) if field in marked}
     handles = [line, *marked.values()]
     labels = ["best learning rate", *(f"{style.name(field)}, at its best" for field in marked)]
     figure.legend(
@@ -175,18 +191,28 @@ def draw_map(networks: pd.DataFrame, others: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def draw_heat(figure, axes, one: Map, values: np.ndarray, colours: str, name: str) -> None:
-    """Cells of a grid that is even in nu and in the logarithm of the rate, with contour lines."""
-    mesh = axes.pcolormesh(one.nus, one.rates, values, cmap=colours, shading="nearest")
+def draw_heat(axes, one: Map, values: np.ndarray, colours: str, ends: tuple[float, float]):
+    """Cells of a grid that is even in nu and in the logarithm of the rate; returned."""
+    mesh = axes.pcolormesh(
+        one.nus, one.rates, values, cmap=colours, shading="nearest", vmin=ends[0], vmax=ends[1]
+    )
     mesh.set_rasterized(True)
     axes.set_yscale("log")
     axes.set_yticks(one.rates, [f"{rate:g}" for rate in one.rates])
     axes.minorticks_off()
-    if np.isfinite(values).all() and np.ptp(values) > 0:
-        lines = axes.contour(one.nus, one.rates, values, levels=6, colors="black", linewidths=0.5)
-        axes.clabel(lines, fontsize=style.SMALL, fmt="%g")
-    bar = figure.colorbar(mesh, ax=axes, pad=0.02)
-    bar.set_label(name)
+    return mesh
+
+
+def add_contours(axes, one: Map, values: np.ndarray, levels: Mapping[float, str]) -> None:
+    """Lines at these levels, named; those within the values only."""
+    inside = sorted(
+        level for level in levels if np.nanmin(values) < level < np.nanmax(values)
+    )  # fmt: skip
+    if inside:
+        lines = axes.contour(
+            one.nus, one.rates, values, levels=inside, colors="black", linewidths=0.6
+        )
+        axes.clabel(lines, fontsize=style.SMALL, fmt=dict(levels))
 
 
 def mark(axes, one: Map, others: pd.DataFrame) -> dict:

@@ -15,11 +15,12 @@ from utils.compute.pool import run_jobs
 from utils.compute.processor import hardware
 from utils.compute.signals import Stop
 from utils.compute.worker import HeardStop
+from utils.console import say
 from utils.run import Run
 from utils.settings import Setting
 from utils.training.job import Job
 from utils.training.plan import Plan
-from utils.training.trainer import Trainer, prepare
+from utils.training.trainer import Trainer, announcement, prepare
 from utils.training.verification import verify
 
 PROBE_SECONDS = 1.0
@@ -34,6 +35,8 @@ def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop)
     workers, threads = plan.workers(len(jobs))
     probe = Probe(currents, Compiler(plan.compiled), plan.compiles)
     compiled = [job for job in jobs if plan.compiles(job[0].setting)]
+    if compiled:
+        say(announcement(compiled))
     prepare(compiled, currents, probe.compiler, threads)
     seconds = seconds_of(jobs, probe, workers, threads, stop)
     at_once = workers * max(map(len, jobs))

@@ -15,7 +15,7 @@ from utils.run import Run
 from utils.settings import Member
 from utils.training.job import Complete, Training
 from utils.training.plan import Plan
-from utils.training.trainer import prepare
+from utils.training.trainer import announcement, prepare
 
 
 def train(
@@ -39,7 +39,7 @@ def train(
     if compiled:
         if not quiet:
             warn_of_newer_torch()
-            say("compiling the training step, which takes up to half a minute where it is new")
+            say(announcement(compiled))
         prepare(compiled, currents, compiler, threads)
         if compiler.failure is not None and not quiet:
             say(

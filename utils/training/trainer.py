@@ -195,6 +195,14 @@ def prepare(
             Trainer(job, currents, compiler).prepare()
 
 
+def announcement(jobs: Iterable[Sequence[Member]]) -> str:
+    """What is said before that takes its time."""
+    n = len(set(map(kind, jobs)))
+    if n <= 2:
+        return "compiling the training step, which takes up to half a minute where it is new"
+    return f"compiling {n} training steps, which takes up to half a minute for each that is new"
+
+
 def kind(job: Sequence[Member]) -> Hashable:
     """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
     noises = ("voltage_noise", "resistor_noise", "write_noise")
