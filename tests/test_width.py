@@ -73,6 +73,8 @@ def test_a_part_is_drawn_and_the_command_for_the_rest_is_told(tmp_path, capsys):
     part = [s for s in WIDTH.settings({"epochs": 2}) if s.layers in ((64,), (128,))]
     other = STUDIES["figure2"].settings({"epochs": 2, "layers": (64,)})
     other = [s for s in other if s.field.name == "double-exponential"]
+    # Of figure 1, at rates that no other size has been trained at.
+    other += WIDTH.settings({"epochs": 2, "layers": (512,), "lr": [4000.0]})
     made_up.write(tmp_path / "out", [*part, *other], accuracy)
     figures = Figures(tmp_path / "out", tmp_path / "figures")
     assert len(figures.width_networks()) == 3 * len(part)

@@ -271,11 +271,12 @@ class Figures:
             return everything
         best, names = everything.iloc[:0], [name for name in SERIES if name != "layers"]
         for values, rows in everything.groupby([*names, "law"]):
-            given = dict(zip(names, values[:-1], strict=True))
+            given = {**dict(zip(names, values[:-1], strict=True)), "lr": rows["lr"].unique()}
             wanted = set(STUDIES["width"].settings(given))
             mine = rows[rows["setting"].isin(wanted)]
-            # One size alone is that of figure 1.
-            if mine["layers"].nunique() > 1 and len(mine) > len(best):
+            # Learning rates of one size alone are those of figure 1.
+            mine = mine[mine.groupby("lr")["layers"].transform("nunique") > 1]
+            if len(mine) > len(best):
                 best = mine
         return best
 
