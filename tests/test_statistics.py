@@ -29,9 +29,9 @@ def test_mean_error_and_interval_by_hand():
 def test_fewer_than_three_have_no_interval_which_is_said():
     two = estimate(pd.Series([1.0, 2.0]))
     assert (two.mean, two.error, two.n) == (1.5, pytest.approx(0.5), 2)
-    assert str(two) == "+1.50 (no interval from 2)"
+    assert str(two) == "+1.50 (no interval from 2 networks)"
     assert not two.is_clear
-    assert str(estimate(pd.Series([-1.0]))) == "-1.00 (no interval from 1)"
+    assert str(estimate(pd.Series([-1.0]))) == "-1.00 (no interval from 1 network)"
     assert estimate(pd.Series([float("nan")])) is None
 
 
@@ -60,5 +60,5 @@ def test_fields_are_compared_at_equal_rates_and_at_the_best():
     )
     assert best == "each at its best: +6.00 points (95 %: +1.03 to +10.97)"
     few, _ = compared(rows[rows["model_seed"] < 102])
-    assert "+1.50 points (no interval from 2) at 500" in few
+    assert "+1.50 points (no interval from 2 networks) at 500" in few
     assert compared(rows[rows["field"] == "double-linear"]) == []

@@ -64,7 +64,7 @@ def test_table_and_sentence(networks):
     )
     assert "no linear and exponential" in takeaway(networks[networks["field"] == "double-ideal"])
     two = takeaway(networks[networks["model"] < 2])
-    assert "(no interval from 2)" in two
+    assert "(no interval from 2 networks)" in two
     assert two.endswith("which is better is clear in 0 of 7 networks.")
 
 

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from utils.plots import style
-from utils.plots.statistics import FEWEST, Estimate, difference
+from utils.plots.accuracy import said
+from utils.plots.statistics import FEWEST, Estimate, difference, span
 from utils.records.simulations import fields_in
 from utils.settings import Setting
 from utils.studies import FIELDS, IDEAL, NONE, without
@@ -43,6 +44,19 @@ class Ablation:
     @property
     def imperfections(self) -> list[str]:
         return [name for name in NONE if getattr(self.full, name)]
+
+    @property
+    def given(self) -> dict:
+        """What makes these settings of the study, by flag."""
+        sizes = {name: (getattr(self.full, name),) for name in NONE}
+        return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes}
+
+    @property
+    def flags(self) -> str:
+        """The same on the command line. A device file is taken to have its device's name."""
+        field = f"{self.full.field}{'.json' * (self.full.field.measured is not None)}"
+        sizes = (f" --{name} {getattr(self.full, name):g}" for name in NONE)
+        return f" --field {field} --lr {self.full.lr:g}{''.join(sizes)}"
 
     @property
     def none(self) -> Setting:
@@ -155,14 +169,13 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
         draw_panel(axes, one, colours[one.full.field.name])
     style.letter(panels[0])
     ns = [n for one in ablations for n in counts(one)]
-    n = f"n = {max(ns)}" if min(ns) == max(ns) else f"n = {min(ns)} to {max(ns)}"
     handles = [
         Line2D([], [], color=style.GREY, marker="o", ls="", mfc=face) for face in (None, "white")
     ]
     handles.append(Line2D([], [], color=style.GREY, marker="D", ls=""))
-    bars = f"mean ± standard error over equal seeds, {n}" if max(ns) >= FEWEST else f"mean, {n}"
+    kind = "mean ± standard error over equal seeds" if max(ns) >= FEWEST else "mean"
     figure.legend(
-        handles, [ALONE, MENDED, "together"], title=bars, title_fontsize=7,
+        handles, [ALONE, MENDED, "together"], title=f"{kind}, {span(ns)}", title_fontsize=7,
         loc="outside upper center", ncols=2 if len(ablations) == 1 else 3,
     )  # fmt: skip
     return figure
@@ -216,18 +229,13 @@ def takeaway(one: Ablation) -> str:
     first = max(known, key=lambda name: known[name].mean)
     value = known[first]
     if value.is_clear and value.mean > 0:
-        last = f"mend the {NAMES[first]} first: without it {value} points are won back"
+        last = f"mend the {NAMES[first]} first, which wins back {said(value)}"
     elif math.isnan(value.low):
-        last = f"most is won back without the {NAMES[first]}: {value} networks; more are needed"
+        last = f"most is won back without the {NAMES[first]}: {said(value)}"
     else:
-        last = f"mending one alone wins nothing that is clear of noise; most {value} points, "
-        last += f"of the {NAMES[first]}"
-    return f"{told}; {last} (mean ± standard error over {span(counts(one))} equal seeds)."
-
-
-def span(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
-    return f"{low}" if low == high else f"{low} to {high}"
+        last = "mending one alone wins nothing that is clear of noise; most would be won by the "
+        last += f"{NAMES[first]}, {said(value)}"
+    return f"{told}; {last} (mean ± standard error over equal seeds, {span(counts(one))})."
 
 
 def pm(one: Estimate) -> str:

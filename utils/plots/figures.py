@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from devices.built_in import CURVED
 from utils.errors import UserError
 from utils.flags import flags_of
 from utils.plots import ablation, style, width
@@ -25,7 +24,7 @@ from utils.plots.weights import draw_weights
 from utils.records.simulations import SERIES, Simulations, series_of
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
-from utils.studies import DEPTHS, REFERENCES, STUDIES, WIDTHS
+from utils.studies import REFERENCES, STUDIES
 
 ROUNDED = {"mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "mean_request": 4}
 
@@ -219,17 +218,11 @@ class Figures:
 
     def ablation(self) -> Figure | None:
         """What each imperfection costs, and what is won back without it."""
-        found = self.ablations()
+        found, series = self.ablations(), series_of(self.networks)
         figure = self.keep(ablation.draw_ablation(found), "ablation", "No ablation yet.")
-        series = series_of(self.networks)
         for one in found:
-            given = {name: (getattr(one.full, name),) for name in ablation.NAMES}
-            mine = {**series, **given, "field": (one.full.field,), "lr": (one.full.lr,)}
-            values = {name: value for name, (value,) in given.items() if value}
-            words = "".join(f" --{name} {value:g}" for name, value in values.items())
-            field = f"{one.full.field}{'.json' * (one.full.field.measured is not None)}"
-            flags = f" --field {field} --lr {one.full.lr:g}{words}{self.flags()}"
-            if lack := self.absent("ablation", self.networks, mine, flags):
+            flags = one.flags + self.flags()
+            if lack := self.absent("ablation", self.networks, series | one.given, flags):
                 print(lack)
         if not found and (lack := self.absent("ablation", self.networks, series, self.flags())):
             print(lack)
@@ -239,21 +232,10 @@ class Figures:
         """The numbers of the same, in points, with standard errors and 95 % intervals."""
         return ablation.table(self.ablations())
 
-    def map_networks(self) -> pd.DataFrame:
-        """Healthy curved devices, of the physics of which there are most."""
-        curved = self.healthy[self.healthy["field"].str.startswith(CURVED)]
-        if curved.empty:
-            return curved
-        most = curved.groupby(PHYSICS).size().idxmax()
-        return curved[(curved[PHYSICS] == list(most)).all(axis=1)]
-
     def map(self) -> Figure | None:
         """Accuracy over nonlinearity and learning rate."""
-        networks = self.map_networks()
-        others = self.healthy
-        if not networks.empty:  # the fields of the same imperfections, and the user's own
-            same = (others[PHYSICS] == list(networks[PHYSICS].iloc[0])).all(axis=1)
-            others = others[same | others["field"].isin(self.own_fields())]
+        networks = device_map.select(self.healthy)
+        others = device_map.select_others(self.healthy, networks, self.own_fields())
         figure = device_map.draw_map(networks, others)
         figure = self.keep(figure, "map", "No map yet.")
         if lack := self.absent("map", self.networks, series_of(self.networks), self.flags()):
@@ -261,24 +243,11 @@ class Figures:
         return figure
 
     def width_networks(self) -> pd.DataFrame:
-        """Healthy networks of the width study, of the largest series but for the layers."""
-        everything = self.simulations.networks
-        if self.task is not None:
-            everything = everything[everything["task"] == self.task]
-        everything = everything[everything["layers"].isin([*WIDTHS, *DEPTHS])]
-        everything = everything[~everything["failed"]]
-        if everything.empty:
-            return everything
-        best, names = everything.iloc[:0], [name for name in SERIES if name != "layers"]
-        for values, rows in everything.groupby([*names, "law"]):
-            given = {**dict(zip(names, values[:-1], strict=True)), "lr": rows["lr"].unique()}
-            wanted = set(STUDIES["width"].settings(given))
-            mine = rows[rows["setting"].isin(wanted)]
-            # Learning rates of one size alone are those of figure 1.
-            mine = mine[mine.groupby("lr")["layers"].transform("nunique") > 1]
-            if len(mine) > len(best):
-                best = mine
-        return best
+        """Those of other layers beside, which no other figure shows."""
+        networks = self.simulations.networks
+        return width.select(
+            networks if self.task is None else networks[networks["task"] == self.task]
+        )
 
     def width(self) -> Figure | None:
         """Accuracy over size and number of hidden layers."""
@@ -307,7 +276,7 @@ class Figures:
         if choices := self.own_choices():
             told.append(tell_comparison(choices[0]))
         told += [ablation.takeaway(one) for one in self.ablations()]
-        if not (networks := self.map_networks()).empty:
+        if not (networks := device_map.select(self.healthy)).empty:
             told.append(device_map.takeaway(device_map.Map.of(networks)))
         if not (networks := self.width_networks()).empty:
             told.append(width.takeaway(networks))

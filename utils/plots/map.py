@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ from devices.library import Device
 from devices.responses import Exponential
 from utils.plots import style
 from utils.plots.accuracy import FIELDS
-from utils.plots.statistics import FEWEST, Estimate, difference
+from utils.plots.selected import PHYSICS
+from utils.plots.statistics import FEWEST, Estimate, difference, span
 from utils.records.simulations import fields_in
 
 HALF = 0.5  # points below a linear device that count as as good
@@ -30,6 +31,23 @@ def nonlinearity(device: Device) -> float | None:
     if isinstance(response, Exponential):
         return response.pulses_max / response.decay
     return 0.0 if response.family == "linear" else None
+
+
+def select(networks: pd.DataFrame) -> pd.DataFrame:
+    """Of healthy networks of one series the curved ones, of the physics of which there are most."""
+    curved = networks[networks["field"].str.startswith(CURVED)]
+    if curved.empty:
+        return curved
+    most = curved.groupby(PHYSICS).size().idxmax()
+    return curved[(curved[PHYSICS] == list(most)).all(axis=1)]
+
+
+def select_others(networks: pd.DataFrame, curved: pd.DataFrame, own: Sequence[str]) -> pd.DataFrame:
+    """Other fields of the same physics as the curved ones; own: those of whichever they have."""
+    if curved.empty:
+        return curved
+    same = (networks[PHYSICS] == list(curved[PHYSICS].iloc[0])).all(axis=1)
+    return networks[same | networks["field"].isin(own)]
 
 
 @dataclass(frozen=True)
@@ -180,12 +198,11 @@ def draw_map(networks: pd.DataFrame, others: pd.DataFrame) -> Figure | None:
     right.set_title("relaxed to linear; lines: points lost")
     style.letter((left, right))
     sizes = [len(rows) for rows in one.cells.values()]
-    n = f"n = {max(sizes)}" if min(sizes) == max(sizes) else f"n = {min(sizes)} to {max(sizes)}"
     marked = {field: marked[field] for field in fields_in(others, FIELDS) if field in marked}
     handles = [line, *marked.values()]
     labels = ["best learning rate", *(f"{style.name(field)}, at its best" for field in marked)]
     figure.legend(
-        handles, labels, title=f"{style.physics(networks)}; mean, {n}", title_fontsize=7,
+        handles, labels, title=f"{style.physics(networks)}; mean, {span(sizes)}", title_fontsize=7,
         loc="outside upper center", ncols=min(len(labels), 4),
     )  # fmt: skip
     return figure

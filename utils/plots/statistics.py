@@ -7,6 +7,7 @@ known better than either accuracy. Student's t with n - 1 degrees of freedom.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -38,7 +39,7 @@ class Estimate:
     def __str__(self) -> str:
         """In points: `+1.20 (95 %: +1.00 to +1.40)`."""
         if math.isnan(self.low):
-            return f"{self.mean:+.2f} (no interval from {self.n})"
+            return f"{self.mean:+.2f} (no interval from {self.n} network{'s' * (self.n > 1)})"
         return f"{self.mean:+.2f} (95 %: {self.low:+.2f} to {self.high:+.2f})"
 
 
@@ -52,6 +53,12 @@ def estimate(values: pd.Series) -> Estimate | None:
     error = float(values.std()) / math.sqrt(n) if n > 1 else math.nan
     half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error if n >= FEWEST else math.nan
     return Estimate(mean, error, mean - half, mean + half, n)
+
+
+def span(counts: Sequence[int]) -> str:
+    """Of how many networks: `n = 10`, or `n = 2 to 3`."""
+    low, high = min(counts), max(counts)
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
 def by_seed(networks: pd.DataFrame, value: str = "accuracy") -> pd.Series:

@@ -11,11 +11,26 @@ from matplotlib.ticker import NullLocator
 
 from utils.plots import style
 from utils.plots.accuracy import draw_curve, said
-from utils.plots.statistics import FEWEST, Estimate, difference
-from utils.studies import DEPTHS, REFERENCES, WIDTHS
+from utils.plots.statistics import FEWEST, Estimate, difference, span
+from utils.records.simulations import SERIES
+from utils.studies import DEPTHS, REFERENCES, STUDIES, WIDTHS
 
 LINEAR, EXPONENTIAL, IDEAL = (device.name for device in REFERENCES)
 Layers = tuple[int, ...]
+
+
+def select(networks: pd.DataFrame) -> pd.DataFrame:
+    """The healthy networks of the study, of the largest series but for the layers; maybe none."""
+    networks = networks[networks["layers"].isin([*WIDTHS, *DEPTHS]) & ~networks["failed"]]
+    largest, names = networks.iloc[:0], [name for name in SERIES if name != "layers"]
+    for values, rows in networks.groupby([*names, "law"]):
+        given = {**dict(zip(names, values[:-1], strict=True)), "lr": rows["lr"].unique()}
+        mine = rows[rows["setting"].isin(set(STUDIES["width"].settings(given)))]
+        # Learning rates of one size alone are those of figure 1.
+        mine = mine[mine.groupby("lr")["layers"].transform("nunique") > 1]
+        if len(mine) > len(largest):
+            largest = mine
+    return largest
 
 
 def best(networks: pd.DataFrame, field: str, layers: Layers) -> pd.DataFrame:
@@ -77,16 +92,11 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
     counts = [len(best(networks, field, layers)) for field in (LINEAR, EXPONENTIAL, IDEAL)
               for layers in (*WIDTHS, *DEPTHS)]  # fmt: skip
     counts = [count for count in counts if count]
-    n = (
-        f"n = {max(counts)}"
-        if min(counts) == max(counts)
-        else f"n = {min(counts)} to {max(counts)}"
-    )
     kind = "mean ± std" if max(counts) >= FEWEST else "mean"
     handles, labels = width.get_legend_handles_labels()
     if not handles:
         handles, labels = depth.get_legend_handles_labels()
-    title = f"{networks['task'].iloc[0]}, each at its best learning rate; {kind}, {n}"
+    title = f"{networks['task'].iloc[0]}, each at its best learning rate; {kind}, {span(counts)}"
     figure.legend(
         handles, labels, title=title, title_fontsize=7, loc="outside upper center", ncols=3
     )
