@@ -6,11 +6,17 @@ from conftest import members_of, setting_of
 from support.arguments import merged
 from test_plan import OnGpu
 
+from utils.compute.compiler import Compiler
+from utils.compute.pool import run_jobs
+from utils.records.archive import Archive
+from utils.records.checkpoints import Checkpoint
 from utils.records.folders import create_folders, matching_folders
 from utils.records.simulations import Simulations
 from utils.run import Run
+from utils.settings import Member
 from utils.studies import STUDIES, Study
 from utils.training import plan
+from utils.training.job import Training
 from utils.training.plan import Plan
 
 SIZES = ((24,), (48,), (24, 12))
@@ -76,6 +82,38 @@ def test_settings_of_one_name_have_folders_of_their_own(tmp_path):
     assert len({folder.id for folder in folders}) == 3
     for folder, setting in zip(folders, settings(), strict=True):
         assert matching_folders(tmp_path, setting, "0" * 64) == [folder]
+
+
+def test_each_job_is_compiled_or_not_as_planned(currents, tmp_path, stop):
+    """And so its record says, and its checkpoints, beside others that are not."""
+    tried = []
+
+    class Told(Compiler):
+        def __call__(self, module, *inputs):
+            tried.append(module)
+            return module(*inputs)
+
+    small, large, _ = settings(epochs=1)
+    folders = create_folders(tmp_path, [small, large], "0" * 64)
+    sitting = {"provenance": {}, "rounding": {"compiled": True, "threads": 1}, "fell_back": False}
+
+    def compiles(setting):
+        return setting == large
+
+    archive = Archive(folders, sitting, compiles)
+    work = Training(currents, Told(enabled=True), archive, 5.0, compiles)
+    list(run_jobs(work, [(Member(small, 0),)], stop))
+    assert not tried
+    list(run_jobs(work, [(Member(large, 0),)], stop))
+    assert tried
+    for setting, compiled in ((small, False), (large, True)):
+        member = Member(setting, 0)
+        assert archive.record(member).content["compiled"] == compiled
+        mine = archive.sitting_of(member)
+        assert mine["rounding"] == {"compiled": compiled, "threads": 1}
+        assert archive.differences(Checkpoint({}, 0.0, [mine]), member) == []
+        other = mine | {"rounding": mine["rounding"] | {"compiled": not compiled}}
+        assert archive.differences(Checkpoint({}, 0.0, [other]), member) == ["compiled"]
 
 
 def test_a_study_of_layers_trains_each_as_it_is_alone(simulate, monkeypatch):
