@@ -22,6 +22,20 @@ def test_only_fonts_that_are_there_are_asked_for(monkeypatch):
     assert style.fonts() == ["Liberation Sans", "DejaVu Sans"]
 
 
+def test_what_the_first_font_lacks_is_taken_from_another(monkeypatch, recwarn, caplog):
+    """DejaVu Sans Mono stands for one of a journal; it has no 𝟚."""
+    monkeypatch.setattr(style, "FONTS", ("No Such Font", "DejaVu Sans Mono", "DejaVu Sans"))
+    with matplotlib.rc_context():
+        style.use()
+        assert matplotlib.rcParams["font.family"] == ["DejaVu Sans Mono", "DejaVu Sans"]
+        figure = plt.figure()
+        figure.suptitle("ν ↓ − 𝟚")
+        figure.supxlabel("σ$_\\mathrm{device}$ 10$^{-3}$")
+        figure.canvas.draw()
+    assert not recwarn.list
+    assert not caplog.records
+
+
 def test_more_colours_and_markers_than_anybody_has_devices():
     names = [f"device-{k}" for k in range(60)]
     assert len(set(style.colours(names).values())) == 60

@@ -44,8 +44,8 @@ FONTS = (
 
 RC = {
     "font.size": 8,
-    "font.family": "sans-serif",
     "mathtext.default": "regular",
+    "mathtext.fontset": "custom",
     "axes.titlesize": 8,
     "figure.titlesize": 8,
     "axes.labelsize": 8,
@@ -68,7 +68,11 @@ RC = {
 
 def use() -> None:
     """Draw figures in this style from now on, and show tables whole."""
-    mpl.rcParams.update(RC | {"font.sans-serif": fonts()})
+    # By their names: of a generic family only the first font is asked, whatever it lacks.
+    family = fonts()
+    shapes = dict.fromkeys(("rm", "cal", "sf", "tt"), "") | {"it": ":italic", "bf": ":bold"}
+    mpl.rcParams.update(RC | {"font.family": family})
+    mpl.rcParams.update({f"mathtext.{name}": family[0] + s for name, s in shapes.items()})
     for option in ("display.max_rows", "display.max_columns", "display.max_colwidth"):
         pd.set_option(option, None)
 
