@@ -217,25 +217,30 @@ def takeaway(one: Ablation) -> str:
     head = f"Ablation, {style.name(one.full.field.name)} at learning rate {one.full.lr:g}"
     left = one.left()["all, to the ideal network"]
     alone = {name: one.lost(name) for name in one.imperfections}
-    back = {name: one.won_back(name) for name in one.imperfections}
     scale = f"of the {pm(left)} points to the ideal network " if left else ""
     parts = [f"the {NAMES[name]} costs {pm(cost)} alone" for name, cost in alone.items() if cost]
     if response := one.left()["the response alone"]:
         parts.append(f"the response {pm(response)}")
-    told = f"{head}: {scale}{', '.join(parts)}" if parts else head
-    known = {name: value for name, value in back.items() if value}
-    if not known:
-        return f"{told}."
-    first = max(known, key=lambda name: known[name].mean)
-    value = known[first]
+    costs = [f"{scale}{', '.join(parts)}"] if parts else []
+    told = "; ".join(costs + mended(one))
+    return f"{head}: {told} (mean ± standard error over equal seeds, {span(counts(one))})."
+
+
+def mended(one: Ablation) -> list[str]:
+    """What to mend first, as far as that is known."""
+    back = {name: value for name in one.imperfections if (value := one.won_back(name))}
+    if not back:
+        return []
+    first = max(back, key=lambda name: back[name].mean)
+    value = back[first]
+    if len(back) < len(one.imperfections) or math.isnan(value.low):
+        return [f"of what is trained most is won back without the {NAMES[first]}, {said(value)}"]
     if value.is_clear and value.mean > 0:
-        last = f"mend the {NAMES[first]} first, which wins back {said(value)}"
-    elif math.isnan(value.low):
-        last = f"most is won back without the {NAMES[first]}: {said(value)}"
-    else:
-        last = "mending one alone wins nothing that is clear of noise; most would be won by the "
-        last += f"{NAMES[first]}, {said(value)}"
-    return f"{told}; {last} (mean ± standard error over equal seeds, {span(counts(one))})."
+        return [f"mend the {NAMES[first]} first, which wins back {said(value)}"]
+    return [
+        "mending one alone wins nothing that is clear of noise; most would be won by the "
+        f"{NAMES[first]}, {said(value)}"
+    ]
 
 
 def pm(one: Estimate) -> str:
