@@ -102,7 +102,7 @@ class Ablation:
 
 
 def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
-    """For each field the most complete ablation, of its best learning rate; linear first.
+    """For each field the ablation of which most is there, at its best learning rate; linear first.
 
     networks: healthy ones of one series. At least two combinations have to be there.
     """
@@ -129,7 +129,7 @@ def partial(one: Ablation) -> bool:
 
 def completeness(one: Ablation) -> tuple:
     share = one.present / (len(one.settings) - 1)
-    return share, one.present, one.networks[one.full]["accuracy"].mean()
+    return one.present, share, one.networks[one.full]["accuracy"].mean()
 
 
 def table(ablations: Sequence[Ablation]) -> pd.DataFrame:
