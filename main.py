@@ -60,7 +60,7 @@ def simulate(run: Run, stop: Stop) -> None:
                 device, data.sha256, plan.compiled, plan.threads,
                 currents.product, has_kernel(device), run.wear,
             )  # fmt: skip
-            archive, missing = Archive.open(run, data.sha256, world, about)
+            archive, missing = Archive.open(run, data.sha256, world, about, plan.compiles)
         complete = [member for member in run.members if member in archive.complete]
         train(world.deal(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
         if run.compute_intermediate:

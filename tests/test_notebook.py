@@ -41,12 +41,13 @@ def plots(*arguments, **variables) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
 
 
-def check_files(figures: Path) -> None:
+def check_files(figures: Path, *others: str) -> None:
     (folder,) = figures.iterdir()
     assert folder.name.isdigit()
     assert len(folder.name) == 14
     names = {path.name for path in folder.iterdir()}
-    assert names == {f"{stem}.{ending}" for stem in STEMS for ending in ("pdf", "svg", "png")}
+    stems = STEMS | {*others}
+    assert names == {f"{stem}.{ending}" for stem in stems for ending in ("pdf", "svg", "png")}
     assert "learning rate" in (folder / "figure1-accuracy-against-learning-rate.svg").read_text()
     assert b"/Type0" in (folder / "weights.pdf").read_bytes()  # TrueType: text, not outlines
 
@@ -99,7 +100,7 @@ def test_without_jupyter(archive, tmp_path):
     prices = ("--pulse_energy", "1e-12", "--endurance", "1e6")
     result = plots("--simulations", archive, "--figures", tmp_path / "figures", *prices)
     assert result.returncode == 0, result.stderr
-    check_files(tmp_path / "figures")
+    check_files(tmp_path / "figures", "ablation")  # a part of which is in figures 1 to 3
     assert "left out: " in result.stdout
     assert "linear reaches" in result.stdout
     assert "3 of them are of the original scripts" in result.stdout

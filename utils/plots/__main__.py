@@ -76,6 +76,9 @@ def draw_all(figures: Figures) -> None:
     figures.own_device()
     if figures.costs() is not None:
         print(figures.costs_table().to_string(index=False))
+    figures.ablation()
+    figures.map()
+    figures.width()
     print("\n".join(figures.takeaways()))
 
 

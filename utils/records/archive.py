@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
@@ -33,7 +33,7 @@ from utils.records.results import (
     write_result,
 )
 from utils.run import Run
-from utils.settings import Member
+from utils.settings import Member, Setting
 
 if TYPE_CHECKING:
     from utils.compute.distributed import World
@@ -68,10 +68,17 @@ class Archive:
     """Where the networks of a run are kept: one folder for each setting.
 
     sitting: what this run is, and what decides its rounding: see records.checkpoints. complete: the
-    networks known to be, without looking again.
+    networks known to be, without looking again. compiles: whether the steps of a setting are
+    compiled, where that is not the same for all of the sitting.
     """
 
-    def __init__(self, folders: Sequence[Folder], sitting: dict):
+    def __init__(
+        self,
+        folders: Sequence[Folder],
+        sitting: dict,
+        compiles: Callable[[Setting], bool] | None = None,
+    ):
+        self.compiles = compiles
         self.folders = {folder.setting: folder for folder in folders}
         self.sitting = json.loads(json.dumps(sitting))  # as it is when read back
         self.wear = bool(sitting.get("wear"))
@@ -80,7 +87,12 @@ class Archive:
 
     @classmethod
     def open(
-        cls, run: Run, data_sha256: str, world: World, sitting: dict
+        cls,
+        run: Run,
+        data_sha256: str,
+        world: World,
+        sitting: dict,
+        compiles: Callable[[Setting], bool] | None = None,
     ) -> tuple[Archive, list[Member]]:
         """The archive of a run, and the members that it does not hold yet.
 
@@ -92,7 +104,7 @@ class Archive:
 
         def decide() -> dict:
             choose = fullest if run.resume else newest if world.restarts else None
-            archive = cls([], sitting)
+            archive = cls([], sitting, compiles)
             for setting in run.settings if choose else ():
                 clear_away(run.output_dir, setting)
                 if found := matching_folders(run.output_dir, setting, data_sha256):
@@ -111,7 +123,7 @@ class Archive:
         decision = world.agree(decide)
         names = zip(decision["folders"], run.settings, strict=True)
         folders = [Folder(run.output_dir / name, setting) for name, setting in names]
-        archive = first[0] if first else cls(folders, sitting)
+        archive = first[0] if first else cls(folders, sitting, compiles)
         missing = [run.members[number] for number in decision["missing"]]
         archive.complete = set(run.members) - set(missing)
         return archive, missing
@@ -148,7 +160,7 @@ class Archive:
             for member in left:
                 checkpoint = read_checkpoint(folder, member.model)
                 if checkpoint and checkpoint.step:
-                    differences = self.differences(checkpoint)
+                    differences = self.differences(checkpoint, member)
                     halfway += not differences
                     foreign.update(differences)
             say(
@@ -160,12 +172,19 @@ class Archive:
             missing += left
         return missing
 
-    def differences(self, checkpoint: Checkpoint) -> list[str]:
+    def sitting_of(self, member: Member) -> dict:
+        """What this run is to one network."""
+        if self.compiles is None:
+            return self.sitting
+        compiled = {"compiled": self.compiles(member.setting)}
+        return self.sitting | {"rounding": self.sitting["rounding"] | compiled}
+
+    def differences(self, checkpoint: Checkpoint, member: Member) -> list[str]:
         """Names of what would round otherwise now than in any run that trained the network.
 
         And of the wear of its devices, if that is asked for and was not kept from the start.
         """
-        now = self.sitting["rounding"]
+        now = self.sitting_of(member)["rounding"]
         names = [
             name
             for name, value in now.items()
@@ -223,7 +242,7 @@ class Archive:
     def checkpoint(self, member: Member) -> Checkpoint | None:
         """The checkpoint that a network can go on from, if it has one."""
         checkpoint = read_checkpoint(self.folders[member.setting], member.model)
-        if checkpoint is None or not checkpoint.step or self.differences(checkpoint):
+        if checkpoint is None or not checkpoint.step or self.differences(checkpoint, member):
             return None
         return checkpoint
 

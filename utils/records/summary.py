@@ -13,8 +13,8 @@ from utils.run import Run
 from utils.settings import Member, Setting
 
 HEADER = (
-    "field", "lr", "var", "resistor", "clipping", "write", "n", "accuracy / %", "relaxed / %",
-    "pulses", "refresh", "seconds", "folder",
+    "field", "lr", "var", "resistor", "clipping", "write", "layers", "n", "accuracy / %",
+    "relaxed / %", "pulses", "refresh", "seconds", "folder",
 )  # fmt: skip
 NONE = "–"
 
@@ -22,8 +22,8 @@ NONE = "–"
 def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned.
 
-    Without the column of write noise where there is none. pulses: of a device in the training, the
-    mean over all; refresh: refreshes of a pair.
+    Without the column of write noise where there is none, and of layers where all are alike.
+    pulses: of a device in the training, the mean over all; refresh: refreshes of a pair.
     """
     rows = [HEADER]
     for setting in run.settings:
@@ -35,9 +35,12 @@ def table(archive: Archive, run: Run) -> str:
             except Incomplete:
                 missing += 1
         rows.append(row(setting, archive.folders[setting].id, records, ledgers, missing))
-    if not any(setting.write_noise for setting in run.settings):
-        unused = HEADER.index("write")
-        rows = [line[:unused] + line[unused + 1 :] for line in rows]
+    unused = {
+        "write": not any(setting.write_noise for setting in run.settings),
+        "layers": len({setting.layers for setting in run.settings}) == 1,
+    }
+    kept = [number for number, name in enumerate(HEADER) if not unused.get(name)]
+    rows = [tuple(line[number] for number in kept) for line in rows]
     widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -65,6 +68,7 @@ def row(
         *(f"{value:g}" for value in (setting.lr, setting.var, setting.resistor_noise)),
         f"{setting.clipping:g}",
         f"{setting.write_noise:g}",
+        " ".join(map(str, setting.layers)),
         f"{len(good)}" + f" ({', '.join(notes)})" * bool(notes),
         mean_and_deviation([record.accuracy for record in good]),
         mean_and_deviation([r.swap_accuracy for r in good if r.swap_accuracy is not None]),

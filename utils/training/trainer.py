@@ -207,12 +207,21 @@ def prepare(
             Trainer(job, currents, compiler, keeps_wear=keeps_wear).prepare()
 
 
+def announcement(jobs: Iterable[Sequence[Member]]) -> str:
+    """What is said before that takes its time."""
+    n = len(set(map(kind, jobs)))
+    if n <= 2:
+        return "compiling the training step, which takes up to half a minute where it is new"
+    return f"compiling {n} training steps, which takes up to half a minute for each that is new"
+
+
 def kind(job: Sequence[Member]) -> Hashable:
     """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
     physics = (
         "voltage_noise", "resistor_noise", "device_noise", "write_noise", "physical_clipping",
     )  # fmt: skip
     return (
+        job[0].setting.layers,
         Responses([member.setting.field.response for member in job]).structure,
         *(any(getattr(member.setting, name) for member in job) for name in physics),
         len(job),
