@@ -281,32 +281,24 @@ def test_devices_with_other_constants_side_by_side_follow_the_reference(
             check_outputs(ensemble, model, currents, compiler, reference, patterns, relaxed)
 
 
-@pytest.mark.parametrize(
-    ("field", "data", "layers"),
-    [
-        ("double-linear", "patterns", TWO_LAYERS),
-        ("double-exponential", "sparse_patterns", (40, 16)),  # a block of outputs, and part of one
-    ],
-    ids=["linear dense", "exponential sparse"],
-)
-def test_a_compiled_network_alone_follows_the_reference(field, data, layers, request):
-    """As each is trained on a CPU, with dense products by oneDNN where that is used."""
-    compiler, data = Compiler(enabled=True), request.getfixturevalue(data)
-    ensemble, currents = trained_engine([field], data, compiler=compiler, layers=layers)
-    reference = trained_reference(field, data, layers=layers)
+def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
+    """As each is trained on a CPU; with dense products: see test_trainer.py.
+
+    Another constant needs no other program, so a sweep over the nonlinearity is one, whatever its
+    sign and size.
+    """
+    compiler, layers = Compiler(enabled=True), (40, 16)  # a block of outputs, and part of one
+    field = "double-exponential"
+    ensemble, currents = trained_engine([field], sparse_patterns, compiler=compiler, layers=layers)
+    reference = trained_reference(field, sparse_patterns, layers=layers)
     check_network(ensemble, 0, reference)
-    check_outputs(ensemble, 0, currents, compiler, reference, data)
-
-
-def test_another_constant_needs_no_other_program(patterns):
-    """So a sweep over the nonlinearity is one program, whatever its sign and size."""
-    compiler = Compiler(enabled=True)
-    trained_engine(["double-exponential"], patterns, compiler=compiler)
+    check_outputs(ensemble, 0, currents, compiler, reference, sparse_patterns)
     programs = dict(compiler.programs)
+    assert len(programs) == 2  # of training, and of the test
     for field in ("other exponential", "double-curved-2.77", "double-curved--4.0", NEARLY_LINEAR):
-        ensemble, _ = trained_engine([field], patterns, compiler=compiler)
+        ensemble, _ = trained_engine([field], sparse_patterns, compiler=compiler, layers=layers)
         assert compiler.programs == programs
-        check_network(ensemble, 0, trained_reference(field, patterns))
+        check_network(ensemble, 0, trained_reference(field, sparse_patterns, layers=layers))
 
 
 @pytest.mark.parametrize("field", FIELDS)

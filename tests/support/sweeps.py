@@ -8,6 +8,7 @@ import torch
 from conftest import Record, read_all
 
 from support.launched import ask
+from support.made_once import made_once
 
 SWEEP = (
     "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
@@ -33,14 +34,15 @@ class Undisturbed:
 @pytest.fixture(scope="session")
 def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
     """The sweep by one process."""
-    output_dir = run_alone(launcher, tmp_path_factory.mktemp("undisturbed"), SWEEP)
-    return Undisturbed(output_dir, results(output_dir))
+    folder = made_once(tmp_path_factory, "sweep", lambda folder: run_alone(launcher, folder, SWEEP))
+    return Undisturbed(folder / "out", results(folder / "out"))
 
 
 @pytest.fixture(scope="session")
 def three_alone(launcher, tmp_path_factory) -> dict:
     """THREE by one process."""
-    return results(run_alone(launcher, tmp_path_factory.mktemp("three"), THREE))
+    folder = made_once(tmp_path_factory, "three", lambda folder: run_alone(launcher, folder, THREE))
+    return results(folder / "out")
 
 
 def run_alone(launcher, folder: Path, arguments: list[str]) -> Path:
