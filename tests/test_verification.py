@@ -14,6 +14,7 @@ from support.arguments import merged
 from support.devices import NAMES, device_of
 
 import main
+from devices.kept import Kept
 from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
@@ -210,7 +211,9 @@ named = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__nam
 
 def trainer_of(currents, compiled=True, n_models=2, **changes) -> Trainer:
     setting = setting_of(**(NOISES | changes))
-    return Trainer(members_of(setting, n_models), currents, Compiler(compiled), graphed=True)
+    return Trainer(
+        members_of(setting, n_models), currents, Compiler(compiled), graphed=True, kept=Kept.TOTALS
+    )
 
 
 @named

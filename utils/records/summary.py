@@ -22,8 +22,8 @@ NONE = "–"
 def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned.
 
-    Without the column of write noise where there is none. pulses: of a device in the training, the
-    mean over all; refresh: refreshes of a pair.
+    Without the column of write noise where there is none, and those of costs where they are not
+    asked for. pulses: of a device in the training, the mean over all; refresh: refreshes of a pair.
     """
     rows = [HEADER]
     for setting in run.settings:
@@ -35,9 +35,10 @@ def table(archive: Archive, run: Run) -> str:
             except Incomplete:
                 missing += 1
         rows.append(row(setting, archive.folders[setting].id, records, ledgers, missing))
-    if not any(setting.write_noise for setting in run.settings):
-        unused = HEADER.index("write")
-        rows = [line[:unused] + line[unused + 1 :] for line in rows]
+    unused = {"write"} if not any(setting.write_noise for setting in run.settings) else set()
+    unused |= {"pulses", "refresh"} if not run.kept else set()
+    columns = [number for number, name in enumerate(HEADER) if name not in unused]
+    rows = [[line[number] for number in columns] for line in rows]
     widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 
+from devices.kept import Kept
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.distributed import World
@@ -31,8 +32,8 @@ def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop)
         return
     jobs = plan.jobs(mine, lambda member: 0)
     workers, threads = plan.workers(len(jobs))
-    probe = Probe(currents, Compiler(plan.compiled), run.wear)
-    prepare(jobs, currents, probe.compiler, threads, run.wear)
+    probe = Probe(currents, Compiler(plan.compiled), run.kept)
+    prepare(jobs, currents, probe.compiler, threads, run.kept)
     seconds = seconds_of(jobs, probe, workers, threads, stop)
     at_once = workers * max(map(len, jobs))
     print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
@@ -66,13 +67,13 @@ def seconds_of(jobs: Sequence[Job], probe: Probe, workers: int, threads: int, st
 class Probe:
     """Takes a few steps of a job: see compute.pool, Work. Yields the seconds that it will take."""
 
-    def __init__(self, currents: Currents, compiler: Compiler, keeps_wear: bool):
-        self.currents, self.compiler, self.keeps_wear = currents, compiler, keeps_wear
+    def __init__(self, currents: Currents, compiler: Compiler, kept: Kept):
+        self.currents, self.compiler, self.kept = currents, compiler, kept
         self.graphed = currents.are_on_gpu
 
     @torch.no_grad()
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[float]:
-        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.keeps_wear)
+        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.kept)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from devices.kept import Kept
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop, Stopped
@@ -40,16 +41,16 @@ class Training:
         compiler: Compiler,
         archive: Archive,
         checkpoint_minutes: float,
-        keeps_wear: bool = False,
+        kept: Kept = Kept.NOTHING,
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
-        self.keeps_wear = keeps_wear
+        self.kept = kept
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.graphed = currents.are_on_gpu  # until that has gone wrong
 
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
-        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.keeps_wear)
+        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.kept)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import groupby, pairwise
 
+from devices.kept import Kept
 from models.currents import Currents
 from models.matmul import repeats_itself
 from utils.compute.processor import free_bytes
@@ -33,7 +34,7 @@ class Plan:
 
     def __init__(self, run: Run, currents: Currents, cores: int, processes: int = 1):
         self.setting = run.settings[0]  # for what is the same in all settings
-        self.currents, self.cores, self.keeps_wear = currents, cores, run.wear
+        self.currents, self.cores, self.kept = currents, cores, run.kept
         self.processes = processes if currents.device.type == "cpu" else 1
         self.compiled = run.compile == "on" or (
             run.compile == "auto" and self.updates >= WORTH_COMPILING
@@ -70,7 +71,7 @@ class Plan:
         n_units = sum(self.setting.layers) + self.currents.n_classes
         # Activations of a batch of training or testing, their noise and gradients.
         batch = max(min(self.setting.batch_size, len(self.currents.train)), TEST_BATCH)
-        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * self.keeps_wear
+        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.kept >= Kept.WEAR)
         one = self.weights * per_weight + 4 * 8 * n_units * batch
         beside = PROCESS_BYTES * (networks - 1) if self.currents.device.type == "cpu" else 0
         return networks * one + beside
