@@ -58,7 +58,7 @@ def simulate(run: Run, stop: Stop) -> None:
         with stop.deferred():
             about = sitting(
                 device, data.sha256, plan.compiled, plan.threads,
-                currents.product, has_kernel(device), run.wear,
+                currents.product, has_kernel(device), run.kept,
             )  # fmt: skip
             archive, missing = Archive.open(run, data.sha256, world, about, plan.compiles)
         complete = [member for member in run.members if member in archive.complete]

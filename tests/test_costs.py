@@ -158,7 +158,7 @@ def test_what_was_simulated_before_the_ledger_has_empty_cells(tmp_path):
     table = costs_table(networks, Prices())
     assert (list(table["layer"]), list(table["n"])) == (["all"], [0])
     assert draw_costs(networks) is None
-    assert tell_costs(networks) == "Costs: no simulations with a ledger yet."
+    assert tell_costs(networks) == "Costs: no simulations with --ledger yet."
     figures = Figures(folder, tmp_path / "figures")
     assert figures.costs() is None
 

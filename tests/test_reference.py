@@ -10,6 +10,7 @@ from reference import Network
 from support.devices import NAMES as FIELDS
 from support.devices import device_of
 
+from devices.kept import Kept
 from models.currents import pad
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
@@ -86,7 +87,8 @@ def trained_engine(
         for field in fields
     ]
     currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents).to(dtype)
+    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, Kept.TOTALS)
+    ensemble = ensemble.to(dtype)
     per_epoch = -(-len(currents.train) // 32)
     with torch.no_grad():
         for norm in ensemble.network.norms if variance is not None else ():

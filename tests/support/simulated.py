@@ -14,7 +14,7 @@ from support.made_once import made_once
 RATES = (500.0, 3000.0)
 EPOCHS, N_MODELS = 4, 3
 BROKEN = "double-exponential-4000.0-var-0.2"  # a copy of 3000.0 with files damaged and missing
-SMALL = f"--task Digits --layers 16 --epochs {EPOCHS} --n_models {N_MODELS} --device cpu"
+SMALL = f"--task Digits --layers 16 --epochs {EPOCHS} --n_models {N_MODELS} --device cpu --ledger"
 FIELDS = "--field double-linear double-exponential --lr 500 3000"
 RUNS = (
     f"{FIELDS} --var 0.2 --resistor_noise 0.015 --clipping 0.1",

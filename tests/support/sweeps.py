@@ -12,12 +12,13 @@ from support.made_once import made_once
 
 SWEEP = (
     "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
-    "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off "
+    "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --ledger "
     "--checkpoint_minutes 0.001"
 ).split()
 THREE = (
     "--task Digits --layers 24 --epochs 12 --n_models 3 --lr 4000 --field double-linear "
-    "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5"
+    "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5 "
+    "--ledger"
 ).split()  # on two cores: networks 0 and 1 at first, network 2 by who is through with one
 THREE_SLUG = "Digits-double-linear-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
 SLOW = {"before": "support.sabotage:slow_steps"}

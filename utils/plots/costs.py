@@ -99,5 +99,5 @@ def tell_costs(networks: pd.DataFrame) -> str:
             )
         told.append(text)
     if not told:
-        return "Costs: no simulations with a ledger yet."
+        return "Costs: no simulations with --ledger yet."
     return f"Costs ({counted(networks.dropna(subset=['pulses']))}): {'; '.join(told)}."

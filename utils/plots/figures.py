@@ -174,8 +174,8 @@ class Figures:
     def costs(self) -> Figure | None:
         """What learning costs against what it reaches, of the same networks."""
         lack = (
-            "No costs of learning yet, which older programs did not count; count them with: "
-            f"{self.by_rate[1].command}{self.flags()}"
+            "No costs of learning yet; count them with: "
+            f"{self.by_rate[1].command} --ledger{self.flags()}"
         )
         return self.keep(draw_costs(self.reference_costs), "costs", lack)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
+from devices.kept import Kept
 from utils.console import say
 from utils.errors import UserError
 from utils.records.checkpoints import (
@@ -81,7 +82,7 @@ class Archive:
         self.compiles = compiles
         self.folders = {folder.setting: folder for folder in folders}
         self.sitting = json.loads(json.dumps(sitting))  # as it is when read back
-        self.wear = bool(sitting.get("wear"))
+        self.kept = Kept(sitting.get("ledger", Kept.NOTHING))
         self.complete: set[Member] = set()
         self.locks: list[IO] = []
 
@@ -156,7 +157,7 @@ class Archive:
             for member in complete:  # a run that was killed may have left it
                 remove_checkpoint(folder, member.model)
             halfway, foreign = 0, set()
-            unworn = sum(self.lacks_wear(member) for member in left)
+            uncounted = sum(self.lacks_ledger(member) for member in left)
             for member in left:
                 checkpoint = read_checkpoint(folder, member.model)
                 if checkpoint and checkpoint.step:
@@ -167,7 +168,8 @@ class Archive:
                 f"{folder.id}: {len(complete)} of {len(complete + left)} networks are complete, "
                 f"{halfway} go on from a checkpoint, {len(left) - halfway} start afresh"
                 + f" (checkpoints are of another {', '.join(sorted(foreign))})" * bool(foreign)
-                + f" ({unworn} of them anew, since their wear was not kept)" * bool(unworn)
+                + f" ({uncounted} of them anew, since not all was counted that is asked for)"
+                * bool(uncounted)
             )
             missing += left
         return missing
@@ -182,7 +184,7 @@ class Archive:
     def differences(self, checkpoint: Checkpoint, member: Member) -> list[str]:
         """Names of what would round otherwise now than in any run that trained the network.
 
-        And of the wear of its devices, if that is asked for and was not kept from the start.
+        And of the ledger, if more of it is asked for than was kept from the start.
         """
         now = self.sitting_of(member)["rounding"]
         names = [
@@ -190,8 +192,8 @@ class Archive:
             for name, value in now.items()
             if any(sitting["rounding"].get(name) != value for sitting in checkpoint.sittings)
         ]
-        untold = self.wear and not all(sitting.get("wear") for sitting in checkpoint.sittings)
-        return [*names, "account of wear"] if untold else names
+        less = any(sitting.get("ledger", 0) < self.kept for sitting in checkpoint.sittings)
+        return [*names, "ledger"] if less else names
 
     def is_complete(self, member: Member) -> bool:
         try:
@@ -200,9 +202,9 @@ class Archive:
             return False
         return True
 
-    def lacks_wear(self, member: Member) -> bool:
-        """Whether a network is complete but for the wear that is asked for."""
-        if not self.wear:
+    def lacks_ledger(self, member: Member) -> bool:
+        """Whether a network is complete but for what is asked for of what it has cost."""
+        if not self.kept:
             return False
         try:
             check_complete(self.folders[member.setting], member.model)
@@ -212,11 +214,14 @@ class Archive:
 
     def record(self, member: Member) -> Record:
         """The record of a complete network; raises Incomplete otherwise."""
-        return check_complete(self.folders[member.setting], member.model, self.wear)
+        return check_complete(self.folders[member.setting], member.model, self.kept)
 
     def ledger(self, member: Member) -> Ledger | None:
-        """What a complete network has cost; None if it was not counted. Raises Incomplete."""
-        return read_ledger(self.folders[member.setting], member.model)
+        """What a complete network has cost; None if it was not counted, or cannot be read."""
+        try:
+            return read_ledger(self.folders[member.setting], member.model)
+        except Incomplete:
+            return None
 
     def save(self, result: Result, earlier: Sequence[dict]) -> None:
         """Write a network's files; raises RecordError if that fails.

@@ -22,8 +22,9 @@ NONE = "–"
 def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned.
 
-    Without the column of write noise where there is none, and of layers where all are alike.
-    pulses: of a device in the training, the mean over all; refresh: refreshes of a pair.
+    Without the columns of write noise where there is none, of layers where all are alike, and of
+    costs where they are not asked for. pulses: of a device in the training, the mean over all;
+    refresh: refreshes of a pair.
     """
     rows = [HEADER]
     for setting in run.settings:
@@ -38,9 +39,11 @@ def table(archive: Archive, run: Run) -> str:
     unused = {
         "write": not any(setting.write_noise for setting in run.settings),
         "layers": len({setting.layers for setting in run.settings}) == 1,
+        "pulses": not run.kept,
+        "refresh": not run.kept,
     }
-    kept = [number for number, name in enumerate(HEADER) if not unused.get(name)]
-    rows = [tuple(line[number] for number in kept) for line in rows]
+    columns = [number for number, name in enumerate(HEADER) if not unused.get(name)]
+    rows = [[line[number] for number in columns] for line in rows]
     widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

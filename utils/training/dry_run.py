@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import torch
 
+from devices.kept import Kept
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.distributed import World
@@ -33,11 +34,11 @@ def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop)
         return
     jobs = plan.jobs(mine, lambda member: 0)
     workers, threads = plan.workers(len(jobs))
-    probe = Probe(currents, Compiler(plan.compiled), plan.compiles, run.wear)
+    probe = Probe(currents, Compiler(plan.compiled), plan.compiles, run.kept)
     compiled = [job for job in jobs if plan.compiles(job[0].setting)]
     if compiled:
         say(announcement(compiled))
-    prepare(compiled, currents, probe.compiler, threads, run.wear)
+    prepare(compiled, currents, probe.compiler, threads, run.kept)
     seconds = seconds_of(jobs, probe, workers, threads, stop)
     at_once = workers * max(map(len, jobs))
     share = len(compiled) if probe.compiler.enabled else 0
@@ -78,16 +79,16 @@ class Probe:
         currents: Currents,
         compiler: Compiler,
         compiles: Callable[[Setting], bool],
-        keeps_wear: bool,
+        kept: Kept,
     ):
         self.currents, self.compiler, self.compiles = currents, compiler, compiles
-        self.keeps_wear = keeps_wear
+        self.kept = kept
         self.graphed = currents.are_on_gpu
 
     @torch.no_grad()
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[float]:
         compiler = self.compiler if self.compiles(job[0].setting) else Compiler(enabled=False)
-        trainer = Trainer(job, self.currents, compiler, self.graphed, self.keeps_wear)
+        trainer = Trainer(job, self.currents, compiler, self.graphed, self.kept)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)

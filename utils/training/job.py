@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from devices.kept import Kept
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop, Stopped
@@ -33,7 +34,8 @@ class Training:
 
     checkpoint_minutes: the longest training between two checkpoints; compiles: whether the steps of
     a setting are compiled, where the compiler is enabled; intermediate: whether currents and
-    voltages of the first test image are kept; keeps_wear: whether what each device has seen is.
+    voltages of the first test image are kept; kept: what is kept of what learning
+    costs.
     """
 
     def __init__(
@@ -44,10 +46,10 @@ class Training:
         checkpoint_minutes: float,
         compiles: Callable[[Setting], bool] = lambda setting: True,
         intermediate: bool = False,
-        keeps_wear: bool = False,
+        kept: Kept = Kept.NOTHING,
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
-        self.compiles, self.keeps_wear = compiles, keeps_wear
+        self.compiles, self.kept = compiles, kept
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.intermediate = intermediate
         self.graphed = currents.are_on_gpu  # until that has gone wrong
@@ -55,7 +57,7 @@ class Training:
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
         compiler = self.compiler if self.compiles(job[0].setting) else Compiler(enabled=False)
-        trainer = Trainer(job, self.currents, compiler, self.graphed, self.keeps_wear)
+        trainer = Trainer(job, self.currents, compiler, self.graphed, self.kept)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import groupby, pairwise
 
+from devices.kept import Kept
 from models.currents import Currents
 from models.matmul import repeats_itself
 from utils.compute.processor import free_bytes
@@ -34,7 +35,7 @@ class Plan:
 
     def __init__(self, run: Run, currents: Currents, cores: int, processes: int = 1):
         self.setting = run.settings[0]  # for what is the same in all settings
-        self.settings, self.compile, self.keeps_wear = run.settings, run.compile, run.wear
+        self.settings, self.compile, self.kept = run.settings, run.compile, run.kept
         self.currents, self.cores = currents, cores
         self.layers = list(dict.fromkeys(setting.layers for setting in run.settings))
         self.largest = max(self.layers, key=self.weights)
@@ -77,7 +78,7 @@ class Plan:
         n_units = sum(layers) + self.currents.n_classes
         # Activations of a batch of training or testing, their noise and gradients.
         batch = max(min(self.setting.batch_size, len(self.currents.train)), TEST_BATCH)
-        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * self.keeps_wear
+        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.kept >= Kept.WEAR)
         one = self.weights(layers) * per_weight + 4 * 8 * n_units * batch
         beside = PROCESS_BYTES * (networks - 1) if self.currents.device.type == "cpu" else 0
         return networks * one + beside

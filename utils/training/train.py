@@ -40,7 +40,7 @@ def train(
         if not quiet:
             warn_of_newer_torch()
             say(announcement(compiled))
-        prepare(compiled, currents, compiler, threads, run.wear)
+        prepare(compiled, currents, compiler, threads, run.kept)
         if compiler.failure is not None and not quiet:
             say(
                 f"compiling the training step failed ({compiler.failure}); it runs uncompiled, "
@@ -48,7 +48,7 @@ def train(
             )
     work = Training(
         currents, compiler, archive, run.checkpoint_minutes, plan.compiles,
-        run.compute_intermediate, run.wear,
+        run.compute_intermediate, run.kept,
     )  # fmt: skip
     per_epoch = -(-len(currents.train) // plan.setting.batch_size)
     epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
