@@ -69,9 +69,13 @@ class PulseOptimizer(nn.Module):
         super().__init__()
         self.register_buffer("learning_rate", learning_rate[:, None, None], persistent=False)
         self.register_buffer("clipping", clipping[:, None, None], persistent=False)
+        self.register_buffer("write_noise", None, persistent=False)
         if write_noise is not None:
-            write_noise = write_noise[:, None, None] if bool(write_noise.any()) else None
-        self.register_buffer("write_noise", write_noise, persistent=False)
+            self.miss_by(write_noise)
+
+    def miss_by(self, write_noise: Tensor) -> None:
+        """Write with such noise from now on, [model]."""
+        self.write_noise = write_noise[:, None, None] if bool(write_noise.any()) else None
 
     @torch.no_grad()
     def step(self, array: PairArray, gradient: Tensor, stream: Stream | None = None) -> None:

@@ -62,6 +62,8 @@ class MLP(nn.Module):
     zero in the whole training set. Such pairs get no gradient, so no pulse: training leaves them
     out, and testing counts the first `pixels.n_dark_tested` of them in. partners: of each network,
     the response under which its devices are read after field relaxation, None if it has none.
+    gain: by which the input scale of each has changed since the field was switched while it
+    learned, [model, 1, 1]; None as long as that has happened to none.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class MLP(nn.Module):
         self.register_buffer("seed", seed, persistent=False)  # int64 [model]
         for name, sigma in (("voltage_noise", voltage_noise), ("resistor_noise", resistor_noise)):
             self.register_buffer(name, noise_or_none(sigma), persistent=False)  # [model, 1, 1]
+        self.register_buffer("gain", None, persistent=False)
 
     @classmethod
     def fresh(
@@ -108,7 +111,6 @@ class MLP(nn.Module):
         """
         start = torch.zeros((), dtype=torch.int64, device=seed.device)
         responses = [device.response for device in devices]
-        partners = [device.partner and device.partner.response for device in devices]
         sizes = [currents.n_inputs, *hidden, currents.n_classes]
         first, *rest = (
             PairArray.fresh(
@@ -126,7 +128,17 @@ class MLP(nn.Module):
         if in_blocks:
             lit = lit.rearranged(to_blocks)
         noises = voltage_noise, resistor_noise
-        return cls([lit, *rest], dark, pixels, partners, seed, *noises, input_scale, in_blocks)
+        return cls(
+            [lit, *rest], dark, pixels, partners_of(devices), seed, *noises, input_scale, in_blocks
+        )
+
+    def answer_by(self, devices: Sequence[Device], gain: Tensor | None) -> None:
+        """Pairs answer as these devices, one for each network, whatever their voltages are now."""
+        for array in self.all_arrays:
+            array.answer_by([device.response for device in devices])
+        self.partners, self.gain = partners_of(devices), gain
+        for cached in ("structure", "state"):
+            self.__dict__.pop(cached, None)
 
     def forward(
         self, current: Tensor | SparseBatch, step: Tensor, part: Tensor, *weights: Tensor
@@ -142,7 +154,7 @@ class MLP(nn.Module):
             if isinstance(current, SparseBatch):
                 current = current.into(norm.running_mean.shape[1])
             voltage = NoisyPairProduct.apply(
-                weight, current, self.voltage_noise, self.resistor_noise, stream, draw
+                weight, current, self.voltage_noise, self.resistor_noise, stream, draw, self.gain
             )
             voltage = norm(voltage)
             current = self.input_scale * F.relu(voltage)
@@ -157,13 +169,18 @@ class MLP(nn.Module):
         noises = (self.voltage_noise is None, self.resistor_noise is None)
         shapes = tuple(array.weight.shape for array in self.arrays)
         kinds = self.in_blocks, has_kernel(self.seed.device)  # of the first product, and the noise
-        device = self.dark.responses.structure
+        device = self.dark.responses.structure, self.gain is None
         return device, noises, shapes, self.input_scale, self.seed.device, kinds
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:
         """All buffers; they only ever change in place."""
         return tuple(self.buffers())
+
+    @property
+    def all_arrays(self) -> list[PairArray]:
+        """The pairs of all layers, those on dark inputs first."""
+        return [self.dark, *self.arrays]
 
     @property
     def weights(self) -> list[Tensor]:
@@ -178,11 +195,10 @@ class MLP(nn.Module):
 
     def test_weights(self, relaxed: bool = False) -> list[Tensor]:
         """The same, with the dark inputs that the test images light; or under the other field."""
-        arrays = [self.dark, *self.arrays]
         if relaxed:
-            dark, first, *rest = (array.switched_weight(self.partners) for array in arrays)
+            dark, first, *rest = (a.switched_weight(self.partners) for a in self.all_arrays)
         else:
-            dark, first, *rest = (array.weight for array in arrays)
+            dark, first, *rest = (array.weight for array in self.all_arrays)
         dark = dark[..., : self.pixels.n_dark_tested]
         if not self.in_blocks:
             return [torch.cat([first, dark], dim=-1), *rest]
@@ -191,6 +207,11 @@ class MLP(nn.Module):
             parts = first.unflatten(1, (-1, n_lit)), to_blocks(dark).unflatten(1, (-1, n_dark))
             first = torch.cat(parts, dim=2).flatten(1, 2)
         return [first, *rest]
+
+
+def partners_of(devices: Sequence[Device]) -> list[Response | None]:
+    """What each is read through after field relaxation."""
+    return [device.partner and device.partner.response for device in devices]
 
 
 def noise_or_none(sigma: Tensor) -> Tensor | None:

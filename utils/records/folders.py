@@ -15,7 +15,7 @@ from pathlib import Path
 
 from utils.errors import RecordError
 from utils.records.files import write_json
-from utils.settings import Setting, to_json
+from utils.settings import Setting, to_json, with_newer
 
 SECONDS_TO_MAKE_A_FOLDER = 60  # at most, on the slowest disk
 HOST = platform.node().partition(".")[0]  # which may share the disk with others
@@ -147,6 +147,6 @@ def matching_folders(output_dir: Path, setting: Setting, data_sha256: str) -> li
 def read_identity(folder: Folder) -> dict | None:
     """What a folder says that it holds, None if it does not say."""
     try:
-        return json.loads(folder.settings.read_text())
-    except (OSError, ValueError):
+        return with_newer(json.loads(folder.settings.read_text()))
+    except (OSError, ValueError, TypeError):
         return None

@@ -15,7 +15,7 @@ from devices.library import measurements
 from utils.errors import UserError
 from utils.records.files import write_json, write_tensors
 from utils.records.folders import Folder
-from utils.settings import Member, Setting, from_json, law_of, to_json
+from utils.settings import Member, Setting, from_json, law_of, to_json, with_newer
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Result:
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
     whether they were replays of a CUDA graph. state: tensors by their names in the contract, on the
-    CPU.
+    CPU. switch_accuracy: test accuracy right after the field was switched, before it learned any
+    more, 0 to 1, None where it never was.
     """
 
     member: Member
@@ -43,6 +44,7 @@ class Result:
     compiled: bool
     graphed: bool
     state: dict[str, Tensor]
+    switch_accuracy: float | None = None
 
 
 ANY = -1  # of a size: whatever it is
@@ -64,12 +66,13 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
 def json_of(result: Result) -> dict:
     """Settings and results under the names that existing notebooks read."""
     failed, swap = result.failed_step is not None, result.swap_accuracy
-    setting = result.member.setting
+    setting, switch = result.member.setting, result.switch_accuracy
     return to_json(setting) | {
-        "measured": measurements(setting.field),
+        "measured": measurements(*setting.fields),
         "loss": None if failed else result.loss,
         "accuracy": None if failed else 100 * float(result.accuracies[-1]),
         "swap_accuracy": None if failed or swap is None else 100 * swap,
+        "switch_accuracy": None if failed or switch is None else 100 * switch,
         "failed_step": result.failed_step,
         "model": result.member.model,
         "model_seed": result.member.seed,
@@ -131,8 +134,9 @@ def check_complete(folder: Folder, model: int) -> Record:
     Raises Incomplete, with the reason, otherwise.
     """
     record = read_record(folder.json(model))
+    content = with_newer(record.content)
     for name, value in expected(folder.setting).items():
-        if record.content.get(name) != value:
+        if content.get(name) != value:
             raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
     check_tensors(folder, model)
     return record

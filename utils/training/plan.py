@@ -110,13 +110,15 @@ class Plan:
         """Networks that train side by side: on a CPU each alone, as one fits the cache.
 
         On a GPU as many as the memory holds, from all settings together whose devices are of the
-        same family, as long as they start from the same step (step_of: of a checkpoint, or 0).
+        same family, also after a switch at the same epoch, as long as they start from the same step
+        (step_of: of a checkpoint, or 0).
         """
         if self.currents.device.type == "cpu":
             return [(member,) for member in members]
 
         def alike(member: Member) -> tuple:
-            return member.setting.field.response.family, step_of(member)
+            families = tuple(device.response.family for device in member.setting.fields)
+            return families, member.setting.switched_at or 0, step_of(member)
 
         at_once, jobs = self.at_once(), []
         for _, group in groupby(sorted(members, key=alike), key=alike):
