@@ -26,7 +26,7 @@ CHANGES = {
     "clipping": 0.2, "resistor_noise": 0.02, "voltage_noise": 2e-6, "write_noise": 0.01,
     "init": 0.02,
     "layers": (24, 12), "input_scale": 0.002, "padding": 3, "epochs": 3, "batch_size": 64,
-    "seed": 101, "tf32": True,
+    "seed": 101, "tf32": True, "time_switch": 2, "switch_epoch": 1,
 }  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def test_the_record_by_hand():
             "clipping": 0.1,
         },
         "criterion": "CrossEntropyLoss", "tf32": False, "physics": 3, "write_noise": 0.0,
+        "switch_epoch": None,
         "devices": {
             "double-linear": {
                 "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,

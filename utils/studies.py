@@ -9,10 +9,11 @@ from typing import Any
 from devices.library import find
 from utils.errors import UserError
 from utils.run import sweep
-from utils.settings import Setting
+from utils.settings import SWITCHES, Setting
 
 FIELDS = (find("double-linear"), find("double-exponential"))
 REFERENCES = (*FIELDS, find("double-ideal"))  # what a device of the user's own is compared with
+SWITCHED_AT = (1, 2, 5, 10, 15)  # epochs, of 20
 RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
 
 
@@ -32,6 +33,29 @@ class Study:
     def command(self) -> str:
         """What trains it."""
         return f"figures/{self.name}.sh"
+
+
+@dataclass(frozen=True)
+class SwitchStudy(Study):
+    """Two fields, switched from either to the other after some epochs, and each field alone.
+
+    sweeps: one, of what both orders and both fields have in common, epochs to switch at among it.
+    """
+
+    def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
+        """As of Study. Of its own epochs to switch at those that a shorter training has."""
+        given = dict(given or {})
+        common = {**self.sweeps[0], **given}
+        if any(name in given for name in SWITCHES):
+            switches = {name: given[name] for name in SWITCHES if name in given}
+        else:
+            epochs = common.get("epochs", Setting.epochs)
+            switches = {"switch_epoch": [e for e in common["switch_epoch"] if e < epochs]}
+            if not switches["switch_epoch"]:
+                raise UserError(f"--study {self.name}: nothing to switch in {epochs} epochs")
+        alone = {name: value for name, value in common.items() if name not in SWITCHES}
+        orders = ({**alone, "field": alone["field"][::step], **switches} for step in (1, -1))
+        return settings_of([*orders, alone], {})
 
 
 def settings_of(sweeps: Sequence[Mapping], given: Mapping) -> tuple[Setting, ...]:
@@ -68,6 +92,11 @@ STUDIES: dict[str, Study] = {
             "own-device",
             "linear, exponential and ideal; figures/own-device.sh FILE.json adds your own",
             [{"field": REFERENCES, "lr": RATES}],
+        ),
+        SwitchStudy(
+            "switch",
+            "both fields, switched after some epochs from either to the other, and never",
+            [by_rate(0.2, 0.015, (0.1,)) | {"lr": (1000.0, 3000.0), "switch_epoch": SWITCHED_AT}],
         ),
     )
 }

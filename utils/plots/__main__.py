@@ -59,6 +59,7 @@ def draw_all(figures: Figures) -> None:
     figures.learning_curves()
     figures.weights()
     figures.own_device()
+    figures.switch()
     print("\n".join(figures.takeaways()))
 
 

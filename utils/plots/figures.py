@@ -18,13 +18,17 @@ from utils.plots.comparison import draw_comparison
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.selected import PHYSICS, Selected, select
+from utils.plots.switch import Switched, draw_switch, select_switched, tell_switch
 from utils.plots.weights import draw_weights
 from utils.records.simulations import SERIES, Simulations, series_of
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
 from utils.studies import REFERENCES, STUDIES
 
-ROUNDED = {"mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "mean_request": 4}
+ROUNDED = {
+    "mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "at_switch_mean": 2,
+    "mean_request": 4,
+}  # fmt: skip
 
 
 class Figures:
@@ -142,7 +146,7 @@ class Figures:
 
         Where they were trained with noises of equal size, too, that is a second picture.
         """
-        everything, command = self.simulations.networks, STUDIES["own-device"].command
+        everything, command = self.simulations.unswitched, STUDIES["own-device"].command
         mine = [setting.field.measured is not None for setting in everything["setting"]]
         own = sorted(set(everything[mine]["field"]))
         references = [device.name for device in REFERENCES]
@@ -168,7 +172,7 @@ class Figures:
 
     def comparison(self, fields: list[str]) -> Figure | None:
         """Any fields that are there, by name. Raises UserError for one that is not."""
-        there = sorted(set(self.simulations.networks["field"]))
+        there = sorted(set(self.simulations.unswitched["field"]))
         for field in fields:
             if field not in there:
                 valid = ", ".join(there) or "none yet"
@@ -185,6 +189,25 @@ class Figures:
         networks = self.simulations.series(self.task, counted)
         return select(networks[~networks["failed"]], fields)
 
+    @cached_property
+    def switched(self) -> Switched | None:
+        """Networks of two fields of which one followed the other, and of each alone."""
+        networks = self.simulations.networks
+        fields = networks[networks["switch"] > 0]["field"]
+        series = self.simulations.series(self.task, fields, switched=True)
+        return select_switched(series[~series["failed"]])
+
+    def switch(self) -> Figure | None:
+        """Accuracy against the number of epochs under one of two fields."""
+        command, one = STUDIES["switch"].command, self.switched
+        if one is None:
+            flags = f" --task {self.task}" if self.task else ""
+            return self.keep(None, "switch", f"No switched fields yet; {command} --resume{flags}")
+        if absent := one.missing(STUDIES["switch"]):
+            flags = self.flags(one.networks)
+            print(f"Switch lacks {absent}; make them with: {command} --resume{flags}")
+        return self.keep(draw_switch(one), "switch", "")
+
     def epochs(self) -> Figure | None:
         """Accuracy against epoch for the latest run."""
         latest = self.simulations.latest(self.task)
@@ -194,4 +217,5 @@ class Figures:
 
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
-        return [takeaway(one, self.networks) for one in self.by_rate.values()]
+        told = [takeaway(one, self.networks) for one in self.by_rate.values()]
+        return told + ([tell_switch(self.switched)] if self.switched else [])

@@ -87,15 +87,16 @@ def json_of(result: Result) -> dict:
 class Record:
     """The JSON of a network, read back.
 
-    accuracy, swap_accuracy: %, None where there is none; failed: whether it stopped being finite;
-    law: of the physics that it follows; is_original: whether the scripts that this project
-    replaces wrote it; content: all of it.
+    accuracy, swap_accuracy, switch_accuracy: %, None where there is none; failed: whether it
+    stopped being finite; law: of the physics that it follows; is_original: whether the scripts that
+    this project replaces wrote it; content: all of it.
     """
 
     setting: Setting
     model: int
     accuracy: float | None
     swap_accuracy: float | None
+    switch_accuracy: float | None
     failed: bool
     law: int
     is_original: bool
@@ -107,12 +108,12 @@ def read_record(path: Path) -> Record:
     try:
         content = json.loads(path.read_text())
         setting, model = from_json(content), int(path.stem.rsplit("-", 1)[1])
-        accuracies = (content[name] for name in ("accuracy", "swap_accuracy"))
-        accuracy, swap = (None if value is None else float(value) for value in accuracies)
+        accuracies = content["accuracy"], content["swap_accuracy"], content.get("switch_accuracy")
+        accuracy, swap, switch = (None if value is None else float(value) for value in accuracies)
         if content.get("model", model) != model:
             raise Incomplete(f"{path.name} is of network {content['model']}")
         return Record(
-            setting, model, accuracy, swap,
+            setting, model, accuracy, swap, switch,
             failed=content.get("failed_step") is not None,
             law=law_of(content),
             is_original="model" not in content,

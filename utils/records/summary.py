@@ -11,8 +11,8 @@ from utils.run import Run
 from utils.settings import Member, Setting
 
 HEADER = (
-    "field", "lr", "var", "resistor", "clipping", "write", "n", "accuracy / %", "relaxed / %",
-    "seconds", "folder",
+    "field", "switch", "lr", "var", "resistor", "clipping", "write", "n", "at switch / %",
+    "accuracy / %", "relaxed / %", "seconds", "folder",
 )  # fmt: skip
 NONE = "–"
 
@@ -20,7 +20,7 @@ NONE = "–"
 def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned.
 
-    Without the column of write noise where there is none.
+    Without the columns of write noise and of a switch where there is none.
     """
     rows = [HEADER]
     for setting in run.settings:
@@ -31,9 +31,12 @@ def table(archive: Archive, run: Run) -> str:
             except Incomplete:
                 missing += 1
         rows.append(row(setting, archive.folders[setting].id, records, missing))
+    unused = set()
     if not any(setting.write_noise for setting in run.settings):
-        unused = HEADER.index("write")
-        rows = [line[:unused] + line[unused + 1 :] for line in rows]
+        unused |= {HEADER.index("write")}
+    if not any(setting.switched_at for setting in run.settings):
+        unused |= {HEADER.index("switch"), HEADER.index("at switch / %")}
+    rows = [[cell for n, cell in enumerate(line) if n not in unused] for line in rows]
     widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -53,11 +56,13 @@ def row(
     ]
     seconds = [record.content["seconds"] for record in records]
     return (
-        setting.field.name,
+        setting.field_name,
+        NONE if setting.switched_at is None else f"epoch {setting.switched_at}",
         *(f"{value:g}" for value in (setting.lr, setting.var, setting.resistor_noise)),
         f"{setting.clipping:g}",
         f"{setting.write_noise:g}",
         f"{len(good)}" + f" ({', '.join(notes)})" * bool(notes),
+        mean_and_deviation([r.switch_accuracy for r in good if r.switch_accuracy is not None]),
         mean_and_deviation([record.accuracy for record in good]),
         mean_and_deviation([r.swap_accuracy for r in good if r.swap_accuracy is not None]),
         f"{max(seconds):.1f}" if seconds else NONE,
