@@ -47,7 +47,7 @@ class Switched:
     def order(self, first: Device, rate: float) -> pd.DataFrame:
         """Networks that began under a field, and both ends: never, and always under `asked`."""
         rows = self.networks[self.networks["lr"] == rate]
-        began = [setting.field == first for setting in rows["setting"]]
+        began = rows["setting"].map(lambda setting: setting.field == first)
         return rows[began | (rows["switch"] == 0)]
 
     def curve(self, first: Device, rate: float) -> pd.DataFrame:
@@ -77,10 +77,9 @@ def select_switched(networks: pd.DataFrame) -> Switched | None:
     pairs = Counter(frozenset(setting.fields) for setting in switched["setting"])
     (pair, _), *_ = pairs.most_common(1)
     asked, other = sorted(pair, key=lambda device: (device != FIELDS[0], device.name))
-    alike = (networks[PHYSICS] == physics).all(axis=1)
-    alike &= [set(setting.fields) <= pair for setting in networks["setting"]]
-    alike &= (networks["switch"] == 0) | ~networks["original"]
-    rows = networks[alike]
+    rows = networks[(networks[PHYSICS] == physics).all(axis=1)]
+    rows = rows[rows["setting"].map(lambda setting: pair.issuperset(setting.fields))]
+    rows = rows[(rows["switch"] == 0) | ~rows["original"]]
     under = [epochs_under(asked, setting) for setting in rows["setting"]]
     return Switched(rows.assign(under=under), asked, other)
 
@@ -153,7 +152,7 @@ def draw_curves(axes, one: Switched, first: Device, rate: float) -> None:
         means.append(mean)
         marked.append(at_switch)
     for device in (first, then):
-        alone = rows[[setting.fields == (device,) for setting in rows["setting"]]]
+        alone = rows[(rows["switch"] == 0) & (rows["field"] == device.name)]
         if not alone.empty:
             mean = 100 * histories(alone, "accuracies").mean(0)
             epochs = range(1, one.epochs + 1)
@@ -193,7 +192,7 @@ def tell_order(one: Switched, first: Device, rate: float) -> str:
     points = one.curve(first, rate)["mean"]
     kept = points >= points.get(one.epochs, float("nan")) - KEPT
     when = "at first" if first == one.asked else "at last"
-    enough = [under for under in points.index if kept[under:].all()]
+    enough = [under for under in points.index if kept.loc[under:].all()]
     inside = [under for under in points.index if 0 < under < one.epochs]
     if not inside:
         return f"{when}, not simulated"
