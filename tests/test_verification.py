@@ -19,7 +19,7 @@ from devices.pair import PairArray
 from devices.programming import PulseOptimizer
 from models import noisy_pair
 from models.currents import Currents
-from models.mlp import BatchNorm
+from models.mlp import MLP, BatchNorm
 from utils.compute.compiler import Compiler
 from utils.compute.processor import OutOfMemory
 from utils.errors import UserError
@@ -383,6 +383,63 @@ def test_the_graph_that_was_verified_is_the_one_that_trains(currents, gpu):
     list(plain.train(lambda: None))
     for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
         assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
+
+
+SWITCHED = [("double-linear", "double-exponential"), ("double-exponential", "table")]
+
+
+def switched_trainer(currents, pair=SWITCHED[0], **changes) -> Trainer:
+    fields = dict(zip(("field", "second"), map(device_of, pair), strict=True))
+    return trainer_of(currents, epochs=4, switch_epoch=2, **fields, **changes)
+
+
+@pytest.mark.parametrize("pair", SWITCHED, ids=str)
+def test_both_sides_of_a_switch_are_verified_and_nothing_is_changed(pair, currents, gpu, capsys):
+    """The graph of the first is the one that trains; that of the second is captured anew."""
+    trainer = switched_trainer(currents, pair, compiled=False)
+    verify(trainer)
+    assert (trainer.graphed, trainer.ensemble.phase, trainer.step) == (True, 0, 0)
+    assert capsys.readouterr().err == ""
+    second, first = gpu.cuda.graphs
+    list(trainer.train(lambda: None))
+    assert len(gpu.cuda.graphs) == 3
+    assert (second.replayed, first.replayed) == (3 + 1, 3 + 1 + 2 * 6)
+    plain = Trainer(trainer.members, currents, Compiler(False))
+    list(plain.train(lambda: None))
+    for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
+        assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
+    assert torch.equal(trainer.ensemble.switch_accuracies, plain.ensemble.switch_accuracies)
+
+
+def no_gain(gpu, monkeypatch):
+    """The input scale of before the switch, after it."""
+    voltages = MLP.forward
+
+    def forward(network, *inputs):
+        if not gpu.errs or network.gain is None:
+            return voltages(network, *inputs)
+        gain, network.gain = network.gain, None
+        try:
+            return voltages(network, *inputs)
+        finally:
+            network.gain = gain
+
+    monkeypatch.setattr(MLP, "forward", forward)
+
+
+def test_a_mistake_after_the_switch_alone_is_seen_before_training(
+    currents, gpu, monkeypatch, capsys
+):
+    gpu.wrong = "graph"
+    no_gain(gpu, monkeypatch)
+    trainer = switched_trainer(currents)
+    verify(trainer)
+    assert (trainer.compiler.enabled, trainer.graphed) == (True, False)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "from a CUDA graph differ from the CPU's after the switch of the field (" in line
+    gpu.wrong = "all"
+    with pytest.raises(UserError, match="after the switch of the field"):
+        verify(switched_trainer(currents))
 
 
 def test_too_little_memory_is_no_mistake(currents, gpu, monkeypatch):

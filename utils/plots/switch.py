@@ -101,8 +101,11 @@ def draw_switch(one: Switched) -> Figure:
     panels[0].legend(loc="lower right", title=counted(one.networks))
     rate = best_rate(one)
     panels = bottom.subplots(1, 2, sharey=True)
+    lows = []
     for axes, first in zip(panels, (one.asked, one.other), strict=True):
         draw_curves(axes, one, first, rate)
+        lows.append(axes.get_ylim()[0])
+    panels[0].set_ylim(bottom=min(lows))
     panels[0].set_ylabel("test accuracy (%)")
     figure.suptitle(style.physics(one.networks))
     return figure
@@ -131,7 +134,8 @@ def draw_by_epochs(axes, one: Switched, rate: float) -> None:
             if end:
                 axes.axhspan(level - KEPT, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
     axes.set_title(f"learning rate {rate:g}")
-    axes.set_xlabel(f"epochs under {style.name(one.asked.name)}, of {one.epochs}")
+    name = style.name(one.asked.name)
+    axes.set_xlabel(f"epochs under {name} (grey: {KEPT:g} points below always {name})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -148,6 +152,7 @@ def draw_curves(axes, one: Switched, first: Device, rate: float) -> None:
         axes.plot(range(1, switch + 1), mean[:switch], color=before)
         behind = [at_switch, *mean[switch:].tolist()]
         axes.plot(range(switch, one.epochs + 1), behind, color=after, lw=0.9)
+        axes.plot([switch] * 2, [mean[switch - 1], at_switch], color=after, lw=0.7, ls=":")
         axes.plot(switch, at_switch, "D", color=after, mfc="white", zorder=3)
         means.append(mean)
         marked.append(at_switch)
