@@ -75,11 +75,11 @@ def test_write_noise_is_in_the_name_where_there_is_some():
 
 def test_a_switched_field_is_in_the_name_and_the_record():
     paper = dict(lr=500.0, clipping=0.1, resistor_noise=0.015, write_noise=0.01)
-    fields = dict(zip(("field", "second"), map(find, LIBRARY), strict=False))
+    both = dict(field=find("double-linear"), second=find("double-exponential"))
     before = "MNIST-double-linear-double-exponential-500.0-var-0.2-clipping-0.1-resistor-0.015-"
-    by_fraction = Setting(**fields, **paper, time_switch=3)
+    by_fraction = Setting(**both, **paper, time_switch=3)
     assert by_fraction.slug == before + "voltage-1.5e-06-write-0.01-switch-3"
-    by_epoch = Setting(**fields, **paper, switch_epoch=6)
+    by_epoch = Setting(**both, **paper, switch_epoch=6)
     assert by_epoch.slug == before + "voltage-1.5e-06-write-0.01-switch-epoch-6"
     assert by_fraction.switched_at == by_epoch.switched_at == 6  # 20 // 3
     record = to_json(by_fraction)
@@ -109,9 +109,10 @@ def test_a_switched_record_of_the_original_scripts():
     record["optimizer_parameters"]["field"] = ["double-exponential", "double-linear"]
     setting = from_json(record | {"time_switch": 4})
     assert (setting.field_name, setting.switched_at) == ("double-exponential-double-linear", 5)
-    for broken, fields in ((record, "2 fields, not one"), (lab_record() | {"time_switch": 4}, "")):
-        with pytest.raises(ValueError, match=fields or "1 fields, not two"):
-            from_json(broken)
+    with pytest.raises(ValueError, match="it names 2 fields, not one"):
+        from_json(record)
+    with pytest.raises(ValueError, match="it names 1 fields, not two"):
+        from_json(lab_record() | {"time_switch": 4})
 
 
 def test_values_that_are_not_given_are_those_measured_of_either_field(tmp_path):
@@ -121,8 +122,8 @@ def test_values_that_are_not_given_are_those_measured_of_either_field(tmp_path):
     weak, strong = (
         find(str(device_file(tmp_path / f"{each.name}.json", each))) for each in (weak, strong)
     )
-    for fields in ((weak, linear), (linear, weak)):
-        setting = Setting(field=fields[0], second=fields[1], time_switch=2)
+    for first, second in ((weak, linear), (linear, weak)):
+        setting = Setting(field=first, second=second, time_switch=2)
         assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.31, 0.004, 0.0)
     both = Setting(field=weak, second=strong, time_switch=2)
     assert (both.var, both.resistor_noise, both.write_noise) == (0.31, 0.004, 0.02)
@@ -131,7 +132,7 @@ def test_values_that_are_not_given_are_those_measured_of_either_field(tmp_path):
 def test_values_of_which_both_fields_have_others_must_be_given(tmp_path):
     files = (measured("weak", variability=0.31), measured("strong", variability=0.25))
     weak, strong = (find(str(device_file(tmp_path / f"{each.name}.json", each))) for each in files)
-    with pytest.raises(UserError, match="--var: measured as 0.31 of weak, 0.25 of strong, and a"):
+    with pytest.raises(UserError, match=r"--var: measured as 0\.31 of weak, 0\.25 of strong, and"):
         Setting(field=weak, second=strong, time_switch=2)
     assert Setting(field=weak, second=strong, time_switch=2, var=0.3).var == 0.3
 

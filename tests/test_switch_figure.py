@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 import pytest
-import torch
 from matplotlib.colors import to_hex
 from support.arguments import merged
 from support.lab import lab_record, write_lab_folder
@@ -153,9 +152,9 @@ def test_the_answer_by_hand():
         {None: 96.0, 1: 91.0, 5: 95.6, 10: 95.49, 15: 95.5}, {None: 90.0, 5: 95.8, 15: 94.0}
     )
     assert tell_switch(Switched(networks, LINEAR, EXPONENTIAL)) == (
-        "Switch (one network a point): how many of 20 epochs linear has to be on to stay within 0.5 "
-        "points of its accuracy:\n  learning rate 1000, always linear 96.00 %: at first, 15 are "
-        "enough (95.50 %); at last, 15 are enough (95.80 %)."
+        "Switch (one network a point): how many of 20 epochs linear has to be on to stay within "
+        "0.5 points of its accuracy:\n  learning rate 1000, always linear 96.00 %: at first, 15 "
+        "are enough (95.50 %); at last, 15 are enough (95.80 %)."
     )
     networks = networks_of({None: 96.0, 15: 93.0}, {None: 90.0})
     assert tell_switch(Switched(networks, LINEAR, EXPONENTIAL)).endswith(
