@@ -20,6 +20,7 @@ from utils.records.simulations import series_of
 from utils.settings import Setting
 from utils.studies import FIELDS, Study
 
+SHOWN = 0.85  # of the last accuracy, from which on one right after a switch is on the axis
 KEPT = 0.5  # points below the device that is never switched, within which its accuracy is kept
 
 
@@ -155,7 +156,7 @@ def draw_curves(axes, one: Switched, first: Device, rate: float) -> None:
         axes.plot([switch] * 2, [mean[switch - 1], at_switch], color=after, lw=0.7, ls=":")
         axes.plot(switch, at_switch, "D", color=after, mfc="white", zorder=3)
         means.append(mean)
-        marked.append(at_switch)
+        marked.append((switch, at_switch))
     for device in (first, then):
         alone = rows[(rows["switch"] == 0) & (rows["field"] == device.name)]
         if not alone.empty:
@@ -166,12 +167,23 @@ def draw_curves(axes, one: Switched, first: Device, rate: float) -> None:
     if means:
         means = torch.stack(means)
         leave_out_first(axes, means)
-        low = min((each for each in marked if each > means[:, 0].max()), default=100.0)
-        axes.set_ylim(bottom=min(low - 1, axes.get_ylim()[0]))
+        show_marks(axes, marked, SHOWN * float(means[:, -1].mean()))
     names = [style.name(device.name) for device in (first, then)]
     axes.set_title(f"{names[0]}, then {names[1]}, learning rate {rate:g}")
     axes.set_xlabel("epoch (◇ right after the switch; dashed: never switched)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def show_marks(axes, marked: list[tuple[int, float]], lowest: float) -> None:
+    """Let the axis hold the accuracies right after a switch; those below `lowest` are written."""
+    shown = [value for _, value in marked if value >= lowest]
+    axes.set_ylim(bottom=min([*(value - 1 for value in shown), axes.get_ylim()[0]]))
+    for switch, value in marked:
+        if value < axes.get_ylim()[0]:
+            axes.annotate(
+                f"◇ {value:.0f} %", (switch, 0.14), xycoords=("data", "axes fraction"), rotation=90,
+                ha="center", va="bottom", fontsize=6, color=style.GREY,
+            )  # fmt: skip
 
 
 def tell_switch(one: Switched) -> str:
