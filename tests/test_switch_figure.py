@@ -85,8 +85,8 @@ def test_they_are_the_latest_run_with_names_of_their_own(figures):
     """The study had both fields alone from before, so it made the switched ones only."""
     (axes,) = figures.epochs().axes
     assert [line.get_label() for line in axes.get_lines()] == [
-        "linear, then exponential, switch 1", "linear, then exponential, switch 2",
         "exponential, then linear, switch 1", "exponential, then linear, switch 2",
+        "linear, then exponential, switch 1", "linear, then exponential, switch 2",
     ]  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_the_figure_carries_the_means_of_the_files(figures, switched):
 def test_what_is_missing_is_said_with_the_command(figures, capsys):
     figures.switch()
     assert capsys.readouterr().out == (
-        "Switch lacks 5 of its 12 settings; make them with: figures/switch.sh --resume "
+        "Switch lacks 6 of its 12 settings; make them with: figures/switch.sh --resume "
         "--task Digits --epochs 4 --layers 16 --n_models 3\n"
     )
 
