@@ -16,6 +16,7 @@ from support.simulated import EPOCHS, SMALL
 
 from devices.library import find
 from utils.plots import style
+from utils.plots.curves import draw_epochs
 from utils.plots.figures import Figures
 from utils.plots.switch import Switched, epochs_under, tell_switch
 from utils.records.simulations import Simulations
@@ -81,9 +82,9 @@ def test_no_other_figure_shows_them(figures, simulations, tmp_path):
     assert len(alone.takeaways()) == 3
 
 
-def test_they_are_the_latest_run_with_names_of_their_own(figures):
-    """The study had both fields alone from before, so it made the switched ones only."""
-    (axes,) = figures.epochs().axes
+def test_against_epoch_they_have_names_of_their_own(figures):
+    networks = figures.simulations.networks
+    (axes,) = draw_epochs(networks[networks["switch"] > 0]).axes
     assert [line.get_label() for line in axes.get_lines()] == [
         "exponential, then linear, switch 1", "exponential, then linear, switch 2",
         "linear, then exponential, switch 1", "linear, then exponential, switch 2",
