@@ -31,6 +31,7 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.records.provenance import sitting
     from utils.records.summary import table
     from utils.training.dry_run import describe
+    from utils.training.intermediate import add_missing
     from utils.training.plan import Plan
     from utils.training.remarks import measured, remarks
     from utils.training.train import train
@@ -57,10 +58,13 @@ def simulate(run: Run, stop: Stop) -> None:
         with stop.deferred():
             about = sitting(
                 device, data.sha256, plan.compiled, plan.threads,
-                currents.product, has_kernel(device),
+                currents.product, has_kernel(device), run.wear,
             )  # fmt: skip
             archive, missing = Archive.open(run, data.sha256, world, about)
+        complete = [member for member in run.members if member in archive.complete]
         train(world.deal(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
+        if run.compute_intermediate:
+            add_missing(world.deal(complete), currents, archive, stop)
         world.wait_for_all(stop)
     except Stopped as stopped:
         if archive:

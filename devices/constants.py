@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
 
 from devices.responses import FAMILIES, Response
-
-LARGEST = 3e38  # of the numbers that the simulation can hold, float32
+from devices.strict_json import mapping, number, numbers
 
 
 def constants_of(response: Response) -> dict:
@@ -49,35 +47,3 @@ def response_of(family: object, constants: object) -> Response:
     except ValueError as error:
         raise ValueError(f"constants.{error}") from None
     return response
-
-
-def mapping(
-    value: object, where: str, required: Collection[str], optional: Collection[str] = ()
-) -> Mapping:
-    """The value, if it is an object with these keys; ValueError otherwise."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{where} must be an object with the keys {', '.join(required)}")
-    for key in required:
-        if key not in value:
-            raise ValueError(f"{where} lacks the key {key}")
-    for key in value:
-        if key not in required and key not in optional:
-            valid = ", ".join([*required, *optional]) or "none"
-            raise ValueError(f"{where} has the unknown key {key!r}; the valid ones: {valid}")
-    return value
-
-
-def number(value: object, where: str) -> float:
-    """The value as a float, if it is a finite number; ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{where} must be a number")
-    if not abs(value) <= LARGEST:  # of whole numbers, too, that no float can hold
-        raise ValueError(f"{where} must be a finite number")
-    return float(value)
-
-
-def numbers(value: object, where: str) -> tuple[float, ...]:
-    """The value as a tuple, if it is a list of finite numbers; ValueError otherwise."""
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{where} must be a list of numbers")
-    return tuple(number(each, f"{where}, its number {k},") for k, each in enumerate(value, start=1))

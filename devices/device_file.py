@@ -7,8 +7,6 @@ measurement; `units` leads back to it. Torch is not imported.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -17,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from devices.built_in import LINEAR, is_built_in, look_up
-from devices.constants import constants_of, mapping, number, numbers, response_of
+from devices.constants import constants_of, response_of
 from devices.responses import Response
+from devices.strict_json import mapping, number, numbers, parse, readable
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -119,37 +118,9 @@ def read(path: str | Path) -> DeviceFile:
         reason = getattr(error, "strerror", None) or "it is no text (UTF-8)"
         raise ValueError(f"{path}: cannot be read: {reason}; name a device file") from None
     try:
-        content = json.loads(
-            text, object_pairs_hook=without_repetition, parse_constant=refuse, parse_float=finite
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}: is no JSON: {error.msg}, line {error.lineno} column {error.colno}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    try:
-        return from_json(content)
+        return from_json(parse(text))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-
-
-def without_repetition(pairs: list[tuple[str, Any]]) -> dict:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} is given twice; keep one")
-    return content
-
-
-def refuse(word: str) -> None:
-    raise ValueError(f"{word}: every number must be finite")
-
-
-def finite(word: str) -> float:
-    value = float(word)
-    return value if math.isfinite(value) else refuse(word)
 
 
 def from_json(content: object) -> DeviceFile:
@@ -268,19 +239,13 @@ def source_of(content: object) -> Source:
     return Source(file, sha256, mapping(how, "source.how", how if isinstance(how, Mapping) else ()))
 
 
-def one_line(found: re.Match) -> str:
-    return "[" + " ".join(found[0][1:-1].split()) + "]"
-
-
 def write(path: str | Path, device: DeviceFile) -> None:
     """Write the file, whole or not at all; raises OSError if that fails, ValueError for a NaN."""
-    text = json.dumps(to_json(device), indent=2, ensure_ascii=False, allow_nan=False)
-    # Lists of numbers in one line; only strings hold other brackets, and they have no line breaks.
-    flat = re.sub(r"\[\n[^][{}\"]*\]", one_line, text)
+    text = readable(to_json(device))
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(flat + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -26,13 +26,18 @@ FLAGS = ["-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-m
 SWITCH = "MAGNETOIONIC_NATIVE"  # 0: do without, as where there is no compiler
 
 
+def is_wanted() -> bool:
+    """Whether kernels are to be built here: on Linux, unless the user does without."""
+    return sys.platform == "linux" and os.environ.get(SWITCH) != "0"
+
+
 @cache
 def library(source: Path) -> ctypes.CDLL | None:
     """The functions of a C++ file, or None where they cannot be built here.
 
     Without them the same is computed by PyTorch's own operations, more slowly.
     """
-    if os.environ.get(SWITCH) == "0" or sys.platform != "linux":
+    if not is_wanted():
         return None
     text = source.read_bytes()
     about = [*FLAGS, torch.__version__, platform.machine(), processor_features()]

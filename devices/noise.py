@@ -45,6 +45,8 @@ class Draw(IntEnum):
     READ = 4  # read noise of a pair in the backward pass
     TEST = 6  # noise on the output voltages while testing
     WRITE = 7  # by which a device that is written misses
+    DEVICE = 8  # read noise of a pair in inference while training
+    DEVICE_TEST = 9  # the same while testing
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -84,7 +86,8 @@ class Stream:
 
     def words(self, draw: Draw, count: int) -> tuple[Tensor, ...]:
         """Four int64 tensors [model, ceil(count / 4)] of random 32-bit words."""
-        block = torch.arange((count + 3) // 4, device=self.seed.device)
+        # Bound to a tensor, else PyTorch's compiler takes it for an index of 32 bits on a GPU.
+        block = torch.arange((count + 3) // 4, device=self.seed.device) + (self.step & 0)
         purpose = torch.full_like(block, (self.layer << 8) | draw)
         counter = (block, self.step + torch.zeros_like(block), purpose, self.part + purpose * 0)
         seed = self.seed[:, None]

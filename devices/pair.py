@@ -69,14 +69,19 @@ def per_network(values: Iterable[float], device: torch.device | None) -> Tensor:
     return torch.tensor(list(values), dtype=torch.float32, device=device)[:, None, None]
 
 
+def ratio(mine: Response, other: Response | None) -> float:
+    """By how much the input scale grows when the field is switched from one response to another."""
+    return 1.0 if other is None else mine.span / other.span
+
+
 class PairArray(nn.Module):
     """The pairs of one layer, in every network of an ensemble.
 
     responses: that of each network. Buffers, float [model, out, in]: `weight1`, `weight2` Hall
     voltages of the two devices (arb. u.); `slope1`, `slope2` their slope factors; `weight` =
     weight2 - weight1, kept at hand since every forward pass needs it. (Or in another order: see
-    `rearranged`.) Of these the voltages alone
-    are part of the state: the slopes follow from the seed.
+    `rearranged`.) Of these the voltages alone are part of the state: the slopes follow from the
+    seed.
     """
 
     def __init__(
@@ -142,10 +147,15 @@ class PairArray(nn.Module):
             if other is None:
                 return self.weight[model]
             w1, w2 = self.read_through(other, model)
-            return (mine.span / other.span * (w2 - w1)).to(self.weight)
+            return (ratio(mine, other) * (w2 - w1)).to(self.weight)
 
         both = zip(self.responses.each, others, strict=True)
         return torch.stack([switched(model, *pair) for model, pair in enumerate(both)])
+
+    def switched_gain(self, others: Sequence[Response | None]) -> Tensor:
+        """That ratio, by which also the noise of a reading then counts: [model, 1, 1]."""
+        both = zip(self.responses.each, others, strict=True)
+        return per_network((ratio(*pair) for pair in both), self.weight.device).to(self.weight)
 
     @torch.no_grad()
     def switch(self, others: Sequence[Response]) -> None:
@@ -191,8 +201,11 @@ class PairArray(nn.Module):
 
     def normal(self, draw: Draw, stream: Stream) -> Tensor:
         """A float32 N(0, 1) number for each pair, the same however the pairs are arranged."""
-        numbers = stream.normal(draw, self.shape)
-        return numbers if self.arrange is None else self.arrange(numbers)
+        return self.arranged(stream.normal(draw, self.shape))
+
+    def arranged(self, whole: Tensor) -> Tensor:
+        """[model, out, in] as the pairs stand."""
+        return whole if self.arrange is None else self.arrange(whole)
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:

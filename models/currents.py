@@ -71,13 +71,12 @@ class Currents:
         input_scale: float,
         device: torch.device,
         batch_size: int,
-        sparse: bool = True,
     ) -> Currents:
         """Pad the images with zeros on each side, flatten and scale them.
 
         arrays: training images uint8 [n, rows, columns] and labels int64 [n], then those of the
-        test. sparse: whether the first layer multiplies by lit inputs alone, where that is faster:
-        on a CPU, where the kernel can be built, and where most inputs are zero.
+        test. The first layer multiplies by lit inputs alone where that is faster: on a CPU, where
+        the kernel can be built, and where most inputs are zero.
         """
         train_images, train_labels, test_images, test_labels = arrays
         seen = (images.any(axis=0)[None] for images in (train_images, test_images))
@@ -96,7 +95,7 @@ class Currents:
             input_scale * (torch.from_numpy(part).to(device) / 255) for part in (train, test)
         )
         light = None
-        if sparse and device.type == "cpu" and Light.pays(train, batch_size):
+        if device.type == "cpu" and Light.pays(train, batch_size):
             light = Light.of(train, test, train_current, test_current, batch_size)
         return cls(
             train_current, torch.from_numpy(train_labels).to(device),
@@ -120,6 +119,14 @@ class Currents:
         if self.light:
             return self.light.test_batch(images), self.test_labels[images]
         return self.test[images].T, self.test_labels[images]
+
+    @property
+    def first_test_image(self) -> Tensor:
+        """Its currents in pixel order, padding and all: [in]."""
+        tested = torch.cat([self.pixels.lit, self.pixels.dark[: self.pixels.n_dark_tested]])
+        whole = self.test.new_zeros(self.n_inputs)
+        whole[tested.to(whole.device)] = self.test[0]
+        return whole
 
     @property
     def product(self) -> str:

@@ -77,6 +77,7 @@ class MLP(nn.Module):
         resistor_noise: Tensor,
         input_scale: float,
         in_blocks: bool = False,
+        device_noise: Tensor | None = None,
     ):
         super().__init__()
         self.arrays, self.dark, self.partners = nn.ModuleList(arrays), dark, partners
@@ -87,7 +88,11 @@ class MLP(nn.Module):
             BatchNorm(dark.weight.new_zeros(shape), dark.weight.new_ones(shape)) for shape in shapes
         )
         self.register_buffer("seed", seed, persistent=False)  # int64 [model]
-        for name, sigma in (("voltage_noise", voltage_noise), ("resistor_noise", resistor_noise)):
+        device_noise = torch.zeros_like(resistor_noise) if device_noise is None else device_noise
+        for name, sigma in (
+            ("voltage_noise", voltage_noise), ("resistor_noise", resistor_noise),
+            ("device_noise", device_noise),
+        ):  # fmt: skip
             self.register_buffer(name, noise_or_none(sigma), persistent=False)  # [model, 1, 1]
         self.register_buffer("gain", None, persistent=False)
 
@@ -103,10 +108,12 @@ class MLP(nn.Module):
         voltage_noise: Tensor,
         resistor_noise: Tensor,
         input_scale: float,
+        device_noise: Tensor | None = None,
     ) -> MLP:
         """Newly made networks, `devices` being that of each.
 
-        variability, voltage_noise, resistor_noise: float32 [model]; seed: int64 [model]. Raises
+        variability, voltage_noise, resistor_noise (of a device in the backward pass), device_noise
+        (the same in inference; None for none): float32 [model]; seed: int64 [model]. Raises
         ValueError where the devices are not all of one family.
         """
         start = torch.zeros((), dtype=torch.int64, device=seed.device)
@@ -129,8 +136,9 @@ class MLP(nn.Module):
             lit = lit.rearranged(to_blocks)
         noises = voltage_noise, resistor_noise
         return cls(
-            [lit, *rest], dark, pixels, partners_of(devices), seed, *noises, input_scale, in_blocks
-        )
+            [lit, *rest], dark, pixels, partners_of(devices), seed, *noises, input_scale, in_blocks,
+            device_noise,
+        )  # fmt: skip
 
     def answer_by(self, devices: Sequence[Device], gain: Tensor | None) -> None:
         """Pairs answer as these devices, one for each network, whatever their voltages are now."""
@@ -141,24 +149,46 @@ class MLP(nn.Module):
             self.__dict__.pop(cached, None)
 
     def forward(
-        self, current: Tensor | SparseBatch, step: Tensor, part: Tensor, *weights: Tensor
+        self,
+        current: Tensor | SparseBatch,
+        step: Tensor,
+        part: Tensor,
+        *weights: Tensor,
+        seen: list[tuple[Tensor | SparseBatch, Tensor]] | None = None,
     ) -> Tensor:
         """Output voltages, normalised: [model, class, batch].
 
         current: [in, batch], or sparse, input_scale times the pixels; step, part: int64 scalars
-        that address the noise; weights: of each layer, [model, out, in], or in blocks.
+        that address the noise; weights: of each layer, [model, out, in], or in blocks, in testing
+        as they are read; seen: takes what goes into each layer of pairs, and the voltages
+        [model, out, batch] that come out.
         """
         draw = Draw.VOLTAGE if self.training else Draw.TEST
+        misreads = self.training and self.device_noise is not None
         for layer, (weight, norm) in enumerate(zip(weights, self.norms, strict=True)):
             stream = Stream(self.seed, step, part, layer)
             if isinstance(current, SparseBatch):
                 current = current.into(norm.running_mean.shape[1])
             voltage = NoisyPairProduct.apply(
-                weight, current, self.voltage_noise, self.resistor_noise, stream, draw, self.gain
-            )
+                weight, current, self.voltage_noise, self.resistor_noise, stream, draw, self.gain,
+                self.misread(Draw.DEVICE, stream) if misreads else None,
+            )  # fmt: skip
+            if seen is not None:
+                seen.append((current, voltage))
             voltage = norm(voltage)
             current = self.input_scale * F.relu(voltage)
         return voltage
+
+    def misread(self, draw: Draw, stream: Stream, n_dark: int = 0) -> Tensor:
+        """By how much inference misreads the pairs of a layer, e2 - e1, arranged as its weights.
+
+        Both devices of a pair together: one normal number of sqrt(2) sigma_r. n_dark: inputs that
+        come after those that are trained.
+        """
+        array = self.arrays[stream.layer]
+        n_outputs, n_inputs = array.shape
+        numbers = array.arranged(stream.normal(draw, (n_outputs, n_inputs + n_dark)))
+        return math.sqrt(2) * self.device_noise * numbers.to(self.device_noise)
 
     @cached_property
     def structure(self) -> Hashable:
@@ -166,7 +196,8 @@ class MLP(nn.Module):
 
         Of the devices this is the family: their constants are inputs of the program.
         """
-        noises = (self.voltage_noise is None, self.resistor_noise is None)
+        sigmas = (self.voltage_noise, self.resistor_noise, self.device_noise)
+        noises = tuple(sigma is None for sigma in sigmas)
         shapes = tuple(array.weight.shape for array in self.arrays)
         kinds = self.in_blocks, has_kernel(self.seed.device)  # of the first product, and the noise
         device = self.dark.responses.structure, self.gain is None
@@ -207,6 +238,24 @@ class MLP(nn.Module):
             parts = first.unflatten(1, (-1, n_lit)), to_blocks(dark).unflatten(1, (-1, n_dark))
             first = torch.cat(parts, dim=2).flatten(1, 2)
         return [first, *rest]
+
+    def test_readings(
+        self, weights: Sequence[Tensor], step: Tensor, part: Tensor, relaxed: bool = False
+    ) -> Sequence[Tensor]:
+        """`test_weights` as inference reads them for one batch: the same without device noise.
+
+        step, part: as of `forward`.
+        """
+        if self.device_noise is None:
+            return weights
+        # Under the other field, the ratio of the input scales is carried by weights and noise.
+        gain = self.dark.switched_gain(self.partners) if relaxed else 1.0
+        n_dark, readings = self.pixels.n_dark_tested, []
+        for layer, weight in enumerate(weights):
+            stream = Stream(self.seed, step, part, layer)
+            misread = self.misread(Draw.DEVICE_TEST, stream, n_dark if layer == 0 else 0)
+            readings.append(weight + gain * misread)
+        return readings
 
 
 def partners_of(devices: Sequence[Device]) -> list[Response | None]:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from utils.settings import Member, Setting
 
 pytest_plugins = [
     "support.launched", "support.sweeps", "support.simulated", "support.acted_graph",
+    "support.acted_gpu", "support.curves",
 ]  # fmt: skip
 PROJECT = Path(__file__).parents[1]
 DEVICES = [
@@ -52,10 +53,10 @@ def setting_of(**changes) -> Setting:
 
 
 def currents_of(
-    data: DataSet, padding=1, input_scale=0.001, device="cpu", batch_size=32, sparse=True
+    data: DataSet, padding=1, input_scale=0.001, device="cpu", batch_size=32
 ) -> Currents:
     return Currents.of(
-        data.arrays, data.n_classes, padding, input_scale, torch.device(device), batch_size, sparse
+        data.arrays, data.n_classes, padding, input_scale, torch.device(device), batch_size
     )
 
 
@@ -96,6 +97,14 @@ def sparse_patterns(patterns) -> DataSet:
         dimmed(patterns.train_images), patterns.train_labels,
         dimmed(patterns.test_images), patterns.test_labels,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def dark_patterns(sparse_patterns) -> DataSet:
+    """The same, with four of ten rows dark in training: more inputs than are trained are tested."""
+    train_images = sparse_patterns.train_images.copy()
+    train_images[:, :4] = 0
+    return replace(sparse_patterns, train_images=train_images)
 
 
 @pytest.fixture(scope="session")
@@ -162,6 +171,7 @@ class Record:
     accuracies: torch.Tensor
     gradients: torch.Tensor
     state: dict
+    ledger: dict
 
 
 def read_all(output_dir: Path) -> list[Record]:
@@ -175,6 +185,7 @@ def read_all(output_dir: Path) -> list[Record]:
                 torch.load(f"{stem}-accuracies.pth", weights_only=True),
                 torch.load(f"{stem}-gradients.pth", weights_only=True),
                 torch.load(f"{stem}.pth", weights_only=True),
+                torch.load(f"{stem}-ledger.pth", weights_only=True),
             )
         )
     return records

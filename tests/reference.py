@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-FRESH, SLOPE_1, SLOPE_2, VOLTAGE, READ, TEST, WRITE = 0, 1, 2, 3, 4, 6, 7
+FRESH, SLOPE_1, SLOPE_2, VOLTAGE, READ, TEST, WRITE, DEVICE, DEVICE_TEST = 0, 1, 2, 3, 4, 6, 7, 8, 9
 EPS, MOMENTUM = 1e-5, 0.15
 
 
@@ -117,16 +117,21 @@ class Network:
     """One network of device pairs; `sizes` = (inputs, hidden ..., classes).
 
     lit: the inputs that some training image lights; the others are never written, and no write
-    noise is drawn for them.
+    noise is drawn for them. tested: lit and then those that only test images light; no read noise
+    is drawn for the others.
     """
 
     def __init__(self, sizes, field, seed, lr, var, sigma_r, sigma_v, clipping, init=0.01,
-                 input_scale=0.001, sigma_w=0.0, lit=None):  # fmt: skip
-        self.sigma_w, self.lit = sigma_w, lit
+                 input_scale=0.001, sigma_w=0.0, lit=None, tested=None, device_noise=False,
+                 physical_clipping=False):  # fmt: skip
+        self.sigma_w, self.lit, self.tested = sigma_w, lit, tested
+        self.device_noise, self.physical_clipping = device_noise, physical_clipping
         self.device, self.partner = DEVICES[field]
         self.seed, self.lr, self.clipping = seed, lr, clipping
         self.sigma_r, self.sigma_v, self.input_scale = sigma_r, sigma_v, input_scale
         self.step = 0
+        self.costs = []  # of each layer: pulses, writes, dropped requests, refreshed pairs
+        self.worn1, self.worn2, self.refreshed = [], [], []
         self.w1, self.w2, self.v1, self.v2, self.mean, self.var = [], [], [], [], [], []
         for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
             shape = (n_out, n_in)
@@ -135,14 +140,32 @@ class Network:
             self.w2.append(self.device.top - init - u)
             self.v1.append(abs(1 + var * normal(shape, seed, 0, layer, SLOPE_1)))
             self.v2.append(abs(1 + var * normal(shape, seed, 0, layer, SLOPE_2)))
+            self.costs.append(np.zeros(4))
+            for worn in (self.worn1, self.worn2, self.refreshed):
+                worn.append(np.zeros(shape))
             self.mean.append(np.zeros(n_out))
             self.var.append(np.ones(n_out))
 
     def output(self, current, layer, draw, part=0):
         """V = I W^T + noise; current [batch, in], returns [batch, out]."""
-        voltage = current @ (self.w2[layer] - self.w1[layer]).T
+        weight = self.w2[layer] - self.w1[layer]
+        if self.device_noise:
+            weight = weight + self.misreadings(layer, draw, part)
+        voltage = current @ weight.T
         noise = normal(voltage.T.shape, self.seed, self.step, layer, draw, part).T
         return voltage + self.sigma_v * noise
+
+    def misreadings(self, layer, draw, part):
+        """Both devices' noises together, one for all samples."""
+        n_out, n_in = self.w1[layer].shape
+        noise = np.zeros((n_out, n_in))
+        columns = self.lit if draw == VOLTAGE else self.tested
+        if layer > 0 or columns is None:
+            columns = range(n_in)
+        draw = DEVICE if draw == VOLTAGE else DEVICE_TEST
+        shape = (n_out, len(columns))
+        noise[:, columns] = normal(shape, self.seed, self.step, layer, draw, part)
+        return 2**0.5 * self.sigma_r * noise
 
     def test(self, images, part=0, relaxed=False):
         """Normalised outputs [batch, class] for images [batch, in] in 0..1."""
@@ -154,6 +177,17 @@ class Network:
             voltage = (voltage - self.mean[layer]) / np.sqrt(self.var[layer] + EPS)
             activation = np.maximum(voltage, 0)
         return voltage
+
+    def first_image(self, images):
+        """Currents into each layer and voltages out of it, of the first of a batch [batch, in]."""
+        layers, activation = [], images
+        for layer in range(len(self.w1)):
+            current = self.input_scale * activation
+            voltage = self.output(current, layer, TEST)
+            layers.append((current[0], voltage[0]))
+            voltage = (voltage - self.mean[layer]) / np.sqrt(self.var[layer] + EPS)
+            activation = np.maximum(voltage, 0)
+        return layers
 
     def relaxed(self):
         """The same network read under the other field, with the input scale that goes with it."""
@@ -221,17 +255,26 @@ class Network:
         slopes, own_gradients = (self.v1[layer], self.v2[layer]), (-gradient, gradient)
         for k in (0, 1):
             pulses = self.lr * abs(own_gradients[k]) * slopes[k]
-            pulses[pulses < self.clipping] = 0
+            if self.physical_clipping:
+                pulses = pulses * (1 - np.exp(-pulses / 0.18))
             pulses[own_gradients[k] < 0] = 0
+            too_small = (pulses > 0) & (pulses < self.clipping)
+            pulses[too_small] = 0
+            self.costs[layer][:3] += pulses.sum(), np.count_nonzero(pulses), too_small.sum()
+            (self.worn1, self.worn2)[k][layer] += pulses
             w[k] = self.device.voltage(self.device.pulses(w[k]) + pulses)
             w[k] = w[k] + misses * np.sqrt(pulses)
         w1, w2 = w
+        before = w1.copy(), w2.copy()
         if self.device.ends:
             end = w1 <= bottom
             w1[end], w2[end] = (bottom - (w2 - top))[end], top
             end = w2 <= bottom
             w2[end], w1[end] = (bottom - (w1 - top))[end], top
         self.w1[layer], self.w2[layer] = w1, w2
+        changed = (w1 != before[0]) | (w2 != before[1])  # one that changes nothing is none
+        self.costs[layer][3] += changed.sum()
+        self.refreshed[layer] += changed
 
     def misses(self, layer, gradient):
         """By how much a device that is written misses, per square root of a pulse."""

@@ -1,5 +1,6 @@
 """From simulations to pictures: what is drawn is what is in the files."""
 
+import shutil
 import statistics
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from matplotlib.colors import to_hex
 from support.lab import write_lab_folder
 from support.simulated import EPOCHS, LAB, RATES, from_files, with_other_constants
 
+import main
 from utils.errors import UserError
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, draw_accuracy
@@ -176,3 +178,75 @@ def test_environment_variables_that_name_nothing(
     with pytest.raises(UserError, match=message):
         Figures.from_environment()
     assert [path.name for path in Path().iterdir()] == ["file"]
+
+
+@pytest.fixture
+def with_currents(copied) -> Path:
+    """The single network at learning rate 777 has kept its currents and voltages."""
+    words = "--task Digits --layers 16 --epochs 1 --n_models 1 --lr 777 --var 0 --device cpu"
+    words += " --compile off --resume --compute_intermediate --output_dir"
+    assert main.main([*words.split(), str(copied)]) == 0
+    return copied
+
+
+def test_currents_and_voltages_of_an_image_are_those_of_the_files(
+    with_currents, tmp_path, stop, capsys
+):
+    figure = Figures(with_currents, tmp_path / "figures").intermediate()
+    (folder,) = with_currents.glob("*-777.0-*")
+
+    def of(quantity: str, layer: int) -> torch.Tensor:
+        path = folder / f"{folder.name}-0-{quantity}-layer-{layer}.pth"
+        return torch.load(path, weights_only=True)
+
+    picture, first_in, second_in, _, first_out, second_out = figure.axes[:6]
+    (image,) = picture.get_images()
+    assert image.get_array().ravel().tolist() == of("intensity", 1).tolist()
+    for axes, values in (
+        (first_in, of("intensity", 1)), (second_in, of("intensity", 4)),
+        (first_out, of("voltage", 1)),
+    ):  # fmt: skip
+        (outline,) = axes.patches
+        counts, edges = outline.get_data().values, outline.get_data().edges
+        values = values[values != 0].double()
+        assert counts.sum() == len(values)
+        assert edges[-1] == pytest.approx(float(values.max()))
+        assert sum(counts * (edges[1:] + edges[:-1]) / 2) == pytest.approx(
+            float(values.sum()), abs=len(values) * (edges[1] - edges[0]) / 2
+        )
+    n_dark = int((of("intensity", 1) == 0).sum())
+    assert f"{100 * n_dark / 1024:.0f} % carry none" in first_in.get_xlabel()
+    by_class = second_out.get_lines()[0]
+    assert list(by_class.get_ydata()) == pytest.approx(of("voltage", 4).tolist())
+    assert list(by_class.get_xdata()) == list(range(10))
+    assert "arb. u." in first_in.get_xlabel()
+    assert "arb. u." in second_out.get_ylabel()
+
+
+def test_a_series_that_a_figure_cannot_have_is_said_so(copied, tmp_path, capsys):
+    """Figure 2 has no read noise, and so no device noise."""
+    for path in copied.glob("*-resistor-0.015-*/*"):
+        name = f"{path.parent.name}-device-noise"
+        path.rename(path.with_name(path.name.replace(path.parent.name, name)))
+    for folder in list(copied.iterdir()):
+        if "-resistor-0.015-" not in folder.name:
+            shutil.rmtree(folder)
+            continue
+        for path in folder.glob("*.json"):
+            text = path.read_text()
+            path.write_text(text.replace('"device_noise": false', '"device_noise": true'))
+        folder.rename(folder.with_name(f"{folder.name}-device-noise"))
+    figures = Figures(copied, tmp_path / "figures")
+    assert figures.accuracy(1) is not None
+    assert figures.accuracy(2) is None
+    said = capsys.readouterr().out
+    assert "--device_noise" in said  # of the command that makes what figure 1 lacks
+    assert "Figure 2 has no simulations of this kind: --device_noise: has no effect" in said
+    assert figures.takeaways()[1] == "Figure 2: no simulations yet."
+
+
+def test_without_such_files_the_command_that_makes_them_is_named(figures, capsys):
+    assert figures.intermediate() is None
+    said = capsys.readouterr().out
+    assert "No currents and voltages yet; make them with: figures/figure1.sh" in said
+    assert said.endswith("--compute_intermediate --resume\n")

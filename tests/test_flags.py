@@ -10,6 +10,7 @@ def test_end_to_end_on_digits(tmp_path):
     result = run_main(
         "--task", "Digits", "--n_models", 2, "--epochs", 12, "--layers", 64, "--field",
         "double-linear", "double-exponential", "--lr", 3000, "--output_dir", tmp_path / "out",
+        "--device", "cpu",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     header, *rows = result.stdout.splitlines()
@@ -57,6 +58,7 @@ def test_a_network_does_not_depend_on_the_sweep_around_it(simulate):
         "--voltage_noise 1e-4", "--write_noise 0.01", "--clipping 0.02", "--seed 101",
         "--batch_size 64", "--field double-ideal", "--field double-curved--1",
         "--layers 17", "--init 0.02", "--input_scale 0.002", "--padding 3",
+        "--physical_clipping",
     ],
 )  # fmt: skip
 def test_every_flag_of_the_simulation_changes_the_trained_network(change, simulate):
@@ -64,6 +66,15 @@ def test_every_flag_of_the_simulation_changes_the_trained_network(change, simula
     (after,) = simulate(f"--lr 4000 {change}")
     mine, theirs = before.state["layers.4.weight1"], after.state["layers.4.weight1"]
     assert mine.shape != theirs.shape or not torch.equal(mine, theirs)
+
+
+def test_device_noise_changes_the_trained_network(simulate):
+    """It is of the size of the read noise, which is there without it, too."""
+    (before,) = simulate("--lr 4000 --resistor_noise 0.05 --voltage_noise 0")
+    (after,) = simulate("--lr 4000 --resistor_noise 0.05 --voltage_noise 0 --device_noise")
+    assert not torch.equal(before.state["layers.4.weight1"], after.state["layers.4.weight1"])
+    assert after.folder.name.endswith("-device-noise")
+    assert (before.json["device_noise"], after.json["device_noise"]) == (False, True)
 
 
 def test_flags_of_extent(simulate):

@@ -43,8 +43,8 @@ def noisy_voltage(step=0, draw=Draw.VOLTAGE) -> torch.Tensor:
 
 def test_voltage_noise_distribution():
     voltage = noisy_voltage().double()
-    assert stats.kstest(voltage[0].flatten().numpy(), "norm", (0, 1e-3)).pvalue > 1e-3
-    assert stats.kstest(voltage[1].flatten().numpy(), "norm", (0, 5e-3)).pvalue > 1e-3
+    assert stats.kstest(voltage[0].flatten().numpy(), "norm", args=(0, 1e-3)).pvalue > 1e-3
+    assert stats.kstest(voltage[1].flatten().numpy(), "norm", args=(0, 5e-3)).pvalue > 1e-3
 
 
 def test_voltage_noise_is_fresh_for_every_sample_output_step_and_use():
@@ -70,7 +70,7 @@ def test_read_noise_is_that_of_two_devices():
     noise = (readings() - 0.5).double()
     for model, sigma_r in ((0, 0.01), (1, 0.03)):
         values = noise[model].flatten().numpy()
-        assert stats.kstest(values, "norm", (0, 2**0.5 * sigma_r)).pvalue > 1e-3
+        assert stats.kstest(values, "norm", args=(0, 2**0.5 * sigma_r)).pvalue > 1e-3
 
 
 def test_read_noise_is_fresh_for_every_device_and_backward_pass():
@@ -85,6 +85,26 @@ def test_read_noise_does_not_touch_the_weight_gradient():
     voltage = NoisyPairProduct.apply(weight, current, None, sigma(9.0), stream(), Draw.VOLTAGE)
     (gradient,) = torch.autograd.grad(voltage.sum(), weight)
     torch.testing.assert_close(gradient, torch.ones(2, 5, 4) @ current.mT.detach())
+
+
+def test_a_misread_pair_by_hand():
+    """W = 2 is read as 2.5 in inference and, without read noise, as 2 in the backward pass."""
+    weight, current = torch.full((1, 1, 1), 2.0, requires_grad=True), torch.tensor([[3.0, 4.0]])
+    current.requires_grad_()
+    voltage = NoisyPairProduct.apply(
+        weight,
+        current,
+        None,
+        None,
+        stream(n_models=1),
+        Draw.VOLTAGE,
+        None,
+        torch.full((1, 1, 1), 0.5),
+    )
+    assert voltage.tolist() == [[[7.5, 10.0]]]  # both samples by one draw
+    by_weight, by_current = torch.autograd.grad(voltage.sum(), (weight, current))
+    assert by_weight.item() == 7.0
+    assert by_current.tolist() == [[2.0, 2.0]]
 
 
 def test_first_layer_reads_draws_and_multiplies_nothing_backward(monkeypatch):

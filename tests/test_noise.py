@@ -6,6 +6,8 @@ import reference
 import torch
 from conftest import DEVICES
 from scipy import stats
+from torch.fx import Node
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from devices import noise
 from devices.noise import Draw, Stream, philox
@@ -112,3 +114,18 @@ def test_a_network_draws_the_same_alone_and_in_an_ensemble():
     together = stream((100, 101, 102)).normal(Draw.VOLTAGE, (6, 9))
     alone = stream((101,)).normal(Draw.VOLTAGE, (6, 9))
     assert torch.equal(together[1:2], alone)
+
+
+def test_words_are_not_computed_from_a_bare_index():
+    """PyTorch's compiler holds an index in 32 bits on a GPU, where a multiplier does not fit."""
+
+    def numbers(seed, step, part):
+        return Stream(seed, step, part).normal(Draw.READ, (5, 11))
+
+    one = stream()
+    with noise.plain():
+        graph = make_fx(numbers)(one.seed, one.step, one.part)
+    (index,) = graph.graph.find_nodes(op="call_function", target=torch.ops.aten.arange.default)
+    others = [argument for user in index.users for argument in user.args if argument is not index]
+    assert [user.target for user in index.users].count(torch.ops.aten.mul.Tensor) == 0
+    assert any(isinstance(other, Node) for other in others)

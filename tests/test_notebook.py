@@ -13,6 +13,7 @@ from support.lab import write_lab_folder
 from support.simulated import LAB
 
 STEMS = {
+    "costs",
     "devices",
     "figure1-accuracy-against-learning-rate",
     "figure2-accuracy-against-learning-rate",
@@ -66,7 +67,7 @@ def test_the_notebook_runs_headless(archive, tmp_path):
     cells = json.loads((tmp_path / "done.ipynb").read_text())["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) == 6
+    assert len(pictures) == 7
     text = json.dumps(outputs)
     assert "cannot be read" in text
     assert "figures/figure2.sh" in text
@@ -95,12 +96,15 @@ def test_the_notebook_is_committed_with_outputs_and_small():
 
 
 def test_without_jupyter(archive, tmp_path):
-    result = plots("--simulations", archive, "--figures", tmp_path / "figures")
+    prices = ("--pulse_energy", "1e-12", "--endurance", "1e6")
+    result = plots("--simulations", archive, "--figures", tmp_path / "figures", *prices)
     assert result.returncode == 0, result.stderr
     check_files(tmp_path / "figures")
     assert "left out: " in result.stdout
     assert "linear reaches" in result.stdout
     assert "3 of them are of the original scripts" in result.stdout
+    assert "energy / J" in result.stdout
+    assert "no simulation ran with --wear" in result.stdout
     (folder,) = (tmp_path / "figures").iterdir()
     assert result.stdout.splitlines()[-1] == f"figures are in {folder}"
 
@@ -123,6 +127,8 @@ def test_the_latest_run_alone(archive, tmp_path):
         ("--simulations nowhere", {}, "nowhere: there is no such folder of simulations"),
         ("", {"simulations": "nowhere"}, "nowhere: there is no such folder of simulations"),
         ("--task CIFAR", {}, "task CIFAR: unknown; the valid ones: MNIST, Fashion, Digits"),
+        ("--endurance no", {}, "--endurance no: must be a finite number >= 0"),
+        ("--latest --pulse_time 1", {}, "--pulse_time: leave out --latest"),
         ("", {"task": "CIFAR"}, "task CIFAR: unknown; the valid ones: MNIST, Fashion, Digits"),
     ],
 )

@@ -1,10 +1,11 @@
 """What runs when: networks that train side by side, workers and their threads, and compiling."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
-from conftest import members_of, setting_of
+from conftest import currents_of, members_of, setting_of
 
 from models.currents import Currents
 from utils.compute.compiler import Compiler
@@ -60,6 +61,13 @@ def test_the_memory_of_a_network_is_that_of_its_weights_and_activations(currents
         beside = (200 << 20) * (networks - 1)  # of processes; on a GPU there are none
         assert plan_of(currents).memory(networks) == networks * one + beside
         assert plan_of(on_gpu).memory(networks) == networks * one
+
+
+def test_wear_takes_memory_of_its_own(currents):
+    """Pulses of two devices in double precision, refreshes in single: 20 bytes a weight."""
+    run = Run(settings=(setting_of(),))
+    more = Plan(replace(run, wear=True), currents, 1).memory(1) - Plan(run, currents, 1).memory(1)
+    assert more == 3552 * 20
 
 
 def test_a_batch_larger_than_the_training_set_is_planned_as_the_training_set(currents, monkeypatch):
@@ -147,7 +155,9 @@ SHAPES = {  # m, k, n of 24 and 4 units, batches of 32 and of the 8 that are lef
 }  # fmt: skip
 
 
-def test_every_product_is_tried_with_every_number_of_threads(currents, monkeypatch):
+@pytest.fixture
+def tried(monkeypatch) -> Counter:
+    """Which products are tried with how many threads, and how often; all repeat themselves."""
     tried = Counter()
 
     def repeats_itself(*shape_and_threads):
@@ -156,6 +166,10 @@ def test_every_product_is_tried_with_every_number_of_threads(currents, monkeypat
 
     monkeypatch.setattr(plan, "holds_in_a_fork", lambda test: test())
     monkeypatch.setattr(plan, "repeats_itself", repeats_itself)
+    return tried
+
+
+def test_every_product_is_tried_with_every_number_of_threads(currents, tried):
     mine = plan_of(currents, cores=9)
     assert mine.repeats_itself
     assert mine.repeats_itself  # and not tried again
@@ -163,6 +177,15 @@ def test_every_product_is_tried_with_every_number_of_threads(currents, monkeypat
     shapes = {tuple(sizes.get(size, size) for size in shape) for shape in SHAPES}
     assert set(tried) == {(*shape, threads) for shape in shapes for threads in (9, 4, 3, 2)}
     assert max(tried.values()) <= 2
+
+
+def test_sparse_products_need_no_trial(sparse_patterns, tried):
+    """Of the first layer, that is; what is dense is the second."""
+    currents = currents_of(sparse_patterns)
+    assert currents.product == "sparse"
+    assert plan_of(currents, cores=2).repeats_itself
+    second = {shape for shape in SHAPES if {"lit", "tested"}.isdisjoint(shape)}
+    assert set(tried) == {(*shape, 2) for shape in second}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support.devices import RESPONSES, device_of
 from devices.built_in import curved
 from devices.noise import Stream
 from devices.pair import PairArray, Responses
-from devices.programming import PulseOptimizer, refresh, update
+from devices.programming import PulseOptimizer, physically_clipped, refresh, update
 
 FIELDS = RESPONSES
 ENDING = {name: response for name, response in FIELDS.items() if not response.endless}
@@ -49,7 +49,7 @@ class TestFreshPair:
     def test_slopes(self, response):
         pair = fresh([response], variability=0.2)
         for slope in (pair.slope1, pair.slope2):
-            assert stats.kstest(slope.flatten().numpy(), "norm", (1, 0.2)).pvalue > 1e-3
+            assert stats.kstest(slope.flatten().numpy(), "norm", args=(1, 0.2)).pvalue > 1e-3
         both = torch.stack([pair.slope1.flatten(), pair.slope2.flatten()])
         assert abs(torch.corrcoef(both)[0, 1]) < 0.01
 
@@ -134,6 +134,33 @@ def test_linear_pulses_by_hand():
     torch.testing.assert_close(w2, expected2)
 
 
+def test_physical_clipping_by_hand():
+    """0.18 pulses become 0.18 (1 - 1/e), 0.36 become 0.36 (1 - 1/e^2); ten hardly fewer."""
+    request = of(0.0, 0.0018, 0.18, 0.36, 1.8, 10.0)
+    expected = of(0.0, 1.791030e-5, 0.1137817, 0.3112793, 1.799918, 10.0)
+    torch.testing.assert_close(physically_clipped(request), expected, rtol=1e-6, atol=0.0)
+    single = physically_clipped(request.float())  # of small requests too, as exact as single is
+    torch.testing.assert_close(single, expected.float(), rtol=2e-6, atol=0.0)
+
+
+def test_requests_are_clipped_physically_before_the_smallest_pulse():
+    """0.15 pulses become 0.0848, below 0.1; 0.09 x 2 (slope) become 0.1138; per network."""
+    w, gradient = of(2.6, 2.6, 2.6).expand(2, -1, -1), of(0.15, 0.18, -0.09).expand(2, -1, -1)
+    w1, w2 = update(
+        w, w, of(2.0), of(1.0), gradient, LINEAR, of(1.0), of(0.1),
+        physical=torch.tensor([True, False])[:, None, None],
+    )  # fmt: skip
+    torch.testing.assert_close(w2[:1], of(2.6, 2.6 - 0.021 * 0.11378170, 2.6))
+    torch.testing.assert_close(w1[:1], of(2.6, 2.6, 2.6 - 0.021 * 0.11378170))
+    torch.testing.assert_close(w2[1:], of(2.6 - 0.021 * 0.15, 2.6 - 0.021 * 0.18, 2.6))
+    torch.testing.assert_close(w1[1:], of(2.6, 2.6, 2.6 - 0.021 * 0.18))
+
+
+def test_an_enormous_request_is_clipped_physically_to_itself():
+    huge = torch.tensor([3e38, torch.inf])
+    assert torch.equal(physically_clipped(huge), huge)
+
+
 def test_exponential_pulses_by_hand():
     """9.741 pulses take w - 0.750 to 1/e of it."""
     w1, w2 = update(
@@ -211,7 +238,7 @@ def noisily_written(write_noise: float, steps: int = 1, **address) -> torch.Tens
 
 def test_write_noise_is_normal_and_grows_with_the_root_of_the_pulses():
     miss = noisily_written(0.003).flatten().double()
-    assert stats.kstest(miss.numpy(), "norm", (0, 0.006)).pvalue > 1e-3
+    assert stats.kstest(miss.numpy(), "norm", args=(0, 0.006)).pvalue > 1e-3
 
 
 def test_write_noise_is_fresh_for_every_device_and_write():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import members_of, setting_of
 
+from devices.ledger import COUNTS, WEAR
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop
 from utils.records.archive import Archive
@@ -39,13 +40,14 @@ def test_folder_is_named_after_time_and_setting(simulate):
     assert files <= names
 
 
-def test_json_has_settings_results_and_provenance(simulate):
+def test_json_has_settings_results_and_provenance(simulate, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/home/me/main.py", "--lr", "700"])
     (record,) = simulate("--lr 700 --var 0.3 --clipping 0.2 --layers 20 10 --epochs 2 --seed 5")
     content = record.json
     assert content.keys() >= CONTRACT
     assert content["optimizer_parameters"] == {
         "lr": 700.0, "field": ["double-linear"], "scale": 1.0, "device_variability": 0.3,
-        "clipping": 0.2,
+        "clipping": 0.2, "physical_clipping": False,
     }  # fmt: skip
     assert content["layers"] == [20, 10]
     assert (content["seed"], content["model"], content["model_seed"]) == (5, 0, 5)
@@ -54,7 +56,7 @@ def test_json_has_settings_results_and_provenance(simulate):
     assert content["failed_step"] is None
     assert content["versions"]["torch"] == torch.__version__
     assert content["device"] == "cpu"
-    assert content["command"][0].endswith(("main.py", "pytest", "__main__.py", "-c"))
+    assert content["command"] == ["main.py", "--lr", "700"]
     assert content["physics"] == 3
     assert content["devices"] == {
         "double-linear": {
@@ -89,6 +91,27 @@ def test_tensors_have_the_shapes_of_the_contract(simulate):
     assert record.state["layers.2.num_batches_tracked"] == 3 * 12
 
 
+def test_the_ledger_has_the_shapes_of_the_contract(simulate):
+    (record,) = simulate("--layers 20 10 --epochs 3")
+    shapes = {name: tuple(tensor.shape) for name, tensor in record.ledger.items()}
+    assert shapes == dict.fromkeys(COUNTS, (3, 3)) | {"pairs": (3,)}
+    assert {tensor.dtype for tensor in record.ledger.values()} == {torch.float64}
+    assert record.ledger["pairs"].tolist() == [1024 * 20, 20 * 10, 10 * 10]
+    assert (record.ledger["pulses"] > 0).all()
+    pulses = record.ledger["pulses"].sum().item() / (2 * (1024 * 20 + 300))
+    header, row = (line.split() for line in simulate.table.splitlines())
+    assert row[header.index("pulses") - 4] == f"{pulses:.3g}"  # names and values of several words
+
+
+def test_wear_is_in_the_shape_of_the_weights(simulate):
+    (record,) = simulate("--layers 20 --wear")
+    for layer in ("layers.1", "layers.4"):
+        shape = record.state[f"{layer}.weight1"].shape
+        total = sum(record.ledger[f"{layer}.pulses{k}"].double().sum() for k in (1, 2))
+        assert all(record.ledger[f"{layer}.{name}"].shape == shape for name in WEAR)
+        assert total > 0
+
+
 def test_files_hold_no_more_than_their_tensors(simulate):
     """A tensor saved as a view would take the whole ensemble along."""
     for record in simulate("--n_models 3 --layers 64"):
@@ -114,7 +137,7 @@ def test_accuracies_are_recorded_in_percent_each_under_its_name():
     result = Result(
         member=Member(setting_of(), 0), accuracies=torch.tensor([0.5, 0.75]),
         pulse_requests=torch.tensor([1.0, 2.0]), loss=0.5, swap_accuracy=0.25, seconds=1.0,
-        failed_step=None, threads=1, compiled=False, graphed=False, state={},
+        failed_step=None, threads=1, compiled=False, graphed=False, state={}, ledger={},
     )  # fmt: skip
     content = json_of(result)
     assert (content["accuracy"], content["swap_accuracy"], content["loss"]) == (75.0, 25.0, 0.5)
@@ -124,7 +147,7 @@ def test_a_failure_is_never_a_number():
     result = Result(
         member=Member(setting_of(), 0), accuracies=torch.tensor([0.9, torch.nan]),
         pulse_requests=torch.tensor([1.0, torch.nan]), loss=float("nan"), swap_accuracy=0.1,
-        seconds=1.0, failed_step=77, threads=1, compiled=False, graphed=False, state={},
+        seconds=1.0, failed_step=77, threads=1, compiled=False, graphed=False, state={}, ledger={},
     )  # fmt: skip
     content = json_of(result)
     assert content["failed_step"] == 77
@@ -170,7 +193,7 @@ def test_a_record_that_is_missing_is_counted_in_the_table(simulate):
     assert "  2 (1 missing)  " in of_1000
     left = [r.json["accuracy"] for r in records[:3:2]]
     assert f"  {sum(left) / 2:.2f} ± {abs(left[0] - left[1]) / 2**0.5:.2f}  " in of_1000
-    assert of_3000.split()[5:] == ["0", "(3", "missing)", "–", "–", "–", folders[1].id]
+    assert of_3000.split()[5:] == ["0", "(3", "missing)", *"–––––", folders[1].id]
     assert [line.startswith("double-linear") for line in text.splitlines()] == [False, True, True]
 
 

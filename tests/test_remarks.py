@@ -4,12 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from conftest import currents_of, setting_of
 
+from devices import native
 from models.currents import Currents
 from models.mlp import SETTLING_STEPS
 from utils.data.datasets import DataSet
-from utils.training.remarks import remarks
+from utils.training.remarks import lacks_kernels, remarks
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,33 @@ def test_a_test_set_larger_than_the_training_set_is_doubted(patterns):
     first, doubt, *_ = remarks(setting, currents_of(exchanged))
     assert first == "Digits: 50 images to train, 200 to test"
     assert "larger than the training set; are their files exchanged?" in doubt
+
+
+@pytest.fixture
+def no_compiler(monkeypatch, tmp_path):
+    """Nothing is in the cache, and nothing can be built."""
+
+    def fail(*_):
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(native, "build", fail)
+    native.library.cache_clear()
+    yield
+    native.library.cache_clear()
+
+
+def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compiler):
+    """On a CPU, and not where the user does without them."""
+    setting, currents = setting_of(batch_size=2), currents_of(patterns)
+    _, line = remarks(setting, currents)
+    assert line == (
+        "the C++ kernels could not be built, so this run is slower; install a C++ compiler (g++), "
+        "or set MAGNETOIONIC_NATIVE=0 to do without"
+    )
+    assert not lacks_kernels(torch.device("cuda"))
+    monkeypatch.setenv("MAGNETOIONIC_NATIVE", "0")
+    assert len(remarks(setting, currents)) == 1
 
 
 def test_batch_normalisation_settles_in_86_steps():

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import read_all
-from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints
+from support.lab import without_newer
+from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints, results
 
 import main
 from utils.compute.distributed import World
@@ -130,7 +131,15 @@ def test_resume_clears_the_checkpoint_of_a_complete_network(start, tmp_path, und
     assert_same_results(out, undisturbed)
 
 
-DAMAGES = ["truncate", "remove", "other settings", "not json", "other layers", "fewer epochs"]
+DAMAGES = [
+    "truncate",
+    "remove",
+    "ledger",
+    "other settings",
+    "not json",
+    "other layers",
+    "fewer epochs",
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -145,6 +154,9 @@ def test_resume_trains_a_damaged_network_again(damage, start, tmp_path, undistur
         weights.write_bytes(weights.read_bytes()[:1000])
     elif damage == "remove":
         weights.unlink()
+    elif damage == "ledger":
+        ledger = victim.with_name(f"{victim.stem}-ledger.pth")
+        ledger.write_bytes(ledger.read_bytes()[:500])
     elif damage == "not json":
         victim.write_text("{")
     elif damage == "other layers":
@@ -159,6 +171,40 @@ def test_resume_trains_a_damaged_network_again(damage, start, tmp_path, undistur
     assert process.said.count("1 of 2 networks are complete") == 1
     assert process.said.count("epoch 4/4") == 1
     assert_same_results(out, undisturbed)
+
+
+def test_resume_takes_networks_of_before_the_ledger(start, tmp_path, undisturbed):
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed.output_dir, out)
+    for path in out.glob("*/*-ledger.pth"):
+        path.unlink()
+    process = start(*SWEEP, "--resume")
+    assert process.wait() == 0
+    assert process.said.count("2 of 2 networks are complete") == 4
+    assert ": epoch " not in process.said
+    header, *rows = process.output.read_text().splitlines()
+    assert [row[header.index("pulses")] for row in rows] == ["–"] * 4
+
+
+def test_resume_trains_again_where_wear_is_asked_for_and_was_not_kept(start, tmp_path, undisturbed):
+    """It says so; the results are the same, and are complete without --wear, too."""
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed.output_dir, out)
+    process = start(*SWEEP, "--resume", "--wear")
+    assert process.wait() == 0
+    assert process.said.count("(2 of them anew, since their wear was not kept)") == 4
+    for name, record in results(out).items():
+        expected = undisturbed.records[name]
+        assert torch.equal(record.accuracies, expected.accuracies)
+        for layer in (0, 1):
+            place = f"layers.{1 + 3 * layer}"
+            worn = sum(record.ledger[f"{place}.pulses{k}"].double().sum() for k in (1, 2))
+            total = expected.ledger["pulses"][:, layer].sum()
+            torch.testing.assert_close(worn, total, rtol=1e-6, atol=0)
+    for flags in ((), ("--wear",)):
+        process = start(*SWEEP, "--resume", *flags)
+        assert process.wait() == 0
+        assert process.said.count("2 of 2 networks are complete") == 4
 
 
 def test_two_runs_do_not_work_in_one_folder(start, tmp_path):
@@ -260,3 +306,17 @@ def test_runs_started_in_the_same_second_have_folders_of_their_own(start, tmp_pa
     assert [run.wait() for run in runs] == [0, 0, 0]
     assert len(list((tmp_path / "out").iterdir())) == 3
     assert len(read_all(tmp_path / "out")) == 3
+
+
+def test_resume_takes_records_from_before_the_newer_flags(simulate):
+    """They lack the keys, and mean the defaults; other values are another simulation."""
+    (record,) = simulate("--resistor_noise 0.05")
+    for path in (*record.folder.glob("*.json"), *record.folder.glob("*.settings")):
+        path.write_text(json.dumps(without_newer(json.loads(path.read_text()))))
+    output = record.folder.parent
+    simulate(f"--resistor_noise 0.05 --resume --output_dir {output}")
+    assert "1 of 1 networks are complete" in simulate.errors
+    for flag in ("--device_noise", "--physical_clipping", "--write_noise 0.01"):
+        simulate(f"--resistor_noise 0.05 --resume --output_dir {output} {flag}")
+        assert "epoch 1/1" in simulate.errors
+    assert len(list(output.iterdir())) == 4

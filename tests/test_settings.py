@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, replace
 import pytest
 from conftest import setting_of
 from support.devices import NAMES, OTHERS, device_file, device_of, measured
-from support.lab import lab_record
+from support.lab import lab_record, without_newer
 
 from devices.built_in import LIBRARY
 from devices.device_file import Estimate
@@ -17,14 +17,14 @@ from utils.errors import UserError
 from utils.flags import flags_of
 from utils.records.folders import identity
 from utils.run import sweep
-from utils.settings import Setting, from_json, law_of, to_json
+from utils.settings import Setting, from_json, law_of, to_json, with_newer
 from utils.studies import STUDIES
 
 DEVICES = [device_of(name) for name in NAMES] + [OTHERS["other exponential"]]
 CHANGES = {
     "task": "MNIST", "field": find("double-exponential"), "lr": 500.0, "var": 0.3,
     "clipping": 0.2, "resistor_noise": 0.02, "voltage_noise": 2e-6, "write_noise": 0.01,
-    "init": 0.02,
+    "init": 0.02, "device_noise": True, "physical_clipping": True,
     "layers": (24, 12), "input_scale": 0.002, "padding": 3, "epochs": 3, "batch_size": 64,
     "seed": 101, "tf32": True, "time_switch": 2, "switch_epoch": 1,
 }  # fmt: skip
@@ -51,10 +51,10 @@ def test_the_record_by_hand():
         "time_switch": None, "init": 0.01, "optimizer": "PulseOptimizer",
         "optimizer_parameters": {
             "lr": 3000.0, "field": ["double-linear"], "scale": 1.0, "device_variability": 0.2,
-            "clipping": 0.1,
+            "clipping": 0.1, "physical_clipping": False,
         },
         "criterion": "CrossEntropyLoss", "tf32": False, "physics": 3, "write_noise": 0.0,
-        "switch_epoch": None,
+        "switch_epoch": None, "device_noise": False,
         "devices": {
             "double-linear": {
                 "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
@@ -135,6 +135,31 @@ def test_values_of_which_both_fields_have_others_must_be_given(tmp_path):
     with pytest.raises(UserError, match=r"--var: measured as 0\.31 of weak, 0\.25 of strong, and"):
         Setting(field=weak, second=strong, time_switch=2)
     assert Setting(field=weak, second=strong, time_switch=2, var=0.3).var == 0.3
+
+
+def test_flags_that_are_set_are_in_the_name():
+    noisy, both = setting_of(device_noise=True), dict(device_noise=True, physical_clipping=True)
+    assert noisy.slug == f"{setting_of().slug}-device-noise"
+    assert setting_of(write_noise=0.01, **both).slug == (
+        f"{setting_of().slug}-write-0.01-device-noise-physical-clipping"
+    )
+
+
+def test_device_noise_of_size_zero_is_refused():
+    with pytest.raises(UserError, match="--device_noise: has no effect where --resistor_noise is"):
+        setting_of(device_noise=True, resistor_noise=0.0)
+
+
+def test_a_record_from_before_a_flag_is_of_its_default():
+    record = json.loads(json.dumps(to_json(setting_of())))
+    older = without_newer(record)
+    assert older.keys() < record.keys()
+    assert with_newer(older) == record
+    assert "physical_clipping" not in older["optimizer_parameters"]  # and stays as it was
+    assert from_json(older) == setting_of()
+    for name in ("device_noise", "physical_clipping", "write_noise", "tf32"):
+        other = json.loads(json.dumps(to_json(setting_of(**{name: CHANGES[name]}))))
+        assert with_newer(other) == other != with_newer(older)
 
 
 @pytest.fixture

@@ -55,13 +55,16 @@ class Reference:
     """A network of the reference through all epochs, and what each has come to."""
 
     def __init__(self, first, second, data, switch=SWITCH, **changes):
-        physics = PHYSICS | changes
+        physics, pixels = PHYSICS | changes, currents_of(data).pixels
         self.data, self.epoch = data, 0
         self.network = Network(
             (144, *physics["layers"], 4), first, seed=100, lr=physics["lr"], var=physics["var"],
             sigma_r=physics["resistor_noise"], sigma_v=physics["voltage_noise"],
             clipping=physics["clipping"], init=physics["init"], sigma_w=physics["write_noise"],
-            lit=currents_of(data).pixels.lit.numpy(),
+            lit=pixels.lit.numpy(),
+            tested=torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]]).numpy(),
+            device_noise=physics.get("device_noise", False),
+            physical_clipping=physics.get("physical_clipping", False),
         )  # fmt: skip
         self.losses, self.accuracies, self.requests = [], [], []
         for epoch in range(EPOCHS):

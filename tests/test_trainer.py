@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import DEVICES, currents_of, setting_of
 from reference import Network
 from support.devices import device_of
-from test_reference import TEST_BATCH, distance
+from test_reference import TEST_BATCH, distance, trained_reference
 
+from devices.ledger import COUNTS
 from models.currents import pad
 from utils.compute.compiler import Compiler
 from utils.settings import Member
@@ -37,9 +39,9 @@ def reference(request, patterns) -> Network:
     )  # fmt: skip
     network.field = field
     images, labels = pad(patterns.train_images, 1) / 255, patterns.train_labels
-    network.requests, network.losses, network.accuracies = [], [], []
+    network.requests, network.losses, network.accuracies, network.ledger = [], [], [], []
     for _ in range(EPOCHS):
-        losses = []
+        losses, before = [], np.array(network.costs)
         for start in range(0, 200, BATCH):
             samples = slice(start, start + BATCH)
             loss, gradients = network.train(images[samples], labels[samples])
@@ -49,6 +51,7 @@ def reference(request, patterns) -> Network:
         network.requests.append(PHYSICS["lr"] * total / n_weights)
         network.losses.append(np.mean(losses))
         network.accuracies.append(accuracy(network, patterns))
+        network.ledger.append(np.array(network.costs) - before)
     network.swap = accuracy(network, patterns, relaxed=True)
     return network
 
@@ -68,7 +71,7 @@ def trainer_of(reference, patterns, device="cpu", compiled=False) -> Trainer:
     field = device_of(reference.field)
     setting = setting_of(field=field, epochs=EPOCHS, batch_size=BATCH, **PHYSICS)
     currents = currents_of(patterns, device=device)
-    return Trainer([Member(setting, 0)], currents, Compiler(compiled), currents.are_on_gpu)
+    return Trainer([Member(setting, 0)], currents, Compiler(compiled), currents.are_on_gpu, True)
 
 
 def check(trainer: Trainer, reference: Network) -> None:
@@ -82,6 +85,23 @@ def check(trainer: Trainer, reference: Network) -> None:
     )
     assert result.swap_accuracy == pytest.approx(reference.swap, abs=1.01 * ONE_IMAGE)
     assert result.loss == losses[-1]
+    check_ledger(result.ledger, reference)
+
+
+def check_ledger(ledger: dict, reference: Network) -> None:
+    """By epoch and layer; and of each device in its life, on dark inputs, too."""
+    for k, name in enumerate(COUNTS):
+        expected = [[layer[k] for layer in epoch] for epoch in reference.ledger]
+        np.testing.assert_allclose(ledger[name], expected, rtol=2e-3, atol=2, err_msg=name)
+    assert ledger["pairs"].tolist() == [144 * 24, 24 * 4]
+    for layer, worn in enumerate(zip(reference.worn1, reference.worn2, strict=True)):
+        place = f"layers.{1 + 3 * layer}"
+        for name, expected in zip(("pulses1", "pulses2"), worn, strict=True):
+            difference = ledger[f"{place}.{name}"].double().numpy() - expected
+            assert np.linalg.norm(difference) < 5e-3 * np.linalg.norm(expected)
+        difference = ledger[f"{place}.refreshes"].double().numpy() - reference.refreshed[layer]
+        assert abs(difference).sum() <= 2 + 2e-3 * reference.refreshed[layer].sum()
+    assert sum(refreshed.sum() for refreshed in reference.refreshed) > 10
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -97,26 +117,56 @@ def test_training_records_what_the_reference_does(compiled, device, reference, p
     check(trainer, reference)
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_trainer_that_goes_on_from_a_checkpoint_does_too(device, reference, patterns):
-    """Stopped in the middle of the third epoch."""
+def stop_at(trainer: Trainer, step: int) -> None:
+    """Train until so many mini-batches are done."""
 
     class Stopped(Exception):
         pass
 
-    first = trainer_of(reference, patterns, device)
-
     def stop():
-        if first.step == 60:
+        if trainer.step == step:
             raise Stopped
 
     with pytest.raises(Stopped):
-        list(first.train(stop))
+        list(trainer.train(stop))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_trainer_that_goes_on_from_a_checkpoint_does_too(device, reference, patterns):
+    """Stopped in the middle of the third epoch."""
+    first = trainer_of(reference, patterns, device)
+    stop_at(first, 60)
     checkpoint = first.ensemble.slice(0)
     second = trainer_of(reference, patterns, device)
     second.restore([checkpoint])
     assert list(second.train(lambda: None)) == [2, 3]
     check(second, reference)
+
+
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
+def test_a_trainer_on_sparse_products_goes_on_to_the_bit(field, sparse_patterns):
+    """Two epochs of seven mini-batches, stopped in the middle of the second; pairs in blocks."""
+    physics = PHYSICS | dict(lr=3000.0, layers=(40,))
+    setting = setting_of(field=device_of(field), **physics)
+    currents = currents_of(sparse_patterns)
+    assert currents.product == "sparse"
+    undisturbed, first, second = (
+        Trainer([Member(setting, 0)], currents, Compiler(False)) for _ in range(3)
+    )
+    list(undisturbed.train(lambda: None))
+    (whole,) = undisturbed.results(0.0)
+    assert distance(whole.state, trained_reference(field, sparse_patterns, 14, **physics)) < 5e-3
+
+    stop_at(first, 10)
+    second.restore([first.ensemble.slice(0)])
+    assert list(second.train(lambda: None)) == [1]
+    (resumed,) = second.results(0.0)
+    for name, tensor in whole.state.items():
+        assert torch.equal(resumed.state[name], tensor), name
+    for name in ("accuracies", "losses", "pulse_requests"):
+        mine, theirs = getattr(second.ensemble, name), getattr(undisturbed.ensemble, name)
+        assert torch.equal(mine, theirs), name
+    assert resumed.swap_accuracy == whole.swap_accuracy
 
 
 def test_the_epochs_differ_enough_to_be_told_apart(reference):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -20,6 +21,10 @@ command trains all settings and seeds.
 
 example: python main.py --lr 500 1000 --field double-linear double-exponential --task Digits
 """
+RETIRED = {  # flags of the scripts that this project replaces, and what to say to them
+    "--scale": "is taken no more: the original scripts read it and did nothing with it, so that "
+    "leaving it out is the same simulation; --input_scale sets the currents",
+}
 STUDY_LIST = "studies:\n" + "\n".join(f"  {s.name:12} {s.about}" for s in STUDIES.values())
 
 
@@ -35,7 +40,15 @@ class Once(argparse.Action):
 class Parser(argparse.ArgumentParser):
     """argparse with errors in one line, and the flag that was meant for one mistyped."""
 
-    def __init__(self, prog: str, description: str, epilog: str | None = None):
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        epilog: str | None = None,
+        retired: Mapping[str, str] | None = None,
+    ):
+        """retired: what to say to flags that are taken no more."""
+        self.retired = retired or {}
         super().__init__(
             prog=prog,
             description=description,
@@ -60,6 +73,8 @@ class Parser(argparse.ArgumentParser):
 
     def hint(self, flag: str) -> str:
         """What to say to a flag that does not exist."""
+        if flag in self.retired:
+            return f"{flag} {self.retired[flag]}"
         known = [option for option in self._option_string_actions if option.startswith("--")]
         meant = flag.lower().lstrip("-").replace("-", "_")
         close = [k for k in known if meant and k.startswith(f"--{meant}")]
@@ -68,7 +83,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> Parser:
-    parser = Parser("main.py", DESCRIPTION, STUDY_LIST)
+    parser = Parser("main.py", DESCRIPTION, STUDY_LIST, RETIRED)
     groups = {
         name: parser.add_argument_group(name) for name in (PHYSICAL, NETWORK, TRAINING, RUNNING)
     }

@@ -40,12 +40,19 @@ class Run:
         "auto", RUNNING, "compile the steps: on, off, auto (if the run is long)", str,
         metavar="WHEN", choices=COMPILE,
     )  # fmt: skip
+    wear: bool = flag(
+        False, RUNNING, "keep the pulses and refreshes of every single device, too", bool
+    )
     checkpoint_minutes: float = flag(
         5.0, RUNNING, "longest training between two checkpoints", float, at_least=0
     )
     resume: bool = flag(
         False, RUNNING,
         "go on in the folders that hold these settings, training only what is missing", bool,
+    )  # fmt: skip
+    compute_intermediate: bool = flag(
+        False, RUNNING, "also write the currents into every layer and the voltages out of it for "
+        "the first test image; with --resume of complete networks, too", bool,
     )  # fmt: skip
     dry_run: bool = flag(
         False, RUNNING,

@@ -100,6 +100,16 @@ class Setting:
         sweeps=True, at_least=0, slug="-write-{}", unsaid=0.0, json="write_noise", is_newer=True,
         measured="write_noise", usual=0.0,
     )  # fmt: skip
+    device_noise: bool = flag(
+        False, PHYSICAL, "inference, too, reads every device with noise resistor_noise, "
+        "fresh for each mini-batch (default: the backward pass only)", bool,
+        slug="-device-noise", unsaid=False, json="device_noise", is_newer=True,
+    )  # fmt: skip
+    physical_clipping: bool = flag(
+        False, PHYSICAL, "requests of D pulses become D (1 - exp(-D / 0.18)) before the smallest "
+        "pulse is looked at", bool, slug="-physical-clipping", unsaid=False,
+        json="optimizer_parameters.physical_clipping", is_newer=True,
+    )  # fmt: skip
     init: float = flag(
         0.01, PHYSICAL, "half-width of the fresh weights, arb. u.", float, at_least=0, json="init"
     )
@@ -141,6 +151,11 @@ class Setting:
             derived = self.resistor_noise / RESISTOR_PER_VOLTAGE_NOISE
             object.__setattr__(self, "voltage_noise", derived)
         check_values(self)
+        if self.device_noise and self.resistor_noise == 0:
+            raise UserError(
+                "--device_noise: has no effect where --resistor_noise is 0, as it is for "
+                f"{self.field} here; give one that is above 0, or leave --device_noise out"
+            )
         if self.seed > LARGEST_SEED:
             raise UserError(f"--seed {self.seed}: must be from 0 to 2^63 - 1")
         for device in self.fields:
@@ -266,13 +281,21 @@ def to_json(setting: Setting) -> dict:
 
 
 def with_newer(record: Mapping) -> dict:
-    """A record with the keys that it lacks since it is older than their flags, as it means them."""
-    newer = {
-        each.json: each.to_json(default if each.usual is None else each.usual)
-        for each, default in flags_of(Setting).values()
-        if each.is_newer
-    }
-    return {**newer, **record}
+    """A record, or what a folder says of itself, with the keys of flags that came after it.
+
+    It lacks them, and means their defaults. Raises KeyError, TypeError or ValueError if it is none.
+    """
+    record = dict(record)
+    for each, default in flags_of(Setting).values():
+        if not each.is_newer:
+            continue
+        *parents, last = each.json.split(".")
+        place = record
+        for parent in parents:
+            place[parent] = dict(place[parent])  # not the caller's own
+            place = place[parent]
+        place.setdefault(last, each.to_json(default if each.usual is None else each.usual))
+    return record
 
 
 def from_json(record: Mapping) -> Setting:
@@ -281,7 +304,7 @@ def from_json(record: Mapping) -> Setting:
     Raises KeyError, TypeError or ValueError if it is no record, UserError if a value is out of
     range.
     """
-    record, values = with_newer(record), {}
+    values, record = {}, with_newer(record)
     for name, (each, _) in flags_of(Setting).items():
         place = record
         for key in each.json.split("."):

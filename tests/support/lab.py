@@ -46,6 +46,15 @@ def lab_record(**changes) -> dict:
     }
 
 
+def without_newer(record: dict) -> dict:
+    """A record of this program, from before the flags that came later."""
+    newer = ("write_noise", "tf32", "device_noise")
+    older = {name: value for name, value in record.items() if name not in newer}
+    parameters = dict(record["optimizer_parameters"])
+    del parameters["physical_clipping"]
+    return older | {"optimizer_parameters": parameters}
+
+
 def write_lab_folder(
     output_dir: Path, accuracies: Sequence[float], stamp: str = "20240725163936", **changes
 ) -> Path:

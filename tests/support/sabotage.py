@@ -125,8 +125,8 @@ def slow_compiler() -> None:
 def network_1_is_poisoned() -> None:
     fresh = Ensemble.fresh
 
-    def poisoned(members, currents):
-        ensemble = fresh(members, currents)
+    def poisoned(members, currents, keeps_wear):
+        ensemble = fresh(members, currents, keeps_wear)
         for index, member in enumerate(members):
             if member.model == 1:
                 ensemble.network.arrays[0].weight[index] = torch.inf

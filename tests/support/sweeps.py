@@ -67,9 +67,10 @@ def assert_same_networks(actual: dict, expected: dict) -> None:
             assert record.json[key] == other.json[key]
         assert torch.equal(record.accuracies, other.accuracies)
         assert torch.equal(record.gradients, other.gradients)
-        assert record.state.keys() == other.state.keys()
-        for key, tensor in record.state.items():
-            assert torch.equal(tensor, other.state[key])
+        for mine, theirs in ((record.state, other.state), (record.ledger, other.ledger)):
+            assert mine.keys() == theirs.keys()
+            for key, tensor in mine.items():
+                assert torch.equal(tensor, theirs[key])
 
 
 def assert_nothing_left_over(output_dir: Path) -> None:

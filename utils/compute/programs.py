@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache
 from pathlib import Path
@@ -118,7 +119,13 @@ def compile_program(module: nn.Module, inputs: Sequence[Tensor | Composite]) -> 
 def load_compiler() -> None:
     """Import it, which takes seconds; it wants to know then where its programs are kept."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
-    # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before.
+    # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before,
+    # and on machines with one that float32 is not TF32, which is meant.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
     import torch._inductor.compile_fx
+    import torch._inductor.runtime.triton_heuristics
     import torch.fx.experimental.proxy_tensor  # noqa: F401
+
+    if "TORCH_LOGS" not in os.environ:  # a kernel that fails is one line, not its source
+        logging.getLogger("torch._inductor.runtime.triton_heuristics").setLevel(logging.CRITICAL)

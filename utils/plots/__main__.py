@@ -10,6 +10,14 @@ import matplotlib
 from utils.errors import UserError
 from utils.plots.figures import Figures
 
+PRICES = {
+    "pulse_energy": ("J", "energy of a pulse, for the table of costs"),
+    "refresh_energy": ("J", "energy of the refresh of a pair"),
+    "pulse_time": ("S", "duration of a pulse, seconds"),
+    "endurance": ("N", "pulses that a device stands; needs runs with --wear"),
+    "refresh_endurance": ("N", "refreshes that a device stands; needs runs with --wear"),
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m utils.plots", description=__doc__)
@@ -27,10 +35,16 @@ def main() -> None:
         metavar="NAME",
         help="compare these fields in one picture, nothing else; devices of files by their names",
     )
+    for name, (unit, text) in PRICES.items():
+        parser.add_argument(f"--{name}", metavar=unit, help=text)
     flags = parser.parse_args()
     if flags.latest and flags.fields:
         parser.exit(2, f"{parser.prog}: error: --fields: leave out --latest, or the other way\n")
-    for name in ("simulations", "figures", "task"):
+    for name in PRICES if flags.latest or flags.fields else ():
+        if getattr(flags, name) is not None:
+            other = "--latest" if flags.latest else "--fields"
+            parser.exit(2, f"{parser.prog}: error: --{name}: leave out {other}\n")
+    for name in ("simulations", "figures", "task", *PRICES):
         if (value := getattr(flags, name)) is not None:
             os.environ[f"MAGNETOIONIC_{name.upper()}"] = value
     matplotlib.use("Agg")
@@ -58,8 +72,11 @@ def draw_all(figures: Figures) -> None:
         figures.accuracy(number)
     figures.learning_curves()
     figures.weights()
+    figures.intermediate()
     figures.own_device()
     figures.switch()
+    if figures.costs() is not None:
+        print(figures.costs_table().to_string(index=False))
     print("\n".join(figures.takeaways()))
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from utils.errors import UserError
 from utils.plots import style
 from utils.records.simulations import series_of
 from utils.studies import FIELDS as DEVICES
@@ -43,7 +44,10 @@ class ByRate:
 
     def simulated(self, networks: pd.DataFrame) -> pd.DataFrame:
         """The networks of this figure's settings, of those of one series."""
-        wanted = set(self.study.settings(series_of(networks)))
+        try:
+            wanted = self.study.settings(series_of(networks))
+        except UserError:  # see `missing`
+            wanted = ()
         return networks[networks["setting"].isin(wanted)]
 
     def missing(self, networks: pd.DataFrame, flags: str = "") -> str | None:
@@ -51,7 +55,10 @@ class ByRate:
 
         flags: those that make simulations of the series at hand.
         """
-        wanted = set(self.study.settings(series_of(networks)))
+        try:
+            wanted = set(self.study.settings(series_of(networks)))
+        except UserError as error:  # as of device noise where the figure has no read noise
+            return f"Figure {self.number} has no simulations of this kind: {error}"
         absent = wanted - set(networks["setting"])
         if not absent:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.comparison import draw_comparison
+from utils.plots.costs import draw_costs, tell_costs
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
+from utils.plots.intermediate import draw_intermediate, with_intermediates
+from utils.plots.prices import UNKNOWN, Prices, costs_table
 from utils.plots.selected import PHYSICS, Selected, select
 from utils.plots.switch import Switched, draw_switch, select_switched, tell_switch
 from utils.plots.weights import draw_weights
-from utils.records.simulations import SERIES, Simulations, series_of
+from utils.records.simulations import SERIES, Simulations, series_of, with_costs
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
 from utils.studies import REFERENCES, STUDIES
@@ -39,8 +43,15 @@ class Figures:
     be made.
     """
 
-    def __init__(self, simulations: Path, figures: Path, task: str | None = None):
+    def __init__(
+        self,
+        simulations: Path,
+        figures: Path,
+        task: str | None = None,
+        prices: Prices = UNKNOWN,
+    ):
         style.use()
+        self.prices = prices
         self.simulations = Simulations.read(simulations)
         self.task = task
         self.networks = self.simulations.main_series(task)
@@ -56,7 +67,7 @@ class Figures:
 
     @classmethod
     def from_environment(cls) -> Figures:
-        """Folders and data set that MAGNETOIONIC_SIMULATIONS, _FIGURES and _TASK name."""
+        """Folders, data set and prices that MAGNETOIONIC_SIMULATIONS, _FIGURES, ... name."""
         task = os.environ.get("MAGNETOIONIC_TASK")
         if task is not None and task not in TASKS:
             raise UserError(f"task {task}: unknown; the valid ones: {', '.join(TASKS)}")
@@ -64,6 +75,7 @@ class Figures:
             Path(os.environ.get("MAGNETOIONIC_SIMULATIONS", "simulations")),
             Path(os.environ.get("MAGNETOIONIC_FIGURES", "figures")),
             task,
+            Prices.from_environment(),
         )
 
     def keep(self, figure: Figure | None, stem: str, lack: str) -> Figure | None:
@@ -121,10 +133,11 @@ class Figures:
             print(lack)
         return figure
 
-    def reference_networks(self) -> pd.DataFrame:
+    def reference_networks(self, healthy: pd.DataFrame | None = None) -> pd.DataFrame:
         """Healthy networks of one physics: of the first figure that has any, or the commonest."""
-        candidates = [one.simulated(self.healthy) for one in self.by_rate.values()]
-        networks = next((some for some in candidates if not some.empty), self.healthy)
+        healthy = self.healthy if healthy is None else healthy
+        candidates = [one.simulated(healthy) for one in self.by_rate.values()]
+        networks = next((some for some in candidates if not some.empty), healthy)
         if networks.empty:
             return networks
         most = networks.groupby(PHYSICS).size().idxmax()
@@ -140,6 +153,37 @@ class Figures:
     def weights(self) -> Figure | None:
         lack = f"No weights yet; make them with: {self.by_rate[1].command}{self.flags()}"
         return self.keep(draw_weights(self.reference_networks()), "weights", lack)
+
+    def intermediate(self) -> Figure | None:
+        """Currents and voltages of every layer for one image, where networks have kept them."""
+        everything = self.simulations.networks
+        kept = with_intermediates(everything[~everything["failed"]])
+        series = replace(self.simulations, networks=kept).main_series(self.task)
+        command = f"{self.by_rate[1].command}{self.flags()} --compute_intermediate --resume"
+        lack = f"No currents and voltages yet; make them with: {command}"
+        figure = draw_intermediate(self.reference_networks(series))
+        return self.keep(figure, "intermediate", lack)
+
+    @cached_property
+    def reference_costs(self) -> pd.DataFrame:
+        """The reference networks with what they have cost."""
+        return with_costs(self.reference_networks())
+
+    def costs(self) -> Figure | None:
+        """What learning costs against what it reaches, of the same networks."""
+        lack = (
+            "No costs of learning yet, which older programs did not count; count them with: "
+            f"{self.by_rate[1].command}{self.flags()}"
+        )
+        return self.keep(draw_costs(self.reference_costs), "costs", lack)
+
+    def costs_table(self) -> pd.DataFrame:
+        """What every layer has cost in each setting, and all of them, with prices if given."""
+        table = costs_table(self.healthy, self.prices)
+        limited = {self.prices.endurance, self.prices.refresh_endurance} != {None}
+        if limited and "largest" not in table:
+            print("What devices stand is compared with nothing yet: no simulation ran with --wear.")
+        return table
 
     def own_device(self) -> Figure | None:
         """Devices of the user's own beside linear, exponential and ideal, each as it was measured.
@@ -217,5 +261,6 @@ class Figures:
 
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
-        told = [takeaway(one, self.networks) for one in self.by_rate.values()]
-        return told + ([tell_switch(self.switched)] if self.switched else [])
+        sentences = [takeaway(one, self.networks) for one in self.by_rate.values()]
+        switched = [tell_switch(self.switched)] if self.switched else []
+        return [*sentences, *switched, tell_costs(self.reference_costs)]

@@ -23,7 +23,15 @@ from utils.records.folders import (
     discard,
     matching_folders,
 )
-from utils.records.results import Incomplete, Record, Result, check_complete, write_result
+from utils.records.ledgers import Ledger, read_ledger
+from utils.records.results import (
+    Incomplete,
+    Record,
+    Result,
+    check_complete,
+    read_intermediates,
+    write_result,
+)
 from utils.run import Run
 from utils.settings import Member
 
@@ -66,6 +74,7 @@ class Archive:
     def __init__(self, folders: Sequence[Folder], sitting: dict):
         self.folders = {folder.setting: folder for folder in folders}
         self.sitting = json.loads(json.dumps(sitting))  # as it is when read back
+        self.wear = bool(sitting.get("wear"))
         self.complete: set[Member] = set()
         self.locks: list[IO] = []
 
@@ -135,6 +144,7 @@ class Archive:
             for member in complete:  # a run that was killed may have left it
                 remove_checkpoint(folder, member.model)
             halfway, foreign = 0, set()
+            unworn = sum(self.lacks_wear(member) for member in left)
             for member in left:
                 checkpoint = read_checkpoint(folder, member.model)
                 if checkpoint and checkpoint.step:
@@ -144,20 +154,25 @@ class Archive:
             say(
                 f"{folder.id}: {len(complete)} of {len(complete + left)} networks are complete, "
                 f"{halfway} go on from a checkpoint, {len(left) - halfway} start afresh"
-                + f" (checkpoints are of another {', '.join(sorted(foreign))})"
-                * bool(foreign)
+                + f" (checkpoints are of another {', '.join(sorted(foreign))})" * bool(foreign)
+                + f" ({unworn} of them anew, since their wear was not kept)" * bool(unworn)
             )
             missing += left
         return missing
 
     def differences(self, checkpoint: Checkpoint) -> list[str]:
-        """Names of what would round otherwise now than in any run that trained the network."""
+        """Names of what would round otherwise now than in any run that trained the network.
+
+        And of the wear of its devices, if that is asked for and was not kept from the start.
+        """
         now = self.sitting["rounding"]
-        return [
+        names = [
             name
             for name, value in now.items()
             if any(sitting["rounding"].get(name) != value for sitting in checkpoint.sittings)
         ]
+        untold = self.wear and not all(sitting.get("wear") for sitting in checkpoint.sittings)
+        return [*names, "account of wear"] if untold else names
 
     def is_complete(self, member: Member) -> bool:
         try:
@@ -166,9 +181,23 @@ class Archive:
             return False
         return True
 
+    def lacks_wear(self, member: Member) -> bool:
+        """Whether a network is complete but for the wear that is asked for."""
+        if not self.wear:
+            return False
+        try:
+            check_complete(self.folders[member.setting], member.model)
+        except Incomplete:
+            return False
+        return True
+
     def record(self, member: Member) -> Record:
         """The record of a complete network; raises Incomplete otherwise."""
-        return check_complete(self.folders[member.setting], member.model)
+        return check_complete(self.folders[member.setting], member.model, self.wear)
+
+    def ledger(self, member: Member) -> Ledger | None:
+        """What a complete network has cost; None if it was not counted. Raises Incomplete."""
+        return read_ledger(self.folders[member.setting], member.model)
 
     def save(self, result: Result, earlier: Sequence[dict]) -> None:
         """Write a network's files; raises RecordError if that fails.
@@ -180,6 +209,13 @@ class Archive:
         write_result(folder, result, about)
         remove_checkpoint(folder, result.member.model)
         self.complete.add(result.member)
+
+    def has_intermediates(self, member: Member) -> bool:
+        try:
+            read_intermediates(self.folders[member.setting], member.model)
+        except Incomplete:
+            return False
+        return True
 
     def save_checkpoint(self, member: Member, checkpoint: Checkpoint) -> None:
         write_checkpoint(self.folders[member.setting], member.model, checkpoint)

@@ -13,6 +13,10 @@ import torch
 from utils.errors import RecordError
 
 
+class Incomplete(Exception):
+    """A network's files are not all there and whole: which, and why."""
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds all of it or none.
 
@@ -45,3 +49,14 @@ def write_json(path: Path, content: dict) -> None:
     """Save standard JSON; raises ValueError at a NaN or an infinity."""
     text = json.dumps(content, indent=2, allow_nan=False)
     write_bytes(path, text.encode() + b"\n")
+
+
+def read_tensors(path: Path) -> torch.Tensor | dict:
+    """What torch saved, mapped; raises Incomplete where that is missing or damaged."""
+    try:
+        return torch.load(path, weights_only=True, mmap=True)
+    except FileNotFoundError:
+        raise Incomplete(f"no {path.name}") from None
+    except Exception as error:  # torch names no set of errors for a damaged file
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise Incomplete(f"{path.name} cannot be read: {reason[0]}") from None

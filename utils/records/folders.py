@@ -48,8 +48,15 @@ class Folder:
     def gradients(self, model: int) -> Path:
         return self.path / f"{self.id}-{model}-gradients.pth"
 
+    def ledger(self, model: int) -> Path:
+        return self.path / f"{self.id}-{model}-ledger.pth"
+
     def weights(self, model: int) -> Path:
         return self.path / f"{self.id}-{model}.pth"
+
+    def intermediate(self, model: int, quantity: str, layer: int) -> Path:
+        """quantity: intensity or voltage; layer: its number in the state dict, 1, 4, ..."""
+        return self.path / f"{self.id}-{model}-{quantity}-layer-{layer}.pth"
 
     def json(self, model: int) -> Path:
         return self.path / f"{self.id}-{model}.json"
@@ -148,5 +155,5 @@ def read_identity(folder: Folder) -> dict | None:
     """What a folder says that it holds, None if it does not say."""
     try:
         return with_newer(json.loads(folder.settings.read_text()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -1,21 +1,26 @@
-"""The four files of one trained network, written JSON last, and reading them back."""
+"""The files of one trained network, written JSON last, and reading them back."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from devices.library import measurements
 from utils.errors import UserError
-from utils.records.files import write_json, write_tensors
+from utils.records.files import Incomplete, read_tensors, write_json, write_tensors
 from utils.records.folders import Folder
+from utils.records.ledgers import read_ledger
 from utils.settings import Member, Setting, from_json, law_of, to_json, with_newer
+
+# By the number of a layer of pairs in the state dict, 1, 4, ...: currents into it, float32 [in], of
+# the first one in pixel order, and voltages out of it, before batch normalisation, [out].
+Intermediates = dict[int, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,10 @@ class Result:
     test accuracy after field relaxation, 0 to 1, None for a device that has none; seconds: of the
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
-    whether they were replays of a CUDA graph. state: tensors by their names in the contract, on the
-    CPU. switch_accuracy: test accuracy right after the field was switched, before it learned any
-    more, 0 to 1, None where it never was.
+    whether they were replays of a CUDA graph. state, ledger: tensors by their names in the
+    contract, on the CPU. intermediates: of every layer for the first test image, None where that
+    was not asked for. switch_accuracy: test accuracy right after the field was switched, before it
+    learned any more, 0 to 1, None where it never was.
     """
 
     member: Member
@@ -44,14 +50,13 @@ class Result:
     compiled: bool
     graphed: bool
     state: dict[str, Tensor]
+    ledger: dict[str, Tensor]
+    intermediates: Intermediates | None = None
     switch_accuracy: float | None = None
 
 
+QUANTITIES = ("intensity", "voltage")
 ANY = -1  # of a size: whatever it is
-
-
-class Incomplete(Exception):
-    """A network's files are not all there and whole: which, and why."""
 
 
 def write_result(folder: Folder, result: Result, about: dict) -> None:
@@ -60,7 +65,39 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
+    write_tensors(folder.ledger(model), result.ledger)
+    if result.intermediates is None:
+        remove_intermediates(folder, model)  # of weights that are no more
+    else:
+        write_intermediates(folder, model, result.intermediates)
     write_json(folder.json(model), json_of(result) | about)
+
+
+def write_intermediates(folder: Folder, model: int, intermediates: Intermediates) -> None:
+    for layer, tensors in intermediates.items():
+        for quantity, tensor in zip(QUANTITIES, tensors, strict=True):
+            write_tensors(folder.intermediate(model, quantity, layer), tensor)
+
+
+def remove_intermediates(folder: Folder, model: int) -> None:
+    for layer in range(1, 3 * len(folder.setting.layers) + 2, 3):
+        for quantity in QUANTITIES:
+            with suppress(OSError):
+                folder.intermediate(model, quantity, layer).unlink(missing_ok=True)
+
+
+def read_intermediates(folder: Folder, model: int) -> Intermediates:
+    """Raises Incomplete where a network's files are not all there, or not of its layers."""
+    sizes, found = [ANY, *folder.setting.layers, ANY], {}
+    for number, shape in enumerate(pairwise(sizes)):
+        layer = 1 + 3 * number
+        paths = [folder.intermediate(model, quantity, layer) for quantity in QUANTITIES]
+        found[layer] = tuple(read_tensors(path) for path in paths)
+        for path, values, size in zip(paths, found[layer], shape, strict=True):
+            sound = isinstance(values, Tensor) and values.dim() == 1
+            if not sound or size not in (ANY, len(values)):
+                raise Incomplete(f"{path.name} does not hold the values of layer {layer}")
+    return found
 
 
 def json_of(result: Result) -> dict:
@@ -129,9 +166,10 @@ def read_record(path: Path) -> Record:
         raise Incomplete(f"{path.name} is not a record of a network: {error}") from None
 
 
-def check_complete(folder: Folder, model: int) -> Record:
+def check_complete(folder: Folder, model: int, wear: bool = False) -> Record:
     """The record of a network of exactly this setting all of whose files are there.
 
+    A ledger need not be, since older programs wrote none, unless that of single devices, wear, is.
     Raises Incomplete, with the reason, otherwise.
     """
     record = read_record(folder.json(model))
@@ -140,6 +178,9 @@ def check_complete(folder: Folder, model: int) -> Record:
         if content.get(name) != value:
             raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
     check_tensors(folder, model)
+    ledger = read_ledger(folder, model)
+    if wear and not (ledger and ledger.wear):
+        raise Incomplete(f"{folder.ledger(model).name} does not hold the wear of each device")
     return record
 
 
@@ -167,14 +208,3 @@ def check_tensors(folder: Folder, model: int) -> Tensor:
             if len(shape) != 2 or n_out not in (ANY, shape[0]) or n_in not in (ANY, shape[1]):
                 raise Incomplete(f"{folder.weights(model).name} does not hold {name} as expected")
     return values
-
-
-def read_tensors(path: Path) -> Tensor | dict:
-    """What torch saved, mapped; raises Incomplete where that is missing or damaged."""
-    try:
-        return torch.load(path, weights_only=True, mmap=True)
-    except FileNotFoundError:
-        raise Incomplete(f"no {path.name}") from None
-    except Exception as error:  # torch names no set of errors for a damaged file
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise Incomplete(f"{path.name} cannot be read: {reason[0]}") from None

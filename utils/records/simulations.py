@@ -16,6 +16,7 @@ import pandas as pd
 from devices.library import constants
 from utils.errors import UserError
 from utils.records.folders import Folder
+from utils.records.ledgers import Ledger, read_ledger
 from utils.records.results import Incomplete, check_tensors, read_record
 from utils.settings import TASKS, Setting
 
@@ -24,7 +25,10 @@ SETTING = [
     "clipping",
 ]  # fmt: skip
 # What figures do not vary: those of the largest series are drawn.
-SERIES = ["task", "epochs", "layers", "batch_size", "init", "input_scale", "padding", "tf32"]
+SERIES = [
+    "task", "epochs", "layers", "batch_size", "init", "input_scale", "padding", "device_noise",
+    "physical_clipping", "tf32",
+]  # fmt: skip
 # What tells networks of one setting apart that must not be counted as one, or stand in one mean.
 KIND = ["constants", "law"]
 IDENTITY = [*SETTING, *SERIES[1:], *KIND, "original", "model_seed"]  # of a network
@@ -32,6 +36,11 @@ COLUMNS = [
     *IDENTITY, "accuracy", "relaxed", "at_switch", "request", "failed", "model", "folder",
     "setting",
 ]  # fmt: skip
+# Of the whole training: pulses, mean over all devices; refreshes, mean over pairs; the share of all
+# requests that the smallest pulse drops.
+COSTS = {
+    "pulses": "pulses_per_device", "refreshes": "refreshes_per_pair", "dropped": "share_dropped",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -210,6 +219,33 @@ def read_network(path: Path, file: Path) -> dict:
         "folder": folder,
         "setting": comparable(setting),
     }
+
+
+def ledgers_of(networks: pd.DataFrame) -> list[Ledger | None]:
+    """What each of some networks has cost; None where there is no ledger that can be read.
+
+    Not part of the tables from the start, since that would take half as much time again.
+    """
+
+    def ledger(folder: Folder, model: int) -> Ledger | None:
+        try:
+            return read_ledger(folder, model)
+        except Incomplete:
+            return None
+
+    return [ledger(row.folder, row.model) for row in networks.itertuples()]
+
+
+def with_costs(networks: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `Simulations.networks` with the columns COSTS, NaN where there is no ledger."""
+    ledgers = ledgers_of(networks)
+    costs = {
+        name: pd.Series(
+            [getattr(one, each, float("nan")) for one in ledgers], networks.index, float
+        )
+        for name, each in COSTS.items()
+    }
+    return networks.assign(**costs)
 
 
 def percent(value: float | None, failed: bool) -> float:

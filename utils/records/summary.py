@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
 from utils.records.archive import Archive
+from utils.records.ledgers import Ledger
 from utils.records.results import Incomplete, Record
 from utils.run import Run
 from utils.settings import Member, Setting
 
 HEADER = (
     "field", "switch", "lr", "var", "resistor", "clipping", "write", "n", "at switch / %",
-    "accuracy / %", "relaxed / %", "seconds", "folder",
+    "accuracy / %", "relaxed / %", "pulses", "refresh", "seconds", "folder",
 )  # fmt: skip
 NONE = "–"
 
@@ -20,17 +22,19 @@ NONE = "–"
 def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned.
 
-    Without the columns of write noise and of a switch where there is none.
+    Without the columns of write noise and of a switch where there is none. pulses: of a device in
+    the training, the mean over all; refresh: refreshes of a pair.
     """
     rows = [HEADER]
     for setting in run.settings:
-        records, missing = [], 0
+        records, ledgers, missing = [], [], 0
         for model in range(run.n_models):
             try:  # on a network file system what another machine wrote may not be seen yet
                 records.append(archive.record(Member(setting, model)))
+                ledgers.append(archive.ledger(Member(setting, model)))
             except Incomplete:
                 missing += 1
-        rows.append(row(setting, archive.folders[setting].id, records, missing))
+        rows.append(row(setting, archive.folders[setting].id, records, ledgers, missing))
     unused = set()
     if not any(setting.write_noise for setting in run.settings):
         unused |= {HEADER.index("write")}
@@ -45,7 +49,11 @@ def table(archive: Archive, run: Run) -> str:
 
 
 def row(
-    setting: Setting, folder: str, records: Sequence[Record], missing: int = 0
+    setting: Setting,
+    folder: str,
+    records: Sequence[Record],
+    ledgers: Sequence[Ledger | None],
+    missing: int = 0,
 ) -> tuple[str, ...]:
     """The cells of one setting, from its networks; missing: how many cannot be read."""
     good = [record for record in records if not record.failed]
@@ -65,9 +73,17 @@ def row(
         mean_and_deviation([r.switch_accuracy for r in good if r.switch_accuracy is not None]),
         mean_and_deviation([record.accuracy for record in good]),
         mean_and_deviation([r.swap_accuracy for r in good if r.swap_accuracy is not None]),
+        mean_cost([ledger.pulses_per_device for ledger in ledgers if ledger]),
+        mean_cost([ledger.refreshes_per_pair for ledger in ledgers if ledger]),
         f"{max(seconds):.1f}" if seconds else NONE,
         folder,
     )
+
+
+def mean_cost(values: Sequence[float]) -> str:
+    """The mean over networks that did not fail, in three digits."""
+    finite = [value for value in values if math.isfinite(value)]
+    return f"{statistics.fmean(finite):.3g}" if finite else NONE
 
 
 def mean_and_deviation(values: Sequence[float], digits: int = 2) -> str:

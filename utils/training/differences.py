@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from devices.ledger import COUNTS
+
 # |difference| / |value|, in norms, by whether products are in TF32. Honest rounding stays well
 # below, and what any mistake makes of it well above: see tests/test_verification.py.
 TOLERANCE = {False: 0.02, True: 0.15}
@@ -59,6 +61,23 @@ class Differences:
             if name.endswith(("running_mean", "running_var")):
                 kind = name.rpartition(".")[2]
                 self.add(f"{kind} of layer {layer_of(name)}", actual[name], expected[name])
+
+    def add_costs(
+        self,
+        before: Mapping[str, Tensor],
+        actual: Mapping[str, Tensor],
+        expected: Mapping[str, Tensor],
+    ) -> None:
+        """What a step has cost such a network, which stood as `before`: pulses, and counts."""
+        for name in before:
+            if name.endswith(".sums"):
+                layer, number = layer_of(name), name.split(".")[-2]
+                mine, theirs = (each[name] - before[name] for each in (actual, expected))
+                self.add(f"pulses of layer {layer}", mine[0], theirs[0])
+                wrong = (mine - theirs)[1:].abs().tolist()
+                of = actual[f"network.arrays.{number}.weight1"].numel()
+                for what, count in zip(COUNTS[1:], wrong, strict=True):
+                    self.add_count(f"{what} of layer {layer}", round(count), of)
 
     def check(self) -> None:
         """Raise Differs for what differs most, against what it may."""

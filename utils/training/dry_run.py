@@ -31,8 +31,8 @@ def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop)
         return
     jobs = plan.jobs(mine, lambda member: 0)
     workers, threads = plan.workers(len(jobs))
-    probe = Probe(currents, Compiler(plan.compiled))
-    prepare(jobs, currents, probe.compiler, threads)
+    probe = Probe(currents, Compiler(plan.compiled), run.wear)
+    prepare(jobs, currents, probe.compiler, threads, run.wear)
     seconds = seconds_of(jobs, probe, workers, threads, stop)
     at_once = workers * max(map(len, jobs))
     print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
@@ -66,13 +66,13 @@ def seconds_of(jobs: Sequence[Job], probe: Probe, workers: int, threads: int, st
 class Probe:
     """Takes a few steps of a job: see compute.pool, Work. Yields the seconds that it will take."""
 
-    def __init__(self, currents: Currents, compiler: Compiler):
-        self.currents, self.compiler = currents, compiler
+    def __init__(self, currents: Currents, compiler: Compiler, keeps_wear: bool):
+        self.currents, self.compiler, self.keeps_wear = currents, compiler, keeps_wear
         self.graphed = currents.are_on_gpu
 
     @torch.no_grad()
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[float]:
-        trainer = Trainer(job, self.currents, self.compiler, self.graphed)
+        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.keeps_wear)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)
@@ -107,9 +107,12 @@ class Probe:
     def cost(self, job: Job) -> Hashable:
         """What the time of a job depends on."""
         setting = job[0].setting
-        sigmas = (setting.voltage_noise, setting.resistor_noise, setting.write_noise)
+        physics = (
+            setting.voltage_noise, setting.resistor_noise, setting.device_noise,
+            setting.write_noise, setting.physical_clipping,
+        )  # fmt: skip
         families = tuple(device.response.family for device in setting.fields)
-        return families, setting.switched_at, *map(bool, sigmas), setting.layers, len(job)
+        return families, setting.switched_at, *map(bool, physics), setting.layers, len(job)
 
     def divide(self, job: Job) -> list[Job]:
         return []

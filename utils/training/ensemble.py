@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from devices.ledger import Ledger
 from devices.library import Device
 from devices.noise import Stream
 from devices.pair import per_network
@@ -53,7 +54,8 @@ class Ensemble(nn.Module):
     the mini-batches of this epoch; `failed_step` int64 [model], first step whose loss was not
     finite, -1 while there is none. Histories, NaN where an epoch is still to come, [model, epoch]:
     `accuracies` float32, test accuracy 0 to 1; `pulse_requests` float32, learning rate times the
-    mean |dL/dw| of the epoch's last batch (pulses); `losses` float64, mean cross-entropy.
+    mean |dL/dw| of the epoch's last batch (pulses); `losses` float64, mean cross-entropy. ledger:
+    what programming has cost.
 
     What is persistent of it (see `nn.Module.state_dict`) is what a checkpoint holds: all else
     follows from the settings. phases: one, or two where the field is switched; phase: the number
@@ -63,13 +65,19 @@ class Ensemble(nn.Module):
     """
 
     def __init__(
-        self, network: MLP, optimizer: PulseOptimizer, epochs: int, phases: Sequence[Phase]
+        self,
+        network: MLP,
+        optimizer: PulseOptimizer,
+        epochs: int,
+        phases: Sequence[Phase],
+        keeps_wear: bool = False,
     ):
         super().__init__()
         self.network, self.optimizer = network, optimizer
         self.phases, self.phase = phases, 0
         self.switch_accuracies: Tensor | None = None
         seed = network.seed
+        self.ledger = Ledger(list(network.arrays), epochs, keeps_wear)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=seed.device))
         self.register_buffer("loss_sum", torch.zeros_like(seed, dtype=torch.float64))
         self.register_buffer("failed_step", torch.full_like(seed, -1))
@@ -83,11 +91,14 @@ class Ensemble(nn.Module):
             self.register_buffer(name, values)
 
     @classmethod
-    def fresh(cls, members: Sequence[Member], currents: Currents) -> Ensemble:
+    def fresh(
+        cls, members: Sequence[Member], currents: Currents, keeps_wear: bool = False
+    ) -> Ensemble:
         """Newly made networks, side by side.
 
         The members may differ in constants of their devices, which are of one family, and in all
         but task, epochs, batch_size, layers, init, input_scale, padding, and the epoch of a switch.
+        keeps_wear: whether the pulses and refreshes of every single device are counted.
         """
         common = members[0].setting
         numbers = range(len(common.fields))
@@ -97,6 +108,7 @@ class Ensemble(nn.Module):
             values = [getattr(member.setting, name) for member in members]
             return torch.tensor(values, dtype=torch.float32, device=currents.device)
 
+        resistor_noise = per_model("resistor_noise")
         seeds = torch.tensor(
             [member.seed for member in members], dtype=torch.int64, device=currents.device
         )
@@ -108,12 +120,15 @@ class Ensemble(nn.Module):
             per_model("var"),
             seeds,
             per_model("voltage_noise"),
-            per_model("resistor_noise"),
+            resistor_noise,
             common.input_scale,
+            resistor_noise * per_model("device_noise"),
         )
-        write_noise = phases[0].write_noise
-        optimizer = PulseOptimizer(per_model("lr"), per_model("clipping"), write_noise)
-        return cls(network, optimizer, common.epochs, phases)
+        optimizer = PulseOptimizer(
+            per_model("lr"), per_model("clipping"), phases[0].write_noise,
+            per_model("physical_clipping").bool(),
+        )  # fmt: skip
+        return cls(network, optimizer, common.epochs, phases, keeps_wear)
 
     def switch(self) -> None:
         """Switch the field: every device keeps its pulses and answers by its second response.
@@ -140,7 +155,12 @@ class Ensemble(nn.Module):
     @cached_property
     def structure(self) -> Hashable:
         """What a program compiled for a training step depends on, beside its inputs' shapes."""
-        return "training step", self.network.structure, self.optimizer.write_noise is None
+        kinds = (
+            self.optimizer.write_noise is None,
+            self.optimizer.physical is None,
+            self.ledger.keeps_wear,
+        )
+        return "training step", self.network.structure, kinds
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:
@@ -172,7 +192,7 @@ class Ensemble(nn.Module):
         """Write the pairs of all layers, as dL/dW of each asks for."""
         for layer, (array, gradient) in enumerate(zip(self.network.arrays, gradients, strict=True)):
             stream = Stream(self.network.seed, self.step, torch.zeros_like(self.step), layer)
-            self.optimizer.step(array, gradient, stream)
+            self.optimizer.step(array, gradient, stream, self.ledger.accounts[layer])
 
     def count(self, loss: Tensor) -> None:
         """Note the loss [model] of a mini-batch, and where it is no number."""
@@ -189,6 +209,7 @@ class Ensemble(nn.Module):
         self.pulse_requests[:, epoch] = self.pulse_request(gradients)
         self.losses[:, epoch] = self.loss_sum / steps
         self.loss_sum.zero_()
+        self.ledger.note_epoch(epoch)
         finite = torch.ones_like(self.failed_step, dtype=torch.bool)
         for array in self.network.arrays:
             finite &= array.weight.isfinite().all(dim=-1).all(dim=-1)
@@ -212,14 +233,18 @@ class Ensemble(nn.Module):
 
     @torch.no_grad()
     def restore(self, slices: Sequence[dict[str, Tensor]]) -> None:
-        """Go on from slices of all networks, which are at the same step, in the same phase."""
+        """Go on from slices of all networks, which are at the same step, in the same phase.
+
+        What the ledger holds is NaN where a slice, of before there was one, does not know it.
+        """
         number = int("switch_accuracy" in slices[0])
         if number != self.phase:
             self.enter(number)
         if number > 0:
             self.switch_accuracies.copy_(torch.stack([each["switch_accuracy"] for each in slices]))
         for name, tensor in self.state_dict().items():
-            values = [each[name] for each in slices]
+            unknown = {name: torch.full_like(tensor[0], torch.nan)} if "ledger." in name else {}
+            values = [(unknown | each)[name] for each in slices]
             tensor.copy_(torch.stack(values) if tensor.dim() else values[0])
         for array in self.network.all_arrays:
             array.put(array.weight1, array.weight2)

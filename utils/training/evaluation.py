@@ -53,7 +53,8 @@ def outputs(
         for number in range(-(-len(currents.test) // TEST_BATCH)):
             current, labels = currents.test_batch(number, TEST_BATCH)
             part = torch.full_like(ensemble.step, number + RELAXED * relaxed + SWITCHED * switched)
-            inputs = (current, ensemble.step, part, *weights)
+            readings = network.test_readings(weights, ensemble.step, part, relaxed)
+            inputs = (current, ensemble.step, part, *readings)
             # The odd batch at the end is not worth a program of its own.
             yield compiler(network, *inputs) if len(labels) == TEST_BATCH else network(*inputs)
     finally:  # also where compiling fails, after which training goes on

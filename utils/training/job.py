@@ -31,19 +31,28 @@ class Complete:
 class Training:
     """What is done with jobs, in this process or in a worker: see compute.pool, Work.
 
-    checkpoint_minutes: the longest training between two checkpoints.
+    checkpoint_minutes: the longest training between two checkpoints; intermediate: whether currents
+    and voltages of the first test image are kept.
     """
 
     def __init__(
-        self, currents: Currents, compiler: Compiler, archive: Archive, checkpoint_minutes: float
+        self,
+        currents: Currents,
+        compiler: Compiler,
+        archive: Archive,
+        checkpoint_minutes: float,
+        intermediate: bool = False,
+        keeps_wear: bool = False,
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
+        self.keeps_wear = keeps_wear
         self.checkpoint_seconds = 60 * checkpoint_minutes
+        self.intermediate = intermediate
         self.graphed = currents.are_on_gpu  # until that has gone wrong
 
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
-        trainer = Trainer(job, self.currents, self.compiler, self.graphed)
+        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.keeps_wear)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)
@@ -57,9 +66,8 @@ class Training:
             except Stopped:
                 keeper.write()
                 raise
-            for result, earlier in zip(
-                trainer.results(keeper.seconds), keeper.earlier, strict=True
-            ):
+            results = trainer.results(keeper.seconds, self.intermediate)
+            for result, earlier in zip(results, keeper.earlier, strict=True):
                 self.archive.save(result, earlier)
                 yield Complete(result.member)
 

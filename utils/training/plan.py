@@ -19,6 +19,7 @@ from utils.training.job import Job
 SHARE = 0.8  # of the free memory that networks may take
 WORTH_COMPILING = 1e8  # weight updates of one network; above this, compiling pays
 STATE_BYTES = 24  # of a weight in training: two voltages, two slopes, itself; one for rounding
+WEAR_BYTES = 20  # of a weight, where the wear of its devices is kept
 WORK_BYTES = 60  # of a weight while its network is made, compiled or stepped; measured
 PROCESS_BYTES = 200 << 20  # of a worker beside its network; measured
 
@@ -32,7 +33,7 @@ class Plan:
 
     def __init__(self, run: Run, currents: Currents, cores: int, processes: int = 1):
         self.setting = run.settings[0]  # for what is the same in all settings
-        self.currents, self.cores = currents, cores
+        self.currents, self.cores, self.keeps_wear = currents, cores, run.wear
         self.processes = processes if currents.device.type == "cpu" else 1
         self.compiled = run.compile == "on" or (
             run.compile == "auto" and self.updates >= WORTH_COMPILING
@@ -69,7 +70,8 @@ class Plan:
         n_units = sum(self.setting.layers) + self.currents.n_classes
         # Activations of a batch of training or testing, their noise and gradients.
         batch = max(min(self.setting.batch_size, len(self.currents.train)), TEST_BATCH)
-        one = self.weights * (WORK_BYTES + STATE_BYTES) + 4 * 8 * n_units * batch
+        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * self.keeps_wear
+        one = self.weights * per_weight + 4 * 8 * n_units * batch
         beside = PROCESS_BYTES * (networks - 1) if self.currents.device.type == "cpu" else 0
         return networks * one + beside
 
@@ -128,14 +130,21 @@ class Plan:
 
 
 def product_shapes(setting: Setting, currents: Currents) -> list[tuple[int, int, int]]:
-    """m, k, n of all products [m, k] times [k, n] of training and testing."""
+    """m, k, n of all dense products [m, k] times [k, n] of training and testing.
+
+    Those of the first layer may be sparse: such sums have a fixed order by any number of threads.
+    """
     n_train, n_test = len(currents.train), len(currents.test)
     batch = min(setting.batch_size, n_train)
     trained = {batch, n_train % batch} - {0}  # images in a batch
     tested = {min(TEST_BATCH, n_test), n_test % TEST_BATCH} - {0}
     sizes = [currents.train.shape[1], *setting.layers, currents.n_classes]
-    shapes = [(sizes[1], currents.test.shape[1], n) for n in tested]
-    for n_in, n_out in pairwise(sizes):
+    layers, shapes = list(pairwise(sizes)), []
+    if currents.light:
+        del layers[0]
+    else:
+        shapes = [(sizes[1], currents.test.shape[1], n) for n in tested]
+    for n_in, n_out in layers:
         shapes += [(n_out, n_in, n) for n in trained | tested]  # V = W I
         shapes += [(n_out, n, n_in) for n in trained]  # dL/dW = g I^T
         shapes += [(n_in, n_out, n) for n in trained]  # dL/dI = W^T g

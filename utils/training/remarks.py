@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
+from devices import native
 from devices.library import Device
+from devices.noise import has_kernel
 from models.currents import Currents
 from models.mlp import MOMENTUM, SETTLING_STEPS
+from models.sparse_matmul import is_available
 from utils.flags import flags_of
 from utils.settings import Setting
 
@@ -59,4 +64,16 @@ def remarks(setting: Setting, currents: Currents) -> list[str]:
             f"variance that it starts from, an epoch has {per_epoch}; a smaller --batch_size "
             "shortens that"
         )
+    if lacks_kernels(currents.device):
+        lines.append(
+            "the C++ kernels could not be built, so this run is slower; install a C++ compiler "
+            f"(g++), or set {native.SWITCH}=0 to do without"
+        )
     return lines
+
+
+def lacks_kernels(device: torch.device) -> bool:
+    """Whether a kernel that makes a CPU faster is missing although it is wanted."""
+    if device.type != "cpu" or not native.is_wanted():
+        return False
+    return not (has_kernel(device) and is_available())

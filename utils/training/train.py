@@ -39,13 +39,15 @@ def train(
         if not quiet:
             warn_of_newer_torch()
             say("compiling the training step, which takes up to half a minute where it is new")
-        prepare(jobs, currents, compiler, threads)
+        prepare(jobs, currents, compiler, threads, run.wear)
         if compiler.failure is not None and not quiet:
             say(
                 f"compiling the training step failed ({compiler.failure}); it runs uncompiled, "
                 "which is several times slower (--compile off silences this)"
             )
-    work = Training(currents, compiler, archive, run.checkpoint_minutes)
+    work = Training(
+        currents, compiler, archive, run.checkpoint_minutes, run.compute_intermediate, run.wear
+    )
     per_epoch = -(-len(currents.train) // plan.setting.batch_size)
     epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
     with Progress(epochs, quiet) as progress:

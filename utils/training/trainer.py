@@ -10,7 +10,7 @@ from torch import Tensor
 
 from devices.pair import Responses
 from models.currents import Currents
-from models.state_dict import state_dict
+from models.state_dict import ledger_dict, state_dict
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import GraphedCall
 from utils.progress import Epoch
@@ -18,6 +18,7 @@ from utils.records.results import Result
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import evaluate
+from utils.training.intermediate import compute
 
 
 class Trainer:
@@ -25,7 +26,7 @@ class Trainer:
 
     Mini-batches come in file order of the training set, the last of an epoch smaller. step:
     mini-batches so far, the ensemble's own count on the host. graphed: whether full mini-batches
-    are replays of a CUDA graph.
+    are replays of a CUDA graph. keeps_wear: whether every single device has its account.
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class Trainer:
         currents: Currents,
         compiler: Compiler,
         graphed: bool = False,
+        keeps_wear: bool = False,
     ):
         self.members, self.currents, self.compiler = list(members), currents, compiler
-        self.ensemble = Ensemble.fresh(members, currents)
+        self.ensemble = Ensemble.fresh(members, currents, keeps_wear)
         self.epochs, self.batch_size = members[0].setting.epochs, members[0].setting.batch_size
         self.switched_at = members[0].setting.switched_at
         self.per_epoch = -(-len(currents.train) // self.batch_size)
@@ -167,14 +169,16 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def results(self, seconds: float) -> Iterator[Result]:
+    def results(self, seconds: float, intermediate: bool = False) -> Iterator[Result]:
         """What became of each network, field relaxation included; after the last epoch.
 
         One after the other, so that the states of all are never together on the host. seconds: what
-        was spent on the networks of this ensemble.
+        was spent on the networks of this ensemble; intermediate: with currents and voltages of the
+        first test image.
         """
         partners, switch = self.ensemble.network.partners, self.ensemble.switch_accuracies
         swap = self.test(relaxed=True).cpu() if any(partners) else None
+        intermediates = compute(self.ensemble, self.currents) if intermediate else None
         failures = self.failures()
         for index, member in enumerate(self.members):
             accuracies, requests, losses = (
@@ -186,6 +190,8 @@ class Trainer:
             if member in failures:
                 first = failures[member] // self.per_epoch
                 accuracies[first:] = requests[first:] = torch.nan
+            else:
+                first = self.epochs
             yield Result(
                 member=member,
                 accuracies=accuracies,
@@ -198,12 +204,18 @@ class Trainer:
                 compiled=self.compiler.enabled,
                 graphed=self.graphed,
                 state=state_dict(self.ensemble.network, index, self.ensemble.step),
+                ledger=ledger_dict(self.ensemble.network, self.ensemble.ledger, index, first),
+                intermediates=intermediates and intermediates[index],
                 switch_accuracy=None if switch is None else float(switch[index]),
             )
 
 
 def prepare(
-    jobs: Iterable[Sequence[Member]], currents: Currents, compiler: Compiler, threads: int
+    jobs: Iterable[Sequence[Member]],
+    currents: Currents,
+    compiler: Compiler,
+    threads: int,
+    keeps_wear: bool = False,
 ) -> None:
     """Compile in this process what jobs on so many threads need, before workers are forked from it.
 
@@ -216,15 +228,17 @@ def prepare(
         first.setdefault(kind(job), job)
     for job in first.values():
         if compiler.enabled:
-            Trainer(job, currents, compiler).prepare()
+            Trainer(job, currents, compiler, keeps_wear=keeps_wear).prepare()
 
 
 def kind(job: Sequence[Member]) -> Hashable:
     """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
-    noises = ("voltage_noise", "resistor_noise", "write_noise")
+    physics = (
+        "voltage_noise", "resistor_noise", "device_noise", "write_noise", "physical_clipping",
+    )  # fmt: skip
     phases = zip(*(member.setting.fields for member in job), strict=True)
     return (
         tuple(Responses([device.response for device in devices]).structure for devices in phases),
-        *(any(getattr(member.setting, noise) for member in job) for noise in noises),
+        *(any(getattr(member.setting, name) for member in job) for name in physics),
         len(job),
     )

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from devices.noise import plain
 from devices.pair import per_network
+from devices.programming import physically_clipped
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
@@ -112,7 +113,7 @@ def one_thread() -> Iterator[None]:
 
 def compare(trainer: Trainer) -> None:
     """Train a few steps and test, here and on the CPU; raises Differs."""
-    ensemble, model = trainer.ensemble, len(trainer.members) - 1  # the last: no address is zero
+    ensemble, model = trainer.ensemble, followed(trainer)
     member, size = trainer.members[model], trainer.batch_size
     excerpt = trainer.currents.excerpt(STEPS * size, TESTED, torch.device("cpu"))
     reference = Ensemble.fresh([member], excerpt).double()
@@ -125,14 +126,16 @@ def compare(trainer: Trainer) -> None:
     inputs = replace(excerpt, train=excerpt.train.double(), test=excerpt.test.double())
     for step in range(STEPS):
         if step not in FOLLOWED:
-            gradients = trainer.learn()  # of all networks
+            # Without pulses, of which steep devices might never come back into their range.
+            fill(ensemble.optimizer.learning_rate, 0.0)
+            trainer.learn()
             continue
         spread(ensemble, step)
         before = ensemble.slice(model)
         reference.restore([before])
         loss, expected = reference.differentiate(*inputs.batch(step % trainer.per_epoch, size))
         set_learning(ensemble, reference, expected, FOLLOWED.index(step))
-        gradients = trainer.learn()
+        gradients = trainer.learn()  # of all networks
         mine = [gradient[model : model + 1].cpu().double() for gradient in gradients]
         for layer, pair in enumerate(zip(mine, expected, strict=True), 1):
             differences.add(f"gradients of layer {layer}", *pair)
@@ -142,6 +145,7 @@ def compare(trainer: Trainer) -> None:
         differences.add("loss of a step", after["loss_sum"] - before["loss_sum"], loss[0])
         differences.add_pairs(after, reference.slice(0))
         differences.add_statistics(after, reference.slice(0))
+        differences.add_costs(before, after, reference.slice(0))
         for layer, array in enumerate(ensemble.network.arrays, 1):
             difference = array.weight2[model] - array.weight1[model]
             differences.add_voltages(f"pairs of layer {layer}", array.weight[model], difference)
@@ -152,15 +156,31 @@ def compare(trainer: Trainer) -> None:
     differences.add(
         "pulse request", ensemble.pulse_requests[model, 0], reference.pulse_requests[0, 0]
     )
-    compare_tests(trainer, reference, inputs, differences)
+    mine, expected = (each.ledger.history for each in (ensemble, reference))
+    differences.add("pulses of an epoch", mine[model, 0, :, 0], expected[0, 0, :, 0])
+    compare_tests(trainer, model, reference, inputs, differences)
     differences.check()
 
 
+def followed(trainer: Trainer) -> int:
+    """Number of the network with most of the physics; of equals the last: no address is zero."""
+
+    def physics(model: int) -> tuple[int, int]:
+        setting = trainer.members[model].setting
+        parts = (
+            setting.voltage_noise, setting.resistor_noise, setting.device_noise,
+            setting.write_noise, setting.physical_clipping,
+        )  # fmt: skip
+        return sum(map(bool, parts)), model
+
+    return max(range(len(trainer.members)), key=physics)
+
+
 def compare_tests(
-    trainer: Trainer, reference: Ensemble, inputs: Currents, differences: Differences
+    trainer: Trainer, model: int, reference: Ensemble, inputs: Currents, differences: Differences
 ) -> None:
     """A test of a few images, with the pairs as the GPU has them."""
-    ensemble, model = trainer.ensemble, len(trainer.members) - 1
+    ensemble = trainer.ensemble
     reference.restore([ensemble.slice(model)])
     excerpt = trainer.currents.excerpt(0, TESTED, trainer.currents.device)
     mine = [each[model].cpu().double() for each in outputs(ensemble, excerpt, trainer.compiler)]
@@ -179,7 +199,7 @@ def compare_tests(
 
 
 def set_values(ensemble: Ensemble, reference: Ensemble, current: Tensor) -> None:
-    """Make noises, where there are any, as large as what they are added to.
+    """Make noises, of networks that have them, as large as what they are added to.
 
     W is about 0.4 spans once it is spread, and V that times the length of an input; the running
     variances start from there. Compiled programs and graphs read all that in the ensemble's
@@ -188,9 +208,10 @@ def set_values(ensemble: Ensemble, reference: Ensemble, current: Tensor) -> None
     weight, gain = 0.4 * reference.network.dark.responses.each[0].span, reference.network.gain
     voltage = weight * float(current.norm(dim=1).mean()) * (1 if gain is None else float(gain))
     for each in (ensemble, reference):
-        fill(each.network.voltage_noise, NOISE * voltage)
-        fill(each.network.resistor_noise, NOISE * weight)
-        fill(each.optimizer.write_noise, WRITE_NOISE * weight)
+        enlarge(each.network.voltage_noise, NOISE * voltage)
+        enlarge(each.network.resistor_noise, NOISE * weight)
+        enlarge(each.network.device_noise, NOISE * weight)
+        enlarge(each.optimizer.write_noise, WRITE_NOISE * weight)
     for norm in ensemble.network.norms:
         fill(norm.running_var, voltage**2)
 
@@ -213,18 +234,27 @@ def set_learning(
 ) -> None:
     """Such that one layer, another for each number, asks for some pulses, and all for small ones.
 
-    A smallest pulse, half the median of the layer that asks for least, leaves some out everywhere.
+    A smallest pulse, half the median of the layer that asks for least, leaves some out everywhere;
+    where requests are clipped physically, it is what that makes of it.
     """
     mean = float(gradients[number % len(gradients)].abs().mean())
     parts = [gradient.abs()[gradient != 0] for gradient in gradients]
     smallest = min((float(part.median()) for part in parts if len(part)), default=0.0)
     rate = REQUEST / mean if mean > 0 else 1.0
+    threshold = torch.tensor(rate * smallest / 2, dtype=torch.float64)
+    if reference.optimizer.physical is not None:
+        threshold = physically_clipped(threshold)
     for each in (ensemble, reference):
         fill(each.optimizer.learning_rate, rate)
-        fill(each.optimizer.clipping, rate * smallest / 2)
+        fill(each.optimizer.clipping, float(threshold))
 
 
-def fill(buffer: Tensor | None, value: float) -> None:
+def enlarge(sigma: Tensor | None, value: float) -> None:
+    """A noise to this value, [model, 1, 1]; a network without it keeps none."""
+    if sigma is not None:
+        fill(sigma, (sigma != 0) * value)
+
+
+def fill(buffer: Tensor, value: float | Tensor) -> None:
     """With the number as single precision has it, in double precision, too."""
-    if buffer is not None:
-        buffer.fill_(float(torch.tensor(value, dtype=torch.float32)))
+    buffer.copy_(torch.as_tensor(value, dtype=torch.float32))

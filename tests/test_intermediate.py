@@ -1,0 +1,134 @@
+"""Currents into every layer and voltages out of it, for the first test image."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import members_of, setting_of
+from test_reference import LATER, trained_engine, trained_reference
+
+from models.currents import pad
+from models.state_dict import load_state_dict, state_dict
+from utils.training.ensemble import Ensemble
+from utils.training.intermediate import compute
+
+FLAGS = "--n_models 2 --resistor_noise 0.05 --device_noise --padding 1"
+
+
+@pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
+def test_they_follow_the_reference(data, request):
+    """With all noise, as in the test; the image with its dark pixels, each in its place."""
+    data = request.getfixturevalue(data)
+    ensemble, currents = trained_engine(["double-linear"], data, **LATER)
+    reference = trained_reference("double-linear", data, **LATER)
+    images = pad(data.test_images, 1) / 255
+    (layers,) = compute(ensemble, currents)
+    assert list(layers) == [1, 4, 7]
+    expected = reference.first_image(images)
+    np.testing.assert_allclose(layers[1][0], 0.001 * images[0], rtol=1e-5)
+    for mine, theirs in zip(layers.values(), expected, strict=True):
+        for actual, values in zip(mine, theirs, strict=True):
+            assert actual.dtype == torch.float32
+            assert np.linalg.norm(actual.numpy() - values) < 2e-3 * np.linalg.norm(values)
+    reference.sigma_v = 0.0
+    without = reference.first_image(images)[0][1]
+    assert np.linalg.norm(without - expected[0][1]) > 1e-2 * np.linalg.norm(without)
+
+
+def test_a_state_dict_is_read_back(dark_patterns):
+    """Also into pairs that stand in blocks of outputs, and into one network of several."""
+    ensemble, currents = trained_engine(["double-linear"], dark_patterns)
+    assert ensemble.network.in_blocks
+    state = state_dict(ensemble.network, 0, ensemble.step)
+    other = Ensemble.fresh(members_of(setting_of(layers=(24, 16)), 2), currents).network
+    before = state_dict(other, 0, ensemble.step)
+    load_state_dict(other, 1, state)
+    for name, tensor in state_dict(other, 1, ensemble.step).items():
+        assert torch.equal(tensor, state[name])
+    for name, tensor in state_dict(other, 0, ensemble.step).items():
+        assert torch.equal(tensor, before[name])
+    for array in (other.dark, *other.arrays):
+        assert torch.equal(array.weight, array.weight2 - array.weight1)
+
+
+def files_of(folder) -> dict[str, torch.Tensor]:
+    """By what comes after the folder's name, which begins with a time stamp."""
+    paths = folder.glob("*-layer-*.pth")
+    return {
+        path.name.removeprefix(folder.name): torch.load(path, weights_only=True) for path in paths
+    }
+
+
+@pytest.fixture
+def kept(simulate):
+    """Records of two networks, with their currents and voltages."""
+    return simulate(f"{FLAGS} --compute_intermediate")
+
+
+def test_files_and_shapes(kept):
+    shapes = {name: tuple(tensor.shape) for name, tensor in files_of(kept[0].folder).items()}
+    assert shapes == {
+        f"-{model}-{quantity}-layer-{layer}.pth": (size,)
+        for model in (0, 1)
+        for quantity, layer, size in (
+            ("intensity", 1, 900), ("voltage", 1, 16), ("intensity", 4, 16), ("voltage", 4, 10),
+        )
+    }  # fmt: skip
+
+
+def test_the_flag_changes_no_number(kept, simulate):
+    without = simulate(FLAGS)
+    assert not files_of(without[0].folder)
+    for mine, theirs in zip(kept, without, strict=True):
+        assert mine.folder.name[14:] == theirs.folder.name[14:]
+        assert torch.equal(mine.accuracies, theirs.accuracies)
+        for name, tensor in mine.state.items():
+            assert torch.equal(tensor, theirs.state[name])
+        settings = [
+            {key: value for key, value in record.json.items() if key not in ("seconds", "command")}
+            for record in (mine, theirs)
+        ]
+        assert settings[0] == settings[1]
+
+
+@pytest.mark.parametrize("damage", ["never asked for", "lost", "cut off", "of another layer"])
+def test_resume_adds_those_of_complete_networks_from_their_weights(damage, kept, simulate):
+    """Nothing is trained again, and to the bit as if they had been asked for at once."""
+    folder, expected = kept[0].folder, files_of(kept[0].folder)
+    (victim,) = folder.glob("*-1-voltage-layer-1.pth")
+    if damage == "never asked for":
+        for path in folder.glob("*-layer-*.pth"):
+            path.unlink()
+    elif damage == "lost":
+        victim.unlink()
+    elif damage == "cut off":
+        victim.write_bytes(victim.read_bytes()[:100])
+    else:
+        torch.save(torch.zeros(17), victim)
+    records = {path: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+    simulate(f"{FLAGS} --compute_intermediate --resume --output_dir {folder.parent}")
+    n_networks = 2 if damage == "never asked for" else 1
+    assert f"currents and voltages of {n_networks} complete networks are added" in simulate.errors
+    assert ": epoch " not in simulate.errors
+    assert {path: path.stat().st_mtime_ns for path in records} == records
+    again = files_of(folder)
+    assert again.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in again.items())
+
+
+def test_a_network_that_is_trained_again_without_the_flag_keeps_none(kept, simulate):
+    """They would be of weights that are no more; the other network keeps its own."""
+    folder = kept[0].folder
+    (victim,) = folder.glob("*-1.json")
+    victim.unlink()
+    simulate(f"{FLAGS} --resume --output_dir {folder.parent}")
+    assert "epoch 1/1" in simulate.errors
+    names = sorted(files_of(folder))
+    assert len(names) == 4
+    assert all(name.startswith("-0-") for name in names)
+
+
+def test_resume_without_the_flag_wants_none(simulate):
+    (record,) = simulate()
+    simulate(f"--resume --output_dir {record.folder.parent}")
+    assert "1 of 1 networks are complete" in simulate.errors
+    assert not files_of(record.folder)

@@ -1,0 +1,241 @@
+"""The ledger: each count against numbers worked out by hand; wear; where it must not count."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import currents_of, members_of, setting_of
+from support.devices import device_of
+from test_programming import EXPONENTIAL, IDEAL, LINEAR, of
+
+from devices.ledger import COUNTS, WEAR, Account
+from devices.programming import update
+from models.state_dict import ledger_dict
+from utils.compute.compiler import Compiler
+from utils.training.ensemble import Ensemble
+from utils.training.trainer import Trainer
+
+
+def counted(w1, w2, gradient, response=LINEAR, clipping=0.0, misses=None, slope1=1.0, slope2=1.0):
+    """What one update at learning rate 1 costs; all of one row of pairs."""
+    account = Account(of(*w1), keeps_wear=True)
+    slopes = of(*[slope1] * len(w1)), of(*[slope2] * len(w1))
+    noise = None if misses is None else of(*misses)
+    pairs = update(
+        of(*w1),
+        of(*w2),
+        *slopes,
+        of(*gradient),
+        response,
+        of(1.0),
+        of(clipping),
+        noise,
+        account=account,
+    )
+    return account, pairs
+
+
+def sums(account: Account) -> dict[str, float]:
+    return dict(zip(COUNTS, account.sums[0].tolist(), strict=True))
+
+
+def wear(account: Account) -> list[list[float]]:
+    return [getattr(account, name)[0, 0].tolist() for name in WEAR]
+
+
+def test_smallest_pulse_by_hand():
+    """Slopes 1.5 and 0.5: requests 1, 3, 0.03, 0.09, 0.5, 0 pulses; what is below 0.5 is dropped.
+
+    A request of just the smallest pulse is applied; one of nothing is none.
+    """
+    account, _ = counted(
+        [2.5] * 6, [2.6] * 6, [2.0, -2.0, 0.06, -0.06, 1.0, 0.0], clipping=0.5, slope1=1.5,
+        slope2=0.5,
+    )  # fmt: skip
+    assert sums(account) == {"pulses": 4.5, "writes": 3, "dropped": 2, "refreshes": 0}
+    assert wear(account) == [[0, 3, 0, 0, 0, 0], [1, 0, 0, 0, 0.5, 0], [0] * 6]
+
+
+@pytest.mark.parametrize("response", [LINEAR, EXPONENTIAL], ids=["linear", "exponential"])
+def test_refresh_of_each_device_and_of_both_by_hand(response):
+    """w1 used up; w2 used up; neither; both at once, by a write to one that misses the other's end.
+
+    Both: device 2 stands at its end, device 1 is written beyond; that is one refresh, not two.
+    """
+    end, top = response.w_min, response.w_max
+    near = end + 1e-3
+    account, (w1, w2) = counted(
+        [near, top, top, near], [top, near, top, end], [-9.0, 9.0, 9.0, -9.0], response
+    )
+    assert sums(account) == {"pulses": 36, "writes": 4, "dropped": 0, "refreshes": 3}
+    assert wear(account) == [[9, 0, 0, 9], [0, 9, 9, 0], [1, 1, 0, 1]]
+    assert w2[0, 0, 0] == w1[0, 0, 1] == w2[0, 0, 3] == top
+
+
+def test_a_pair_at_its_largest_weight_is_refreshed_once_it_is_written_again():
+    """Else the very same pair would cost a refresh at every mini-batch."""
+    end, top = LINEAR.w_min, LINEAR.w_max
+    still, (w1, w2) = counted([end, end], [top, top], [0.0, -0.3], clipping=0.5)
+    assert (w1[0, 0].tolist(), w2[0, 0].tolist()) == ([end, end], [top, top])
+    assert sums(still) == {"pulses": 0, "writes": 0, "dropped": 1, "refreshes": 0}
+    written, (w1, w2) = counted([end, end], [top, top], [-1.0, 1.0])
+    assert w1[0, 0].tolist() == pytest.approx([end, end + 0.021])
+    assert sums(written) == {"pulses": 2, "writes": 2, "dropped": 0, "refreshes": 2}
+
+
+def test_clamping_costs_nothing():
+    """A device above its range is clamped, then written; one below it is used up once written."""
+    account, _ = counted([9.0, 2.5, 1.0], [2.5, 9.0, 2.6], [-1.0, 0.0, -1.0])
+    assert sums(account) == {"pulses": 2, "writes": 2, "dropped": 0, "refreshes": 1}
+    assert wear(account)[2] == [0, 0, 1]
+
+
+def test_write_noise_changes_what_is_refreshed_and_not_the_pulses():
+    """Four pulses from 2.3 lead to 2.216, above the end at 2.175; a miss of 2 x 0.03 beyond it."""
+    for miss, refreshes in ((0.0, 0), (-0.03, 1), (0.03, 0)):
+        account, _ = counted([2.3], [2.6], [-4.0], misses=[miss])
+        assert sums(account) == {"pulses": 4, "writes": 1, "dropped": 0, "refreshes": refreshes}
+
+
+def test_endless_devices_are_never_refreshed():
+    account, _ = counted([2.2, -50.0], [2.6, 2.6], [-1000.0, 1000.0], IDEAL)
+    assert sums(account) == {"pulses": 2000, "writes": 2, "dropped": 0, "refreshes": 0}
+
+
+def test_sums_go_on_and_counts_are_whole_in_single_precision():
+    """A million pairs; small pulses beside what has come before are not lost."""
+    account = Account(torch.zeros(1, 1000, 1000), keeps_wear=True)
+    request = torch.full((1, 1000, 1000), 0.1)
+    none = torch.zeros(1, 1000, 1000, dtype=torch.bool)
+    account.sums += 1e12
+    account.pulses1 += 1e6
+    for _ in range(3):
+        account.note(request, request, none, ~none)
+    pulses, writes, dropped, refreshes = (account.sums[0] - 1e12).tolist()
+    assert pulses == pytest.approx(3e5, rel=1e-5)
+    assert (writes, dropped, refreshes) == (3e6, 0, 3e6)
+    assert (account.pulses1 - 1e6).mean().item() == pytest.approx(0.3, rel=1e-6)
+    assert account.refreshes.unique().tolist() == [3]
+
+
+def train(currents, compiled=False, keeps_wear=False, n_models=1, **changes) -> Trainer:
+    members = members_of(setting_of(**changes), n_models)
+    trainer = Trainer(members, currents, Compiler(compiled), keeps_wear=keeps_wear)
+    list(trainer.train(lambda: None))
+    return trainer
+
+
+def ledgers(trainer: Trainer) -> list[dict]:
+    return [result.ledger for result in trainer.results(0.0)]
+
+
+@pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
+def test_wear_adds_up_to_the_totals_and_leaves_dark_and_padded_pairs_out(data, request):
+    """40 outputs are a block and a part of one."""
+    currents = currents_of(request.getfixturevalue(data))
+    trainer = train(currents, keeps_wear=True, layers=(40,), init=0.2)
+    (ledger,) = ledgers(trainer)
+    for layer, n in enumerate(([40, 144], [4, 40])):
+        pulses1, pulses2, refreshes = (ledger[f"layers.{1 + 3 * layer}.{name}"] for name in WEAR)
+        assert list(pulses1.shape) == list(pulses2.shape) == list(refreshes.shape) == n
+        total = pulses1.double().sum() + pulses2.double().sum()
+        assert total.item() == pytest.approx(ledger["pulses"][:, layer].sum().item(), rel=1e-5)
+        assert refreshes.sum() == ledger["refreshes"][:, layer].sum()
+    dark = currents.pixels.dark
+    assert len(dark) > 0
+    assert ledger["layers.1.pulses1"][:, dark].count_nonzero() == 0
+    assert (ledger["layers.1.pulses1"] > 0).sum() > 1000
+    account = trainer.ensemble.ledger.accounts[0]
+    if trainer.ensemble.network.in_blocks:
+        lanes = account.pulses1[0].unflatten(0, (2, -1))[1]  # the second block, [in, 32]
+        assert lanes[:, :8].count_nonzero() > 0
+        assert lanes[:, 8:].count_nonzero() == 0
+
+
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
+def test_wear_changes_no_number(field, currents):
+    plain, worn = (train(currents, keeps_wear=wear, field=field) for wear in (False, True))
+    theirs = worn.ensemble.state_dict()
+    for name, mine in plain.ensemble.state_dict().items():
+        assert torch.equal(mine, theirs[name]), name
+    assert set(theirs) - set(plain.ensemble.state_dict()) == {
+        f"ledger.accounts.{layer}.{name}" for layer in (0, 1) for name in WEAR
+    }
+
+
+def test_side_by_side_it_is_as_alone(patterns):
+    """Programming does not mix networks: the same gradients cost each the same."""
+    currents = replace(currents_of(patterns), light=None)
+    members = [members_of(setting_of(lr=lr, init=0.2))[0] for lr in (500.0, 3000.0, 9000.0)]
+    together = Ensemble.fresh(members, currents, keeps_wear=True)
+    generator = torch.Generator().manual_seed(3)
+    gradients = [
+        1e-3 * torch.randn(1, *array.shape, generator=generator)
+        for array in together.network.arrays
+    ]
+    together.program([each.expand(3, -1, -1) for each in gradients])
+    together.ledger.note_epoch(0)
+    for model, member in enumerate(members):
+        alone = Ensemble.fresh([member], currents, keeps_wear=True)
+        alone.program(gradients)
+        alone.ledger.note_epoch(0)
+        mine = ledger_dict(together.network, together.ledger, model, 2)
+        theirs = ledger_dict(alone.network, alone.ledger, 0, 2)
+        assert mine["writes"][0].min() > 0
+        for name, values in mine.items():
+            torch.testing.assert_close(values, theirs[name], rtol=1e-6, atol=0, equal_nan=True)
+
+
+def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
+    trainer = Trainer(members_of(setting_of(), 2), currents, Compiler(False), keeps_wear=True)
+    epochs = trainer.train(lambda: None)
+    next(epochs)
+    trainer.ensemble.network.arrays[0].weight[1, 2, 3] = torch.nan
+    list(epochs)
+    good, bad = ledgers(trainer)
+    for name in COUNTS:
+        assert good[name].isfinite().all()
+        assert bad[name][0].isfinite().all()
+        assert bad[name][1].isnan().all()
+    assert bad["layers.1.pulses1"].isnan().all()
+    assert good["layers.1.pulses1"].isfinite().all()
+
+
+def test_a_checkpoint_of_before_the_ledger_goes_on_with_one_that_says_so(currents):
+    """The epoch that it was in the middle of is unknown, like those before; later ones are not."""
+    whole, first = (
+        Trainer(members_of(setting_of(epochs=3)), currents, Compiler(False)) for _ in range(2)
+    )
+    list(whole.train(lambda: None))
+    next(first.train(lambda: None))
+    first.learn()
+    state = {k: v for k, v in first.ensemble.slice(0).items() if not k.startswith("ledger.")}
+    second = Trainer(first.members, currents, Compiler(False))
+    second.restore([state])
+    list(second.train(lambda: None))
+    (mine,), (expected,) = ledgers(second), ledgers(whole)
+    for name in COUNTS:
+        assert mine[name][:2].isnan().all()
+        assert torch.equal(mine[name][2], expected[name][2])
+
+
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
+def test_float64_is_exact(field, patterns):
+    """In double precision, by hand: the sums are those of what `update` is given."""
+    setting = setting_of(init=0.2)
+    setting = replace(setting, field=device_of(field))
+    currents = replace(currents_of(patterns), light=None)
+    ensemble = Ensemble.fresh(members_of(setting), currents, keeps_wear=True).double()
+    array = ensemble.network.arrays[0]
+    gradient = (
+        1e-3 * torch.randn(1, *array.shape, generator=torch.Generator().manual_seed(0)).double()
+    )
+    slope = np.where(gradient > 0, array.slope2, array.slope1)
+    request = 3000.0 * np.abs(gradient.numpy()) * slope
+    applied = request >= float(ensemble.optimizer.clipping)
+    ensemble.program([gradient, torch.zeros_like(ensemble.network.arrays[1].weight)])
+    pulses, writes, dropped, _ = ensemble.ledger.accounts[0].sums[0].tolist()
+    assert pulses == pytest.approx(request[applied].sum(), rel=1e-12)
+    assert (writes, dropped) == (applied.sum(), (~applied).sum())
+    assert ensemble.ledger.accounts[1].sums.count_nonzero() == 0

@@ -1,0 +1,91 @@
+"""Devices that somebody measured are read and fitted; their files are where one says."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.curves import labels, words
+
+from utils.measured.fitted import response_of
+from utils.measured.fitting import fit
+from utils.measured.options import HowToRead
+from utils.measured.reading import read
+from utils.measured.report import device_file
+
+
+@pytest.fixture
+def real():
+    folder = os.environ.get("MAGNETOIONIC_DEVICES")
+    if not folder:
+        pytest.skip("MAGNETOIONIC_DEVICES names no folder with measured devices")
+    return lambda name, **how: read(Path(folder) / name, HowToRead(**how))
+
+
+@pytest.mark.parametrize(
+    ("name", "ramps", "shortest", "longest", "rising", "first", "last"),
+    [
+        ("crosssim-set.csv", 39, 185, 192, True, 0.000160588, 0.000245133),
+        ("crosssim-reset.csv", 40, 149, 153, False, 0.000245103, 0.000160568),
+    ],
+)
+def test_ramps_of_one_real_device(real, name, ramps, shortest, longest, rising, first, last):
+    measurement = real(name)
+    assert labels(measurement) == [("1", cycle) for cycle in range(ramps)]
+    assert measurement.rising == rising
+    lengths = [len(ramp.values) for ramp in measurement.ramps]
+    assert (min(lengths), max(lengths)) == (shortest, longest)
+    assert measurement.ramps[0].values[[0, -1]].tolist() == [first, last]
+    assert measurement.left_out == ()
+    assert f"1 device × {ramps} ramps × {shortest} to {longest} pulses" in measurement.understood[1]
+
+
+def test_both_directions_of_a_noisy_real_device(real):
+    down = real("reram-gong.csv")
+    assert (down.rising, len(down.ramps)) == (False, 1)
+    assert down.ramps[0].values[[0, -1]].tolist() == [0.76667, -1.3556]
+    up = real("reram-gong.csv", branch="rising")
+    assert (up.rising, len(up.ramps)) == (True, 1)
+    assert up.ramps[0].values[[0, -1]].tolist() == [-0.84444, 1.0667]
+    assert len(up.ramps[0].values) == 1000
+
+
+def test_real_noisy_ramps_below_each_other_are_found(real, tmp_path):
+    """Up and down four times in one column: turns within noise, and no others."""
+    up = real("reram-gong.csv", branch="rising").ramps[0].values
+    down = real("reram-gong.csv").ramps[0].values
+    path = tmp_path / "turns.csv"
+    path.write_text("\n".join(words(np.concatenate([up, down] * 4))))
+    for branch in ("rising", "falling"):
+        measurement = read(path, HowToRead(split="turns", branch=branch))
+        assert len(measurement.ramps) == 4
+        for ramp in measurement.ramps:
+            assert len(ramp.values) == pytest.approx(1000, abs=160)
+
+
+@pytest.mark.parametrize(("name", "nl"), [("crosssim-set", -1.43), ("crosssim-reset", 0.24)])
+def test_real_curves_that_no_family_fits_become_tables(name, nl, real):
+    fitted = fit(real(f"{name}.csv"))
+    assert fitted.family == "table"
+    assert fitted.why.startswith("no family fits")
+    assert fitted.neurosim.value == pytest.approx(nl, abs=0.2)
+    assert fitted.quality["exponential"].lag_1 > 0.95
+    for noise in (fitted.read_noise, fitted.write_noise):
+        assert noise.value == pytest.approx(0.0004, abs=0.00015)
+        assert noise.error < 0.1 * noise.value
+    response, _ = response_of(fitted)
+    response.check()
+    assert (response.w_max, response.w_min) == pytest.approx((2.742, 2.175))
+
+
+def test_real_curves_with_much_noise_find_their_families(real):
+    up, down = (fit(real("reram-gong.csv", branch=branch)) for branch in ("rising", "falling"))
+    assert (up.family, down.family) == ("linear", "exponential")
+    assert up.neurosim.value == pytest.approx(0.07, abs=0.1)
+    assert down.neurosim.value == pytest.approx(3.1, abs=0.2)
+    assert device_file(up, "d", None).units.slope < 0 < device_file(down, "d", None).units.slope
+    for fitted in (up, down):
+        assert fitted.read_noise.value == pytest.approx(0.055, abs=0.01)
+        assert fitted.write_noise.value == pytest.approx(0.03, abs=0.005)
+        assert fitted.memory is not None  # its write noise does not add up over the ramp
+        assert fitted.memory * 999 < 50

@@ -1,0 +1,158 @@
+"""What learning costs as a table, at the prices of the user's devices."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import pandas as pd
+import torch
+
+from utils.errors import UserError
+from utils.records.ledgers import Ledger
+from utils.records.simulations import SETTING, ledgers_of
+
+NONE = "–"
+KEYS = [name for name in SETTING if name not in ("task", "voltage_noise")]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What the user's devices take; None where it is not known.
+
+    pulse_energy, refresh_energy: J, of a pulse, and of the refresh of a pair; pulse_time: s;
+    endurance: pulses that a device stands; refresh_endurance: refreshes that it stands.
+    """
+
+    pulse_energy: float | None = None
+    refresh_energy: float | None = None
+    pulse_time: float | None = None
+    endurance: float | None = None
+    refresh_endurance: float | None = None
+
+    @classmethod
+    def from_environment(cls) -> Prices:
+        """Those that MAGNETOIONIC_PULSE_ENERGY, _REFRESH_ENERGY, ... name; raises UserError."""
+        given = {}
+        for name in (field.name for field in fields(cls)):
+            word = os.environ.get(f"MAGNETOIONIC_{name.upper()}")
+            if word is not None:
+                given[name] = number(name, word)
+        return cls(**given)
+
+
+UNKNOWN = Prices()
+
+
+def number(name: str, word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise UserError(f"--{name} {word}: must be a finite number >= 0")
+    return value
+
+
+def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
+    """A row for each setting and layer, and one for all layers: means over networks, as text.
+
+    pulses, writes, dropped, refreshes: totals of the training; a device's pulses: mean, and of
+    networks that keep wear the median, 99th percentile and largest, dark inputs left out; beyond:
+    devices with more pulses, or refreshes, than they stand. Of all layers, with prices: energy;
+    time, where one device is written after the other, which none takes longer than, and where all
+    are written at once, which none takes less than: that of a device with the mean of pulses, or,
+    with wear, of the busiest one. Refreshes are not part of the time.
+    """
+    rows = []
+    for _, same in networks.groupby([*KEYS, "constants", "original"], sort=True):
+        known = [one for one in ledgers_of(same) if one and one.pulses.isfinite().all()]
+        setting = {name: same[name].iloc[0] for name in KEYS}
+        n_layers = len(same["layers"].iloc[0]) + 1
+        for layer in [*range(n_layers if known else 0), None]:
+            label = "all" if layer is None else str(layer + 1)
+            each = [costs(ledger, layer, prices) for ledger in known]
+            rows.append(setting | {"layer": label, "n": len(known)} | mean_of(each))
+    varied = [name for name in KEYS if name not in ("field", "lr")]
+    same = [name for name in varied if networks[name].nunique() < 2]
+    table = pd.DataFrame(rows, columns=None if rows else [*KEYS, "layer", "n"]).drop(columns=same)
+    return table.dropna(axis="columns", how="all").fillna(NONE)
+
+
+def costs(ledger: Ledger, layer: int | None, prices: Prices) -> dict[str, float]:
+    """Of one network, by the table's column: of a layer, counted from 0, or of all."""
+    mine = slice(None) if layer is None else slice(layer, layer + 1)
+    names = ("pulses", "writes", "dropped", "refreshes")
+    row = {name: float(getattr(ledger, name)[:, mine].sum()) for name in names}
+    pairs = float(ledger.pairs[mine].sum())
+    requests = row["dropped"] + row["writes"]
+    row["dropped %"] = 100 * row["dropped"] / requests if requests else math.nan
+    row["per device"] = row["pulses"] / (2 * pairs)
+    row["per pair"] = row["refreshes"] / pairs
+    busiest = row["per device"]
+    if ledger.wear:
+        part = Ledger(*(getattr(ledger, name) for name in (*names, "pairs")), ledger.wear[mine])
+        row |= wear_of(part, prices)
+        busiest = row["largest"]
+    if layer is None:
+        row |= priced(row, busiest, prices)
+    return row
+
+
+def wear_of(ledger: Ledger, prices: Prices) -> dict[str, float]:
+    """How the pulses are spread over the devices that see any, or whose partner does."""
+    pulses = torch.cat(
+        [
+            torch.stack([each["pulses1"], each["pulses2"]])[:, lit(each)].flatten()
+            for each in ledger.wear
+        ]
+    )
+    row = {
+        "median": float(pulses.median()),
+        "99th": percentile(pulses, 0.99),
+        "largest": float(pulses.max()),
+    }
+    n_devices = 2 * float(sum(each["refreshes"].numel() for each in ledger.wear))
+    if prices.endurance is not None:
+        count = int((ledger.worn_pulses() > prices.endurance).sum())
+        row["beyond endurance %"] = 100 * count / n_devices
+    if prices.refresh_endurance is not None:
+        count = 2 * int((ledger.worn_refreshes() > prices.refresh_endurance).sum())
+        row["beyond refresh endurance %"] = 100 * count / n_devices
+    return row
+
+
+def lit(wear: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Pairs of a layer, bool [out, in], whose input was not dark in all of the training."""
+    written = (wear["pulses1"] + wear["pulses2"] > 0).any(dim=0)
+    return written.expand_as(wear["pulses1"])
+
+
+def percentile(values: torch.Tensor, share: float) -> float:
+    """The smallest value that so many are not above; torch.quantile takes no large tensors."""
+    if not len(values):
+        return math.nan
+    return float(values.kthvalue(max(1, math.ceil(share * len(values)))).values)
+
+
+def priced(row: Mapping[str, float], busiest: float, prices: Prices) -> dict[str, float]:
+    """Energy in J and times in s of a network, as far as prices are known."""
+    told = {}
+    if prices.pulse_energy is not None or prices.refresh_energy is not None:
+        told["energy / J"] = row["pulses"] * (prices.pulse_energy or 0.0) + row["refreshes"] * (
+            prices.refresh_energy or 0.0
+        )
+    if prices.pulse_time is not None:
+        told["one by one, at most / s"] = row["pulses"] * prices.pulse_time
+        told["all at once, at least / s"] = busiest * prices.pulse_time
+    return told
+
+
+def mean_of(rows: list[dict[str, float]]) -> dict[str, str]:
+    """The mean of each column over networks, in four digits."""
+    if not rows:
+        return {}
+    table = pd.DataFrame(rows)
+    return {name: f"{table[name].mean():.4g}" for name in table if table[name].notna().any()}

@@ -1,0 +1,87 @@
+"""Currents into every layer and voltages out of it, for the first test image.
+
+As in the test after the last epoch, with the same draws of noise. What is needed stands in a
+network's record, so that it is found for complete networks, too: nothing is trained again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from models.currents import Currents
+from models.state_dict import layer_number, load_state_dict
+from utils.compute.signals import Stop
+from utils.console import say
+from utils.records.archive import Archive
+from utils.records.results import Intermediates, read_tensors, write_intermediates
+from utils.settings import Member
+from utils.training.ensemble import Ensemble
+from utils.training.evaluation import TEST_BATCH
+
+
+@torch.no_grad()
+def compute(ensemble: Ensemble, currents: Currents) -> list[Intermediates]:
+    """Of each network, on the CPU: see records.results.
+
+    Called eagerly, whatever training is, so that it is the same afterwards. The whole first batch
+    is tested, since the noise of an image is found by its place there.
+    """
+    network, step = ensemble.network.eval(), ensemble.step
+    current, _ = currents.test_batch(0, TEST_BATCH)
+    part, seen = torch.zeros_like(step), []
+    try:
+        readings = network.test_readings(network.test_weights(), step, part)
+        network(current, step, part, *readings, seen=seen)
+    finally:
+        network.train()
+    first_voltage = seen[0][1]  # [model, out, image]
+    image = currents.first_test_image.expand(len(first_voltage), -1)  # [model, in]
+    currents_in = [image, *(current[..., 0] for current, _ in seen[1:])]
+    if network.gain is not None:  # as the hardware has them since the field was switched
+        currents_in = [network.gain[..., 0] * current for current in currents_in]
+    voltages = [voltage[..., 0] for _, voltage in seen]
+    layers = list(zip(currents_in, voltages, strict=True))
+    return [
+        {
+            layer_number(layer): (own(into[model]), own(out[model]))
+            for layer, (into, out) in enumerate(layers)
+        }
+        for model in range(len(first_voltage))
+    ]
+
+
+def own(values: Tensor) -> Tensor:
+    """Float32 on the CPU, of memory of its own."""
+    return values.float().cpu().clone()
+
+
+def add_missing(
+    members: Sequence[Member], currents: Currents, archive: Archive, stop: Stop
+) -> None:
+    """Write the files of complete networks that lack them, from their weights and statistics.
+
+    Raises RecordError if something cannot be written, Stopped if a stop was asked for.
+    """
+    lacking = [member for member in members if not archive.has_intermediates(member)]
+    for setting in dict.fromkeys(member.setting for member in lacking):
+        folder = archive.folders[setting]
+        mine = [member for member in lacking if member.setting == setting]
+        say(f"{folder.id}: currents and voltages of {len(mine)} complete networks are added")
+        for member in mine:
+            stop.check()
+            ensemble = trained(member, read_tensors(folder.weights(member.model)), currents)
+            (intermediates,) = compute(ensemble, currents)
+            write_intermediates(folder, member.model, intermediates)
+
+
+@torch.no_grad()
+def trained(member: Member, state: dict[str, Tensor], currents: Currents) -> Ensemble:
+    """A trained network, from the state dict of its record."""
+    ensemble = Ensemble.fresh([member], currents)
+    ensemble.enter(len(ensemble.phases) - 1)
+    load_state_dict(ensemble.network, 0, state)
+    ensemble.step.copy_(state["layers.2.num_batches_tracked"])
+    return ensemble
