@@ -72,21 +72,24 @@ def partner_of(owner: str, relaxes_to: str, folder: Path = Path()) -> Device:
     return Device(name, entry.response)
 
 
-def constants(device: Device) -> dict[str, dict]:
-    """Family and constants of a device and of its partner, by name; ready for JSON."""
+def constants(*devices: Device) -> dict[str, dict]:
+    """Family and constants of devices and of their partners, by name; ready for JSON."""
 
     def alone(one: Device) -> dict:
         return {"family": one.response.family, **constants_of(one.response)}
 
-    partner = device.partner
-    mine = alone(device) | {"relaxes_to": partner.name if partner else None}
-    return {device.name: mine} | ({partner.name: alone(partner)} if partner else {})
+    partners = [device.partner for device in devices if device.partner]
+    mine = {
+        device.name: alone(device) | {"relaxes_to": device.partner and device.partner.name}
+        for device in devices
+    }
+    return mine | {one.name: alone(one) for one in partners if one.name not in mine}
 
 
-def measurements(device: Device) -> dict[str, dict]:
-    """What the files of a device and of its partner say beside, by name; ready for JSON."""
-    both = (device, device.partner) if device.partner else (device,)
-    return {one.name: measurement(one.measured) for one in both if one.measured}
+def measurements(*devices: Device) -> dict[str, dict]:
+    """What the files of devices and of their partners say beside, by name; ready for JSON."""
+    partners = [device.partner for device in devices if device.partner]
+    return {one.name: measurement(one.measured) for one in (*devices, *partners) if one.measured}
 
 
 def from_constants(name: str, content: Mapping, measured: Mapping | None = None) -> Device:

@@ -135,22 +135,18 @@ class PairArray(nn.Module):
         self.weight.copy_(weight2 - weight1)
 
     def switched_weight(self, others: Sequence[Response | None]) -> Tensor:
-        """The weights [model, out, in] once the field is switched, in the trained field's scale.
+        """The weights [model, out, in] after field relaxation, in the trained field's scale.
 
         Every device keeps its pulses and is read through the other response, that of its network in
         `others`; None leaves a network as it is. The input scale is then multiplied by the ratio of
         the two ranges; as only its product with the weights counts, the ratio is carried by the
-        weights here. The pairs stay as they are. In double precision, since a nearly linear
-        exponential is a small difference of large numbers.
+        weights here. The pairs stay as they are.
         """
 
         def switched(model: int, mine: Response, other: Response | None) -> Tensor:
             if other is None:
                 return self.weight[model]
-            w1, w2 = (
-                other.response(mine.inverse(w[model].double()))
-                for w in (self.weight1, self.weight2)
-            )
+            w1, w2 = self.read_through(other, model)
             return (ratio(mine, other) * (w2 - w1)).to(self.weight)
 
         both = zip(self.responses.each, others, strict=True)
@@ -160,6 +156,33 @@ class PairArray(nn.Module):
         """That ratio, by which also the noise of a reading then counts: [model, 1, 1]."""
         both = zip(self.responses.each, others, strict=True)
         return per_network((ratio(*pair) for pair in both), self.weight.device).to(self.weight)
+
+    @torch.no_grad()
+    def switch(self, others: Sequence[Response]) -> None:
+        """From now on the devices of each network answer by the response of it in `others`.
+
+        Every device keeps its pulses.
+        """
+        pairs = (self.read_through(other, model) for model, other in enumerate(others))
+        voltages = ([w.to(self.weight) for w in pair] for pair in pairs)
+        self.put(*(torch.stack(w) for w in zip(*voltages, strict=True)))
+        self.answer_by(others)
+
+    def answer_by(self, responses: Sequence[Response]) -> None:
+        """Answer by the response of each network, whatever the voltages are now."""
+        self.responses = Responses(responses, self.weight.device).to(self.weight.dtype)
+
+    def read_through(self, other: Response, model: int) -> tuple[Tensor, Tensor]:
+        """Voltages w1, w2 [out, in] of network `model` at its pulses under another response.
+
+        In double precision, since a nearly linear exponential is a small difference of large
+        numbers.
+        """
+        mine = self.responses.each[model]
+        w1, w2 = (
+            other.response(mine.inverse(w[model].double())) for w in (self.weight1, self.weight2)
+        )
+        return w1, w2
 
     def columns(self, index: Tensor) -> PairArray:
         """The pairs of some input columns only, as an array of its own."""

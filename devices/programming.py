@@ -92,9 +92,16 @@ class PulseOptimizer(nn.Module):
         super().__init__()
         self.register_buffer("learning_rate", learning_rate[:, None, None], persistent=False)
         self.register_buffer("clipping", clipping[:, None, None], persistent=False)
-        for name, each in (("write_noise", write_noise), ("physical", physical)):
-            used = each is not None and bool(each.any())
-            self.register_buffer(name, each[:, None, None] if used else None, persistent=False)
+        self.register_buffer("write_noise", None, persistent=False)
+        if write_noise is not None:
+            self.miss_by(write_noise)
+        used = physical is not None and bool(physical.any())
+        each = physical[:, None, None] if used else None
+        self.register_buffer("physical", each, persistent=False)
+
+    def miss_by(self, write_noise: Tensor) -> None:
+        """Write with such noise from now on, [model]."""
+        self.write_noise = write_noise[:, None, None] if bool(write_noise.any()) else None
 
     @torch.no_grad()
     def step(

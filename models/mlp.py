@@ -62,6 +62,8 @@ class MLP(nn.Module):
     zero in the whole training set. Such pairs get no gradient, so no pulse: training leaves them
     out, and testing counts the first `pixels.n_dark_tested` of them in. partners: of each network,
     the response under which its devices are read after field relaxation, None if it has none.
+    gain: by which the input scale of each has changed since the field was switched while it
+    learned, [model, 1, 1]; None as long as that has happened to none.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class MLP(nn.Module):
             ("device_noise", device_noise),
         ):  # fmt: skip
             self.register_buffer(name, noise_or_none(sigma), persistent=False)  # [model, 1, 1]
+        self.register_buffer("gain", None, persistent=False)
 
     @classmethod
     def fresh(
@@ -115,7 +118,6 @@ class MLP(nn.Module):
         """
         start = torch.zeros((), dtype=torch.int64, device=seed.device)
         responses = [device.response for device in devices]
-        partners = [device.partner and device.partner.response for device in devices]
         sizes = [currents.n_inputs, *hidden, currents.n_classes]
         first, *rest = (
             PairArray.fresh(
@@ -134,9 +136,17 @@ class MLP(nn.Module):
             lit = lit.rearranged(to_blocks)
         noises = voltage_noise, resistor_noise
         return cls(
-            [lit, *rest], dark, pixels, partners, seed, *noises, input_scale, in_blocks,
+            [lit, *rest], dark, pixels, partners_of(devices), seed, *noises, input_scale, in_blocks,
             device_noise,
         )  # fmt: skip
+
+    def answer_by(self, devices: Sequence[Device], gain: Tensor | None) -> None:
+        """Pairs answer as these devices, one for each network, whatever their voltages are now."""
+        for array in self.all_arrays:
+            array.answer_by([device.response for device in devices])
+        self.partners, self.gain = partners_of(devices), gain
+        for cached in ("structure", "state"):
+            self.__dict__.pop(cached, None)
 
     def forward(
         self,
@@ -160,7 +170,7 @@ class MLP(nn.Module):
             if isinstance(current, SparseBatch):
                 current = current.into(norm.running_mean.shape[1])
             voltage = NoisyPairProduct.apply(
-                weight, current, self.voltage_noise, self.resistor_noise, stream, draw,
+                weight, current, self.voltage_noise, self.resistor_noise, stream, draw, self.gain,
                 self.misread(Draw.DEVICE, stream) if misreads else None,
             )  # fmt: skip
             if seen is not None:
@@ -190,13 +200,18 @@ class MLP(nn.Module):
         noises = tuple(sigma is None for sigma in sigmas)
         shapes = tuple(array.weight.shape for array in self.arrays)
         kinds = self.in_blocks, has_kernel(self.seed.device)  # of the first product, and the noise
-        device = self.dark.responses.structure
+        device = self.dark.responses.structure, self.gain is None
         return device, noises, shapes, self.input_scale, self.seed.device, kinds
 
     @cached_property
     def state(self) -> tuple[Tensor, ...]:
         """All buffers; they only ever change in place."""
         return tuple(self.buffers())
+
+    @property
+    def all_arrays(self) -> list[PairArray]:
+        """The pairs of all layers, those on dark inputs first."""
+        return [self.dark, *self.arrays]
 
     @property
     def weights(self) -> list[Tensor]:
@@ -211,11 +226,10 @@ class MLP(nn.Module):
 
     def test_weights(self, relaxed: bool = False) -> list[Tensor]:
         """The same, with the dark inputs that the test images light; or under the other field."""
-        arrays = [self.dark, *self.arrays]
         if relaxed:
-            dark, first, *rest = (array.switched_weight(self.partners) for array in arrays)
+            dark, first, *rest = (a.switched_weight(self.partners) for a in self.all_arrays)
         else:
-            dark, first, *rest = (array.weight for array in arrays)
+            dark, first, *rest = (array.weight for array in self.all_arrays)
         dark = dark[..., : self.pixels.n_dark_tested]
         if not self.in_blocks:
             return [torch.cat([first, dark], dim=-1), *rest]
@@ -242,6 +256,11 @@ class MLP(nn.Module):
             misread = self.misread(Draw.DEVICE_TEST, stream, n_dark if layer == 0 else 0)
             readings.append(weight + gain * misread)
         return readings
+
+
+def partners_of(devices: Sequence[Device]) -> list[Response | None]:
+    """What each is read through after field relaxation."""
+    return [device.partner and device.partner.response for device in devices]
 
 
 def noise_or_none(sigma: Tensor) -> Tensor | None:

@@ -13,7 +13,7 @@ from models.sparse_matmul import SparseBatch
 
 
 class NoisyPairProduct(torch.autograd.Function):
-    """V = W I + N(0, sigma_v), with the gradients that the hardware allows.
+    """V = gain (W + misread) I + N(0, sigma_v), with the gradients that the hardware allows.
 
     The weight W = w2 - w1 stands for its two devices: dL/dw2 = dL/dW and dL/dw1 = -dL/dW exactly,
     so one product serves both.
@@ -28,6 +28,7 @@ class NoisyPairProduct(torch.autograd.Function):
         resistor_noise: Tensor | None,
         stream: Stream,
         draw: Draw,
+        gain: Tensor | None = None,
         misread: Tensor | None = None,
     ) -> Tensor:
         """The output voltages.
@@ -35,11 +36,12 @@ class NoisyPairProduct(torch.autograd.Function):
         weight: [model, out, in]; current: [model, in, batch], or [in, batch] shared by all
         networks, or the sparse inputs of the first layer, whose weights then stand in blocks;
         voltage_noise sigma_v and resistor_noise sigma_r: [model, 1, 1], or None for none at all,
-        so that nothing is drawn; misread: by how much inference misreads each pair, e2 - e1, as
+        so that nothing is drawn; gain: [model, 1, 1], by which the currents are larger than
+        `current` says, None for 1; misread: by how much inference misreads each pair, e2 - e1, as
         weight, or None; returns [model, out, batch]. The voltage noise is fresh for every sample
         and output; a pair is misread once for all samples.
         """
-        ctx.resistor_noise, ctx.stream = resistor_noise, stream
+        ctx.resistor_noise, ctx.stream, ctx.gain = resistor_noise, stream, gain
         reading = weight if misread is None else weight + misread
         if isinstance(current, SparseBatch):
             ctx.sparse = current
@@ -48,6 +50,8 @@ class NoisyPairProduct(torch.autograd.Function):
             ctx.sparse = None
             ctx.save_for_backward(weight, current)
             voltage = product(reading, current)
+        if gain is not None:
+            voltage = gain * voltage
         if voltage_noise is not None:
             voltage = voltage + voltage_noise * stream.normal(draw, voltage.shape[1:]).to(voltage)
         return voltage
@@ -60,8 +64,10 @@ class NoisyPairProduct(torch.autograd.Function):
         as such; it is not that of inference. For a layer whose input needs no gradient (the first)
         nothing is read, drawn or multiplied.
         """
+        if ctx.gain is not None:  # of the currents; dL/dI is with respect to `current`
+            grad_voltage = ctx.gain * grad_voltage
         if ctx.sparse:
-            return ctx.sparse.gradient(grad_voltage), *(None,) * 6
+            return ctx.sparse.gradient(grad_voltage), *(None,) * 7
         weight, current = ctx.saved_tensors
         grad_weight = product(grad_voltage, current.mT)
         grad_current = None
@@ -73,4 +79,4 @@ class NoisyPairProduct(torch.autograd.Function):
             grad_current = product(reading.mT, grad_voltage)
             if current.dim() == 2:
                 grad_current = grad_current.sum(0)
-        return grad_weight, grad_current, *(None,) * 5
+        return grad_weight, grad_current, *(None,) * 6

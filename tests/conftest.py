@@ -34,15 +34,21 @@ DEVICES = [
 
 
 def setting_of(**changes) -> Setting:
-    """A small noisy setting, with some values changed; a field may be given by its name."""
+    """A small noisy setting, with some values changed; fields may be given by their names.
+
+    Where a switch is given alone, it is one to the exponential device.
+    """
     values = dict(
         task="Digits", field="double-linear", lr=3000.0, var=0.2, resistor_noise=0.015,
         voltage_noise=1.5e-6, clipping=0.1, seed=100, epochs=2, batch_size=32, layers=(24,),
         init=0.01, input_scale=0.001, padding=1,
     )  # fmt: skip
     values |= changes
-    if isinstance(values["field"], str):
-        values["field"] = find(values["field"])
+    if {"time_switch", "switch_epoch"} & changes.keys():
+        values.setdefault("second", "double-exponential")
+    for name in ("field", "second"):
+        if isinstance(values.get(name), str):
+            values[name] = find(values[name])
     return Setting(**values)
 
 

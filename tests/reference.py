@@ -191,15 +191,24 @@ class Network:
 
     def relaxed(self):
         """The same network read under the other field, with the input scale that goes with it."""
-        other = self.partner
         copy = object.__new__(Network)
         copy.__dict__ = dict(self.__dict__)
+        copy.read_through(self.partner)
+        return copy
+
+    def switch(self, field):
+        """From now on it learns under another field."""
+        device, partner = DEVICES[field]
+        self.read_through(device)
+        self.device, self.partner = device, partner
+
+    def read_through(self, other):
+        """Every device keeps its pulses; the input scale makes up for the other range."""
         for name in ("w1", "w2"):
             voltages = [other.voltage(self.device.pulses(w)) for w in getattr(self, name)]
-            setattr(copy, name, voltages)
+            setattr(self, name, voltages)
         ratio = (self.device.top - self.device.bottom) / (other.top - other.bottom)
-        copy.input_scale = self.input_scale * ratio
-        return copy
+        self.input_scale = self.input_scale * ratio
 
     def train(self, images, labels):
         """One mini-batch: images [batch, in] in 0..1, labels [batch]. Returns loss, gradients."""

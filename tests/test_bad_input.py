@@ -11,6 +11,7 @@ from devices.library import find
 from utils.parser import parse
 
 LINEAR = LIBRARY["double-linear"].response
+SWITCHED = "--field double-exponential double-linear"
 FLAGS = [
     ("--epochs 0", "--epochs 0: must be a finite number >= 1"),
     ("--batch_size 0", "--batch_size 0"),
@@ -60,6 +61,25 @@ FLAGS = [
     ("--checkpoint_minutes -1", "--checkpoint_minutes -1.0"),
     ("--lr 500 1000 500", "--lr 500.0: given 2 times"),
     ("--field double-linear double-linear", "given 2 times"),
+    (
+        "--time_switch 2",
+        "--time_switch: needs two fields, --field A B: first that at the st",
+    ),
+    ("--field double-ideal --switch_epoch 2", "after the switch; there is 1"),
+    ("--field double-linear double-exponential double-ideal --time_switch 2", "there are 3"),
+    ("--study own-device --time_switch 2", "there are 3"),
+    ("--field double-linear double-linear --time_switch 2", "double-linear-double-linear is not"),
+    (f"{SWITCHED} --time_switch 1", "--time_switch 1: must be from 2 to 20 with --epochs 20"),
+    (f"{SWITCHED} --time_switch 4 6 --epochs 5", "--time_switch 6: must be from 2 to 5 with --ep"),
+    (f"{SWITCHED} --time_switch 2.5", "invalid int value: '2.5'"),
+    (f"{SWITCHED} --time_switch 2 2", "--time_switch 2: given 2 times; give each value once"),
+    (f"{SWITCHED} --time_switch 2 --epochs 1", "--time_switch 2: nothing can be switched in one"),
+    (f"{SWITCHED} --switch_epoch 0", "--switch_epoch 0: must be from 1 to 19 with --epochs 20"),
+    (f"{SWITCHED} --switch_epoch 20", "--switch_epoch 20: must be from 1 to 19"),
+    (f"{SWITCHED} --switch_epoch 1 --time_switch 2", "--time_switch and --switch_epoch: give one"),
+    (f"{SWITCHED} --time_switch 2 --init 0.3", "a fresh pair of double-linear devices needs 2 x"),
+    ("--field double-ideal double-linear --time_switch 2 --clipping 28", "--clipping 28: double-l"),
+    ("--study switch --epochs 1", "--study switch: nothing to switch in 1 epochs"),
     ("--lr", "--lr: expected at least one argument"),
     ("---clipping 0.1", "did you mean --clipping?"),
 ]

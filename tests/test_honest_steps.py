@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import currents_of, members_of, setting_of
-from support.acted_gpu import NOISES, exactly_read, trainer_of
+from support.acted_gpu import NOISES, SWITCHED, exactly_read, switched_trainer, trainer_of
 from support.devices import NAMES, device_of
 
 from devices.kept import Kept
@@ -110,6 +110,24 @@ def test_the_graph_that_was_verified_is_the_one_that_trains(currents, gpu):
     list(plain.train(lambda: None))
     for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
         assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
+
+
+@pytest.mark.parametrize("pair", SWITCHED, ids=str)
+def test_both_sides_of_a_switch_are_verified_and_nothing_is_changed(pair, currents, gpu, capsys):
+    """The graph of the first is the one that trains; that of the second is captured anew."""
+    trainer = switched_trainer(currents, pair, compiled=False)
+    verify(trainer)
+    assert (trainer.graphed, trainer.ensemble.phase, trainer.step) == (True, 0, 0)
+    assert capsys.readouterr().err == ""
+    second, first = gpu.cuda.graphs
+    list(trainer.train(lambda: None))
+    assert len(gpu.cuda.graphs) == 3
+    assert (second.replayed, first.replayed) == (3, 3 + 2 * 6)
+    plain = Trainer(trainer.members, currents, Compiler(False), kept=Kept.TOTALS)
+    list(plain.train(lambda: None))
+    for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
+        assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
+    assert torch.equal(trainer.ensemble.switch_accuracies, plain.ensemble.switch_accuracies)
 
 
 def test_too_little_memory_is_no_mistake(currents, gpu, monkeypatch):

@@ -92,7 +92,14 @@ def test_a_misread_pair_by_hand():
     weight, current = torch.full((1, 1, 1), 2.0, requires_grad=True), torch.tensor([[3.0, 4.0]])
     current.requires_grad_()
     voltage = NoisyPairProduct.apply(
-        weight, current, None, None, stream(n_models=1), Draw.VOLTAGE, torch.full((1, 1, 1), 0.5)
+        weight,
+        current,
+        None,
+        None,
+        stream(n_models=1),
+        Draw.VOLTAGE,
+        None,
+        torch.full((1, 1, 1), 0.5),
     )
     assert voltage.tolist() == [[[7.5, 10.0]]]  # both samples by one draw
     by_weight, by_current = torch.autograd.grad(voltage.sum(), (weight, current))

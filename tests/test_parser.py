@@ -89,6 +89,43 @@ def test_a_setting_that_flags_leave_twice_in_a_study_is_trained_once():
     ]  # fmt: skip
 
 
+def test_two_fields_are_a_sweep_or_one_switched_setting():
+    fields = "--field double-linear double-exponential --lr 500 1000"
+    assert [(s.field_name, s.switched_at) for s in parse(fields.split()).settings[::2]] == [
+        ("double-linear", None), ("double-exponential", None),
+    ]  # fmt: skip
+    run = parse(f"{fields} --time_switch 2 5 20".split())
+    assert {s.field_name for s in run.settings} == {"double-linear-double-exponential"}
+    assert [(s.lr, s.switched_at) for s in run.settings] == [
+        (500.0, 10), (1000.0, 10), (500.0, 4), (1000.0, 4), (500.0, 1), (1000.0, 1),
+    ]  # fmt: skip
+    assert parse(f"{fields} --switch_epoch 19".split()).settings[0].switched_at == 19
+    text = " ".join(run_main("--help").stdout.split())
+    assert "training under one field alone, unless --time_switch or --switch_epoch" in text
+
+
+def test_a_figures_study_may_be_switched():
+    run = parse("--study figure1 --time_switch 2".split())
+    assert [(s.lr, s.clipping, s.switched_at) for s in run.settings] == [
+        (lr, 0.1, 10) for lr in (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "switches"),
+    [("", [1, 2, 5, 10, 15]), ("--epochs 6", [1, 2, 5]), ("--time_switch 2 --epochs 9", [4])],
+)
+def test_the_switch_study_has_both_orders_and_each_field_alone(flags, switches):
+    settings = parse(f"--study switch {flags}".split()).settings
+    assert [(s.field_name, s.switched_at) for s in settings if s.lr == 1000.0] == [
+        *(("double-linear-double-exponential", at) for at in switches),
+        *(("double-exponential-double-linear", at) for at in switches),
+        ("double-linear", None), ("double-exponential", None),
+    ]  # fmt: skip
+    assert {s.lr for s in settings} == {1000.0, 3000.0}
+    assert {(s.var, s.resistor_noise, s.clipping) for s in settings} == {(0.2, 0.015, 0.1)}
+
+
 def test_an_unknown_study_is_answered_with_the_valid_ones(capsys):
     said = refused("--study figure9", capsys)
     assert "--study figure9: unknown; the valid ones: figure1, figure2, figure3" in said
@@ -149,7 +186,9 @@ def test_help_groups_the_flags_with_units_and_defaults():
         assert words in " ".join(text.split())
     studies = text.partition("\nstudies:\n")[2].splitlines()
     names = [line.split()[0] for line in studies]
-    assert names == ["figure1", "figure2", "figure3", "own-device", "ablation", "map", "width"]
+    assert names == [
+        "figure1", "figure2", "figure3", "own-device", "switch", "ablation", "map", "width",
+    ]  # fmt: skip
     assert all(len(line.split()) > 3 for line in studies)  # each with what it is about
 
 
@@ -158,5 +197,5 @@ def test_every_flag_of_the_table_is_an_argument_with_its_help():
     table = flags_of(Setting) | flags_of(Run)
     assert actions.keys() == {f"--{name}" for name in table} | {"--help", "--study"}
     for name, (flag, _) in table.items():
-        assert flag.help in actions[f"--{name}"].help
+        assert flag.help in actions[f"--{name}"].help.replace("%%", "%")
         assert len(flag.help) > 10

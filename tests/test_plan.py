@@ -8,10 +8,12 @@ import torch
 from conftest import currents_of, members_of, setting_of
 
 from models.currents import Currents
+from utils.compute.compiler import Compiler
 from utils.errors import UserError
 from utils.run import Run
 from utils.settings import Member
 from utils.training import plan
+from utils.training.dry_run import Probe
 from utils.training.plan import Plan
 
 
@@ -231,6 +233,23 @@ def test_networks_of_other_devices_or_steps_are_other_jobs(on_gpu):
     assert sorted((m for job in jobs for m in job), key=members.index) == members
 
 
+def test_networks_that_are_switched_otherwise_are_other_jobs(on_gpu):
+    """Constants may differ before and after, families and the epoch may not."""
+    pairs = [
+        ("double-linear", "double-exponential"), ("double-linear", "double-curved-1"),
+        ("double-linear", "double-ideal"), ("double-exponential", "double-linear"),
+    ]  # fmt: skip
+    settings = [setting_of(field=a, second=b, epochs=9, switch_epoch=3) for a, b in pairs]
+    settings += [
+        setting_of(field="double-linear", epochs=9),
+        setting_of(field="double-linear", epochs=9, switch_epoch=4),
+        setting_of(field="double-linear", epochs=9, time_switch=3),  # epoch 3, too
+    ]
+    jobs = plan_of(on_gpu).jobs([Member(setting, 0) for setting in settings], lambda member: 0)
+    together = [{settings.index(member.setting) for member in job} for job in jobs]
+    assert sorted(together, key=min) == [{0, 1, 6}, {2}, {3}, {4}, {5}]
+
+
 def test_compiling_is_a_matter_of_one_networks_work(currents):
     """3552 weights, 7 mini-batches an epoch, 1e8 updates."""
     for n_models in (1, 1000):
@@ -252,3 +271,16 @@ def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):
     for words in ("process 0 trains 6 networks", "MiB", "of training"):
         assert words in printed
     assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_counts_the_epochs_of_each_side_of_a_switch(currents, stop, monkeypatch):
+    (member,) = members_of(setting_of(epochs=5, switch_epoch=2))
+    probe, asked = Probe(currents, Compiler(enabled=False)), []
+
+    def epoch(trainer, stop):
+        asked.append(trainer.ensemble.phase)
+        return (1.0, 10.0)[trainer.ensemble.phase]
+
+    monkeypatch.setattr(probe, "epoch", epoch)
+    assert list(probe.run((member,), stop)) == [2 * 1.0 + 3 * 10.0]
+    assert asked == [0, 1]

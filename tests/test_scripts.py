@@ -36,6 +36,20 @@ def test_a_script_calls_its_study_and_passes_arguments_on(number, tmp_path):
     assert words == ["main.py", "--study", f"figure{number}", *given]
 
 
+def test_the_script_of_the_switched_field(tmp_path):
+    python = tmp_path / "python"
+    python.write_text(ECHO)
+    python.chmod(0o755)
+    result = subprocess.run(
+        ["bash", str(PROJECT / "figures" / "switch.sh"), "--epochs", "6"],
+        env=os.environ | {"PYTHON": str(python)}, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.stdout.splitlines() == [
+        str(PROJECT),
+        *"main.py --study switch --epochs 6".split(),
+    ]
+
+
 def run_own_device(*arguments, cwd, python) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["bash", str(PROJECT / "figures" / "own-device.sh"), *arguments],

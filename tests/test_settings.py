@@ -26,7 +26,7 @@ CHANGES = {
     "clipping": 0.2, "resistor_noise": 0.02, "voltage_noise": 2e-6, "write_noise": 0.01,
     "init": 0.02, "device_noise": True, "physical_clipping": True,
     "layers": (24, 12), "input_scale": 0.002, "padding": 3, "epochs": 3, "batch_size": 64,
-    "seed": 101, "tf32": True,
+    "seed": 101, "tf32": True, "time_switch": 2, "switch_epoch": 1,
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_the_record_by_hand():
             "clipping": 0.1, "physical_clipping": False,
         },
         "criterion": "CrossEntropyLoss", "tf32": False, "physics": 3, "write_noise": 0.0,
-        "device_noise": False,
+        "switch_epoch": None, "device_noise": False,
         "devices": {
             "double-linear": {
                 "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
@@ -71,6 +71,70 @@ def test_the_record_by_hand():
 def test_write_noise_is_in_the_name_where_there_is_some():
     assert setting_of(write_noise=0.01).slug == f"{setting_of().slug}-write-0.01"
     assert setting_of(write_noise=0.0).slug == setting_of().slug
+
+
+def test_a_switched_field_is_in_the_name_and_the_record():
+    paper = dict(lr=500.0, clipping=0.1, resistor_noise=0.015, write_noise=0.01)
+    both = dict(field=find("double-linear"), second=find("double-exponential"))
+    before = "MNIST-double-linear-double-exponential-500.0-var-0.2-clipping-0.1-resistor-0.015-"
+    by_fraction = Setting(**both, **paper, time_switch=3)
+    assert by_fraction.slug == before + "voltage-1.5e-06-write-0.01-switch-3"
+    by_epoch = Setting(**both, **paper, switch_epoch=6)
+    assert by_epoch.slug == before + "voltage-1.5e-06-write-0.01-switch-epoch-6"
+    assert by_fraction.switched_at == by_epoch.switched_at == 6  # 20 // 3
+    record = to_json(by_fraction)
+    assert record["optimizer_parameters"]["field"] == ["double-linear", "double-exponential"]
+    assert (record["time_switch"], record["switch_epoch"]) == (3, None)
+    entries = {name: each.get("relaxes_to") for name, each in record["devices"].items()}
+    assert entries == {
+        "double-linear": "double-exponential", "double-exponential": "double-linear",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("second", ["double-exponential", "double-ideal", "double-curved--4.0"])
+def test_a_switched_setting_is_read_back_and_each_constant_counts(second):
+    """Of both devices, and of what the second one relaxes to."""
+    device = find(second)
+    setting = setting_of(field=OTHERS["other linear"], second=device, time_switch=2)
+    assert read_back(setting) == setting
+    assert list(to_json(setting)["devices"])[:2] == ["other linear", second]
+    changed = [replace(setting, second=other) for other in other_constants(device)]
+    changed.append(replace(setting, second=None, time_switch=None))
+    identities = [json.dumps(identity(one, "data")) for one in (setting, *changed)]
+    assert len(set(identities)) == len(identities)
+
+
+def test_a_switched_record_of_the_original_scripts():
+    record = lab_record(lr=500)
+    record["optimizer_parameters"]["field"] = ["double-exponential", "double-linear"]
+    setting = from_json(record | {"time_switch": 4})
+    assert (setting.field_name, setting.switched_at) == ("double-exponential-double-linear", 5)
+    with pytest.raises(ValueError, match="it names 2 fields, not one"):
+        from_json(record)
+    with pytest.raises(ValueError, match="it names 1 fields, not two"):
+        from_json(lab_record() | {"time_switch": 4})
+
+
+def test_values_that_are_not_given_are_those_measured_of_either_field(tmp_path):
+    linear = find("double-linear")
+    weak = measured("weak", variability=0.31, read_noise=0.004)
+    strong = measured("strong", variability=0.31, write_noise=0.02)
+    weak, strong = (
+        find(str(device_file(tmp_path / f"{each.name}.json", each))) for each in (weak, strong)
+    )
+    for first, second in ((weak, linear), (linear, weak)):
+        setting = Setting(field=first, second=second, time_switch=2)
+        assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.31, 0.004, 0.0)
+    both = Setting(field=weak, second=strong, time_switch=2)
+    assert (both.var, both.resistor_noise, both.write_noise) == (0.31, 0.004, 0.02)
+
+
+def test_values_of_which_both_fields_have_others_must_be_given(tmp_path):
+    files = (measured("weak", variability=0.31), measured("strong", variability=0.25))
+    weak, strong = (find(str(device_file(tmp_path / f"{each.name}.json", each))) for each in files)
+    with pytest.raises(UserError, match=r"--var: measured as 0\.31 of weak, 0\.25 of strong, and"):
+        Setting(field=weak, second=strong, time_switch=2)
+    assert Setting(field=weak, second=strong, time_switch=2, var=0.3).var == 0.3
 
 
 def test_flags_that_are_set_are_in_the_name():

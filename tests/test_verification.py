@@ -9,7 +9,14 @@ import re
 import pytest
 import torch
 from conftest import read_all
-from support.acted_gpu import MISTAKES, raising, trainer_of, wrong_sign
+from support.acted_gpu import (
+    MISTAKES,
+    no_gain,
+    raising,
+    switched_trainer,
+    trainer_of,
+    wrong_sign,
+)
 from support.arguments import merged
 
 import main
@@ -128,6 +135,21 @@ def test_a_test_that_goes_wrong_is_seen(wrong, currents, gpu, monkeypatch):
     monkeypatch.setattr(verification, "evaluate", counted)
     changes = dict(device_noise=wrong == Draw.DEVICE_TEST)  # by which few images are recognised
     assert "test" in trouble(trainer_of(currents, tf32=True, **changes))
+
+
+def test_a_mistake_after_the_switch_alone_is_seen_before_training(
+    currents, gpu, monkeypatch, capsys
+):
+    gpu.wrong = "graph"
+    no_gain(gpu, monkeypatch)
+    trainer = switched_trainer(currents)
+    verify(trainer)
+    assert (trainer.compiler.enabled, trainer.graphed) == (True, False)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "from a CUDA graph differ from the CPU's after the switch of the field (" in line
+    gpu.wrong = "all"
+    with pytest.raises(UserError, match="after the switch of the field"):
+        verify(switched_trainer(currents))
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ class Flag:
     value is a tuple; sweeps: the flag takes several values, each a setting; choices: all valid
     values; at_least, above: bounds; slug: its part of the folder's name, left out at the value
     `unsaid`; json: its place in the record, a path with dots; to_json, from_json: between value and
-    JSON; is_newer: records from before the flag lack it, and mean its default. measured: of a value
+    JSON; is_newer: records from before the flag lack it, and mean its default; it is no part of
+    another entry of the record. measured: of a value
     that device files know, its name there: where the flag is not given, what was measured of the
     field's device is taken, or else `usual`.
     """
@@ -70,7 +71,7 @@ def check_values(owner: object) -> None:
             raise UserError(f"--{name} {value}: unknown; the valid ones: {valid}")
         if each.kind is bool and not isinstance(value, bool):
             raise UserError(f"--{name} {value}: must be true or false")
-        for number in value if each.is_list else (value,):
+        for number in value if each.is_list else () if value is None else (value,):
             if each.at_least is not None and not each.at_least <= number <= LARGEST:
                 raise UserError(f"--{name} {number}: must be a finite number >= {each.at_least}")
             if each.above is not None and not each.above < number <= LARGEST:

@@ -16,7 +16,7 @@ from devices.responses import Response
 from utils.compute.processor import check_device
 from utils.errors import UserError
 from utils.flags import RUNNING, TRAINING, check_values, flag, flags_of
-from utils.settings import LARGEST_SEED, Member, Setting
+from utils.settings import LARGEST_SEED, SWITCHES, Member, Setting
 
 COMPILE = ("auto", "on", "off")
 LARGEST_RUN = 1_000_000  # networks
@@ -95,10 +95,11 @@ class Run:
 def sweep(given: Mapping[str, Any]) -> list[Setting]:
     """Every combination of the values of several flags, the learning rate varying fastest.
 
-    given: values by name, of flags that sweep a sequence of them. Raises UserError where a value is
-    given twice or out of range.
+    given: values by name, of flags that sweep a sequence of them; where the field is switched, the
+    two fields are one value. Raises UserError where a value is given twice or out of range.
     """
     table, axes = flags_of(Setting), {}
+    given = with_second(given)
     names = [name for name, (each, _) in table.items() if each.sweeps and name in given]
     for name in sorted(names, key=lambda name: name == "lr"):  # False comes first
         axes[name] = given[name]
@@ -112,17 +113,33 @@ def sweep(given: Mapping[str, Any]) -> list[Setting]:
     ]
 
 
+def with_second(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with the two fields apart where one follows the other; raises UserError."""
+    switches = [name for name in SWITCHES if name in given]
+    if not switches:
+        return given
+    fields = given.get("field", (Setting.field,))
+    if len(fields) != 2:
+        raise UserError(
+            f"--{switches[0]}: needs two fields, --field A B: first that at the start, then that "
+            f"after the switch; there {'is' if len(fields) == 1 else 'are'} {len(fields)}"
+        )
+    rest = {name: value for name, value in given.items() if name != "field"}
+    return rest | {"field": (fields[0],), "second": fields[1]}
+
+
 def check_names(settings: Sequence[Setting]) -> None:
     """Raise UserError if two different devices of a run, or their partners, have one name."""
     known: dict[str, Response] = {}
-    for device in dict.fromkeys(setting.field for setting in settings):
+    devices = dict.fromkeys(device for setting in settings for device in setting.fields)
+    for device in devices:
         for one in (device, device.partner) if device.partner else (device,):
             if known.setdefault(one.name, one.response) != one.response:
                 raise UserError(
                     f"--field: two devices with different constants are named {one.name}; "
                     "give one of them another name"
                 )
-    names = Counter(device.name for device in dict.fromkeys(s.field for s in settings))
+    names = Counter(device.name for device in devices)
     for name, count in names.items():
         if count > 1:
             raise UserError(

@@ -44,13 +44,18 @@ def built_in(name: str) -> Device:
         raise UserError(f"field {error}") from None
 
 
+def whole_or_none(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """All that decides the result of one network, but for its model number.
 
     Units: lr in pulses per unit of gradient, clipping in pulses, noises and init in the arbitrary
-    units of the Hall voltage. The order of the fields is that of the folder's name. Raises
-    UserError where a value is out of range.
+    units of the Hall voltage. The order of the fields is that of the folder's name. second: the
+    field from the switch on, None where nothing is switched. Raises UserError where a value is out
+    of range.
     """
 
     task: str = flag(
@@ -59,10 +64,12 @@ class Setting:
     )  # fmt: skip
     field: Device = flag(
         find("double-linear"), PHYSICAL,
-        f"device response: {VALID}, or the path of a device file", device,
+        f"device response: {VALID}, or the path of a device file; several are a setting each, all "
+        "training under one field alone, unless --time_switch or --switch_epoch makes two of them "
+        "one setting", device,
         metavar="FIELD", sweeps=True, slug="-{}", json="optimizer_parameters.field",
-        to_json=lambda device: [device.name],
     )  # fmt: skip
+    second: Device | None = None  # the field from the switch on; of --field, too
     lr: float = flag(
         1000.0, TRAINING, "learning rate, pulses per unit of gradient", float,
         sweeps=True, at_least=0, slug="-{}", json="optimizer_parameters.lr",
@@ -123,8 +130,21 @@ class Setting:
         False, RUNNING, "on a GPU, multiply in TF32: faster, with 10 bits of mantissa "
         "(default: float32)", bool, json="tf32", is_newer=True,
     )  # fmt: skip
+    time_switch: int | None = flag(
+        None, TRAINING, "switch the field while the network learns: with --field A B under A at "
+        "first, under B from epoch epochs // K on, counted from 0. A value that is not given is as "
+        "measured of A or B, and has to be given where both measured others (default: never)", int,
+        metavar="K", sweeps=True, at_least=2, slug="-switch-{}", json="time_switch",
+        from_json=whole_or_none, is_newer=True,
+    )  # fmt: skip
+    switch_epoch: int | None = flag(
+        None, TRAINING, "the same with epoch E, from 1 to the last one (default: never)", int,
+        metavar="E", sweeps=True, at_least=1, slug="-switch-epoch-{}", json="switch_epoch",
+        from_json=whole_or_none, is_newer=True,
+    )  # fmt: skip
 
     def __post_init__(self):
+        check_switch(self)
         for name, value in self.not_given().items():
             object.__setattr__(self, name, value)
         if self.voltage_noise is None:
@@ -138,40 +158,109 @@ class Setting:
             )
         if self.seed > LARGEST_SEED:
             raise UserError(f"--seed {self.seed}: must be from 0 to 2^63 - 1")
-        response = self.field.response
-        if 2 * self.init >= response.span and not response.endless:
-            raise UserError(
-                f"--init {self.init:g} is beyond the device's range: a fresh pair of "
-                f"{self.field} devices needs 2 x init < w_max - w_min = {response.span:.3f}"
-            )
-        if self.clipping > response.pulses_max and not response.endless:
-            raise UserError(
-                f"--clipping {self.clipping:g}: {self.field} devices take at most "
-                f"{response.pulses_max:g} pulses, so that nothing could ever be programmed"
-            )
+        for device in self.fields:
+            check_fits(self, device)
+
+    @property
+    def fields(self) -> tuple[Device, ...]:
+        """The field, or both, the one from the switch on last."""
+        return (self.field,) if self.second is None else (self.field, self.second)
+
+    @property
+    def field_name(self) -> str:
+        """As in the folder's name: A, or A-B where A is switched to B."""
+        return "-".join(device.name for device in self.fields)
+
+    @property
+    def switched_at(self) -> int | None:
+        """The epoch, counted from 0, at whose start the field is switched; None for never."""
+        if self.time_switch is not None:
+            return self.epochs // self.time_switch
+        return self.switch_epoch
 
     @cached_property
     def slug(self) -> str:
         """The part of a folder's name that tells the setting."""
+        values = {name: getattr(self, name) for name in flags_of(Setting)}
+        values["field"] = self.field_name
         return "".join(
-            each.slug.format(getattr(self, name))
+            each.slug.format(values[name])
             for name, (each, _) in flags_of(Setting).items()
-            if each.slug and getattr(self, name) != each.unsaid
+            if each.slug and values[name] != each.unsaid
         )
 
     def not_given(self) -> dict[str, float]:
-        """Values of the flags that are not given and that device files know: measured, or usual."""
-        values, file = {}, self.field.measured
+        """Values of the flags that are not given and that device files know: measured, or usual.
+
+        Of two fields it is the one that was measured of either. Raises UserError where they differ:
+        a network has one value before and after the switch.
+        """
+        values = {}
         for name, (each, _) in flags_of(Setting).items():
-            if each.measured and getattr(self, name) is None:
-                measured = getattr(file, each.measured).value if file else None
-                values[name] = each.usual if measured is None else measured
+            if not each.measured or getattr(self, name) is not None:
+                continue
+            files = [device.measured for device in self.fields if device.measured]
+            measured = {file.name: getattr(file, each.measured).value for file in files}
+            found = sorted({value for value in measured.values() if value is not None})
+            if len(found) > 1:
+                told = ", ".join(f"{value:.4g} of {which}" for which, value in measured.items())
+                raise UserError(
+                    f"--{name}: measured as {told}, and a network has one value before and after "
+                    "the switch; give it"
+                )
+            values[name] = found[0] if found else each.usual
         return values
+
+
+SWITCHES = ("time_switch", "switch_epoch")  # flags, of which one is given where a field is switched
+
+
+def check_switch(setting: Setting) -> None:
+    """Raise UserError unless there are two fields and one epoch to switch at, or neither."""
+    given = [name for name in SWITCHES if getattr(setting, name) is not None]
+    if len(given) > 1:
+        raise UserError("--time_switch and --switch_epoch: give one of them, not both")
+    if not given:
+        if setting.second is not None:
+            raise UserError("two fields and no switch; give --time_switch or --switch_epoch")
+        return
+    (name,) = given
+    value, last = getattr(setting, name), setting.epochs - (name == "switch_epoch")
+    lowest = flags_of(Setting)[name][0].at_least
+    if last < lowest:
+        raise UserError(
+            f"--{name} {value}: nothing can be switched in one epoch; give more --epochs"
+        )
+    if not lowest <= value <= last:
+        raise UserError(
+            f"--{name} {value}: must be from {lowest} to {last} with --epochs {setting.epochs}"
+        )
+    if setting.second is None or setting.second.name == setting.field.name:
+        raise UserError(
+            f"--{name}: needs two different fields, --field A B: first that at the start, then "
+            f"that after the switch; {setting.field_name} is not"
+        )
+
+
+def check_fits(setting: Setting, device: Device) -> None:
+    """Raise UserError unless the values of a setting fit one of its devices."""
+    response = device.response
+    if response.endless:
+        return
+    if 2 * setting.init >= response.span:
+        raise UserError(
+            f"--init {setting.init:g} is beyond the device's range: a fresh pair of "
+            f"{device} devices needs 2 x init < w_max - w_min = {response.span:.3f}"
+        )
+    if setting.clipping > response.pulses_max:
+        raise UserError(
+            f"--clipping {setting.clipping:g}: {device} devices take at most "
+            f"{response.pulses_max:g} pulses, so that nothing could ever be programmed"
+        )
 
 
 # What the scripts that this project replaces wrote into every record.
 ALWAYS = {
-    "time_switch": None,
     "optimizer": "PulseOptimizer",
     "optimizer_parameters": {"scale": 1.0},
     "criterion": "CrossEntropyLoss",
@@ -187,7 +276,8 @@ def to_json(setting: Setting) -> dict:
         for parent in parents:
             place = place[parent]
         place[last] = each.to_json(getattr(setting, name))
-    return record | {"devices": constants(setting.field), "physics": PHYSICS}
+    record["optimizer_parameters"]["field"] = [device.name for device in setting.fields]
+    return record | {"devices": constants(*setting.fields), "physics": PHYSICS}
 
 
 def with_newer(record: Mapping) -> dict:
@@ -220,16 +310,18 @@ def from_json(record: Mapping) -> Setting:
         for key in each.json.split("."):
             place = place[key]
         values[name] = each.from_json(float(place) if each.kind is float else place)
-    if len(values["field"]) != 1:
-        raise ValueError(f"it names {len(values['field'])} fields, not one")
-    (name,) = values["field"]
-    known = "devices" in record  # else the constants are those of the paper
-    measured = record.get("measured")
-    if known:
-        values["field"] = from_constants(name, record["devices"], measured)
-    else:
-        values["field"] = built_in(name)
-    return Setting(**values)
+    names = values["field"]
+    wanted = 1 + any(values[switch] is not None for switch in SWITCHES)
+    if len(names) != wanted:
+        raise ValueError(f"it names {len(names)} fields, not {('one', 'two')[wanted - 1]}")
+
+    def found(name: str) -> Device:
+        if "devices" in record:
+            return from_constants(name, record["devices"], record.get("measured"))
+        return built_in(name)  # with the constants of the paper
+
+    values["field"], *second = map(found, names)
+    return Setting(**values, second=second[0] if second else None)
 
 
 @dataclass(frozen=True)

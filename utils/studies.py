@@ -11,11 +11,12 @@ from devices.library import Device, find
 from utils.errors import UserError
 from utils.flags import flags_of
 from utils.run import sweep
-from utils.settings import Setting
+from utils.settings import SWITCHES, Setting
 
 FIELDS = (find("double-linear"), find("double-exponential"))
 REFERENCES = (*FIELDS, find("double-ideal"))  # what a device of the user's own is compared with
 IDEAL = REFERENCES[-1]
+SWITCHED_AT = (1, 2, 5, 10, 15)  # epochs, of 20
 RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
 FIGURE_1 = {"var": 0.2, "resistor_noise": 0.015, "clipping": 0.1}  # its imperfections
 NONE = {"var": 0.0, "resistor_noise": 0.0, "write_noise": 0.0, "clipping": 0.0}
@@ -42,6 +43,29 @@ class Study:
     def command(self) -> str:
         """What trains it."""
         return f"figures/{self.name}.sh"
+
+
+@dataclass(frozen=True)
+class SwitchStudy(Study):
+    """Two fields, switched from either to the other after some epochs, and each field alone.
+
+    sweeps: one, of what both orders and both fields have in common, epochs to switch at among it.
+    """
+
+    def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
+        """As of Study. Of its own epochs to switch at those that a shorter training has."""
+        given = dict(given or {})
+        common = {**self.sweeps[0], **given}
+        if any(name in given for name in SWITCHES):
+            switches = {name: given[name] for name in SWITCHES if name in given}
+        else:
+            epochs = common.get("epochs", Setting.epochs)
+            switches = {"switch_epoch": [e for e in common["switch_epoch"] if e < epochs]}
+            if not switches["switch_epoch"]:
+                raise UserError(f"--study {self.name}: nothing to switch in {epochs} epochs")
+        alone = {name: value for name, value in common.items() if name not in SWITCHES}
+        orders = ({**alone, "field": alone["field"][::step], **switches} for step in (1, -1))
+        return settings_of([*orders, alone], {})
 
 
 def settings_of(sweeps: Sequence[Mapping], given: Mapping) -> tuple[Setting, ...]:
@@ -152,6 +176,11 @@ STUDIES: dict[str, Study] = {
             "own-device",
             "linear, exponential and ideal; figures/own-device.sh FILE.json adds your own",
             [{"field": REFERENCES, "lr": RATES}],
+        ),
+        SwitchStudy(
+            "switch",
+            "both fields, switched after some epochs from either to the other, and never",
+            [by_rate(0.2, 0.015, (0.1,)) | {"lr": (1000.0, 3000.0), "switch_epoch": SWITCHED_AT}],
         ),
         # At 1000, where in figure 1 either field is within 0.03 points of its best.
         Ablation(

@@ -13,6 +13,7 @@ from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
 from models.mlp import MLP, BatchNorm
+from support.devices import device_of
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
@@ -209,6 +210,22 @@ def raising(gpu, monkeypatch):
     monkeypatch.setattr(Ensemble, "count", fail)
 
 
+def no_gain(gpu, monkeypatch):
+    """The input scale of before the switch, after it."""
+    voltages = MLP.forward
+
+    def forward(network, *inputs):
+        if not gpu.errs or network.gain is None:
+            return voltages(network, *inputs)
+        gain, network.gain = network.gain, None
+        try:
+            return voltages(network, *inputs)
+        finally:
+            network.gain = gain
+
+    monkeypatch.setattr(MLP, "forward", forward)
+
+
 MISTAKES = [
     wrong_sign, stale_weight, repeated(Draw.VOLTAGE), repeated(Draw.READ), repeated(Draw.WRITE),
     repeated(Draw.DEVICE), exactly_read, no_refresh, no_clipping, no_physical_clipping,
@@ -222,3 +239,11 @@ def trainer_of(currents, compiled=True, n_models=2, **changes) -> Trainer:
     return Trainer(
         members_of(setting, n_models), currents, Compiler(compiled), graphed=True, kept=Kept.TOTALS
     )
+
+
+SWITCHED = [("double-linear", "double-exponential"), ("double-exponential", "table")]
+
+
+def switched_trainer(currents, pair=SWITCHED[0], **changes) -> Trainer:
+    fields = dict(zip(("field", "second"), map(device_of, pair), strict=True))
+    return trainer_of(currents, epochs=4, switch_epoch=2, **fields, **changes)

@@ -74,6 +74,7 @@ def draw_all(figures: Figures) -> None:
     figures.weights()
     figures.intermediate()
     figures.own_device()
+    figures.switch()
     if figures.costs() is not None:
         print(figures.costs_table().to_string(index=False))
     figures.ablation()

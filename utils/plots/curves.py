@@ -68,14 +68,14 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
         return None
     figure, axes = plt.subplots(figsize=(style.COLUMN, 3.0))
     order = fields_in(networks, FIELDS)
-    settings = sorted(dict.fromkeys(networks["setting"]), key=lambda s: order.index(s.field.name))
+    settings = sorted(dict.fromkeys(networks["setting"]), key=lambda s: order.index(s.field_name))
     colours, markers, means = style.colours(order), style.markers(order), []
     for setting in settings:
         rows = networks[networks["setting"] == setting]
-        alike = [other for other in settings if other.field == setting.field]
-        colour = shaded(colours[setting.field.name], alike.index(setting), len(alike))
-        marker = markers[setting.field.name]
-        label = style.name(setting.field.name)
+        alike = [other for other in settings if other.fields == setting.fields]
+        colour = shaded(colours[setting.field_name], alike.index(setting), len(alike))
+        marker = markers[setting.field_name]
+        label = ", then ".join(style.name(device.name) for device in setting.fields)
         if len(alike) > 1:
             label += ", " + told_apart(setting, alike)
         means.append(draw_history(axes, rows, colour, label, marker))
@@ -123,8 +123,17 @@ def leave_out_first(axes, means: torch.Tensor) -> None:
 
 def told_apart(setting: Setting, others: Sequence[Setting]) -> str:
     """In what a setting differs from others: `lr 1000`."""
-    names = (name for name in SETTING if len({getattr(one, name) for one in others}) > 1)
-    return ", ".join(f"{name} {getattr(setting, name):g}" for name in names)
+
+    def values(one: Setting) -> dict:
+        names = (name for name in SETTING if name != "switch")
+        return {"switch": one.switched_at} | {name: getattr(one, name) for name in names}
+
+    mine, all_values = values(setting), [values(one) for one in others]
+    return ", ".join(
+        f"{name} {value:g}"
+        for name, value in mine.items()
+        if len({each[name] for each in all_values}) > 1
+    )
 
 
 def histories(rows: pd.DataFrame, kind: str) -> torch.Tensor:

@@ -24,13 +24,17 @@ from utils.plots.devices import draw_devices
 from utils.plots.intermediate import draw_intermediate, with_intermediates
 from utils.plots.prices import UNKNOWN, Prices, costs_table
 from utils.plots.selected import PHYSICS, Selected, select
+from utils.plots.switch import Switched, draw_switch, select_switched, tell_switch
 from utils.plots.weights import draw_weights
 from utils.records.simulations import SERIES, Simulations, series_of, with_costs
 from utils.run import Run, check_writable
 from utils.settings import TASKS, Setting
 from utils.studies import REFERENCES, STUDIES
 
-ROUNDED = {"mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "mean_request": 4}
+ROUNDED = {
+    "mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "at_switch_mean": 2,
+    "mean_request": 4,
+}  # fmt: skip
 
 
 class Figures:
@@ -214,7 +218,7 @@ class Figures:
 
     def own_fields(self) -> list[str]:
         """Devices of the user's own, by name."""
-        everything = self.simulations.networks
+        everything = self.simulations.unswitched
         fields = {setting.field for setting in everything["setting"]}
         return sorted({field.name for field in fields if field.measured is not None})
 
@@ -226,7 +230,7 @@ class Figures:
 
     def comparison(self, fields: list[str]) -> Figure | None:
         """Any fields that are there, by name. Raises UserError for one that is not."""
-        there = sorted(set(self.simulations.networks["field"]))
+        there = sorted(set(self.simulations.unswitched["field"]))
         for field in fields:
             if field not in there:
                 valid = ", ".join(there) or "none yet"
@@ -242,6 +246,25 @@ class Figures:
         """Choices of healthy networks of these fields; counted: those that decide the series."""
         networks = self.simulations.series(self.task, counted)
         return select(networks[~networks["failed"]], fields)
+
+    @cached_property
+    def switched(self) -> Switched | None:
+        """Networks of two fields of which one followed the other, and of each alone."""
+        networks = self.simulations.networks
+        fields = networks[networks["switch"] > 0]["field"]
+        series = self.simulations.series(self.task, fields, switched=True)
+        return select_switched(series[~series["failed"]])
+
+    def switch(self) -> Figure | None:
+        """Accuracy against the number of epochs under one of two fields."""
+        command, one = STUDIES["switch"].command, self.switched
+        if one is None:
+            flags = f" --task {self.task}" if self.task else ""
+            return self.keep(None, "switch", f"No switched fields yet; {command} --resume{flags}")
+        if absent := one.missing(STUDIES["switch"]):
+            flags = self.flags(one.networks)
+            print(f"Switch lacks {absent}; make them with: {command} --resume{flags}")
+        return self.keep(draw_switch(one), "switch", "")
 
     def absent(self, name: str, networks: pd.DataFrame, given: dict, flags: str) -> str:
         """How many settings of a study are not there, and the command that makes them; or nothing.
@@ -289,7 +312,7 @@ class Figures:
 
     def width_networks(self) -> pd.DataFrame:
         """Those of other layers beside, which no other figure shows."""
-        networks = self.simulations.networks
+        networks = self.simulations.unswitched
         return width.select(
             networks if self.task is None else networks[networks["task"] == self.task]
         )
@@ -318,6 +341,8 @@ class Figures:
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
         told = [takeaway(one, self.networks) for one in self.by_rate.values()]
+        if self.switched:
+            told.append(tell_switch(self.switched))
         told.append(tell_costs(self.reference_costs))
         if choices := self.own_choices():
             told.append(tell_comparison(choices[0]))

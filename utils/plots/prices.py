@@ -75,7 +75,8 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
             label = "all" if layer is None else str(layer + 1)
             each = [costs(ledger, layer, prices) for ledger in known]
             rows.append(setting | {"layer": label, "n": len(known)} | mean_of(each))
-    same = [name for name in KEYS[2:] if networks[name].nunique() < 2]
+    varied = [name for name in KEYS if name not in ("field", "lr")]
+    same = [name for name in varied if networks[name].nunique() < 2]
     table = pd.DataFrame(rows, columns=None if rows else [*KEYS, "layer", "n"]).drop(columns=same)
     return table.dropna(axis="columns", how="all").fillna(NONE)
 

@@ -36,7 +36,8 @@ class Result:
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
     whether they were replays of a CUDA graph. state, ledger: tensors by their names in the
     contract, on the CPU; the ledger is empty where none was kept. intermediates: of every layer for
-    the first test image, None where that was not asked for.
+    the first test image, None where that was not asked for. switch_accuracy: test accuracy right
+    after the field was switched, before it learned any more, 0 to 1, None where it never was.
     """
 
     member: Member
@@ -52,6 +53,7 @@ class Result:
     state: dict[str, Tensor]
     ledger: dict[str, Tensor]
     intermediates: Intermediates | None = None
+    switch_accuracy: float | None = None
 
 
 QUANTITIES = ("intensity", "voltage")
@@ -103,12 +105,13 @@ def read_intermediates(folder: Folder, model: int) -> Intermediates:
 def json_of(result: Result) -> dict:
     """Settings and results under the names that existing notebooks read."""
     failed, swap = result.failed_step is not None, result.swap_accuracy
-    setting = result.member.setting
+    setting, switch = result.member.setting, result.switch_accuracy
     return to_json(setting) | {
-        "measured": measurements(setting.field),
+        "measured": measurements(*setting.fields),
         "loss": None if failed else result.loss,
         "accuracy": None if failed else 100 * float(result.accuracies[-1]),
         "swap_accuracy": None if failed or swap is None else 100 * swap,
+        "switch_accuracy": None if failed or switch is None else 100 * switch,
         "failed_step": result.failed_step,
         "model": result.member.model,
         "model_seed": result.member.seed,
@@ -123,15 +126,16 @@ def json_of(result: Result) -> dict:
 class Record:
     """The JSON of a network, read back.
 
-    accuracy, swap_accuracy: %, None where there is none; failed: whether it stopped being finite;
-    law: of the physics that it follows; is_original: whether the scripts that this project
-    replaces wrote it; content: all of it.
+    accuracy, swap_accuracy, switch_accuracy: %, None where there is none; failed: whether it
+    stopped being finite; law: of the physics that it follows; is_original: whether the scripts that
+    this project replaces wrote it; content: all of it.
     """
 
     setting: Setting
     model: int
     accuracy: float | None
     swap_accuracy: float | None
+    switch_accuracy: float | None
     failed: bool
     law: int
     is_original: bool
@@ -143,12 +147,12 @@ def read_record(path: Path) -> Record:
     try:
         content = json.loads(path.read_text())
         setting, model = from_json(content), int(path.stem.rsplit("-", 1)[1])
-        accuracies = (content[name] for name in ("accuracy", "swap_accuracy"))
-        accuracy, swap = (None if value is None else float(value) for value in accuracies)
+        accuracies = content["accuracy"], content["swap_accuracy"], content.get("switch_accuracy")
+        accuracy, swap, switch = (None if value is None else float(value) for value in accuracies)
         if content.get("model", model) != model:
             raise Incomplete(f"{path.name} is of network {content['model']}")
         return Record(
-            setting, model, accuracy, swap,
+            setting, model, accuracy, swap, switch,
             failed=content.get("failed_step") is not None,
             law=law_of(content),
             is_original="model" not in content,

@@ -21,7 +21,8 @@ from utils.records.results import Incomplete, check_tensors, read_record
 from utils.settings import TASKS, Setting
 
 SETTING = [
-    "task", "field", "lr", "var", "resistor_noise", "voltage_noise", "write_noise", "clipping",
+    "task", "field", "switch", "lr", "var", "resistor_noise", "voltage_noise", "write_noise",
+    "clipping",
 ]  # fmt: skip
 # What figures do not vary: those of the largest series are drawn.
 SERIES = [
@@ -31,7 +32,10 @@ SERIES = [
 # What tells networks of one setting apart that must not be counted as one, or stand in one mean.
 KIND = ["constants", "law"]
 IDENTITY = [*SETTING, *SERIES[1:], *KIND, "original", "model_seed"]  # of a network
-COLUMNS = [*IDENTITY, "accuracy", "relaxed", "request", "failed", "model", "folder", "setting"]
+COLUMNS = [
+    *IDENTITY, "accuracy", "relaxed", "at_switch", "request", "failed", "model", "folder",
+    "setting",
+]  # fmt: skip
 # Of the whole training: pulses, mean over all devices; refreshes, mean over pairs; the share of all
 # requests that the smallest pulse drops.
 COSTS = {
@@ -43,9 +47,11 @@ COSTS = {
 class Simulations:
     """What a folder of simulations holds.
 
-    networks: a row for each complete network, with its settings (`field` by name), `accuracy` and
-    `relaxed` (%), `request` (pulses, last epoch), `failed`, `original` (written by the original
-    scripts), `model`, `folder` (a records.Folder) and `setting` (a Setting, but for its seed).
+    networks: a row for each complete network, with its settings (`field` by name, A-B where it was
+    switched; `switch`, the epoch in which, counted from 0, and 0 for never), `accuracy`, `relaxed`
+    and `at_switch` (%), `request` (pulses, last epoch), `failed`, `original` (written by the
+    original scripts), `model`, `folder` (a records.Folder) and `setting` (a Setting, but for its
+    seed, with the epoch of a switch however it was given).
     problems: folder, file and reason of whatever is incomplete, unreadable or foreign.
     """
 
@@ -73,6 +79,11 @@ class Simulations:
         networks = networks.drop_duplicates(IDENTITY, keep="last", ignore_index=True)
         return cls(networks, pd.DataFrame(problems, columns=["folder", "file", "reason"]))
 
+    @property
+    def unswitched(self) -> pd.DataFrame:
+        """The networks that trained under one field alone."""
+        return self.networks[self.networks["switch"] == 0]
+
     def table(self) -> pd.DataFrame:
         """A row for each setting: n networks, mean and standard deviation over them.
 
@@ -83,6 +94,8 @@ class Simulations:
         same = [name for name in common if networks[name].nunique() < 2]
         if networks.groupby("field")["constants"].nunique().lt(2).all():
             same.append("constants")
+        if not networks["switch"].any():
+            same += ["switch", "at_switch_mean"]
         table = networks.groupby([*SETTING, *SERIES[1:], *KIND, "original"], sort=True).agg(
             n=("accuracy", "count"),
             failed=("failed", "sum"),
@@ -90,6 +103,7 @@ class Simulations:
             std=("accuracy", "std"),
             relaxed_mean=("relaxed", "mean"),
             relaxed_std=("relaxed", "std"),
+            at_switch_mean=("at_switch", "mean"),
             mean_request=("request", "mean"),
         )
         return table.reset_index().drop(columns=list(dict.fromkeys(same)))
@@ -97,13 +111,19 @@ class Simulations:
     def main_series(self, task: str | None = None) -> pd.DataFrame:
         """The networks that differ only in what figures vary: the largest such series.
 
-        Of equally large ones that of more epochs, then MNIST before others.
+        Of equally large ones that of more epochs, then MNIST before others. Without those whose
+        field was switched.
         """
         return self.series(task, self.networks["field"])
 
-    def series(self, task: str | None, fields: Iterable[str]) -> pd.DataFrame:
-        """The same, of the series that is the largest among the networks of these fields."""
-        networks = self.networks
+    def series(
+        self, task: str | None, fields: Iterable[str], switched: bool = False
+    ) -> pd.DataFrame:
+        """The same, of the series that is the largest among the networks of these fields.
+
+        switched: with those whose field was switched.
+        """
+        networks = self.networks if switched else self.unswitched
         if task is not None:
             networks = networks[networks["task"] == task]
         counted = networks[networks["field"].isin(fields)]
@@ -175,24 +195,29 @@ def read_network(path: Path, file: Path) -> dict:
     """The row of one network; raises Incomplete or UserError if its files are not in order."""
     record = read_record(file)
     setting, model = record.setting, record.model
-    if not path.name.endswith(f"-{setting.slug}"):
+    names = [setting.slug]
+    if record.is_original and setting.switched_at:  # which named the two fields alone
+        names.append(setting.slug.rpartition("-switch-")[0])
+    if not any(path.name.endswith(f"-{name}") for name in names):
         raise Incomplete(f"{file.name} is of another setting than its folder: {setting.slug}")
     folder = Folder(path, setting)
     requests = check_tensors(folder, model)
-    values = {name: getattr(setting, name) for name in [*SETTING, *SERIES]}
+    values = {name: getattr(setting, name) for name in [*SETTING, *SERIES] if name != "switch"}
     return values | {
-        "field": setting.field.name,
-        "constants": json.dumps(constants(setting.field)),
+        "switch": setting.switched_at or 0,
+        "field": setting.field_name,
+        "constants": json.dumps(constants(*setting.fields)),
         "law": record.law,
         "original": record.is_original,
         "model_seed": setting.seed + model,
         "model": model,
         "accuracy": percent(record.accuracy, record.failed),
         "relaxed": percent(record.swap_accuracy, record.failed),
+        "at_switch": percent(record.switch_accuracy, record.failed),
         "request": float(requests[-1]),
         "failed": record.failed,
         "folder": folder,
-        "setting": without_seed(setting),
+        "setting": comparable(setting),
     }
 
 
@@ -227,9 +252,12 @@ def percent(value: float | None, failed: bool) -> float:
     return float("nan") if failed or value is None else value
 
 
-def without_seed(setting: Setting) -> Setting:
-    """The setting with the default seed, by which networks of other seeds are compared."""
-    return replace(setting, seed=Setting.seed)
+def comparable(setting: Setting) -> Setting:
+    """The setting with the default seed, by which networks of other seeds are compared.
+
+    A switch of the field is by its epoch, whichever flag gave it.
+    """
+    return replace(setting, seed=Setting.seed, time_switch=None, switch_epoch=setting.switched_at)
 
 
 def series_of(networks: pd.DataFrame) -> dict:

@@ -13,8 +13,8 @@ from utils.run import Run
 from utils.settings import Member, Setting
 
 HEADER = (
-    "field", "lr", "var", "resistor", "clipping", "write", "layers", "n", "accuracy / %",
-    "relaxed / %", "pulses", "refresh", "seconds", "folder",
+    "field", "switch", "lr", "var", "resistor", "clipping", "write", "layers", "n",
+    "at switch / %", "accuracy / %", "relaxed / %", "pulses", "refresh", "seconds", "folder",
 )  # fmt: skip
 NONE = "–"
 
@@ -22,9 +22,9 @@ NONE = "–"
 def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned.
 
-    Without the columns of write noise where there is none, of layers where all are alike, and of
-    costs where they are not asked for. pulses: of a device in the training, the mean over all;
-    refresh: refreshes of a pair.
+    Without the columns of write noise and of a switch where there is none, of layers where all are
+    alike, and of costs where they are not asked for. pulses: of a device in the training, the mean
+    over all; refresh: refreshes of a pair.
     """
     rows = [HEADER]
     for setting in run.settings:
@@ -36,8 +36,11 @@ def table(archive: Archive, run: Run) -> str:
             except Incomplete:
                 missing += 1
         rows.append(row(setting, archive.folders[setting].id, records, ledgers, missing))
+    switched = any(setting.switched_at for setting in run.settings)
     unused = {
         "write": not any(setting.write_noise for setting in run.settings),
+        "switch": not switched,
+        "at switch / %": not switched,
         "layers": len({setting.layers for setting in run.settings}) == 1,
         "pulses": not run.kept,
         "refresh": not run.kept,
@@ -67,12 +70,14 @@ def row(
     ]
     seconds = [record.content["seconds"] for record in records]
     return (
-        setting.field.name,
+        setting.field_name,
+        NONE if setting.switched_at is None else f"epoch {setting.switched_at}",
         *(f"{value:g}" for value in (setting.lr, setting.var, setting.resistor_noise)),
         f"{setting.clipping:g}",
         f"{setting.write_noise:g}",
         " ".join(map(str, setting.layers)),
         f"{len(good)}" + f" ({', '.join(notes)})" * bool(notes),
+        mean_and_deviation([r.switch_accuracy for r in good if r.switch_accuracy is not None]),
         mean_and_deviation([record.accuracy for record in good]),
         mean_and_deviation([r.swap_accuracy for r in good if r.swap_accuracy is not None]),
         mean_cost([ledger.pulses_per_device for ledger in ledgers if ledger]),

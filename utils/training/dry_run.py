@@ -93,6 +93,15 @@ class Probe:
         if self.currents.are_on_gpu:
             verify(trainer)
             self.graphed = trainer.graphed
+        first = trainer.epochs if trainer.switched_at is None else trainer.switched_at
+        seconds = first * self.epoch(trainer, stop)
+        if first < trainer.epochs:
+            trainer.enter(1, switch=True)
+            seconds += (trainer.epochs - first) * self.epoch(trainer, stop)
+        yield seconds
+
+    def epoch(self, trainer: Trainer, stop: Stop | HeardStop) -> float:
+        """Seconds that an epoch takes with its test."""
         trainer.learn()  # not in the count: the first call of all is slow
         start, count = time.monotonic(), 0
         while count < trainer.per_epoch and time.monotonic() - start < PROBE_SECONDS:
@@ -105,7 +114,7 @@ class Probe:
         trainer.test()
         self.synchronise()
         test = time.monotonic() - start
-        yield trainer.epochs * (step * trainer.per_epoch + test)
+        return step * trainer.per_epoch + test
 
     def synchronise(self) -> None:
         if self.currents.are_on_gpu:
@@ -118,7 +127,8 @@ class Probe:
             setting.voltage_noise, setting.resistor_noise, setting.device_noise,
             setting.write_noise, setting.physical_clipping,
         )  # fmt: skip
-        return setting.field.response.family, *map(bool, physics), setting.layers, len(job)
+        families = tuple(device.response.family for device in setting.fields)
+        return families, setting.switched_at, *map(bool, physics), setting.layers, len(job)
 
     def divide(self, job: Job) -> list[Job]:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -11,12 +12,40 @@ from torch import Tensor, nn
 
 from devices.kept import Kept
 from devices.ledger import Ledger
+from devices.library import Device
 from devices.noise import Stream
+from devices.pair import per_network
 from devices.programming import PulseOptimizer
 from models.currents import Currents
 from models.mlp import MLP
 from models.sparse_matmul import SparseBatch
 from utils.settings import Member
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The time under one field, of the networks of an ensemble.
+
+    devices: of each network; gain: by how much the input scale is larger than at the start,
+    [model, 1, 1], None in the first phase; write_noise: [model] (arb. u. per root of a pulse).
+    """
+
+    devices: Sequence[Device]
+    gain: Tensor | None
+    write_noise: Tensor
+
+    @classmethod
+    def of(cls, members: Sequence[Member], number: int, device: torch.device) -> Phase:
+        """The phase of that number, 0 or 1, of networks whose tensors are on `device`."""
+        devices = [member.setting.fields[number] for member in members]
+        spans = torch.tensor([each.response.span for each in devices])
+        sigma = torch.tensor([member.setting.write_noise for member in members])
+        gain = None
+        if number > 0:
+            before = (member.setting.field.response.span for member in members)
+            pairs = zip(before, devices, strict=True)
+            gain = per_network((span / each.response.span for span, each in pairs), device)
+        return cls(devices, gain, sigma.to(device) * spans.to(device))
 
 
 class Ensemble(nn.Module):
@@ -30,14 +59,24 @@ class Ensemble(nn.Module):
     what programming has cost, if that is kept.
 
     What is persistent of it (see `nn.Module.state_dict`) is what a checkpoint holds: all else
-    follows from the settings.
+    follows from the settings. phases: one, or two where the field is switched; phase: the number
+    of that in which it is. switch_accuracies: float32 [model], test accuracy right after the
+    switch, None before it; a checkpoint has them as `switch_accuracy`, and so tells on which side
+    of the switch it is.
     """
 
     def __init__(
-        self, network: MLP, optimizer: PulseOptimizer, epochs: int, kept: Kept = Kept.NOTHING
+        self,
+        network: MLP,
+        optimizer: PulseOptimizer,
+        epochs: int,
+        phases: Sequence[Phase],
+        kept: Kept = Kept.NOTHING,
     ):
         super().__init__()
         self.network, self.optimizer = network, optimizer
+        self.phases, self.phase = phases, 0
+        self.switch_accuracies: Tensor | None = None
         seed = network.seed
         self.ledger = Ledger(list(network.arrays), epochs, kept)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=seed.device))
@@ -59,10 +98,12 @@ class Ensemble(nn.Module):
         """Newly made networks, side by side.
 
         The members may differ in constants of their devices, which are of one family, and in all
-        but task, epochs, batch_size, layers, init, input_scale and padding. kept: of what
-        programming costs.
+        but task, epochs, batch_size, layers, init, input_scale, padding, and the epoch of a switch.
+        kept: of what programming costs.
         """
         common = members[0].setting
+        numbers = range(len(common.fields))
+        phases = [Phase.of(members, number, currents.device) for number in numbers]
 
         def per_model(name: str) -> Tensor:
             values = [getattr(member.setting, name) for member in members]
@@ -73,7 +114,7 @@ class Ensemble(nn.Module):
             [member.seed for member in members], dtype=torch.int64, device=currents.device
         )
         network = MLP.fresh(
-            [member.setting.field for member in members],
+            phases[0].devices,
             common.layers,
             currents,
             common.init,
@@ -84,13 +125,33 @@ class Ensemble(nn.Module):
             common.input_scale,
             resistor_noise * per_model("device_noise"),
         )
-        spans = [member.setting.field.response.span for member in members]
-        write_noise = per_model("write_noise") * torch.tensor(spans).to(seeds.device)
         optimizer = PulseOptimizer(
-            per_model("lr"), per_model("clipping"), write_noise,
+            per_model("lr"), per_model("clipping"), phases[0].write_noise,
             per_model("physical_clipping").bool(),
         )  # fmt: skip
-        return cls(network, optimizer, common.epochs, kept)
+        return cls(network, optimizer, common.epochs, phases, kept)
+
+    def switch(self) -> None:
+        """Switch the field: every device keeps its pulses and answers by its second response.
+
+        The input scale grows by the ratio of the ranges, before and after; all else stays.
+        """
+        for array in self.network.all_arrays:
+            array.switch([device.response for device in self.phases[1].devices])
+        self.enter(1)
+
+    def enter(self, number: int) -> None:
+        """Take all that a phase decides from that of this number; the voltages stay."""
+        phase, self.phase = self.phases[number], number
+        dtype = self.network.dark.weight.dtype
+        gain = None if phase.gain is None else phase.gain.to(dtype)
+        self.network.answer_by(phase.devices, gain)
+        self.optimizer.miss_by(phase.write_noise.to(dtype))
+        for cached in ("structure", "state"):
+            self.__dict__.pop(cached, None)
+        seed = self.network.seed
+        unknown = torch.full(seed.shape, torch.nan, device=seed.device)
+        self.switch_accuracies = unknown if number > 0 else None
 
     @cached_property
     def structure(self) -> Hashable:
@@ -161,18 +222,26 @@ class Ensemble(nn.Module):
 
     def slice(self, model: int) -> dict[str, Tensor]:
         """The state of network number `model`, on the CPU; `step`, which is common to all, too."""
+        tensors = self.state_dict()
+        if self.switch_accuracies is not None:
+            tensors["switch_accuracy"] = self.switch_accuracies
         return {
             name: (tensor[model] if tensor.dim() else tensor).cpu().clone()
-            for name, tensor in self.state_dict().items()
+            for name, tensor in tensors.items()
         }
 
     @torch.no_grad()
     def restore(self, slices: Sequence[dict[str, Tensor]]) -> None:
-        """Go on from slices of all networks, which are at the same step."""
+        """Go on from slices of all networks, which are at the same step, in the same phase."""
+        number = int("switch_accuracy" in slices[0])
+        if number != self.phase:
+            self.enter(number)
+        if number > 0:
+            self.switch_accuracies.copy_(torch.stack([each["switch_accuracy"] for each in slices]))
         for name, tensor in self.state_dict().items():
             values = [each[name] for each in slices]
             tensor.copy_(torch.stack(values) if tensor.dim() else values[0])
-        for array in (self.network.dark, *self.network.arrays):
+        for array in self.network.all_arrays:
             array.put(array.weight1, array.weight2)
 
 

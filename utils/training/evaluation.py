@@ -12,28 +12,39 @@ from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
 
 TEST_BATCH = 1000  # images tested at once; part of the noise's address, so a constant
-RELAXED = 1 << 16  # added to the number of the test batch: fresh noise under the other field
+# Added to the number of the test batch, so that a second test at one step has fresh noise:
+RELAXED = 1 << 16  # after training, under the other field
+SWITCHED = 1 << 17  # right after the field was switched
 
 
 @torch.no_grad()
 def evaluate(
-    ensemble: Ensemble, currents: Currents, compiler: Compiler, relaxed: bool = False
+    ensemble: Ensemble,
+    currents: Currents,
+    compiler: Compiler,
+    relaxed: bool = False,
+    switched: bool = False,
 ) -> Tensor:
     """Share of the test images that each network gets right: float32 [model], 0 to 1.
 
-    relaxed: after field relaxation, that is, all devices read under the other field. The
-    networks are not changed.
+    relaxed: after field relaxation, that is, all devices read under the other field; switched:
+    right after the field was switched, by noise of its own. The networks are not changed.
     """
     correct = torch.zeros_like(ensemble.network.seed)
     labels = currents.test_labels.split(TEST_BATCH)
-    for mine, voltage in zip(labels, outputs(ensemble, currents, compiler, relaxed), strict=True):
+    voltages = outputs(ensemble, currents, compiler, relaxed, switched)
+    for mine, voltage in zip(labels, voltages, strict=True):
         correct += (voltage.argmax(dim=1) == mine).sum(dim=1)
     return correct.float() / len(currents.test)
 
 
 @torch.no_grad()
 def outputs(
-    ensemble: Ensemble, currents: Currents, compiler: Compiler, relaxed: bool = False
+    ensemble: Ensemble,
+    currents: Currents,
+    compiler: Compiler,
+    relaxed: bool = False,
+    switched: bool = False,
 ) -> Iterator[Tensor]:
     """Output voltages [model, class, image] for the test images, batch by batch."""
     network = ensemble.network.eval()
@@ -41,7 +52,7 @@ def outputs(
     try:
         for number in range(-(-len(currents.test) // TEST_BATCH)):
             current, labels = currents.test_batch(number, TEST_BATCH)
-            part = torch.full_like(ensemble.step, number + RELAXED * relaxed)
+            part = torch.full_like(ensemble.step, number + RELAXED * relaxed + SWITCHED * switched)
             readings = network.test_readings(weights, ensemble.step, part, relaxed)
             inputs = (current, ensemble.step, part, *readings)
             # The odd batch at the end is not worth a program of its own.

@@ -39,9 +39,11 @@ def compute(ensemble: Ensemble, currents: Currents) -> list[Intermediates]:
         network.train()
     first_voltage = seen[0][1]  # [model, out, image]
     image = currents.first_test_image.expand(len(first_voltage), -1)  # [model, in]
-    hidden = [current[..., 0] for current, _ in seen[1:]]
+    currents_in = [image, *(current[..., 0] for current, _ in seen[1:])]
+    if network.gain is not None:  # as the hardware has them since the field was switched
+        currents_in = [network.gain[..., 0] * current for current in currents_in]
     voltages = [voltage[..., 0] for _, voltage in seen]
-    layers = list(zip([image, *hidden], voltages, strict=True))
+    layers = list(zip(currents_in, voltages, strict=True))
     return [
         {
             layer_number(layer): (own(into[model]), own(out[model]))
@@ -79,6 +81,7 @@ def add_missing(
 def trained(member: Member, state: dict[str, Tensor], currents: Currents) -> Ensemble:
     """A trained network, from the state dict of its record."""
     ensemble = Ensemble.fresh([member], currents)
+    ensemble.enter(len(ensemble.phases) - 1)
     load_state_dict(ensemble.network, 0, state)
     ensemble.step.copy_(state["layers.2.num_batches_tracked"])
     return ensemble

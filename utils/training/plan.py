@@ -128,9 +128,9 @@ class Plan:
         """Networks that train side by side: on a CPU each alone, as one fits the cache.
 
         On a GPU as many as the memory holds, from all settings together whose devices are of the
-        same family and whose layers are of the same sizes, as long as they start from the same step
-        (step_of: of a checkpoint, or 0). The largest networks come first, so that no core is left
-        with one at the end.
+        same family, also after a switch at the same epoch, and whose layers are of the same sizes,
+        as long as they start from the same step (step_of: of a checkpoint, or 0). The largest
+        networks come first, so that no core is left with one at the end.
         """
         members = sorted(members, key=lambda member: -self.weights(member.setting.layers))
         if self.currents.device.type == "cpu":
@@ -138,8 +138,9 @@ class Plan:
 
         def alike(member: Member) -> tuple:
             setting = member.setting
+            families = tuple(device.response.family for device in setting.fields)
             size = -self.weights(setting.layers)
-            return size, setting.layers, setting.field.response.family, step_of(member)
+            return size, setting.layers, families, setting.switched_at or 0, step_of(member)
 
         jobs = []
         for (_, layers, *_), group in groupby(sorted(members, key=alike), key=alike):

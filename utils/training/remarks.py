@@ -21,8 +21,12 @@ def measured(settings: Sequence[Setting]) -> list[str]:
 
     A flag, or a study, may say otherwise; what could not be measured has the usual value.
     """
-    devices = dict.fromkeys(setting.field for setting in settings if setting.field.measured)
-    return [of_device(device, [s for s in settings if s.field == device]) for device in devices]
+    devices = dict.fromkeys(device for setting in settings for device in setting.fields)
+    return [
+        of_device(device, [setting for setting in settings if device in setting.fields])
+        for device in devices
+        if device.measured
+    ]
 
 
 def of_device(device: Device, settings: Sequence[Setting]) -> str:

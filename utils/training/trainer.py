@@ -41,6 +41,7 @@ class Trainer:
         self.members, self.currents, self.compiler = list(members), currents, compiler
         self.ensemble = Ensemble.fresh(members, currents, kept)
         self.epochs, self.batch_size = members[0].setting.epochs, members[0].setting.batch_size
+        self.switched_at = members[0].setting.switched_at
         self.per_epoch = -(-len(currents.train) // self.batch_size)
         self.step = 0
         self.use_graph(graphed)
@@ -60,6 +61,9 @@ class Trainer:
         pause: called before every step, when all is in order for a checkpoint or a stop.
         """
         for epoch in range(self.step // self.per_epoch, self.epochs):
+            if epoch == self.switched_at and not self.ensemble.phase:
+                self.enter(1, switch=True)
+                self.ensemble.switch_accuracies = self.test(switched=True)
             for _ in range(self.step % self.per_epoch, self.per_epoch):
                 pause()
                 gradients = self.learn()
@@ -89,17 +93,28 @@ class Trainer:
         labels = self.currents.train_labels.index_select(0, images)
         return self.compiler(self.ensemble, current, labels)
 
-    def test(self, relaxed: bool = False) -> Tensor:
-        """Test accuracy of each network, 0 to 1: [model]."""
+    def enter(self, phase: int, switch: bool = False) -> None:
+        """Go over to the phase of that number: its programs, and a graph of its own.
+
+        switch: also take all devices from one response to the other. Otherwise voltages stay.
+        """
+        if phase == self.ensemble.phase:
+            return
+        if switch:
+            self.ensemble.switch()
+        else:
+            self.ensemble.enter(phase)
+        self.use_graph(self.graphed)
+
+    def test(self, relaxed: bool = False, switched: bool = False) -> Tensor:
+        """Test accuracy of each network, 0 to 1: [model]; see `evaluate`."""
         if int(self.ensemble.step) != self.step:
             raise AssertionError(f"{self.ensemble.step} steps ran on the device, not {self.step}")
-        return evaluate(self.ensemble, self.currents, self.compiler, relaxed)
+        return evaluate(self.ensemble, self.currents, self.compiler, relaxed, switched)
 
     @torch.no_grad()
     def prepare(self) -> None:
         """Let the compiler compile what training will call; the networks stay as they are."""
-        if self.compiler.is_prepared(self.ensemble.structure):
-            return
 
         def rehearse():
             current, labels = self.currents.batch(0, self.batch_size)
@@ -107,17 +122,24 @@ class Trainer:
                 self.compiler(self.ensemble, current, labels)
             evaluate(self.ensemble, self.currents, self.compiler)
 
-        with self.undone():
-            self.compiler.prepare(self.ensemble.structure, rehearse)
+        if not self.compiler.enabled:
+            return
+        for phase in reversed(range(self.ensemble.phase, len(self.ensemble.phases))):
+            self.enter(phase)
+            if not self.compiler.is_prepared(self.ensemble.structure):
+                with self.undone():
+                    self.compiler.prepare(self.ensemble.structure, rehearse)
 
     @contextmanager
     def undone(self) -> Iterator[None]:
         """The networks, and how far they have come, are afterwards as they were before."""
-        step, before = self.step, [tensor.clone() for tensor in self.ensemble.state]
+        step, phase = self.step, self.ensemble.phase
+        before = [tensor.clone() for tensor in self.ensemble.state]
         try:
             yield
         finally:
             self.step = step
+            self.enter(phase)
             for tensor, value in zip(self.ensemble.state, before, strict=True):
                 tensor.copy_(value)
 
@@ -125,6 +147,7 @@ class Trainer:
         """Go on from `Ensemble.slice` of all networks, which are at the same step."""
         self.ensemble.restore(slices)
         self.step = int(self.ensemble.step)
+        self.use_graph(self.graphed)  # of the phase in which they are
 
     def failures(self) -> dict[Member, int]:
         """Networks whose loss or weights have stopped being finite, and at which step."""
@@ -154,7 +177,7 @@ class Trainer:
         was spent on the networks of this ensemble; intermediate: with currents and voltages of the
         first test image.
         """
-        partners = self.ensemble.network.partners
+        partners, switch = self.ensemble.network.partners, self.ensemble.switch_accuracies
         swap = self.test(relaxed=True).cpu() if any(partners) else None
         intermediates = compute(self.ensemble, self.currents) if intermediate else None
         failures = self.failures()
@@ -184,6 +207,7 @@ class Trainer:
                 state=state_dict(self.ensemble.network, index, self.ensemble.step),
                 ledger=ledger_dict(self.ensemble.network, self.ensemble.ledger, index, first),
                 intermediates=intermediates and intermediates[index],
+                switch_accuracy=None if switch is None else float(switch[index]),
             )
 
 
@@ -221,9 +245,10 @@ def kind(job: Sequence[Member]) -> Hashable:
     physics = (
         "voltage_noise", "resistor_noise", "device_noise", "write_noise", "physical_clipping",
     )  # fmt: skip
+    phases = zip(*(member.setting.fields for member in job), strict=True)
     return (
         job[0].setting.layers,
-        Responses([member.setting.field.response for member in job]).structure,
+        tuple(Responses([device.response for device in devices]).structure for devices in phases),
         *(any(getattr(member.setting, name) for member in job) for name in physics),
         len(job),
     )

@@ -79,17 +79,24 @@ def stage(trainer: Trainer) -> str:
 
 @torch.no_grad()
 def trouble(trainer: Trainer) -> str | None:
-    """What is wrong with the stage at which a trainer stands; None if all is as on the CPU."""
-    try:
-        with memory_errors(), trainer.undone(), plain(), one_thread():
-            compare(trainer)
-    except OutOfMemory:
-        raise
-    except Differs as difference:
-        return f"differ from the CPU's ({difference})"
-    except Exception as error:  # whatever CUDA, a compiled program or its compiler raises
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        return f"fail ({lines[0].strip() if lines else type(error).__name__})"
+    """What is wrong with the stage at which a trainer stands; None if all is as on the CPU.
+
+    Of a field that will be switched both phases are looked at, the first one last: its graph is
+    then the one that trains.
+    """
+    for phase in reversed(range(trainer.ensemble.phase, len(trainer.ensemble.phases))):
+        after = " after the switch of the field" * (phase > 0)
+        try:
+            with memory_errors(), trainer.undone(), plain(), one_thread():
+                trainer.enter(phase, switch=True)
+                compare(trainer)
+        except OutOfMemory:
+            raise
+        except Differs as difference:
+            return f"differ from the CPU's{after} ({difference})"
+        except Exception as error:  # whatever CUDA, a compiled program or its compiler raises
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            return f"fail{after} ({lines[0].strip() if lines else type(error).__name__})"
     return None
 
 
@@ -110,7 +117,10 @@ def compare(trainer: Trainer) -> None:
     member, size = trainer.members[model], trainer.batch_size
     excerpt = trainer.currents.excerpt(STEPS * size, TESTED, torch.device("cpu"))
     reference = Ensemble.fresh([member], excerpt, ensemble.ledger.kept).double()
-    differences = Differences(member.setting.field.response.span, member.setting.tf32)
+    if ensemble.phase:
+        reference.switch()
+    span = ensemble.phases[ensemble.phase].devices[model].response.span
+    differences = Differences(span, member.setting.tf32)
     differences.add_pairs(ensemble.slice(model), reference.slice(0))
     set_values(ensemble, reference, excerpt.train[:size])
     inputs = replace(excerpt, train=excerpt.train.double(), test=excerpt.test.double())
@@ -196,8 +206,8 @@ def set_values(ensemble: Ensemble, reference: Ensemble, current: Tensor) -> None
     variances start from there. Compiled programs and graphs read all that in the ensemble's
     buffers. current: of some images, [n, in].
     """
-    weight = 0.4 * reference.network.dark.responses.each[0].span
-    voltage = weight * float(current.norm(dim=1).mean())
+    weight, gain = 0.4 * reference.network.dark.responses.each[0].span, reference.network.gain
+    voltage = weight * float(current.norm(dim=1).mean()) * (1 if gain is None else float(gain))
     for each in (ensemble, reference):
         enlarge(each.network.voltage_noise, NOISE * voltage)
         enlarge(each.network.resistor_noise, NOISE * weight)

@@ -1,0 +1,409 @@
+"""The field is switched while a network learns: against the float64 reference, and across stops."""
+
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import DEVICES, currents_of, setting_of
+from reference import Network
+from support.devices import device_of
+from support.sweeps import SLOW, assert_same_networks, results
+from test_reference import TEST_BATCH, distance
+
+from devices.noise import Draw, Stream, plain
+from devices.pair import PairArray
+from models.currents import pad
+from models.noisy_pair import NoisyPairProduct
+from utils.compute.compiler import Compiler
+from utils.compute.cuda_graph import WARM_UP
+from utils.settings import Member
+from utils.training import evaluation
+from utils.training.evaluation import SWITCHED
+from utils.training.trainer import Trainer
+
+EPOCHS, SWITCH, BATCH = 4, 2, 16  # 13 mini-batches an epoch, the last one smaller
+PHYSICS = dict(
+    lr=1500.0, var=0.2, resistor_noise=0.05, voltage_noise=2e-5, clipping=0.05, init=0.25,
+    write_noise=0.02, layers=(24,),
+)  # fmt: skip
+ONE_IMAGE = 1 / 50  # of the test, which rounding may decide
+LINEAR, EXPONENTIAL = "double-linear", "double-exponential"
+
+
+@pytest.fixture(autouse=True)
+def several_test_batches_and_one_thread(monkeypatch):
+    """Beside other processes many threads are slow."""
+    monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def trainer_of(first, second, data, device="cpu", compiled=False, models=(0,), **changes):
+    fields = dict(field=device_of(first), second=device_of(second))
+    values = dict(epochs=EPOCHS, batch_size=BATCH, switch_epoch=SWITCH) | PHYSICS | changes
+    setting = setting_of(**fields, **values)
+    currents = currents_of(data, device=device, batch_size=values["batch_size"])
+    members = [Member(setting, model) for model in models]
+    return Trainer(members, currents, Compiler(compiled), currents.are_on_gpu)
+
+
+class Reference:
+    """A network of the reference through all epochs, and what each has come to."""
+
+    def __init__(self, first, second, data, switch=SWITCH, **changes):
+        physics, pixels = PHYSICS | changes, currents_of(data).pixels
+        self.data, self.epoch = data, 0
+        self.network = Network(
+            (144, *physics["layers"], 4), first, seed=100, lr=physics["lr"], var=physics["var"],
+            sigma_r=physics["resistor_noise"], sigma_v=physics["voltage_noise"],
+            clipping=physics["clipping"], init=physics["init"], sigma_w=physics["write_noise"],
+            lit=pixels.lit.numpy(),
+            tested=torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]]).numpy(),
+            device_noise=physics.get("device_noise", False),
+            physical_clipping=physics.get("physical_clipping", False),
+        )  # fmt: skip
+        self.losses, self.accuracies, self.requests = [], [], []
+        for epoch in range(EPOCHS):
+            if epoch == switch:
+                self.before = [w.copy() for w in (*self.network.w1, *self.network.w2)]
+                self.network.switch(second)
+                self.switch_outputs, self.switch_accuracy = self.test(SWITCHED)
+            self.train(physics["lr"])
+            self.accuracies.append(self.test()[1])
+        self.swap = None
+        if self.network.partner:
+            self.swap_outputs, self.swap = self.test(evaluation.RELAXED, relaxed=True)
+
+    def train(self, lr):
+        images, labels, losses = pad(self.data.train_images, 1) / 255, self.data.train_labels, []
+        for start in range(0, 200, BATCH):
+            samples = slice(start, min(start + BATCH, 200))
+            loss, gradients = self.network.train(images[samples], labels[samples])
+            losses.append(loss)
+        n_weights = sum(gradient.size for gradient in gradients)
+        self.requests.append(lr * sum(abs(each).sum() for each in gradients) / n_weights)
+        self.losses.append(np.mean(losses))
+
+    def test(self, address=0, relaxed=False):
+        """Outputs [image, class] and the share of right ones, batch by batch."""
+        images, outputs = pad(self.data.test_images, 1) / 255, []
+        for number, start in enumerate(range(0, 50, TEST_BATCH)):
+            part = images[start : start + TEST_BATCH]
+            outputs.append(self.network.test(part, number + address, relaxed))
+        outputs = np.concatenate(outputs)
+        return outputs, (outputs.argmax(1) == self.data.test_labels).mean()
+
+
+def check(trainer, reference, model=0):
+    result = list(trainer.results(seconds=0.0))[model]
+    assert distance(result.state, reference.network) < 5e-3
+    np.testing.assert_allclose(result.pulse_requests.numpy(), reference.requests, rtol=2e-3)
+    losses = trainer.ensemble.losses[model].cpu().numpy()
+    np.testing.assert_allclose(losses, reference.losses, rtol=1e-3)
+    np.testing.assert_allclose(
+        result.accuracies.numpy(), reference.accuracies, atol=1.01 * ONE_IMAGE
+    )
+    near = dict(abs=1.01 * ONE_IMAGE)
+    assert result.switch_accuracy == pytest.approx(reference.switch_accuracy, **near)
+    if reference.swap is None:
+        assert result.swap_accuracy is None
+    else:
+        assert result.swap_accuracy == pytest.approx(reference.swap, **near)
+        assert difference(outputs(trainer, model, relaxed=True), reference.swap_outputs) < 1e-2
+
+
+def outputs(trainer, model=0, **how):
+    """Of the test, [image, class]."""
+    parts = evaluation.outputs(trainer.ensemble, trainer.currents, trainer.compiler, **how)
+    return torch.cat(list(parts), dim=-1)[model].T.cpu().double().numpy()
+
+
+def difference(actual, expected):
+    return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("first", "second", "data", "compiled"),
+    [
+        (LINEAR, EXPONENTIAL, "patterns", False),
+        (EXPONENTIAL, LINEAR, "patterns", False),
+        (EXPONENTIAL, LINEAR, "patterns", True),
+        (LINEAR, EXPONENTIAL, "sparse_patterns", True),
+        (EXPONENTIAL, "double-curved--4.0", "sparse_patterns", False),
+        ("table", "double-ideal", "patterns", False),
+        ("other exponential", "table", "patterns", False),
+    ],
+)
+def test_a_switched_network_follows_the_reference(
+    first, second, data, compiled, device, request, monkeypatch
+):
+    """26 steps on either side; all noises, variability and clipping on."""
+    data = request.getfixturevalue(data)
+    if data is request.getfixturevalue("sparse_patterns"):
+        monkeypatch.setattr("models.light.SMALLEST_BATCH", BATCH)
+    trainer = trainer_of(first, second, data, device, compiled)
+    reference = Reference(first, second, data)
+    trainer.prepare()
+    programs = len(trainer.compiler.programs)
+    assert list(trainer.train(lambda: None)) == list(range(EPOCHS))
+    assert len(trainer.compiler.programs) == programs  # all were made before
+    assert trainer.compiler.enabled == compiled
+    check(trainer, reference)
+
+
+def test_networks_with_other_constants_are_switched_side_by_side(patterns):
+    """Each by the ratio of its own ranges."""
+    pairs = (EXPONENTIAL, LINEAR), ("other exponential", "other linear")
+    changes = dict(write_noise=0.02, layers=(24,))
+    settings = [trainer_of(*pair, patterns).members[0].setting for pair in pairs]
+    trainer = trainer_of(*pairs[0], patterns, **changes)
+    members = [Member(setting, 0) for setting in settings]
+    trainer = Trainer(members, trainer.currents, Compiler(False))
+    list(trainer.train(lambda: None))
+    for model, pair in enumerate(pairs):
+        check(trainer, Reference(*pair, patterns), model)
+
+
+def test_outputs_right_after_the_switch_follow_the_reference(sparse_patterns, monkeypatch):
+    """Dark pairs, which some test images light, are switched, too; noise is drawn afresh."""
+    monkeypatch.setattr("models.light.SMALLEST_BATCH", BATCH)
+    noisy = dict(voltage_noise=1e-4)
+    images = sparse_patterns.train_images.copy()
+    images[:, :4] = 0  # four rows of pixels are lit in the test alone
+    data = replace(sparse_patterns, train_images=images)
+    trainer = trainer_of(LINEAR, EXPONENTIAL, data, **noisy)
+    assert trainer.currents.product == "sparse"
+    assert trainer.currents.pixels.n_dark_tested > 0
+    epochs = trainer.train(lambda: None)
+    assert [next(epochs) for _ in range(SWITCH)] == [0, 1]
+    trainer.enter(1, switch=True)
+    reference = Reference(LINEAR, EXPONENTIAL, data, **noisy)
+    for switched in (True, False):
+        error = difference(outputs(trainer, switched=switched), reference.switch_outputs)
+        assert (error < 1e-2) == switched
+
+
+def test_no_two_tests_of_a_network_have_the_same_noise(patterns, monkeypatch):
+    addresses, words = [], Stream.words
+
+    def noted(stream, draw, count):
+        if draw == Draw.TEST and stream.layer == 0:
+            addresses.append((int(stream.step), int(stream.part)))
+        return words(stream, draw, count)
+
+    monkeypatch.setattr(Stream, "words", noted)
+    trainer = trainer_of(LINEAR, EXPONENTIAL, patterns)
+    with plain():
+        list(trainer.train(lambda: None))
+        list(trainer.results(0.0))
+    batches = -(-50 // TEST_BATCH)
+    assert len(addresses) == len(set(addresses)) == (EPOCHS + 2) * batches
+
+
+@pytest.mark.parametrize("part", ["input scale", "epoch", "write noise", "partner"])
+def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatch):
+    """Without one of them the reference itself moves ten times the tolerance away."""
+    whole = Reference(LINEAR, EXPONENTIAL, patterns)
+    switch = Network.switch
+
+    def without(network, field):
+        scale, sigma_w, partner = network.input_scale, network.sigma_w, network.device
+        switch(network, field)
+        if part == "input scale":
+            network.input_scale = scale
+        elif part == "write noise":  # of the range before
+            network.sigma_w = sigma_w * 0.567 / (network.device.top - network.device.bottom)
+        elif part == "partner":
+            network.partner = partner.__class__(0.05, 3.0, 20)
+
+    monkeypatch.setattr(Network, "switch", without)
+    other = Reference(LINEAR, EXPONENTIAL, patterns, switch=SWITCH - (part == "epoch"))
+    if part == "partner":
+        assert difference(other.swap_outputs, whole.swap_outputs) > 0.1
+        return
+    state = {
+        f"layers.{1 + 3 * layer}.{name}": torch.from_numpy(w[layer])
+        for layer in range(2)
+        for name, w in (("weight1", other.network.w1), ("weight2", other.network.w2))
+    }
+    assert distance(state, whole.network) > 5e-2
+
+
+def test_a_switch_to_the_same_response_is_none_to_the_bit(patterns):
+    """Voltages go to pulses and back, and are multiplied by one."""
+    switched = trainer_of(LINEAR, "double-curved-0.0", patterns)
+    (setting,) = {member.setting for member in switched.members}
+    never = replace(setting, second=None, switch_epoch=None)
+    plain = Trainer([Member(never, 0)], switched.currents, Compiler(False))
+    results = []
+    for trainer in (switched, plain):
+        list(trainer.train(lambda: None))
+        results += trainer.results(0.0)
+    for name, tensor in results[0].state.items():
+        assert torch.equal(tensor, results[1].state[name]), name
+    assert torch.equal(results[0].accuracies, results[1].accuracies)
+    assert results[1].switch_accuracy is None
+
+
+class Stopped(Exception):
+    pass
+
+
+def stopped_at(trainer, step):
+    """What a checkpoint holds that is written before this step."""
+
+    def stop():
+        if trainer.step == step:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        list(trainer.train(stop))
+    return [trainer.ensemble.slice(model) for model in range(len(trainer.members))]
+
+
+def resumed(slices, data) -> list:
+    trainer = trainer_of(EXPONENTIAL, LINEAR, data, models=(0, 1))
+    trainer.restore(slices)
+    list(trainer.train(lambda: None))
+    return list(trainer.results(0.0))
+
+
+def assert_equal(results, others):
+    for mine, theirs in zip(results, others, strict=True):
+        assert mine.switch_accuracy == theirs.switch_accuracy
+        assert mine.swap_accuracy == theirs.swap_accuracy
+        assert torch.equal(mine.accuracies, theirs.accuracies)
+        for name, tensor in mine.state.items():
+            assert torch.equal(tensor, theirs.state[name]), name
+
+
+def test_checkpoints_around_the_switch_are_gone_on_from_to_the_bit(patterns):
+    """The one at the switch is always of after it, and says so; with two networks."""
+    whole = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
+    list(whole.train(lambda: None))
+    expected = list(whole.results(0.0))
+    at = SWITCH * whole.per_epoch
+    for step, switched in ((at - 1, False), (at, True), (at + 1, True), (3 * at // 2, True)):
+        slices = stopped_at(trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1)), step)
+        assert ["switch_accuracy" in each for each in slices] == [switched] * 2
+        assert_equal(resumed(slices, patterns), expected)
+
+
+def test_a_checkpoint_between_the_last_test_and_the_switch_is_switched(patterns):
+    """Training writes none there; it would be known for what it is."""
+    trainer = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
+    epochs = trainer.train(lambda: None)
+    assert [next(epochs) for _ in range(SWITCH)] == [0, 1]
+    slices = [trainer.ensemble.slice(model) for model in (0, 1)]
+    assert int(slices[0]["step"]) == SWITCH * trainer.per_epoch
+    list(epochs)
+    assert_equal(resumed(slices, patterns), list(trainer.results(0.0)))
+
+
+def test_a_graph_is_captured_anew(patterns, acted_cuda, monkeypatch):
+    """From it both phases follow the reference."""
+    use_graph = Trainer.use_graph
+
+    def graphed(trainer, graphed):
+        acted_cuda.state = trainer.ensemble.state
+        use_graph(trainer, graphed)
+
+    monkeypatch.setattr(Trainer, "use_graph", graphed)
+    trainer = trainer_of(LINEAR, EXPONENTIAL, patterns)
+    trainer.use_graph(True)
+    list(trainer.train(lambda: None))
+    full = 200 // BATCH * SWITCH
+    assert [graph.replayed for graph in acted_cuda.graphs] == [full - WARM_UP] * 2
+    check(trainer, Reference(LINEAR, EXPONENTIAL, patterns))
+
+
+def test_devices_are_switched_by_hand():
+    """w = 2.742 - 0.021 x becomes 1.530 exp(-x / 9.741) + 0.750, and back."""
+    linear, exponential = device_of(LINEAR).response, device_of(EXPONENTIAL).response
+    w = torch.tensor([[[2.742, 2.532, 2.175]]])  # 0, 10 and 27 pulses
+    array = PairArray([linear], w, w.flip(-1), torch.full_like(w, 0.9), torch.full_like(w, 1.1))
+    array.switch([exponential])
+    expected = torch.tensor([[[2.280, 1.298087, 0.845701]]])
+    torch.testing.assert_close(array.weight1, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(array.weight2, expected.flip(-1), atol=1e-5, rtol=0)
+    assert torch.equal(array.weight, array.weight2 - array.weight1)
+    assert array.slope1.unique().tolist() == pytest.approx([0.9])
+    assert float(array.responses.lowest) == pytest.approx(0.845701, abs=1e-6)
+    array.switch([linear])
+    torch.testing.assert_close(array.weight1, w, atol=1e-6, rtol=0)
+
+
+def test_the_gain_by_hand():
+    """V = 3 W I, dL/dW = 3 g I^T, dL/dI = 3 W^T g."""
+    weight = torch.tensor([[[1.0, -2.0]]], requires_grad=True)
+    current = torch.tensor([[[0.5], [0.25]]], requires_grad=True)
+    stream = Stream(*map(torch.tensor, ([1], 0, 0)))
+    gain = torch.full((1, 1, 1), 3.0)
+    voltage = NoisyPairProduct.apply(weight, current, None, None, stream, Draw.VOLTAGE, gain)
+    assert voltage.tolist() == [[[0.0]]]
+    (voltage * 7).sum().backward()
+    assert weight.grad.tolist() == [[[10.5, 5.25]]]
+    assert current.grad.tolist() == [[[21.0], [-42.0]]]
+
+
+def test_what_changes_at_the_switch_and_what_stays(patterns):
+    trainer = trainer_of(LINEAR, EXPONENTIAL, patterns)
+    ensemble, state = trainer.ensemble, dict(trainer.ensemble.named_buffers())
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    ensemble.switch()
+    after = dict(ensemble.named_buffers())
+    spans = 0.567, 2.280 - 0.845701
+    assert after["network.gain"].item() == pytest.approx(spans[0] / spans[1], rel=1e-5)
+    assert after["optimizer.write_noise"].item() == pytest.approx(0.02 * spans[1], rel=1e-5)
+    stays = ("slope1", "slope2", "running_mean", "running_var", "learning_rate", "clipping",
+             "voltage_noise", "resistor_noise", "step", "seed")  # fmt: skip
+    names = [name for name in before if name.endswith(stays)]
+    assert len(names) > 10
+    assert all(torch.equal(before[name], after[name]) for name in names)
+    assert ensemble.network.partners == [device_of(LINEAR).response]
+
+
+def test_two_fields_and_a_switch_are_one_setting_on_disk(simulate):
+    flags = "--field double-exponential double-linear --epochs 3 --lr 3000 --batch_size 64"
+    early, late = simulate(f"{flags} --switch_epoch 1 2")
+    assert early.folder.name[15:] == (
+        "Digits-double-exponential-double-linear-3000.0-var-0.2-clipping-0.0-resistor-0.0-"
+        "voltage-0.0-switch-epoch-1"
+    )
+    assert early.json["optimizer_parameters"]["field"] == [EXPONENTIAL, LINEAR]
+    assert (early.json["switch_epoch"], early.json["time_switch"]) == (1, None)
+    assert 0 < early.json["switch_accuracy"] < 100
+    assert early.json["devices"].keys() == {LINEAR, EXPONENTIAL}
+    assert torch.equal(early.accuracies[:1], late.accuracies[:1])
+    assert not torch.equal(early.accuracies[1:], late.accuracies[1:])
+    header, *rows = simulate.table.splitlines()
+    assert header.split()[:3] == ["field", "switch", "lr"]
+    assert f"  {early.json['switch_accuracy']:.2f}  " in rows[0]
+    assert [row.split()[1:3] for row in rows] == [["epoch", "1"], ["epoch", "2"]]
+    (third,) = simulate(f"{flags} --time_switch 3")
+    assert third.folder.name.endswith("-voltage-0.0-switch-3")
+    assert (third.json["switch_epoch"], third.json["time_switch"]) == (None, 3)
+    assert torch.equal(third.state["layers.4.weight1"], early.state["layers.4.weight1"])
+    assert third.json["switch_accuracy"] == early.json["switch_accuracy"]
+
+
+def test_a_switched_run_that_is_stopped_ends_as_one_that_is_not(start, tmp_path):
+    """A checkpoint before every step; killed in the epoch of the switch, with workers."""
+    run = (
+        "--task Digits --layers 24 --epochs 4 --n_models 2 --lr 3000 --batch_size 64 "
+        "--field double-linear double-exponential --time_switch 2 --device cpu --compile off"
+    ).split()
+    assert start(*run, output_dir=tmp_path / "whole").wait() == 0
+    process = start(*run, "--checkpoint_minutes", 0, **SLOW)
+    process.wait_until(lambda: process.said.count("epoch 2/") == 2)
+    process.send(signal.SIGKILL)
+    process.wait()
+    process = start(*run, "--resume")
+    assert process.wait() == 0, process.said
+    assert "2 go on from a checkpoint" in process.said
+    assert_same_networks(results(tmp_path / "out"), results(tmp_path / "whole"))
