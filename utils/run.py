@@ -42,8 +42,8 @@ class Run:
         metavar="WHEN", choices=COMPILE,
     )  # fmt: skip
     ledger: bool = flag(
-        False, RUNNING, "count pulses, writes, dropped requests and refreshes; takes 5 to 9 % more "
-        "time", bool,
+        False, RUNNING, "count pulses, writes, dropped requests and refreshes; a step takes "
+        "up to a tenth longer", bool,
     )  # fmt: skip
     wear: bool = flag(
         False, RUNNING, "keep the pulses and refreshes of every single device, too, with --ledger "
