@@ -87,24 +87,23 @@ def test_read_noise_does_not_touch_the_weight_gradient():
     torch.testing.assert_close(gradient, torch.ones(2, 5, 4) @ current.mT.detach())
 
 
-def test_a_misread_pair_by_hand():
-    """W = 2 is read as 2.5 in inference and, without read noise, as 2 in the backward pass."""
+@pytest.mark.parametrize("gain", [None, 3.0])
+def test_a_misread_pair_by_hand(gain):
+    """W = 2 is read as 2.5 in inference and, without read noise, as 2 in the backward pass.
+
+    Three times the currents are that of both: V = 3 (W + 0.5) I, dL/dW = 3 I, dL/dI = 3 W.
+    """
     weight, current = torch.full((1, 1, 1), 2.0, requires_grad=True), torch.tensor([[3.0, 4.0]])
     current.requires_grad_()
+    factor, misread = gain and torch.full((1, 1, 1), gain), torch.full((1, 1, 1), 0.5)
     voltage = NoisyPairProduct.apply(
-        weight,
-        current,
-        None,
-        None,
-        stream(n_models=1),
-        Draw.VOLTAGE,
-        None,
-        torch.full((1, 1, 1), 0.5),
+        weight, current, None, None, stream(n_models=1), Draw.VOLTAGE, factor, misread
     )
-    assert voltage.tolist() == [[[7.5, 10.0]]]  # both samples by one draw
+    times = gain or 1.0
+    assert voltage.tolist() == [[[7.5 * times, 10.0 * times]]]  # both samples by one draw
     by_weight, by_current = torch.autograd.grad(voltage.sum(), (weight, current))
-    assert by_weight.item() == 7.0
-    assert by_current.tolist() == [[2.0, 2.0]]
+    assert by_weight.item() == 7.0 * times
+    assert by_current.tolist() == [[2.0 * times, 2.0 * times]]
 
 
 def test_first_layer_reads_draws_and_multiplies_nothing_backward(monkeypatch):

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-from dataclasses import replace
 
 import pytest
 import torch
@@ -15,8 +14,7 @@ from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints,
 import main
 from utils.compute.distributed import World
 from utils.compute.signals import Stopped
-from utils.records.folders import HOST, matching_folders
-from utils.settings import from_json
+from utils.records.folders import HOST
 
 
 def test_resume_says_what_it_found_and_trains_only_what_is_missing(start, tmp_path, undisturbed):
@@ -43,29 +41,6 @@ def test_resume_takes_no_folder_of_other_settings(change, start, tmp_path):
     process = start(*small, *change.split(), "--resume")
     assert process.wait() == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
-
-
-@pytest.mark.parametrize(
-    ("change", "folders"), [("", 1), ("--write_noise 0.01", 2), ("--tf32", None)]
-)
-def test_resume_takes_a_folder_that_is_older_than_a_flag(change, folders, simulate, tmp_path):
-    """Where the flag has the value that its absence means; its JSON lacks it, too."""
-    (record,) = simulate("")
-    for path in (*record.folder.glob("*.json"), *record.folder.glob("*.settings")):
-        content = json.loads(path.read_text())
-        for key in ("write_noise", "tf32", "switch_epoch"):
-            del content[key]
-        path.write_text(json.dumps(content))
-    small = "--task Digits --epochs 1 --n_models 1 --layers 16 --device cpu --resume"
-    words = [*small.split(), "--output_dir", str(record.folder.parent), *change.split()]
-    if folders is None:  # which a CPU refuses: but it is not that setting
-        tf32 = replace(from_json(record.json), tf32=True)
-        assert not matching_folders(record.folder.parent, tf32, record.json["data_sha256"])
-        return
-    stamps = {path: path.stat().st_mtime_ns for path in record.folder.iterdir()}
-    assert main.main(words) == 0
-    assert {path: path.stat().st_mtime_ns for path in record.folder.iterdir()} == stamps
-    assert len(list(record.folder.parent.glob("[!.]*"))) == folders
 
 
 def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undisturbed):

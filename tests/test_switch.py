@@ -10,7 +10,7 @@ from conftest import DEVICES, currents_of, setting_of
 from reference import Network
 from support.devices import device_of
 from support.sweeps import SLOW, assert_same_networks, results
-from test_reference import TEST_BATCH, distance
+from test_reference import TEST_BATCH, check_costs, distance
 
 from devices.noise import Draw, Stream, plain
 from devices.pair import PairArray
@@ -21,6 +21,7 @@ from utils.compute.cuda_graph import WARM_UP
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.evaluation import SWITCHED
+from utils.training.intermediate import compute
 from utils.training.trainer import Trainer
 
 EPOCHS, SWITCH, BATCH = 4, 2, 16  # 13 mini-batches an epoch, the last one smaller
@@ -28,6 +29,7 @@ PHYSICS = dict(
     lr=1500.0, var=0.2, resistor_noise=0.05, voltage_noise=2e-5, clipping=0.05, init=0.25,
     write_noise=0.02, layers=(24,),
 )  # fmt: skip
+READ = dict(device_noise=True, physical_clipping=True)
 ONE_IMAGE = 1 / 50  # of the test, which rounding may decide
 LINEAR, EXPONENTIAL = "double-linear", "double-exponential"
 
@@ -107,6 +109,8 @@ def check(trainer, reference, model=0):
     np.testing.assert_allclose(
         result.accuracies.numpy(), reference.accuracies, atol=1.01 * ONE_IMAGE
     )
+    costs = trainer.ensemble.ledger.history[model].sum(dim=0)  # of all epochs, [layer, count]
+    check_costs(costs, reference.network.costs)
     near = dict(abs=1.01 * ONE_IMAGE)
     assert result.switch_accuracy == pytest.approx(reference.switch_accuracy, **near)
     if reference.swap is None:
@@ -142,12 +146,16 @@ def difference(actual, expected):
 def test_a_switched_network_follows_the_reference(
     first, second, data, compiled, device, request, monkeypatch
 ):
-    """26 steps on either side; all noises, variability and clipping on."""
+    """26 steps on either side; all noises, variability and clipping on.
+
+    On sparse inputs devices are read with noise in inference, too, and clipped physically.
+    """
+    physics = READ if data == "sparse_patterns" else {}
     data = request.getfixturevalue(data)
     if data is request.getfixturevalue("sparse_patterns"):
         monkeypatch.setattr("models.light.SMALLEST_BATCH", BATCH)
-    trainer = trainer_of(first, second, data, device, compiled)
-    reference = Reference(first, second, data)
+    trainer = trainer_of(first, second, data, device, compiled, **physics)
+    reference = Reference(first, second, data, **physics)
     trainer.prepare()
     programs = len(trainer.compiler.programs)
     assert list(trainer.train(lambda: None)) == list(range(EPOCHS))
@@ -172,7 +180,7 @@ def test_networks_with_other_constants_are_switched_side_by_side(patterns):
 def test_outputs_right_after_the_switch_follow_the_reference(sparse_patterns, monkeypatch):
     """Dark pairs, which some test images light, are switched, too; noise is drawn afresh."""
     monkeypatch.setattr("models.light.SMALLEST_BATCH", BATCH)
-    noisy = dict(voltage_noise=1e-4)
+    noisy = dict(voltage_noise=1e-4, device_noise=True)
     images = sparse_patterns.train_images.copy()
     images[:, :4] = 0  # four rows of pixels are lit in the test alone
     data = replace(sparse_patterns, train_images=images)
@@ -203,6 +211,50 @@ def test_no_two_tests_of_a_network_have_the_same_noise(patterns, monkeypatch):
         list(trainer.results(0.0))
     batches = -(-50 // TEST_BATCH)
     assert len(addresses) == len(set(addresses)) == (EPOCHS + 2) * batches
+
+
+def test_devices_are_read_with_noise_on_both_sides_of_a_switch(patterns):
+    """In training and in all tests, that under the other field, too; and that is no small part."""
+    noisy = READ | dict(resistor_noise=0.2)
+    trainer = trainer_of(EXPONENTIAL, LINEAR, patterns, **noisy)
+    list(trainer.train(lambda: None))
+    reference = Reference(EXPONENTIAL, LINEAR, patterns, **noisy)
+    check(trainer, reference)
+    reference.network.device_noise = False
+    exact, _ = reference.test(evaluation.RELAXED, relaxed=True)
+    assert difference(exact, reference.swap_outputs) > 0.1
+
+
+def test_currents_and_voltages_of_a_switched_network_follow_the_reference(patterns):
+    """As the hardware has them, that is, by the input scale of after the switch."""
+    trainer = trainer_of(LINEAR, EXPONENTIAL, patterns, **READ)
+    list(trainer.train(lambda: None))
+    (layers,) = compute(trainer.ensemble, trainer.currents)
+    images = pad(patterns.test_images, 1) / 255
+    network = Reference(LINEAR, EXPONENTIAL, patterns, **READ).network
+    expected = network.first_image(images[:TEST_BATCH])
+    np.testing.assert_allclose(layers[1][0], 0.001 * 0.567 / 1.434299 * images[0], rtol=1e-4)
+    for mine, theirs in zip(layers.values(), expected, strict=True):
+        for actual, values in zip(mine, theirs, strict=True):
+            assert difference(actual.double().numpy(), values) < 1e-2
+
+
+def test_resume_reads_a_switched_network_by_its_second_field(simulate):
+    """To the bit as if its currents and voltages had been asked for at once."""
+    run = (
+        "--field double-linear double-exponential --epochs 2 --switch_epoch 1 --lr 3000 "
+        "--resistor_noise 0.05 --device_noise --compute_intermediate"
+    )
+    (record,) = simulate(run)
+    paths = sorted(record.folder.glob("*-layer-*.pth"))
+    expected = [torch.load(path, weights_only=True) for path in paths]
+    assert len(paths) == 4
+    for path in paths:
+        path.unlink()
+    simulate(f"{run} --resume --output_dir {record.folder.parent}")
+    assert ": epoch " not in simulate.errors
+    for path, tensor in zip(paths, expected, strict=True):
+        assert torch.equal(torch.load(path, weights_only=True), tensor)
 
 
 @pytest.mark.parametrize("part", ["input scale", "epoch", "write noise", "partner"])

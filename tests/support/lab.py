@@ -48,7 +48,7 @@ def lab_record(**changes) -> dict:
 
 def without_newer(record: dict) -> dict:
     """A record of this program, from before the flags that came later."""
-    newer = ("write_noise", "tf32", "device_noise")
+    newer = ("write_noise", "tf32", "device_noise", "switch_epoch")
     older = {name: value for name, value in record.items() if name not in newer}
     parameters = dict(record["optimizer_parameters"])
     del parameters["physical_clipping"]
