@@ -40,7 +40,7 @@ def slow_steps_and_table() -> None:
     table = utils.records.summary.table
 
     def slowly(*arguments):
-        time.sleep(3)
+        time.sleep(1.5)
         return table(*arguments)
 
     utils.records.summary.table = slowly
