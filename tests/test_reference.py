@@ -246,7 +246,7 @@ def test_networks_with_and_without_them_side_by_side(device, patterns):
     kinds = [kind | dict(layers=TWO_LAYERS) for kind in kinds]
     settings = [setting_of(init=wide_init("double-linear"), **(PHYSICS | kind)) for kind in kinds]
     currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents)
+    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, Kept.TOTALS)
     for norm in ensemble.network.norms:
         norm.running_var.fill_(SETTLED)
     for step in range(STEPS):

@@ -12,7 +12,7 @@ import torch
 
 from devices.library import measurements
 from utils.records.folders import create_folders
-from utils.records.simulations import COLUMNS, SERIES, SETTING, without_seed
+from utils.records.simulations import COLUMNS, SERIES, SETTING, comparable
 from utils.settings import Setting, to_json
 
 
@@ -21,13 +21,14 @@ def table(settings: Sequence[Setting], accuracy: Callable, n_models: int = 3) ->
     rows = []
     for setting in settings:
         for model in range(n_models):
-            values = {name: getattr(setting, name) for name in [*SETTING, *SERIES]}
+            names = [name for name in [*SETTING, *SERIES] if name != "switch"]
+            values = {name: getattr(setting, name) for name in names} | {"switch": 0}
             percent = accuracy(setting, model)
             rows.append(values | {
                 "field": setting.field.name, "constants": "", "law": 1, "original": False,
                 "model_seed": setting.seed + model, "model": model, "accuracy": percent,
                 "relaxed": percent - 1, "request": 0.5, "failed": False, "folder": None,
-                "setting": without_seed(setting),
+                "setting": comparable(setting),
             })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS).astype({"failed": bool, "original": bool})
 
