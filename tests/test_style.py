@@ -51,7 +51,7 @@ def points(*means: float) -> pd.DataFrame:
 
 
 def test_what_lies_far_below_is_told_and_not_on_the_axis():
-    """Quartiles 94.5 and 96.5: left out is what is below 94.5 - 3 x 2 = 88.5."""
+    """What is near lies within 97 to 94; the gap below it, of 44, is wider than these 3."""
     axes = plt.figure().add_subplot()
     leave_out_far([(axes, points(50.0, 94.0, 95.0, 96.0, 96.0, 97.0, 97.0), "k")])
     low, high = axes.get_ylim()
@@ -59,6 +59,13 @@ def test_what_lies_far_below_is_told_and_not_on_the_axis():
     assert high == pytest.approx(97 + 0.06 * 3.5)
     assert [text.get_text() for text in axes.texts] == ["↓ 50"]
     assert axes.texts[0].xy == (0.0, 0)
+
+
+def test_a_point_as_far_below_as_the_others_lie_apart_is_on_the_axis():
+    """As figure 1 has it."""
+    axes = plt.figure().add_subplot()
+    leave_out_far([(axes, points(96.0, 96.0, 95.0, 94.0, 92.0, 90.0, 88.5), "k")])
+    assert not axes.texts
 
 
 def test_nothing_is_left_out_of_a_curve_that_falls_evenly():

@@ -17,7 +17,6 @@ from utils.studies import STUDIES, Study
 
 FIELDS = tuple(device.name for device in DEVICES)
 CLOSE = 1.0  # points of accuracy within which a learning rate is as good as the best
-FAR = 3.0  # interquartile ranges below the lower quartile, from which on a point is left outside
 
 
 @dataclass(frozen=True)
@@ -113,22 +112,33 @@ def draw_accuracy(one: ByRate, networks: pd.DataFrame) -> Figure | None:
     return figure
 
 
+def lowest_near(means: pd.Series) -> float:
+    """The lowest of the points that are near each other: below it is a gap, wider than they are.
+
+    At least half of the points are.
+    """
+    falling = sorted(means.dropna(), reverse=True)
+    for k in range((len(falling) + 1) // 2, len(falling)):
+        if falling[k - 1] - falling[k] > falling[0] - falling[k - 1]:
+            return falling[k - 1]
+    return falling[-1]
+
+
 def leave_out_far(drawn: list[tuple]) -> None:
     """Scale the common axis by what lies close, and say at its lower end what lies far below.
 
     drawn: axes, points (see `curve`) and colour of each curve.
     """
     means = pd.concat([points["mean"] for _, points, _ in drawn])
-    lower, upper = means.quantile([0.25, 0.75])
-    edge = lower - FAR * (upper - lower)
+    edge = lowest_near(means)
     if not (means < edge).any():
         return
     near = pd.concat(
         [points["mean"] - points["std"].where(points["size"] >= FEWEST).fillna(0)
          for _, points, _ in drawn]
     )[(means >= edge).to_numpy()]  # fmt: skip
-    high = means.max()
-    low, room = max(near.min(), edge), 0.06 * (high - max(near.min(), edge))
+    low, high = near.min(), means.max()
+    room = 0.06 * (high - low)
     drawn[0][0].set_ylim(low - 2 * room, high + room)
     below = [
         (axes, rate, mean, colour)

@@ -187,7 +187,9 @@ class Figures:
         """What every layer has cost in each setting, and all of them, with prices if given."""
         table = costs_table(self.healthy, self.prices)
         limited = {self.prices.endurance, self.prices.refresh_endurance} != {None}
-        if limited and "largest" not in table:
+        if table.empty:
+            print("No simulation has counted its costs yet: --ledger does.")
+        elif limited and "largest" not in table:
             print("What devices stand is compared with nothing yet: no simulation ran with --wear.")
         return table
 
