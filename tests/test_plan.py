@@ -275,7 +275,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):
 
 def test_dry_run_counts_the_epochs_of_each_side_of_a_switch(currents, stop, monkeypatch):
     (member,) = members_of(setting_of(epochs=5, switch_epoch=2))
-    probe, asked = Probe(currents, Compiler(enabled=False)), []
+    probe, asked = Probe(currents, Compiler(enabled=False), keeps_wear=False), []
 
     def epoch(trainer, stop):
         asked.append(trainer.ensemble.phase)
