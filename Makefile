@@ -16,7 +16,7 @@ test: export GOMP_SPINCOUNT ?= 1000
 test: $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist worksteal
 
 # Hours on a CPU; goes on where it was stopped. RUN="--n_models 3" passes flags on.
 figures: $(VENV)/run

@@ -58,9 +58,9 @@ def simulate(run: Run, stop: Stop) -> None:
         with stop.deferred():
             about = sitting(
                 device, data.sha256, plan.compiled, plan.threads,
-                currents.product, has_kernel(device), run.wear,
+                currents.product, has_kernel(device), run.kept,
             )  # fmt: skip
-            archive, missing = Archive.open(run, data.sha256, world, about)
+            archive, missing = Archive.open(run, data.sha256, world, about, plan.compiles)
         complete = [member for member in run.members if member in archive.complete]
         train(world.deal(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
         if run.compute_intermediate:

@@ -65,7 +65,10 @@ def ledger_dict(network: MLP, ledger: Ledger, model: int, failed_in: int) -> dic
     those on dark inputs included, which cost nothing. With wear `layers.<k>.pulses1`, `.pulses2`,
     `.refreshes`: float32 [out, in], of a pair's two devices and of the pair. failed_in: the epoch,
     from 0, from which on all is NaN, since the network has failed; that of none where it has not.
+    Empty where nothing was kept.
     """
+    if not ledger.accounts:
+        return {}
     content = ledger.epochs_of(model)
     for history in content.values():
         history[failed_in:] = torch.nan

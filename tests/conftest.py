@@ -178,6 +178,7 @@ def read_all(output_dir: Path) -> list[Record]:
     records = []
     for path in sorted(output_dir.glob("[!.]*/*.json")):
         stem = str(path.with_suffix(""))
+        ledger = Path(f"{stem}-ledger.pth")
         records.append(
             Record(
                 path.parent,
@@ -185,7 +186,7 @@ def read_all(output_dir: Path) -> list[Record]:
                 torch.load(f"{stem}-accuracies.pth", weights_only=True),
                 torch.load(f"{stem}-gradients.pth", weights_only=True),
                 torch.load(f"{stem}.pth", weights_only=True),
-                torch.load(f"{stem}-ledger.pth", weights_only=True),
+                torch.load(ledger, weights_only=True) if ledger.exists() else {},
             )
         )
     return records

@@ -63,7 +63,7 @@ def test_a_checkpoint_is_gone_on_from(start, tmp_path, stopped):
 def test_a_checkpoint_without_wear_is_not_used_where_it_is_asked_for(start, tmp_path, stopped):
     process = start(*SWEEP, "--resume", "--wear")
     assert process.wait() == 0
-    said = "2 start afresh (checkpoints are of another account of wear)"
+    said = "2 start afresh (checkpoints are of another ledger)"
     assert process.said.count(said) == 1
     for record in read_all(tmp_path / "out"):
         worn = sum(record.ledger[f"layers.1.pulses{k}"].double().sum() for k in (1, 2))

@@ -125,7 +125,8 @@ def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
         assert right - left == pytest.approx(2 * std)
     assert {text.get_text() for text in reached.texts} == {"500", "3000"}
     assert (figures.folder / "costs.pdf").exists()
-    assert figures.takeaways()[-1].startswith("Costs (mean ± std, n = 3): linear takes ")
+    (told,) = (each for each in figures.takeaways() if each.startswith("Costs"))
+    assert told.startswith("Costs (mean ± std, n = 3): linear takes ")
 
 
 def test_the_table_has_layers_and_means_over_networks(simulations):
@@ -148,18 +149,19 @@ def test_the_table_has_layers_and_means_over_networks(simulations):
         assert float(first[name]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_what_was_simulated_before_the_ledger_has_empty_cells(tmp_path):
+def test_what_was_simulated_before_the_ledger_is_not_in_the_table(tmp_path, capsys):
     """That of the original scripts, too."""
     folder = tmp_path / "simulations"
     write_lab_folder(folder, [90.0, 92.0], **LAB)
     networks = with_costs(Simulations.read(folder).networks)
     assert networks["pulses"].isna().all()
-    table = costs_table(networks, Prices())
-    assert (list(table["layer"]), list(table["n"])) == (["all"], [0])
+    assert costs_table(networks, Prices()).empty
     assert draw_costs(networks) is None
-    assert tell_costs(networks) == "Costs: no simulations with a ledger yet."
+    assert tell_costs(networks) == "Costs: no simulations with --ledger yet."
     figures = Figures(folder, tmp_path / "figures")
     assert figures.costs() is None
+    assert figures.costs_table().empty
+    assert "No simulation has counted its costs yet: --ledger does." in capsys.readouterr().out
 
 
 def rows(field, values) -> list[dict]:

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PROJECT, read_all, run_main
+from conftest import PROJECT, read_all
 from support.arguments import merged
-from support.sweeps import assert_nothing_left_over, assert_same_networks, checkpoints, results
+from support.sweeps import (
+    assert_nothing_left_over,
+    assert_same_networks,
+    checkpoints,
+    results,
+    run_alone,
+)
 
 from utils.compute import distributed
 from utils.compute.distributed import World, peers
@@ -42,11 +48,9 @@ def torchrun(processes: int, *arguments, restarts=0) -> subprocess.Popen:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> dict:
+def alone(launcher, tmp_path_factory) -> dict:
     """The networks of one process."""
-    folder = tmp_path_factory.mktemp("alone")
-    assert run_main(*SWEEP, "--output_dir", folder).returncode == 0
-    return results(folder)
+    return results(run_alone(launcher, tmp_path_factory.mktemp("alone"), SWEEP))
 
 
 def assert_same(output_dir: Path, expected: dict) -> None:
@@ -55,16 +59,16 @@ def assert_same(output_dir: Path, expected: dict) -> None:
     assert len({path.name[:14] for path in output_dir.iterdir()}) == 1
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_files_are_those_of_a_single_process(processes, tmp_path, alone):
-    process = torchrun(processes, *SWEEP, "--output_dir", tmp_path)
+def test_files_are_those_of_a_single_process(tmp_path, alone):
+    """Of three; those of two are, killed, in the tests below."""
+    process = torchrun(3, *SWEEP, "--output_dir", tmp_path)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert_same(tmp_path, alone)
     rows = [line for line in output.splitlines() if line.startswith("double-")]
     assert len(rows) == 2  # one table
     told = [line.split(": epoch 8/8")[0] for line in errors.splitlines() if "epoch 8/8" in line]
-    assert told == MEMBERS[::processes]  # of process 0's networks, dealt out in turn
+    assert told == MEMBERS[::3]  # of process 0's networks, dealt out in turn
     assert errors.count("Digits: 1500 images to train") == 1
 
 
@@ -96,18 +100,19 @@ def kill_second(process: subprocess.Popen, output_dir: Path) -> None:
 OFTEN = ("--checkpoint_minutes", 0.002)
 
 
-def test_a_killed_process_ends_the_run_and_resume_completes_it(tmp_path, alone):
-    process = torchrun(2, *SWEEP, *OFTEN, "--output_dir", tmp_path)
-    kill_second(process, tmp_path)
+def test_a_killed_process_ends_the_run_and_resume_completes_it(start, tmp_path, alone):
+    output_dir = tmp_path / "out"
+    process = torchrun(2, *SWEEP, *OFTEN, "--output_dir", output_dir)
+    kill_second(process, output_dir)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "stopped by SIGTERM" in errors  # the other saved what it had
     assert "--resume goes on" in errors
-    assert len(read_all(tmp_path)) < 6
-    result = run_main(*SWEEP, *OFTEN, "--output_dir", tmp_path, "--resume")  # under one process
-    assert result.returncode == 0, result.stderr
-    assert "go on from a checkpoint" in result.stderr
-    assert_same(tmp_path, alone)
+    assert len(read_all(output_dir)) < 6
+    again = start(*SWEEP, *OFTEN, "--resume", threads=1)  # under one process
+    assert again.wait() == 0, again.said
+    assert "go on from a checkpoint" in again.said
+    assert_same(output_dir, alone)
 
 
 def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, alone):

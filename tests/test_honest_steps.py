@@ -6,6 +6,7 @@ from conftest import currents_of, members_of, setting_of
 from support.acted_gpu import NOISES, SWITCHED, exactly_read, switched_trainer, trainer_of
 from support.devices import NAMES, device_of
 
+from devices.kept import Kept
 from models import noisy_pair
 from utils.compute.compiler import Compiler
 from utils.compute.processor import OutOfMemory
@@ -105,7 +106,7 @@ def test_the_graph_that_was_verified_is_the_one_that_trains(currents, gpu):
     list(trainer.train(lambda: None))
     (graph,) = gpu.cuda.graphs
     assert graph.replayed == 3 + 2 * 6  # of the verification, and of two epochs
-    plain = Trainer(trainer.members, currents, Compiler(False))
+    plain = Trainer(trainer.members, currents, Compiler(False), kept=Kept.TOTALS)
     list(plain.train(lambda: None))
     for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
         assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
@@ -122,7 +123,7 @@ def test_both_sides_of_a_switch_are_verified_and_nothing_is_changed(pair, curren
     list(trainer.train(lambda: None))
     assert len(gpu.cuda.graphs) == 3
     assert (second.replayed, first.replayed) == (3, 3 + 2 * 6)
-    plain = Trainer(trainer.members, currents, Compiler(False))
+    plain = Trainer(trainer.members, currents, Compiler(False), kept=Kept.TOTALS)
     list(plain.train(lambda: None))
     for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
         assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
@@ -141,8 +142,9 @@ def test_too_little_memory_is_no_mistake(currents, gpu, monkeypatch):
 
 
 def test_a_program_of_the_compiler_passes(currents):
-    """A real one, called one by one: what is acted cannot capture it."""
-    trainer = Trainer(members_of(setting_of(**NOISES)), currents, Compiler(enabled=True))
+    """A real one, that of test_trainer.py, called one by one: what is acted cannot capture it."""
+    changes = NOISES | dict(write_noise=0.0, batch_size=8)
+    trainer = Trainer(members_of(setting_of(**changes)), currents, Compiler(enabled=True))
     trainer.prepare()
     assert trouble(trainer) is None
     assert trainer.compiler.enabled

@@ -9,6 +9,7 @@ from conftest import currents_of, members_of, setting_of
 from support.devices import device_of
 from test_programming import EXPONENTIAL, IDEAL, LINEAR, of
 
+from devices.kept import Kept
 from devices.ledger import COUNTS, WEAR, Account
 from devices.programming import update
 from models.state_dict import ledger_dict
@@ -119,9 +120,9 @@ def test_sums_go_on_and_counts_are_whole_in_single_precision():
     assert account.refreshes.unique().tolist() == [3]
 
 
-def train(currents, compiled=False, keeps_wear=False, n_models=1, **changes) -> Trainer:
+def train(currents, kept, n_models=1, **changes) -> Trainer:
     members = members_of(setting_of(**changes), n_models)
-    trainer = Trainer(members, currents, Compiler(compiled), keeps_wear=keeps_wear)
+    trainer = Trainer(members, currents, Compiler(False), kept=kept)
     list(trainer.train(lambda: None))
     return trainer
 
@@ -134,7 +135,7 @@ def ledgers(trainer: Trainer) -> list[dict]:
 def test_wear_adds_up_to_the_totals_and_leaves_dark_and_padded_pairs_out(data, request):
     """40 outputs are a block and a part of one."""
     currents = currents_of(request.getfixturevalue(data))
-    trainer = train(currents, keeps_wear=True, layers=(40,), init=0.2)
+    trainer = train(currents, Kept.WEAR, layers=(40,), init=0.2)
     (ledger,) = ledgers(trainer)
     for layer, n in enumerate(([40, 144], [4, 40])):
         pulses1, pulses2, refreshes = (ledger[f"layers.{1 + 3 * layer}.{name}"] for name in WEAR)
@@ -154,12 +155,15 @@ def test_wear_adds_up_to_the_totals_and_leaves_dark_and_padded_pairs_out(data, r
 
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
-def test_wear_changes_no_number(field, currents):
-    plain, worn = (train(currents, keeps_wear=wear, field=field) for wear in (False, True))
+def test_counting_changes_no_number(field, currents):
+    plain, counted, worn = (train(currents, kept, field=field) for kept in Kept)
     theirs = worn.ensemble.state_dict()
-    for name, mine in plain.ensemble.state_dict().items():
-        assert torch.equal(mine, theirs[name]), name
-    assert set(theirs) - set(plain.ensemble.state_dict()) == {
+    for less in (plain, counted):
+        for name, mine in less.ensemble.state_dict().items():
+            assert torch.equal(mine, theirs[name]), name
+    assert "ledger" not in str(plain.ensemble.state_dict().keys())
+    assert ledgers(plain) == [{}]
+    assert set(theirs) - set(counted.ensemble.state_dict()) == {
         f"ledger.accounts.{layer}.{name}" for layer in (0, 1) for name in WEAR
     }
 
@@ -168,7 +172,7 @@ def test_side_by_side_it_is_as_alone(patterns):
     """Programming does not mix networks: the same gradients cost each the same."""
     currents = replace(currents_of(patterns), light=None)
     members = [members_of(setting_of(lr=lr, init=0.2))[0] for lr in (500.0, 3000.0, 9000.0)]
-    together = Ensemble.fresh(members, currents, keeps_wear=True)
+    together = Ensemble.fresh(members, currents, Kept.WEAR)
     generator = torch.Generator().manual_seed(3)
     gradients = [
         1e-3 * torch.randn(1, *array.shape, generator=generator)
@@ -177,7 +181,7 @@ def test_side_by_side_it_is_as_alone(patterns):
     together.program([each.expand(3, -1, -1) for each in gradients])
     together.ledger.note_epoch(0)
     for model, member in enumerate(members):
-        alone = Ensemble.fresh([member], currents, keeps_wear=True)
+        alone = Ensemble.fresh([member], currents, Kept.WEAR)
         alone.program(gradients)
         alone.ledger.note_epoch(0)
         mine = ledger_dict(together.network, together.ledger, model, 2)
@@ -188,7 +192,7 @@ def test_side_by_side_it_is_as_alone(patterns):
 
 
 def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
-    trainer = Trainer(members_of(setting_of(), 2), currents, Compiler(False), keeps_wear=True)
+    trainer = Trainer(members_of(setting_of(), 2), currents, Compiler(False), kept=Kept.WEAR)
     epochs = trainer.train(lambda: None)
     next(epochs)
     trainer.ensemble.network.arrays[0].weight[1, 2, 3] = torch.nan
@@ -202,31 +206,13 @@ def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
     assert good["layers.1.pulses1"].isfinite().all()
 
 
-def test_a_checkpoint_of_before_the_ledger_goes_on_with_one_that_says_so(currents):
-    """The epoch that it was in the middle of is unknown, like those before; later ones are not."""
-    whole, first = (
-        Trainer(members_of(setting_of(epochs=3)), currents, Compiler(False)) for _ in range(2)
-    )
-    list(whole.train(lambda: None))
-    next(first.train(lambda: None))
-    first.learn()
-    state = {k: v for k, v in first.ensemble.slice(0).items() if not k.startswith("ledger.")}
-    second = Trainer(first.members, currents, Compiler(False))
-    second.restore([state])
-    list(second.train(lambda: None))
-    (mine,), (expected,) = ledgers(second), ledgers(whole)
-    for name in COUNTS:
-        assert mine[name][:2].isnan().all()
-        assert torch.equal(mine[name][2], expected[name][2])
-
-
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
 def test_float64_is_exact(field, patterns):
     """In double precision, by hand: the sums are those of what `update` is given."""
     setting = setting_of(init=0.2)
     setting = replace(setting, field=device_of(field))
     currents = replace(currents_of(patterns), light=None)
-    ensemble = Ensemble.fresh(members_of(setting), currents, keeps_wear=True).double()
+    ensemble = Ensemble.fresh(members_of(setting), currents, Kept.WEAR).double()
     array = ensemble.network.arrays[0]
     gradient = (
         1e-3 * torch.randn(1, *array.shape, generator=torch.Generator().manual_seed(0)).double()

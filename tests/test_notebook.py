@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from conftest import PROJECT
 from support.lab import write_lab_folder
 from support.simulated import LAB
+
+from utils.plots.__main__ import main
 
 STEMS = {
     "costs",
@@ -32,21 +35,38 @@ def archive(simulations, tmp_path_factory) -> Path:
     return folder
 
 
-def plots(*arguments, **variables) -> subprocess.CompletedProcess:
-    """`python -m utils.plots` with these arguments and environment variables."""
-    command = [sys.executable, "-m", "utils.plots", *map(str, arguments)]
-    environment = os.environ | {
-        f"MAGNETOIONIC_{name.upper()}": str(value) for name, value in variables.items()
-    }
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+@dataclass
+class Called:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def check_files(figures: Path) -> None:
+@pytest.fixture
+def plots(monkeypatch, capsys):
+    """What `python -m utils.plots` does, in this process: with arguments, and variables."""
+
+    def call(*arguments, **variables) -> Called:
+        named = {f"MAGNETOIONIC_{name.upper()}": str(value) for name, value in variables.items()}
+        monkeypatch.setattr("os.environ", dict(os.environ) | named)
+        monkeypatch.setattr("sys.argv", ["plots", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        return Called(code, *capsys.readouterr())
+
+    return call
+
+
+def check_files(figures: Path, *others: str) -> None:
     (folder,) = figures.iterdir()
     assert folder.name.isdigit()
     assert len(folder.name) == 14
     names = {path.name for path in folder.iterdir()}
-    assert names == {f"{stem}.{ending}" for stem in STEMS for ending in ("pdf", "svg", "png")}
+    stems = STEMS | {*others}
+    assert names == {f"{stem}.{ending}" for stem in stems for ending in ("pdf", "svg", "png")}
     assert "learning rate" in (folder / "figure1-accuracy-against-learning-rate.svg").read_text()
     assert b"/Type0" in (folder / "weights.pdf").read_bytes()  # TrueType: text, not outlines
 
@@ -96,10 +116,12 @@ def test_the_notebook_is_committed_with_outputs_and_small():
 
 
 def test_without_jupyter(archive, tmp_path):
-    prices = ("--pulse_energy", "1e-12", "--endurance", "1e6")
-    result = plots("--simulations", archive, "--figures", tmp_path / "figures", *prices)
+    command = [sys.executable, "-m", "utils.plots", "--simulations", str(archive)]
+    command += ["--figures", str(tmp_path / "figures")]
+    command += ["--pulse_energy", "1e-12", "--endurance", "1e6"]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    check_files(tmp_path / "figures")
+    check_files(tmp_path / "figures", "ablation")  # a part of which is in figures 1 to 3
     assert "left out: " in result.stdout
     assert "linear reaches" in result.stdout
     assert "3 of them are of the original scripts" in result.stdout
@@ -109,7 +131,7 @@ def test_without_jupyter(archive, tmp_path):
     assert result.stdout.splitlines()[-1] == f"figures are in {folder}"
 
 
-def test_the_latest_run_alone(archive, tmp_path):
+def test_the_latest_run_alone(archive, plots, tmp_path):
     figures = tmp_path / "figures"
     result = plots("--latest", simulations=archive, figures=figures)
     assert result.returncode == 0, result.stderr
@@ -132,7 +154,7 @@ def test_the_latest_run_alone(archive, tmp_path):
         ("", {"task": "CIFAR"}, "task CIFAR: unknown; the valid ones: MNIST, Fashion, Digits"),
     ],
 )
-def test_what_is_not_there_is_told_in_one_line(arguments, variables, message, tmp_path):
+def test_what_is_not_there_is_told_in_one_line(arguments, variables, message, plots, tmp_path):
     (tmp_path / "simulations").mkdir()
     (tmp_path / "file").write_text("")
     paths = {"simulations": tmp_path / "simulations", "figures": tmp_path / "figures"}
@@ -151,7 +173,7 @@ def test_what_is_not_there_is_told_in_one_line(arguments, variables, message, tm
     assert not (tmp_path / "figures").exists()
 
 
-def test_the_folder_of_one_simulation_gives_a_hint(archive, tmp_path):
+def test_the_folder_of_one_simulation_gives_a_hint(archive, plots, tmp_path):
     (folder,) = archive.glob("20240725163936-*")
     result = plots("--simulations", folder, "--figures", tmp_path / "figures")
     assert result.returncode == 2

@@ -98,12 +98,12 @@ def test_an_ideal_device_is_standard_json_and_has_no_other_field(simulate):
         assert "Infinity" not in path.read_text()
 
 
-def test_resume_goes_by_the_constants(tmp_path):
+def test_resume_goes_by_the_constants(start, tmp_path):
     """Another source of the same constants is the same simulation; another constant is not."""
     path, out = tmp_path / "mine.json", tmp_path / "out"
     arguments = (
         *"--task Digits --epochs 1 --n_models 1 --layers 8 --var 0.1 --device cpu --resume".split(),
-        "--field", path, "--output_dir", out,
+        "--field", path,
     )  # fmt: skip
     for device, said, n_folders in (
         (measured("mine", TABLE), "network 0: epoch 1/1", 1),
@@ -111,9 +111,9 @@ def test_resume_goes_by_the_constants(tmp_path):
         (measured("mine", Table((0.0, 20.0), (2.742, 2.175))), "network 0: epoch 1/1", 2),
     ):
         device_file(path, device)
-        result = run_main(*arguments)
-        assert result.returncode == 0, result.stderr
-        assert said in result.stderr
+        process = start(*arguments)
+        assert process.wait() == 0, process.said
+        assert said in process.said
         assert len(list(out.iterdir())) == n_folders
 
 

@@ -92,7 +92,7 @@ def test_tensors_have_the_shapes_of_the_contract(simulate):
 
 
 def test_the_ledger_has_the_shapes_of_the_contract(simulate):
-    (record,) = simulate("--layers 20 10 --epochs 3")
+    (record,) = simulate("--layers 20 10 --epochs 3 --ledger")
     shapes = {name: tuple(tensor.shape) for name, tensor in record.ledger.items()}
     assert shapes == dict.fromkeys(COUNTS, (3, 3)) | {"pairs": (3,)}
     assert {tensor.dtype for tensor in record.ledger.values()} == {torch.float64}
@@ -193,7 +193,7 @@ def test_a_record_that_is_missing_is_counted_in_the_table(simulate):
     assert "  2 (1 missing)  " in of_1000
     left = [r.json["accuracy"] for r in records[:3:2]]
     assert f"  {sum(left) / 2:.2f} ± {abs(left[0] - left[1]) / 2**0.5:.2f}  " in of_1000
-    assert of_3000.split()[5:] == ["0", "(3", "missing)", *"–––––", folders[1].id]
+    assert of_3000.split()[5:] == ["0", "(3", "missing)", *"–––", folders[1].id]
     assert [line.startswith("double-linear") for line in text.splitlines()] == [False, True, True]
 
 

@@ -10,6 +10,7 @@ from reference import Network
 from support.devices import NAMES as FIELDS
 from support.devices import device_of
 
+from devices.kept import Kept
 from models.currents import pad
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
@@ -86,7 +87,8 @@ def trained_engine(
         for field in fields
     ]
     currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents).to(dtype)
+    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, Kept.TOTALS)
+    ensemble = ensemble.to(dtype)
     per_epoch = -(-len(currents.train) // 32)
     with torch.no_grad():
         for norm in ensemble.network.norms if variance is not None else ():
@@ -244,7 +246,7 @@ def test_networks_with_and_without_them_side_by_side(device, patterns):
     kinds = [kind | dict(layers=TWO_LAYERS) for kind in kinds]
     settings = [setting_of(init=wide_init("double-linear"), **(PHYSICS | kind)) for kind in kinds]
     currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents)
+    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, Kept.TOTALS)
     for norm in ensemble.network.norms:
         norm.running_var.fill_(SETTLED)
     for step in range(STEPS):
@@ -268,7 +270,7 @@ def test_networks_with_and_without_them_side_by_side(device, patterns):
 def test_devices_with_other_constants_side_by_side_follow_the_reference(
     fields, compiled, more, device, patterns
 ):
-    """Networks of one family in one program for training, and in one for the test."""
+    """Networks of one family in one program, compiled or not; the test's knows no family."""
     compiler = Compiler(compiled)
     changes = dict(layers=TWO_LAYERS) | more
     ensemble, currents = trained_engine(
@@ -278,35 +280,27 @@ def test_devices_with_other_constants_side_by_side_follow_the_reference(
         reference = trained_reference(field, patterns, init=wide_init(fields[0]), **changes)
         check_network(ensemble, model, reference)
         for relaxed in (False, True) if reference.partner else (False,):
-            check_outputs(ensemble, model, currents, compiler, reference, patterns, relaxed)
+            check_outputs(ensemble, model, currents, EAGER, reference, patterns, relaxed)
 
 
-@pytest.mark.parametrize(
-    ("field", "data", "layers"),
-    [
-        ("double-linear", "patterns", TWO_LAYERS),
-        ("double-exponential", "sparse_patterns", (40, 16)),  # a block of outputs, and part of one
-    ],
-    ids=["linear dense", "exponential sparse"],
-)
-def test_a_compiled_network_alone_follows_the_reference(field, data, layers, request):
-    """As each is trained on a CPU, with dense products by oneDNN where that is used."""
-    compiler, data = Compiler(enabled=True), request.getfixturevalue(data)
-    ensemble, currents = trained_engine([field], data, compiler=compiler, layers=layers)
-    reference = trained_reference(field, data, layers=layers)
+def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
+    """As each is trained on a CPU; with dense products: see test_trainer.py.
+
+    Another constant needs no other program, so a sweep over the nonlinearity is one, whatever its
+    sign and size.
+    """
+    compiler, layers = Compiler(enabled=True), (40, 16)  # a block of outputs, and part of one
+    field = "double-exponential"
+    ensemble, currents = trained_engine([field], sparse_patterns, compiler=compiler, layers=layers)
+    reference = trained_reference(field, sparse_patterns, layers=layers)
     check_network(ensemble, 0, reference)
-    check_outputs(ensemble, 0, currents, compiler, reference, data)
-
-
-def test_another_constant_needs_no_other_program(patterns):
-    """So a sweep over the nonlinearity is one program, whatever its sign and size."""
-    compiler = Compiler(enabled=True)
-    trained_engine(["double-exponential"], patterns, compiler=compiler)
+    check_outputs(ensemble, 0, currents, compiler, reference, sparse_patterns)
     programs = dict(compiler.programs)
+    assert len(programs) == 2  # of training, and of the test
     for field in ("other exponential", "double-curved-2.77", "double-curved--4.0", NEARLY_LINEAR):
-        ensemble, _ = trained_engine([field], patterns, compiler=compiler)
+        ensemble, _ = trained_engine([field], sparse_patterns, compiler=compiler, layers=layers)
         assert compiler.programs == programs
-        check_network(ensemble, 0, trained_reference(field, patterns))
+        check_network(ensemble, 0, trained_reference(field, sparse_patterns, layers=layers))
 
 
 @pytest.mark.parametrize("field", FIELDS)

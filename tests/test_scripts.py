@@ -87,13 +87,20 @@ def test_every_study_has_its_script():
         assert os.access(PROJECT / study.command, os.X_OK)
 
 
-@pytest.mark.parametrize("one", BY_RATE.values(), ids=lambda one: f"figure {one.number}")
-def test_batch_scripts_make_the_settings_of_their_figure(one, tmp_path):
+def test_a_batch_script_trains(tmp_path):
     result = run_script(
-        one.number, "--task", "Digits", "--epochs", 1, "--n_models", 1, "--layers", 8,
+        1, "--task", "Digits", "--epochs", 1, "--n_models", 1, "--layers", 8, "--lr", 1000,
         "--output_dir", tmp_path / "out", cwd=tmp_path,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
+    assert len(Simulations.read(tmp_path / "out").networks) == 2
+
+
+@pytest.mark.parametrize("one", BY_RATE.values(), ids=lambda one: f"figure {one.number}")
+def test_studies_make_the_settings_of_their_figure(one, start, tmp_path):
+    small = "--task Digits --epochs 1 --n_models 1 --layers 8 --device cpu".split()
+    process = start("--study", f"figure{one.number}", *small)
+    assert process.wait() == 0, process.said
     networks = Simulations.read(tmp_path / "out").networks
     assert len(networks) == 12 * len(one.clippings)
     assert one.missing(networks) is None

@@ -43,7 +43,7 @@ def test_ten_networks_a_setting_need_no_flag(figures, capsys):
 def test_what_is_drawn_is_said(figures):
     assert figures.drawn() == (
         f"Drawn: 60 networks of task Digits, epochs {EPOCHS}, layers (16,), batch_size 128, init "
-        "0.01, input_scale 0.001, padding 2, tf32 False; 1 of other kinds are not."
+        "0.01, input_scale 0.001, padding 2; 1 of other kinds are not."
     )
 
 

@@ -101,8 +101,9 @@ def make_parser() -> Parser:
 
 def add(group, name: str, flag: Flag, default: Any) -> None:
     """A flag of the table as an argument."""
+    text = flag.help.replace("%", "%%")  # which argparse formats
     if flag.kind is bool:
-        group.add_argument(f"--{name}", action="store_true", help=flag.help)
+        group.add_argument(f"--{name}", action="store_true", help=text)
         return
     if default is None or default == ():
         shown = ""  # its help tells what it is otherwise
@@ -115,7 +116,7 @@ def add(group, name: str, flag: Flag, default: Any) -> None:
         type=flag.kind,
         nargs="+" if flag.is_list or flag.sweeps else None,
         metavar=flag.metavar or {float: "X", int: "N"}[flag.kind],
-        help=("[...] " if flag.sweeps else "") + flag.help + shown,
+        help=("[...] " if flag.sweeps else "") + text + shown,
     )
 
 

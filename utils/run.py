@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from devices.kept import Kept
 from devices.responses import Response
 from utils.compute.processor import check_device
 from utils.errors import UserError
@@ -40,9 +41,14 @@ class Run:
         "auto", RUNNING, "compile the steps: on, off, auto (if the run is long)", str,
         metavar="WHEN", choices=COMPILE,
     )  # fmt: skip
+    ledger: bool = flag(
+        False, RUNNING, "count pulses, writes, dropped requests and refreshes; a step takes "
+        "up to a tenth longer", bool,
+    )  # fmt: skip
     wear: bool = flag(
-        False, RUNNING, "keep the pulses and refreshes of every single device, too", bool
-    )
+        False, RUNNING, "keep the pulses and refreshes of every single device, too, with --ledger "
+        "or without; takes about a quarter more time", bool,
+    )  # fmt: skip
     checkpoint_minutes: float = flag(
         5.0, RUNNING, "longest training between two checkpoints", float, at_least=0
     )
@@ -72,6 +78,11 @@ class Run:
         last = self.settings[0].seed + self.n_models - 1
         if last > LARGEST_SEED:
             raise UserError(f"--seed: the last network's seed is {last}, the largest is 2^63 - 1")
+
+    @property
+    def kept(self) -> Kept:
+        """Of what learning costs."""
+        return Kept.WEAR if self.wear else Kept.TOTALS if self.ledger else Kept.NOTHING
 
     @cached_property
     def members(self) -> list[Member]:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
-from devices.library import find
+from devices.library import Device, find
 from utils.errors import UserError
+from utils.flags import flags_of
 from utils.run import sweep
 from utils.settings import SWITCHES, Setting
 
 FIELDS = (find("double-linear"), find("double-exponential"))
 REFERENCES = (*FIELDS, find("double-ideal"))  # what a device of the user's own is compared with
+IDEAL = REFERENCES[-1]
 SWITCHED_AT = (1, 2, 5, 10, 15)  # epochs, of 20
 RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
+FIGURE_1 = {"var": 0.2, "resistor_noise": 0.015, "clipping": 0.1}  # its imperfections
+NONE = {"var": 0.0, "resistor_noise": 0.0, "write_noise": 0.0, "clipping": 0.0}
+# The map: nonlinearities, and learning rates a factor of two apart.
+NONLINEARITIES = tuple(float(nu) for nu in range(-4, 9))
+MAP_RATES = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+WIDTHS = ((64,), (128,), (256,), (512,), (1024,))
+DEPTHS = ((256,), (256, 256), (256, 256, 256))
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,80 @@ def by_rate(var: float, resistor_noise: float, clipping: tuple[float, ...]) -> d
     }
 
 
+def curved(nonlinearity: float) -> Device:
+    return find(f"double-curved-{nonlinearity}")
+
+
+@dataclass(frozen=True)
+class Ablation(Study):
+    """Every combination of imperfections that are there or not, and the ideal network.
+
+    An imperfection has the value of its flag, or what was measured of the field's device, or that
+    of figure 1; one of 0 is left out.
+    """
+
+    def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
+        given = dict(given or {})
+        for name in NONE:
+            if len(given.get(name, ())) > 1:
+                raise UserError(
+                    f"--{name}: --study {self.name} takes one value, with and without which it "
+                    f"trains; it was given {len(given[name])}"
+                )
+        sizes = {name: given.pop(name)[0] for name in NONE if name in given}
+        sweeps = []
+        for values in self.sweeps:
+            fields = given.get("field", values["field"])
+            sweeps += [
+                {**values, "field": (field,), **dict(zip(NONE, chosen, strict=True))}
+                for field in fields
+                for chosen in combinations(field, sizes)
+            ]
+            sweeps.append({**values, "field": (IDEAL,), **dict.fromkeys(NONE, (0.0,))})
+        if given.pop("device_noise", False):  # which is read noise, too
+            sweeps = [each | {"device_noise": each["resistor_noise"] != (0.0,)} for each in sweeps]
+        rest = {name: value for name, value in given.items() if name != "field"}
+        return settings_of(sweeps, rest)
+
+
+def combinations(field: Device, given: Mapping[str, float]) -> list[tuple[tuple[float], ...]]:
+    """With all imperfections first, without any last; each value a sweep of its own."""
+    sizes = [imperfection(field, name, given) for name in NONE]
+    axes = [((size,), (0.0,)) if size else ((0.0,),) for size in sizes]
+    return list(product(*axes))
+
+
+def imperfection(field: Device, name: str, given: Mapping[str, float]) -> float:
+    """The size of one of a field, by flag, as measured, or of figure 1."""
+    flag, _ = flags_of(Setting)[name]
+    measured = field.measured and flag.measured and getattr(field.measured, flag.measured).value
+    default = FIGURE_1.get(name, 0.0) if measured is None else measured
+    return given.get(name, default)
+
+
+def without(setting: Setting, names: Sequence[str]) -> Setting:
+    """The setting without these imperfections; device and output noise follow the read noise."""
+    derived = replace(setting, voltage_noise=None).voltage_noise
+    follow = {
+        "voltage_noise": None if setting.voltage_noise == derived else setting.voltage_noise,
+        "device_noise": setting.device_noise and "resistor_noise" not in names,
+    }
+    return replace(setting, **follow, **{name: NONE[name] for name in names})
+
+
+def each_alone(values: Mapping[str, float]) -> dict[str, tuple[float]]:
+    return {name: (value,) for name, value in values.items()}
+
+
+def by_layers(layers: tuple[int, ...]) -> list[dict]:
+    """Both fields as in figure 1, and the ideal network, at learning rates around the best."""
+    common = {"layers": layers, "lr": RATES[:3]}
+    return [
+        {**common, "field": FIELDS, **each_alone(FIGURE_1)},
+        {**common, "field": (IDEAL,), **each_alone(NONE)},
+    ]
+
+
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
@@ -97,6 +181,28 @@ STUDIES: dict[str, Study] = {
             "switch",
             "both fields, switched after some epochs from either to the other, and never",
             [by_rate(0.2, 0.015, (0.1,)) | {"lr": (1000.0, 3000.0), "switch_epoch": SWITCHED_AT}],
+        ),
+        # At 1000, where in figure 1 either field is within 0.03 points of its best.
+        Ablation(
+            "ablation",
+            "both fields with and without each imperfection, and the ideal network",
+            [{"field": FIELDS, "lr": (1000.0,)}],
+        ),
+        Study(
+            "map",
+            "nonlinearity from -4 to 8 against learning rate, with figure 1's imperfections",
+            [
+                {
+                    "field": tuple(map(curved, NONLINEARITIES)),
+                    "lr": MAP_RATES,
+                    **each_alone(FIGURE_1),
+                }
+            ],
+        ),
+        Study(
+            "width",
+            "both fields and the ideal network with other hidden layers, by size and number",
+            [values for layers in (*WIDTHS, *DEPTHS[1:]) for values in by_layers(layers)],
         ),
     )
 }

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from conftest import members_of, setting_of
 
+from devices.kept import Kept
 from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
@@ -235,7 +236,9 @@ MISTAKES = [
 
 def trainer_of(currents, compiled=True, n_models=2, **changes) -> Trainer:
     setting = setting_of(**(NOISES | changes))
-    return Trainer(members_of(setting, n_models), currents, Compiler(compiled), graphed=True)
+    return Trainer(
+        members_of(setting, n_models), currents, Compiler(compiled), graphed=True, kept=Kept.TOTALS
+    )
 
 
 SWITCHED = [("double-linear", "double-exponential"), ("double-exponential", "table")]

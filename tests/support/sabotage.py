@@ -40,7 +40,7 @@ def slow_steps_and_table() -> None:
     table = utils.records.summary.table
 
     def slowly(*arguments):
-        time.sleep(3)
+        time.sleep(1.5)
         return table(*arguments)
 
     utils.records.summary.table = slowly
@@ -125,8 +125,8 @@ def slow_compiler() -> None:
 def network_1_is_poisoned() -> None:
     fresh = Ensemble.fresh
 
-    def poisoned(members, currents, keeps_wear):
-        ensemble = fresh(members, currents, keeps_wear)
+    def poisoned(members, currents, kept):
+        ensemble = fresh(members, currents, kept)
         for index, member in enumerate(members):
             if member.model == 1:
                 ensemble.network.arrays[0].weight[index] = torch.inf

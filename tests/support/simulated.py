@@ -9,11 +9,12 @@ import pytest
 
 from support.arguments import merged
 from support.launched import ask
+from support.made_once import made_once
 
 RATES = (500.0, 3000.0)
 EPOCHS, N_MODELS = 4, 3
 BROKEN = "double-exponential-4000.0-var-0.2"  # a copy of 3000.0 with files damaged and missing
-SMALL = f"--task Digits --layers 16 --epochs {EPOCHS} --n_models {N_MODELS} --device cpu"
+SMALL = f"--task Digits --layers 16 --epochs {EPOCHS} --n_models {N_MODELS} --device cpu --ledger"
 FIELDS = "--field double-linear double-exponential --lr 500 3000"
 RUNS = (
     f"{FIELDS} --var 0.2 --resistor_noise 0.015 --clipping 0.1",
@@ -31,16 +32,18 @@ def simulations(launcher, tmp_path_factory) -> Path:
 
     Not to be written to: see `copied`.
     """
-    folder = tmp_path_factory.mktemp("simulations")
     logs = tmp_path_factory.mktemp("logs")
-    for number, run in enumerate(RUNS):
-        words = merged(*SMALL.split(), "--compile", "off", *run.split(), "--output_dir", folder)
-        errors = logs / f"{number}.err"
-        request = {"output": str(logs / "out"), "errors": str(errors), "threads": 2}
-        process = ask(launcher, request | {"args": words})
-        assert ask(launcher, {"wait": process}) == 0, errors.read_text()
-    break_copy(folder)
-    return folder
+
+    def make(folder: Path) -> None:
+        for number, run in enumerate(RUNS):
+            words = merged(*SMALL.split(), "--compile", "off", *run.split(), "--output_dir", folder)
+            errors = logs / f"{number}.err"
+            request = {"output": str(logs / "out"), "errors": str(errors), "threads": 2}
+            process = ask(launcher, request | {"args": words})
+            assert ask(launcher, {"wait": process}) == 0, errors.read_text()
+        break_copy(folder)
+
+    return made_once(tmp_path_factory, "simulations", make)
 
 
 @pytest.fixture

@@ -8,15 +8,17 @@ import torch
 from conftest import Record, read_all
 
 from support.launched import ask
+from support.made_once import made_once
 
 SWEEP = (
     "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
-    "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off "
+    "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --ledger "
     "--checkpoint_minutes 0.001"
 ).split()
 THREE = (
     "--task Digits --layers 24 --epochs 12 --n_models 3 --lr 4000 --field double-linear "
-    "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5"
+    "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5 "
+    "--ledger"
 ).split()  # on two cores: networks 0 and 1 at first, network 2 by who is through with one
 THREE_SLUG = "Digits-double-linear-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
 SLOW = {"before": "support.sabotage:slow_steps"}
@@ -33,14 +35,15 @@ class Undisturbed:
 @pytest.fixture(scope="session")
 def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
     """The sweep by one process."""
-    output_dir = run_alone(launcher, tmp_path_factory.mktemp("undisturbed"), SWEEP)
-    return Undisturbed(output_dir, results(output_dir))
+    folder = made_once(tmp_path_factory, "sweep", lambda folder: run_alone(launcher, folder, SWEEP))
+    return Undisturbed(folder / "out", results(folder / "out"))
 
 
 @pytest.fixture(scope="session")
 def three_alone(launcher, tmp_path_factory) -> dict:
     """THREE by one process."""
-    return results(run_alone(launcher, tmp_path_factory.mktemp("three"), THREE))
+    folder = made_once(tmp_path_factory, "three", lambda folder: run_alone(launcher, folder, THREE))
+    return results(folder / "out")
 
 
 def run_alone(launcher, folder: Path, arguments: list[str]) -> Path:

@@ -77,6 +77,9 @@ def draw_all(figures: Figures) -> None:
     figures.switch()
     if figures.costs() is not None:
         print(figures.costs_table().to_string(index=False))
+    figures.ablation()
+    figures.map()
+    figures.width()
     print("\n".join(figures.takeaways()))
 
 

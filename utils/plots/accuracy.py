@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from utils.errors import UserError
 from utils.plots import style
+from utils.plots.statistics import FEWEST, Estimate, difference
 from utils.records.simulations import series_of
 from utils.studies import FIELDS as DEVICES
 from utils.studies import STUDIES, Study
 
 FIELDS = tuple(device.name for device in DEVICES)
-FEWEST = 3  # networks, from which on a standard deviation is drawn
 CLOSE = 1.0  # points of accuracy within which a learning rate is as good as the best
 
 
@@ -85,24 +85,83 @@ def draw_accuracy(one: ByRate, networks: pd.DataFrame) -> Figure | None:
         return None
     width = style.COLUMN if len(clippings) == 1 else style.PAGE
     figure, panels = plt.subplots(
-        1, len(clippings), figsize=(width, 2.6), sharex=True, sharey=True, squeeze=False
+        1, len(clippings), figsize=(width, 2.7), sharex=True, sharey=True, squeeze=False
     )
+    drawn = []
     for axes, clipping in zip(panels[0], clippings, strict=True):
         for field in FIELDS:
-            draw_curve(axes, curve(chosen, field, clipping), field, style.name(field), "-")
+            points = curve(chosen, field, clipping)
+            draw_curve(axes, points, field, style.name(field), "-")
+            drawn.append((axes, points, style.colour(field)))
         relaxed = curve(chosen, FIELDS[0], clipping, "relaxed")
         label = f"{style.name(FIELDS[0])}, after field relaxation"
         draw_curve(axes, relaxed, FIELDS[0], label, "--")
+        drawn.append((axes, relaxed, style.colour(FIELDS[0])))
         axes.set_xlabel("learning rate (pulses per unit gradient)")
         if len(one.clippings) > 1:
             axes.set_title(f"smallest pulse {clipping:g}")
+    leave_out_far(drawn)
+    style.letter(panels[0])
     panels[0][0].set_ylabel("test accuracy (%)")
-    panels[0][0].legend(loc="lower left", title=counted(chosen))
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    columns = 1 if width == style.COLUMN else len(labels)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=columns, title=counted(chosen),
+        title_fontsize=7, handlelength=2.8,
+    )  # fmt: skip
     return figure
 
 
+def lowest_near(means: pd.Series) -> float:
+    """The lowest of the points that are near each other: below it is a gap, wider than they are.
+
+    At least half of the points are.
+    """
+    falling = sorted(means.dropna(), reverse=True)
+    for k in range((len(falling) + 1) // 2, len(falling)):
+        if falling[k - 1] - falling[k] > falling[0] - falling[k - 1]:
+            return falling[k - 1]
+    return falling[-1]
+
+
+def leave_out_far(drawn: list[tuple]) -> None:
+    """Scale the common axis by what lies close, and say at its lower end what lies far below.
+
+    drawn: axes, points (see `curve`) and colour of each curve.
+    """
+    means = pd.concat([points["mean"] for _, points, _ in drawn])
+    edge = lowest_near(means)
+    if not (means < edge).any():
+        return
+    near = pd.concat(
+        [points["mean"] - points["std"].where(points["size"] >= FEWEST).fillna(0)
+         for _, points, _ in drawn]
+    )[(means >= edge).to_numpy()]  # fmt: skip
+    low, high = near.min(), means.max()
+    room = 0.06 * (high - low)
+    drawn[0][0].set_ylim(low - 2 * room, high + room)
+    below = [
+        (axes, rate, mean, colour)
+        for axes, points, colour in drawn
+        for rate, mean in points["mean"][points["mean"] < edge].items()
+    ]
+    for number, (axes, rate, mean, colour) in enumerate(below):
+        above = sum(a is axes and r == rate for a, r, _, _ in below[:number])
+        axes.annotate(
+            f"↓ {mean:.0f}", (rate, 0), xycoords=("data", "axes fraction"),
+            xytext=(-3, 2 + 8 * above), textcoords="offset points",
+            color=colour, fontsize=style.SMALL,
+        )  # fmt: skip
+
+
 def draw_curve(
-    axes, points: pd.DataFrame, field: str, label: str, dashes: str, colour: str | None = None
+    axes,
+    points: pd.DataFrame,
+    field: str,
+    label: str,
+    dashes: str,
+    colour: str | None = None,
+    marker: str | None = None,
 ) -> None:
     """Means with a band of one standard deviation to each side, none for less than 3 networks."""
     if points.empty:
@@ -110,7 +169,10 @@ def draw_curve(
     colour = colour or style.colour(field)
     std = points["std"].where(points["size"] >= FEWEST)
     face = colour if dashes == "-" else "white"
-    axes.plot(points.index, points["mean"], dashes, marker="o", color=colour, mfc=face, label=label)
+    marker = marker or style.markers([field])[field]
+    axes.plot(
+        points.index, points["mean"], dashes, marker=marker, color=colour, mfc=face, label=label
+    )
     axes.fill_between(
         points.index, points["mean"] - std, points["mean"] + std, color=colour, alpha=0.2, lw=0
     )
@@ -133,18 +195,39 @@ def takeaway(one: ByRate, networks: pd.DataFrame) -> str:
     for clipping in one.clippings:
         curves = {field: curve(chosen, field, clipping) for field in FIELDS}
         told = [tell(field, points) for field, points in curves.items() if not points.empty]
-        difference = (curves[FIELDS[0]]["mean"] - curves[FIELDS[1]]["mean"]).dropna()
-        if not difference.empty:
-            told.append(
-                "linear minus exponential, at equal learning rates: "
-                f"{difference.min():+.1f} to {difference.max():+.1f} points"
-            )
+        told += compared(chosen[chosen["clipping"] == clipping])
         if told:
             panel = f"\n  smallest pulse {clipping:g}: " if len(one.clippings) > 1 else " "
             parts.append(panel + "; ".join(told) + ".")
     if not parts:
         return f"Figure {one.number}: no simulations yet."
     return f"Figure {one.number} ({counted(chosen)}):{''.join(parts)}"
+
+
+def compared(networks: pd.DataFrame) -> list[str]:
+    """Linear minus exponential, pairwise over seeds: at equal learning rates, and at the best."""
+    by_rate = {
+        field: dict(list(networks[networks["field"] == field].groupby("lr"))) for field in FIELDS
+    }
+    first, second = by_rate.values()
+    found = {rate: difference(first[rate], second[rate]) for rate in first if rate in second}
+    found = {rate: one for rate, one in found.items() if one is not None}
+    if not found:
+        return []
+    order = sorted(found, key=lambda rate: found[rate].mean)
+    least, most = order[0], order[-1]
+    told = f"linear minus exponential, over equal seeds: {said(found[least])} at {least:g}"
+    if most != least:
+        told += f", {said(found[most])} at {most:g}"
+    best = [max(rates, key=lambda r: rates[r]["accuracy"].mean()) for rates in (first, second)]
+    both = difference(first[best[0]], second[best[1]])
+    return [told, f"each at its best: {said(both)}"] if both else [told]
+
+
+def said(one: Estimate) -> str:
+    """A difference in points with its interval, the rest in words."""
+    mean, _, rest = str(one).partition(" ")
+    return f"{mean} points {rest}"
 
 
 def tell(field: str, points: pd.DataFrame) -> str:

@@ -12,9 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from devices.library import Device
 from utils.plots import style
-from utils.plots.accuracy import FEWEST, counted, curve, draw_curve
+from utils.plots.accuracy import counted, curve, draw_curve, said
 from utils.plots.curves import draw_history, leave_out_first
 from utils.plots.selected import Selected
+from utils.plots.statistics import FEWEST, difference
 from utils.plots.weights import best_rates, draw_layers, layers_of
 
 COLUMNS = 4  # of the legend
@@ -28,6 +29,7 @@ def draw_comparison(selected: Selected) -> Figure:
     networks, colours = selected.networks, style.colours(selected.fields)
     best = best_rates(networks)
     best = {field: best[field] for field in selected.fields}
+    markers = style.markers(selected.fields)
     figure = plt.figure(figsize=(style.PAGE, 5.6))
     grid = figure.add_gridspec(2, 2)
     devices, rates, epochs = (figure.add_subplot(grid[k]) for k in range(3))
@@ -37,12 +39,13 @@ def draw_comparison(selected: Selected) -> Figure:
     means = []
     for field, rows in reversed(best.items()):  # so that the first is on top
         points = curve(networks, field, clipping)
-        draw_curve(rates, points, field, style.name(field), "-", colours[field])
-        means.append(draw_history(epochs, rows, colours[field], style.name(field)))
+        draw_curve(rates, points, field, style.name(field), "-", colours[field], markers[field])
+        label = style.name(field)
+        means.append(draw_history(epochs, rows, colours[field], label, markers[field]))
     leave_out_first(epochs, torch.stack(means))
     draw_layers(layers, best, colours)
     for axes in layers:
-        axes.xaxis.label.set_fontsize(7)
+        axes.xaxis.label.set_fontsize(style.SMALL)
     rates.set_xlabel("learning rate (pulses per unit gradient)")
     rates.set_title("accuracy after the last epoch")
     epochs.set_xlabel("epoch")
@@ -50,11 +53,27 @@ def draw_comparison(selected: Selected) -> Figure:
     epochs.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (rates, epochs):
         axes.set_ylabel("test accuracy (%)")
-    layers[0].set_ylabel("share of weights per bin")
-    for letter, axes in zip("abcd", (devices, rates, epochs, layers[0]), strict=True):
-        axes.set_title(letter, loc="left", fontweight="bold")
+    layers[0].set_ylabel("share of weights per bin\n(dashed: range of a pair)")
+    style.letter((devices, rates, epochs, layers[0]))
     add_legend(figure, selected, best, colours)
     return figure
+
+
+def takeaway(selected: Selected) -> str:
+    """By how much the first field differs from each other, each at its best learning rate."""
+    best = best_rates(selected.networks)
+    first, *others = selected.fields
+    told = []
+    for field in others:
+        if one := difference(best[first], best[field]):
+            told.append(f"{said(one)} to {style.name(field)}")
+    if not told:
+        return f"{style.name(first)}: no other field with networks of equal seeds beside it."
+    values = "each field with its own noises" if selected.as_measured else "all with equal noises"
+    return (
+        f"{style.name(first)}, {values} and at its best learning rate, over equal seeds: "
+        f"{'; '.join(told)}."
+    )
 
 
 def draw_responses(axes, devices: list[Device], colours: Mapping[str, str]) -> None:
@@ -115,10 +134,11 @@ def add_measured_axis(axes, device: Device, colour: str, offset: float) -> None:
 def add_legend(figure: Figure, selected: Selected, best: Mapping, colours: Mapping) -> None:
     """Above the panels, where it covers no curve: networks a point, noises, best learning rate."""
     networks, lines, texts = selected.networks, [], []
+    markers = style.markers(best)
     for field, rows in best.items():
         setting = rows["setting"].iloc[0]
         dashes = "--" if setting.field.response.endless else "-"
-        lines.append(Line2D([], [], color=colours[field], marker="o", ls=dashes))
+        lines.append(Line2D([], [], color=colours[field], marker=markers[field], ls=dashes))
         n = counted(networks[networks["field"] == field]).partition("n = ")[2] or "1"
         told = f"{style.name(field)}, n = {n}\n"
         if selected.as_measured:
@@ -131,7 +151,7 @@ def add_legend(figure: Figure, selected: Selected, best: Mapping, colours: Mappi
     n_models = networks.groupby("setting", sort=False).size()
     title += "mean ± sd" if n_models.max() >= FEWEST else "mean"
     figure.legend(
-        lines, texts, title=title, title_fontsize=7, fontsize=6.5,
+        lines, texts, title=title, title_fontsize=7, fontsize=style.SMALL,
         loc="outside upper center", ncols=min(COLUMNS, len(lines)), handlelength=2.8,
     )  # fmt: skip
 

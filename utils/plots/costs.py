@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from utils.plots import style
 from utils.plots.accuracy import FEWEST, FIELDS, counted
@@ -40,21 +41,27 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
         name_rates(reached, points, "accuracy", colours[field])
     for axes in (reached, refreshed):
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
+        plain_ticks(axes.xaxis)
         axes.set_xlabel("pulses per device in the whole training")
     reached.set_ylabel("test accuracy (%)")
     refreshed.set_ylabel("refreshes per pair")
     if (networks["refreshes"] > 0).all():
         refreshed.set_yscale("log")
-        refreshed.yaxis.set_major_formatter("{x:g}")
+        plain_ticks(refreshed.yaxis)
     else:  # as of ideal devices
         refreshed.set_ylim(0)
     reached.legend(loc="best", title=counted(networks))
-    for letter, axes in zip("ab", (reached, refreshed), strict=True):
-        axes.set_title(letter, loc="left", fontweight="bold")
+    style.letter((reached, refreshed))
     reached.set_title("numbers are learning rates")
     figure.suptitle(style.physics(networks))
     return figure
+
+
+def plain_ticks(axis) -> None:
+    """Of a logarithmic axis: at 1, 2 and 5 times the powers of 10, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def draw_points(axes, points: pd.DataFrame, what: str, colour: str, label: str) -> None:
@@ -99,5 +106,5 @@ def tell_costs(networks: pd.DataFrame) -> str:
             )
         told.append(text)
     if not told:
-        return "Costs: no simulations with a ledger yet."
+        return "Costs: no simulations with --ledger yet."
     return f"Costs ({counted(networks.dropna(subset=['pulses']))}): {'; '.join(told)}."

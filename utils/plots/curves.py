@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from utils.plots import style
-from utils.plots.accuracy import FEWEST, FIELDS, counted
+from utils.plots.accuracy import FIELDS, counted
+from utils.plots.statistics import FEWEST
 from utils.records.simulations import SETTING, fields_in
 from utils.settings import Setting
 
@@ -44,16 +45,17 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
                 axes.plot(epochs, values.mean(0), color=shade, marker=dot, label=f"{rate:g}")
             axes.annotate(
                 f"{rate:g}", (epochs[-1], values.mean(0)[-1]), xytext=(4, 0),
-                textcoords="offset points", va="center", fontsize=6, color=shade,
+                textcoords="offset points", va="center", fontsize=style.SMALL, color=shade,
             )  # fmt: skip
         panels[0, column].set_title(style.name(field))
         panels[1, column].set_xlabel("epoch")
         panels[1, column].xaxis.set_major_locator(MaxNLocator(integer=True))
-        panels[1, column].set_title("learning rate", loc="right", fontsize=6)
+        panels[1, column].set_title("learning rate", loc="right", fontsize=style.SMALL)
     panels[0, 0].set_ylabel("test accuracy (%)")
     panels[1, 0].set_ylabel("mean request (pulses per pair)")
     panels[1, 0].set_ylim(0)
-    figure.suptitle(style.physics(networks))
+    style.letter(panels.flat)
+    figure.suptitle(f"{style.physics(networks)}; {counted(networks).replace(' ± std', '')}")
     return figure
 
 
@@ -64,32 +66,37 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
     """
     if networks.empty:
         return None
-    figure, axes = plt.subplots(figsize=(style.COLUMN, 2.6))
+    figure, axes = plt.subplots(figsize=(style.COLUMN, 3.0))
     order = fields_in(networks, FIELDS)
     settings = sorted(dict.fromkeys(networks["setting"]), key=lambda s: order.index(s.field_name))
-    colours, means = style.colours(order), []
+    colours, markers, means = style.colours(order), style.markers(order), []
     for setting in settings:
         rows = networks[networks["setting"] == setting]
         alike = [other for other in settings if other.fields == setting.fields]
         colour = shaded(colours[setting.field_name], alike.index(setting), len(alike))
+        marker = markers[setting.field_name]
         label = ", then ".join(style.name(device.name) for device in setting.fields)
         if len(alike) > 1:
             label += ", " + told_apart(setting, alike)
-        means.append(draw_history(axes, rows, colour, label))
+        means.append(draw_history(axes, rows, colour, label, marker))
     axes.set_xlabel("epoch")
     axes.set_ylabel("test accuracy (%)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="lower right", title=counted(networks))
+    columns = 1 if len(settings) < 4 or len(settings) > len(order) else 2
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center",
+        title=counted(networks), ncols=columns,
+    )  # fmt: skip
     axes.set_title(style.physics(networks).replace(", read", ",\nread"))
     leave_out_first(axes, torch.stack(means))
     return figure
 
 
-def draw_history(axes, rows: pd.DataFrame, colour, label: str) -> torch.Tensor:
+def draw_history(axes, rows: pd.DataFrame, colour, label: str, marker: str) -> torch.Tensor:
     """Mean test accuracy of some networks against epoch, with its band; returned in %, [epoch]."""
     values = 100 * histories(rows, "accuracies")  # [model, epoch]
     epochs, mean = range(1, values.shape[1] + 1), values.mean(0)
-    axes.plot(epochs, mean, color=colour, marker="o", label=label)
+    axes.plot(epochs, mean, color=colour, marker=marker, label=label)
     if len(rows) >= FEWEST:
         std = values.std(0)
         axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.2, lw=0)
@@ -110,7 +117,7 @@ def leave_out_first(axes, means: torch.Tensor) -> None:
     told = f"{low:.0f} %" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f} to {high:.0f} %"
     axes.annotate(
         f"↙ epoch 1: {told}", (2.2, 0.02), xycoords=("data", "axes fraction"),
-        color=style.GREY, fontsize=6, va="bottom",
+        color=style.GREY, fontsize=style.SMALL, va="bottom",
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ def draw_devices() -> Figure:
     for device in FIELDS:
         response = device.response
         colour, label = style.colour(device.name), style.name(device.name)
+        marker = style.markers([device.name])[device.name]
         inside = torch.linspace(0, response.pulses_max, 200)
         beyond = torch.linspace(response.pulses_max, 1.2 * response.pulses_max, 50)
         voltage.plot(inside, response.response(inside), color=colour, label=label)
@@ -27,7 +28,9 @@ def draw_devices() -> Figure:
 
         whole = torch.arange(0, response.pulses_max)  # the change that one more pulse makes
         step = response.response(whole + 1) - response.response(whole)
-        change.plot(whole + 0.5, -1000 * step, color=colour, marker="o", ms=2, lw=0.8, label=label)
+        change.plot(
+            whole + 0.5, -1000 * step, color=colour, marker=marker, ms=2, lw=0.8, label=label
+        )
 
         for slope in slopes():
             pulses = (slope * inside).clamp(max=response.pulses_max)  # where the range ends
@@ -41,14 +44,17 @@ def draw_devices() -> Figure:
         axes.set_xlim(0, 1.3 * limit)
     voltage.annotate(
         "measured\nup to here", (1.01 * limit, 0.45), xycoords=("data", "axes fraction"),
-        va="center", color=style.GREY, fontsize=6,
+        va="center", color=style.GREY, fontsize=style.SMALL,
     )  # fmt: skip
     change.set_ylabel("step down (10$^{-3}$ arb. u.)")
     change.set_ylim(0)
-    voltage.set_title("response; bars at the left: range")
+    voltage.set_title("response; bars: range")
     change.set_title("change per pulse")
     spread.set_title(rf"{N_DEVICES} devices, σ$_\mathrm{{device}}$ = {SIGMA}")
-    change.legend()
+    figure.legend(
+        *change.get_legend_handles_labels(), loc="outside upper center", ncols=len(FIELDS)
+    )
+    style.letter((voltage, change, spread))
     return figure
 
 

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 
 from utils.errors import UserError
 from utils.flags import flags_of
-from utils.plots import style
+from utils.plots import ablation, style, width
+from utils.plots import map as device_map
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.comparison import draw_comparison
+from utils.plots.comparison import takeaway as tell_comparison
 from utils.plots.costs import draw_costs, tell_costs
 from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
@@ -102,7 +104,8 @@ class Figures:
         """Which simulations the figures show."""
         if self.networks.empty:
             return "There is nothing to draw yet."
-        common = ", ".join(f"{name} {value}" for name, value in series_of(self.networks).items())
+        series = series_of(self.networks).items()
+        common = ", ".join(f"{name} {value}" for name, value in series if value is not False)
         others = len(self.simulations.networks) - len(self.networks)
         original = int(self.networks["original"].sum())
         return (
@@ -110,15 +113,18 @@ class Figures:
             + f" {original} of them are of the original scripts." * bool(original)
         )
 
-    def flags(self, networks: pd.DataFrame | None = None) -> str:
-        """The flags that make more simulations of the kind that is drawn, or of these networks."""
+    def flags(self, networks: pd.DataFrame | None = None, but: tuple[str, ...] = ()) -> str:
+        """The flags that make more simulations of the kind that is drawn, or of these networks.
+
+        but: flags that are left to a study.
+        """
         networks = self.networks if networks is None else networks
         if networks.empty:
             return f" --task {self.task}" if self.task else ""
         flags, table = "", flags_of(Setting)
         for name in SERIES:
             value, (flag, usual) = series_of(networks)[name], table[name]
-            if value != usual:
+            if value != usual and name not in but:
                 words = value if flag.is_list else [] if flag.kind is bool else [value]
                 flags += " ".join([f" --{name}", *map(str, words)])
         n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())
@@ -172,8 +178,8 @@ class Figures:
     def costs(self) -> Figure | None:
         """What learning costs against what it reaches, of the same networks."""
         lack = (
-            "No costs of learning yet, which older programs did not count; count them with: "
-            f"{self.by_rate[1].command}{self.flags()}"
+            "No costs of learning yet; count them with: "
+            f"{self.by_rate[1].command} --ledger{self.flags()}"
         )
         return self.keep(draw_costs(self.reference_costs), "costs", lack)
 
@@ -181,7 +187,9 @@ class Figures:
         """What every layer has cost in each setting, and all of them, with prices if given."""
         table = costs_table(self.healthy, self.prices)
         limited = {self.prices.endurance, self.prices.refresh_endurance} != {None}
-        if limited and "largest" not in table:
+        if table.empty:
+            print("No simulation has counted its costs yet: --ledger does.")
+        elif limited and "largest" not in table:
             print("What devices stand is compared with nothing yet: no simulation ran with --wear.")
         return table
 
@@ -190,17 +198,13 @@ class Figures:
 
         Where they were trained with noises of equal size, too, that is a second picture.
         """
-        everything, command = self.simulations.unswitched, STUDIES["own-device"].command
-        mine = [setting.field.measured is not None for setting in everything["setting"]]
-        own = sorted(set(everything[mine]["field"]))
+        command, own = STUDIES["own-device"].command, self.own_fields()
         references = [device.name for device in REFERENCES]
         lack = (
             "No device of your own yet; train it beside the built-in ones with: "
             f"{command} my-device.json --resume"
         )
-        choices = [
-            one for one in self.selected([*own, *references], own) if set(own) & {*one.fields}
-        ]
+        choices = self.own_choices()
         if not choices:
             return self.keep(None, "own-device", lack)
         for one in choices[1:]:
@@ -213,6 +217,18 @@ class Figures:
             flags = self.flags(choices[0].networks)
             print(f"{', '.join(absent)} not beside it; add with: {command} {names} --resume{flags}")
         return self.keep(draw_comparison(choices[0]), "own-device", lack)
+
+    def own_fields(self) -> list[str]:
+        """Devices of the user's own, by name."""
+        everything = self.simulations.unswitched
+        fields = {setting.field for setting in everything["setting"]}
+        return sorted({field.name for field in fields if field.measured is not None})
+
+    def own_choices(self) -> list[Selected]:
+        """Fair choices of networks of these and of the built-in devices, if there are any."""
+        own = self.own_fields()
+        fields = [*own, *(device.name for device in REFERENCES)]
+        return [one for one in self.selected(fields, own) if set(own) & {*one.fields}]
 
     def comparison(self, fields: list[str]) -> Figure | None:
         """Any fields that are there, by name. Raises UserError for one that is not."""
@@ -252,6 +268,71 @@ class Figures:
             print(f"Switch lacks {absent}; make them with: {command} --resume{flags}")
         return self.keep(draw_switch(one), "switch", "")
 
+    def absent(self, name: str, networks: pd.DataFrame, given: dict, flags: str) -> str:
+        """How many settings of a study are not there, and the command that makes them; or nothing.
+
+        given: values that win over the study's, by flag; flags: the same on the command line.
+        """
+        study = STUDIES[name]
+        wanted = set(study.settings(given))
+        lacking = wanted - set(networks["setting"])
+        if not lacking:
+            return ""
+        return (
+            f"The {name} lacks {len(lacking)} of its {len(wanted)} settings; make them with: "
+            f"{study.command} --resume{flags}"
+        )
+
+    def ablations(self) -> list[ablation.Ablation]:
+        return ablation.find_ablations(self.healthy)
+
+    def ablation(self) -> Figure | None:
+        """What each imperfection costs, and what is won back without it."""
+        found, series = self.ablations(), series_of(self.networks)
+        figure = self.keep(ablation.draw_ablation(found), "ablation", "No ablation yet.")
+        for one in found:
+            flags = one.flags + self.flags()
+            if lack := self.absent("ablation", self.networks, series | one.given, flags):
+                print(lack)
+        if not found and (lack := self.absent("ablation", self.networks, series, self.flags())):
+            print(lack)
+        return figure
+
+    def ablation_table(self) -> pd.DataFrame:
+        """The numbers of the same, in points, with standard errors and 95 % intervals."""
+        return ablation.table(self.ablations())
+
+    def map(self) -> Figure | None:
+        """Accuracy over nonlinearity and learning rate."""
+        networks = device_map.select(self.healthy)
+        others = device_map.select_others(self.healthy, networks, self.own_fields())
+        figure = device_map.draw_map(networks, others)
+        figure = self.keep(figure, "map", "No map yet.")
+        if lack := self.absent("map", self.networks, series_of(self.networks), self.flags()):
+            print(lack)
+        return figure
+
+    def width_networks(self) -> pd.DataFrame:
+        """Those of other layers beside, which no other figure shows."""
+        networks = self.simulations.unswitched
+        return width.select(
+            networks if self.task is None else networks[networks["task"] == self.task]
+        )
+
+    def width(self) -> Figure | None:
+        """Accuracy over size and number of hidden layers."""
+        networks = self.width_networks()
+        figure = self.keep(width.draw_width(networks), "width", "No other widths yet.")
+        of = self.networks if networks.empty else networks
+        given = {name: value for name, value in series_of(of).items() if name != "layers"}
+        if lack := self.absent("width", networks, given, self.flags(of, but=("layers",))):
+            print(lack)
+        return figure
+
+    def width_table(self) -> pd.DataFrame:
+        """The numbers of the same: accuracy in %, and points above or below the ideal network."""
+        return width.table(self.width_networks())
+
     def epochs(self) -> Figure | None:
         """Accuracy against epoch for the latest run."""
         latest = self.simulations.latest(self.task)
@@ -261,6 +342,15 @@ class Figures:
 
     def takeaways(self) -> list[str]:
         """What the reader takes away, a sentence for each figure."""
-        sentences = [takeaway(one, self.networks) for one in self.by_rate.values()]
-        switched = [tell_switch(self.switched)] if self.switched else []
-        return [*sentences, *switched, tell_costs(self.reference_costs)]
+        told = [takeaway(one, self.networks) for one in self.by_rate.values()]
+        if self.switched:
+            told.append(tell_switch(self.switched))
+        told.append(tell_costs(self.reference_costs))
+        if choices := self.own_choices():
+            told.append(tell_comparison(choices[0]))
+        told += [ablation.takeaway(one) for one in self.ablations()]
+        if not (networks := device_map.select(self.healthy)).empty:
+            told.append(device_map.takeaway(device_map.Map.of(networks)))
+        if not (networks := self.width_networks()).empty:
+            told.append(width.takeaway(networks))
+        return told

@@ -59,6 +59,8 @@ def number(name: str, word: str) -> float:
 def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """A row for each setting and layer, and one for all layers: means over networks, as text.
 
+    Of settings that were counted.
+
     pulses, writes, dropped, refreshes: totals of the training; a device's pulses: mean, and of
     networks that keep wear the median, 99th percentile and largest, dark inputs left out; beyond:
     devices with more pulses, or refreshes, than they stand. Of all layers, with prices: energy;
@@ -69,9 +71,11 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     rows = []
     for _, same in networks.groupby([*KEYS, "constants", "original"], sort=True):
         known = [one for one in ledgers_of(same) if one and one.pulses.isfinite().all()]
+        if not known:
+            continue
         setting = {name: same[name].iloc[0] for name in KEYS}
         n_layers = len(same["layers"].iloc[0]) + 1
-        for layer in [*range(n_layers if known else 0), None]:
+        for layer in [*range(n_layers), None]:
             label = "all" if layer is None else str(layer + 1)
             each = [costs(ledger, layer, prices) for ledger in known]
             rows.append(setting | {"layer": label, "n": len(known)} | mean_of(each))

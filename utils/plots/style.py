@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import colorsys
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
 from pathlib import Path
+from string import ascii_lowercase
 from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
@@ -24,14 +28,24 @@ NAMES = {
 }  # fmt: skip
 # For devices of the users' own: what is left of it, and three of Paul Tol's muted colours.
 OTHER_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#332288")
-DARKER = 0.55  # times the same, once all are taken
+DARKER = 0.55  # times the same, once all are taken; then come other hues, without end
+GOLDEN = 0.618  # of a turn between these, so that neighbours are far apart
+# Print in grey tells fields apart by these.
+MARKERS = {"double-linear": "o", "double-exponential": "s", "double-ideal": "^"}
+OTHER_MARKERS = ("D", "v", "P", "X", "<", ">", "p", "*", "h")
 GREY = "#777777"
-COLUMN, PAGE = 3.3, 7.0  # inches: one and two columns of a printed page, of ACS journals, too
+COLUMN, PAGE = 3.33, 7.0  # inches: one and two columns of a page of ACS journals
+SMALL = 6.5  # points, of notes within a panel; nothing is smaller
 FORMATS = ("pdf", "svg", "png")
+# What journals ask for, free ones of the same widths, and what matplotlib brings along.
+FONTS = (
+    "Helvetica", "Arial", "Liberation Sans", "TeX Gyre Heros", "Nimbus Sans", "DejaVu Sans",
+)  # fmt: skip
 
 RC = {
     "font.size": 8,
-    "font.family": "sans-serif",
+    "mathtext.default": "regular",
+    "mathtext.fontset": "custom",
     "axes.titlesize": 8,
     "figure.titlesize": 8,
     "axes.labelsize": 8,
@@ -54,13 +68,23 @@ RC = {
 
 def use() -> None:
     """Draw figures in this style from now on, and show tables whole."""
-    mpl.rcParams.update(RC)
+    # By their names: of a generic family only the first font is asked, whatever it lacks.
+    family = fonts()
+    shapes = dict.fromkeys(("rm", "cal", "sf", "tt"), "") | {"it": ":italic", "bf": ":bold"}
+    mpl.rcParams.update(RC | {"font.family": family})
+    mpl.rcParams.update({f"mathtext.{name}": family[0] + s for name, s in shapes.items()})
     for option in ("display.max_rows", "display.max_columns", "display.max_colwidth"):
         pd.set_option(option, None)
 
 
+def fonts() -> list[str]:
+    """Those that are installed, so that none is missed aloud; later ones have what others lack."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return [name for name in FONTS if name in installed]
+
+
 def colours(fields: Iterable[str]) -> dict[str, str]:
-    """A colour for each field of a picture, no two alike up to 14 devices of the users' own.
+    """A colour for each field of a picture, no two alike.
 
     It follows from the name alone, unless two names of one picture ask for the same: then the later
     in the alphabet takes the next that is free. Curved devices have that of their nonlinearity.
@@ -79,8 +103,32 @@ def colours(fields: Iterable[str]) -> dict[str, str]:
     for field in sorted(others):
         start, n = crc32(field.encode()) % len(OTHER_COLOURS), len(OTHER_COLOURS)
         order = [palette[first + (start + k) % n] for first in (0, n) for k in range(n)]
-        taken[field] = next((each for each in order if each not in taken.values()), order[0])
+        used = set(taken.values())
+        taken[field] = next(each for each in chain(order, further()) if each not in used)
     return taken
+
+
+def further() -> Iterator[str]:
+    """More colours than anybody has devices."""
+    for k in count():
+        value = 0.75 - 0.1 * (k % 4)
+        yield to_hex(colorsys.hsv_to_rgb(k * GOLDEN % 1, 0.75, value))
+
+
+def markers(fields: Iterable[str]) -> dict[str, str]:
+    """A marker for each field of a picture; fields without one of their own take turns."""
+    fields = list(dict.fromkeys(fields))
+    others = sorted(field for field in fields if field not in MARKERS)
+    turns = {field: OTHER_MARKERS[k % len(OTHER_MARKERS)] for k, field in enumerate(others)}
+    return {field: MARKERS.get(field) or turns[field] for field in fields}
+
+
+def letter(panels: Iterable) -> None:
+    """Name panels a, b, c, ... if there are several."""
+    panels = list(panels)
+    for axes, name in zip(panels, ascii_lowercase, strict=False):
+        if len(panels) > 1:
+            axes.set_title(name, loc="left", fontweight="bold")
 
 
 def darker(colour: str) -> str:

@@ -95,19 +95,21 @@ def draw_switch(one: Switched) -> Figure:
     """Above: accuracy against epochs under a field, by learning rate; below: learning curves."""
     figure = plt.figure(figsize=(style.PAGE, 4.8))
     top, bottom = figure.subfigures(2, 1)
-    panels = top.subplots(1, len(one.rates), sharey=True, squeeze=False)[0]
-    for axes, rate in zip(panels, one.rates, strict=True):
+    above = top.subplots(1, len(one.rates), sharey=True, squeeze=False)[0]
+    for axes, rate in zip(above, one.rates, strict=True):
         draw_by_epochs(axes, one, rate)
-    panels[0].set_ylabel("test accuracy after training (%)")
-    panels[0].legend(loc="lower right", title=counted(one.networks))
+    above[0].set_ylabel("test accuracy after training (%)")
+    above[0].legend(loc="lower right", title=counted(one.networks))
     rate = best_rate(one)
-    panels = bottom.subplots(1, 2, sharey=True)
+    below = bottom.subplots(1, 2, sharey=True)
     lows = []
-    for axes, first in zip(panels, (one.asked, one.other), strict=True):
+    for axes, first in zip(below, (one.asked, one.other), strict=True):
         draw_curves(axes, one, first, rate)
         lows.append(axes.get_ylim()[0])
-    panels[0].set_ylim(bottom=min(lows))
-    panels[0].set_ylabel("test accuracy (%)")
+    low, high = min(lows), max(axes.dataLim.y1 for axes in below)
+    below[0].set_ylim(low, high + 0.05 * (high - low))
+    below[0].set_ylabel("test accuracy (%)")
+    style.letter((*above, *below))
     figure.suptitle(style.physics(one.networks))
     return figure
 

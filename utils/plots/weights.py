@@ -8,10 +8,11 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from devices.responses import Response
 from utils.plots import style
-from utils.plots.accuracy import FIELDS
+from utils.plots.accuracy import FIELDS, counted
 from utils.records.simulations import fields_in
 
 BINS = 80
@@ -55,9 +56,13 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     range_axes.set_title("single devices")
     range_axes.set_yscale("log")
     layers[0].set_ylabel("share of weights per bin")
-    entries = range_axes.get_legend_handles_labels()
-    figure.legend(*entries, loc="outside lower center", ncols=min(len(best), 4))
-    figure.suptitle(style.physics(networks))
+    handles, labels = range_axes.get_legend_handles_labels()
+    handles.append(Line2D([], [], color=style.GREY, lw=0.7, ls="--"))
+    labels.append("range of a pair")
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
+    style.letter(panels[0])
+    together = counted(pd.concat(best.values())).replace("mean ± std, ", "").replace("mean, ", "")
+    figure.suptitle(f"{style.physics(networks)}; {together}")
     return figure
 
 
@@ -121,8 +126,14 @@ def voltages(rows: pd.DataFrame, n_layers: int) -> list[tuple[torch.Tensor, torc
 
 
 def steps(axes, values: torch.Tensor, limits: tuple[float, float], colour: str, label: str) -> None:
-    """The outline of a histogram between limits, as the share of the values in each bin."""
+    """The outline of a histogram between limits, as the share of the values in each bin.
+
+    Each is thinner than the one before, which tells them apart in grey, and where they coincide.
+    """
     low, high = limits
     rounding = 1e-6 * (high - low)  # by which single precision may pass a limit
     counts, edges = torch.histogram(values, bins=BINS, range=(low - rounding, high + rounding))
-    axes.stairs((counts / values.numel()).numpy(), edges.numpy(), color=colour, label=label)
+    width = max(0.6, 1.8 * 0.6 ** len(axes.patches))
+    axes.stairs(
+        (counts / values.numel()).numpy(), edges.numpy(), color=colour, label=label, lw=width
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
+from devices.kept import Kept
 from utils.console import say
 from utils.errors import UserError
 from utils.records.checkpoints import (
@@ -33,7 +34,7 @@ from utils.records.results import (
     write_result,
 )
 from utils.run import Run
-from utils.settings import Member
+from utils.settings import Member, Setting
 
 if TYPE_CHECKING:
     from utils.compute.distributed import World
@@ -68,19 +69,31 @@ class Archive:
     """Where the networks of a run are kept: one folder for each setting.
 
     sitting: what this run is, and what decides its rounding: see records.checkpoints. complete: the
-    networks known to be, without looking again.
+    networks known to be, without looking again. compiles: whether the steps of a setting are
+    compiled, where that is not the same for all of the sitting.
     """
 
-    def __init__(self, folders: Sequence[Folder], sitting: dict):
+    def __init__(
+        self,
+        folders: Sequence[Folder],
+        sitting: dict,
+        compiles: Callable[[Setting], bool] | None = None,
+    ):
+        self.compiles = compiles
         self.folders = {folder.setting: folder for folder in folders}
         self.sitting = json.loads(json.dumps(sitting))  # as it is when read back
-        self.wear = bool(sitting.get("wear"))
+        self.kept = Kept(sitting.get("ledger", Kept.NOTHING))
         self.complete: set[Member] = set()
         self.locks: list[IO] = []
 
     @classmethod
     def open(
-        cls, run: Run, data_sha256: str, world: World, sitting: dict
+        cls,
+        run: Run,
+        data_sha256: str,
+        world: World,
+        sitting: dict,
+        compiles: Callable[[Setting], bool] | None = None,
     ) -> tuple[Archive, list[Member]]:
         """The archive of a run, and the members that it does not hold yet.
 
@@ -92,7 +105,7 @@ class Archive:
 
         def decide() -> dict:
             choose = fullest if run.resume else newest if world.restarts else None
-            archive = cls([], sitting)
+            archive = cls([], sitting, compiles)
             for setting in run.settings if choose else ():
                 clear_away(run.output_dir, setting)
                 if found := matching_folders(run.output_dir, setting, data_sha256):
@@ -111,7 +124,7 @@ class Archive:
         decision = world.agree(decide)
         names = zip(decision["folders"], run.settings, strict=True)
         folders = [Folder(run.output_dir / name, setting) for name, setting in names]
-        archive = first[0] if first else cls(folders, sitting)
+        archive = first[0] if first else cls(folders, sitting, compiles)
         missing = [run.members[number] for number in decision["missing"]]
         archive.complete = set(run.members) - set(missing)
         return archive, missing
@@ -144,35 +157,43 @@ class Archive:
             for member in complete:  # a run that was killed may have left it
                 remove_checkpoint(folder, member.model)
             halfway, foreign = 0, set()
-            unworn = sum(self.lacks_wear(member) for member in left)
+            uncounted = sum(self.lacks_ledger(member) for member in left)
             for member in left:
                 checkpoint = read_checkpoint(folder, member.model)
                 if checkpoint and checkpoint.step:
-                    differences = self.differences(checkpoint)
+                    differences = self.differences(checkpoint, member)
                     halfway += not differences
                     foreign.update(differences)
             say(
                 f"{folder.id}: {len(complete)} of {len(complete + left)} networks are complete, "
                 f"{halfway} go on from a checkpoint, {len(left) - halfway} start afresh"
                 + f" (checkpoints are of another {', '.join(sorted(foreign))})" * bool(foreign)
-                + f" ({unworn} of them anew, since their wear was not kept)" * bool(unworn)
+                + f" ({uncounted} of them anew, since not all was counted that is asked for)"
+                * bool(uncounted)
             )
             missing += left
         return missing
 
-    def differences(self, checkpoint: Checkpoint) -> list[str]:
+    def sitting_of(self, member: Member) -> dict:
+        """What this run is to one network."""
+        if self.compiles is None:
+            return self.sitting
+        compiled = {"compiled": self.compiles(member.setting)}
+        return self.sitting | {"rounding": self.sitting["rounding"] | compiled}
+
+    def differences(self, checkpoint: Checkpoint, member: Member) -> list[str]:
         """Names of what would round otherwise now than in any run that trained the network.
 
-        And of the wear of its devices, if that is asked for and was not kept from the start.
+        And of the ledger, if more of it is asked for than was kept from the start.
         """
-        now = self.sitting["rounding"]
+        now = self.sitting_of(member)["rounding"]
         names = [
             name
             for name, value in now.items()
             if any(sitting["rounding"].get(name) != value for sitting in checkpoint.sittings)
         ]
-        untold = self.wear and not all(sitting.get("wear") for sitting in checkpoint.sittings)
-        return [*names, "account of wear"] if untold else names
+        less = any(sitting.get("ledger", 0) < self.kept for sitting in checkpoint.sittings)
+        return [*names, "ledger"] if less else names
 
     def is_complete(self, member: Member) -> bool:
         try:
@@ -181,9 +202,9 @@ class Archive:
             return False
         return True
 
-    def lacks_wear(self, member: Member) -> bool:
-        """Whether a network is complete but for the wear that is asked for."""
-        if not self.wear:
+    def lacks_ledger(self, member: Member) -> bool:
+        """Whether a network is complete but for what is asked for of what it has cost."""
+        if not self.kept:
             return False
         try:
             check_complete(self.folders[member.setting], member.model)
@@ -193,11 +214,14 @@ class Archive:
 
     def record(self, member: Member) -> Record:
         """The record of a complete network; raises Incomplete otherwise."""
-        return check_complete(self.folders[member.setting], member.model, self.wear)
+        return check_complete(self.folders[member.setting], member.model, self.kept)
 
     def ledger(self, member: Member) -> Ledger | None:
-        """What a complete network has cost; None if it was not counted. Raises Incomplete."""
-        return read_ledger(self.folders[member.setting], member.model)
+        """What a complete network has cost; None if it was not counted, or cannot be read."""
+        try:
+            return read_ledger(self.folders[member.setting], member.model)
+        except Incomplete:
+            return None
 
     def save(self, result: Result, earlier: Sequence[dict]) -> None:
         """Write a network's files; raises RecordError if that fails.
@@ -223,7 +247,7 @@ class Archive:
     def checkpoint(self, member: Member) -> Checkpoint | None:
         """The checkpoint that a network can go on from, if it has one."""
         checkpoint = read_checkpoint(self.folders[member.setting], member.model)
-        if checkpoint is None or not checkpoint.step or self.differences(checkpoint):
+        if checkpoint is None or not checkpoint.step or self.differences(checkpoint, member):
             return None
         return checkpoint
 

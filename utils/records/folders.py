@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,8 +72,9 @@ def identity(setting: Setting, data_sha256: str) -> dict:
 
 
 def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: str) -> list[Folder]:
-    """A new folder for each setting, all with one time stamp.
+    """A new folder for each setting, all with one time stamp, but for those of one name.
 
+    Such settings differ in what the name does not tell, as in layers: they take a second each.
     Each appears with its settings in it, or not at all, and not where there is one, so no two runs
     ever share one: whoever comes second takes the next second. Raises RecordError if folders
     cannot be made; then none is left.
@@ -82,8 +84,11 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
     except OSError as error:
         raise RecordError(f"cannot make {output_dir}: {error.strerror}") from None
     while True:
-        stamp = time.strftime("%Y%m%d%H%M%S")
-        folders = [Folder(output_dir / f"{stamp}-{each.slug}", each) for each in settings]
+        now, alike, folders = time.time(), Counter(), []
+        for each in settings:
+            stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(now + alike[each.slug]))
+            folders.append(Folder(output_dir / f"{stamp}-{each.slug}", each))
+            alike[each.slug] += 1
         made: list[Folder] = []
         try:
             for folder in folders:

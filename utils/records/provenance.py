@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy
 import torch
 
+from devices.kept import Kept
 from utils.compute.processor import hardware
 
 PROJECT = Path(__file__).parents[2]
@@ -56,15 +57,15 @@ def sitting(
     threads: int | None,
     product: str,
     noise_kernel: bool,
-    wear: bool = False,
+    kept: Kept = Kept.NOTHING,
 ) -> dict:
     """What this run is, and what decides how it rounds: with the same rounding, the same results.
 
     compiled: whether the plan says so; fell_back will say whether that failed. threads: of a
     process, where products depend on their number; None where they do not. product: of the first
-    layer, "sparse" or "dense"; noise_kernel: whether noise comes from the C++ kernel. wear: whether
-    that of single devices is kept, which changes no result, but a network that starts without it
-    cannot go on with it.
+    layer, "sparse" or "dense"; noise_kernel: whether noise comes from the C++ kernel. kept: of
+    what learning costs, which changes no result, but a network that starts without it cannot go on
+    with it.
     """
     rounding = {
         "torch": torch.__version__,
@@ -79,4 +80,4 @@ def sitting(
         "product": product,
         "noise_kernel": noise_kernel,
     }
-    return {"provenance": about, "rounding": rounding, "fell_back": False, "wear": wear}
+    return {"provenance": about, "rounding": rounding, "fell_back": False, "ledger": kept}

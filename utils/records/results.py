@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from devices.kept import Kept
 from devices.library import measurements
 from utils.errors import UserError
 from utils.records.files import Incomplete, read_tensors, write_json, write_tensors
@@ -34,9 +35,9 @@ class Result:
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
     whether they were replays of a CUDA graph. state, ledger: tensors by their names in the
-    contract, on the CPU. intermediates: of every layer for the first test image, None where that
-    was not asked for. switch_accuracy: test accuracy right after the field was switched, before it
-    learned any more, 0 to 1, None where it never was.
+    contract, on the CPU; the ledger is empty where none was kept. intermediates: of every layer for
+    the first test image, None where that was not asked for. switch_accuracy: test accuracy right
+    after the field was switched, before it learned any more, 0 to 1, None where it never was.
     """
 
     member: Member
@@ -65,7 +66,8 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
-    write_tensors(folder.ledger(model), result.ledger)
+    if result.ledger:
+        write_tensors(folder.ledger(model), result.ledger)
     if result.intermediates is None:
         remove_intermediates(folder, model)  # of weights that are no more
     else:
@@ -166,10 +168,10 @@ def read_record(path: Path) -> Record:
         raise Incomplete(f"{path.name} is not a record of a network: {error}") from None
 
 
-def check_complete(folder: Folder, model: int, wear: bool = False) -> Record:
+def check_complete(folder: Folder, model: int, kept: Kept = Kept.NOTHING) -> Record:
     """The record of a network of exactly this setting all of whose files are there.
 
-    A ledger need not be, since older programs wrote none, unless that of single devices, wear, is.
+    kept: what must be there of what learning costs.
     Raises Incomplete, with the reason, otherwise.
     """
     record = read_record(folder.json(model))
@@ -178,9 +180,10 @@ def check_complete(folder: Folder, model: int, wear: bool = False) -> Record:
         if content.get(name) != value:
             raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
     check_tensors(folder, model)
-    ledger = read_ledger(folder, model)
-    if wear and not (ledger and ledger.wear):
-        raise Incomplete(f"{folder.ledger(model).name} does not hold the wear of each device")
+    if kept:
+        ledger = read_ledger(folder, model)
+        if ledger is None or (kept >= Kept.WEAR and not ledger.wear):
+            raise Incomplete(f"{folder.ledger(model).name} does not hold all that is asked for")
     return record
 
 

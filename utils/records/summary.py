@@ -13,8 +13,8 @@ from utils.run import Run
 from utils.settings import Member, Setting
 
 HEADER = (
-    "field", "switch", "lr", "var", "resistor", "clipping", "write", "n", "at switch / %",
-    "accuracy / %", "relaxed / %", "pulses", "refresh", "seconds", "folder",
+    "field", "switch", "lr", "var", "resistor", "clipping", "write", "layers", "n",
+    "at switch / %", "accuracy / %", "relaxed / %", "pulses", "refresh", "seconds", "folder",
 )  # fmt: skip
 NONE = "–"
 
@@ -22,8 +22,9 @@ NONE = "–"
 def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned.
 
-    Without the columns of write noise and of a switch where there is none. pulses: of a device in
-    the training, the mean over all; refresh: refreshes of a pair.
+    Without the columns of write noise and of a switch where there is none, of layers where all are
+    alike, and of costs where they are not asked for. pulses: of a device in the training, the mean
+    over all; refresh: refreshes of a pair.
     """
     rows = [HEADER]
     for setting in run.settings:
@@ -35,12 +36,17 @@ def table(archive: Archive, run: Run) -> str:
             except Incomplete:
                 missing += 1
         rows.append(row(setting, archive.folders[setting].id, records, ledgers, missing))
-    unused = set()
-    if not any(setting.write_noise for setting in run.settings):
-        unused |= {HEADER.index("write")}
-    if not any(setting.switched_at for setting in run.settings):
-        unused |= {HEADER.index("switch"), HEADER.index("at switch / %")}
-    rows = [[cell for n, cell in enumerate(line) if n not in unused] for line in rows]
+    switched = any(setting.switched_at for setting in run.settings)
+    unused = {
+        "write": not any(setting.write_noise for setting in run.settings),
+        "switch": not switched,
+        "at switch / %": not switched,
+        "layers": len({setting.layers for setting in run.settings}) == 1,
+        "pulses": not run.kept,
+        "refresh": not run.kept,
+    }
+    columns = [number for number, name in enumerate(HEADER) if not unused.get(name)]
+    rows = [[line[number] for number in columns] for line in rows]
     widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -69,6 +75,7 @@ def row(
         *(f"{value:g}" for value in (setting.lr, setting.var, setting.resistor_noise)),
         f"{setting.clipping:g}",
         f"{setting.write_noise:g}",
+        " ".join(map(str, setting.layers)),
         f"{len(good)}" + f" ({', '.join(notes)})" * bool(notes),
         mean_and_deviation([r.switch_accuracy for r in good if r.switch_accuracy is not None]),
         mean_and_deviation([record.accuracy for record in good]),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import torch
 
+from devices.kept import Kept
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.distributed import World
@@ -15,10 +16,12 @@ from utils.compute.pool import run_jobs
 from utils.compute.processor import hardware
 from utils.compute.signals import Stop
 from utils.compute.worker import HeardStop
+from utils.console import say
 from utils.run import Run
+from utils.settings import Setting
 from utils.training.job import Job
 from utils.training.plan import Plan
-from utils.training.trainer import Trainer, prepare
+from utils.training.trainer import Trainer, announcement, prepare
 from utils.training.verification import verify
 
 PROBE_SECONDS = 1.0
@@ -31,19 +34,24 @@ def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop)
         return
     jobs = plan.jobs(mine, lambda member: 0)
     workers, threads = plan.workers(len(jobs))
-    probe = Probe(currents, Compiler(plan.compiled), run.wear)
-    prepare(jobs, currents, probe.compiler, threads, run.wear)
+    probe = Probe(currents, Compiler(plan.compiled), plan.compiles, run.kept)
+    compiled = [job for job in jobs if plan.compiles(job[0].setting)]
+    if compiled:
+        say(announcement(compiled))
+    prepare(compiled, currents, probe.compiler, threads, run.kept)
     seconds = seconds_of(jobs, probe, workers, threads, stop)
     at_once = workers * max(map(len, jobs))
+    share = len(compiled) if probe.compiler.enabled else 0
+    told = "compiled," if share == len(jobs) else "partly compiled," if share else "not compiled,"
     print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
     for setting in run.settings:
-        print(f"  {setting.slug}")
+        layers = f", layers {' '.join(map(str, setting.layers))}" * (len(plan.layers) > 1)
+        print(f"  {setting.slug}{layers}")
     print(
         f"process 0 trains {len(mine)} networks on {hardware(currents.device)}, up to "
         f"{at_once} at once{f' on {workers} cores' * (workers > 1)}, in about "
         f"{plan.memory(at_once) / 2**20:.0f} MiB beside the data\n"
-        f"about {duration(seconds)} of training, {'' if probe.compiler.enabled else 'not '}"
-        "compiled, by a probe of a few steps"
+        f"about {duration(seconds)} of training, {told} by a probe of a few steps"
         + "; what --resume finds complete is counted, too"
         * run.resume
     )
@@ -66,13 +74,21 @@ def seconds_of(jobs: Sequence[Job], probe: Probe, workers: int, threads: int, st
 class Probe:
     """Takes a few steps of a job: see compute.pool, Work. Yields the seconds that it will take."""
 
-    def __init__(self, currents: Currents, compiler: Compiler, keeps_wear: bool):
-        self.currents, self.compiler, self.keeps_wear = currents, compiler, keeps_wear
+    def __init__(
+        self,
+        currents: Currents,
+        compiler: Compiler,
+        compiles: Callable[[Setting], bool],
+        kept: Kept,
+    ):
+        self.currents, self.compiler, self.compiles = currents, compiler, compiles
+        self.kept = kept
         self.graphed = currents.are_on_gpu
 
     @torch.no_grad()
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[float]:
-        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.keeps_wear)
+        compiler = self.compiler if self.compiles(job[0].setting) else Compiler(enabled=False)
+        trainer = Trainer(job, self.currents, compiler, self.graphed, self.kept)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from devices.kept import Kept
 from devices.ledger import Ledger
 from devices.library import Device
 from devices.noise import Stream
@@ -55,7 +56,7 @@ class Ensemble(nn.Module):
     finite, -1 while there is none. Histories, NaN where an epoch is still to come, [model, epoch]:
     `accuracies` float32, test accuracy 0 to 1; `pulse_requests` float32, learning rate times the
     mean |dL/dw| of the epoch's last batch (pulses); `losses` float64, mean cross-entropy. ledger:
-    what programming has cost.
+    what programming has cost, if that is kept.
 
     What is persistent of it (see `nn.Module.state_dict`) is what a checkpoint holds: all else
     follows from the settings. phases: one, or two where the field is switched; phase: the number
@@ -70,14 +71,14 @@ class Ensemble(nn.Module):
         optimizer: PulseOptimizer,
         epochs: int,
         phases: Sequence[Phase],
-        keeps_wear: bool = False,
+        kept: Kept = Kept.NOTHING,
     ):
         super().__init__()
         self.network, self.optimizer = network, optimizer
         self.phases, self.phase = phases, 0
         self.switch_accuracies: Tensor | None = None
         seed = network.seed
-        self.ledger = Ledger(list(network.arrays), epochs, keeps_wear)
+        self.ledger = Ledger(list(network.arrays), epochs, kept)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=seed.device))
         self.register_buffer("loss_sum", torch.zeros_like(seed, dtype=torch.float64))
         self.register_buffer("failed_step", torch.full_like(seed, -1))
@@ -92,13 +93,13 @@ class Ensemble(nn.Module):
 
     @classmethod
     def fresh(
-        cls, members: Sequence[Member], currents: Currents, keeps_wear: bool = False
+        cls, members: Sequence[Member], currents: Currents, kept: Kept = Kept.NOTHING
     ) -> Ensemble:
         """Newly made networks, side by side.
 
         The members may differ in constants of their devices, which are of one family, and in all
         but task, epochs, batch_size, layers, init, input_scale, padding, and the epoch of a switch.
-        keeps_wear: whether the pulses and refreshes of every single device are counted.
+        kept: of what programming costs.
         """
         common = members[0].setting
         numbers = range(len(common.fields))
@@ -128,7 +129,7 @@ class Ensemble(nn.Module):
             per_model("lr"), per_model("clipping"), phases[0].write_noise,
             per_model("physical_clipping").bool(),
         )  # fmt: skip
-        return cls(network, optimizer, common.epochs, phases, keeps_wear)
+        return cls(network, optimizer, common.epochs, phases, kept)
 
     def switch(self) -> None:
         """Switch the field: every device keeps its pulses and answers by its second response.
@@ -156,10 +157,8 @@ class Ensemble(nn.Module):
     def structure(self) -> Hashable:
         """What a program compiled for a training step depends on, beside its inputs' shapes."""
         kinds = (
-            self.optimizer.write_noise is None,
-            self.optimizer.physical is None,
-            self.ledger.keeps_wear,
-        )
+            self.optimizer.write_noise is None, self.optimizer.physical is None, self.ledger.kept,
+        )  # fmt: skip
         return "training step", self.network.structure, kinds
 
     @cached_property
@@ -192,7 +191,7 @@ class Ensemble(nn.Module):
         """Write the pairs of all layers, as dL/dW of each asks for."""
         for layer, (array, gradient) in enumerate(zip(self.network.arrays, gradients, strict=True)):
             stream = Stream(self.network.seed, self.step, torch.zeros_like(self.step), layer)
-            self.optimizer.step(array, gradient, stream, self.ledger.accounts[layer])
+            self.optimizer.step(array, gradient, stream, self.ledger.of_layer(layer))
 
     def count(self, loss: Tensor) -> None:
         """Note the loss [model] of a mini-batch, and where it is no number."""
@@ -233,18 +232,14 @@ class Ensemble(nn.Module):
 
     @torch.no_grad()
     def restore(self, slices: Sequence[dict[str, Tensor]]) -> None:
-        """Go on from slices of all networks, which are at the same step, in the same phase.
-
-        What the ledger holds is NaN where a slice, of before there was one, does not know it.
-        """
+        """Go on from slices of all networks, which are at the same step, in the same phase."""
         number = int("switch_accuracy" in slices[0])
         if number != self.phase:
             self.enter(number)
         if number > 0:
             self.switch_accuracies.copy_(torch.stack([each["switch_accuracy"] for each in slices]))
         for name, tensor in self.state_dict().items():
-            unknown = {name: torch.full_like(tensor[0], torch.nan)} if "ledger." in name else {}
-            values = [(unknown | each)[name] for each in slices]
+            values = [each[name] for each in slices]
             tensor.copy_(torch.stack(values) if tensor.dim() else values[0])
         for array in self.network.all_arrays:
             array.put(array.weight1, array.weight2)

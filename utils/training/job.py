@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from devices.kept import Kept
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop, Stopped
@@ -14,7 +15,7 @@ from utils.console import say
 from utils.progress import Epoch
 from utils.records.archive import Archive
 from utils.records.checkpoints import Checkpoint
-from utils.settings import Member
+from utils.settings import Member, Setting
 from utils.training.trainer import Trainer
 from utils.training.verification import verify
 
@@ -31,8 +32,10 @@ class Complete:
 class Training:
     """What is done with jobs, in this process or in a worker: see compute.pool, Work.
 
-    checkpoint_minutes: the longest training between two checkpoints; intermediate: whether currents
-    and voltages of the first test image are kept.
+    checkpoint_minutes: the longest training between two checkpoints; compiles: whether the steps of
+    a setting are compiled, where the compiler is enabled; intermediate: whether currents and
+    voltages of the first test image are kept; kept: what is kept of what learning
+    costs.
     """
 
     def __init__(
@@ -41,23 +44,25 @@ class Training:
         compiler: Compiler,
         archive: Archive,
         checkpoint_minutes: float,
+        compiles: Callable[[Setting], bool] = lambda setting: True,
         intermediate: bool = False,
-        keeps_wear: bool = False,
+        kept: Kept = Kept.NOTHING,
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
-        self.keeps_wear = keeps_wear
+        self.compiles, self.kept = compiles, kept
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.intermediate = intermediate
         self.graphed = currents.are_on_gpu  # until that has gone wrong
 
     def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
-        trainer = Trainer(job, self.currents, self.compiler, self.graphed, self.keeps_wear)
+        compiler = self.compiler if self.compiles(job[0].setting) else Compiler(enabled=False)
+        trainer = Trainer(job, self.currents, compiler, self.graphed, self.kept)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)
             self.graphed = trainer.graphed
-        self.archive.sitting["fell_back"] = self.compiler.failure is not None
+        self.archive.sitting["fell_back"] = compiler.failure is not None
         keeper = Keeper(trainer, self.archive, self.checkpoint_seconds, stop)
         with stop.deferred():
             try:
@@ -127,8 +132,8 @@ class Keeper:
     def write(self) -> None:
         if self.trainer.step == 0:
             return
-        now = self.archive.sitting
         for index, member in enumerate(self.trainer.members):
+            now = self.archive.sitting_of(member)
             earlier = self.earlier[index]
             sittings = earlier if now in earlier else [*earlier, now]
             state = self.trainer.ensemble.slice(index)

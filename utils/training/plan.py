@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import groupby, pairwise
 
+from devices.kept import Kept
 from models.currents import Currents
 from models.matmul import repeats_itself
 from utils.compute.processor import free_bytes
@@ -33,11 +35,11 @@ class Plan:
 
     def __init__(self, run: Run, currents: Currents, cores: int, processes: int = 1):
         self.setting = run.settings[0]  # for what is the same in all settings
-        self.currents, self.cores, self.keeps_wear = currents, cores, run.wear
+        self.settings, self.compile, self.kept = run.settings, run.compile, run.kept
+        self.currents, self.cores = currents, cores
+        self.layers = list(dict.fromkeys(setting.layers for setting in run.settings))
+        self.largest = max(self.layers, key=self.weights)
         self.processes = processes if currents.device.type == "cpu" else 1
-        self.compiled = run.compile == "on" or (
-            run.compile == "auto" and self.updates >= WORTH_COMPILING
-        )
         free, one = free_bytes(currents.device), self.memory(1)
         if one > SHARE * free:
             raise UserError(
@@ -45,47 +47,61 @@ class Plan:
                 "free; choose smaller --layers"
             )
 
-    @property
-    def weights(self) -> int:
-        """Number of weights of one network."""
-        sizes = [self.currents.n_inputs, *self.setting.layers, self.currents.n_classes]
+    def weights(self, layers: Sequence[int]) -> int:
+        """Number of weights of one network of such hidden layers."""
+        sizes = [self.currents.n_inputs, *layers, self.currents.n_classes]
         return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
 
-    @property
-    def updates(self) -> int:
-        """Weight updates of one network in its training.
+    def updates(self, layers: Sequence[int]) -> int:
+        """Weight updates of one network in its training."""
+        steps = self.setting.epochs * -(-len(self.currents.train) // self.setting.batch_size)
+        return steps * self.weights(layers)
 
-        Whether compiling is worth it is a matter of this alone, not of how many networks there are:
-        compiled and eager programs round differently, and a network must be the same alone and
+    def compiles(self, setting: Setting) -> bool:
+        """Whether the steps of a setting's networks are compiled.
+
+        A matter of the work of one network alone, not of how many there are or what trains beside
+        it: compiled and eager programs round differently, and a network must be the same alone and
         beside others.
         """
-        steps = self.setting.epochs * -(-len(self.currents.train) // self.setting.batch_size)
-        return steps * self.weights
+        if self.compile == "auto":
+            return self.updates(setting.layers) >= WORTH_COMPILING
+        return self.compile == "on"
 
-    def memory(self, networks: int) -> int:
+    def memory(self, networks: int, layers: Sequence[int] | None = None) -> int:
         """Bytes that so many networks need at the same time beside the data; peaks lie below.
 
-        On a CPU each in a worker of its own; on a GPU side by side.
+        On a CPU each in a worker of its own; on a GPU side by side. layers: the hidden ones, of the
+        largest network if not given.
         """
-        n_units = sum(self.setting.layers) + self.currents.n_classes
+        layers = self.largest if layers is None else layers
+        n_units = sum(layers) + self.currents.n_classes
         # Activations of a batch of training or testing, their noise and gradients.
         batch = max(min(self.setting.batch_size, len(self.currents.train)), TEST_BATCH)
-        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * self.keeps_wear
-        one = self.weights * per_weight + 4 * 8 * n_units * batch
+        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.kept >= Kept.WEAR)
+        one = self.weights(layers) * per_weight + 4 * 8 * n_units * batch
         beside = PROCESS_BYTES * (networks - 1) if self.currents.device.type == "cpu" else 0
         return networks * one + beside
 
-    def at_once(self) -> int:
-        """How many networks the free memory holds at the same time, at least one."""
+    def at_once(self, layers: Sequence[int] | None = None) -> int:
+        """How many networks the free memory holds at the same time, at least one; see memory."""
         free = SHARE / self.processes * free_bytes(self.currents.device)
-        one, two = self.memory(1), self.memory(2)
+        one, two = self.memory(1, layers), self.memory(2, layers)
         return max(1, 1 + int((free - one) / (two - one)))
+
+    @cached_property
+    def compiled(self) -> bool:
+        """Whether any steps of the run are compiled."""
+        return any(map(self.compiles, self.settings))
 
     @cached_property
     def repeats_itself(self) -> bool:
         """Whether networks are the same to the bit by any number of threads; tried, in a fork."""
         counts = {self.cores // workers for workers in range(1, self.cores + 1)} - {1}
-        shapes = product_shapes(self.setting, self.currents)
+        shapes = [
+            shape for layers in self.layers
+            for shape in product_shapes(replace(self.setting, layers=layers), self.currents)
+        ]  # fmt: skip
         return holds_in_a_fork(
             lambda: all(repeats_itself(*shape, count) for shape in shapes for count in counts)
         )
@@ -112,19 +128,23 @@ class Plan:
         """Networks that train side by side: on a CPU each alone, as one fits the cache.
 
         On a GPU as many as the memory holds, from all settings together whose devices are of the
-        same family, also after a switch at the same epoch, as long as they start from the same step
-        (step_of: of a checkpoint, or 0).
+        same family, also after a switch at the same epoch, and whose layers are of the same sizes,
+        as long as they start from the same step (step_of: of a checkpoint, or 0). The largest
+        networks come first, so that no core is left with one at the end.
         """
+        members = sorted(members, key=lambda member: -self.weights(member.setting.layers))
         if self.currents.device.type == "cpu":
             return [(member,) for member in members]
 
         def alike(member: Member) -> tuple:
-            families = tuple(device.response.family for device in member.setting.fields)
-            return families, member.setting.switched_at or 0, step_of(member)
+            setting = member.setting
+            families = tuple(device.response.family for device in setting.fields)
+            size = -self.weights(setting.layers)
+            return size, setting.layers, families, setting.switched_at or 0, step_of(member)
 
-        at_once, jobs = self.at_once(), []
-        for _, group in groupby(sorted(members, key=alike), key=alike):
-            mine = tuple(group)
+        jobs = []
+        for (_, layers, *_), group in groupby(sorted(members, key=alike), key=alike):
+            mine, at_once = tuple(group), self.at_once(layers)
             jobs += [mine[start : start + at_once] for start in range(0, len(mine), at_once)]
         return jobs
 

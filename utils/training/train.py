@@ -15,7 +15,7 @@ from utils.run import Run
 from utils.settings import Member
 from utils.training.job import Complete, Training
 from utils.training.plan import Plan
-from utils.training.trainer import prepare
+from utils.training.trainer import announcement, prepare
 
 
 def train(
@@ -35,19 +35,21 @@ def train(
     jobs = plan.jobs(members, archive.step_of)
     workers, threads = plan.workers(len(jobs))
     compiler = Compiler(plan.compiled)
-    if plan.compiled and jobs:
+    compiled = [job for job in jobs if plan.compiles(job[0].setting)]
+    if compiled:
         if not quiet:
             warn_of_newer_torch()
-            say("compiling the training step, which takes up to half a minute where it is new")
-        prepare(jobs, currents, compiler, threads, run.wear)
+            say(announcement(compiled))
+        prepare(compiled, currents, compiler, threads, run.kept)
         if compiler.failure is not None and not quiet:
             say(
                 f"compiling the training step failed ({compiler.failure}); it runs uncompiled, "
                 "which is several times slower (--compile off silences this)"
             )
     work = Training(
-        currents, compiler, archive, run.checkpoint_minutes, run.compute_intermediate, run.wear
-    )
+        currents, compiler, archive, run.checkpoint_minutes, plan.compiles,
+        run.compute_intermediate, run.kept,
+    )  # fmt: skip
     per_epoch = -(-len(currents.train) // plan.setting.batch_size)
     epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
     with Progress(epochs, quiet) as progress:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from devices.kept import Kept
 from devices.pair import Responses
 from models.currents import Currents
 from models.state_dict import ledger_dict, state_dict
@@ -26,7 +27,7 @@ class Trainer:
 
     Mini-batches come in file order of the training set, the last of an epoch smaller. step:
     mini-batches so far, the ensemble's own count on the host. graphed: whether full mini-batches
-    are replays of a CUDA graph. keeps_wear: whether every single device has its account.
+    are replays of a CUDA graph. kept: of what programming costs.
     """
 
     def __init__(
@@ -35,10 +36,10 @@ class Trainer:
         currents: Currents,
         compiler: Compiler,
         graphed: bool = False,
-        keeps_wear: bool = False,
+        kept: Kept = Kept.NOTHING,
     ):
         self.members, self.currents, self.compiler = list(members), currents, compiler
-        self.ensemble = Ensemble.fresh(members, currents, keeps_wear)
+        self.ensemble = Ensemble.fresh(members, currents, kept)
         self.epochs, self.batch_size = members[0].setting.epochs, members[0].setting.batch_size
         self.switched_at = members[0].setting.switched_at
         self.per_epoch = -(-len(currents.train) // self.batch_size)
@@ -215,7 +216,7 @@ def prepare(
     currents: Currents,
     compiler: Compiler,
     threads: int,
-    keeps_wear: bool = False,
+    kept: Kept = Kept.NOTHING,
 ) -> None:
     """Compile in this process what jobs on so many threads need, before workers are forked from it.
 
@@ -228,7 +229,15 @@ def prepare(
         first.setdefault(kind(job), job)
     for job in first.values():
         if compiler.enabled:
-            Trainer(job, currents, compiler, keeps_wear=keeps_wear).prepare()
+            Trainer(job, currents, compiler, kept=kept).prepare()
+
+
+def announcement(jobs: Iterable[Sequence[Member]]) -> str:
+    """What is said before that takes its time."""
+    n = len(set(map(kind, jobs)))
+    if n <= 2:
+        return "compiling the training step, which takes up to half a minute where it is new"
+    return f"compiling {n} training steps, which takes up to half a minute for each that is new"
 
 
 def kind(job: Sequence[Member]) -> Hashable:
@@ -238,6 +247,7 @@ def kind(job: Sequence[Member]) -> Hashable:
     )  # fmt: skip
     phases = zip(*(member.setting.fields for member in job), strict=True)
     return (
+        job[0].setting.layers,
         tuple(Responses([device.response for device in devices]).structure for devices in phases),
         *(any(getattr(member.setting, name) for member in job) for name in physics),
         len(job),

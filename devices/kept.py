@@ -1,0 +1,13 @@
+"""How much of what learning costs is kept: see devices.ledger. Torch is not imported."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Kept(IntEnum):
+    """Each level holds what the one before does."""
+
+    NOTHING = 0
+    TOTALS = 1  # of every layer and epoch
+    WEAR = 2  # of every single device in its life, too

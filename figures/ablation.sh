@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Ablation: what each imperfection costs, alone and among all, and what is left to the ideal network.
+#
+# --var, --resistor_noise, --write_noise and --clipping, one value each, are what is switched off;
+# of a device file, --field my-device.json, it is what was measured.
+#
+#     nohup figures/ablation.sh --resume &> ablation.txt &
+#
+# Further arguments go to main.py and win over the study's values: figures/ablation.sh --task Fashion.
+# Paths among them count from the project's root. PYTHON names another interpreter.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -x .venv/bin/python ] && default=.venv/bin/python || default=python
+exec "${PYTHON:-$default}" main.py --study ablation "$@"

@@ -1,0 +1,64 @@
+"""Records of networks that nobody trained: settings with accuracies, as files or as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from devices.library import measurements
+from utils.records.folders import create_folders
+from utils.records.simulations import COLUMNS, SERIES, SETTING, comparable
+from utils.settings import Setting, to_json
+
+
+def table(settings: Sequence[Setting], accuracy: Callable, n_models: int = 3) -> pd.DataFrame:
+    """Rows as `Simulations.networks` has them, without files; accuracy (%) of setting, model."""
+    rows = []
+    for setting in settings:
+        for model in range(n_models):
+            names = [name for name in [*SETTING, *SERIES] if name != "switch"]
+            values = {name: getattr(setting, name) for name in names} | {"switch": 0}
+            percent = accuracy(setting, model)
+            rows.append(values | {
+                "field": setting.field.name, "constants": "", "law": 1, "original": False,
+                "model_seed": setting.seed + model, "model": model, "accuracy": percent,
+                "relaxed": percent - 1, "request": 0.5, "failed": False, "folder": None,
+                "setting": comparable(setting),
+            })  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"failed": bool, "original": bool})
+
+
+def write(
+    output_dir: Path,
+    settings: Sequence[Setting],
+    accuracy: Callable,
+    n_models: int = 3,
+    relaxed: Callable = lambda setting, percent: percent - 1,
+) -> None:
+    """The same as folders, with weights of 4 inputs and 3 classes."""
+    generator = torch.Generator().manual_seed(0)
+    for folder in create_folders(output_dir, list(settings), "0" * 64):
+        setting, response = folder.setting, folder.setting.field.response
+        for model in range(n_models):
+            percent = accuracy(setting, model)
+            history = percent / 100 * (1 - torch.exp(-1.0 - torch.arange(setting.epochs)))
+            torch.save(history, folder.accuracies(model))
+            torch.save(torch.linspace(1.5, 0.5, setting.epochs), folder.gradients(model))
+            state = {}
+            for layer, (n_in, n_out) in enumerate(pairwise([4, *setting.layers, 3])):
+                for name in ("weight1", "weight2"):
+                    share = torch.rand(n_out, n_in, generator=generator)
+                    w = response.w_min + response.span * share
+                    state[f"layers.{1 + 3 * layer}.{name}"] = w
+            torch.save(state, folder.weights(model))
+            swap = None if setting.field.partner is None else relaxed(setting, percent)
+            record = to_json(setting) | {
+                "model": model, "loss": 0.1, "accuracy": percent, "swap_accuracy": swap,
+                "failed_step": None, "measured": measurements(setting.field),
+            }  # fmt: skip
+            folder.json(model).write_text(json.dumps(record))

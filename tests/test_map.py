@@ -1,0 +1,112 @@
+"""The map of devices, and up to where a device is linear enough, from made-up records."""
+
+import math
+
+import matplotlib
+import numpy as np
+import pytest
+from support import made_up
+from support.devices import OTHERS
+
+from devices.library import find
+from utils.plots.map import Map, draw_map, limit, nonlinearity, takeaway
+from utils.plots.statistics import Estimate
+from utils.studies import FIELDS, STUDIES, curved
+
+matplotlib.use("Agg")
+MAP = STUDIES["map"]
+SOME = {"field": [curved(nu) for nu in (-2.0, 0.0, 2.0, 4.0)], "lr": [500.0, 1000.0]}
+
+
+def accuracy(setting, model: int) -> float:
+    """0.125 nu^2 points below nu = 0, one more at 500; at nu = 4 best there. Spread over seeds."""
+    nu = nonlinearity(setting.field)
+    value = 96 - 0.125 * nu**2 - ((setting.lr == 500) != (nu == 4))
+    return value + (0, 2, 4)[model] + (0, 0.1, -0.1)[model] * (nu != 0)
+
+
+def test_its_settings_by_hand():
+    settings = MAP.settings()
+    assert len(settings) == 13 * 6
+    nus = sorted({nonlinearity(s.field) for s in settings})
+    assert nus == pytest.approx(list(range(-4, 9)))
+    assert sorted({s.lr for s in settings}) == [250, 500, 1000, 2000, 4000, 8000]
+    assert {(s.var, s.resistor_noise, s.clipping) for s in settings} == {(0.2, 0.015, 0.1)}
+
+
+def test_the_nonlinearity_of_a_device():
+    linear, exponential = FIELDS
+    assert nonlinearity(linear) == 0
+    assert nonlinearity(exponential) == pytest.approx(2.772, abs=1e-3)
+    assert nonlinearity(curved(-3.0)) == pytest.approx(-3)
+    assert nonlinearity(OTHERS["table"]) is None
+
+
+def test_the_limit_is_between_neighbours_by_hand():
+    """0, -0.2 and -1.0 at 0, 1 and 2: -0.5 is 3/8 of the way; with 0.2 less or more 1/8 or 5/8."""
+    curve = {
+        nu: Estimate(mean, 0.1, mean - 0.2 * (nu > 0), mean + 0.2 * (nu > 0), 3)
+        for nu, mean in ((0.0, 0.0), (1.0, -0.2), (2.0, -1.0), (-1.0, 0.1), (-2.0, 0.0))
+    }
+    up = limit(curve, 1)
+    assert (up.at, up.low, up.high) == pytest.approx((1.375, 1.125, 1.625))
+    down = limit(curve, -1)
+    assert math.isnan(down.at)
+    assert down.end == -2.0
+
+
+def test_each_nonlinearity_at_its_own_best_rate():
+    """Differences at nu = 2: -0.5 less 0, 0.1, -0.1; s 0.1, error 0.0577350, t 4.302653."""
+    one = Map.of(made_up.table(MAP.settings(SOME), accuracy))
+    assert [one.best(nu) for nu in one.nus] == [1000, 1000, 1000, 500]
+    below = one.below_linear()
+    assert {nu: each.mean for nu, each in below.items()} == pytest.approx(
+        {-2.0: -0.5, 0.0: 0.0, 2.0: -0.5, 4.0: -2.0}
+    )
+    assert below[2.0].low == pytest.approx(-0.5 - 4.302653 * 0.0577350, abs=1e-6)
+    assert below[0.0].error == 0
+
+
+def test_the_sentence():
+    """-0.5 at 2, but for rounding; low: 0.5 / 0.748414 of 2; high: 0.248414 / 1.5 on from 2."""
+    rows = made_up.table(MAP.settings(SOME), lambda s, m: accuracy(s, m) - 1e-9 * (s.lr != 500))
+    assert takeaway(Map.of(rows)) == (
+        "Map: each at its own best learning rate, a device stays within 0.5 points of a linear one "
+        "up to ν = 2.0 (95 %: 1.3 to 2.3) and down to the end of the map, ν = -2 (95 %: at least "
+        "to -1.3)."
+    )
+    few = made_up.table(MAP.settings(SOME), accuracy, n_models=2)
+    assert takeaway(Map.of(few)).endswith("; no interval from 2 networks.")
+    assert "95 %" not in takeaway(Map.of(few))
+    alone = rows[rows["field"] == "double-curved-2.0"]
+    assert takeaway(Map.of(alone)) == "Map: too few nonlinearities yet."
+
+
+def test_the_picture_shows_means_the_best_rate_and_fields_where_they_belong():
+    networks = made_up.table(MAP.settings(SOME), accuracy)
+    fields = {"field": [*FIELDS, find("double-ideal")]}
+    others = made_up.table(STUDIES["figure1"].settings(fields), lambda s, m: 90 - s.lr / 1000)
+    figure = draw_map(networks, others)
+    left = figure.axes[0]
+    mesh = left.collections[0].get_array().reshape(2, 4)
+    nus = np.array([-2, 0, 2, 4])
+    expected = 98 - 0.125 * nus**2 - np.array([[1, 1, 1, 0], [0, 0, 0, 1]])
+    assert np.asarray(mesh) == pytest.approx(expected)
+    lost = figure.axes[1].collections[0].get_array()
+    assert np.asarray(lost) == pytest.approx(1.0)
+    _, best, linear, exponential = left.get_lines()
+    assert list(best.get_ydata()) == [1000, 1000, 1000, 500]
+    assert (linear.get_xdata()[0], linear.get_ydata()[0]) == (0, 500)
+    assert exponential.get_xdata()[0] == pytest.approx(2.772, abs=1e-3)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["best learning rate", "linear, at its best", "exponential, at its best"]
+    assert figure.get_size_inches()[0] <= 7
+
+
+def test_a_part_of_the_grid_is_drawn():
+    networks = made_up.table(MAP.settings(SOME), accuracy)
+    part = networks[(networks["lr"] == 500) | (networks["field"] != "double-curved-4.0")]
+    values = Map.of(part).grid()
+    assert np.isnan(values).sum() == 1
+    assert draw_map(part, part) is not None
+    assert draw_map(networks[networks["lr"] == 500], networks) is None

@@ -1,0 +1,75 @@
+"""What a referee looks at: fonts, colours, grey prints, axes that show the differences."""
+
+import matplotlib
+import pandas as pd
+import pytest
+from matplotlib import font_manager
+from matplotlib import pyplot as plt
+
+from utils.plots import style
+from utils.plots.accuracy import leave_out_far
+
+matplotlib.use("Agg")
+
+
+def test_only_fonts_that_are_there_are_asked_for(monkeypatch):
+    class Font:
+        def __init__(self, name):
+            self.name = name
+
+    there = [Font("DejaVu Sans"), Font("Liberation Sans"), Font("Comic")]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", there)
+    assert style.fonts() == ["Liberation Sans", "DejaVu Sans"]
+
+
+def test_what_the_first_font_lacks_is_taken_from_another(monkeypatch, recwarn, caplog):
+    """DejaVu Sans Mono stands for one of a journal; it has no 𝟚."""
+    monkeypatch.setattr(style, "FONTS", ("No Such Font", "DejaVu Sans Mono", "DejaVu Sans"))
+    with matplotlib.rc_context():
+        style.use()
+        assert matplotlib.rcParams["font.family"] == ["DejaVu Sans Mono", "DejaVu Sans"]
+        figure = plt.figure()
+        figure.suptitle("ν ↓ − 𝟚")
+        figure.supxlabel("σ$_\\mathrm{device}$ 10$^{-3}$")
+        figure.canvas.draw()
+    assert not recwarn.list
+    assert not caplog.records
+
+
+def test_more_colours_and_markers_than_anybody_has_devices():
+    names = [f"device-{k}" for k in range(60)]
+    assert len(set(style.colours(names).values())) == 60
+    markers = style.markers(["double-linear", "double-exponential", "double-ideal", *names[:9]])
+    assert len(set(markers.values())) == 12
+    assert markers["double-linear"] == "o"
+
+
+def points(*means: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"mean": means, "std": 0.5, "size": 3}, [float(k) for k in range(len(means))]
+    )
+
+
+def test_what_lies_far_below_is_told_and_not_on_the_axis():
+    """What is near lies within 97 to 94; the gap below it, of 44, is wider than these 3."""
+    axes = plt.figure().add_subplot()
+    leave_out_far([(axes, points(50.0, 94.0, 95.0, 96.0, 96.0, 97.0, 97.0), "k")])
+    low, high = axes.get_ylim()
+    assert low == pytest.approx(93.5 - 2 * 0.06 * 3.5)
+    assert high == pytest.approx(97 + 0.06 * 3.5)
+    assert [text.get_text() for text in axes.texts] == ["↓ 50"]
+    assert axes.texts[0].xy == (0.0, 0)
+
+
+def test_a_point_as_far_below_as_the_others_lie_apart_is_on_the_axis():
+    """As figure 1 has it."""
+    axes = plt.figure().add_subplot()
+    leave_out_far([(axes, points(96.0, 96.0, 95.0, 94.0, 92.0, 90.0, 88.5), "k")])
+    assert not axes.texts
+
+
+def test_nothing_is_left_out_of_a_curve_that_falls_evenly():
+    axes = plt.figure().add_subplot()
+    leave_out_far([(axes, points(70.0, 75.0, 80.0, 85.0, 90.0, 95.0), "k")])
+    assert not axes.texts
+    assert axes.get_autoscaley_on()

@@ -1,0 +1,87 @@
+"""Accuracy over size and number of hidden layers, from made-up records."""
+
+import matplotlib
+import pytest
+from support import made_up
+
+from utils.parser import parse
+from utils.plots.figures import Figures
+from utils.plots.width import draw_width, table, takeaway
+from utils.studies import STUDIES
+
+matplotlib.use("Agg")
+WIDTH = STUDIES["width"]
+BELOW = {"double-ideal": 0.0, "double-linear": 1.0, "double-exponential": 3.0}
+
+
+def accuracy(setting, model: int) -> float:
+    """Best at 1000; exponential 2 below linear, 3 with 64 neurons; spread over seeds."""
+    value = 90 + setting.layers[0] / 256 + len(setting.layers) - BELOW[setting.field.name]
+    value -= setting.layers == (64,) and setting.field.name == "double-exponential"
+    return value - (setting.lr != 1000) + (0, 2, 4)[model]
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return made_up.table(WIDTH.settings(), accuracy)
+
+
+def test_its_settings_by_hand():
+    settings = WIDTH.settings({"task": "Fashion"})
+    layers = list(dict.fromkeys(setting.layers for setting in settings))
+    assert layers == [(64,), (128,), (256,), (512,), (1024,), (256, 256), (256, 256, 256)]
+    assert len(settings) == 7 * 3 * 3
+    assert {s.task for s in settings} == {"Fashion"}
+    noises = {(s.field.name, s.var, s.resistor_noise, s.clipping) for s in settings}
+    assert noises == {
+        ("double-linear", 0.2, 0.015, 0.1), ("double-exponential", 0.2, 0.015, 0.1),
+        ("double-ideal", 0.0, 0.0, 0.0),
+    }  # fmt: skip
+
+
+def test_the_picture_shows_each_at_its_best_rate(networks):
+    width, depth = draw_width(networks).axes
+    linear, exponential, ideal = width.get_lines()
+    sizes = [64, 128, 256, 512, 1024]
+    assert list(linear.get_xdata()) == sizes
+    assert list(linear.get_ydata()) == pytest.approx([92 + size / 256 for size in sizes])
+    assert list(ideal.get_ydata()) == pytest.approx([93 + size / 256 for size in sizes])
+    assert exponential.get_ydata()[0] == pytest.approx(89.25)
+    for line, top in zip(depth.get_lines(), (92, 90, 93), strict=True):
+        assert list(line.get_xdata()) == [1, 2, 3]
+        assert list(line.get_ydata()) == pytest.approx([top + k for k in (1, 2, 3)])
+
+
+def test_table_and_sentence(networks):
+    rows = table(networks)
+    assert len(rows) == 7 * 3
+    row = rows[(rows["layers"] == "64") & (rows["field"] == "exponential")]
+    assert row[["best lr", "n", "mean", "to ideal"]].values.tolist() == [[1000.0, 3, 89.25, -4.0]]
+    assert takeaway(networks) == (
+        "Width: linear minus exponential, each at its best learning rate, over equal seeds: "
+        "+2.00 points (95 %: +2.00 to +2.00) with 128 hidden neurons, +3.00 points (95 %: +3.00 "
+        "to +3.00) with 64 hidden neurons; linear is better in all 7 networks."
+    )
+    assert "no linear and exponential" in takeaway(networks[networks["field"] == "double-ideal"])
+    two = takeaway(networks[networks["model"] < 2])
+    assert "(no interval from 2 networks)" in two
+    assert two.endswith("which is better is clear in 0 of 7 networks.")
+
+
+def test_a_part_is_drawn_and_the_command_for_the_rest_is_told(tmp_path, capsys):
+    """Not mixed with networks of other layers, or of the same in another physics."""
+    part = [s for s in WIDTH.settings({"epochs": 2}) if s.layers in ((64,), (128,))]
+    other = STUDIES["figure2"].settings({"epochs": 2, "layers": (64,)})
+    other = [s for s in other if s.field.name == "double-exponential"]
+    # Of figure 1, at rates that no other size has been trained at.
+    other += WIDTH.settings({"epochs": 2, "layers": (512,), "lr": [4000.0]})
+    made_up.write(tmp_path / "out", [*part, *other], accuracy)
+    figures = Figures(tmp_path / "out", tmp_path / "figures")
+    assert len(figures.width_networks()) == 3 * len(part)
+    assert figures.width() is not None
+    said = capsys.readouterr().out.strip()
+    command = "figures/width.sh --resume --epochs 2 --n_models 3"
+    assert said == f"The width lacks 45 of its 63 settings; make them with: {command}"
+    run = parse(["--study", "width", *command.split()[1:]])
+    assert len(set(run.settings) - set(part)) == 45
+    assert len(figures.width_table()) == 6
