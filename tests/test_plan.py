@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import currents_of, members_of, setting_of
 
+from devices.kept import Kept
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.errors import UserError
@@ -275,7 +276,8 @@ def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):
 
 def test_dry_run_counts_the_epochs_of_each_side_of_a_switch(currents, stop, monkeypatch):
     (member,) = members_of(setting_of(epochs=5, switch_epoch=2))
-    probe, asked = Probe(currents, Compiler(enabled=False)), []
+    eager = Compiler(enabled=False)
+    probe, asked = Probe(currents, eager, lambda setting: False, Kept.NOTHING), []
 
     def epoch(trainer, stop):
         asked.append(trainer.ensemble.phase)

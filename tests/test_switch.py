@@ -12,6 +12,7 @@ from support.devices import device_of
 from support.sweeps import SLOW, assert_same_networks, results
 from test_reference import TEST_BATCH, check_costs, distance
 
+from devices.kept import Kept
 from devices.noise import Draw, Stream, plain
 from devices.pair import PairArray
 from models.currents import pad
@@ -50,7 +51,7 @@ def trainer_of(first, second, data, device="cpu", compiled=False, models=(0,), *
     setting = setting_of(**fields, **values)
     currents = currents_of(data, device=device, batch_size=values["batch_size"])
     members = [Member(setting, model) for model in models]
-    return Trainer(members, currents, Compiler(compiled), currents.are_on_gpu)
+    return Trainer(members, currents, Compiler(compiled), currents.are_on_gpu, Kept.TOTALS)
 
 
 class Reference:
@@ -171,7 +172,7 @@ def test_networks_with_other_constants_are_switched_side_by_side(patterns):
     settings = [trainer_of(*pair, patterns).members[0].setting for pair in pairs]
     trainer = trainer_of(*pairs[0], patterns, **changes)
     members = [Member(setting, 0) for setting in settings]
-    trainer = Trainer(members, trainer.currents, Compiler(False))
+    trainer = Trainer(members, trainer.currents, Compiler(False), kept=Kept.TOTALS)
     list(trainer.train(lambda: None))
     for model, pair in enumerate(pairs):
         check(trainer, Reference(*pair, patterns), model)
@@ -330,8 +331,8 @@ def assert_equal(results, others):
         assert mine.switch_accuracy == theirs.switch_accuracy
         assert mine.swap_accuracy == theirs.swap_accuracy
         assert torch.equal(mine.accuracies, theirs.accuracies)
-        for name, tensor in mine.state.items():
-            assert torch.equal(tensor, theirs.state[name]), name
+        for name, tensor in (mine.state | mine.ledger).items():
+            assert torch.equal(tensor, (theirs.state | theirs.ledger)[name]), name
 
 
 def test_checkpoints_around_the_switch_are_gone_on_from_to_the_bit(patterns):
