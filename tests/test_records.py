@@ -13,9 +13,10 @@ from utils.compute.signals import Stop
 from utils.records.archive import Archive
 from utils.records.folders import Folder, create_folders
 from utils.records.results import Incomplete, Result, check_complete, json_of
+from utils.records.setting_json import from_json
 from utils.records.summary import table
 from utils.run import Run
-from utils.settings import Member, from_json
+from utils.settings import Member
 from utils.training import trainer
 from utils.training.job import Complete, Training
 from utils.training.trainer import Trainer

@@ -12,12 +12,13 @@ from devices.built_in import LIBRARY
 from devices.device_file import Estimate
 from devices.library import Device, find, measurements
 from devices.responses import Response
-from utils import settings
 from utils.errors import UserError
 from utils.flags import flags_of
+from utils.records import setting_json
 from utils.records.folders import identity
+from utils.records.setting_json import from_json, law_of, to_json, with_newer
 from utils.run import sweep
-from utils.settings import Setting, from_json, law_of, to_json, with_newer
+from utils.settings import Setting
 from utils.studies import STUDIES
 
 DEVICES = [device_of(name) for name in NAMES] + [OTHERS["other exponential"]]
@@ -306,7 +307,7 @@ def test_laws():
     assert law_of({}) == law_of({"physics": 1}) == law_of({"physics": 2}) == 1
     assert law_of({"physics": 3}) == 1
     assert law_of({"physics": 4}) == 4
-    assert settings.PHYSICS == 3
+    assert setting_json.PHYSICS == 3
 
 
 @pytest.mark.parametrize("name", flags_of(Setting))
@@ -322,7 +323,7 @@ def test_other_data_make_it_another_simulation():
 
 def test_other_physics_makes_it_another_simulation(monkeypatch):
     before = identity(setting_of(), "data")
-    monkeypatch.setattr(settings, "PHYSICS", settings.PHYSICS + 1)
+    monkeypatch.setattr(setting_json, "PHYSICS", setting_json.PHYSICS + 1)
     assert identity(setting_of(), "data") != before
 
 

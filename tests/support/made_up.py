@@ -12,8 +12,9 @@ import torch
 
 from devices.library import measurements
 from utils.records.folders import create_folders
+from utils.records.setting_json import to_json
 from utils.records.simulations import COLUMNS, SERIES, SETTING, comparable
-from utils.settings import Setting, to_json
+from utils.settings import Setting
 
 
 def table(settings: Sequence[Setting], accuracy: Callable, n_models: int = 3) -> pd.DataFrame:

@@ -10,8 +10,8 @@ import torch
 
 import utils.records.summary
 from devices.built_in import LIBRARY
-from utils import settings
 from utils.compute import compiler
+from utils.records import setting_json
 from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
 
@@ -142,4 +142,4 @@ def another_decay() -> None:
 
 
 def newer_physics() -> None:
-    settings.PHYSICS += 1
+    setting_json.PHYSICS += 1

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from utils.errors import RecordError
 from utils.records.files import write_json
-from utils.settings import Setting, to_json, with_newer
+from utils.records.setting_json import to_json, with_newer
+from utils.settings import Setting
 
 SECONDS_TO_MAKE_A_FOLDER = 60  # at most, on the slowest disk
 HOST = platform.node().partition(".")[0]  # which may share the disk with others

@@ -17,7 +17,8 @@ from utils.errors import UserError
 from utils.records.files import Incomplete, read_tensors, write_json, write_tensors
 from utils.records.folders import Folder
 from utils.records.ledgers import read_ledger
-from utils.settings import Member, Setting, from_json, law_of, to_json, with_newer
+from utils.records.setting_json import from_json, law_of, to_json, with_newer
+from utils.settings import Member, Setting
 
 # By the number of a layer of pairs in the state dict, 1, 4, ...: currents into it, float32 [in], of
 # the first one in pixel order, and voltages out of it, before batch normalisation, [out].
