@@ -13,12 +13,15 @@ from support.sweeps import SLOW, assert_same_networks, results
 from test_reference import TEST_BATCH, check_costs, distance
 
 from devices.kept import Kept
+from devices.library import find
 from devices.noise import Draw, Stream, plain
 from devices.pair import PairArray
 from models.currents import pad
 from models.noisy_pair import NoisyPairProduct
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
+from utils.errors import UserError
+from utils.parser import parse
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.evaluation import SWITCHED
@@ -460,3 +463,20 @@ def test_a_switched_run_that_is_stopped_ends_as_one_that_is_not(start, tmp_path)
     assert process.wait() == 0, process.said
     assert "2 go on from a checkpoint" in process.said
     assert_same_networks(results(tmp_path / "out"), results(tmp_path / "whole"))
+
+
+def test_an_endless_device_comes_second():
+    """More pulses than the other has lead nowhere on its curve."""
+    first, second = find("double-ideal"), find("double-exponential")
+    with pytest.raises(UserError, match="double-ideal devices take pulses without end"):
+        setting_of(field=first, second=second, switch_epoch=1)
+    assert setting_of(field=second, second=first, switch_epoch=1).field_name.endswith("-ideal")
+
+
+def test_no_switch_is_trained_twice(capsys):
+    """20 // 11 = 20 // 12 = 1."""
+    line = "--task Digits --field double-linear double-exponential --time_switch".split()
+    assert len(parse([*line, "10", "11"]).settings) == 2
+    with pytest.raises(SystemExit):
+        parse([*line, "11", "12"])
+    assert "--time_switch 11 and 12: both switch at the start of" in capsys.readouterr().err

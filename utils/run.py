@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -43,7 +43,7 @@ class Run:
     )  # fmt: skip
     ledger: bool = flag(
         False, RUNNING, "count pulses, writes, dropped requests and refreshes; a step takes "
-        "up to a tenth longer", bool,
+        "up to a tenth longer, and with --resume complete networks without it train again", bool,
     )  # fmt: skip
     wear: bool = flag(
         False, RUNNING, "keep the pulses and refreshes of every single device, too, with --ledger "
@@ -69,6 +69,7 @@ class Run:
         check_device(self.device)
         check_values(self)
         check_names(self.settings)
+        check_switches(self.settings)
         check_writable("--output_dir", self.output_dir)
         if len(self.settings) * self.n_models > LARGEST_RUN:
             raise UserError(
@@ -145,6 +146,21 @@ def check_names(settings: Sequence[Setting]) -> None:
             raise UserError(
                 f"--field: {count} devices named {name} relax to different ones; "
                 "give each a name of its own"
+            )
+
+
+def check_switches(settings: Sequence[Setting]) -> None:
+    """Raise UserError if a switch is asked for twice, as 11 and 12 are the same of 20 epochs."""
+    seen: dict[Setting, Setting] = {}
+    for setting in settings:
+        switched = setting.switched_at
+        if switched is None:
+            continue
+        other = seen.setdefault(replace(setting, time_switch=None, switch_epoch=switched), setting)
+        if other is not setting:
+            raise UserError(
+                f"--time_switch {other.time_switch} and {setting.time_switch}: both switch at the "
+                f"start of epoch {switched}; give one of them"
             )
 
 

@@ -219,6 +219,11 @@ def check_switch(setting: Setting) -> None:
         raise UserError(
             f"--{name} {value}: must be from {lowest} to {last} with --epochs {setting.epochs}"
         )
+    if setting.second is not None and setting.field.response.endless:
+        raise UserError(
+            f"--{name}: {setting.field} devices take pulses without end, more than those of "
+            f"{setting.second} have; let them come second"
+        )
     if setting.second is None or setting.second.name == setting.field.name:
         raise UserError(
             f"--{name}: needs two different fields, --field A B: first that at the start, then "

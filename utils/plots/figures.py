@@ -283,18 +283,30 @@ class Figures:
             f"{study.command} --resume{flags}"
         )
 
+    def ablation_networks(self) -> pd.DataFrame:
+        """Those of the series, with device noise and without, as it goes with the read noise."""
+        if self.networks.empty:
+            return self.healthy
+        rows = self.simulations.unswitched
+        names = [name for name in (*SERIES, "law") if name != "device_noise"]
+        alike = (rows[names] == list(self.networks[names].iloc[0])).all(axis=1)
+        return rows[alike & ~rows["failed"]]
+
     def ablations(self) -> list[ablation.Ablation]:
-        return ablation.find_ablations(self.healthy)
+        return ablation.find_ablations(self.ablation_networks())
 
     def ablation(self) -> Figure | None:
         """What each imperfection costs, and what is won back without it."""
-        found, series = self.ablations(), series_of(self.networks)
+        found, networks = self.ablations(), self.ablation_networks()
+        series = series_of(self.networks)
         figure = self.keep(ablation.draw_ablation(found), "ablation", "No ablation yet.")
         for one in found:
-            flags = one.flags + self.flags()
-            if lack := self.absent("ablation", self.networks, series | one.given, flags):
+            noisy = one.full.device_noise
+            flags = one.flags + " --device_noise" * noisy + self.flags(but=("device_noise",))
+            given = series | one.given | {"device_noise": noisy}
+            if lack := self.absent("ablation", networks, given, flags):
                 print(lack)
-        if not found and (lack := self.absent("ablation", self.networks, series, self.flags())):
+        if not found and (lack := self.absent("ablation", networks, series, self.flags())):
             print(lack)
         return figure
 

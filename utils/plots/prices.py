@@ -114,9 +114,9 @@ def wear_of(ledger: Ledger, prices: Prices) -> dict[str, float]:
         ]
     )
     row = {
-        "median": float(pulses.median()),
+        "median": percentile(pulses, 0.5),
         "99th": percentile(pulses, 0.99),
-        "largest": float(pulses.max()),
+        "largest": percentile(pulses, 1.0),
     }
     n_devices = 2 * float(sum(each["refreshes"].numel() for each in ledger.wear))
     if prices.endurance is not None:

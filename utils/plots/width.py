@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from utils.plots import style
-from utils.plots.accuracy import draw_curve, said
+from utils.plots.accuracy import draw_curve, leave_out_far, said
 from utils.plots.statistics import FEWEST, Estimate, difference, span
 from utils.records.simulations import SERIES
 from utils.studies import DEPTHS, REFERENCES, STUDIES, WIDTHS
@@ -77,9 +77,13 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
     if networks.empty:
         return None
     figure, (width, depth) = plt.subplots(1, 2, figsize=(style.PAGE, 2.8), sharey=True)
+    drawn = []
     for field in (LINEAR, EXPONENTIAL, IDEAL):
         for axes, axis, at in ((width, WIDTHS, lambda one: one[0]), (depth, DEPTHS, len)):
-            draw_curve(axes, curve(networks, field, axis, at), field, style.name(field), "-")
+            points = curve(networks, field, axis, at)
+            draw_curve(axes, points, field, style.name(field), "-")
+            drawn.append((axes, points, style.colour(field)))
+    leave_out_far(drawn)
     sizes = [layers[0] for layers in WIDTHS]
     width.set_xscale("log")
     width.set_xticks(sizes, [str(size) for size in sizes])

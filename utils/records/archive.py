@@ -261,12 +261,13 @@ class Archive:
 
         alone: whether this process is the only one of the run. Otherwise the folders stay, since
         others may be about to write into them. A network is known to be complete, or looked up by
-        its JSON, which comes last: nothing is read.
+        its JSON, which comes last: nothing is read, unless a ledger is asked for that it may lack.
         """
         complete = halfway = 0
         for member in members:
             folder = self.folders[member.setting]
-            if member in self.complete or folder.json(member.model).exists():
+            there = folder.json(member.model).exists()
+            if member in self.complete or (self.is_complete(member) if self.kept else there):
                 complete += 1
             else:
                 halfway += self.step_of(member) > 0

@@ -64,11 +64,15 @@ ANY = -1  # of a size: whatever it is
 def write_result(folder: Folder, result: Result, about: dict) -> None:
     """Write a network's files; once its JSON is there, it is complete. about: provenance."""
     model = result.member.model
+    # That of a network that is trained again: half of its files may be those of another training.
+    folder.json(model).unlink(missing_ok=True)
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
     if result.ledger:
         write_tensors(folder.ledger(model), result.ledger)
+    else:
+        folder.ledger(model).unlink(missing_ok=True)  # of a training that is no more
     if result.intermediates is None:
         remove_intermediates(folder, model)  # of weights that are no more
     else:

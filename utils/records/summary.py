@@ -32,7 +32,8 @@ def table(archive: Archive, run: Run) -> str:
         for model in range(run.n_models):
             try:  # on a network file system what another machine wrote may not be seen yet
                 records.append(archive.record(Member(setting, model)))
-                ledgers.append(archive.ledger(Member(setting, model)))
+                if run.kept:
+                    ledgers.append(archive.ledger(Member(setting, model)))
             except Incomplete:
                 missing += 1
         rows.append(row(setting, archive.folders[setting].id, records, ledgers, missing))
