@@ -83,11 +83,11 @@ def test_the_notebook_runs_headless(archive, tmp_path):
     ]  # fmt: skip
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    check_files(tmp_path / "figures")
+    check_files(tmp_path / "figures", "ablation")  # a part of which is in figures 1 to 3
     cells = json.loads((tmp_path / "done.ipynb").read_text())["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) == 7
+    assert len(pictures) == 8
     text = json.dumps(outputs)
     assert "cannot be read" in text
     assert "figures/figure2.sh" in text
@@ -111,7 +111,7 @@ def test_the_notebook_is_committed_with_outputs_and_small():
     cells = json.loads(path.read_text())["cells"]
     assert path.stat().st_size < 1_000_000
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 6
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 13
     assert not [output for output in outputs if output["output_type"] == "error"]
 
 
