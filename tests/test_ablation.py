@@ -159,6 +159,27 @@ def test_device_noise_goes_with_the_read_noise():
     }  # fmt: skip
 
 
+def test_with_device_noise_it_is_drawn_whole(tmp_path, capsys):
+    """Networks without read noise have none, and stand beside those that do all the same."""
+    given = {**LINEAR, "epochs": 2, "device_noise": True}
+    made_up.write(tmp_path / "out", ABLATION.settings(given), accuracy)
+    figures = Figures(tmp_path / "out", tmp_path / "figures")
+    (one,) = figures.ablations()
+    assert one.full.device_noise
+    assert one.lost("read_noise" if "read_noise" in one.imperfections else "resistor_noise")
+    assert figures.ablation() is not None
+    assert "lacks" not in capsys.readouterr().out
+
+
+def test_the_ideal_network_of_other_studies_has_no_device_noise():
+    settings = STUDIES["width"].settings({"device_noise": True})
+    assert {(s.field.name == "double-ideal", s.device_noise) for s in settings} == {
+        (True, False), (False, True),
+    }  # fmt: skip
+    with pytest.raises(UserError, match="--device_noise: has no effect"):
+        STUDIES["figure2"].settings({"device_noise": True})
+
+
 def test_without_simulations_the_command_is_told(tmp_path, capsys):
     (tmp_path / "out").mkdir()
     figures = Figures(tmp_path / "out", tmp_path / "figures", "Digits")

@@ -78,7 +78,7 @@ FLAGS = [
     (f"{SWITCHED} --switch_epoch 20", "--switch_epoch 20: must be from 1 to 19"),
     (f"{SWITCHED} --switch_epoch 1 --time_switch 2", "--time_switch and --switch_epoch: give one"),
     (f"{SWITCHED} --time_switch 2 --init 0.3", "a fresh pair of double-linear devices needs 2 x"),
-    ("--field double-ideal double-linear --time_switch 2 --clipping 28", "--clipping 28: double-l"),
+    ("--field double-ideal double-linear --time_switch 2", "let them come second"),
     ("--study switch --epochs 1", "--study switch: nothing to switch in 1 epochs"),
     ("--lr", "--lr: expected at least one argument"),
     ("---clipping 0.1", "did you mean --clipping?"),

@@ -1,5 +1,6 @@
 """What learning costs, in tables and in the figure: by hand, and as it is in the files."""
 
+import math
 import statistics
 
 import matplotlib
@@ -53,6 +54,17 @@ def test_totals_by_layer_by_hand():
     assert whole["per device"] == pytest.approx(90 / 14) == ledger().pulses_per_device
     assert ledger().refreshes_per_pair == pytest.approx(10 / 7)
     assert ledger().share_dropped == pytest.approx(100 / 150)
+
+
+def test_a_layer_that_was_never_written_has_no_spread():
+    still = {name: torch.zeros(2, 3) for name in ("pulses1", "pulses2", "refreshes")}
+    nothing = of([0, 0], [0, 0])
+    row = costs(
+        Ledger(nothing, nothing, nothing, nothing, torch.tensor([6.0, 1.0]), (still, still)),
+        0, Prices(),
+    )  # fmt: skip
+    assert row["pulses"] == 0
+    assert all(math.isnan(row[name]) for name in ("median", "99th", "largest"))
 
 
 def test_wear_by_hand():

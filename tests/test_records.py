@@ -10,6 +10,7 @@ from conftest import members_of, setting_of
 from devices.ledger import COUNTS, WEAR
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop
+from utils.records import results
 from utils.records.archive import Archive
 from utils.records.folders import Folder, create_folders
 from utils.records.results import Incomplete, Result, check_complete, json_of
@@ -154,6 +155,45 @@ def test_a_failure_is_never_a_number():
     assert content["failed_step"] == 77
     assert content["loss"] is content["accuracy"] is content["swap_accuracy"] is None
     json.dumps(content, allow_nan=False)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A network's folder, and how to write its files again; what the ledger holds is 1."""
+    (folder,) = create_folders(tmp_path, [setting_of()], "0")
+
+    def write(**ledger) -> None:
+        result = Result(
+            member=Member(setting_of(), 0), accuracies=torch.ones(2),
+            pulse_requests=torch.ones(2), loss=0.5, swap_accuracy=0.25, seconds=1.0,
+            failed_step=None, threads=1, compiled=False, graphed=False, state={}, ledger=ledger,
+        )  # fmt: skip
+        results.write_result(folder, result, {})
+
+    write(pulses=torch.ones(2, 2))
+    return folder, write
+
+
+def test_a_network_that_is_written_again_is_incomplete_meanwhile(written, monkeypatch):
+    """Else new weights would stand beside the accuracy of old ones for good."""
+    folder, write = written
+    assert folder.json(0).exists()
+
+    def killed(path, content):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results, "write_tensors", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert not folder.json(0).exists()
+
+
+def test_a_ledger_of_an_earlier_training_does_not_stay(written):
+    folder, write = written
+    assert folder.ledger(0).exists()
+    write()
+    assert folder.json(0).exists()
+    assert not folder.ledger(0).exists()
 
 
 def test_table(simulate):

@@ -15,6 +15,7 @@ import main
 from utils.compute.distributed import World
 from utils.compute.signals import Stopped
 from utils.records.folders import HOST
+from utils.training.trainer import Trainer
 
 
 def test_resume_says_what_it_found_and_trains_only_what_is_missing(start, tmp_path, undisturbed):
@@ -277,6 +278,21 @@ def test_a_stop_tells_what_is_complete_without_looking_again(tmp_path, stop, mon
     assert loads == [[]]
     said = capsys.readouterr().err.splitlines()[-1]
     assert "stopped by SIGTERM; of 2 networks 2 are complete and 0 have a checkpoint" in said
+
+
+def test_a_stop_does_not_take_for_complete_what_is_to_be_counted(
+    tmp_path, stop, monkeypatch, capsys
+):
+    words = "--task Digits --layers 8 --epochs 1 --device cpu --n_models 1 --output_dir".split()
+    words.append(str(tmp_path))
+    assert main.main(words) == 0
+
+    def stops(*_):
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "train", stops)
+    assert main.main([*words, "--ledger", "--resume"]) == 143
+    assert "nothing was trained yet" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_runs_started_in_the_same_second_have_folders_of_their_own(start, tmp_path):
