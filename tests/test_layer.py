@@ -5,8 +5,8 @@ import torch
 from scipy import stats
 
 from devices.noise import Draw, Stream
+from models.batch_norm import BatchNorm
 from models.matmul import matrix_product, product
-from models.mlp import BatchNorm
 from models.noisy_pair import NoisyPairProduct
 
 ZERO = torch.tensor(0)

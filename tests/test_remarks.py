@@ -8,8 +8,8 @@ import torch
 from conftest import currents_of, setting_of
 
 from devices import native
+from models.batch_norm import SETTLING_STEPS
 from models.currents import Currents
-from models.mlp import SETTLING_STEPS
 from utils.data.datasets import DataSet
 from utils.training.remarks import lacks_kernels, remarks
 

@@ -12,7 +12,8 @@ from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
-from models.mlp import MLP, BatchNorm
+from models.batch_norm import BatchNorm
+from models.mlp import MLP
 from support.devices import device_of
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble

@@ -9,8 +9,8 @@ import torch
 from devices import native
 from devices.library import Device
 from devices.noise import has_kernel
+from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
-from models.mlp import MOMENTUM, SETTLING_STEPS
 from models.sparse_matmul import is_available
 from utils.flags import flags_of
 from utils.settings import Setting
