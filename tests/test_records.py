@@ -1,7 +1,9 @@
 """What a run leaves on disk: the contract that existing notebooks rely on."""
 
+import errno
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from conftest import members_of, setting_of
 from devices.ledger import COUNTS, WEAR
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop
+from utils.errors import RecordError
 from utils.records import results
 from utils.records.archive import Archive
 from utils.records.folders import Folder, create_folders
@@ -186,6 +189,17 @@ def test_a_network_that_is_written_again_is_incomplete_meanwhile(written, monkey
     with pytest.raises(KeyboardInterrupt):
         write()
     assert not folder.json(0).exists()
+
+
+def test_a_record_that_cannot_be_removed_is_one_line(written, monkeypatch):
+    _, write = written
+
+    def refuse(path, missing_ok=False):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(RecordError, match=r"cannot write .*-0\.json: Read-only file system; the"):
+        write()
 
 
 def test_a_ledger_of_an_earlier_training_does_not_stay(written):

@@ -32,10 +32,22 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):  # a reader takes no notice of temporary files
             temporary.unlink(missing_ok=True)
-        raise RecordError(
-            f"cannot write {path}: {error.strerror}; the networks that are complete are safe, and "
-            "once writing works the same command with --resume goes on"
-        ) from None
+        raise unwritable(path, error) from None
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there; raises RecordError as `write_bytes` does."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: OSError) -> RecordError:
+    return RecordError(
+        f"cannot write {path}: {error.strerror}; the networks that are complete are safe, and "
+        "once writing works the same command with --resume goes on"
+    )
 
 
 def write_tensors(path: Path, content: torch.Tensor | dict) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from devices.kept import Kept
 from devices.library import measurements
 from utils.errors import UserError
-from utils.records.files import Incomplete, read_tensors, write_json, write_tensors
+from utils.records.files import Incomplete, read_tensors, remove, write_json, write_tensors
 from utils.records.folders import Folder
 from utils.records.ledgers import read_ledger
 from utils.records.setting_json import from_json, law_of, to_json, with_newer
@@ -65,14 +65,14 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     """Write a network's files; once its JSON is there, it is complete. about: provenance."""
     model = result.member.model
     # That of a network that is trained again: half of its files may be those of another training.
-    folder.json(model).unlink(missing_ok=True)
+    remove(folder.json(model))
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
     write_tensors(folder.weights(model), result.state)
     if result.ledger:
         write_tensors(folder.ledger(model), result.ledger)
     else:
-        folder.ledger(model).unlink(missing_ok=True)  # of a training that is no more
+        remove(folder.ledger(model))  # of a training that is no more
     if result.intermediates is None:
         remove_intermediates(folder, model)  # of weights that are no more
     else:
