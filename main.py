@@ -22,8 +22,8 @@ def simulate(run: Run, stop: Stop) -> None:
     """Train every network of the run, write its files, and print what came out."""
     share_cores()
     # Imported here, since torch takes seconds and a wrong flag should not have to wait for it.
-    from devices.noise import has_kernel
     from models.currents import Currents
+    from models.matmul import kernels
     from utils.compute.distributed import World
     from utils.compute.processor import choose_device, memory_errors
     from utils.data.datasets import load
@@ -58,7 +58,7 @@ def simulate(run: Run, stop: Stop) -> None:
         with stop.deferred():
             about = sitting(
                 device, data.sha256, plan.compiled, plan.threads,
-                currents.product, has_kernel(device), run.kept,
+                currents.product, kernels(device), run.kept,
             )  # fmt: skip
             archive, missing = Archive.open(run, data.sha256, world, about, plan.compiles)
         complete = [member for member in run.members if member in archive.complete]

@@ -15,7 +15,9 @@ import platform
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +26,8 @@ import torch
 # Native, so that vectors are as wide as the processor's; errno and traps keep loops from it.
 FLAGS = ["-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
 SWITCH = "MAGNETOIONIC_NATIVE"  # 0: do without, as where there is no compiler
+IS_PLAIN = ContextVar("whether kernels are left alone", default=False)
+KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "t": ctypes.c_int}
 
 
 def is_wanted() -> bool:
@@ -48,6 +52,33 @@ def library(source: Path) -> ctypes.CDLL | None:
             build(source, kept)
         return ctypes.CDLL(str(kept))
     return None
+
+
+def has_kernel(source: Path, device: torch.device) -> bool:
+    """Whether what is computed there is computed by the functions of a C++ file."""
+    return device.type == "cpu" and not IS_PLAIN.get() and library(source) is not None
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Compute by PyTorch's own operations meanwhile, as a GPU does; nothing is built or called."""
+    token = IS_PLAIN.set(True)
+    try:
+        yield
+    finally:
+        IS_PLAIN.reset(token)
+
+
+@cache
+def function(source: Path, name: str, kinds: str) -> Callable[..., None]:
+    """A function of a C++ file that is there.
+
+    kinds: a letter for each argument, `p` the address of a tensor's data, `n` a number of 64 bits,
+    `t` the number of threads. Converting them beforehand would take longer than a small kernel.
+    """
+    found = getattr(library(source), name)
+    found.argtypes, found.restype = [KINDS[kind] for kind in kinds], None
+    return found
 
 
 def build(source: Path, target: Path) -> None:
@@ -83,7 +114,3 @@ def cache_folder() -> Path:
     """Where programs and kernels are kept between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "magnetoionic"
-
-
-def pointer(tensor: torch.Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())

@@ -13,11 +13,7 @@ the Box-Muller transform.
 
 from __future__ import annotations
 
-import ctypes
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -25,14 +21,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from devices.native import library, pointer
+from devices import native
 
 WORD = 0xFFFFFFFF  # 32-bit words, held in int64 tensors
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
 SOURCE = Path(__file__).with_name("noise.cpp")
-IS_PLAIN = ContextVar("whether noise is drawn without the kernel", default=False)
 
 
 class Draw(IntEnum):
@@ -118,17 +113,7 @@ class Stream:
 
 def has_kernel(device: torch.device) -> bool:
     """Whether normal numbers come from the kernel there."""
-    return device.type == "cpu" and not IS_PLAIN.get() and library(SOURCE) is not None
-
-
-@contextmanager
-def plain() -> Iterator[None]:
-    """Draw by PyTorch's own operations meanwhile, as a GPU does; no kernel is built or called."""
-    token = IS_PLAIN.set(True)
-    try:
-        yield
-    finally:
-        IS_PLAIN.reset(token)
+    return native.has_kernel(SOURCE, device)
 
 
 # An operator of its own, so that compiled programs can call it.
@@ -140,12 +125,11 @@ torch.library.define(
 
 @torch.library.impl("magnetoionic::normal", "CPU")
 def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> Tensor:
-    result = torch.empty(len(seed), count)
-    numbers = (len(seed), int(step), purpose, int(part), count)
-    arguments = (ctypes.c_int64(number) for number in numbers)
-    library(SOURCE).normal(
-        pointer(seed.contiguous()), *arguments, pointer(result), torch.get_num_threads()
-    )
+    seed, result = seed.contiguous(), torch.empty(len(seed), count)
+    native.function(SOURCE, "normal", "pnnnnnpt")(
+        seed.data_ptr(), len(seed), int(step), purpose, int(part), count, result.data_ptr(),
+        torch.get_num_threads(),
+    )  # fmt: skip
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from models.light import Light
 from models.sparse_matmul import SparseBatch
 
 COLUMNS = 16  # trained inputs are rounded up to a multiple of this, for the matrix products
+MOST_KEPT = 4096  # mini-batches, each about a kilobyte of views
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Currents:
     pixels: Pixels
     n_classes: int
     light: Light | None = None
+    kept: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -106,8 +108,16 @@ class Currents:
     def batch(self, number: int, size: int) -> tuple[Tensor | SparseBatch, Tensor]:
         """Mini-batch number `number` of so many images (the last may have fewer), and its labels.
 
-        Inputs are columns, [in, batch], or sparse.
+        Inputs are columns, [in, batch], or sparse. Batches never change; they are made once.
         """
+        made = self.kept.get((number, size))
+        if made is None:
+            made = self.make_batch(number, size)
+            if len(self.kept) < MOST_KEPT:
+                self.kept[number, size] = made
+        return made
+
+    def make_batch(self, number: int, size: int) -> tuple[Tensor | SparseBatch, Tensor]:
         images = slice(number * size, min((number + 1) * size, len(self.train)))
         if self.light:
             return self.light.train_batch(number, images), self.train_labels[images]

@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from devices.library import Device
-from devices.noise import Draw, Stream, has_kernel
+from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from devices.responses import Response
 from models.batch_norm import BatchNorm
 from models.currents import Currents, Pixels
+from models.matmul import kernels
 from models.noisy_pair import NoisyPairProduct
 from models.sparse_matmul import SparseBatch, to_blocks
 
@@ -169,7 +170,7 @@ class MLP(nn.Module):
         sigmas = (self.voltage_noise, self.resistor_noise, self.device_noise)
         noises = tuple(sigma is None for sigma in sigmas)
         shapes = tuple(array.weight.shape for array in self.arrays)
-        kinds = self.in_blocks, has_kernel(self.seed.device)  # of the first product, and the noise
+        kinds = self.in_blocks, *kernels(self.seed.device).values()
         device = self.dark.responses.structure, self.gain is None
         return device, noises, shapes, self.input_scale, self.seed.device, kinds
 

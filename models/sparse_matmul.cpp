@@ -16,6 +16,7 @@ constexpr int BYTES = 64;
 constexpr int BYTES = 32;  // wider than the processor's, vectors do not stay in registers
 #endif
 constexpr int LANES = BYTES / sizeof(float), VECTORS = BLOCK / LANES;
+constexpr int LINE = 64 / sizeof(float);  // of the cache
 typedef float Vector __attribute__((vector_size(BYTES), aligned(sizeof(float)), may_alias));
 
 // Two sums, of even and of odd entries, so that one addition need not wait for the one before.
@@ -24,8 +25,8 @@ void multiply_row(const int32_t *column, const float *value, int count, const fl
     Vector even[VECTORS] = {}, odd[VECTORS] = {};
     int i = 0;
     for (; i + 1 < count; i += 2) {
-        auto a = reinterpret_cast<const Vector *>(dense + int64_t(column[i]) * BLOCK);
-        auto b = reinterpret_cast<const Vector *>(dense + int64_t(column[i + 1]) * BLOCK);
+        const Vector *a = reinterpret_cast<const Vector *>(dense + int64_t(column[i]) * BLOCK);
+        const Vector *b = reinterpret_cast<const Vector *>(dense + int64_t(column[i + 1]) * BLOCK);
 #pragma GCC unroll 8
         for (int v = 0; v < VECTORS; v++) {
             even[v] += value[i] * a[v];
@@ -33,7 +34,7 @@ void multiply_row(const int32_t *column, const float *value, int count, const fl
         }
     }
     if (i < count) {
-        auto a = reinterpret_cast<const Vector *>(dense + int64_t(column[i]) * BLOCK);
+        const Vector *a = reinterpret_cast<const Vector *>(dense + int64_t(column[i]) * BLOCK);
 #pragma GCC unroll 8
         for (int v = 0; v < VECTORS; v++) even[v] += value[i] * a[v];
     }
@@ -93,13 +94,15 @@ extern "C" void sparse_gradient(const int32_t *offset, const int32_t *column, co
         const int64_t model = work / parts / blocks, block = work / parts % blocks;
         const int64_t outputs = n_out - block * BLOCK < BLOCK ? n_out - block * BLOCK : BLOCK;
         const float *mine = gradient + (model * n_out + block * BLOCK) * k;
-        std::vector<float> dense(k * BLOCK);  // [k, 32]; zeros where there is no output
-        transpose(mine, outputs, k, dense.data(), k, BLOCK);
+        // [k, 32], on a cache line's edge; zeros where there is no output
+        std::vector<float> room(k * BLOCK + LINE);
+        float *dense = room.data() + (LINE - uintptr_t(room.data()) / sizeof(float) % LINE) % LINE;
+        transpose(mine, outputs, k, dense, k, BLOCK);
         float *target = result + (model * blocks + block) * rows * BLOCK;
         for (int64_t row = work % parts * rows / parts; row < (work % parts + 1) * rows / parts;
              row++) {
             const int32_t begin = offset[row], end = offset[row + 1];
-            multiply_row(column + begin, value + begin, end - begin, dense.data(),
+            multiply_row(column + begin, value + begin, end - begin, dense,
                          target + row * BLOCK);
         }
     }

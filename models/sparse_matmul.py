@@ -8,7 +8,6 @@ with outputs that nobody looks at. Sums run in a fixed order, whatever the numbe
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from devices.native import library, pointer
+from devices.native import function, library
 
 BLOCK = 32  # outputs; as in the kernel
 LARGEST = 2**31 - 1  # entries that the kernel can count
@@ -64,10 +63,11 @@ for name in ("sparse_voltage", "sparse_gradient"):
 
 def call(name: str, offsets, columns, values, first, dense, result, sizes: Sequence[int]) -> None:
     """Call the kernel for rows from number `first` (an int64 scalar) on."""
-    begin = ctypes.c_void_p(offsets.data_ptr() + offsets.element_size() * int(first))
-    pointers = (pointer(tensor) for tensor in (columns, values, dense.contiguous(), result))
-    numbers = (ctypes.c_int64(size) for size in sizes)
-    getattr(library(SOURCE), name)(begin, *pointers, *numbers, torch.get_num_threads())
+    begin, dense = offsets.data_ptr() + offsets.element_size() * int(first), dense.contiguous()
+    function(SOURCE, name, "pppppnnnnt")(
+        begin, columns.data_ptr(), values.data_ptr(), dense.data_ptr(), result.data_ptr(), *sizes,
+        torch.get_num_threads(),
+    )  # fmt: skip
 
 
 @torch.library.impl("magnetoionic::sparse_voltage", "CPU")

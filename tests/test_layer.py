@@ -6,7 +6,7 @@ from scipy import stats
 
 from devices.noise import Draw, Stream
 from models.batch_norm import BatchNorm
-from models.matmul import matrix_product, product
+from models.matmul import product
 from models.noisy_pair import NoisyPairProduct
 
 ZERO = torch.tensor(0)
@@ -119,25 +119,6 @@ def test_first_layer_reads_draws_and_multiplies_nothing_backward(monkeypatch):
     )
     torch.autograd.grad(voltage.sum(), weight)
     assert len(products) == 1
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [((3, 5, 7), (7, 4)), ((3, 5, 7), (3, 7, 4)), ((1, 128, 130), (130, 128)),
-     ((1, 128, 130), (1, 130, 128)), ((1, 200, 100), (1, 100, 77))],
-)  # fmt: skip
-@pytest.mark.parametrize("transposed", [False, True])
-def test_product_is_the_matrix_product(a, b, transposed):
-    left, right = torch.randn(a), torch.randn(b)
-    if transposed:  # the same numbers in the other memory order
-        left, right = left.mT.contiguous().mT, right.mT.contiguous().mT
-    expected = left.double() @ right.double()
-    torch.testing.assert_close(product(left, right).double(), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_product_of_strided_views():
-    a, b = torch.randn(300, 200)[:, ::2], torch.randn(100, 90)[:, 10:70]
-    torch.testing.assert_close(matrix_product(a, b), a @ b, rtol=1e-4, atol=1e-4)
 
 
 def test_batch_norm_by_hand():

@@ -9,7 +9,7 @@ from scipy import stats
 from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from devices import noise
+from devices import native, noise
 from devices.noise import Draw, Stream, philox
 
 
@@ -123,7 +123,7 @@ def test_words_are_not_computed_from_a_bare_index():
         return Stream(seed, step, part).normal(Draw.READ, (5, 11))
 
     one = stream()
-    with noise.plain():
+    with native.plain():
         graph = make_fx(numbers)(one.seed, one.step, one.part)
     (index,) = graph.graph.find_nodes(op="call_function", target=torch.ops.aten.arange.default)
     others = [argument for user in index.users for argument in user.args if argument is not index]

@@ -10,6 +10,7 @@ import torch
 from conftest import members_of, setting_of
 
 from devices.ledger import COUNTS, WEAR
+from models.matmul import kernels
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop
 from utils.errors import RecordError
@@ -62,7 +63,9 @@ def test_json_has_settings_results_and_provenance(simulate, monkeypatch):
     assert content["versions"]["torch"] == torch.__version__
     assert content["device"] == "cpu"
     assert content["command"] == ["main.py", "--lr", "700"]
-    assert content["physics"] == 3
+    assert content["physics"] == 4
+    used = kernels(torch.device("cpu"))
+    assert {name: content[name] for name in used} == used
     assert content["devices"] == {
         "double-linear": {
             "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,

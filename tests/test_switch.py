@@ -14,7 +14,8 @@ from test_reference import TEST_BATCH, check_costs, distance
 
 from devices.kept import Kept
 from devices.library import find
-from devices.noise import Draw, Stream, plain
+from devices.native import plain
+from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from models.currents import pad
 from models.noisy_pair import NoisyPairProduct

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy
@@ -56,16 +57,16 @@ def sitting(
     compiled: bool,
     threads: int | None,
     product: str,
-    noise_kernel: bool,
+    kernels: Mapping[str, bool],
     kept: Kept = Kept.NOTHING,
 ) -> dict:
     """What this run is, and what decides how it rounds: with the same rounding, the same results.
 
     compiled: whether the plan says so; fell_back will say whether that failed. threads: of a
     process, where products depend on their number; None where they do not. product: of the first
-    layer, "sparse" or "dense"; noise_kernel: whether noise comes from the C++ kernel. kept: of
-    what learning costs, which changes no result, but a network that starts without it cannot go on
-    with it.
+    layer, "sparse" or "dense"; kernels: those in C++, and whether they are in use. kept: of what
+    learning costs, which changes no result, but a network that starts without it cannot go on with
+    it.
     """
     rounding = {
         "torch": torch.__version__,
@@ -73,11 +74,11 @@ def sitting(
         "compiled": compiled,
         "threads": threads,
         "product": product,
-        "noise_kernel": noise_kernel,
+        **kernels,
     }
     about = provenance(device) | {
         "data_sha256": data_sha256,
         "product": product,
-        "noise_kernel": noise_kernel,
+        **kernels,
     }
     return {"provenance": about, "rounding": rounding, "fell_back": False, "ledger": kept}

@@ -8,9 +8,9 @@ import torch
 
 from devices import native
 from devices.library import Device
-from devices.noise import has_kernel
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
+from models.matmul import kernels
 from models.sparse_matmul import is_available
 from utils.flags import flags_of
 from utils.settings import Setting
@@ -76,4 +76,4 @@ def lacks_kernels(device: torch.device) -> bool:
     """Whether a kernel that makes a CPU faster is missing although it is wanted."""
     if device.type != "cpu" or not native.is_wanted():
         return False
-    return not (has_kernel(device) and is_available())
+    return not (all(kernels(device).values()) and is_available())

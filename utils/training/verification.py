@@ -21,7 +21,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from devices.noise import plain
+from devices.native import plain
 from devices.pair import per_network
 from devices.programming import physically_clipped
 from models.currents import Currents

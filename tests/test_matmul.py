@@ -1,0 +1,82 @@
+"""Dense products: by whichever way, those of float64; by the kernel, the same with any threads."""
+
+import pytest
+import torch
+
+from devices.native import plain
+from models import matmul
+from models.matmul import matrix_product, product
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((3, 5, 7), (7, 4)), ((3, 5, 7), (3, 7, 4)), ((1, 128, 130), (130, 128)),
+     ((1, 128, 130), (1, 130, 128)), ((1, 200, 100), (1, 100, 77))],
+)  # fmt: skip
+@pytest.mark.parametrize("transposed", [False, True])
+def test_product_is_the_matrix_product(a, b, transposed):
+    left, right = torch.randn(a), torch.randn(b)
+    if transposed:  # the same numbers in the other memory order
+        left, right = left.mT.contiguous().mT, right.mT.contiguous().mT
+    expected = left.double() @ right.double()
+    torch.testing.assert_close(product(left, right).double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_product_of_strided_views():
+    a, b = torch.randn(300, 200)[:, ::2], torch.randn(100, 90)[:, 10:70]
+    torch.testing.assert_close(matrix_product(a, b), a @ b, rtol=1e-4, atol=1e-4)
+
+
+# Of the last layer forward, back, and its gradient; with rows, columns and terms left over.
+SHAPES = [(10, 512, 128), (512, 10, 128), (10, 128, 512), (7, 300, 41), (13, 1, 5), (1, 3, 1),
+          (33, 5, 1000), (4, 2049, 64), (2, 2, 2)]  # fmt: skip
+
+
+def factors(m: int, k: int, n: int):
+    """Each as it is, and with the other memory order."""
+    generator = torch.Generator().manual_seed(m + k + n)
+    a, b = (torch.randn(shape, generator=generator) for shape in ((m, k), (k, n)))
+    for left in (a, a.T.contiguous().T):
+        for right in (b, b.T.contiguous().T):
+            yield left, right
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """Names of the kernel's functions that are called."""
+    names, function = [], matmul.native.function
+    monkeypatch.setattr(
+        matmul.native, "function",
+        lambda source, name, kinds: names.append(name) or function(source, name, kinds),
+    )  # fmt: skip
+    return names
+
+
+@pytest.mark.parametrize(("m", "k", "n"), SHAPES)
+def test_small_products_are_those_of_float64(m, k, n, called):
+    if not matmul.has_kernel(torch.device("cpu")):
+        pytest.skip("needs a C++ compiler")
+    for a, b in factors(m, k, n):
+        exact = a.double() @ b.double()
+        scale = (a.double().abs() @ b.double().abs()).clamp(min=1e-30)
+        error = ((matrix_product(a, b).double() - exact).abs() / scale).max()
+        assert error < k * 2**-24
+    assert len(called) == 4  # none by a library
+
+
+def test_small_products_are_the_same_with_any_number_of_threads():
+    results = []
+    for threads in (1, 2, 3, 5):
+        torch.set_num_threads(threads)
+        shapes = [*SHAPES, (10, 4096, 1024), (4099, 10, 1024)]  # the last two by several
+        results.append([matrix_product(a, b) for shape in shapes for a, b in factors(*shape)])
+    for others in results[1:]:
+        assert all(map(torch.equal, others, results[0]))
+
+
+def test_large_products_and_other_numbers_are_left_to_libraries(called):
+    matrix_product(torch.randn(17, 40), torch.randn(40, 17))
+    matrix_product(torch.randn(3, 4).double(), torch.randn(4, 5).double())
+    with plain():
+        matrix_product(torch.randn(3, 4), torch.randn(4, 5))
+    assert called == []
