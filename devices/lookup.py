@@ -2,8 +2,9 @@
 
 The range is divided into equal cells, so fine that hardly one holds more than one point. A cell
 knows the line from its left edge on, and the next points with the change of slope at each. So a
-compiled program finds the lines of all pairs in one pass, which for figure 1's first layer takes
-1.5 ms on one core of an AMD EPYC (Zen 4); binary searches take several times that.
+compiled program finds the lines of all pairs in one pass, without the binary searches that take
+several times as long. On a CPU a kernel (lookup.cpp) computes the same, to the bit, and passes over
+devices that receive no pulses.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from devices import native
 from devices.responses import Table
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+KNOWN = ((1, 0), (1, 1))  # knots looked at in a cell, of both directions, by the kernel
 
 MOST_CELLS = 8192  # more would not stay in the cache of a core
 NO_POINT = 1e30  # cells away, farther than any voltage gets
@@ -70,12 +76,12 @@ def points_of(table: Table) -> tuple[Points, Points]:
 class Lines(nn.Module):
     """Piecewise linear functions, one for each network, the last line of each going on.
 
-    Buffers [model, cell]: `edge`, value at the left edge of a cell; `slope`, change per cell after
-    it; `point<k>`, `change<k>`: where, counted from the edge in cells, the k-th next knot is, and
-    how the slope changes there. [model, 1, 1]: `scale`, cells per unit, `width`, its inverse, and
-    `last`, the number of the last cell. A network has as many cells, and knots that are looked at
-    in each, as it needs, so that it rounds as it would alone; rows are filled up to equal shapes.
-    shape: number of cells, of knots.
+    Buffer `cells` [model, cell, number]: value at the left edge of a cell and change per cell after
+    it; then for each next knot where it is, counted from the edge in cells, and how the slope
+    changes there; filled up to a multiple of four numbers. [model, 1, 1]: `scale`, cells per unit,
+    `width`, its inverse, and `last`, the number of the last cell. A network has as many cells, and
+    knots that are looked at in each, as it needs, so that it rounds as it would alone; rows are
+    filled up to equal shapes. shape: number of cells, of knots.
     """
 
     def __init__(self, functions: Sequence[Points], least: int, device: torch.device | None):
@@ -99,18 +105,23 @@ class Lines(nn.Module):
         def filled(cells: Tensor, filler: float) -> Tensor:
             return torch.cat([cells, cells.new_full((self.shape[0] - n,), filler)])
 
-        row = {name: value[None, None] for name, value in (("scale", scale), ("width", 1 / scale))}
-        row["last"] = scale.new_full((1, 1), n - 1)
-        row["edge"] = filled(values[k] + slopes[k] * (edges - at[k]), 0.0)
-        row["slope"] = filled(slopes[k], 0.0)
         beyond = torch.cat([at[1:-1], at.new_full((depth,), NO_POINT)])
         changes = torch.cat([slopes.diff(), at.new_zeros(depth)])
+        columns = [filled(values[k] + slopes[k] * (edges - at[k]), 0.0), filled(slopes[k], 0.0)]
         for number in range(self.shape[1]):
             looked_at = number < depth  # else as if there were none before the next cell
             point = beyond[k + number] - edges if looked_at else torch.ones_like(edges)
             change = changes[k + number] if looked_at else torch.zeros_like(edges)
-            row |= {f"point{number}": filled(point, 1.0), f"change{number}": filled(change, 0.0)}
-        return row
+            columns += [filled(point, 1.0), filled(change, 0.0)]
+        columns += [torch.zeros_like(columns[0])] * (-len(columns) % 4)
+        numbers = {"scale": scale, "width": 1 / scale, "last": scale.new_tensor(n - 1)}
+        row = {name: number[None, None] for name, number in numbers.items()}
+        return row | {"cells": torch.stack(columns, dim=1)}
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All buffers, as the kernel takes them."""
+        return self.cells, self.scale, self.width, self.last
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | float]:
         """At x [model, out, in]: value, slope (per cell), and how many cells it surely goes on."""
@@ -118,14 +129,14 @@ class Lines(nn.Module):
         cell = torch.minimum(z, self.last).long().clamp(0, self.shape[0] - 1)  # also of a NaN
         index = cell.flatten(1)
 
-        def of_cell(name: str) -> Tensor:
-            return getattr(self, name).gather(1, index).view_as(z)
+        def of_cell(number: int) -> Tensor:
+            return self.cells[..., number].gather(1, index).view_as(z)
 
         beyond = z - cell  # the left edge
-        slope, end = of_cell("slope"), 1.0
-        value = of_cell("edge") + slope * beyond
-        for number in reversed(range(self.shape[1])):
-            point, change = of_cell(f"point{number}"), of_cell(f"change{number}")
+        slope, end = of_cell(1), 1.0
+        value = of_cell(0) + slope * beyond
+        for knot in reversed(range(self.shape[1])):
+            point, change = of_cell(2 + 2 * knot), of_cell(3 + 2 * knot)
             past = beyond >= point
             value = value + change * (beyond - point).clamp(min=0)
             slope = torch.where(past, slope + change, slope)
@@ -154,9 +165,52 @@ class Tables(nn.Module):
         A device that stays on its line is taken down it, so that a small change is not rounded
         twice; others by way of their number of pulses.
         """
+        if self.has_kernel(voltage):
+            return torch.ops.magnetoionic.table_after(
+                voltage, pulses, self.top, self.pulses_at.tensors, self.voltage_after.tensors,
+                self.voltage_after.shape[1],
+            )  # fmt: skip
         before, slope, room = self.pulses_at(self.top - voltage)
         down = pulses / slope  # cells
         near = voltage - self.pulses_at.width * down
         far, _, _ = self.voltage_after(before + pulses)
         lower = torch.minimum(torch.where(down <= room, near, far), voltage)  # against rounding
         return torch.where(pulses > 0, lower, voltage)
+
+    def has_kernel(self, voltage: Tensor) -> bool:
+        """Whether such voltages are computed by the kernel; the numbers are the same."""
+        knots = self.pulses_at.shape[1], self.voltage_after.shape[1]
+        is_single = voltage.dtype == torch.float32
+        return is_single and knots in KNOWN and native.has_kernel(SOURCE, voltage.device)
+
+
+# An operator of its own, so that compiled programs can call it.
+torch.library.define(
+    "magnetoionic::table_after",
+    "(Tensor voltage, Tensor pulses, Tensor top, Tensor[] inverse, Tensor[] response, int knots) "
+    "-> Tensor",
+)
+
+
+@torch.library.impl("magnetoionic::table_after", "CPU")
+def _(
+    voltage: Tensor, pulses: Tensor, top: Tensor, inverse: list[Tensor], response: list[Tensor],
+    knots: int,
+) -> Tensor:  # fmt: skip
+    voltage, pulses = voltage.contiguous(), pulses.contiguous()
+    result = torch.empty_like(voltage)
+
+    def lines(tensors: list[Tensor]) -> list[int]:
+        return [*(tensor.data_ptr() for tensor in tensors), *tensors[0].shape[1:]]
+
+    native.function(SOURCE, "table_after", "ppppnnppppnnnppppnnt")(
+        *lines(inverse), *lines(response), knots, top.data_ptr(), voltage.data_ptr(),
+        pulses.data_ptr(), result.data_ptr(), len(voltage), voltage[0].numel(),
+        torch.get_num_threads(),
+    )  # fmt: skip
+    return result
+
+
+@torch.library.register_fake("magnetoionic::table_after")
+def _(voltage: Tensor, pulses: Tensor, top: Tensor, *others) -> Tensor:
+    return voltage.new_empty(voltage.shape)
