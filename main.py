@@ -47,8 +47,9 @@ def simulate(run: Run, stop: Stop) -> None:
             data.arrays, data.n_classes, common.padding, scale, device, common.batch_size
         )
     plan = world.first_then_all(lambda: Plan(run, currents, cores, world.local_size))
-    for line in [*measured(run.settings), *remarks(common, currents)] if world.is_first else ():
-        say(line)
+    if world.is_first:
+        for line in [*measured(run.settings), *remarks(run.settings, currents)]:
+            say(line)
     if run.dry_run:
         describe(run, currents, plan, world, stop)
         return world.wait_for_all(stop)

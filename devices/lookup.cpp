@@ -40,6 +40,18 @@ struct Chunk {
     Four read[VECTORS * LANES] __attribute__((aligned(BYTES)));
 };
 
+// Lanes of two vectors by their places, those of b after those of a.
+inline Vector pick(Vector a, Vector b, Integers places) {
+#ifdef __clang__
+    Vector picked;
+    for (int l = 0; l < LANES; l++)
+        picked[l] = places[l] < LANES ? a[places[l]] : b[places[l] - LANES];
+    return picked;
+#else
+    return __builtin_shuffle(a, b, places);
+#endif
+}
+
 inline Vector choose(Integers which, Vector yes, Vector no) { return which ? yes : no; }
 
 // Numbers first, first + 1, first + 2, first + 3 of each device's cell.
@@ -64,14 +76,14 @@ inline void turned(const Chunk &chunk, int vector, Vector found[4]) {
         front[l] = start + l % 2 + half * LANES;
         back[l] = start + 2 + l % 2 + half * LANES;
     }
-    const Vector a = __builtin_shuffle(rows[0], rows[1], low);
-    const Vector b = __builtin_shuffle(rows[2], rows[3], low);
-    const Vector c = __builtin_shuffle(rows[0], rows[1], high);
-    const Vector d = __builtin_shuffle(rows[2], rows[3], high);
-    found[0] = __builtin_shuffle(a, b, front);
-    found[1] = __builtin_shuffle(a, b, back);
-    found[2] = __builtin_shuffle(c, d, front);
-    found[3] = __builtin_shuffle(c, d, back);
+    const Vector a = pick(rows[0], rows[1], low);
+    const Vector b = pick(rows[2], rows[3], low);
+    const Vector c = pick(rows[0], rows[1], high);
+    const Vector d = pick(rows[2], rows[3], high);
+    found[0] = pick(a, b, front);
+    found[1] = pick(a, b, back);
+    found[2] = pick(c, d, front);
+    found[3] = pick(c, d, back);
 }
 
 // value, slope and room of the chunk at x; see lookup.Lines.forward.

@@ -147,7 +147,7 @@ class Lines(nn.Module):
 class Tables(nn.Module):
     """The tables of the networks of an ensemble, which may differ in their number of points.
 
-    top: the highest voltage, [model, 1, 1]. shape: what compiled programs depend on.
+    top: the highest voltage, [model, 1, 1].
     """
 
     def __init__(self, each: Sequence[Table], device: torch.device | None = None):
@@ -157,7 +157,11 @@ class Tables(nn.Module):
         self.voltage_after = Lines(responses, 0, device)
         top = torch.tensor([table.voltages[0] for table in each], dtype=torch.float32)
         self.register_buffer("top", top.to(device)[:, None, None], persistent=False)
-        self.shape = (self.pulses_at.shape, self.voltage_after.shape)
+
+    @property
+    def shape(self) -> tuple:
+        """What compiled programs depend on."""
+        return self.pulses_at.shape, self.voltage_after.shape, self.has_kernel(self.top)
 
     def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
         """Hall voltage [model, out, in] once further pulses are applied; see Response.

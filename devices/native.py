@@ -61,7 +61,7 @@ def has_kernel(source: Path, device: torch.device) -> bool:
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Compute by PyTorch's own operations meanwhile, as a GPU does; nothing is built or called."""
+    """Compute by PyTorch's own operations meanwhile, as a GPU does, but for sparse products."""
     token = IS_PLAIN.set(True)
     try:
         yield

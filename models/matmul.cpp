@@ -5,6 +5,7 @@
 // order whatever the number of threads.
 
 #include <cstdint>
+#include <vector>
 
 namespace {
 
@@ -31,11 +32,11 @@ inline float sum_of(Vector lanes) {
 
 // A block of as many rows and of V vectors of columns; a's elements lie (row, step) apart.
 template <int R, int V>
-inline void block_of_rows(const float *a, int64_t a_row, int64_t a_step, const float *b, int64_t n,
-                          int64_t k, float *result) {
+inline void block_of_rows(const float *a, int64_t a_row, int64_t a_step, const float *b,
+                          int64_t b_row, int64_t k, float *result, int64_t apart) {
     Vector sums[R][V] = {};
     for (int64_t i = 0; i < k; i++) {
-        const Vector *values = reinterpret_cast<const Vector *>(b + i * n);
+        const Vector *values = reinterpret_cast<const Vector *>(b + i * b_row);
 #pragma GCC unroll 8
         for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
@@ -44,7 +45,17 @@ inline void block_of_rows(const float *a, int64_t a_row, int64_t a_step, const f
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
-        for (int v = 0; v < V; v++) reinterpret_cast<Vector *>(result + r * n)[v] = sums[r][v];
+        for (int v = 0; v < V; v++) reinterpret_cast<Vector *>(result + r * apart)[v] = sums[r][v];
+}
+
+// As many rows as there are, up to ROWS.
+template <int V>
+inline void band_of_rows(const float *a, int64_t a_row, int64_t a_step, const float *b,
+                         int64_t b_row, int64_t rows, int64_t k, float *result, int64_t apart) {
+    if (rows == ROWS)
+        return block_of_rows<ROWS, V>(a, a_row, a_step, b, b_row, k, result, apart);
+    for (int64_t r = 0; r < rows; r++)
+        block_of_rows<1, V>(a + r * a_row, a_row, a_step, b, b_row, k, result + r * apart, apart);
 }
 
 // A block of as many rows of the result and two columns, from rows of a and of b.
@@ -72,28 +83,26 @@ inline void block_of_dots(const float *a, const float *b, int64_t k, float *resu
 // result [m, n] = a b. a's elements lie (a_row, a_step) apart; b [k, n].
 extern "C" void product_by_rows(const float *a, int64_t a_row, int64_t a_step, const float *b,
                                 float *result, int64_t m, int64_t k, int64_t n, int threads) {
-    const int64_t bands = (m + ROWS - 1) / ROWS;
+    const int64_t bands = (m + ROWS - 1) / ROWS, whole = n / LANES * LANES, rest = n - whole;
+    std::vector<float> last(rest > 0 ? k * LANES : 0);  // the last columns of b, filled up
+    for (int64_t i = 0; rest > 0 && i < k; i++)
+        for (int64_t j = 0; j < rest; j++) last[i * LANES + j] = b[i * n + whole + j];
 #pragma omp parallel for num_threads(threads) if (threads > 1 && m * k * n > ENOUGH) schedule(static)
     for (int64_t band = 0; band < bands; band++) {
         const int64_t first = band * ROWS, rows = m - first < ROWS ? m - first : ROWS;
         const float *mine = a + first * a_row;
         float *target = result + first * n;
         int64_t j = 0;
-        for (; j + VECTORS * LANES <= n; j += VECTORS * LANES) {
-            if (rows == ROWS) {
-                block_of_rows<ROWS, VECTORS>(mine, a_row, a_step, b + j, n, k, target + j);
-                continue;
-            }
+        for (; j + VECTORS * LANES <= n; j += VECTORS * LANES)
+            band_of_rows<VECTORS>(mine, a_row, a_step, b + j, n, rows, k, target + j, n);
+        if (j + LANES <= n)
+            band_of_rows<1>(mine, a_row, a_step, b + j, n, rows, k, target + j, n);
+        if (rest > 0) {
+            float filled[ROWS * LANES];
+            band_of_rows<1>(mine, a_row, a_step, last.data(), LANES, rows, k, filled, LANES);
             for (int64_t r = 0; r < rows; r++)
-                block_of_rows<1, VECTORS>(mine + r * a_row, a_row, a_step, b + j, n, k,
-                                          target + r * n + j);
+                for (int64_t c = 0; c < rest; c++) target[r * n + whole + c] = filled[r * LANES + c];
         }
-        for (; j < n; j++)
-            for (int64_t r = 0; r < rows; r++) {
-                float sum = 0;
-                for (int64_t i = 0; i < k; i++) sum += mine[r * a_row + i * a_step] * b[i * n + j];
-                target[r * n + j] = sum;
-            }
     }
 }
 

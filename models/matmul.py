@@ -24,7 +24,7 @@ from torch import Tensor
 from devices import native, noise
 
 SOURCE = Path(__file__).with_suffix(".cpp")
-FEW = 16  # rows, columns or terms, up to which the kernel is faster
+FEW = 16  # outputs of a layer, up to which the kernel is faster
 
 
 def _onednn_linear():
@@ -62,7 +62,7 @@ def _(a: Tensor, b: Tensor) -> Tensor:
     """a [m, k] times b [k, n], by the kernel."""
     (m, k), n = a.shape, b.shape[1]
     result, threads = a.new_empty(m, n), torch.get_num_threads()
-    if b.stride() == (1, k) and k > 1:
+    if b.stride() == (1, k) and k > 1 and m <= FEW:
         a = a.contiguous()
         native.function(SOURCE, "product_by_dots", "pppnnnt")(
             a.data_ptr(), b.data_ptr(), result.data_ptr(), m, k, n, threads
@@ -106,7 +106,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 def matrix_product(a: Tensor, b: Tensor) -> Tensor:
     """a [m, k] times b [k, n]."""
     is_single = a.dtype == b.dtype == torch.float32
-    if is_single and min(*a.shape, b.shape[1]) <= FEW and has_kernel(a.device):
+    if is_single and min(a.shape) <= FEW and has_kernel(a.device):
         return torch.ops.magnetoionic.small_product(a, b)
     if ONEDNN_LINEAR is None or a.device.type != "cpu" or a.dtype != torch.float32:
         return a @ b

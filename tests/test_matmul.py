@@ -29,7 +29,11 @@ def test_product_of_strided_views():
 
 # Of the last layer forward, back, and its gradient; with rows, columns and terms left over.
 SHAPES = [(10, 512, 128), (512, 10, 128), (10, 128, 512), (7, 300, 41), (13, 1, 5), (1, 3, 1),
-          (33, 5, 1000), (4, 2049, 64), (2, 2, 2)]  # fmt: skip
+          (33, 5, 1000), (4, 2049, 64), (2, 2, 2), (10, 700, 1), (300, 10, 17), (10, 50, 300),
+          (600, 16, 24)]  # fmt: skip
+needs_compiler = pytest.mark.skipif(
+    not matmul.has_kernel(torch.device("cpu")), reason="needs a C++ compiler"
+)
 
 
 def factors(m: int, k: int, n: int):
@@ -52,10 +56,9 @@ def called(monkeypatch):
     return names
 
 
+@needs_compiler
 @pytest.mark.parametrize(("m", "k", "n"), SHAPES)
 def test_small_products_are_those_of_float64(m, k, n, called):
-    if not matmul.has_kernel(torch.device("cpu")):
-        pytest.skip("needs a C++ compiler")
     for a, b in factors(m, k, n):
         exact = a.double() @ b.double()
         scale = (a.double().abs() @ b.double().abs()).clamp(min=1e-30)
@@ -64,6 +67,7 @@ def test_small_products_are_those_of_float64(m, k, n, called):
     assert len(called) == 4  # none by a library
 
 
+@needs_compiler
 def test_small_products_are_the_same_with_any_number_of_threads():
     results = []
     for threads in (1, 2, 3, 5):
@@ -76,6 +80,7 @@ def test_small_products_are_the_same_with_any_number_of_threads():
 
 def test_large_products_and_other_numbers_are_left_to_libraries(called):
     matrix_product(torch.randn(17, 40), torch.randn(40, 17))
+    matrix_product(torch.randn(512, 512), torch.randn(512, 1))  # few images are not few outputs
     matrix_product(torch.randn(3, 4).double(), torch.randn(4, 5).double())
     with plain():
         matrix_product(torch.randn(3, 4), torch.randn(4, 5))

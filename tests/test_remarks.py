@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import currents_of, setting_of
+from support.devices import device_of
 
-from devices import native
+from devices import lookup, native, noise
 from models.batch_norm import SETTLING_STEPS
 from models.currents import Currents
 from utils.data.datasets import DataSet
@@ -40,8 +41,8 @@ def test_a_test_set_larger_than_the_training_set_is_doubted(patterns):
         test_images=patterns.train_images, test_labels=patterns.train_labels,
     )  # fmt: skip
     setting = setting_of(batch_size=2)
-    assert remarks(setting, currents_of(patterns)) == ["Digits: 200 images to train, 50 to test"]
-    first, doubt, *_ = remarks(setting, currents_of(exchanged))
+    assert remarks([setting], currents_of(patterns)) == ["Digits: 200 images to train, 50 to test"]
+    first, doubt, *_ = remarks([setting], currents_of(exchanged))
     assert first == "Digits: 50 images to train, 200 to test"
     assert "larger than the training set; are their files exchanged?" in doubt
 
@@ -63,14 +64,26 @@ def no_compiler(monkeypatch, tmp_path):
 def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compiler):
     """On a CPU, and not where the user does without them."""
     setting, currents = setting_of(batch_size=2), currents_of(patterns)
-    _, line = remarks(setting, currents)
+    _, line = remarks([setting], currents)
     assert line == (
         "the C++ kernels could not be built, so this run is slower; install a C++ compiler (g++), "
         "or set MAGNETOIONIC_NATIVE=0 to do without"
     )
-    assert not lacks_kernels(torch.device("cuda"))
+    assert not lacks_kernels(torch.device("cuda"), tables=True)
     monkeypatch.setenv("MAGNETOIONIC_NATIVE", "0")
-    assert len(remarks(setting, currents)) == 1
+    assert len(remarks([setting], currents)) == 1
+
+
+@pytest.mark.parametrize(("field", "told"), [("double-linear", 0), ("table", 1)])
+def test_the_kernel_of_tables_is_missed_by_tables_alone(field, told, patterns, monkeypatch):
+    """Where it is the only one that cannot be built."""
+    library = native.library
+    monkeypatch.setattr(native, "library", lambda s: None if s == lookup.SOURCE else library(s))
+    if library(noise.SOURCE) is None:
+        pytest.skip("needs a C++ compiler")
+    settings = [setting_of(batch_size=2), setting_of(field=device_of(field), batch_size=2)]
+    lines = remarks(settings, currents_of(patterns))
+    assert sum("kernels could not be built" in line for line in lines) == told
 
 
 def test_batch_normalisation_settles_in_86_steps():
@@ -92,7 +105,7 @@ def test_batch_normalisation_settles_in_86_steps():
     ],
 )
 def test_tests_that_come_too_early_are_named(batch_size, epochs, last, digits):
-    lines = remarks(setting_of(batch_size=batch_size, epochs=epochs), digits)
+    lines = remarks([setting_of(batch_size=batch_size, epochs=epochs)], digits)
     assert lines[0] == "Digits: 1500 images to train, 297 to test"
     if last is None:
         assert len(lines) == 1

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from devices import native
+from devices import lookup, native
 from devices.library import Device
+from devices.responses import Table
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
 from models.matmul import kernels
@@ -46,8 +47,9 @@ def of_device(device: Device, settings: Sequence[Setting]) -> str:
     return f"{device}: {', '.join(parts)}"
 
 
-def remarks(setting: Setting, currents: Currents) -> list[str]:
-    """A line each."""
+def remarks(settings: Sequence[Setting], currents: Currents) -> list[str]:
+    """A line each; settings: of a run, which differ in their physics alone."""
+    setting, tables = settings[0], any(map(has_table, settings))
     n_train, n_test = len(currents.train), len(currents.test)
     lines = [f"{setting.task}: {n_train} images to train, {n_test} to test"]
     if n_test > n_train:
@@ -64,7 +66,7 @@ def remarks(setting: Setting, currents: Currents) -> list[str]:
             f"variance that it starts from, an epoch has {per_epoch}; a smaller --batch_size "
             "shortens that"
         )
-    if lacks_kernels(currents.device):
+    if lacks_kernels(currents.device, tables):
         lines.append(
             "the C++ kernels could not be built, so this run is slower; install a C++ compiler "
             f"(g++), or set {native.SWITCH}=0 to do without"
@@ -72,8 +74,17 @@ def remarks(setting: Setting, currents: Currents) -> list[str]:
     return lines
 
 
-def lacks_kernels(device: torch.device) -> bool:
-    """Whether a kernel that makes a CPU faster is missing although it is wanted."""
+def has_table(setting: Setting) -> bool:
+    return any(device.response.family == Table.family for device in setting.fields)
+
+
+def lacks_kernels(device: torch.device, tables: bool = False) -> bool:
+    """Whether a kernel that makes a CPU faster is missing although it is wanted.
+
+    tables: whether there are devices that are tables, which have one of their own. What is there
+    afterwards need not be built by every worker.
+    """
     if device.type != "cpu" or not native.is_wanted():
         return False
-    return not (all(kernels(device).values()) and is_available())
+    used = [*kernels(device).values(), is_available()]
+    return not all([*used, native.has_kernel(lookup.SOURCE, device)] if tables else used)
