@@ -12,11 +12,11 @@ from support.simulated import LAB, RATES
 
 from devices.ledger import COUNTS
 from utils.errors import UserError
-from utils.plots.accuracy import FIELDS
+from utils.plots.accuracy import FIELD_NAMES
 from utils.plots.costs import draw_costs, tell_costs
 from utils.plots.figures import Figures
 from utils.plots.prices import Prices, costs, costs_table
-from utils.records.ledgers import Ledger
+from utils.records.ledgers import KeptLedger
 from utils.records.simulations import Simulations, with_costs
 
 matplotlib.use("Agg")
@@ -27,7 +27,7 @@ def of(*rows) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def ledger(wear=True) -> Ledger:
+def ledger(wear=True) -> KeptLedger:
     """Two epochs and two layers: of 2 x 3 pairs, on inputs of which the last is dark, and of 1."""
     first = {
         "pulses1": torch.tensor([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]),
@@ -36,7 +36,7 @@ def ledger(wear=True) -> Ledger:
     }
     second = {name: torch.tensor([[value]]) for name, value in
               (("pulses1", 40.0), ("pulses2", 20.0), ("refreshes", 6.0))}  # fmt: skip
-    return Ledger(
+    return KeptLedger(
         pulses=of([20, 50], [10, 10]), writes=of([15, 25], [5, 5]), dropped=of([60, 5], [20, 15]),
         refreshes=of([3, 5], [1, 1]), pairs=torch.tensor([6.0, 1.0]),
         wear=(first, second) if wear else (),
@@ -60,7 +60,7 @@ def test_a_layer_that_was_never_written_has_no_spread():
     still = {name: torch.zeros(2, 3) for name in ("pulses1", "pulses2", "refreshes")}
     nothing = of([0, 0], [0, 0])
     row = costs(
-        Ledger(nothing, nothing, nothing, nothing, torch.tensor([6.0, 1.0]), (still, still)),
+        KeptLedger(nothing, nothing, nothing, nothing, torch.tensor([6.0, 1.0]), (still, still)),
         0, Prices(),
     )  # fmt: skip
     assert row["pulses"] == 0
@@ -122,7 +122,7 @@ def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
     figures = Figures(simulations, tmp_path / "figures")
     reached, refreshed = figures.costs().axes
     for field, container, other in zip(
-        FIELDS, reached.containers, refreshed.containers, strict=True
+        FIELD_NAMES, reached.containers, refreshed.containers, strict=True
     ):
         values = from_ledgers(simulations, field, 0.1, 0.2)
         assert all(len(each) == 3 for each in values.values())

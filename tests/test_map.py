@@ -8,7 +8,8 @@ import pytest
 from support import made_up
 from support.devices import OTHERS
 
-from devices.library import find
+from devices.library import Device, find
+from devices.responses import Table
 from utils.plots.map import Map, draw_map, limit, nonlinearity, takeaway
 from utils.plots.statistics import Estimate
 from utils.studies import FIELDS, STUDIES, curved
@@ -39,7 +40,35 @@ def test_the_nonlinearity_of_a_device():
     assert nonlinearity(linear) == 0
     assert nonlinearity(exponential) == pytest.approx(2.772, abs=1e-3)
     assert nonlinearity(curved(-3.0)) == pytest.approx(-3)
-    assert nonlinearity(OTHERS["table"]) is None
+
+
+@pytest.mark.parametrize("nu", [-4.0, -0.5, 0.0, 2.77, 8.0])
+def test_the_nonlinearity_of_a_table_is_that_of_the_nearest_curve(nu):
+    """Of points of a curve of the map, in whatever range, its own but for the lines between."""
+    response, pulses = curved(nu).response, np.linspace(0, 27, 151)
+    voltages = [0.3 * response.response(x) + 1 for x in pulses.tolist()]
+    table = Table(tuple((pulses * 4).tolist()), tuple(voltages))
+    assert nonlinearity(Device("mine", table)) == pytest.approx(nu, abs=2e-3)
+
+
+def test_a_curve_that_none_of_the_map_is_near_to_has_no_place_on_it():
+    step = Table((0.0, 13.0, 14.0, 27.0), (2.742, 2.74, 2.18, 2.175))
+    assert nonlinearity(Device("mine", step)) is None
+    networks = made_up.table(MAP.settings(SOME), accuracy)
+    settings = STUDIES["figure1"].settings({"field": [Device("mine", step)]})
+    figure = draw_map(networks, made_up.table(settings, lambda s, m: 90 - s.lr / 1000))
+    assert len(figure.legends[0].get_texts()) == 1
+
+
+def test_a_table_is_marked_where_its_nearest_curve_is():
+    networks = made_up.table(MAP.settings(SOME), accuracy)
+    table, reference = OTHERS["table"], STUDIES["figure1"].settings({"field": [OTHERS["table"]]})
+    figure = draw_map(networks, made_up.table(reference, lambda s, m: 90 - s.lr / 1000))
+    marked = figure.axes[0].get_lines()[-1]
+    assert marked.get_xdata()[0] == pytest.approx(nonlinearity(table))
+    assert -2.5 < nonlinearity(table) < 4.5
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[-1].endswith(", at its best and the nearest ν")
 
 
 def test_the_limit_is_between_neighbours_by_hand():

@@ -19,7 +19,7 @@ IDEAL = REFERENCES[-1]
 SWITCHED_AT = (1, 2, 5, 10, 15)  # epochs, of 20
 RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
 FIGURE_1 = {"var": 0.2, "resistor_noise": 0.015, "clipping": 0.1}  # its imperfections
-NONE = {"var": 0.0, "resistor_noise": 0.0, "write_noise": 0.0, "clipping": 0.0}
+PERFECT = {"var": 0.0, "resistor_noise": 0.0, "write_noise": 0.0, "clipping": 0.0}
 # The map: nonlinearities, and learning rates a factor of two apart.
 NONLINEARITIES = tuple(float(nu) for nu in range(-4, 9))
 MAP_RATES = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
@@ -98,7 +98,7 @@ def curved(nonlinearity: float) -> Device:
 
 
 @dataclass(frozen=True)
-class Ablation(Study):
+class AblationStudy(Study):
     """Every combination of imperfections that are there or not, and the ideal network.
 
     An imperfection has the value of its flag, or what was measured of the field's device, or that
@@ -107,29 +107,29 @@ class Ablation(Study):
 
     def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
         given = dict(given or {})
-        for name in NONE:
+        for name in PERFECT:
             if len(given.get(name, ())) > 1:
                 raise UserError(
                     f"--{name}: --study {self.name} takes one value, with and without which it "
                     f"trains; it was given {len(given[name])}"
                 )
-        sizes = {name: given.pop(name)[0] for name in NONE if name in given}
+        sizes = {name: given.pop(name)[0] for name in PERFECT if name in given}
         sweeps = []
         for values in self.sweeps:
             fields = given.get("field", values["field"])
             sweeps += [
-                {**values, "field": (field,), **dict(zip(NONE, chosen, strict=True))}
+                {**values, "field": (field,), **dict(zip(PERFECT, chosen, strict=True))}
                 for field in fields
                 for chosen in combinations(field, sizes)
             ]
-            sweeps.append({**values, "field": (IDEAL,), **dict.fromkeys(NONE, (0.0,))})
+            sweeps.append({**values, "field": (IDEAL,), **dict.fromkeys(PERFECT, (0.0,))})
         rest = {name: value for name, value in given.items() if name != "field"}
         return settings_of(sweeps, rest)
 
 
 def combinations(field: Device, given: Mapping[str, float]) -> list[tuple[tuple[float], ...]]:
     """With all imperfections first, without any last; each value a sweep of its own."""
-    sizes = [imperfection(field, name, given) for name in NONE]
+    sizes = [imperfection(field, name, given) for name in PERFECT]
     axes = [((size,), (0.0,)) if size else ((0.0,),) for size in sizes]
     return list(product(*axes))
 
@@ -149,7 +149,7 @@ def without(setting: Setting, names: Sequence[str]) -> Setting:
         "voltage_noise": None if setting.voltage_noise == derived else setting.voltage_noise,
         "device_noise": setting.device_noise and "resistor_noise" not in names,
     }
-    return replace(setting, **follow, **{name: NONE[name] for name in names})
+    return replace(setting, **follow, **{name: PERFECT[name] for name in names})
 
 
 def each_alone(values: Mapping[str, float]) -> dict[str, tuple[float]]:
@@ -161,7 +161,7 @@ def by_layers(layers: tuple[int, ...]) -> list[dict]:
     common = {"layers": layers, "lr": RATES[:3]}
     return [
         {**common, "field": FIELDS, **each_alone(FIGURE_1)},
-        {**common, "field": (IDEAL,), **each_alone(NONE)},
+        {**common, "field": (IDEAL,), **each_alone(PERFECT)},
     ]
 
 
@@ -190,7 +190,7 @@ STUDIES: dict[str, Study] = {
             [by_rate(0.2, 0.015, (0.1,)) | {"lr": (1000.0, 3000.0), "switch_epoch": SWITCHED_AT}],
         ),
         # At 1000, where in figure 1 either field is within 0.05 points of its best.
-        Ablation(
+        AblationStudy(
             "ablation",
             "both fields with and without each imperfection, and the ideal network",
             [{"field": FIELDS, "lr": (1000.0,)}],

@@ -21,7 +21,7 @@ from utils.plots.accuracy import said
 from utils.plots.statistics import FEWEST, Estimate, difference, span
 from utils.records.simulations import fields_in
 from utils.settings import Setting
-from utils.studies import FIELDS, IDEAL, NONE, without
+from utils.studies import FIELDS, IDEAL, PERFECT, without
 
 NAMES = {
     "var": "variability", "resistor_noise": "read noise", "write_noise": "write noise",
@@ -43,19 +43,19 @@ class Ablation:
 
     @property
     def imperfections(self) -> list[str]:
-        return [name for name in NONE if getattr(self.full, name)]
+        return [name for name in PERFECT if getattr(self.full, name)]
 
     @property
     def given(self) -> dict:
         """What makes these settings of the study, by flag."""
-        sizes = {name: (getattr(self.full, name),) for name in NONE}
+        sizes = {name: (getattr(self.full, name),) for name in PERFECT}
         return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes}
 
     @property
     def flags(self) -> str:
         """The same on the command line. A device file is taken to have its device's name."""
         field = f"{self.full.field}{'.json' * (self.full.field.measured is not None)}"
-        sizes = (f" --{name} {getattr(self.full, name):g}" for name in NONE)
+        sizes = (f" --{name} {getattr(self.full, name):g}" for name in PERFECT)
         return f" --field {field} --lr {self.full.lr:g}{''.join(sizes)}"
 
     @property
@@ -113,7 +113,8 @@ def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
             continue
         full = [
             setting for setting, rows in by_setting.items()
-            if rows["field"].iloc[0] == field and sum(bool(getattr(setting, n)) for n in NONE) > 1
+            if rows["field"].iloc[0] == field
+            and sum(bool(getattr(setting, name)) for name in PERFECT) > 1
         ]  # fmt: skip
         candidates = [Ablation(setting, by_setting) for setting in full]
         candidates = [one for one in candidates if one.present > 1 and partial(one)]

@@ -12,10 +12,9 @@ from utils.errors import UserError
 from utils.plots import style
 from utils.plots.statistics import FEWEST, Estimate, difference
 from utils.records.simulations import series_of
-from utils.studies import FIELDS as DEVICES
-from utils.studies import STUDIES, Study
+from utils.studies import FIELDS, STUDIES, Study
 
-FIELDS = tuple(device.name for device in DEVICES)
+FIELD_NAMES = tuple(device.name for device in FIELDS)
 CLOSE = 1.0  # points of accuracy within which a learning rate is as good as the best
 
 
@@ -89,14 +88,14 @@ def draw_accuracy(one: ByRate, networks: pd.DataFrame) -> Figure | None:
     )
     drawn = []
     for axes, clipping in zip(panels[0], clippings, strict=True):
-        for field in FIELDS:
+        for field in FIELD_NAMES:
             points = curve(chosen, field, clipping)
             draw_curve(axes, points, field, style.name(field), "-")
             drawn.append((axes, points, style.colour(field)))
-        relaxed = curve(chosen, FIELDS[0], clipping, "relaxed")
-        label = f"{style.name(FIELDS[0])}, after field relaxation"
-        draw_curve(axes, relaxed, FIELDS[0], label, "--")
-        drawn.append((axes, relaxed, style.colour(FIELDS[0])))
+        relaxed = curve(chosen, FIELD_NAMES[0], clipping, "relaxed")
+        label = f"{style.name(FIELD_NAMES[0])}, after field relaxation"
+        draw_curve(axes, relaxed, FIELD_NAMES[0], label, "--")
+        drawn.append((axes, relaxed, style.colour(FIELD_NAMES[0])))
         axes.set_xlabel("learning rate (pulses per unit gradient)")
         if len(one.clippings) > 1:
             axes.set_title(f"smallest pulse {clipping:g}")
@@ -193,7 +192,7 @@ def takeaway(one: ByRate, networks: pd.DataFrame) -> str:
     chosen = one.select(networks)
     parts = []
     for clipping in one.clippings:
-        curves = {field: curve(chosen, field, clipping) for field in FIELDS}
+        curves = {field: curve(chosen, field, clipping) for field in FIELD_NAMES}
         told = [tell(field, points) for field, points in curves.items() if not points.empty]
         told += compared(chosen[chosen["clipping"] == clipping])
         if told:
@@ -207,7 +206,8 @@ def takeaway(one: ByRate, networks: pd.DataFrame) -> str:
 def compared(networks: pd.DataFrame) -> list[str]:
     """Linear minus exponential, pairwise over seeds: at equal learning rates, and at the best."""
     by_rate = {
-        field: dict(list(networks[networks["field"] == field].groupby("lr"))) for field in FIELDS
+        field: dict(list(networks[networks["field"] == field].groupby("lr")))
+        for field in FIELD_NAMES
     }
     first, second = by_rate.values()
     found = {rate: difference(first[rate], second[rate]) for rate in first if rate in second}

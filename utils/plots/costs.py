@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from utils.plots import style
-from utils.plots.accuracy import FEWEST, FIELDS, counted
+from utils.plots.accuracy import FEWEST, FIELD_NAMES, counted
 from utils.records.simulations import COSTS, fields_in
 
 CLOSE = 0.5  # points of accuracy within which a learning rate is about as good as the best
@@ -31,7 +31,7 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
     networks = networks[networks["pulses"] > 0]
     if networks.empty:
         return None
-    order = fields_in(networks, FIELDS)
+    order = fields_in(networks, FIELD_NAMES)
     colours = style.colours(order)
     figure, (reached, refreshed) = plt.subplots(1, 2, figsize=(style.PAGE, 2.9))
     for field in order:
@@ -88,7 +88,7 @@ def name_rates(axes, points: pd.DataFrame, what: str, colour: str) -> None:
 def tell_costs(networks: pd.DataFrame) -> str:
     """How many pulses per device each field needs for its best accuracy, and for almost that."""
     told = []
-    for field in fields_in(networks, FIELDS):
+    for field in fields_in(networks, FIELD_NAMES):
         points = points_of(networks, field)
         if points.empty:
             continue

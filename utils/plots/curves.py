@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from utils.plots import style
-from utils.plots.accuracy import FIELDS, counted
+from utils.plots.accuracy import FIELD_NAMES, counted
 from utils.plots.statistics import FEWEST
 from utils.records.simulations import SETTING, fields_in
 from utils.settings import Setting
@@ -23,7 +23,7 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
 
     networks: rows of `Simulations.networks` that differ in field and learning rate; None if none.
     """
-    fields = fields_in(networks, FIELDS)
+    fields = fields_in(networks, FIELD_NAMES)
     if not fields:
         return None
     figure, panels = plt.subplots(
@@ -67,7 +67,7 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
     if networks.empty:
         return None
     figure, axes = plt.subplots(figsize=(style.COLUMN, 3.0))
-    order = fields_in(networks, FIELDS)
+    order = fields_in(networks, FIELD_NAMES)
     settings = sorted(dict.fromkeys(networks["setting"]), key=lambda s: order.index(s.field_name))
     colours, markers, means = style.colours(order), style.markers(order), []
     for setting in settings:

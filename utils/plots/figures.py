@@ -23,7 +23,7 @@ from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.intermediate import draw_intermediate, with_intermediates
 from utils.plots.prices import UNKNOWN, Prices, costs_table
-from utils.plots.selected import PHYSICS, Selected, select
+from utils.plots.selected import IMPERFECTIONS, Selected, select
 from utils.plots.switch import Switched, draw_switch, select_switched, tell_switch
 from utils.plots.weights import draw_weights
 from utils.records.simulations import SERIES, Simulations, series_of, with_costs
@@ -146,8 +146,8 @@ class Figures:
         networks = next((some for some in candidates if not some.empty), healthy)
         if networks.empty:
             return networks
-        most = networks.groupby(PHYSICS).size().idxmax()
-        networks = networks[(networks[PHYSICS] == list(most)).all(axis=1)]
+        most = networks.groupby(IMPERFECTIONS).size().idxmax()
+        networks = networks[(networks[IMPERFECTIONS] == list(most)).all(axis=1)]
         # Of devices of one name with different constants those that most networks have.
         commonest = networks.groupby("field")["constants"].agg(lambda each: each.mode()[0])
         return networks[networks["constants"] == networks["field"].map(commonest)]

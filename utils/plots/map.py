@@ -5,32 +5,62 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from scipy.optimize import minimize_scalar
 
-from devices.built_in import CURVED
+from devices.built_in import CURVED, LARGEST_NONLINEARITY
+from devices.built_in import curved as response_of
 from devices.library import Device
-from devices.responses import Exponential
+from devices.responses import Exponential, Linear, Response
 from utils.plots import style
-from utils.plots.accuracy import FIELDS
-from utils.plots.selected import PHYSICS
+from utils.plots.accuracy import FIELD_NAMES
+from utils.plots.selected import IMPERFECTIONS
 from utils.plots.statistics import FEWEST, Estimate, difference, span
 from utils.records.simulations import fields_in
 
 HALF = 0.5  # points below a linear device that count as as good
 LEVELS = (0.5, 1, 2, 5, 10, 20)  # points, of contour lines
+PLACES = 201  # at which curves are compared
+NEAR = 0.05  # of the range, rms, that a curve may be off to stand for another
 DEEPEST = 10.0  # points below the best, as far as colours tell them apart
 
 
 def nonlinearity(device: Device) -> float | None:
-    """nu = pulses_max / decay of an exponential response, 0 of a linear one, None of a table."""
+    """nu = pulses_max / decay of an exponential response, 0 of a linear one.
+
+    Of any other, such as a table, that of the curve of the map which is nearest to it: by least
+    squares over the range, pulses and voltages both scaled to 0..1; None if that is not near.
+    """
     response = device.response
     if isinstance(response, Exponential):
         return response.pulses_max / response.decay
-    return 0.0 if response.family == "linear" else None
+    return 0.0 if isinstance(response, Linear) else nearest(response)
+
+
+def has_own(device: Device) -> bool:
+    """Whether it has a nonlinearity of its own."""
+    return isinstance(device.response, (Exponential, Linear))
+
+
+@lru_cache(maxsize=64)
+def nearest(response: Response) -> float | None:
+    target = fallen(response)
+    ends = (-LARGEST_NONLINEARITY, LARGEST_NONLINEARITY)
+    found = minimize_scalar(
+        lambda nu: np.square(fallen(response_of(nu)) - target).mean(), bounds=ends, method="bounded"
+    )
+    return float(found.x) if math.sqrt(found.fun) <= NEAR else None
+
+
+def fallen(response: Response) -> np.ndarray:
+    """How much of its range a device has fallen, 0 to 1, over the same of its pulses: [PLACES]."""
+    pulses = np.linspace(0, response.pulses_max, PLACES).tolist()
+    return np.array([(response.w_max - response.response(x)) / response.span for x in pulses])
 
 
 def select(networks: pd.DataFrame) -> pd.DataFrame:
@@ -38,15 +68,15 @@ def select(networks: pd.DataFrame) -> pd.DataFrame:
     curved = networks[networks["field"].str.startswith(CURVED)]
     if curved.empty:
         return curved
-    most = curved.groupby(PHYSICS).size().idxmax()
-    return curved[(curved[PHYSICS] == list(most)).all(axis=1)]
+    most = curved.groupby(IMPERFECTIONS).size().idxmax()
+    return curved[(curved[IMPERFECTIONS] == list(most)).all(axis=1)]
 
 
 def select_others(networks: pd.DataFrame, curved: pd.DataFrame, own: Sequence[str]) -> pd.DataFrame:
     """Other fields of the same physics as the curved ones; own: those of whichever they have."""
     if curved.empty:
         return curved
-    same = (networks[PHYSICS] == list(curved[PHYSICS].iloc[0])).all(axis=1)
+    same = (networks[IMPERFECTIONS] == list(curved[IMPERFECTIONS].iloc[0])).all(axis=1)
     return networks[same | networks["field"].isin(own)]
 
 
@@ -198,9 +228,13 @@ def draw_map(networks: pd.DataFrame, others: pd.DataFrame) -> Figure | None:
     right.set_title("relaxed to linear; lines: points lost")
     style.letter((left, right))
     sizes = [len(rows) for rows in one.cells.values()]
-    marked = {field: marked[field] for field in fields_in(others, FIELDS) if field in marked}
+    marked = {field: marked[field] for field in fields_in(others, FIELD_NAMES) if field in marked}
     handles = [line, *marked.values()]
-    labels = ["best learning rate", *(f"{style.name(field)}, at its best" for field in marked)]
+    devices = {setting.field.name: setting.field for setting in others["setting"]}
+    labels = ["best learning rate"] + [
+        f"{style.name(field)}, at its best{' and the nearest ν' * (not has_own(devices[field]))}"
+        for field in marked
+    ]
     figure.legend(
         handles, labels, title=f"{style.physics(networks)}; mean, {span(sizes)}", title_fontsize=7,
         loc="outside upper center", ncols=min(len(labels), 4),
@@ -238,10 +272,13 @@ def mark(axes, one: Map, others: pd.DataFrame) -> dict:
     others = others[~others["field"].str.startswith(CURVED)]
     markers = style.markers(others["field"])
     for field, rows in others.groupby("field", sort=False):
-        nu = nonlinearity(rows["setting"].iloc[0].field)
-        rate = rows.groupby("lr")["accuracy"].mean().idxmax()
-        if nu is None or rows["setting"].iloc[0].field.response.endless:
+        device = rows["setting"].iloc[0].field
+        if device.response.endless:
             continue
+        nu = nonlinearity(device)
+        if nu is None:
+            continue
+        rate = rows.groupby("lr")["accuracy"].mean().idxmax()
         inside = min(one.nus) - 0.5 <= nu <= max(one.nus) + 0.5
         if not inside:
             continue

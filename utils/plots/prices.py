@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 
 from utils.errors import UserError
-from utils.records.ledgers import Ledger
+from utils.records.ledgers import KeptLedger
 from utils.records.simulations import SETTING, ledgers_of
 
-NONE = "–"
+DASH = "–"
 KEYS = [name for name in SETTING if name not in ("task", "voltage_noise")]
 
 
@@ -82,10 +82,10 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     varied = [name for name in KEYS if name not in ("field", "lr")]
     same = [name for name in varied if networks[name].nunique() < 2]
     table = pd.DataFrame(rows, columns=None if rows else [*KEYS, "layer", "n"]).drop(columns=same)
-    return table.dropna(axis="columns", how="all").fillna(NONE)
+    return table.dropna(axis="columns", how="all").fillna(DASH)
 
 
-def costs(ledger: Ledger, layer: int | None, prices: Prices) -> dict[str, float]:
+def costs(ledger: KeptLedger, layer: int | None, prices: Prices) -> dict[str, float]:
     """Of one network, by the table's column: of a layer, counted from 0, or of all."""
     mine = slice(None) if layer is None else slice(layer, layer + 1)
     names = ("pulses", "writes", "dropped", "refreshes")
@@ -97,7 +97,7 @@ def costs(ledger: Ledger, layer: int | None, prices: Prices) -> dict[str, float]
     row["per pair"] = row["refreshes"] / pairs
     busiest = row["per device"]
     if ledger.wear:
-        part = Ledger(*(getattr(ledger, name) for name in (*names, "pairs")), ledger.wear[mine])
+        part = KeptLedger(*(getattr(ledger, name) for name in (*names, "pairs")), ledger.wear[mine])
         row |= wear_of(part, prices)
         busiest = row["largest"]
     if layer is None:
@@ -105,7 +105,7 @@ def costs(ledger: Ledger, layer: int | None, prices: Prices) -> dict[str, float]
     return row
 
 
-def wear_of(ledger: Ledger, prices: Prices) -> dict[str, float]:
+def wear_of(ledger: KeptLedger, prices: Prices) -> dict[str, float]:
     """How the pulses are spread over the devices that see any, or whose partner does."""
     pulses = torch.cat(
         [

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from devices.responses import Response
 from utils.plots import style
-from utils.plots.accuracy import FIELDS, counted
+from utils.plots.accuracy import FIELD_NAMES, counted
 from utils.records.simulations import fields_in
 
 BINS = 80
@@ -21,7 +21,7 @@ BINS = 80
 def best_rates(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The networks of each field at its best learning rate."""
     best = {}
-    for field in fields_in(networks, FIELDS):
+    for field in fields_in(networks, FIELD_NAMES):
         mine = networks[networks["field"] == field]
         rate = mine.groupby("lr")["accuracy"].mean().idxmax()
         best[field] = mine[mine["lr"] == rate]

@@ -24,7 +24,7 @@ from utils.records.folders import (
     discard,
     matching_folders,
 )
-from utils.records.ledgers import Ledger, read_ledger
+from utils.records.ledgers import KeptLedger, read_ledger
 from utils.records.results import (
     Incomplete,
     Record,
@@ -216,7 +216,7 @@ class Archive:
         """The record of a complete network; raises Incomplete otherwise."""
         return check_complete(self.folders[member.setting], member.model, self.kept)
 
-    def ledger(self, member: Member) -> Ledger | None:
+    def ledger(self, member: Member) -> KeptLedger | None:
         """What a complete network has cost; None if it was not counted, or cannot be read."""
         try:
             return read_ledger(self.folders[member.setting], member.model)

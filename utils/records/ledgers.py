@@ -14,7 +14,7 @@ from utils.records.folders import Folder
 
 
 @dataclass(frozen=True)
-class Ledger:
+class KeptLedger:
     """Of one network.
 
     pulses, writes, dropped, refreshes: float64 [epoch, layer], NaN from the epoch of a failure on;
@@ -54,7 +54,7 @@ class Ledger:
         return torch.cat([layer["refreshes"].flatten() for layer in self.wear])
 
 
-def read_ledger(folder: Folder, model: int) -> Ledger | None:
+def read_ledger(folder: Folder, model: int) -> KeptLedger | None:
     """The ledger of a network, None where there is none, as older programs wrote none.
 
     Tensors are mapped, not read. Raises Incomplete where it is damaged or of another setting.
@@ -74,7 +74,7 @@ def read_ledger(folder: Folder, model: int) -> Ledger | None:
         for name in names.values():
             check(content, name, tuple(content[names["pulses1"]].shape), path.name)
         wear.append({name: content[key] for name, key in names.items()})
-    return Ledger(*(content[name] for name in shapes), tuple(wear))
+    return KeptLedger(*(content[name] for name in shapes), tuple(wear))
 
 
 def check(content: object, name: str, shape: tuple[int, ...], file: str) -> None:

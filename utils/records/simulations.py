@@ -16,7 +16,7 @@ import pandas as pd
 from devices.library import constants
 from utils.errors import UserError
 from utils.records.folders import Folder
-from utils.records.ledgers import Ledger, read_ledger
+from utils.records.ledgers import KeptLedger, read_ledger
 from utils.records.results import Incomplete, check_tensors, read_record
 from utils.settings import TASKS, Setting
 
@@ -221,13 +221,13 @@ def read_network(path: Path, file: Path) -> dict:
     }
 
 
-def ledgers_of(networks: pd.DataFrame) -> list[Ledger | None]:
+def ledgers_of(networks: pd.DataFrame) -> list[KeptLedger | None]:
     """What each of some networks has cost; None where there is no ledger that can be read.
 
     Not part of the tables from the start, since that would take half as much time again.
     """
 
-    def ledger(folder: Folder, model: int) -> Ledger | None:
+    def ledger(folder: Folder, model: int) -> KeptLedger | None:
         try:
             return read_ledger(folder, model)
         except Incomplete:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from utils.records.archive import Archive
-from utils.records.ledgers import Ledger
+from utils.records.ledgers import KeptLedger
 from utils.records.results import Incomplete, Record
 from utils.run import Run
 from utils.settings import Member, Setting
@@ -16,7 +16,7 @@ HEADER = (
     "field", "switch", "lr", "var", "resistor", "clipping", "write", "layers", "n",
     "at switch / %", "accuracy / %", "relaxed / %", "pulses", "refresh", "seconds", "folder",
 )  # fmt: skip
-NONE = "–"
+DASH = "–"
 
 
 def table(archive: Archive, run: Run) -> str:
@@ -59,7 +59,7 @@ def row(
     setting: Setting,
     folder: str,
     records: Sequence[Record],
-    ledgers: Sequence[Ledger | None],
+    ledgers: Sequence[KeptLedger | None],
     missing: int = 0,
 ) -> tuple[str, ...]:
     """The cells of one setting, from its networks; missing: how many cannot be read."""
@@ -72,7 +72,7 @@ def row(
     seconds = [record.content["seconds"] for record in records]
     return (
         setting.field_name,
-        NONE if setting.switched_at is None else f"epoch {setting.switched_at}",
+        DASH if setting.switched_at is None else f"epoch {setting.switched_at}",
         *(f"{value:g}" for value in (setting.lr, setting.var, setting.resistor_noise)),
         f"{setting.clipping:g}",
         f"{setting.write_noise:g}",
@@ -83,7 +83,7 @@ def row(
         mean_and_deviation([r.swap_accuracy for r in good if r.swap_accuracy is not None]),
         mean_cost([ledger.pulses_per_device for ledger in ledgers if ledger]),
         mean_cost([ledger.refreshes_per_pair for ledger in ledgers if ledger]),
-        f"{max(seconds):.1f}" if seconds else NONE,
+        f"{max(seconds):.1f}" if seconds else DASH,
         folder,
     )
 
@@ -91,13 +91,13 @@ def row(
 def mean_cost(values: Sequence[float]) -> str:
     """The mean over networks that did not fail, in three digits."""
     finite = [value for value in values if math.isfinite(value)]
-    return f"{statistics.fmean(finite):.3g}" if finite else NONE
+    return f"{statistics.fmean(finite):.3g}" if finite else DASH
 
 
 def mean_and_deviation(values: Sequence[float], digits: int = 2) -> str:
     """`mean ± standard deviation` over networks (n - 1); the mean alone for one network."""
     if not values:
-        return NONE
+        return DASH
     text = f"{statistics.fmean(values):.{digits}f}"
     if len(values) > 1:
         text += f" ± {statistics.stdev(values):.{digits}f}"
