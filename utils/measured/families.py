@@ -25,6 +25,8 @@ STEPS = 60  # of the search for a minimum, which needs about ten
 
 def curve(time: np.ndarray, nonlinearity: np.ndarray | float) -> np.ndarray:
     """h at these times; both are broadcast against each other."""
+    if np.ndim(nonlinearity) == 0 and abs(nonlinearity) >= 1e-7:  # often, and quickly
+        return np.expm1(-nonlinearity * time) / np.expm1(-nonlinearity)
     time, nu = np.broadcast_arrays(np.asarray(time, float), np.asarray(nonlinearity, float))
     straight = np.abs(nu) < 1e-7
     safe = np.where(straight, 1.0, nu)

@@ -67,10 +67,13 @@ class Part:
     def whitened(self, whiten: Whitener) -> tuple[np.ndarray, np.ndarray, float]:
         """Levels, orthonormal basis [1 or ramps, n, columns], and sum of log|R|² over ramps."""
         sets, n, columns = self.basis.shape
-        flat = whiten(self.basis.transpose(1, 0, 2).reshape(n, -1))
+        flat = self.basis.transpose(1, 0, 2).reshape(n, -1)
+        n_ramps = self.level.shape[1]
+        white = whiten(np.hstack([self.level, flat]))
+        level, flat = white[:, :n_ramps], white[:, n_ramps:]
         q, r = np.linalg.qr(flat.reshape(n, sets, columns).transpose(1, 0, 2))
         size = np.log(np.abs(np.diagonal(r, axis1=1, axis2=2))).sum()
-        return whiten(self.level), q, 2 * float(size) * self.level.shape[1] / sets
+        return level, q, 2 * float(size) * n_ramps / sets
 
 
 def smooth_parts(scaled: Scaled, nonlinearity: float, most: int = 10) -> list[Part]:
@@ -195,7 +198,7 @@ class Profile:
         unit = Noise(np.sqrt(1 - share), np.sqrt(share / self.interval), self.forgetting)
         squares, spare, logarithms = likelihood_parts(self.parts, unit)
         size = max(float(np.sqrt(squares / spare)), FLOOR)
-        noise = replace(unit, read=unit.read * size, write=unit.write * size)
+        noise = Noise(unit.read * size, unit.write * size, self.forgetting)
         return 2 * spare * np.log(size) + logarithms, noise
 
 

@@ -41,7 +41,7 @@ class Whitener:
         if failed:
             raise ArithmeticError("the covariance of the increments is not positive")
         self.kept, self.size = kept[:, None], np.sqrt(variance)[:, None]
-        self.above = np.zeros_like(self.below)
+        self.above, self.ones = np.zeros_like(self.below), np.ones(len(time))
         self.log_determinant = float(np.log(variance).sum())
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
@@ -50,5 +50,4 @@ class Whitener:
             raise ValueError("nothing to whiten")  # LAPACK would write where it must not
         increments = columns.copy()
         increments[1:] -= self.kept * columns[:-1]
-        ones = np.ones(len(columns))
-        return dgtsv(self.below, ones, self.above, increments)[3] / self.size
+        return dgtsv(self.below, self.ones, self.above, increments)[3] / self.size
