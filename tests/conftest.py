@@ -33,6 +33,14 @@ DEVICES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def threads_stay():
+    threads = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
 def setting_of(**changes) -> Setting:
     """A small noisy setting, with some values changed; fields may be given by their names.
 

@@ -33,7 +33,7 @@ def plan_of(currents, compile="auto", **changes) -> Plan:
 @pytest.fixture
 def on_gpu(currents, monkeypatch):
     monkeypatch.setattr(plan, "free_bytes", lambda device: 1 << 40)
-    return OnGpu(**vars(currents))
+    return OnGpu.like(currents)
 
 
 def test_memory_is_planned_for_the_largest_network(currents):

@@ -1,7 +1,7 @@
 """What runs when: networks that train side by side, workers and their threads, and compiling."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -21,6 +21,11 @@ from utils.training.plan import Plan
 class OnGpu(Currents):
     """Currents that say that they are on a GPU."""
 
+    @classmethod
+    def like(cls, currents: Currents) -> "OnGpu":
+        given = (each.name for each in fields(currents) if each.init)
+        return cls(**{name: getattr(currents, name) for name in given})
+
     @property
     def device(self) -> torch.device:
         return torch.device("cuda", 0)
@@ -29,7 +34,7 @@ class OnGpu(Currents):
 @pytest.fixture
 def on_gpu(currents, monkeypatch) -> OnGpu:
     monkeypatch.setattr(plan, "free_bytes", lambda device: 1 << 40)
-    return OnGpu(**vars(currents))
+    return OnGpu.like(currents)
 
 
 def plan_of(currents, cores=1, n_models=10, compile="auto", **changes) -> Plan:
