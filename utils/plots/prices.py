@@ -13,8 +13,8 @@ import torch
 from utils.errors import UserError
 from utils.records.ledgers import KeptLedger
 from utils.records.simulations import SETTING, ledgers_of
+from utils.records.summary import DASH
 
-DASH = "–"
 KEYS = [name for name in SETTING if name not in ("task", "voltage_noise")]
 
 
