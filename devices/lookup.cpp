@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "vectors.h"
+
 #ifdef __clang__
 #pragma clang fp contract(off)
 #else
@@ -13,12 +15,6 @@
 
 namespace {
 
-#ifdef __AVX512F__
-constexpr int BYTES = 64;
-#else
-constexpr int BYTES = 32;  // wider than the processor's, vectors do not stay in registers
-#endif
-constexpr int LANES = BYTES / sizeof(float);
 constexpr int VECTORS = 16;     // of a chunk of devices
 constexpr int64_t PART = 4096;  // devices that a thread takes at once, a multiple of the lanes
 typedef float Vector __attribute__((vector_size(BYTES)));
@@ -34,7 +30,7 @@ struct Lines {  // of one network; see lookup.Lines
 // What is known of a chunk of devices. Each of the steps below goes over all of it, so that reading
 // from tables, which takes its time, does not hold up the next devices.
 struct Chunk {
-    Vector x[VECTORS], z[VECTORS], value[VECTORS], slope[VECTORS], room[VECTORS];
+    Vector x[VECTORS], value[VECTORS], slope[VECTORS], room[VECTORS];
     int32_t cell[VECTORS * LANES] __attribute__((aligned(BYTES)));
     // Four numbers of each device, those of devices that are four apart beside each other.
     Four read[VECTORS * LANES] __attribute__((aligned(BYTES)));
@@ -54,14 +50,13 @@ inline Vector pick(Vector a, Vector b, Integers places) {
 
 inline Vector choose(Integers which, Vector yes, Vector no) { return which ? yes : no; }
 
-// Numbers first, first + 1, first + 2, first + 3 of each device's cell.
-void read(const Lines &lines, Chunk &chunk, int vectors, int first) {
-    const float *cells = lines.cells + first;
+// The first four numbers of each device's cell.
+void read(const Lines &lines, Chunk &chunk, int vectors) {
     for (int v = 0; v < vectors * LANES; v += LANES)
 #pragma GCC unroll 16
         for (int l = 0; l < LANES; l++)
             chunk.read[v + l % 4 * (LANES / 4) + l / 4] = *reinterpret_cast<const Four *>(
-                cells + uint32_t(chunk.cell[v + l]) * uint64_t(lines.numbers));
+                lines.cells + uint32_t(chunk.cell[v + l]) * uint64_t(lines.numbers));
 }
 
 // What was read, number by number: squares of 4 by 4 are turned around.
@@ -86,21 +81,21 @@ inline void turned(const Chunk &chunk, int vector, Vector found[4]) {
     found[3] = pick(c, d, back);
 }
 
-// value, slope and room of the chunk at x; see lookup.Lines.forward.
+// value, slope and room of the chunk at x, which is scaled to cells; see lookup.Lines.forward.
 template <int DEPTH>
 void find(const Lines &lines, Chunk &chunk, int vectors) {
     const Vector zero = {}, last = zero + lines.last;
     for (int v = 0; v < vectors; v++) {
-        const Vector z = chunk.z[v] = chunk.x[v] * lines.scale;
+        const Vector z = chunk.x[v] *= lines.scale;
         Vector within = choose(z < last, z, last);
         within = choose(within > zero, within, zero);  // also of a NaN
         *reinterpret_cast<Integers *>(chunk.cell + v * LANES) =
             __builtin_convertvector(within, Integers);
     }
-    read(lines, chunk, vectors, 0);
+    read(lines, chunk, vectors);
     for (int v = 0; v < vectors; v++) {
         const Integers cell = *reinterpret_cast<const Integers *>(chunk.cell + v * LANES);
-        const Vector beyond = chunk.z[v] - __builtin_convertvector(cell, Vector);
+        const Vector beyond = chunk.x[v] - __builtin_convertvector(cell, Vector);
         Vector numbers[4];
         turned(chunk, v, numbers);
         Vector value = numbers[0] + numbers[1] * beyond, slope = numbers[1], room = zero + 1.0f;
@@ -116,6 +111,7 @@ void find(const Lines &lines, Chunk &chunk, int vectors) {
     }
 }
 
+// Voltages of a chunk after pulses; see lookup.Tables.after.
 template <int RESPONSE_DEPTH>
 void program(const Lines &inverse, const Lines &response, float top, Chunk &chunk,
              const Vector *w, const Vector *pulses, Vector *lower, int vectors) {

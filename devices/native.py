@@ -27,6 +27,7 @@ import torch
 FLAGS = ["-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
 SWITCH = "MAGNETOIONIC_NATIVE"  # 0: do without, as where there is no compiler
 IS_PLAIN = ContextVar("whether kernels are left alone", default=False)
+COMMON = Path(__file__).with_name("vectors.h")  # which kernels include
 KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "t": ctypes.c_int}
 
 
@@ -43,7 +44,7 @@ def library(source: Path) -> ctypes.CDLL | None:
     """
     if not is_wanted():
         return None
-    text = source.read_bytes()
+    text = source.read_bytes() + COMMON.read_bytes()
     about = [*FLAGS, torch.__version__, platform.machine(), processor_features()]
     key = hashlib.sha256(text + "\0".join(about).encode()).hexdigest()[:16]
     kept = cache_folder() / f"{source.stem}-{key}.so"

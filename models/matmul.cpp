@@ -7,14 +7,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "../devices/vectors.h"
+
 namespace {
 
-#ifdef __AVX512F__
-constexpr int BYTES = 64;
-#else
-constexpr int BYTES = 32;  // wider than the processor's, vectors do not stay in registers
-#endif
-constexpr int LANES = BYTES / sizeof(float);
 constexpr int ROWS = 5, VECTORS = 2;  // of a block: ten sums, and room for what they are made of
 constexpr int64_t ENOUGH = 1 << 22;   // multiplications that are worth another thread
 typedef float Vector __attribute__((vector_size(BYTES), aligned(sizeof(float)), may_alias));

@@ -7,15 +7,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "../devices/vectors.h"
+
 namespace {
 
 constexpr int BLOCK = 32;
-#ifdef __AVX512F__
-constexpr int BYTES = 64;
-#else
-constexpr int BYTES = 32;  // wider than the processor's, vectors do not stay in registers
-#endif
-constexpr int LANES = BYTES / sizeof(float), VECTORS = BLOCK / LANES;
+constexpr int VECTORS = BLOCK / LANES;
 constexpr int LINE = 64 / sizeof(float);  // of the cache
 typedef float Vector __attribute__((vector_size(BYTES), aligned(sizeof(float)), may_alias));
 

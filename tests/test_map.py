@@ -5,18 +5,26 @@ import math
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from support import made_up
 from support.devices import OTHERS
 
 from devices.library import Device, find
 from devices.responses import Table
-from utils.plots.map import Map, draw_map, limit, nonlinearity, takeaway
+from utils.plots.map import Map, draw_map, limit, takeaway
+from utils.plots.nonlinearity import nonlinearity
 from utils.plots.statistics import Estimate
 from utils.studies import FIELDS, STUDIES, curved
 
 matplotlib.use("Agg")
 MAP = STUDIES["map"]
 SOME = {"field": [curved(nu) for nu in (-2.0, 0.0, 2.0, 4.0)], "lr": [500.0, 1000.0]}
+
+
+@pytest.fixture(autouse=True)
+def figures_closed():
+    yield
+    plt.close("all")
 
 
 def accuracy(setting, model: int) -> float:

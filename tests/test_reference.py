@@ -11,7 +11,9 @@ from support.devices import NAMES as FIELDS
 from support.devices import device_of
 
 from devices.kept import Kept
+from devices.native import plain
 from models.currents import pad
+from models.matmul import kernels
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.settings import Member
@@ -158,6 +160,18 @@ def test_training_follows_the_reference(field, dtype, device, patterns):
     reference = trained_reference(field, patterns, variance=1.0)
     ensemble, _ = trained_engine([field], patterns, dtype, device, variance=None)
     check_network(ensemble, 0, reference)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_same_without_kernels(field, patterns):
+    """As where there is no compiler: noise, small products and tables by PyTorch."""
+    with plain():
+        ensemble, currents = trained_engine([field], patterns)
+        assert not any(kernels(currents.device).values())
+        reference = trained_reference(field, patterns)
+        check_network(ensemble, 0, reference)
+        for relaxed in (False, True) if reference.partner else (False,):
+            check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed)
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -2,6 +2,7 @@
 
 import matplotlib
 import pytest
+from matplotlib import pyplot as plt
 from support import made_up
 
 from utils.parser import parse
@@ -12,6 +13,12 @@ from utils.studies import STUDIES
 matplotlib.use("Agg")
 WIDTH = STUDIES["width"]
 BELOW = {"double-ideal": 0.0, "double-linear": 1.0, "double-exponential": 3.0}
+
+
+@pytest.fixture(autouse=True)
+def figures_closed():
+    yield
+    plt.close("all")
 
 
 def accuracy(setting, model: int) -> float:

@@ -5,62 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from scipy.optimize import minimize_scalar
 
-from devices.built_in import CURVED, LARGEST_NONLINEARITY
-from devices.built_in import curved as response_of
-from devices.library import Device
-from devices.responses import Exponential, Linear, Response
+from devices.built_in import CURVED
 from utils.plots import style
 from utils.plots.accuracy import FIELD_NAMES
+from utils.plots.nonlinearity import has_own, nonlinearity
 from utils.plots.selected import IMPERFECTIONS
 from utils.plots.statistics import FEWEST, Estimate, difference, span
 from utils.records.simulations import fields_in
 
 HALF = 0.5  # points below a linear device that count as as good
 LEVELS = (0.5, 1, 2, 5, 10, 20)  # points, of contour lines
-PLACES = 201  # at which curves are compared
-NEAR = 0.05  # of the range, rms, that a curve may be off to stand for another
 DEEPEST = 10.0  # points below the best, as far as colours tell them apart
-
-
-def nonlinearity(device: Device) -> float | None:
-    """nu = pulses_max / decay of an exponential response, 0 of a linear one.
-
-    Of any other, such as a table, that of the curve of the map which is nearest to it: by least
-    squares over the range, pulses and voltages both scaled to 0..1; None if that is not near.
-    """
-    response = device.response
-    if isinstance(response, Exponential):
-        return response.pulses_max / response.decay
-    return 0.0 if isinstance(response, Linear) else nearest(response)
-
-
-def has_own(device: Device) -> bool:
-    """Whether it has a nonlinearity of its own."""
-    return isinstance(device.response, (Exponential, Linear))
-
-
-@lru_cache(maxsize=64)
-def nearest(response: Response) -> float | None:
-    target = fallen(response)
-    ends = (-LARGEST_NONLINEARITY, LARGEST_NONLINEARITY)
-    found = minimize_scalar(
-        lambda nu: np.square(fallen(response_of(nu)) - target).mean(), bounds=ends, method="bounded"
-    )
-    return float(found.x) if math.sqrt(found.fun) <= NEAR else None
-
-
-def fallen(response: Response) -> np.ndarray:
-    """How much of its range a device has fallen, 0 to 1, over the same of its pulses: [PLACES]."""
-    pulses = np.linspace(0, response.pulses_max, PLACES).tolist()
-    return np.array([(response.w_max - response.response(x)) / response.span for x in pulses])
 
 
 def select(networks: pd.DataFrame) -> pd.DataFrame:
