@@ -98,7 +98,8 @@ class Currents:
         )
         light = None
         if device.type == "cpu" and Light.pays(train, batch_size):
-            light = Light.of(train, test, train_current, test_current, batch_size)
+            levels = input_scale * (torch.arange(256, dtype=torch.uint8) / 255)
+            light = Light.of(train, test, levels, batch_size)
         return cls(
             train_current, torch.from_numpy(train_labels).to(device),
             test_current, torch.from_numpy(test_labels).to(device),
@@ -120,14 +121,16 @@ class Currents:
     def make_batch(self, number: int, size: int) -> tuple[Tensor | SparseBatch, Tensor]:
         images = slice(number * size, min((number + 1) * size, len(self.train)))
         if self.light:
-            return self.light.train_batch(number, images), self.train_labels[images]
+            batch = self.light.train_batch(number, images.stop - images.start)
+            return batch, self.train_labels[images]
         return self.train[images].T, self.train_labels[images]
 
     def test_batch(self, number: int, size: int) -> tuple[Tensor | SparseBatch, Tensor]:
         """The same of the test set."""
         images = slice(number * size, min((number + 1) * size, len(self.test)))
         if self.light:
-            return self.light.test_batch(images), self.test_labels[images]
+            batch = self.light.test_batch(number, size, images.stop - images.start)
+            return batch, self.test_labels[images]
         return self.test[images].T, self.test_labels[images]
 
     @property

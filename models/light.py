@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.sparse_matmul import LARGEST, SparseBatch, SparseRows, is_available
+from devices.native import function, library
+from models import sparse_matmul
+from models.sparse_matmul import LARGEST, PairedRows, SparseBatch
 
+SOURCE = Path(__file__).with_suffix(".cpp")
 DENSE_ABOVE = 0.5  # share of inputs that are not zero; with more, the dense product is faster
 SMALLEST_BATCH = 32  # images; with fewer, the lists of a batch are longer than what they list
+
+
+def is_available() -> bool:
+    """Whether the kernels are there; builds them if need be."""
+    return all(library(source) is not None for source in (SOURCE, sparse_matmul.SOURCE))
 
 
 @dataclass(frozen=True)
 class Light:
     """Input currents by what is lit, listed once for all epochs.
 
-    train, test: rows are images; by_input: rows are the trained inputs, for one mini-batch after
-    the other. numbers: int64, 0, 1, 2, ..., to address them in compiled programs.
+    train: rows are images, by_input: the trained inputs, both for one mini-batch of so many images
+    after the other; tested: test images uint8 [n, in], listed when they are first asked for.
+    levels: the current for each of the 256 values of a pixel, float32. numbers: int64, 0, 1, 2,
+    ..., to address pairs in compiled programs.
     """
 
-    train: SparseRows
-    by_input: SparseRows
-    test: SparseRows
+    train: PairedRows
+    by_input: PairedRows
+    batch_size: int
     n_lit: int
-    n_tested: int
+    tested: np.ndarray
+    levels: Tensor
     numbers: Tensor
+    lists: dict[int, PairedRows] = field(default_factory=dict, init=False, repr=False)
 
     @staticmethod
     def pays(train: np.ndarray, batch_size: int) -> bool:
@@ -40,45 +53,57 @@ class Light:
         )
 
     @classmethod
-    def of(
-        cls, train: np.ndarray, test: np.ndarray, train_current: Tensor, test_current: Tensor,
-        batch_size: int,
-    ) -> Light:  # fmt: skip
-        """From images uint8 [n, in] and the currents [n, in] that they stand for."""
+    def of(cls, train: np.ndarray, test: np.ndarray, levels: Tensor, batch_size: int) -> Light:
+        """From images uint8 [n, in]."""
+        n_lit = train.shape[1]
+        by_image = listed(train, levels, batch_size)
+        n_batches = -(-len(train) // batch_size)
+        # Inputs beside each other are lit in nearly the same images.
+        neighbours = torch.arange(n_lit + n_lit % 2, dtype=torch.int32)
+        neighbours[n_lit:] = -1
+        by_input = listed(train, levels, batch_size, neighbours.repeat(n_batches).view(-1, 2))
+        numbers = torch.arange(max(map(len, (train, test, by_input.offsets))))
+        return cls(by_image, by_input, batch_size, n_lit, test, levels, numbers)
 
-        def by_image(images: np.ndarray, currents: Tensor) -> SparseRows:
-            lit = np.flatnonzero(images)
-            counts = np.count_nonzero(images, axis=1)
-            return SparseRows.of(counts, lit % images.shape[1], currents.view(-1)[lit])
-
-        n_images, n_lit = train.shape
-        counts, columns, values = [], [], []
-        n_full = n_images // batch_size * batch_size  # the last batch may be smaller
-        for first, last, size in ((0, n_full, batch_size), (n_full, n_images, n_images - n_full)):
-            if first == last:
-                continue
-            # [batch, in, image]
-            images = train[first:last].reshape(-1, size, n_lit).transpose(0, 2, 1)
-            lit = np.flatnonzero(images)
-            batch, which = np.divmod(lit, n_lit * size)
-            pixel, image = np.divmod(which, size)
-            counts.append(np.count_nonzero(images, axis=2).reshape(-1))
-            columns.append(image)
-            whole = (first + batch * size + image) * n_lit + pixel
-            values.append(train_current.view(-1)[torch.from_numpy(whole)])
-        by_input = SparseRows.of(np.concatenate(counts), np.concatenate(columns), torch.cat(values))
-        numbers = torch.arange(max(n_images, len(test), len(by_input.offsets)))
-        return cls(
-            by_image(train, train_current), by_input, by_image(test, test_current),
-            n_lit, test.shape[1], numbers,
-        )  # fmt: skip
-
-    def train_batch(self, number: int, images: slice) -> SparseBatch:
+    def train_batch(self, number: int, n_images: int) -> SparseBatch:
+        """Mini-batch of that number, which has so many images."""
         return SparseBatch(
-            self.train, self.numbers[images.start], images.stop - images.start, self.n_lit,
-            by_input=self.by_input, row=self.numbers[number * self.n_lit],
+            self.train, self.numbers[number * pairs_of(self.batch_size)], n_images, self.n_lit,
+            by_input=self.by_input, first_input=self.numbers[number * pairs_of(self.n_lit)],
         )  # fmt: skip
 
-    def test_batch(self, images: slice) -> SparseBatch:
-        first = self.numbers[images.start]
-        return SparseBatch(self.test, first, images.stop - images.start, self.n_tested)
+    def test_batch(self, number: int, size: int, n_images: int) -> SparseBatch:
+        """The same of the test set, in batches of `size`."""
+        if size not in self.lists:
+            self.lists[size] = listed(self.tested, self.levels, size)
+        first = self.numbers[number * pairs_of(size)]
+        return SparseBatch(self.lists[size], first, n_images, self.tested.shape[1])
+
+
+def pairs_of(rows: int) -> int:
+    return (rows + 1) // 2
+
+
+def listed(
+    images: np.ndarray, levels: Tensor, batch_size: int, inputs: Tensor | None = None
+) -> PairedRows:
+    """Lists of images uint8 [n, in], for one batch after the other.
+
+    By pairs of images that have much in common; or by pairs of inputs, int32 [batch * pair, 2].
+    """
+    images = np.ascontiguousarray(images)
+    shape, by_input = (*images.shape, batch_size), inputs is not None
+    n_full, rest = divmod(len(images), batch_size)
+    rows = inputs
+    if rows is None:
+        rows = torch.empty(n_full * pairs_of(batch_size) + pairs_of(rest), 2, dtype=torch.int32)
+        function(SOURCE, "pair_images", "pnnnp")(images.ctypes.data, *shape, rows.data_ptr())
+    most = np.count_nonzero(images)
+    offsets = torch.empty(len(rows) + 1, dtype=torch.int32)
+    columns, values = torch.empty(most, dtype=torch.int32), torch.empty(most, 2)
+    function(SOURCE, "list_pairs", "pnnnnppppp")(
+        images.ctypes.data, *shape, int(by_input), rows.data_ptr(), levels.data_ptr(),
+        offsets.data_ptr(), columns.data_ptr(), values.data_ptr(),
+    )  # fmt: skip
+    n = int(offsets[-1])
+    return PairedRows(offsets, rows, columns[:n].clone(), values[:n].clone())

@@ -3,7 +3,9 @@
 Four fifths of MNIST are dark. The kernel (sparse_matmul.cpp) runs over what is lit, image by image
 for the voltages and input by input for the gradient, and adds multiples of 32 contiguous outputs.
 So the dense side stands in blocks of 32 outputs: [model, block * in, 32], the last block filled up
-with outputs that nobody looks at. Sums run in a fixed order, whatever the number of threads.
+with outputs that nobody looks at. Two images that have much in common, or two inputs beside each
+other, are one list, so that both use what is read for one. Sums run in a fixed order, whatever the
+number of threads.
 """
 
 from __future__ import annotations
@@ -12,106 +14,98 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from devices.native import function, library
+from devices.native import function
 
 BLOCK = 32  # outputs; as in the kernel
 LARGEST = 2**31 - 1  # entries that the kernel can count
 SOURCE = Path(__file__).with_name("sparse_matmul.cpp")
 
 
-def is_available() -> bool:
-    """Whether the kernel is there; builds it if need be."""
-    return library(SOURCE) is not None
-
-
 @dataclass(frozen=True)
-class SparseRows:
-    """The entries of a matrix that are not zero, row by row (CSR).
+class PairedRows:
+    """The entries of a matrix that are not zero, by pairs of its rows.
 
-    offsets: int32 [rows + 1], where the entries of each row begin; columns: int32 [entries];
-    values: float32 [entries].
+    offsets: int32 [pairs + 1], where the entries of each pair begin; rows: int32 [pairs, 2], which
+    they are, -1 for none; columns: int32 [entries], in which one of both rows is not zero; values:
+    float32 [entries, 2], those of both.
     """
 
     offsets: Tensor
+    rows: Tensor
     columns: Tensor
     values: Tensor
 
     @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.offsets, self.columns, self.values
-
-    @classmethod
-    def of(cls, counts: np.ndarray, columns: np.ndarray, values: Tensor) -> SparseRows:
-        """counts: entries of each row."""
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        columns = columns.astype(np.int32)
-        return cls(torch.from_numpy(offsets), torch.from_numpy(columns), values)
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.offsets, self.rows, self.columns, self.values
 
 
 # Operators of their own, so that compiled programs can call them.
 for name in ("sparse_voltage", "sparse_gradient"):
     torch.library.define(
         f"magnetoionic::{name}",
-        "(Tensor offsets, Tensor columns, Tensor values, Tensor first, int rows, Tensor dense, "
-        "int k, int n_outputs) -> Tensor",
+        "(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first, int n_rows, "
+        "Tensor dense, int k, int n_outputs) -> Tensor",
     )
 
 
-def call(name: str, offsets, columns, values, first, dense, result, sizes: Sequence[int]) -> None:
-    """Call the kernel for rows from number `first` (an int64 scalar) on."""
-    begin, dense = offsets.data_ptr() + offsets.element_size() * int(first), dense.contiguous()
-    function(SOURCE, name, "pppppnnnnt")(
-        begin, columns.data_ptr(), values.data_ptr(), dense.data_ptr(), result.data_ptr(), *sizes,
+def call(name: str, lists: Sequence[Tensor], first, dense, result, sizes: Sequence[int]) -> None:
+    """Call the kernel for pairs from number `first` (an int64 scalar) on."""
+    offsets, rows, columns, values = lists
+    number, dense = int(first), dense.contiguous()
+    function(SOURCE, name, "ppppppnnnnt")(
+        offsets.data_ptr() + number * offsets.element_size(),
+        rows.data_ptr() + 2 * number * rows.element_size(),
+        columns.data_ptr(), values.data_ptr(), dense.data_ptr(), result.data_ptr(), *sizes,
         torch.get_num_threads(),
     )  # fmt: skip
 
 
 @torch.library.impl("magnetoionic::sparse_voltage", "CPU")
-def _(offsets, columns, values, first, rows: int, dense: Tensor, k: int, n_outputs: int) -> Tensor:
-    result = dense.new_empty(dense.shape[0], n_outputs, rows)
-    sizes = (dense.shape[0], rows, k, n_outputs)
-    call("sparse_voltage", offsets, columns, values, first, dense, result, sizes)
+def _(offsets, rows, columns, values, first, n_rows: int, dense, k: int, n_outputs: int) -> Tensor:
+    result = dense.new_empty(dense.shape[0], n_outputs, n_rows)
+    sizes = (dense.shape[0], n_rows, k, n_outputs)
+    call("sparse_voltage", (offsets, rows, columns, values), first, dense, result, sizes)
     return result
 
 
 @torch.library.register_fake("magnetoionic::sparse_voltage")
-def _(offsets, columns, values, first, rows: int, dense: Tensor, k: int, n_outputs: int) -> Tensor:
-    return dense.new_empty(dense.shape[0], n_outputs, rows)
+def _(offsets, rows, columns, values, first, n_rows: int, dense, k: int, n_outputs: int) -> Tensor:
+    return dense.new_empty(dense.shape[0], n_outputs, n_rows)
 
 
 @torch.library.impl("magnetoionic::sparse_gradient", "CPU")
-def _(offsets, columns, values, first, rows: int, dense: Tensor, k: int, n_outputs: int) -> Tensor:
-    result = dense.new_empty(dense.shape[0], -(-n_outputs // BLOCK) * rows, BLOCK)
-    sizes = (dense.shape[0], rows, k, n_outputs)
-    call("sparse_gradient", offsets, columns, values, first, dense, result, sizes)
+def _(offsets, rows, columns, values, first, n_rows: int, dense, k: int, n_outputs: int) -> Tensor:
+    result = dense.new_empty(dense.shape[0], -(-n_outputs // BLOCK) * n_rows, BLOCK)
+    sizes = (dense.shape[0], n_rows, k, n_outputs)
+    call("sparse_gradient", (offsets, rows, columns, values), first, dense, result, sizes)
     return result
 
 
 @torch.library.register_fake("magnetoionic::sparse_gradient")
-def _(offsets, columns, values, first, rows: int, dense: Tensor, k: int, n_outputs: int) -> Tensor:
-    return dense.new_empty(dense.shape[0], -(-n_outputs // BLOCK) * rows, BLOCK)
+def _(offsets, rows, columns, values, first, n_rows: int, dense, k: int, n_outputs: int) -> Tensor:
+    return dense.new_empty(dense.shape[0], -(-n_outputs // BLOCK) * n_rows, BLOCK)
 
 
 @dataclass(frozen=True)
 class SparseBatch:
     """A mini-batch of images by their lit inputs, as the first layer takes it.
 
-    by_image: rows are all images; image: int64 scalar, the batch's first one; n_images: how many.
-    by_input: rows are the inputs, for one batch after the other; row: int64 scalar, the first of
-    this batch; None where there is no learning. n_inputs, n_outputs: of the layer.
+    by_image: rows are the images, for one batch after the other; first_image: int64 scalar, the
+    number of this batch's first pair; n_images: how many it has. by_input, first_input: the same,
+    rows are the inputs; None where there is no learning. n_inputs, n_outputs: of the layer.
     """
 
-    by_image: SparseRows
-    image: Tensor
+    by_image: PairedRows
+    first_image: Tensor
     n_images: int
     n_inputs: int
     n_outputs: int | None = None
-    by_input: SparseRows | None = None
-    row: Tensor | None = None
+    by_input: PairedRows | None = None
+    first_input: Tensor | None = None
 
     @property
     def form(self) -> tuple[bool, int, int]:
@@ -121,14 +115,17 @@ class SparseBatch:
     @property
     def tensors(self) -> list[Tensor]:
         """All of it that is not in `form`."""
-        tensors = [*self.by_image.tensors, self.image]
-        return tensors if self.by_input is None else [*tensors, *self.by_input.tensors, self.row]
+        both = (self.by_image, self.first_image), (self.by_input, self.first_input)
+        return [each for rows, first in both if rows for each in (*rows.tensors, first)]
 
     def of(self, tensors: Sequence[Tensor]) -> SparseBatch:
         """The same with other tensors, which are stand-ins while a program is compiled."""
-        by_image, image = SparseRows(*tensors[:3]), tensors[3]
-        by_input, row = (SparseRows(*tensors[4:7]), tensors[7]) if tensors[4:] else (None, None)
-        return replace(self, by_image=by_image, image=image, by_input=by_input, row=row)
+        parts = [(PairedRows(*part[:4]), part[4]) for part in (tensors[:5], tensors[5:]) if part]
+        (by_image, first_image), (by_input, first_input) = [*parts, (None, None)][:2]
+        return replace(
+            self, by_image=by_image, first_image=first_image, by_input=by_input,
+            first_input=first_input,
+        )  # fmt: skip
 
     def into(self, n_outputs: int) -> SparseBatch:
         """The same for a layer of so many outputs."""
@@ -137,13 +134,14 @@ class SparseBatch:
     def voltage(self, weight: Tensor) -> Tensor:
         """W I: [model, out, batch], from weights in blocks."""
         return torch.ops.magnetoionic.sparse_voltage(
-            *self.by_image.tensors, self.image, self.n_images, weight, self.n_inputs, self.n_outputs
-        )
+            *self.by_image.tensors, self.first_image, self.n_images, weight, self.n_inputs,
+            self.n_outputs,
+        )  # fmt: skip
 
     def gradient(self, grad_voltage: Tensor) -> Tensor:
         """dL/dW = g I^T, in blocks, from g [model, out, batch]."""
         return torch.ops.magnetoionic.sparse_gradient(
-            *self.by_input.tensors, self.row, self.n_inputs, grad_voltage, self.n_images,
+            *self.by_input.tensors, self.first_input, self.n_inputs, grad_voltage, self.n_images,
             grad_voltage.shape[1],
         )  # fmt: skip
 

@@ -7,7 +7,8 @@ from conftest import currents_of, members_of, setting_of
 
 from devices import native
 from models import light
-from models.sparse_matmul import BLOCK, from_blocks, to_blocks
+from models.light import listed
+from models.sparse_matmul import BLOCK, PairedRows, from_blocks, to_blocks
 from utils.data.datasets import DataSet
 from utils.training.ensemble import Ensemble
 
@@ -31,6 +32,51 @@ def test_blocks_by_hand():
     assert blocks[0, 1].tolist() == [2.0 * o + 1 for o in range(32)]
     assert blocks[0, 2].tolist() == [64.0] * 32
     assert torch.equal(from_blocks(blocks, 2, 33), whole)
+
+
+def whole(lists: PairedRows, n_batches: int, n_rows: int, n_columns: int) -> torch.Tensor:
+    """The matrices [batch, row, column] that are listed, which all have so many rows."""
+    dense = torch.zeros(n_batches, n_rows, n_columns)
+    for pair, rows in enumerate(lists.rows.tolist()):
+        for entry in range(lists.offsets[pair], lists.offsets[pair + 1]):
+            for row, value in zip(rows, lists.values[entry].tolist(), strict=True):
+                if row >= 0:
+                    dense[pair // ((n_rows + 1) // 2), row, lists.columns[entry]] = value
+    return dense
+
+
+def test_lists_by_hand():
+    """Of five images, the first is most like the third, the second like the fourth."""
+    images = np.array([[9, 0, 8, 0, 7], [0, 1, 0, 0, 0], [9, 0, 0, 0, 7], [0, 1, 0, 6, 0], [0] * 5])
+    images = images.astype(np.uint8)
+    levels = torch.arange(256) / 2
+    lists = listed(images, levels, 5)
+    assert lists.rows.tolist() == [[0, 2], [1, 3], [4, -1]]
+    assert lists.offsets.tolist() == [0, 3, 5, 5]
+    assert lists.columns.tolist() == [0, 2, 4, 1, 3]
+    assert lists.values.tolist() == [[4.5, 4.5], [4, 0], [3.5, 3.5], [0.5, 0.5], [0, 3]]
+    inputs = torch.tensor([[0, 1], [2, 3], [4, -1]] * 2, dtype=torch.int32)
+    by_input = listed(images, levels, 3, inputs)  # three images, then two
+    assert by_input.columns[: by_input.offsets[3]].tolist() == [0, 1, 2, 0, 0, 2]
+    assert by_input.columns[by_input.offsets[3] :].tolist() == [0, 0]
+    assert by_input.values[-2:].tolist() == [[0, 0.5], [0, 3]]
+
+
+@pytest.mark.parametrize("batch_size", [32, 45, 150])
+def test_lists_are_the_images(batch_size):
+    """Batches with an even and an odd number of images, also such with more than one group."""
+    images = data_of(0.3, n_train=300).train_images.reshape(300, 81)
+    levels = torch.arange(256).float()
+    n_batches = 300 // batch_size
+    batches = images[: n_batches * batch_size].reshape(n_batches, batch_size, 81)
+    by_image = listed(batches.reshape(-1, 81), levels, batch_size)
+    assert np.array_equal(whole(by_image, n_batches, batch_size, 81), batches)
+    inputs = torch.arange(82, dtype=torch.int32)
+    inputs[-1] = -1
+    by_input = listed(
+        batches.reshape(-1, 81), levels, batch_size, inputs.repeat(n_batches).view(-1, 2)
+    )
+    assert np.array_equal(whole(by_input, n_batches, 81, batch_size), batches.swapaxes(1, 2))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -11,8 +11,8 @@ from devices.library import Device
 from devices.responses import Table
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
+from models.light import is_available
 from models.matmul import kernels
-from models.sparse_matmul import is_available
 from utils.flags import flags_of
 from utils.settings import Setting
 
