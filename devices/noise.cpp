@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 namespace {
 
@@ -36,12 +37,14 @@ inline void normal_pair(uint32_t a, uint32_t b, float &first, float &second) {
     second = radius * (quarter >= 2 ? -y : y);
 }
 
-struct Lanes { uint32_t word[4][LANES]; };
+// Words of 32 bits in the lower halves: so a product is one instruction, and what it leaves above
+// is in nobody's way.
+struct Lanes { uint64_t word[4][LANES]; };
 
 void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32_t part, uint64_t seed,
             Lanes &c) {
     for (int l = 0; l < LANES; l++) {
-        c.word[0][l] = first_block + l;
+        c.word[0][l] = uint32_t(first_block + l);
         c.word[1][l] = step;
         c.word[2][l] = purpose;
         c.word[3][l] = part;
@@ -49,12 +52,12 @@ void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32_t part
     uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
     for (int round = 0; round < ROUNDS; round++) {
         for (int l = 0; l < LANES; l++) {
-            const uint64_t product0 = uint64_t(c.word[0][l]) * MULTIPLIER[0];
-            const uint64_t product1 = uint64_t(c.word[2][l]) * MULTIPLIER[1];
-            c.word[0][l] = uint32_t(product1 >> 32) ^ c.word[1][l] ^ key0;
-            c.word[2][l] = uint32_t(product0 >> 32) ^ c.word[3][l] ^ key1;
-            c.word[1][l] = uint32_t(product1);
-            c.word[3][l] = uint32_t(product0);
+            const uint64_t product0 = uint64_t(uint32_t(c.word[0][l])) * MULTIPLIER[0];
+            const uint64_t product1 = uint64_t(uint32_t(c.word[2][l])) * MULTIPLIER[1];
+            c.word[0][l] = (product1 >> 32) ^ c.word[1][l] ^ key0;
+            c.word[2][l] = (product0 >> 32) ^ c.word[3][l] ^ key1;
+            c.word[1][l] = product1;
+            c.word[3][l] = product0;
         }
         key0 += WEYL[0];
         key1 += WEYL[1];
@@ -82,7 +85,11 @@ extern "C" void normal(const int64_t *seed, int64_t models, int64_t step, int64_
             const int64_t start = q * quarter + first;
             int64_t n = count - start < LANES ? count - start : LANES;
             if (quarter - first < n) n = quarter - first;
-            for (int64_t l = 0; l < n; l++) result[model * count + start + l] = numbers[q][l];
+            float *target = result + model * count + start;
+            if (n == LANES)  // of a known length, a copy is a few instructions
+                std::memcpy(target, numbers[q], sizeof numbers[q]);
+            else
+                for (int64_t l = 0; l < n; l++) target[l] = numbers[q][l];
         }
     }
 }
