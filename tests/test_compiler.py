@@ -23,7 +23,7 @@ def failing(monkeypatch, tmp_path, error: Exception) -> None:
     """Compiling fails, and nothing is kept from earlier."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def compile_program(module, inputs):
+    def compile_program(module, inputs, cores=1):
         raise error
 
     monkeypatch.setattr(compiler, "compile_program", compile_program)

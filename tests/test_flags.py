@@ -87,7 +87,7 @@ def test_compile_flag(compiled, simulate, monkeypatch):
     """What is compiled is tested against the reference; here, that the flag decides."""
     calls = []
 
-    def instead(module, inputs):
+    def instead(module, inputs, cores=1):
         calls.append(module)
 
         names = [name for name, _ in module.named_buffers()]
@@ -106,7 +106,7 @@ def test_compile_flag(compiled, simulate, monkeypatch):
 
 
 def test_without_a_compiler_the_run_goes_on_and_says_so(simulate, monkeypatch):
-    def no_compiler(module, inputs):
+    def no_compiler(module, inputs, cores=1):
         raise RuntimeError("no C++ compiler found")
 
     monkeypatch.setattr("utils.compute.compiler.load", lambda path: None)  # nothing is kept

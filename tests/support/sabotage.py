@@ -101,7 +101,7 @@ def a_mistake_in_the_second_epoch() -> None:
 
 
 def no_compiler() -> None:
-    def compile_program(module, inputs):
+    def compile_program(module, inputs, cores=1):
         raise ImportError("no C++ compiler found")
 
     compiler.load = lambda path: None  # nothing is kept of earlier runs
@@ -114,7 +114,7 @@ def no_compiler_and_slow_steps() -> None:
 
 
 def slow_compiler() -> None:
-    def compile_program(module, inputs):
+    def compile_program(module, inputs, cores=1):
         print("at work for a minute", file=sys.stderr, flush=True)
         time.sleep(60)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 import torch
 from torch import Tensor, nn
 
-from utils.compute.processor import OutOfMemory, memory_errors
+from utils.compute.processor import OutOfMemory, memory_errors, usable_cores
 from utils.compute.programs import Composite, compile_program, flat, keep, kept_at, load
 from utils.compute.worker import forks, in_a_fork
 from utils.console import say
@@ -32,7 +32,7 @@ class Compiler:
         self.failure: str | None = None
         self.programs: dict[Hashable, Callable] = {}
         self.prepared: set[Hashable] = set()
-        self.may_make = True
+        self.may_make, self.cores = True, 1
 
     def __call__(self, module: nn.Module, *inputs: Tensor | Composite):
         """`module(*inputs)`; its buffers change in place, as they would in the call.
@@ -64,7 +64,7 @@ class Compiler:
         if program is None:
             if not self.may_make:
                 raise Absent
-            program = compile_program(module, inputs)
+            program = compile_program(module, inputs, self.cores)
             keep(program, path)
         return program
 
@@ -86,7 +86,7 @@ class Compiler:
                     rehearse()
                 except Absent:
                     self.may_make = True
-                    in_a_fork(rehearse)
+                    in_a_fork(lambda: self.make(rehearse))
                     rehearse()
             self.prepared.add(structure)
         except OutOfMemory:
@@ -96,6 +96,11 @@ class Compiler:
             self.fall_back(lines[0].strip() if lines else type(error).__name__)
         finally:
             self.may_make = True
+
+    def make(self, rehearse: Callable[[], None]) -> None:
+        """The same by all cores, in a process that then ends."""
+        self.cores = usable_cores()
+        rehearse()
 
     def fall_back(self, failure: str) -> None:
         """Go on uncompiled, since compiling failed here or in another process."""

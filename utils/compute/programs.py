@@ -80,10 +80,13 @@ def keep(program, path: Path) -> None:
     partial.replace(path)
 
 
-def compile_program(module: nn.Module, inputs: Sequence[Tensor | Composite]) -> Callable:
+def compile_program(
+    module: nn.Module, inputs: Sequence[Tensor | Composite], cores: int = 1
+) -> Callable:
     """The module's call, backward pass and all, as one program of (*state, *flat(inputs)).
 
-    Its result is a list, also of a single tensor.
+    Its result is a list, also of a single tensor. cores: that may compile its parts, by threads
+    which are lost where this process is forked later.
     """
     load_compiler()
     from torch._inductor import config, standalone_compile
@@ -110,7 +113,7 @@ def compile_program(module: nn.Module, inputs: Sequence[Tensor | Composite]) -> 
     settings = {
         "cpp.threads": torch.get_num_threads(),
         "size_asserts": False,
-        "compile_threads": 1,  # more are those of a pool, which is lost when a process is forked
+        "compile_threads": cores,
     }
     with config.patch(settings):
         return standalone_compile(graph, arguments)
@@ -125,7 +128,9 @@ def load_compiler() -> None:
     warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
     import torch._inductor.compile_fx
     import torch._inductor.runtime.triton_heuristics
-    import torch.fx.experimental.proxy_tensor  # noqa: F401
+    import torch.fx.experimental.proxy_tensor
 
+    # Vectors are those that the processor says it has: trying each of them takes ten seconds.
+    torch._inductor.config.cpp.vec_isa_ok = True
     if "TORCH_LOGS" not in os.environ:  # a kernel that fails is one line, not its source
         logging.getLogger("torch._inductor.runtime.triton_heuristics").setLevel(logging.CRITICAL)
