@@ -20,6 +20,7 @@ of an AMD EPYC, Zen 4), with wear about a quarter; so nothing is counted unless 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ from devices.kept import Kept
 from devices.pair import PairArray
 
 COUNTS = ("pulses", "writes", "dropped", "refreshes")
+Value = TypeVar("Value")  # a tensor, or what is to become C++
 WEAR = ("pulses1", "pulses2", "refreshes")  # of the single devices, of the pair
 
 
@@ -63,16 +65,21 @@ class Account(nn.Module):
         reads `pulses`: so the compiler joins them to each other before it joins them to that loop,
         which then reads and writes no more than without them.
         """
-        written = pulses > 0
-        dropped = request > pulses  # which is 0 then, and else the request
-        refreshed = written & used_up
-        counts = [total(each, torch.int32) for each in (written, dropped, refreshed)]
+        whether = counted(request, pulses, used_up)
+        counts = [total(each, torch.int32) for each in whether]
         step = [total(pulses, pulses.dtype), *counts]
         self.sums += torch.stack([each.double() for each in step], dim=-1)
         if self.keeps_wear:
             self.pulses1 += torch.where(second, 0.0, pulses)
             self.pulses2 += torch.where(second, pulses, 0.0)
-            self.refreshes += refreshed
+            self.refreshes += whether[-1]
+
+
+def counted(request: Value, pulses: Value, used_up: Value) -> tuple[Value, Value, Value]:
+    """Whether an update counts as a write, a dropped request, a refresh: of each pair."""
+    written = pulses > 0
+    dropped = request > pulses  # which is 0 then, and else the request
+    return written, dropped, written & used_up
 
 
 def total(values: Tensor, dtype: torch.dtype) -> Tensor:

@@ -9,6 +9,7 @@ devices that receive no pulses.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -159,6 +160,16 @@ class Tables(nn.Module):
         self.register_buffer("top", top.to(device)[:, None, None], persistent=False)
 
     @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All buffers, as the kernels take them."""
+        return *self.pulses_at.tensors, *self.voltage_after.tensors, self.top
+
+    @property
+    def knots(self) -> int:
+        """Looked at in a cell on the way from pulses to the voltage."""
+        return self.voltage_after.shape[1]
+
+    @property
     def shape(self) -> tuple:
         """What compiled programs depend on."""
         return self.pulses_at.shape, self.voltage_after.shape, self.has_kernel(self.top)
@@ -170,10 +181,7 @@ class Tables(nn.Module):
         twice; others by way of their number of pulses.
         """
         if self.has_kernel(voltage):
-            return torch.ops.magnetoionic.table_after(
-                voltage, pulses, self.top, self.pulses_at.tensors, self.voltage_after.tensors,
-                self.voltage_after.shape[1],
-            )  # fmt: skip
+            return torch.ops.magnetoionic.table_after(voltage, pulses, self.tensors, self.knots)
         before, slope, room = self.pulses_at(self.top - voltage)
         down = pulses / slope  # cells
         near = voltage - self.pulses_at.width * down
@@ -183,7 +191,7 @@ class Tables(nn.Module):
 
     def has_kernel(self, voltage: Tensor) -> bool:
         """Whether such voltages are computed by the kernel; the numbers are the same."""
-        knots = self.pulses_at.shape[1], self.voltage_after.shape[1]
+        knots = self.pulses_at.shape[1], self.knots
         is_single = voltage.dtype == torch.float32
         return is_single and knots in KNOWN and native.has_kernel(SOURCE, voltage.device)
 
@@ -191,30 +199,27 @@ class Tables(nn.Module):
 # An operator of its own, so that compiled programs can call it.
 torch.library.define(
     "magnetoionic::table_after",
-    "(Tensor voltage, Tensor pulses, Tensor top, Tensor[] inverse, Tensor[] response, int knots) "
-    "-> Tensor",
+    "(Tensor voltage, Tensor pulses, Tensor[] tables, int knots) -> Tensor",
 )
 
 
 @torch.library.impl("magnetoionic::table_after", "CPU")
-def _(
-    voltage: Tensor, pulses: Tensor, top: Tensor, inverse: list[Tensor], response: list[Tensor],
-    knots: int,
-) -> Tensor:  # fmt: skip
+def _(voltage: Tensor, pulses: Tensor, tables: list[Tensor], knots: int) -> Tensor:
     voltage, pulses = voltage.contiguous(), pulses.contiguous()
     result = torch.empty_like(voltage)
-
-    def lines(tensors: list[Tensor]) -> list[int]:
-        return [*(tensor.data_ptr() for tensor in tensors), *tensors[0].shape[1:]]
-
-    native.function(SOURCE, "table_after", "ppppnnppppnnnppppnnt")(
-        *lines(inverse), *lines(response), knots, top.data_ptr(), voltage.data_ptr(),
-        pulses.data_ptr(), result.data_ptr(), len(voltage), voltage[0].numel(),
-        torch.get_num_threads(),
+    native.function(SOURCE, "table_after", "pppppnnt")(
+        native.addresses(tables), sizes_of(tables, knots), voltage.data_ptr(), pulses.data_ptr(),
+        result.data_ptr(), len(voltage), voltage[0].numel(), torch.get_num_threads(),
     )  # fmt: skip
     return result
 
 
+def sizes_of(tables: Sequence[Tensor], knots: int) -> ctypes.Array:
+    """Cells and numbers in each, of both directions, and knots, as the kernels take them."""
+    cells = [size for direction in (0, 4) for size in tables[direction].shape[1:]] if tables else []
+    return (ctypes.c_int64 * 5)(*cells, knots)
+
+
 @torch.library.register_fake("magnetoionic::table_after")
-def _(voltage: Tensor, pulses: Tensor, top: Tensor, *others) -> Tensor:
+def _(voltage: Tensor, pulses: Tensor, tables: list[Tensor], knots: int) -> Tensor:
     return voltage.new_empty(voltage.shape)

@@ -15,19 +15,20 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 # Native, so that vectors are as wide as the processor's; errno and traps keep loops from it.
 FLAGS = ["-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
 SWITCH = "MAGNETOIONIC_NATIVE"  # 0: do without, as where there is no compiler
 IS_PLAIN = ContextVar("whether kernels are left alone", default=False)
-COMMON = Path(__file__).with_name("vectors.h")  # which kernels include
+ROOMS = Path(__file__).parent, Path(__file__).parents[1] / "models"  # with the kernels' headers
 KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "t": ctypes.c_int}
 
 
@@ -37,27 +38,29 @@ def is_wanted() -> bool:
 
 
 @cache
-def library(source: Path) -> ctypes.CDLL | None:
+def library(source: Path, formulas: str = "") -> ctypes.CDLL | None:
     """The functions of a C++ file, or None where they cannot be built here.
 
-    Without them the same is computed by PyTorch's own operations, more slowly.
+    formulas: what the file includes as formulas.h. Without the functions the same is computed by
+    PyTorch's own operations, more slowly.
     """
     if not is_wanted():
         return None
-    text = source.read_bytes() + COMMON.read_bytes()
+    headers = (path.read_text() for room in ROOMS for path in sorted(room.glob("*.h")))
+    text = "\0".join([source.read_text(), formulas, *headers])
     about = [*FLAGS, torch.__version__, platform.machine(), processor_features()]
-    key = hashlib.sha256(text + "\0".join(about).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\0".join([text, *about]).encode()).hexdigest()[:16]
     kept = cache_folder() / f"{source.stem}-{key}.so"
     with suppress(Exception):  # whatever the compiler, the disk or the loader raises
         if not kept.exists():
-            build(source, kept)
+            build(source, kept, formulas)
         return ctypes.CDLL(str(kept))
     return None
 
 
-def has_kernel(source: Path, device: torch.device) -> bool:
+def has_kernel(source: Path, device: torch.device, formulas: str = "") -> bool:
     """Whether what is computed there is computed by the functions of a C++ file."""
-    return device.type == "cpu" and not IS_PLAIN.get() and library(source) is not None
+    return device.type == "cpu" and not IS_PLAIN.get() and library(source, formulas) is not None
 
 
 @contextmanager
@@ -71,18 +74,23 @@ def plain() -> Iterator[None]:
 
 
 @cache
-def function(source: Path, name: str, kinds: str) -> Callable[..., None]:
+def function(source: Path, name: str, kinds: str, formulas: str = "") -> Callable[..., None]:
     """A function of a C++ file that is there.
 
     kinds: a letter for each argument, `p` the address of a tensor's data, `n` a number of 64 bits,
     `t` the number of threads. Converting them beforehand would take longer than a small kernel.
     """
-    found = getattr(library(source), name)
+    found = getattr(library(source, formulas), name)
     found.argtypes, found.restype = [KINDS[kind] for kind in kinds], None
     return found
 
 
-def build(source: Path, target: Path) -> None:
+def addresses(tensors: Sequence[Tensor]) -> ctypes.Array:
+    """Of the tensors' data, as one argument."""
+    return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+
+
+def build(source: Path, target: Path, formulas: str) -> None:
     """Build in a folder of its own, so that what a kill leaves behind is in nobody's way."""
     # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
@@ -92,11 +100,14 @@ def build(source: Path, target: Path) -> None:
     folder = tempfile.mkdtemp(prefix=f".{source.stem}-", dir=target.parent)
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"  # ninja's, perhaps
+    (Path(folder) / "formulas.h").write_text(formulas)
+    name = target.stem.replace("-", "_")  # its own: of a second one of a name PyTorch makes another
     try:
         cpp_extension.load(
-            source.stem, [str(source)], FLAGS, build_directory=folder, is_python_module=False
-        )
-        (Path(folder) / f"{source.stem}.so").replace(target)
+            name, [str(source)], [*FLAGS, f"-I{folder}"], build_directory=folder,
+            is_python_module=False,
+        )  # fmt: skip
+        (Path(folder) / f"{name}.so").replace(target)
     finally:
         os.environ["PATH"] = path
         shutil.rmtree(folder, ignore_errors=True)

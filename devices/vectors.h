@@ -2,9 +2,19 @@
 
 #pragma once
 
+#include <cstdint>
+
 #ifdef __AVX512F__
 constexpr int BYTES = 64;
 #else
 constexpr int BYTES = 32;  // wider than the processor's, vectors do not stay in registers
 #endif
 constexpr int LANES = BYTES / sizeof(float);
+
+typedef float Vector __attribute__((vector_size(BYTES)));
+typedef int32_t Integers __attribute__((vector_size(BYTES)));
+// The same as it stands in memory, on any edge.
+typedef float Stored __attribute__((vector_size(BYTES), aligned(sizeof(float)), may_alias));
+
+inline Vector load(const float *memory) { return *reinterpret_cast<const Stored *>(memory); }
+inline void store(float *memory, Vector vector) { *reinterpret_cast<Stored *>(memory) = vector; }

@@ -13,7 +13,6 @@ namespace {
 
 constexpr int ROWS = 5, VECTORS = 2;  // of a block: ten sums, and room for what they are made of
 constexpr int64_t ENOUGH = 1 << 22;   // multiplications that are worth another thread
-typedef float Vector __attribute__((vector_size(BYTES), aligned(sizeof(float)), may_alias));
 
 // The sum of all lanes, by halves.
 inline float sum_of(Vector lanes) {
@@ -32,7 +31,7 @@ inline void block_of_rows(const float *a, int64_t a_row, int64_t a_step, const f
                           int64_t b_row, int64_t k, float *result, int64_t apart) {
     Vector sums[R][V] = {};
     for (int64_t i = 0; i < k; i++) {
-        const Vector *values = reinterpret_cast<const Vector *>(b + i * b_row);
+        const Stored *values = reinterpret_cast<const Stored *>(b + i * b_row);
 #pragma GCC unroll 8
         for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
@@ -41,7 +40,7 @@ inline void block_of_rows(const float *a, int64_t a_row, int64_t a_step, const f
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
-        for (int v = 0; v < V; v++) reinterpret_cast<Vector *>(result + r * apart)[v] = sums[r][v];
+        for (int v = 0; v < V; v++) reinterpret_cast<Stored *>(result + r * apart)[v] = sums[r][v];
 }
 
 // As many rows as there are, up to ROWS.
@@ -64,8 +63,8 @@ inline void block_of_dots(const float *a, const float *b, int64_t k, float *resu
         for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
             for (int c = 0; c < C; c++)
-                sums[r][c] += *reinterpret_cast<const Vector *>(a + r * k + i) *
-                              *reinterpret_cast<const Vector *>(b + c * k + i);
+                sums[r][c] += *reinterpret_cast<const Stored *>(a + r * k + i) *
+                              *reinterpret_cast<const Stored *>(b + c * k + i);
     for (int r = 0; r < R; r++)
         for (int c = 0; c < C; c++) {
             float sum = sum_of(sums[r][c]);

@@ -78,19 +78,22 @@ def batches(n_images: int, steps: int):
 
 
 def trained_engine(
-    fields, patterns, dtype=torch.float32, device="cpu", compiler=EAGER, variance=SETTLED, **changes
-):
+    fields, patterns, dtype=torch.float32, device="cpu", compiler=EAGER, variance=SETTLED,
+    kept=Kept.TOTALS, **changes,
+):  # fmt: skip
     """The project's ensemble after the same batches, with one network for each of `fields`.
 
-    variance: from which the running variances start; None as they are made.
+    variance: from which the running variances start; None as they are made. kept: of the costs;
+    where it is nothing, gradient and update of a sparse first layer are one pass.
     """
     settings = [
         setting_of(field=device_of(field), init=wide_init(fields[0]), **(PHYSICS | changes))
         for field in fields
     ]
     currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, Kept.TOTALS)
-    ensemble = ensemble.to(dtype)
+    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, kept)
+    if dtype == torch.float64:
+        ensemble = ensemble.double()
     per_epoch = -(-len(currents.train) // 32)
     with torch.no_grad():
         for norm in ensemble.network.norms if variance is not None else ():
@@ -120,7 +123,8 @@ def check_network(ensemble, model, reference):
         norm = f"layers.{2 + 3 * layer}"
         np.testing.assert_allclose(state[f"{norm}.running_mean"], mean, atol=2e-2 * mean.std())
         np.testing.assert_allclose(state[f"{norm}.running_var"], var, rtol=2e-2)
-    check_costs([account.sums[model] for account in ensemble.ledger.accounts], reference.costs)
+    if ensemble.ledger.kept:
+        check_costs([account.sums[model] for account in ensemble.ledger.accounts], reference.costs)
 
 
 def check_costs(actual, expected):
@@ -174,12 +178,18 @@ def test_the_same_without_kernels(field, patterns):
             check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed)
 
 
+@pytest.mark.parametrize("write_noise", [0.0, 0.05])
 @pytest.mark.parametrize("field", FIELDS)
-def test_sparse_products_follow_the_reference(field, sparse_patterns):
-    """On a CPU, where most inputs are dark: training, and every test batch under each field."""
-    ensemble, currents = trained_engine([field], sparse_patterns, write_noise=0.05)
+def test_sparse_products_follow_the_reference(field, write_noise, sparse_patterns):
+    """On a CPU, where most inputs are dark: training, and every test batch under each field.
+
+    Gradient and update of the first layer in one pass, or with write noise in two.
+    """
+    changes = dict(write_noise=write_noise)
+    ensemble, currents = trained_engine([field], sparse_patterns, kept=Kept.NOTHING, **changes)
     assert currents.product == "sparse"
-    reference = trained_reference(field, sparse_patterns, write_noise=0.05)
+    assert ensemble.has_sparse_update == (write_noise == 0)
+    reference = trained_reference(field, sparse_patterns, **changes)
     check_network(ensemble, 0, reference)
     for relaxed in (False, True) if reference.partner else (False,):
         check_outputs(ensemble, 0, currents, EAGER, reference, sparse_patterns, relaxed)
@@ -245,8 +255,11 @@ def test_the_same_compiled(dark_patterns):
     """Layers of a block of outputs, and part of one; dense products are below."""
     compiler, changes = Compiler(enabled=True), LATER | dict(layers=(40,))
     fields = ["double-linear"]
-    ensemble, currents = trained_engine(fields, dark_patterns, compiler=compiler, **changes)
+    ensemble, currents = trained_engine(
+        fields, dark_patterns, compiler=compiler, kept=Kept.NOTHING, **changes
+    )
     assert currents.product == "sparse"
+    assert ensemble.has_sparse_update
     reference = trained_reference("double-linear", dark_patterns, **changes)
     check_network(ensemble, 0, reference)
     for relaxed in (False, True):
@@ -305,14 +318,15 @@ def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
     """
     compiler, layers = Compiler(enabled=True), (40, 16)  # a block of outputs, and part of one
     field = "double-exponential"
-    ensemble, currents = trained_engine([field], sparse_patterns, compiler=compiler, layers=layers)
+    changes = dict(compiler=compiler, kept=Kept.NOTHING, layers=layers)
+    ensemble, currents = trained_engine([field], sparse_patterns, **changes)
     reference = trained_reference(field, sparse_patterns, layers=layers)
     check_network(ensemble, 0, reference)
     check_outputs(ensemble, 0, currents, compiler, reference, sparse_patterns)
     programs = dict(compiler.programs)
     assert len(programs) == 2  # of training, and of the test
     for field in ("other exponential", "double-curved-2.77", "double-curved--4.0", NEARLY_LINEAR):
-        ensemble, _ = trained_engine([field], sparse_patterns, compiler=compiler, layers=layers)
+        ensemble, _ = trained_engine([field], sparse_patterns, **changes)
         assert compiler.programs == programs
         check_network(ensemble, 0, trained_reference(field, sparse_patterns, layers=layers))
 

@@ -1,6 +1,7 @@
 """What is said before a run starts: how many images, and when its tests come too early."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import currents_of, setting_of
 from support.devices import device_of
 
 from devices import lookup, native, noise
+from models import sparse_update
 from models.batch_norm import SETTLING_STEPS
 from models.currents import Currents
 from utils.data.datasets import DataSet
@@ -69,7 +71,8 @@ def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compi
         "the C++ kernels could not be built, so this run is slower; install a C++ compiler (g++), "
         "or set MAGNETOIONIC_NATIVE=0 to do without"
     )
-    assert not lacks_kernels(torch.device("cuda"), tables=True)
+    on_gpu = SimpleNamespace(device=torch.device("cuda"), light=None)
+    assert not lacks_kernels([setting_of(field=device_of("table"))], on_gpu)
     monkeypatch.setenv("MAGNETOIONIC_NATIVE", "0")
     assert len(remarks([setting], currents)) == 1
 
@@ -78,7 +81,9 @@ def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compi
 def test_the_kernel_of_tables_is_missed_by_tables_alone(field, told, patterns, monkeypatch):
     """Where it is the only one that cannot be built."""
     library = native.library
-    monkeypatch.setattr(native, "library", lambda s: None if s == lookup.SOURCE else library(s))
+    monkeypatch.setattr(
+        native, "library", lambda s, *rest: None if s == lookup.SOURCE else library(s, *rest)
+    )
     if library(noise.SOURCE) is None:
         pytest.skip("needs a C++ compiler")
     settings = [setting_of(batch_size=2), setting_of(field=device_of(field), batch_size=2)]
@@ -121,3 +126,17 @@ def test_a_run_says_that_its_tests_come_too_early(simulate):
     assert len(too_early(simulate.errors)) == 1
     simulate("--batch_size 16")
     assert not too_early(simulate.errors)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_the_kernel_of_sparse_updates_is_missed_where_inputs_are_sparse(
+    told, patterns, sparse_patterns, monkeypatch
+):
+    library = native.library
+    monkeypatch.setattr(
+        native, "library", lambda s, *rest: None if s == sparse_update.SOURCE else library(s, *rest)
+    )
+    if library(noise.SOURCE) is None:
+        pytest.skip("needs a C++ compiler")
+    settings = [setting_of(), setting_of(physical_clipping=True, field="double-exponential")]
+    assert lacks_kernels(settings, currents_of(sparse_patterns if told else patterns)) == told

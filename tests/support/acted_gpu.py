@@ -215,12 +215,12 @@ def no_gain(gpu, monkeypatch):
     """The input scale of before the switch, after it."""
     voltages = MLP.forward
 
-    def forward(network, *inputs):
+    def forward(network, *inputs, **others):
         if not gpu.errs or network.gain is None:
-            return voltages(network, *inputs)
+            return voltages(network, *inputs, **others)
         gain, network.gain = network.gain, None
         try:
-            return voltages(network, *inputs)
+            return voltages(network, *inputs, **others)
         finally:
             network.gain = gain
 

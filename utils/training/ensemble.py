@@ -16,6 +16,7 @@ from devices.library import Device
 from devices.noise import Stream
 from devices.pair import per_network
 from devices.programming import PulseOptimizer
+from models import sparse_update
 from models.currents import Currents
 from models.mlp import MLP
 from models.sparse_matmul import SparseBatch
@@ -158,6 +159,7 @@ class Ensemble(nn.Module):
         """What a program compiled for a training step depends on, beside its inputs' shapes."""
         kinds = (
             self.optimizer.write_noise is None, self.optimizer.physical is None, self.ledger.kept,
+            self.has_sparse_update,
         )  # fmt: skip
         return "training step", self.network.structure, kinds
 
@@ -169,27 +171,59 @@ class Ensemble(nn.Module):
     def forward(self, current: Tensor | SparseBatch, labels: Tensor) -> list[Tensor]:
         """Learn from one mini-batch: current [in, batch] or sparse, labels int64 [batch].
 
-        Returns dL/dW of each layer, arranged as its pairs.
+        Returns dL/dW of each layer, arranged as its pairs; of the first one dL/dV, where that is
+        all that is needed: see `gradients`.
         """
         loss, gradients = self.differentiate(current, labels)
-        self.program(gradients)
+        self.program(gradients, current)
         self.count(loss)
         return gradients
+
+    @property
+    def has_sparse_update(self) -> bool:
+        """Whether gradient and update of the first layer are one, where its inputs are sparse."""
+        return sparse_update.has_kernel(self.network.arrays[0], self.optimizer)
+
+    def is_one_pass(self, current: Tensor | SparseBatch) -> bool:
+        """The same, whether they are."""
+        return isinstance(current, SparseBatch) and self.has_sparse_update
+
+    def gradients(
+        self, current: Tensor | SparseBatch, returned: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """dL/dW of each layer, arranged as its pairs, from what the step of a batch returned."""
+        if not self.is_one_pass(current):
+            return returned
+        return [current.gradient(returned[0]), *returned[1:]]
 
     def differentiate(
         self, current: Tensor | SparseBatch, labels: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        """The loss [model] of a mini-batch, and dL/dW of each layer."""
-        weights = [weight.detach().requires_grad_() for weight in self.network.weights]
+        """The loss [model] of a mini-batch, and dL/dW of each layer, or of the first one dL/dV."""
+        weights, seen = [w.detach().requires_grad_() for w in self.network.weights], []
         with torch.enable_grad():
-            voltage = self.network(current, self.step, torch.zeros_like(self.step), *weights)
+            zero = torch.zeros_like(self.step)
+            voltage = self.network(current, self.step, zero, *weights, seen=seen)
             loss = cross_entropy(voltage, labels)
-            gradients = torch.autograd.grad(loss.sum(), weights)  # networks do not interact
-        return loss.detach(), list(gradients)
+            if self.is_one_pass(current):
+                weights[0] = seen[0][1]
+            gradients = list(torch.autograd.grad(loss.sum(), weights))  # networks do not interact
+        if self.is_one_pass(current) and self.network.gain is not None:  # of the currents
+            gradients[0] = self.network.gain * gradients[0]
+        return loss.detach(), gradients
 
-    def program(self, gradients: Sequence[Tensor]) -> None:
-        """Write the pairs of all layers, as dL/dW of each asks for."""
+    def program(
+        self, gradients: Sequence[Tensor], current: Tensor | SparseBatch | None = None
+    ) -> None:
+        """Write the pairs of all layers, as dL/dW of each asks for, or dL/dV of the first one.
+
+        current: what that layer saw; None if there is dL/dW of it.
+        """
         for layer, (array, gradient) in enumerate(zip(self.network.arrays, gradients, strict=True)):
+            if layer == 0 and self.is_one_pass(current):
+                account = self.ledger.of_layer(layer)
+                sparse_update.program(current, gradient, array, self.optimizer, account)
+                continue
             stream = Stream(self.network.seed, self.step, torch.zeros_like(self.step), layer)
             self.optimizer.step(array, gradient, stream, self.ledger.of_layer(layer))
 

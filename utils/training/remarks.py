@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from devices import lookup, native
 from devices.library import Device
 from devices.responses import Table
+from models import sparse_update
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
 from models.light import is_available
@@ -49,7 +48,7 @@ def of_device(device: Device, settings: Sequence[Setting]) -> str:
 
 def remarks(settings: Sequence[Setting], currents: Currents) -> list[str]:
     """A line each; settings: of a run, which differ in their physics alone."""
-    setting, tables = settings[0], any(map(has_table, settings))
+    setting = settings[0]
     n_train, n_test = len(currents.train), len(currents.test)
     lines = [f"{setting.task}: {n_train} images to train, {n_test} to test"]
     if n_test > n_train:
@@ -66,7 +65,7 @@ def remarks(settings: Sequence[Setting], currents: Currents) -> list[str]:
             f"variance that it starts from, an epoch has {per_epoch}; a smaller --batch_size "
             "shortens that"
         )
-    if lacks_kernels(currents.device, tables):
+    if lacks_kernels(settings, currents):
         lines.append(
             "the C++ kernels could not be built, so this run is slower; install a C++ compiler "
             f"(g++), or set {native.SWITCH}=0 to do without"
@@ -74,17 +73,22 @@ def remarks(settings: Sequence[Setting], currents: Currents) -> list[str]:
     return lines
 
 
-def has_table(setting: Setting) -> bool:
-    return any(device.response.family == Table.family for device in setting.fields)
-
-
-def lacks_kernels(device: torch.device, tables: bool = False) -> bool:
+def lacks_kernels(settings: Sequence[Setting], currents: Currents) -> bool:
     """Whether a kernel that makes a CPU faster is missing although it is wanted.
 
-    tables: whether there are devices that are tables, which have one of their own. What is there
-    afterwards need not be built by every worker.
+    What is there afterwards need not be built by every worker.
     """
+    device = currents.device
     if device.type != "cpu" or not native.is_wanted():
         return False
     used = [*kernels(device).values(), is_available()]
-    return not all([*used, native.has_kernel(lookup.SOURCE, device)] if tables else used)
+    families = {
+        (each.response.family, setting.physical_clipping)
+        for setting in settings
+        for each in setting.fields
+    }
+    if any(family == Table.family for family, _ in families):
+        used.append(native.has_kernel(lookup.SOURCE, device))
+    if currents.light:
+        used += [sparse_update.is_available(*family, device) for family in families]
+    return not all(used)

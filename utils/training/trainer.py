@@ -66,13 +66,15 @@ class Trainer:
                 self.ensemble.switch_accuracies = self.test(switched=True)
             for _ in range(self.step % self.per_epoch, self.per_epoch):
                 pause()
-                gradients = self.learn()
+                returned = self.learn()
+            last, _ = self.currents.batch(self.per_epoch - 1, self.batch_size)
+            gradients = self.ensemble.gradients(last, returned)
             self.ensemble.note_epoch(epoch, self.per_epoch, gradients)
             self.ensemble.accuracies[:, epoch] = self.test()
             yield epoch
 
     def learn(self) -> list[Tensor]:
-        """Learn from the next mini-batch of the epoch; returns dL/dW of each layer."""
+        """Learn from the next mini-batch of the epoch; returns what the ensemble does."""
         batch = self.step % self.per_epoch
         self.step += 1
         n_images = len(self.currents.train)

@@ -1,0 +1,38 @@
+// Arithmetic with vectors as PyTorch does it with tensors, for formulas that expressions.py writes.
+//
+// No product and sum is rounded as one, from here to the end of a source that includes this.
+
+#pragma once
+
+#include "vectors.h"
+
+#ifdef __clang__
+#pragma clang fp contract(off)
+#else
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+inline Vector all(float number) { return Vector{} + number; }
+
+inline Vector choose(Integers which, Vector yes, Vector no) { return which ? yes : no; }
+
+inline Vector absolute(Vector x) { return Vector(Integers(x) & 0x7FFFFFFF); }
+
+inline Vector clamped(Vector x, Vector least, Vector most) {  // a NaN stays one
+    x = choose(x < least, least, x);
+    return choose(x > most, most, x);
+}
+
+// e^x = 2^n e^r: n the whole number that is nearest to x / ln 2, and e^r by its series. Of x from
+// -87 to 88, and as if it were these beyond.
+inline Vector exponential(Vector x) {
+    const Vector shift = all(0x1.8p23f);  // so large that what is added to it is rounded to n
+    x = clamped(x, all(-87.0f), all(88.0f));
+    const Vector n = (x * 0x1.715476p+0f + shift) - shift;
+    // ln 2 in two parts, of which n times the first is exact.
+    const Vector r = (x - n * 0x1.63p-1f) + n * 0x1.bd0106p-13f;
+    const Vector series =
+        1 / 2.0f + r * (1 / 6.0f + r * (1 / 24.0f + r * (1 / 120.0f + r * (1 / 720.0f + r / 5040))));
+    const Integers exponent = __builtin_convertvector(n, Integers) + 127;
+    return Vector(exponent << 23) * (1.0f + (r + r * r * series));
+}

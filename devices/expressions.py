@@ -1,0 +1,87 @@
+"""Formulas written down as C++ instead of computed, so that a kernel has them from one source.
+
+A function of tensors that goes element by element, called with expressions, leaves a tree of what
+it computes. Printed, its operations are those of PyTorch one by one; with vectors.h they are of as
+many elements as fit a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+
+class Expression:
+    """A number, or a truth value, of each element.
+
+    code: C++, with {} for each of the parts, which are expressions.
+    """
+
+    def __init__(self, code: str, *parts: Expression | float):
+        self.code = code
+        self.parts = [each if isinstance(each, Expression) else literal(each) for each in parts]
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        """torch.where, the one function that has such arguments."""
+        if function is not torch.where or kwargs:
+            raise NotImplementedError(f"{function} is not written in C++ yet")
+        which, yes, no = args
+        return cls("{} ? {} : {}", which, yes, no)
+
+    def where(self, which: Expression, other: Expression | float) -> Expression:
+        return Expression("{} ? {} : {}", which, self, other)
+
+    def clamp(self, least: Expression | float, most: Expression | float) -> Expression:
+        return Expression("clamped({}, {}, {})", self, least, most)
+
+    def abs(self) -> Expression:
+        return Expression("absolute({})", self)
+
+    def exp(self) -> Expression:
+        return Expression("exponential({})", self)
+
+    def element_size(self) -> int:
+        """Bytes: single precision."""
+        return 4
+
+    def __neg__(self) -> Expression:
+        return Expression("-{}", self)
+
+
+def binary(sign: str, reversed: bool = False) -> Callable:
+    def method(self, other: Expression | float) -> Expression:
+        return Expression(f"{{}} {sign} {{}}", *((other, self) if reversed else (self, other)))
+
+    return method
+
+
+for name, sign in {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}.items():
+    setattr(Expression, f"__{name}__", binary(sign))
+    setattr(Expression, f"__r{name}__", binary(sign, reversed=True))
+for name, sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|"}.items():
+    setattr(Expression, f"__{name}__", binary(sign))
+
+
+def literal(number: float) -> Expression:
+    """A number, rounded to single precision, in every element."""
+    return Expression(f"all({float(torch.tensor(number, dtype=torch.float32)).hex()}f)")
+
+
+def statements(results: Mapping[str, Expression]) -> str:
+    """C++ that sets variables to expressions; what several have in common is computed once."""
+    names: dict[Expression, str] = {}
+    lines = []
+
+    def name_of(expression: Expression) -> str:
+        if not expression.parts:
+            return expression.code
+        if expression not in names:
+            code = expression.code.format(*map(name_of, expression.parts))
+            names[expression] = f"v{len(names)}"
+            lines.append(f"    const auto {names[expression]} = {code};")
+        return names[expression]
+
+    ends = [f"    {name} = {name_of(result)};" for name, result in results.items()]
+    return "\n".join([*lines, *ends])

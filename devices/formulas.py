@@ -1,0 +1,77 @@
+"""The update of a pair in C++, written down from the one place where it stands in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cache
+from types import SimpleNamespace
+
+from devices.expressions import Expression, statements
+from devices.ledger import counted
+from devices.programming import update
+from devices.responses import FAMILIES, Table
+
+LIMITS = "lowest", "highest", "w_max"
+PAIR = "w1", "w2", "slope1", "slope2", "gradient"
+TRUTHS = "second", "dropped", "refreshed"  # of which 1 is -1, all bits
+
+
+def constants_of(family: str) -> list[str]:
+    """The numbers of a family, by name; a table has none."""
+    response = FAMILIES[family]
+    return [] if response is Table else [f.name for f in fields(response) if f.type == "float"]
+
+
+@cache
+def formulas(family: str, physical: bool) -> str:
+    """C++ of `programming.update`, for devices of a family, without write noise.
+
+    physical: whether requests are clipped physically in some network. Functions: `ask` for the
+    device of a pair that is written, its voltage and its pulses, whether it is the second one, and
+    whether a request is dropped; `answer`, what its voltage then is, but for tables, for which
+    TABLE is defined; `settle`, the pair and its weight after that, and whether it was refreshed.
+    The Constants are LIMITS, `constants_of` the family, learning_rate, clipping, and physical.
+    """
+    own = constants_of(family)
+    names = [*LIMITS, *own, "learning_rate", "clipping", *(["physical"] if physical else [])]
+    constants = {name: Expression(f"c.{name}") for name in names}
+    asked, refreshes = {}, {}
+
+    def after(voltage: Expression, pulses: Expression) -> Expression:
+        asked.update(voltage=voltage, pulses=pulses)
+        return Expression("written")
+
+    def note(request, pulses, second, used_up) -> None:
+        _, dropped, refreshed = counted(request, pulses, used_up)
+        asked.update(second=second, dropped=dropped)
+        refreshes.update(refreshed=refreshed)
+
+    response = SimpleNamespace(after=after, **{name: constants[name] for name in LIMITS})
+    w1, w2 = update(
+        *map(Expression, PAIR), response, constants["learning_rate"], constants["clipping"],
+        physical=Expression("c.physical > 0.0f") if physical else None,
+        account=SimpleNamespace(note=note),
+    )  # fmt: skip
+    settled = {"new1": w1, "new2": w2, "weight": w2 - w1, **refreshes}
+    text = [
+        f"struct Constants {{\n    Vector {', '.join(names)};\n}};\n",
+        function("ask", PAIR, asked),
+        function("settle", [*PAIR, "written"], settled),
+    ]
+    if FAMILIES[family] is Table:
+        text.append("#define TABLE")
+    else:
+        values = FAMILIES[family](**{name: constants[name] for name in own})
+        answer = values.after(Expression("voltage"), Expression("pulses"))
+        text.append(function("answer", ["voltage", "pulses"], {"written": answer}))
+    return "\n".join(text)
+
+
+def function(name: str, given: Sequence[str], results: Mapping[str, Expression]) -> str:
+    """A function of the constants and of as many vectors, which sets others."""
+    types = {each: "Integers" if each in TRUTHS else "Vector" for each in results}
+    vectors = [f"Vector {each}" for each in given]
+    vectors += [f"{kind} &{each}" for each, kind in types.items()]
+    head = f"inline void {name}(const Constants &c, {', '.join(vectors)}) {{"
+    return f"{head}\n{statements(results)}\n}}\n"

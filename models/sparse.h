@@ -1,0 +1,91 @@
+// A matrix of few entries, by pairs of its rows, times a dense one: an entry of a pair adds multiples
+// of one row of the dense matrix to two rows of the result.
+//
+// What limits this are the vectors that come from the cache, so two rows that have much in common
+// take turns with each of them. The dense matrix stands in blocks of 32 columns, each block
+// contiguous, [block, k, 32]: the sums of two rows fit the processor's vector registers. Sums run in
+// the order of the entries, whatever the number of threads.
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "../devices/vectors.h"
+
+namespace {
+
+constexpr int BLOCK = 32;
+constexpr int VECTORS = BLOCK / LANES;
+constexpr int LINE = 64 / sizeof(float);  // of the cache
+// Sums of even and of odd entries, where there are registers enough for both, so that an addition
+// need not wait for the one before.
+constexpr int SUMS = LANES == 16 ? 2 : 1;
+
+// A vector in a register: some compilers would rather read it from memory twice.
+inline Vector held(const float *memory) {
+    Vector vector = load(memory);
+#ifdef __x86_64__
+    asm("" : "+v"(vector));
+#endif
+    return vector;
+}
+
+// By the entries of a pair, column and the values in both rows: [2, 32], two rows of the result.
+inline void multiply_pair(const int32_t *column, const float *value, int count, const float *dense,
+                          float *result) {
+    Vector sums[SUMS][2][VECTORS] = {};
+    int i = 0;
+    for (; i + SUMS <= count; i += SUMS)
+#pragma GCC unroll 2
+        for (int s = 0; s < SUMS; s++) {
+            const float *row = dense + int64_t(column[i + s]) * BLOCK;
+            const float *values = value + 2 * (i + s);
+#pragma GCC unroll 8
+            for (int v = 0; v < VECTORS; v++) {
+                const Vector vector = held(row + v * LANES);
+                sums[s][0][v] += values[0] * vector;
+                sums[s][1][v] += values[1] * vector;
+            }
+        }
+    for (; i < count; i++) {
+        const float *row = dense + int64_t(column[i]) * BLOCK, *values = value + 2 * i;
+#pragma GCC unroll 8
+        for (int v = 0; v < VECTORS; v++) {
+            const Vector vector = held(row + v * LANES);
+            sums[0][0][v] += values[0] * vector;
+            sums[0][1][v] += values[1] * vector;
+        }
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; r++)
+#pragma GCC unroll 8
+        for (int v = 0; v < VECTORS; v++) {
+            Vector sum = sums[0][r][v];
+            if (SUMS > 1) sum += sums[SUMS - 1][r][v];
+            store(result + r * BLOCK + v * LANES, sum);
+        }
+}
+
+// target [n, m] from source [m, n], whose rows lie so many numbers apart. Not by the compiler's
+// vectors: what it makes of this, gathers, takes several times as long.
+__attribute__((noinline, optimize("no-tree-vectorize"))) void transpose(
+    const float *source, int64_t m, int64_t apart, float *target, int64_t n, int64_t target_apart) {
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) target[j * target_apart + i] = source[i * apart + j];
+}
+
+// A gradient [n_out, k] as the dense matrix of a block, [k, 32], on a cache line's edge in `room`;
+// zeros where there is no output.
+inline const float *dense_of(const float *gradient, int64_t outputs, int64_t k,
+                             std::vector<float> &room) {
+    room.assign(k * BLOCK + LINE, 0.0f);
+    float *dense = room.data() + (LINE - uintptr_t(room.data()) / sizeof(float) % LINE) % LINE;
+    transpose(gradient, outputs, k, dense, k, BLOCK);
+    return dense;
+}
+
+// How many parts the pairs are divided into, so that there is work for every thread.
+inline int64_t parts_of(int64_t items, int threads) { return (threads + items - 1) / items; }
+
+}  // namespace

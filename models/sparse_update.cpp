@@ -1,0 +1,245 @@
+// The gradient of the first layer and the update of its pairs in one pass, by what is lit alone: see
+// sparse_update.py.
+//
+// What is asked for, and what becomes of a pair, is in formulas.h, which formulas.py writes.
+
+#include "sparse.h"
+
+namespace {
+
+// Of its own, so that its sums are rounded as in sparse_matmul.cpp.
+__attribute__((noinline)) void gradient_of(const int32_t *column, const float *value, int count,
+                                           const float *dense, float *result) {
+    multiply_pair(column, value, count, dense, result);
+}
+
+}  // namespace
+
+// From here on, no product and sum is rounded as one.
+#include "../devices/lookup.h"
+#include "formulas.h"
+
+namespace {
+
+constexpr int NUMBERS = sizeof(Constants) / sizeof(Vector);
+
+// The pairs of a block, [k, 32] of each; what they have cost, which is kept of none, or but for the
+// wear, where there are null pointers.
+struct Pairs {
+    float *w1, *w2;
+    const float *slope1, *slope2;
+    float *weight;
+    double *pulses1, *pulses2;
+    float *refreshes;
+};
+
+struct Counts {  // of a block: in each lane; of truths, which are -1, the negative number
+    Vector pulses = {};
+    Integers writes = {}, dropped = {}, refreshes = {};
+};
+
+inline bool any(Integers which) {  // by halves
+    typedef int64_t Half __attribute__((vector_size(BYTES / 2)));
+    typedef int64_t Quarter __attribute__((vector_size(16)));
+    union { Integers whole; Half half[2]; } two = {which};
+    union { Half whole; Quarter quarter[BYTES / 32]; } four = {two.half[0] | two.half[1]};
+    const Quarter last = four.quarter[0] | four.quarter[BYTES / 32 - 1];
+    return last[0] | last[1];
+}
+
+// Adds to numbers of double precision.
+inline void add(double *numbers, Vector vector) {
+    typedef float Half __attribute__((vector_size(BYTES / 2)));
+    typedef double Doubles __attribute__((vector_size(BYTES), aligned(sizeof(double)), may_alias));
+    union { Vector whole; Half half[2]; } two = {vector};
+    for (int h = 0; h < 2; h++)
+        reinterpret_cast<Doubles *>(numbers)[h] += __builtin_convertvector(two.half[h], Doubles);
+}
+
+inline void wear_at(const Pairs &pairs, int64_t at, Vector pulses, Integers second) {
+    add(pairs.pulses1 + at, choose(second, all(0.0f), pulses));
+    add(pairs.pulses2 + at, choose(second, pulses, all(0.0f)));
+}
+
+// Whether the next update changes such voltages even without a pulse: a write that goes far beyond
+// the end of its device's range may put the other one above the top, to which it is then clamped.
+inline Integers beyond(const Constants &c, Vector w1, Vector w2) {
+    return (w1 > c.highest) | (w2 > c.highest);
+}
+
+inline bool rests(const Constants &c, const Pairs &pairs, int64_t at) {
+    Integers some = {};
+    for (int v = 0; v < BLOCK; v += LANES)
+        some |= beyond(c, load(pairs.w1 + at + v), load(pairs.w2 + at + v));
+    return !any(some);
+}
+
+template <bool COUNTED>
+inline void settle_at(const Constants &c, const Pairs &pairs, Counts &counts, int64_t at,
+                      Vector gradient, Vector written) {
+    Vector w1, w2, weight;
+    Integers refreshed;
+    settle(c, load(pairs.w1 + at), load(pairs.w2 + at), load(pairs.slope1 + at),
+           load(pairs.slope2 + at), gradient, written, w1, w2, weight, refreshed);
+    store(pairs.w1 + at, w1);
+    store(pairs.w2 + at, w2);
+    store(pairs.weight + at, weight);
+    if (!COUNTED) return;
+    counts.refreshes += refreshed;
+    float *mine = pairs.refreshes ? pairs.refreshes + at : nullptr;
+    if (mine) store(mine, load(mine) - __builtin_convertvector(refreshed, Vector));
+}
+
+#ifdef TABLE
+
+typedef Table Measured;
+
+// Vectors of pairs that wait for each other, since reading from tables takes its time.
+template <bool COUNTED>
+class Devices {
+  public:
+    Devices(const Constants &c, const Pairs &pairs, Counts &counts, const Measured &table)
+        : c(c), pairs(pairs), counts(counts), table(table) {}
+
+    void write(int64_t place, Vector gradient, Vector before, Vector asked) {
+        at[n] = place;
+        gradients[n] = gradient;
+        voltage[n] = before;
+        pulses[n] = asked;
+        if (++n == CHUNK) finish();
+    }
+
+    void finish() {
+        table_after(table, chunk, voltage, pulses, written, n);
+        for (int v = 0; v < n; v++)
+            settle_at<COUNTED>(c, pairs, counts, at[v], gradients[v], written[v]);
+        n = 0;
+    }
+
+  private:
+    const Constants &c;
+    const Pairs &pairs;
+    Counts &counts;
+    const Measured table;
+    Chunk chunk;
+    Vector gradients[CHUNK], voltage[CHUNK], pulses[CHUNK], written[CHUNK];
+    int64_t at[CHUNK];
+    int n = 0;
+};
+
+#else
+
+struct Measured {  // nothing
+    Measured(const float *const *, const int64_t *, int64_t) {}
+};
+
+template <bool COUNTED>
+struct Devices {
+    const Constants &c;
+    const Pairs &pairs;
+    Counts &counts;
+    const Measured table;
+
+    void write(int64_t at, Vector gradient, Vector voltage, Vector pulses) {
+        Vector written;
+        answer(c, voltage, pulses, written);
+        settle_at<COUNTED>(c, pairs, counts, at, gradient, written);
+    }
+
+    void finish() {}
+};
+
+#endif
+
+// Lists of pairs of inputs: see sparse.h.
+struct Lists {
+    const int32_t *offset, *row, *column;
+    const float *value;
+};
+
+// Pairs of inputs from number `first` on, of one block; gradient as the dense matrix of the block.
+template <bool COUNTED>
+Counts program(const Constants &c, const Measured &table, const Pairs &pairs, const Lists &lists,
+               const float *gradient, int64_t first, int64_t last) {
+    Counts counts;
+    Devices<COUNTED> devices{c, pairs, counts, table};
+    for (int64_t p = first; p < last; p++) {
+        const int32_t begin = lists.offset[p], count = lists.offset[p + 1] - begin;
+        float sums[2 * BLOCK] = {};
+        if (count > 0)
+            gradient_of(lists.column + begin, lists.value + 2 * begin, count, gradient, sums);
+        for (int r = 0; r < 2; r++) {
+            if (lists.row[2 * p + r] < 0) continue;
+            const int64_t at = int64_t(lists.row[2 * p + r]) * BLOCK;
+            if (count == 0 && rests(c, pairs, at)) continue;  // no light, no gradient, no pulse
+            Vector g[VECTORS], voltage[VECTORS], pulses[VECTORS];
+            Integers second[VECTORS], changes = {};
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; v++) {
+                const int64_t i = at + v * LANES;
+                Integers dropped;
+                const Vector w1 = load(pairs.w1 + i), w2 = load(pairs.w2 + i);
+                g[v] = load(sums + r * BLOCK + v * LANES);
+                ask(c, w1, w2, load(pairs.slope1 + i), load(pairs.slope2 + i), g[v], voltage[v],
+                    pulses[v], second[v], dropped);
+                changes |= (pulses[v] > 0.0f) | beyond(c, w1, w2);
+                if (!COUNTED) continue;
+                counts.pulses += pulses[v];
+                counts.writes += pulses[v] > 0.0f;
+                counts.dropped += dropped;
+            }
+            if (!any(changes)) continue;
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; v++) {
+                if (COUNTED && pairs.pulses1) wear_at(pairs, at + v * LANES, pulses[v], second[v]);
+                devices.write(at + v * LANES, g[v], voltage[v], pulses[v]);
+            }
+        }
+    }
+    devices.finish();
+    return counts;
+}
+
+}  // namespace
+
+// Lists of pairs of inputs and gradient [model, n_out, k], k images: as of sparse_gradient. constant
+// [number][model], in the order of Constants; tables, sizes: of Table. w1, w2, slope1, slope2,
+// weight, pulses1, pulses2 and refreshes [model, block, rows, 32]; totals [model, 4], to which
+// pulses, writes, dropped requests and refreshes are added; null pointers where nothing is kept.
+extern "C" void sparse_update(const int32_t *offset, const int32_t *row, const int32_t *column,
+                              const float *value, const float *gradient,
+                              const float *const *constant, const float *const *tables,
+                              const int64_t *sizes, float *w1, float *w2, const float *slope1,
+                              const float *slope2, float *weight, double *totals, double *pulses1,
+                              double *pulses2, float *refreshes, int64_t models, int64_t rows,
+                              int64_t k, int64_t n_out, int threads) {
+    const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, n_pairs = (rows + 1) / 2;
+    const int64_t parts = parts_of(models * blocks, threads), works = models * blocks * parts;
+    std::vector<double> sums(totals ? works * 4 : 0);
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t work = 0; work < works; work++) {
+        const int64_t model = work / parts / blocks, block = work / parts % blocks;
+        const int64_t outputs = n_out - block * BLOCK < BLOCK ? n_out - block * BLOCK : BLOCK;
+        const int64_t start = (model * blocks + block) * rows * BLOCK;
+        std::vector<float> room;
+        const float *mine = gradient + (model * n_out + block * BLOCK) * k;
+        const float *dense = dense_of(mine, outputs, k, room);
+        Vector numbers[NUMBERS];
+        for (int i = 0; i < NUMBERS; i++) numbers[i] = all(constant[i][model]);
+        const Constants &c = *reinterpret_cast<const Constants *>(numbers);
+        auto from_start = [&](auto *all) { return all ? all + start : nullptr; };
+        const Pairs pairs = {w1 + start, w2 + start, slope1 + start, slope2 + start, weight + start,
+                             from_start(pulses1), from_start(pulses2), from_start(refreshes)};
+        const Counts counts = (totals ? program<true> : program<false>)(
+            c, Measured(tables, sizes, model), pairs, {offset, row, column, value}, dense,
+            work % parts * n_pairs / parts, (work % parts + 1) * n_pairs / parts);
+        for (int l = 0; l < LANES && totals; l++) {
+            sums[4 * work] += counts.pulses[l];
+            sums[4 * work + 1] -= counts.writes[l];
+            sums[4 * work + 2] -= counts.dropped[l];
+            sums[4 * work + 3] -= counts.refreshes[l];
+        }
+    }
+    for (int64_t i = 0; i < int64_t(sums.size()); i++)
+        totals[i / 4 / parts / blocks * 4 + i % 4] += sums[i];
+}

@@ -1,0 +1,99 @@
+"""Formulas that are written down as C++: by hand, and as exact as PyTorch computes them."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from support.devices import RESPONSES, device_of
+
+import devices
+from devices.expressions import Expression, statements
+from devices.formulas import constants_of, formulas
+from devices.native import function, library
+
+ARITHMETIC = Path(devices.__file__).with_name("arithmetic.h")
+
+
+def test_statements_by_hand():
+    """x occurs twice, its square too, and is written once; a number is a single-precision one."""
+    x, y = Expression("x"), Expression("y")
+    square = x * x
+    where = torch.where(square > y, -square, 0.1)
+    assert statements({"a": where, "b": (1 - square).clamp(y, x)}).splitlines() == [
+        "    const auto v0 = x * x;",
+        "    const auto v1 = v0 > y;",
+        "    const auto v2 = -v0;",
+        f"    const auto v3 = v1 ? v2 : all({float.fromhex('0x1.99999ap-4').hex()}f);",
+        "    const auto v4 = all(0x1.0000000000000p+0f) - v0;",
+        "    const auto v5 = clamped(v4, y, x);",
+        "    a = v3;",
+        "    b = v5;",
+    ]
+
+
+def test_what_has_no_words_in_cpp_is_refused():
+    with pytest.raises(NotImplementedError, match="maximum"):
+        torch.maximum(Expression("x"), Expression("y"))
+    with pytest.raises(AttributeError):
+        Expression("x").sinh()
+
+
+def test_each_family_has_its_numbers_and_its_answer():
+    assert constants_of("exponential") == ["amplitude", "decay", "offset", "pulses_max"]
+    assert constants_of("table") == []
+    for response in RESPONSES.values():
+        text = formulas(response.family, False)
+        is_table = response.family == "table"
+        assert ("#define TABLE" in text) == is_table
+        assert ("inline void answer(" in text) != is_table
+        assert "physical" not in text
+        assert "c.physical > 0.0f ?" in formulas(response.family, True)
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """C++ of one vector, called with a tensor."""
+    folder = tmp_path_factory.mktemp("kernel")
+
+    def call(code: str, x: torch.Tensor) -> torch.Tensor:
+        source = folder / f"formula{abs(hash(code))}.cpp"
+        source.write_text(
+            f'#include "{ARITHMETIC}"\n'
+            'extern "C" void run(const float *x, float *y, int64_t n) {\n'
+            f"    for (int64_t i = 0; i < n; i += LANES) store(y + i, {code}(load(x + i)));\n}}\n"
+        )
+        if library(source) is None:
+            pytest.skip("needs a C++ compiler")
+        padded = torch.cat([x, x.new_zeros(-len(x) % 16)])
+        result = torch.empty_like(padded)
+        function(source, "run", "ppn")(padded.data_ptr(), result.data_ptr(), len(padded))
+        return result[: len(x)]
+
+    return call
+
+
+def test_the_exponential_is_exact_to_a_float(computed):
+    x = torch.linspace(-87, 88, 1_000_001)
+    x = torch.cat([x, torch.linspace(-1, 1, 100_001)])
+    exact = x.double().exp()
+    assert ((computed("exponential", x).double() - exact) / exact).abs().max() < 1.1 * 2**-23
+    ends = computed("exponential", torch.tensor([0.0, -1e30, 1e30, math.nan, -math.inf]))
+    assert ends[0] == 1
+    assert 0 < ends[1] == ends[4] < 1e-37
+    assert 1e38 < ends[2] < math.inf
+    assert ends[3].isnan()
+
+
+def test_magnitudes_are_torchs(computed):
+    x = torch.tensor([-0.0, 0.0, -1.5, 2.0, -math.inf, math.nan])
+    actual = computed("absolute", x)
+    assert torch.equal(actual[:5], x[:5].abs())
+    assert not actual[:2].signbit().any()
+    assert actual[5].isnan()
+
+
+def test_the_devices_of_the_tests_are_of_all_families():
+    assert {device_of(name).response.family for name in RESPONSES} == {
+        "linear", "exponential", "table"
+    }  # fmt: skip
