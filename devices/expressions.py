@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from devices.responses import single
+
 
 class Expression:
     """A number, or a truth value, of each element.
 
-    code: C++, with {} for each of the parts, which are expressions.
+    code: C++, with {} for each of the parts, which are expressions. Has the operations that
+    formulas need; of all others it raises NotImplementedError.
     """
 
     def __init__(self, code: str, *parts: Expression | float):
@@ -26,15 +29,22 @@ class Expression:
     def __torch_function__(cls, function, types, args=(), kwargs=None):
         """torch.where, the one function that has such arguments."""
         if function is not torch.where or kwargs:
-            raise NotImplementedError(f"{function} is not written in C++ yet")
+            raise NotImplementedError(f"{function} has no words in C++")
         which, yes, no = args
         return cls("{} ? {} : {}", which, yes, no)
+
+    def __getattr__(self, name: str):
+        raise NotImplementedError(f"{name} has no words in C++")
 
     def where(self, which: Expression, other: Expression | float) -> Expression:
         return Expression("{} ? {} : {}", which, self, other)
 
-    def clamp(self, least: Expression | float, most: Expression | float) -> Expression:
-        return Expression("clamped({}, {}, {})", self, least, most)
+    def clamp(
+        self, min: Expression | float | None = None, max: Expression | float | None = None
+    ) -> Expression:
+        if min is None or max is None:
+            raise NotImplementedError("a clamp to one side has no words in C++")
+        return Expression("clamped({}, {}, {})", self, min, max)
 
     def abs(self) -> Expression:
         return Expression("absolute({})", self)
@@ -50,23 +60,23 @@ class Expression:
         return Expression("-{}", self)
 
 
-def binary(sign: str, reversed: bool = False) -> Callable:
+def binary(sign: str, is_reversed: bool = False) -> Callable:
     def method(self, other: Expression | float) -> Expression:
-        return Expression(f"{{}} {sign} {{}}", *((other, self) if reversed else (self, other)))
+        return Expression(f"{{}} {sign} {{}}", *((other, self) if is_reversed else (self, other)))
 
     return method
 
 
 for name, sign in {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}.items():
     setattr(Expression, f"__{name}__", binary(sign))
-    setattr(Expression, f"__r{name}__", binary(sign, reversed=True))
+    setattr(Expression, f"__r{name}__", binary(sign, is_reversed=True))
 for name, sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|"}.items():
     setattr(Expression, f"__{name}__", binary(sign))
 
 
 def literal(number: float) -> Expression:
     """A number, rounded to single precision, in every element."""
-    return Expression(f"all({float(torch.tensor(number, dtype=torch.float32)).hex()}f)")
+    return Expression(f"all({single(number).hex()}f)")
 
 
 def statements(results: Mapping[str, Expression]) -> str:

@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from devices.kept import Kept
 from devices.pair import PairArray
 
-COUNTS = ("pulses", "writes", "dropped", "refreshes")
 Value = TypeVar("Value")  # a tensor, or what is to become C++
+COUNTS = ("pulses", "writes", "dropped", "refreshes")
 WEAR = ("pulses1", "pulses2", "refreshes")  # of the single devices, of the pair
 
 

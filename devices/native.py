@@ -1,8 +1,8 @@
 """Small C++ kernels: built once for this machine by PyTorch's extension builder, kept on disk.
 
 A kernel is plain C++ without PyTorch's headers, so it is built in a second. What is kept is
-addressed by the source, the flags and the processor: machines of different kind may share the
-folder.
+addressed by all that is compiled (source, headers, formulas), the flags, PyTorch and the processor:
+machines of different kind may share the folder.
 """
 
 from __future__ import annotations

@@ -27,6 +27,11 @@ def refresh(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Ten
     return w1, w2
 
 
+def at_rest(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Tensor, Tensor]:
+    """The pairs after any number of mini-batches that give them no gradient."""
+    return refresh(*(w.clamp(response.lowest, response.highest) for w in (w1, w2)), response)
+
+
 def physically_clipped(request: Tensor) -> Tensor:
     """What is left of a request of pulses: D (1 - exp(-D / 0.18)), D^2 / 0.18 of a small one."""
     return -request * expm1(-request / PHYSICAL_PULSE)

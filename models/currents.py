@@ -121,6 +121,8 @@ class Currents:
     def make_batch(self, number: int, size: int) -> tuple[Tensor | SparseBatch, Tensor]:
         images = slice(number * size, min((number + 1) * size, len(self.train)))
         if self.light:
+            if size != self.light.batch_size:
+                raise ValueError(f"listed are batches of {self.light.batch_size}, not of {size}")
             batch = self.light.train_batch(number, images.stop - images.start)
             return batch, self.train_labels[images]
         return self.train[images].T, self.train_labels[images]

@@ -25,7 +25,7 @@ constexpr int SUMS = LANES == 16 ? 2 : 1;
 // A vector in a register: some compilers would rather read it from memory twice.
 inline Vector held(const float *memory) {
     Vector vector = load(memory);
-#ifdef __x86_64__
+#ifdef __AVX__
     asm("" : "+v"(vector));
 #endif
     return vector;

@@ -21,7 +21,7 @@ extern "C" void sparse_voltage(const int32_t *offset, const int32_t *row, const 
         float *target = result + (model * n_out + block * BLOCK) * rows;
         for (int64_t p = work % parts * pairs / parts; p < (work % parts + 1) * pairs / parts; p++) {
             float sums[2 * BLOCK];
-            const int32_t begin = offset[p], count = offset[p + 1] - begin;
+            const int64_t begin = offset[p], count = offset[p + 1] - begin;
             multiply_pair(column + begin, value + 2 * begin, count, dense, sums);
             for (int r = 0; r < 2; r++)
                 if (row[2 * p + r] >= 0)
@@ -47,7 +47,7 @@ extern "C" void sparse_gradient(const int32_t *offset, const int32_t *row, const
         float *target = result + (model * blocks + block) * rows * BLOCK;
         for (int64_t p = work % parts * pairs / parts; p < (work % parts + 1) * pairs / parts; p++) {
             float sums[2 * BLOCK];
-            const int32_t begin = offset[p], count = offset[p + 1] - begin;
+            const int64_t begin = offset[p], count = offset[p + 1] - begin;
             multiply_pair(column + begin, value + 2 * begin, count, dense, sums);
             for (int r = 0; r < 2; r++)
                 if (row[2 * p + r] >= 0)

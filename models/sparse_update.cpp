@@ -23,8 +23,7 @@ namespace {
 
 constexpr int NUMBERS = sizeof(Constants) / sizeof(Vector);
 
-// The pairs of a block, [k, 32] of each; what they have cost, which is kept of none, or but for the
-// wear, where there are null pointers.
+// The pairs of a block, [k, 32] of each. The last three, their wear, are null where none is kept.
 struct Pairs {
     float *w1, *w2;
     const float *slope1, *slope2;
@@ -61,17 +60,19 @@ inline void wear_at(const Pairs &pairs, int64_t at, Vector pulses, Integers seco
     add(pairs.pulses2 + at, choose(second, pulses, all(0.0f)));
 }
 
-// Whether the next update changes such voltages even without a pulse: a write that goes far beyond
-// the end of its device's range may put the other one above the top, to which it is then clamped.
-inline Integers beyond(const Constants &c, Vector w1, Vector w2) {
-    return (w1 > c.highest) | (w2 > c.highest);
+// Whether an update without a pulse leaves a pair as it is: both devices within their range, or one
+// of them used up and the other at the top. Others, as a switch of the field and writes far beyond
+// the end of the range leave them, are clamped and refreshed.
+inline Integers rests(const Constants &c, Vector w1, Vector w2) {
+    const Integers inside = (w1 > c.lowest) & (w1 <= c.highest) & (w2 > c.lowest) & (w2 <= c.highest);
+    return inside | ((w1 == c.lowest) & (w2 == c.w_max)) | ((w2 == c.lowest) & (w1 == c.w_max));
 }
 
-inline bool rests(const Constants &c, const Pairs &pairs, int64_t at) {
-    Integers some = {};
+inline bool row_rests(const Constants &c, const Pairs &pairs, int64_t at) {
+    Integers moves = {};
     for (int v = 0; v < BLOCK; v += LANES)
-        some |= beyond(c, load(pairs.w1 + at + v), load(pairs.w2 + at + v));
-    return !any(some);
+        moves |= ~rests(c, load(pairs.w1 + at + v), load(pairs.w2 + at + v));
+    return !any(moves);
 }
 
 template <bool COUNTED>
@@ -164,31 +165,30 @@ Counts program(const Constants &c, const Measured &table, const Pairs &pairs, co
     Counts counts;
     Devices<COUNTED> devices{c, pairs, counts, table};
     for (int64_t p = first; p < last; p++) {
-        const int32_t begin = lists.offset[p], count = lists.offset[p + 1] - begin;
+        const int64_t begin = lists.offset[p], count = lists.offset[p + 1] - begin;
         float sums[2 * BLOCK] = {};
         if (count > 0)
             gradient_of(lists.column + begin, lists.value + 2 * begin, count, gradient, sums);
         for (int r = 0; r < 2; r++) {
             if (lists.row[2 * p + r] < 0) continue;
             const int64_t at = int64_t(lists.row[2 * p + r]) * BLOCK;
-            if (count == 0 && rests(c, pairs, at)) continue;  // no light, no gradient, no pulse
+            if (count == 0 && row_rests(c, pairs, at)) continue;  // no light, no gradient
             Vector g[VECTORS], voltage[VECTORS], pulses[VECTORS];
-            Integers second[VECTORS], changes = {};
+            Integers second[VECTORS], written = {};
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++) {
                 const int64_t i = at + v * LANES;
                 Integers dropped;
-                const Vector w1 = load(pairs.w1 + i), w2 = load(pairs.w2 + i);
                 g[v] = load(sums + r * BLOCK + v * LANES);
-                ask(c, w1, w2, load(pairs.slope1 + i), load(pairs.slope2 + i), g[v], voltage[v],
-                    pulses[v], second[v], dropped);
-                changes |= (pulses[v] > 0.0f) | beyond(c, w1, w2);
+                ask(c, load(pairs.w1 + i), load(pairs.w2 + i), load(pairs.slope1 + i),
+                    load(pairs.slope2 + i), g[v], voltage[v], pulses[v], second[v], dropped);
+                written |= pulses[v] > 0.0f;
                 if (!COUNTED) continue;
                 counts.pulses += pulses[v];
                 counts.writes += pulses[v] > 0.0f;
                 counts.dropped += dropped;
             }
-            if (!any(changes)) continue;
+            if (!any(written) && row_rests(c, pairs, at)) continue;
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++) {
                 if (COUNTED && pairs.pulses1) wear_at(pairs, at + v * LANES, pulses[v], second[v]);
@@ -227,7 +227,7 @@ extern "C" void sparse_update(const int32_t *offset, const int32_t *row, const i
         Vector numbers[NUMBERS];
         for (int i = 0; i < NUMBERS; i++) numbers[i] = all(constant[i][model]);
         const Constants &c = *reinterpret_cast<const Constants *>(numbers);
-        auto from_start = [&](auto *all) { return all ? all + start : nullptr; };
+        auto from_start = [&](auto *wear) { return wear ? wear + start : nullptr; };
         const Pairs pairs = {w1 + start, w2 + start, slope1 + start, slope2 + start, weight + start,
                              from_start(pulses1), from_start(pulses2), from_start(refreshes)};
         const Counts counts = (totals ? program<true> : program<false>)(

@@ -28,8 +28,7 @@ SOURCE = Path(__file__).with_suffix(".cpp")
 def has_kernel(array: PairArray, optimizer: PulseOptimizer) -> bool:
     """Whether the kernel can write such pairs; builds it if need be.
 
-    Not with write noise, by which also pairs that ask for nothing may change in an update: those
-    that landed above the range are clamped.
+    Not with write noise, which it does not draw.
     """
     responses = array.responses
     if optimizer.write_noise is not None or array.weight.dtype != torch.float32:
@@ -41,8 +40,16 @@ def has_kernel(array: PairArray, optimizer: PulseOptimizer) -> bool:
 
 
 def is_available(family: str, physical: bool, device: torch.device) -> bool:
-    """Whether there is a kernel for such devices; physical: if requests are clipped physically."""
-    return native.has_kernel(SOURCE, device, formulas(family, physical))
+    """Whether there is a kernel for such devices; physical: if requests are clipped physically.
+
+    There is none for a family whose equation has operations that are not written as C++.
+    """
+    if device.type != "cpu":
+        return False
+    try:
+        return native.has_kernel(SOURCE, device, formulas(family, physical))
+    except NotImplementedError:
+        return False
 
 
 def program(
@@ -89,6 +96,8 @@ def _(
     kept = totals, pulses1, pulses2, refreshes
     if any(each is not None and each.dtype != torch.float64 for each in kept[:3]):
         raise TypeError("pulses are added up in double precision")
+    if refreshes is not None and refreshes.dtype != torch.float32:
+        raise TypeError("refreshes are counted in single precision")
     costs = [None if each is None else each.data_ptr() for each in kept]
     kinds = 17 * "p" + "nnnnt"
     native.function(SOURCE, "sparse_update", kinds, formulas(family, physical))(

@@ -1,16 +1,22 @@
 """Formulas that are written down as C++: by hand, and as exact as PyTorch computes them."""
 
+from __future__ import annotations
+
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
-from support.devices import RESPONSES, device_of
+from support.devices import RESPONSES
 
 import devices
 from devices.expressions import Expression, statements
 from devices.formulas import constants_of, formulas
 from devices.native import function, library
+from devices.responses import FAMILIES, Response, exp, log
+from models.sparse_update import is_available
 
 ARITHMETIC = Path(devices.__file__).with_name("arithmetic.h")
 
@@ -35,8 +41,9 @@ def test_statements_by_hand():
 def test_what_has_no_words_in_cpp_is_refused():
     with pytest.raises(NotImplementedError, match="maximum"):
         torch.maximum(Expression("x"), Expression("y"))
-    with pytest.raises(AttributeError):
-        Expression("x").sinh()
+    for refused in (lambda x: x.sinh(), lambda x: x.clamp(min=1), lambda x: x.clamp(0, out=x)):
+        with pytest.raises((NotImplementedError, TypeError)):
+            refused(Expression("x"))
 
 
 def test_each_family_has_its_numbers_and_its_answer():
@@ -93,7 +100,29 @@ def test_magnitudes_are_torchs(computed):
     assert actual[5].isnan()
 
 
+def test_a_family_that_has_no_words_in_cpp_has_no_kernel(monkeypatch):
+    """One with nothing but its response and its inverse, as a new one may be."""
+
+    @dataclass(frozen=True)
+    class Logarithmic(Response):
+        family: ClassVar[str] = "logarithmic of the test"
+
+        size: float
+        pulses_max: float
+
+        def response(self, pulses):
+            return -self.size * log(pulses + 1)
+
+        def inverse(self, voltage):
+            return exp(-voltage / self.size) - 1
+
+    try:
+        with pytest.raises(NotImplementedError, match="log has no words in C"):
+            formulas(Logarithmic.family, False)
+        assert not is_available(Logarithmic.family, False, torch.device("cpu"))
+    finally:
+        del FAMILIES[Logarithmic.family]
+
+
 def test_the_devices_of_the_tests_are_of_all_families():
-    assert {device_of(name).response.family for name in RESPONSES} == {
-        "linear", "exponential", "table"
-    }  # fmt: skip
+    assert {response.family for response in RESPONSES.values()} == set(FAMILIES)

@@ -66,7 +66,9 @@ def trained_reference(field, patterns, steps=STEPS, variance=SETTLED, **changes)
     images = pad(patterns.train_images, 1) / 255
     network.losses = []
     for samples in batches(len(images), steps):
-        network.losses.append(network.train(images[samples], patterns.train_labels[samples])[0])
+        labels = patterns.train_labels[samples]
+        loss, network.gradients = network.train(images[samples], labels)
+        network.losses.append(loss)
     return network
 
 
@@ -78,20 +80,18 @@ def batches(n_images: int, steps: int):
 
 
 def trained_engine(
-    fields, patterns, dtype=torch.float32, device="cpu", compiler=EAGER, variance=SETTLED,
-    kept=Kept.TOTALS, **changes,
-):  # fmt: skip
+    fields, patterns, dtype=torch.float32, device="cpu", compiler=EAGER, variance=SETTLED, **changes
+):
     """The project's ensemble after the same batches, with one network for each of `fields`.
 
-    variance: from which the running variances start; None as they are made. kept: of the costs;
-    where it is nothing, gradient and update of a sparse first layer are one pass.
+    variance: from which the running variances start; None as they are made.
     """
     settings = [
         setting_of(field=device_of(field), init=wide_init(fields[0]), **(PHYSICS | changes))
         for field in fields
     ]
     currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, kept)
+    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, Kept.WEAR)
     if dtype == torch.float64:
         ensemble = ensemble.double()
     per_epoch = -(-len(currents.train) // 32)
@@ -123,8 +123,7 @@ def check_network(ensemble, model, reference):
         norm = f"layers.{2 + 3 * layer}"
         np.testing.assert_allclose(state[f"{norm}.running_mean"], mean, atol=2e-2 * mean.std())
         np.testing.assert_allclose(state[f"{norm}.running_var"], var, rtol=2e-2)
-    if ensemble.ledger.kept:
-        check_costs([account.sums[model] for account in ensemble.ledger.accounts], reference.costs)
+    check_costs([account.sums[model] for account in ensemble.ledger.accounts], reference.costs)
 
 
 def check_costs(actual, expected):
@@ -186,7 +185,7 @@ def test_sparse_products_follow_the_reference(field, write_noise, sparse_pattern
     Gradient and update of the first layer in one pass, or with write noise in two.
     """
     changes = dict(write_noise=write_noise)
-    ensemble, currents = trained_engine([field], sparse_patterns, kept=Kept.NOTHING, **changes)
+    ensemble, currents = trained_engine([field], sparse_patterns, **changes)
     assert currents.product == "sparse"
     assert ensemble.has_sparse_update == (write_noise == 0)
     reference = trained_reference(field, sparse_patterns, **changes)
@@ -255,9 +254,7 @@ def test_the_same_compiled(dark_patterns):
     """Layers of a block of outputs, and part of one; dense products are below."""
     compiler, changes = Compiler(enabled=True), LATER | dict(layers=(40,))
     fields = ["double-linear"]
-    ensemble, currents = trained_engine(
-        fields, dark_patterns, compiler=compiler, kept=Kept.NOTHING, **changes
-    )
+    ensemble, currents = trained_engine(fields, dark_patterns, compiler=compiler, **changes)
     assert currents.product == "sparse"
     assert ensemble.has_sparse_update
     reference = trained_reference("double-linear", dark_patterns, **changes)
@@ -310,6 +307,17 @@ def test_devices_with_other_constants_side_by_side_follow_the_reference(
             check_outputs(ensemble, model, currents, EAGER, reference, patterns, relaxed)
 
 
+def test_compiled_tables_follow_the_reference(sparse_patterns):
+    """Two of them side by side, in one pass."""
+    fields, changes = ["table", "longer table"], dict(layers=(40,))
+    compiler = Compiler(enabled=True)
+    ensemble, _ = trained_engine(fields, sparse_patterns, compiler=compiler, **changes)
+    assert ensemble.has_sparse_update
+    for model, field in enumerate(fields):
+        reference = trained_reference(field, sparse_patterns, init=wide_init(fields[0]), **changes)
+        check_network(ensemble, model, reference)
+
+
 def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
     """As each is trained on a CPU; with dense products: see test_trainer.py.
 
@@ -318,7 +326,7 @@ def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
     """
     compiler, layers = Compiler(enabled=True), (40, 16)  # a block of outputs, and part of one
     field = "double-exponential"
-    changes = dict(compiler=compiler, kept=Kept.NOTHING, layers=layers)
+    changes = dict(compiler=compiler, layers=layers)
     ensemble, currents = trained_engine([field], sparse_patterns, **changes)
     reference = trained_reference(field, sparse_patterns, layers=layers)
     check_network(ensemble, 0, reference)

@@ -23,9 +23,20 @@ def dim():
     return currents_of(data_of(0.04, n_train=200, pixels=(9, 9)), padding=0)
 
 
-def fresh(currents, kept=Kept.WEAR, n_models=2, **changes) -> Ensemble:
-    setting = setting_of(**dict(lr=5e4, init=0.2, layers=(40, 8)) | changes)
-    return Ensemble.fresh([Member(setting, model) for model in range(n_models)], currents, kept)
+OTHERS = {  # of the same family, with constants of their own; of tables also other cells
+    "double-linear": "other linear", "double-exponential": "other exponential",
+    "table": "longer table",
+}  # fmt: skip
+
+
+def fresh(currents, kept=Kept.WEAR, n_models=2, field="double-linear", **changes) -> Ensemble:
+    """Networks that differ in all that the kernel knows of each."""
+    values = dict(lr=5e4, init=0.2, layers=(40, 8)) | changes
+    first = setting_of(field=device_of(field), **values)
+    values |= dict(lr=0.7 * values["lr"], clipping=1.5 * first.clipping, physical_clipping=False)
+    second = setting_of(field=device_of(OTHERS.get(field, field)), **values)
+    members = [Member(first, 0), Member(second, 0)][:n_models]
+    return Ensemble.fresh(members, currents, kept)
 
 
 def step(ensemble: Ensemble, currents, number: int) -> list[torch.Tensor]:
@@ -36,14 +47,10 @@ def step(ensemble: Ensemble, currents, number: int) -> list[torch.Tensor]:
 
 
 def written(ensemble: Ensemble) -> list[torch.Tensor]:
-    """All that the update of the first layer changes; the sums of its account are the last."""
+    """All that the update of the first layer changes, but for the sums of its account."""
     array, account = ensemble.network.arrays[0], ensemble.ledger.accounts[0]
     wear = account.pulses1, account.pulses2, account.refreshes
-    return [array.weight1, array.weight2, array.weight, *wear, account.sums]
-
-
-def nearly(actual: torch.Tensor, expected: torch.Tensor) -> bool:
-    return torch.isclose(actual, expected, rtol=1e-5, atol=2e-6).double().mean() > 0.999
+    return [array.weight1, array.weight2, array.weight, *wear]
 
 
 def trained(*arguments, **changes) -> Ensemble:
@@ -61,15 +68,17 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
 
     Step by step from the same state. Rounding may decide of a few pairs whether they are used up.
     """
-    changes = dict(field=device_of(field), clipping=clipping, physical_clipping=physical)
+    changes = dict(field=field, clipping=clipping, physical_clipping=physical)
     if field == "double-curved--4.0":  # so steep at its end that more of it leads to infinity
         changes["lr"] = 1e4
     mine, theirs = fresh(dim, **changes), fresh(dim, **changes)
-    array, account = mine.network.arrays[0], mine.ledger.accounts[0]
-    is_exact = array.responses.family.family != "exponential" and not physical
+    sums, expected_sums = (each.ledger.accounts[0].sums for each in (mine, theirs))
+    family = mine.network.arrays[0].responses.family.family
+    is_exact, refreshes = family != "exponential" and not physical, 0
     for number in range(STEPS):
         for actual, expected in zip(mine.state, theirs.state, strict=True):
             actual.copy_(expected)
+        before = sums.clone()
         assert mine.has_sparse_update
         gradients = step(mine, dim, number)
         with monkeypatch.context() as patch:
@@ -78,29 +87,46 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
             others = step(theirs, dim, number)
         for gradient, other in zip(gradients, others, strict=True):
             assert torch.equal(gradient, other)
-        for actual, expected in zip(written(mine)[:-1], written(theirs), strict=False):
-            assert torch.equal(actual, expected) if is_exact else nearly(actual, expected)
-        torch.testing.assert_close(account.sums, theirs.ledger.accounts[0].sums, rtol=2e-3, atol=2)
+        for actual, expected in zip(written(mine), written(theirs), strict=True):
+            same = torch.isclose(actual, expected, rtol=1e-5, atol=2e-6)
+            assert torch.equal(actual, expected) if is_exact else (~same).sum() <= 2
+        mistaken = (sums - expected_sums).abs()
+        assert (mistaken[:, 1:] <= (0 if is_exact else 2)).all()
+        assert (mistaken[:, 0] <= 1e-5 * expected_sums[:, 0]).all()
+        refreshes += (sums - before)[:, 3]
     if field != "double-ideal":
-        assert (account.sums[:, 3] > 10).all()  # so many refreshes were seen
+        assert (refreshes > 10).all()  # so many were seen
 
 
-def test_a_pair_that_was_put_above_its_range_comes_back_without_light(dim):
-    """A write far beyond the end of the range does that; the next update clamps all pairs."""
-    ensemble = trained(dim, Kept.NOTHING, n_models=1)
+@pytest.mark.parametrize("is_lit", [False, True])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((4.0, 2.5), (2.742, 2.5)),  # above the top
+        ((2.0, 2.5), (2.417, 2.742)),  # below the end: clamped, and refreshed
+        ((2.175, 2.5), (2.417, 2.742)),  # at the end
+        ((2.5, 2.0), (2.742, 2.417)),
+        ((2.175, 2.742), (2.175, 2.742)),  # at the largest weight of all
+    ],
+)
+def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_lit, dim):
+    """As writes far beyond the end leave some, and a switch to a device of fewer pulses."""
+    ensemble = fresh(dim, Kept.NOTHING, n_models=1)
     array = ensemble.network.arrays[0]
     batch, _ = dim.batch(0, 32)
     pairs = range(int(batch.first_input), int(batch.first_input) + (dim.train.shape[1] + 1) // 2)
     offsets = batch.by_input.offsets
-    dark = next(p for p in pairs if offsets[p] == offsets[p + 1])
-    row = int(batch.by_input.rows[dark, 0])
-    array.weight1[0, row, 3], array.weight2[0, row, 3] = 4.0, 2.5
+    pair = next(p for p in pairs if (offsets[p] < offsets[p + 1]) == is_lit)
+    row = int(batch.by_input.rows[pair, 0])
+    end, top = float(array.responses.lowest), float(array.responses.w_max)
+    exact = {2.175: end, 2.742: top}
+    for weight, value in zip((array.weight1, array.weight2), before, strict=True):
+        weight[0, row, 3] = exact.get(value, value)
     array.weight.copy_(array.weight2 - array.weight1)
-    before = array.weight2.clone()
     sparse_update.program(batch.into(40), torch.zeros(1, 40, 32), array, ensemble.optimizer)
-    assert array.weight1[0, row, 3] == array.responses.w_max
-    assert array.weight[0, row, 3] == 2.5 - array.responses.w_max
-    assert torch.equal(array.weight2, before)
+    actual = [float(weight[0, row, 3]) for weight in (array.weight1, array.weight2)]
+    assert actual == pytest.approx(after, abs=1e-6)
+    assert float(array.weight[0, row, 3]) == pytest.approx(after[1] - after[0], abs=1e-6)
 
 
 @pytest.mark.parametrize("field", ["double-linear", "table"])
@@ -108,7 +134,7 @@ def test_voltages_are_the_same_with_any_number_of_threads(field, dim):
     results = []
     for threads in (1, 2, 3, 5):
         torch.set_num_threads(threads)
-        results.append(trained(dim, field=device_of(field), n_models=1))
+        results.append(trained(dim, field=field, n_models=1))
     first, *others = results
     for other in others:
         assert torch.equal(first.network.arrays[0].weight, other.network.arrays[0].weight)
@@ -119,9 +145,9 @@ def test_voltages_are_the_same_with_any_number_of_threads(field, dim):
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
 def test_counting_changes_no_number(field, dim):
-    plain, counted, worn = (trained(dim, kept, field=device_of(field)) for kept in Kept)
+    uncounted, counted, worn = (trained(dim, kept, field=field) for kept in Kept)
     for other in (counted, worn):
-        for mine, theirs in zip(plain.network.arrays, other.network.arrays, strict=True):
+        for mine, theirs in zip(uncounted.network.arrays, other.network.arrays, strict=True):
             assert torch.equal(mine.weight1, theirs.weight1)
             assert torch.equal(mine.weight2, theirs.weight2)
 

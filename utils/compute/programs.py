@@ -130,7 +130,8 @@ def load_compiler() -> None:
     import torch._inductor.runtime.triton_heuristics
     import torch.fx.experimental.proxy_tensor
 
-    # Vectors are those that the processor says it has: trying each of them takes ten seconds.
-    torch._inductor.config.cpp.vec_isa_ok = True
+    if torch._inductor.config.cpp.vec_isa_ok is None:  # TORCHINDUCTOR_VEC_ISA_OK is not set
+        # Vectors are those that the processor says it has: trying each takes ten seconds.
+        torch._inductor.config.cpp.vec_isa_ok = True
     if "TORCH_LOGS" not in os.environ:  # a kernel that fails is one line, not its source
         logging.getLogger("torch._inductor.runtime.triton_heuristics").setLevel(logging.CRITICAL)

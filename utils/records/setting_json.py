@@ -17,7 +17,7 @@ from utils.settings import SWITCHES, Setting
 # one draw instead of two, of the same distribution. 3: the exponential device is computed by its
 # change, which rounds otherwise, so that nearly linear ones are as exact. 4: products with few
 # outputs go by a kernel on CPUs, which rounds otherwise. 5: sparse products add up in another
-# order.
+# order, and exponential devices on sparse inputs are computed by a kernel.
 PHYSICS = 5
 # Versions of equal law give the same distributions, and stand in one mean; 1 is also that of the
 # original scripts.

@@ -15,7 +15,7 @@ from devices.ledger import Ledger
 from devices.library import Device
 from devices.noise import Stream
 from devices.pair import per_network
-from devices.programming import PulseOptimizer
+from devices.programming import PulseOptimizer, at_rest
 from models import sparse_update
 from models.currents import Currents
 from models.mlp import MLP
@@ -182,10 +182,11 @@ class Ensemble(nn.Module):
     @property
     def has_sparse_update(self) -> bool:
         """Whether gradient and update of the first layer are one, where its inputs are sparse."""
-        return sparse_update.has_kernel(self.network.arrays[0], self.optimizer)
+        is_sparse = self.network.in_blocks
+        return is_sparse and sparse_update.has_kernel(self.network.arrays[0], self.optimizer)
 
     def is_one_pass(self, current: Tensor | SparseBatch) -> bool:
-        """The same, whether they are."""
+        """Whether they are one for such an input."""
         return isinstance(current, SparseBatch) and self.has_sparse_update
 
     def gradients(
@@ -243,6 +244,9 @@ class Ensemble(nn.Module):
         self.losses[:, epoch] = self.loss_sum / steps
         self.loss_sum.zero_()
         self.ledger.note_epoch(epoch)
+        if self.phase > 0:  # a switch may have left pairs beyond the range, also on dark inputs
+            dark = self.network.dark
+            dark.put(*at_rest(dark.weight1, dark.weight2, dark.responses))
         finite = torch.ones_like(self.failed_step, dtype=torch.bool)
         for array in self.network.arrays:
             finite &= array.weight.isfinite().all(dim=-1).all(dim=-1)

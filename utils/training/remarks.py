@@ -82,13 +82,14 @@ def lacks_kernels(settings: Sequence[Setting], currents: Currents) -> bool:
     if device.type != "cpu" or not native.is_wanted():
         return False
     used = [*kernels(device).values(), is_available()]
-    families = {
-        (each.response.family, setting.physical_clipping)
-        for setting in settings
-        for each in setting.fields
-    }
-    if any(family == Table.family for family, _ in families):
+    responses = [(each.response, setting) for setting in settings for each in setting.fields]
+    if any(isinstance(response, Table) for response, _ in responses):
         used.append(native.has_kernel(lookup.SOURCE, device))
+    families = {
+        (response.family, setting.physical_clipping)
+        for response, setting in responses
+        if setting.write_noise == 0
+    }
     if currents.light:
-        used += [sparse_update.is_available(*family, device) for family in families]
+        used += [sparse_update.is_available(*each, device) for each in sorted(families)]
     return not all(used)
