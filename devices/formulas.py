@@ -23,6 +23,12 @@ def constants_of(family: str) -> list[str]:
     return [] if response is Table else [f.name for f in fields(response) if f.type == "float"]
 
 
+def names_of(family: str, physical: bool) -> list[str]:
+    """All constants of the formulas, in their order."""
+    last = ["physical"] if physical else []
+    return [*LIMITS, *constants_of(family), "learning_rate", "clipping", *last]
+
+
 @cache
 def formulas(family: str, physical: bool) -> str:
     """C++ of `programming.update`, for devices of a family, without write noise.
@@ -31,10 +37,9 @@ def formulas(family: str, physical: bool) -> str:
     device of a pair that is written, its voltage and its pulses, whether it is the second one, and
     whether a request is dropped; `answer`, what its voltage then is, but for tables, for which
     TABLE is defined; `settle`, the pair and its weight after that, and whether it was refreshed.
-    The Constants are LIMITS, `constants_of` the family, learning_rate, clipping, and physical.
+    The Constants are `names_of` the family.
     """
-    own = constants_of(family)
-    names = [*LIMITS, *own, "learning_rate", "clipping", *(["physical"] if physical else [])]
+    names = names_of(family, physical)
     constants = {name: Expression(f"c.{name}") for name in names}
     asked, refreshes = {}, {}
 
@@ -62,7 +67,7 @@ def formulas(family: str, physical: bool) -> str:
     if FAMILIES[family] is Table:
         text.append("#define TABLE")
     else:
-        values = FAMILIES[family](**{name: constants[name] for name in own})
+        values = FAMILIES[family](**{name: constants[name] for name in constants_of(family)})
         answer = values.after(Expression("voltage"), Expression("pulses"))
         text.append(function("answer", ["voltage", "pulses"], {"written": answer}))
     return "\n".join(text)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from devices import native
-from devices.formulas import LIMITS, constants_of, formulas
-from devices.ledger import WEAR, Account
+from devices.formulas import LIMITS, constants_of, formulas, names_of
+from devices.ledger import Account
 from devices.lookup import sizes_of
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
@@ -58,20 +58,21 @@ def program(
 ) -> None:  # fmt: skip
     """`optimizer.step` of the first layer, in place, by g = dL/dV [model, out, batch]."""
     responses, family = array.responses, array.responses.family.family
-    constants = [getattr(responses, name) for name in LIMITS]
-    constants += [getattr(responses.equation, name) for name in constants_of(family)]
-    constants += [optimizer.learning_rate, optimizer.clipping]
-    if optimizer.physical is not None:
-        constants.append(optimizer.physical.float())
+    physical = optimizer.physical is not None
+    constants = {name: getattr(responses, name) for name in LIMITS}
+    constants |= {name: getattr(responses.equation, name) for name in constants_of(family)}
+    constants |= {"learning_rate": optimizer.learning_rate, "clipping": optimizer.clipping}
+    if physical:
+        constants["physical"] = optimizer.physical.float()
     tables, knots = [], 0
     if responses.family is Table:
         tables, knots = responses.equation.tensors, responses.equation.knots
-    wear = [getattr(account, name, None) for name in WEAR]
+    costs = [None] * 4 if account is None else account.tensors
     torch.ops.magnetoionic.sparse_update(
-        *batch.by_input.tensors, batch.first_input, grad_voltage, constants, tables, knots,
-        array.weight1, array.weight2, array.slope1, array.slope2, array.weight,
-        getattr(account, "sums", None), *wear, batch.n_inputs, family,
-        optimizer.physical is not None,
+        *batch.by_input.tensors, batch.first_input, grad_voltage,
+        [constants[name] for name in names_of(family, physical)], tables, knots, array.weight1,
+        array.weight2, array.slope1, array.slope2, array.weight, *costs, batch.n_inputs, family,
+        physical,
     )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class Run:
     )  # fmt: skip
     wear: bool = flag(
         False, RUNNING, "keep the pulses and refreshes of every single device, too, with --ledger "
-        "or without; takes about a quarter more time", bool,
+        "or without; takes about a third more time", bool,
     )  # fmt: skip
     checkpoint_minutes: float = flag(
         5.0, RUNNING, "longest training between two checkpoints", float, at_least=0

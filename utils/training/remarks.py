@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from devices import lookup, native
 from devices.library import Device
 from devices.responses import Table
-from models import sparse_update
+from models import light, sparse_update
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
-from models.light import is_available
 from models.matmul import kernels
 from utils.flags import flags_of
 from utils.settings import Setting
@@ -81,7 +80,7 @@ def lacks_kernels(settings: Sequence[Setting], currents: Currents) -> bool:
     device = currents.device
     if device.type != "cpu" or not native.is_wanted():
         return False
-    used = [*kernels(device).values(), is_available()]
+    used = [*kernels(device).values(), light.is_available()]
     responses = [(each.response, setting) for setting in settings for each in setting.fields]
     if any(isinstance(response, Table) for response, _ in responses):
         used.append(native.has_kernel(lookup.SOURCE, device))
