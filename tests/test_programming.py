@@ -10,7 +10,7 @@ from support.devices import RESPONSES, device_of
 from devices.built_in import curved
 from devices.noise import Stream
 from devices.pair import PairArray, Responses
-from devices.programming import PulseOptimizer, physically_clipped, refresh, update
+from devices.programming import PulseOptimizer, at_rest, physically_clipped, refresh, update
 
 FIELDS = RESPONSES
 ENDING = {name: response for name, response in FIELDS.items() if not response.endless}
@@ -330,3 +330,19 @@ def test_a_device_above_its_range_is_switched_as_its_curve_goes_on(response, pul
     array = PairArray([response], of(2.8), of(2.742), of(1.0), of(1.0))
     relaxed = array.switched_weight([LINEAR]).item()
     assert relaxed == pytest.approx(LINEAR.response(0.0) - LINEAR.response(pulses))
+
+
+def test_pairs_at_rest_are_those_after_any_number_of_updates_without_gradient():
+    """In the range, above it, below it, used up, both of them."""
+    w1 = of(2.5, 4.0, 2.0, 2.175, 2.175, 2.0, 2.4)
+    w2 = of(2.6, 2.5, 2.5, 2.742, 2.5, 2.1, 2.175)
+    one = torch.ones_like(w1)
+    arguments = one, one, torch.zeros_like(w1), LINEAR, of(1000.0), of(0.0)
+    once = update(w1, w2, *arguments)
+    twice = update(*once, *arguments)
+    for rest, first, second in zip(at_rest(w1, w2, LINEAR), once, twice, strict=True):
+        assert torch.equal(rest, first)
+        torch.testing.assert_close(rest, second, rtol=0, atol=1e-12)
+    assert at_rest(w1, w2, LINEAR)[0][0, 0].tolist() == pytest.approx(
+        [2.5, 2.742, 2.417, 2.175, 2.417, 2.742, 2.742], abs=1e-9
+    )
