@@ -1,8 +1,8 @@
 """Formulas written down as C++ instead of computed, so that a kernel has them from one source.
 
 A function of tensors that goes element by element, called with expressions, leaves a tree of what
-it computes. Printed, its operations are those of PyTorch one by one; with vectors.h they are of as
-many elements as fit a vector.
+it computes. Printed, its operations are those of PyTorch one by one; with arithmetic.h they are of
+as many elements as fit a vector.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from devices.responses import single
 
 
 class Expression:
-    """A number, or a truth value, of each element.
+    """A number, or a truth value, of each element; all that is computed with it is another one.
 
-    code: C++, with {} for each of the parts, which are expressions. Has the operations that
-    formulas need; of all others it raises NotImplementedError.
+    code: C++, with {} for each of the parts. What has no words in C++ yet raises
+    NotImplementedError.
     """
 
     def __init__(self, code: str, *parts: Expression | float):
