@@ -67,6 +67,26 @@ inline void multiply_pair(const int32_t *column, const float *value, int count, 
         }
 }
 
+// Pairs of rows: offset [pairs + 1] says which of the entries, column and two values, are those of a
+// pair, row [pairs, 2] which rows of the result it stands for, -1 for none.
+struct Lists {
+    const int32_t *offset, *row, *column;
+    const float *value;
+};
+
+// Of pairs from number `first` on: take(row, its 32 sums) for each row.
+template <typename Take>
+inline void multiply_pairs(const Lists &lists, const float *dense, int64_t first, int64_t last,
+                           Take take) {
+    for (int64_t p = first; p < last; p++) {
+        float sums[2 * BLOCK];
+        const int64_t begin = lists.offset[p], count = lists.offset[p + 1] - begin;
+        multiply_pair(lists.column + begin, lists.value + 2 * begin, count, dense, sums);
+        for (int r = 0; r < 2; r++)
+            if (lists.row[2 * p + r] >= 0) take(int64_t(lists.row[2 * p + r]), sums + r * BLOCK);
+    }
+}
+
 // target [n, m] from source [m, n], whose rows lie so many numbers apart. Not by the compiler's
 // vectors: what it makes of this, gathers, takes several times as long.
 __attribute__((noinline, optimize("no-tree-vectorize"))) void transpose(

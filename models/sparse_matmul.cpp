@@ -2,9 +2,8 @@
 
 #include "sparse.h"
 
-// Of both: offset [pairs + 1] says which of the entries, column and two values, are those of a pair,
-// row [pairs, 2] which rows of the result it stands for, -1 for none; n_out are the outputs of a
-// model, of which the last block may hold fewer than 32.
+// Of both: the first four are Lists; n_out are the outputs of a model, of which the last block may
+// hold fewer than 32.
 
 // Rows are images. weight [model, block, k, 32], result [model, n_out, rows].
 extern "C" void sparse_voltage(const int32_t *offset, const int32_t *row, const int32_t *column,
@@ -19,14 +18,10 @@ extern "C" void sparse_voltage(const int32_t *offset, const int32_t *row, const 
         const float *dense = weight + (model * blocks + block) * k * BLOCK;
         const int64_t outputs = n_out - block * BLOCK < BLOCK ? n_out - block * BLOCK : BLOCK;
         float *target = result + (model * n_out + block * BLOCK) * rows;
-        for (int64_t p = work % parts * pairs / parts; p < (work % parts + 1) * pairs / parts; p++) {
-            float sums[2 * BLOCK];
-            const int64_t begin = offset[p], count = offset[p + 1] - begin;
-            multiply_pair(column + begin, value + 2 * begin, count, dense, sums);
-            for (int r = 0; r < 2; r++)
-                if (row[2 * p + r] >= 0)
-                    transpose(sums + r * BLOCK, 1, BLOCK, target + row[2 * p + r], outputs, rows);
-        }
+        multiply_pairs({offset, row, column, value}, dense, work % parts * pairs / parts,
+                       (work % parts + 1) * pairs / parts, [&](int64_t image, const float *sums) {
+                           transpose(sums, 1, BLOCK, target + image, outputs, rows);
+                       });
     }
 }
 
@@ -45,14 +40,9 @@ extern "C" void sparse_gradient(const int32_t *offset, const int32_t *row, const
         const float *mine = gradient + (model * n_out + block * BLOCK) * k;
         const float *dense = dense_of(mine, outputs, k, room);
         float *target = result + (model * blocks + block) * rows * BLOCK;
-        for (int64_t p = work % parts * pairs / parts; p < (work % parts + 1) * pairs / parts; p++) {
-            float sums[2 * BLOCK];
-            const int64_t begin = offset[p], count = offset[p + 1] - begin;
-            multiply_pair(column + begin, value + 2 * begin, count, dense, sums);
-            for (int r = 0; r < 2; r++)
-                if (row[2 * p + r] >= 0)
-                    __builtin_memcpy(target + int64_t(row[2 * p + r]) * BLOCK, sums + r * BLOCK,
-                                     sizeof(float) * BLOCK);
-        }
+        multiply_pairs({offset, row, column, value}, dense, work % parts * pairs / parts,
+                       (work % parts + 1) * pairs / parts, [&](int64_t input, const float *sums) {
+                           __builtin_memcpy(target + input * BLOCK, sums, BLOCK * sizeof(float));
+                       });
     }
 }

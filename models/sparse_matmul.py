@@ -52,14 +52,21 @@ for name in ("sparse_voltage", "sparse_gradient"):
     )
 
 
+def addresses_from(lists: Sequence[Tensor], first: Tensor) -> tuple[int, int, int, int]:
+    """Of the data of PairedRows, from pair number `first` (an int64 scalar) on."""
+    offsets, rows, columns, values = lists
+    number = int(first)
+    return (
+        offsets.data_ptr() + number * offsets.element_size(),
+        rows.data_ptr() + 2 * number * rows.element_size(), columns.data_ptr(), values.data_ptr(),
+    )  # fmt: skip
+
+
 def call(name: str, lists: Sequence[Tensor], first, dense, result, sizes: Sequence[int]) -> None:
     """Call the kernel for pairs from number `first` (an int64 scalar) on."""
-    offsets, rows, columns, values = lists
-    number, dense = int(first), dense.contiguous()
+    dense = dense.contiguous()
     function(SOURCE, name, "ppppppnnnnt")(
-        offsets.data_ptr() + number * offsets.element_size(),
-        rows.data_ptr() + 2 * number * rows.element_size(),
-        columns.data_ptr(), values.data_ptr(), dense.data_ptr(), result.data_ptr(), *sizes,
+        *addresses_from(lists, first), dense.data_ptr(), result.data_ptr(), *sizes,
         torch.get_num_threads(),
     )  # fmt: skip
 

@@ -152,12 +152,6 @@ struct Devices {
 
 #endif
 
-// Lists of pairs of inputs: see sparse.h.
-struct Lists {
-    const int32_t *offset, *row, *column;
-    const float *value;
-};
-
 // Pairs of inputs from number `first` on, of one block; gradient as the dense matrix of the block.
 template <bool COUNTED>
 Counts program(const Constants &c, const Measured &table, const Pairs &pairs, const Lists &lists,

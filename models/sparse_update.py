@@ -20,7 +20,7 @@ from devices.lookup import sizes_of
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
 from devices.responses import Table
-from models.sparse_matmul import SparseBatch
+from models.sparse_matmul import SparseBatch, addresses_from
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 
@@ -52,7 +52,7 @@ def is_available(family: str, physical: bool, device: torch.device) -> bool:
         return False
 
 
-def program(
+def step(
     batch: SparseBatch, grad_voltage: Tensor, array: PairArray, optimizer: PulseOptimizer,
     account: Account | None = None,
 ) -> None:  # fmt: skip
@@ -92,7 +92,7 @@ def _(
     weight1, weight2, slope1, slope2, weight, totals, pulses1, pulses2, refreshes,
     n_inputs: int, family: str, physical: bool,
 ) -> None:  # fmt: skip
-    number, gradient = int(first), gradient.contiguous()
+    gradient = gradient.contiguous()
     models, n_outputs, n_images = gradient.shape
     kept = totals, pulses1, pulses2, refreshes
     if any(each is not None and each.dtype != torch.float64 for each in kept[:3]):
@@ -102,12 +102,10 @@ def _(
     costs = [None if each is None else each.data_ptr() for each in kept]
     kinds = 17 * "p" + "nnnnt"
     native.function(SOURCE, "sparse_update", kinds, formulas(family, physical))(
-        offsets.data_ptr() + number * offsets.element_size(),
-        rows.data_ptr() + 2 * number * rows.element_size(),
-        columns.data_ptr(), values.data_ptr(), gradient.data_ptr(), native.addresses(constants),
-        native.addresses(tables), sizes_of(tables, knots), weight1.data_ptr(),
-        weight2.data_ptr(), slope1.data_ptr(), slope2.data_ptr(), weight.data_ptr(), *costs,
-        models, n_inputs, n_images, n_outputs, torch.get_num_threads(),
+        *addresses_from((offsets, rows, columns, values), first), gradient.data_ptr(),
+        native.addresses(constants), native.addresses(tables), sizes_of(tables, knots),
+        weight1.data_ptr(), weight2.data_ptr(), slope1.data_ptr(), slope2.data_ptr(),
+        weight.data_ptr(), *costs, models, n_inputs, n_images, n_outputs, torch.get_num_threads(),
     )  # fmt: skip
 
 

@@ -123,7 +123,7 @@ def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_li
     for weight, value in zip((array.weight1, array.weight2), before, strict=True):
         weight[0, row, 3] = exact.get(value, value)
     array.weight.copy_(array.weight2 - array.weight1)
-    sparse_update.program(batch.into(40), torch.zeros(1, 40, 32), array, ensemble.optimizer)
+    sparse_update.step(batch.into(40), torch.zeros(1, 40, 32), array, ensemble.optimizer)
     actual = [float(weight[0, row, 3]) for weight in (array.weight1, array.weight2)]
     assert actual == pytest.approx(after, abs=1e-6)
     assert float(array.weight[0, row, 3]) == pytest.approx(after[1] - after[0], abs=1e-6)

@@ -223,7 +223,7 @@ class Ensemble(nn.Module):
         for layer, (array, gradient) in enumerate(zip(self.network.arrays, gradients, strict=True)):
             if layer == 0 and self.is_one_pass(current):
                 account = self.ledger.of_layer(layer)
-                sparse_update.program(current, gradient, array, self.optimizer, account)
+                sparse_update.step(current, gradient, array, self.optimizer, account)
                 continue
             stream = Stream(self.network.seed, self.step, torch.zeros_like(self.step), layer)
             self.optimizer.step(array, gradient, stream, self.ledger.of_layer(layer))
