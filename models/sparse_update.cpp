@@ -3,6 +3,11 @@
 //
 // What is asked for, and what becomes of a pair, is in formulas.h, which formulas.py writes.
 
+#include <algorithm>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 #include "sparse.h"
 
 namespace {
@@ -35,15 +40,18 @@ struct Pairs {
 struct Counts {  // of a block: in each lane; of truths, which are -1, the negative number
     Vector pulses = {};
     Integers writes = {}, dropped = {}, refreshes = {};
+    Integers above = {};  // whether a pair that was written ended above the range
 };
 
-inline bool any(Integers which) {  // by halves
+inline bool any(Integers which) {
+#ifdef __AVX512F__
+    return _mm512_test_epi32_mask(__m512i(which), __m512i(which));
+#else  // by halves
     typedef int64_t Half __attribute__((vector_size(BYTES / 2)));
-    typedef int64_t Quarter __attribute__((vector_size(16)));
     union { Integers whole; Half half[2]; } two = {which};
-    union { Half whole; Quarter quarter[BYTES / 32]; } four = {two.half[0] | two.half[1]};
-    const Quarter last = four.quarter[0] | four.quarter[BYTES / 32 - 1];
+    const Half last = two.half[0] | two.half[1];
     return last[0] | last[1];
+#endif
 }
 
 // Adds to numbers of double precision.
@@ -62,7 +70,8 @@ inline void wear_at(const Pairs &pairs, int64_t at, Vector pulses, Integers seco
 
 // Whether an update without a pulse leaves a pair as it is: both devices within their range, or one
 // of them used up and the other at the top. Others, as a switch of the field and writes far beyond
-// the end of the range leave them, are clamped and refreshed.
+// the end of the range leave them, are clamped and refreshed. After an update these are the pairs
+// above the range, since a refresh leaves none below.
 inline Integers rests(const Constants &c, Vector w1, Vector w2) {
     const Integers inside = (w1 > c.lowest) & (w1 <= c.highest) & (w2 > c.lowest) & (w2 <= c.highest);
     return inside | ((w1 == c.lowest) & (w2 == c.w_max)) | ((w2 == c.lowest) & (w1 == c.w_max));
@@ -85,6 +94,7 @@ inline void settle_at(const Constants &c, const Pairs &pairs, Counts &counts, in
     store(pairs.w1 + at, w1);
     store(pairs.w2 + at, w2);
     store(pairs.weight + at, weight);
+    counts.above |= (w1 > c.highest) | (w2 > c.highest);
     if (!COUNTED) return;
     counts.refreshes += refreshed;
     float *mine = pairs.refreshes ? pairs.refreshes + at : nullptr;
@@ -153,9 +163,10 @@ struct Devices {
 #endif
 
 // Pairs of inputs from number `first` on, of one block; gradient as the dense matrix of the block.
+// at_rest: whether all pairs are known to be.
 template <bool COUNTED>
 Counts program(const Constants &c, const Measured &table, const Pairs &pairs, const Lists &lists,
-               const float *gradient, int64_t first, int64_t last) {
+               const float *gradient, bool at_rest, int64_t first, int64_t last) {
     Counts counts;
     Devices<COUNTED> devices{c, pairs, counts, table};
     for (int64_t p = first; p < last; p++) {
@@ -166,7 +177,8 @@ Counts program(const Constants &c, const Measured &table, const Pairs &pairs, co
         for (int r = 0; r < 2; r++) {
             if (lists.row[2 * p + r] < 0) continue;
             const int64_t at = int64_t(lists.row[2 * p + r]) * BLOCK;
-            if (count == 0 && row_rests(c, pairs, at)) continue;  // no light, no gradient
+            // No light, no gradient.
+            if (count == 0 && (at_rest || row_rests(c, pairs, at))) continue;
             Vector g[VECTORS], voltage[VECTORS], pulses[VECTORS];
             Integers second[VECTORS], written = {};
 #pragma GCC unroll 4
@@ -182,7 +194,7 @@ Counts program(const Constants &c, const Measured &table, const Pairs &pairs, co
                 counts.writes += pulses[v] > 0.0f;
                 counts.dropped += dropped;
             }
-            if (!any(written) && row_rests(c, pairs, at)) continue;
+            if (!any(written) && (at_rest || row_rests(c, pairs, at))) continue;
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++) {
                 if (COUNTED && pairs.pulses1) wear_at(pairs, at + v * LANES, pulses[v], second[v]);
@@ -200,16 +212,18 @@ Counts program(const Constants &c, const Measured &table, const Pairs &pairs, co
 // [number][model], in the order of Constants; tables, sizes: of Table. w1, w2, slope1, slope2,
 // weight, pulses1, pulses2 and refreshes [model, block, rows, 32]; totals [model, 4], to which
 // pulses, writes, dropped requests and refreshes are added; null pointers where nothing is kept.
+// at_rest [model, block]: whether an update without a pulse is known to leave all pairs as they are.
 extern "C" void sparse_update(const int32_t *offset, const int32_t *row, const int32_t *column,
                               const float *value, const float *gradient,
                               const float *const *constant, const float *const *tables,
                               const int64_t *sizes, float *w1, float *w2, const float *slope1,
-                              const float *slope2, float *weight, double *totals, double *pulses1,
-                              double *pulses2, float *refreshes, int64_t models, int64_t rows,
-                              int64_t k, int64_t n_out, int threads) {
+                              const float *slope2, float *weight, bool *at_rest, double *totals,
+                              double *pulses1, double *pulses2, float *refreshes, int64_t models,
+                              int64_t rows, int64_t k, int64_t n_out, int threads) {
     const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, n_pairs = (rows + 1) / 2;
     const int64_t parts = parts_of(models * blocks, threads), works = models * blocks * parts;
     std::vector<double> sums(totals ? works * 4 : 0);
+    std::vector<char> settled(works);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t work = 0; work < works; work++) {
         const int64_t model = work / parts / blocks, block = work / parts % blocks;
@@ -226,7 +240,9 @@ extern "C" void sparse_update(const int32_t *offset, const int32_t *row, const i
                              from_start(pulses1), from_start(pulses2), from_start(refreshes)};
         const Counts counts = (totals ? program<true> : program<false>)(
             c, Measured(tables, sizes, model), pairs, {offset, row, column, value}, dense,
-            work % parts * n_pairs / parts, (work % parts + 1) * n_pairs / parts);
+            at_rest[work / parts], work % parts * n_pairs / parts,
+            (work % parts + 1) * n_pairs / parts);
+        settled[work] = !any(counts.above);
         for (int l = 0; l < LANES && totals; l++) {
             sums[4 * work] += counts.pulses[l];
             sums[4 * work + 1] -= counts.writes[l];
@@ -234,6 +250,9 @@ extern "C" void sparse_update(const int32_t *offset, const int32_t *row, const i
             sums[4 * work + 3] -= counts.refreshes[l];
         }
     }
+    for (int64_t block = 0; block < models * blocks; block++)
+        at_rest[block] = std::all_of(&settled[block * parts], &settled[block * parts] + parts,
+                                     [](bool each) { return each; });
     for (int64_t i = 0; i < int64_t(sums.size()); i++)
         totals[i / 4 / parts / blocks * 4 + i % 4] += sums[i];
 }

@@ -3,7 +3,8 @@
 The kernel (sparse_update.cpp) multiplies out the gradient of two inputs, writes their pairs and
 goes on, so that no gradient is written to memory and read again. Without light an input has no
 gradient, so no pulse, and its pairs are passed over; so are the 32 pairs of a block if none of them
-receives a pulse. The formulas are those of devices.programming, from there.
+receives a pulse. Pairs that an update changes even so are looked for in blocks which are not known
+to be at rest (see PairArray). The formulas are those of devices.programming, from there.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ def step(
     torch.ops.magnetoionic.sparse_update(
         *batch.by_input.tensors, batch.first_input, grad_voltage,
         [constants[name] for name in names_of(family, physical)], tables, knots, array.weight1,
-        array.weight2, array.slope1, array.slope2, array.weight, *costs, batch.n_inputs, family,
-        physical,
+        array.weight2, array.slope1, array.slope2, array.weight, array.at_rest, *costs,
+        batch.n_inputs, family, physical,
     )  # fmt: skip
 
 
@@ -81,15 +82,16 @@ torch.library.define(
     "magnetoionic::sparse_update",
     "(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first, Tensor gradient, "
     "Tensor[] constants, Tensor[] tables, int knots, Tensor(a!) weight1, Tensor(b!) weight2, "
-    "Tensor slope1, Tensor slope2, Tensor(c!) weight, Tensor(d!)? totals, Tensor(e!)? pulses1, "
-    "Tensor(f!)? pulses2, Tensor(g!)? refreshes, int n_inputs, str family, bool physical) -> ()",
+    "Tensor slope1, Tensor slope2, Tensor(c!) weight, Tensor(d!) at_rest, Tensor(e!)? totals, "
+    "Tensor(f!)? pulses1, Tensor(g!)? pulses2, Tensor(h!)? refreshes, int n_inputs, str family, "
+    "bool physical) -> ()",
 )
 
 
 @torch.library.impl("magnetoionic::sparse_update", "CPU")
 def _(
     offsets, rows, columns, values, first, gradient, constants, tables, knots: int,
-    weight1, weight2, slope1, slope2, weight, totals, pulses1, pulses2, refreshes,
+    weight1, weight2, slope1, slope2, weight, at_rest, totals, pulses1, pulses2, refreshes,
     n_inputs: int, family: str, physical: bool,
 ) -> None:  # fmt: skip
     gradient = gradient.contiguous()
@@ -100,12 +102,13 @@ def _(
     if refreshes is not None and refreshes.dtype != torch.float32:
         raise TypeError("refreshes are counted in single precision")
     costs = [None if each is None else each.data_ptr() for each in kept]
-    kinds = 17 * "p" + "nnnnt"
+    kinds = 18 * "p" + "nnnnt"
     native.function(SOURCE, "sparse_update", kinds, formulas(family, physical))(
         *addresses_from((offsets, rows, columns, values), first), gradient.data_ptr(),
         native.addresses(constants), native.addresses(tables), sizes_of(tables, knots),
         weight1.data_ptr(), weight2.data_ptr(), slope1.data_ptr(), slope2.data_ptr(),
-        weight.data_ptr(), *costs, models, n_inputs, n_images, n_outputs, torch.get_num_threads(),
+        weight.data_ptr(), at_rest.data_ptr(), *costs, models, n_inputs, n_images, n_outputs,
+        torch.get_num_threads(),
     )  # fmt: skip
 
 

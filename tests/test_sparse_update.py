@@ -129,6 +129,40 @@ def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_li
     assert float(array.weight[0, row, 3]) == pytest.approx(after[1] - after[0], abs=1e-6)
 
 
+def test_a_pair_above_its_range_comes_back_with_the_next_batch(dim):
+    """Where both devices of a pair are used up at once, w1 lands above, until it is clamped."""
+    ensemble = fresh(dim, Kept.NOTHING, n_models=1)
+    array, optimizer = ensemble.network.arrays[0], ensemble.optimizer
+    batch = dim.batch(0, 32)[0].into(40)
+    image = torch.arange(32)
+    lit = int(dim.train[image].amax(0).argmax())  # an input that some image lights
+    top, end = (float(getattr(array.responses, name)) for name in ("w_max", "lowest"))
+    array.weight1[0, lit, 3], array.weight2[0, lit, 3] = end, top
+    gradient = torch.zeros(1, 40, 32)
+    sparse_update.step(batch, gradient, array, optimizer)  # looks at all pairs
+    assert array.at_rest.tolist() == [[True, True]]
+    gradient[0, 3] = 1e4
+    sparse_update.step(batch, gradient, array, optimizer)
+    assert array.weight1[0, lit, 3] > top
+    assert array.at_rest.tolist() == [[False, True]]  # of outputs 0 to 31, and of the others
+    sparse_update.step(batch, torch.zeros(1, 40, 32), array, optimizer)
+    assert array.weight1[0, lit, 3] == array.weight2[0, lit, 3] == top
+    assert array.weight[0, lit, 3] == 0
+    assert array.at_rest.tolist() == [[True, True]]
+
+
+def test_what_changes_pairs_from_outside_forgets_which_are_at_rest(dim):
+    array = trained(dim, n_models=1).network.arrays[0]
+    for change in (
+        lambda: array.put(array.weight1, array.weight2),
+        lambda: array.answer_by(array.responses.each),
+        lambda: array.switch(array.responses.each),
+    ):
+        array.at_rest.fill_(True)
+        change()
+        assert not array.at_rest.any()
+
+
 @pytest.mark.parametrize("field", ["double-linear", "table"])
 def test_voltages_are_the_same_with_any_number_of_threads(field, dim):
     results = []
