@@ -39,17 +39,22 @@ void after_all(const Table &table, const float *voltage, const float *pulses, fl
     finish();
 }
 
-}  // namespace
-
-// voltage, pulses, result [models, n]; tables, sizes: of Table.
-extern "C" void table_after(const float *const *tables, const int64_t *sizes, const float *voltage,
-                            const float *pulses, float *result, int64_t models, int64_t n,
-                            int threads) {
+Tensor table_after_of(Tensor voltage, Tensor pulses, std::vector<Tensor> tables, int64_t knots) {
+    const int64_t models = voltage.size(0), n = voltage.size(1) * voltage.size(2);
     const int64_t parts = (n + PART - 1) / PART;
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    Tensor result = Tensor::of({models, voltage.size(1), voltage.size(2)});
+    const float *before = voltage.data(), *wanted = pulses.data();
+    float *after = result.data();
+    const int n_threads = threads();
+#pragma omp parallel for num_threads(n_threads) if (n_threads > 1) schedule(static)
     for (int64_t work = 0; work < models * parts; work++) {
         const int64_t model = work / parts, first = work % parts * PART, place = model * n + first;
-        after_all(Table(tables, sizes, model), voltage + place, pulses + place, result + place,
+        after_all(Table(tables, knots, model), before + place, wanted + place, after + place,
                   n - first < PART ? n - first : PART);
     }
+    return result;
 }
+
+const Operator<table_after_of> registered("table_after");
+
+}  // namespace

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include "operator.h"
+
 #include "arithmetic.h"
 
 namespace {
@@ -16,20 +18,22 @@ struct Lines {  // of one network; see lookup.Lines
     float scale, width, last;
 };
 
-// The table of a network. tables: of both directions cells, scale, width and last, and the highest
-// voltage; sizes: of both, cells and numbers in each, and knots looked at on the way to a voltage.
+// The table of a network, from the tensors of all: of both directions cells, scale, width and last,
+// and the highest voltage. knots: looked at on the way to a voltage.
 struct Table {
     Lines inverse, response;
     float top;
     int64_t knots;
 
-    Table(const float *const *tables, const int64_t *sizes, int64_t model)
-        : inverse(lines(tables, sizes, model)), response(lines(tables + 4, sizes + 2, model)),
-          top(tables[8][model]), knots(sizes[4]) {}
+    Table(const std::vector<Tensor> &tables, int64_t knots, int64_t model)
+        : inverse(lines(&tables[0], model)), response(lines(&tables[4], model)),
+          top(tables[8].data()[model]), knots(knots) {}
 
-    static Lines lines(const float *const *tensors, const int64_t *sizes, int64_t model) {
-        return {tensors[0] + model * sizes[0] * sizes[1], sizes[1], tensors[1][model],
-                tensors[2][model], tensors[3][model]};
+    static Lines lines(const Tensor *tensors, int64_t model) {
+        const int64_t cells = tensors[0].size(1), numbers = tensors[0].size(2);
+        auto number = [&](int i) { return tensors[i].data()[model]; };
+        return {tensors[0].data() + model * cells * numbers, numbers, number(1), number(2),
+                number(3)};
     }
 };
 

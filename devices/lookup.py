@@ -9,7 +9,6 @@ devices that receive no pulses.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -181,6 +180,7 @@ class Tables(nn.Module):
         twice; others by way of their number of pulses.
         """
         if self.has_kernel(voltage):
+            voltage, pulses = voltage.contiguous(), pulses.contiguous()
             return torch.ops.magnetoionic.table_after(voltage, pulses, self.tensors, self.knots)
         before, slope, room = self.pulses_at(self.top - voltage)
         down = pulses / slope  # cells
@@ -196,28 +196,11 @@ class Tables(nn.Module):
         return is_single and knots in KNOWN and native.has_kernel(SOURCE, voltage.device)
 
 
-# An operator of its own, so that compiled programs can call it.
+# An operator, of lookup.cpp, so that compiled programs can call it.
 torch.library.define(
     "magnetoionic::table_after",
     "(Tensor voltage, Tensor pulses, Tensor[] tables, int knots) -> Tensor",
 )
-
-
-@torch.library.impl("magnetoionic::table_after", "CPU")
-def _(voltage: Tensor, pulses: Tensor, tables: list[Tensor], knots: int) -> Tensor:
-    voltage, pulses = voltage.contiguous(), pulses.contiguous()
-    result = torch.empty_like(voltage)
-    native.function(SOURCE, "table_after", "pppppnnt")(
-        native.addresses(tables), sizes_of(tables, knots), voltage.data_ptr(), pulses.data_ptr(),
-        result.data_ptr(), len(voltage), voltage[0].numel(), torch.get_num_threads(),
-    )  # fmt: skip
-    return result
-
-
-def sizes_of(tables: Sequence[Tensor], knots: int) -> ctypes.Array:
-    """Cells and numbers in each, of both directions, and knots, as the kernels take them."""
-    cells = [size for direction in (0, 4) for size in tables[direction].shape[1:]] if tables else []
-    return (ctypes.c_int64 * 5)(*cells, knots)
 
 
 @torch.library.register_fake("magnetoionic::table_after")

@@ -1,8 +1,9 @@
 """Small C++ kernels: built once for this machine by PyTorch's extension builder, kept on disk.
 
-A kernel is plain C++ without PyTorch's headers, so it is built in a second. What is kept is
-addressed by all that is compiled (source, headers, formulas), the flags, PyTorch and the processor:
-machines of different kind may share the folder.
+Most are operators of PyTorch, which compiled programs call (see operator.h): they are there as soon
+as their library is loaded. A kernel goes without PyTorch's C++ headers, so it is built in a second.
+What is kept is addressed by all that is compiled (source, headers, formulas), the flags, PyTorch
+and the processor: machines of different kind may share the folder.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 # Native, so that vectors are as wide as the processor's; errno and traps keep loops from it.
-FLAGS = ["-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS = ["-std=c++17", "-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
 SWITCH = "MAGNETOIONIC_NATIVE"  # 0: do without, as where there is no compiler
 IS_PLAIN = ContextVar("whether kernels are left alone", default=False)
 ROOMS = Path(__file__).parent, Path(__file__).parents[1] / "models"  # with the kernels' headers
-KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "t": ctypes.c_int}
+KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64}
 
 
 def is_wanted() -> bool:
@@ -58,6 +59,12 @@ def library(source: Path, formulas: str = "") -> ctypes.CDLL | None:
     return None
 
 
+def libraries(*kernels: tuple[Path, str]) -> list[ctypes.CDLL | None]:
+    """Of several, each a C++ file and its formulas, built side by side."""
+    with ThreadPoolExecutor(len(kernels)) as threads:
+        return list(threads.map(lambda kernel: library(*kernel), kernels))
+
+
 def has_kernel(source: Path, device: torch.device, formulas: str = "") -> bool:
     """Whether what is computed there is computed by the functions of a C++ file."""
     return device.type == "cpu" and not IS_PLAIN.get() and library(source, formulas) is not None
@@ -73,21 +80,14 @@ def plain() -> Iterator[None]:
         IS_PLAIN.reset(token)
 
 
-@cache
-def function(source: Path, name: str, kinds: str, formulas: str = "") -> Callable[..., None]:
+def function(source: Path, name: str, kinds: str) -> Callable[..., None]:
     """A function of a C++ file that is there.
 
-    kinds: a letter for each argument, `p` the address of a tensor's data, `n` a number of 64 bits,
-    `t` the number of threads. Converting them beforehand would take longer than a small kernel.
+    kinds: a letter for each argument, `p` the address of an array's data, `n` a number of 64 bits.
     """
-    found = getattr(library(source, formulas), name)
+    found = getattr(library(source), name)
     found.argtypes, found.restype = [KINDS[kind] for kind in kinds], None
     return found
-
-
-def addresses(tensors: Sequence[Tensor]) -> ctypes.Array:
-    """Of the tensors' data, as one argument."""
-    return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
 
 
 def build(source: Path, target: Path, formulas: str) -> None:
@@ -98,8 +98,7 @@ def build(source: Path, target: Path, formulas: str) -> None:
 
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix=f".{source.stem}-", dir=target.parent)
-    path = os.environ.get("PATH", "")
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"  # ninja's, perhaps
+    find_ninja()
     (Path(folder) / "formulas.h").write_text(formulas)
     name = target.stem.replace("-", "_")  # its own: of a second one of a name PyTorch makes another
     try:
@@ -109,8 +108,14 @@ def build(source: Path, target: Path, formulas: str) -> None:
         )  # fmt: skip
         (Path(folder) / f"{name}.so").replace(target)
     finally:
-        os.environ["PATH"] = path
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_ninja() -> None:
+    """Let PyTorch's builder find it beside Python, where an environment is used unactivated."""
+    if shutil.which("ninja") is None:
+        folders = os.environ.get("PATH"), str(Path(sys.executable).parent)
+        os.environ["PATH"] = os.pathsep.join(filter(None, folders))
 
 
 def processor_features() -> str:

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "operator.h"
+
 namespace {
 
 constexpr int LANES = 32;  // blocks at once; the compiler makes vectors of the loops over them
@@ -64,12 +66,10 @@ void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32_t part
     }
 }
 
-}  // namespace
-
 // result [models, count]: four quarters of ceil(count / 4) numbers, the last one cut off, number b
 // of each from block b of the stream.
-extern "C" void normal(const int64_t *seed, int64_t models, int64_t step, int64_t purpose,
-                       int64_t part, int64_t count, float *result, int threads) {
+void normal(const int64_t *seed, int64_t models, int64_t step, int64_t purpose, int64_t part,
+            int64_t count, float *result, int threads) {
     const int64_t quarter = (count + 3) / 4, groups = (quarter + LANES - 1) / LANES;
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t work = 0; work < models * groups; work++) {
@@ -93,3 +93,15 @@ extern "C" void normal(const int64_t *seed, int64_t models, int64_t step, int64_
         }
     }
 }
+
+Tensor normal_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, int64_t count) {
+    const int64_t models = seed.size(0);
+    Tensor result = Tensor::of({models, count});
+    normal(seed.data<int64_t>(), models, *step.data<int64_t>(), purpose, *part.data<int64_t>(),
+           count, result.data(), threads());
+    return result;
+}
+
+const Operator<normal_of> registered("normal");
+
+}  // namespace

@@ -96,7 +96,9 @@ class Stream:
         """
         if has_kernel(self.seed.device):
             purpose, count = (self.layer << 8) | draw, math.prod(shape)
-            numbers = torch.ops.magnetoionic.normal(self.seed, self.step, self.part, purpose, count)
+            numbers = torch.ops.magnetoionic.normal(
+                self.seed.contiguous(), self.step, self.part, purpose, count
+            )
             return numbers.unflatten(1, shape)
         a, b, c, d = self.words(draw, math.prod(shape))
         return self._arrange((*box_muller(a, b), *box_muller(c, d)), shape)
@@ -116,21 +118,11 @@ def has_kernel(device: torch.device) -> bool:
     return native.has_kernel(SOURCE, device)
 
 
-# An operator of its own, so that compiled programs can call it.
+# An operator, of noise.cpp, so that compiled programs can call it.
 torch.library.define(
     "magnetoionic::normal",
     "(Tensor seed, Tensor step, Tensor part, int purpose, int count) -> Tensor",
 )
-
-
-@torch.library.impl("magnetoionic::normal", "CPU")
-def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> Tensor:
-    seed, result = seed.contiguous(), torch.empty(len(seed), count)
-    native.function(SOURCE, "normal", "pnnnnnpt")(
-        seed.data_ptr(), len(seed), int(step), purpose, int(part), count, result.data_ptr(),
-        torch.get_num_threads(),
-    )  # fmt: skip
-    return result
 
 
 @torch.library.register_fake("magnetoionic::normal")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from devices.native import function, library
+from devices.native import function, libraries
 from models import sparse_matmul
 from models.sparse_matmul import LARGEST, PairedRows, SparseBatch
 
@@ -20,7 +20,7 @@ SMALLEST_BATCH = 32  # images; with fewer, the lists of a batch are longer than 
 
 def is_available() -> bool:
     """Whether the kernels are there; builds them if need be."""
-    return all(library(source) is not None for source in (SOURCE, sparse_matmul.SOURCE))
+    return None not in libraries((SOURCE, ""), (sparse_matmul.SOURCE, ""))
 
 
 @dataclass(frozen=True)

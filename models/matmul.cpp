@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../devices/operator.h"
 #include "../devices/vectors.h"
 
 namespace {
@@ -73,11 +74,9 @@ inline void block_of_dots(const float *a, const float *b, int64_t k, float *resu
         }
 }
 
-}  // namespace
-
 // result [m, n] = a b. a's elements lie (a_row, a_step) apart; b [k, n].
-extern "C" void product_by_rows(const float *a, int64_t a_row, int64_t a_step, const float *b,
-                                float *result, int64_t m, int64_t k, int64_t n, int threads) {
+void product_by_rows(const float *a, int64_t a_row, int64_t a_step, const float *b, float *result,
+                     int64_t m, int64_t k, int64_t n, int threads) {
     const int64_t bands = (m + ROWS - 1) / ROWS, whole = n / LANES * LANES, rest = n - whole;
     std::vector<float> last(rest > 0 ? k * LANES : 0);  // the last columns of b, filled up
     for (int64_t i = 0; rest > 0 && i < k; i++)
@@ -102,8 +101,8 @@ extern "C" void product_by_rows(const float *a, int64_t a_row, int64_t a_step, c
 }
 
 // result [m, n] = a b^T. a [m, k], b [n, k].
-extern "C" void product_by_dots(const float *a, const float *b, float *result, int64_t m, int64_t k,
-                                int64_t n, int threads) {
+void product_by_dots(const float *a, const float *b, float *result, int64_t m, int64_t k, int64_t n,
+                     int threads) {
     const int64_t pairs = (n + 1) / 2;
 #pragma omp parallel for num_threads(threads) if (threads > 1 && m * k * n > ENOUGH) schedule(static)
     for (int64_t pair = 0; pair < pairs; pair++) {
@@ -121,3 +120,23 @@ extern "C" void product_by_dots(const float *a, const float *b, float *result, i
         }
     }
 }
+
+Tensor small_product(Tensor a, Tensor b) {
+    const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
+    Tensor result = Tensor::of({m, n});
+    product_by_rows(a.data(), a.stride(0), a.stride(1), b.data(), result.data(), m, k, n,
+                    threads());
+    return result;
+}
+
+Tensor small_product_transposed(Tensor a, Tensor b) {
+    const int64_t m = a.size(0), k = a.size(1), n = b.size(0);
+    Tensor result = Tensor::of({m, n});
+    product_by_dots(a.data(), b.data(), result.data(), m, k, n, threads());
+    return result;
+}
+
+const Operator<small_product> by_rows("small_product");
+const Operator<small_product_transposed> by_dots("small_product_transposed");
+
+}  // namespace

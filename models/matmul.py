@@ -54,30 +54,19 @@ def _(a: Tensor, b: Tensor) -> Tensor:
     return a.new_empty(a.shape[0], b.shape[0])
 
 
+# Of matmul.cpp: a [m, k] times b [k, n], and times the transpose of b [n, k].
 torch.library.define("magnetoionic::small_product", "(Tensor a, Tensor b) -> Tensor")
-
-
-@torch.library.impl("magnetoionic::small_product", "CPU")
-def _(a: Tensor, b: Tensor) -> Tensor:
-    """a [m, k] times b [k, n], by the kernel."""
-    (m, k), n = a.shape, b.shape[1]
-    result, threads = a.new_empty(m, n), torch.get_num_threads()
-    if b.stride() == (1, k) and k > 1 and m <= FEW:
-        a = a.contiguous()
-        native.function(SOURCE, "product_by_dots", "pppnnnt")(
-            a.data_ptr(), b.data_ptr(), result.data_ptr(), m, k, n, threads
-        )
-        return result
-    b = b.contiguous()
-    native.function(SOURCE, "product_by_rows", "pnnppnnnt")(
-        a.data_ptr(), *a.stride(), b.data_ptr(), result.data_ptr(), m, k, n, threads
-    )
-    return result
+torch.library.define("magnetoionic::small_product_transposed", "(Tensor a, Tensor b) -> Tensor")
 
 
 @torch.library.register_fake("magnetoionic::small_product")
 def _(a: Tensor, b: Tensor) -> Tensor:
     return a.new_empty(a.shape[0], b.shape[1])
+
+
+@torch.library.register_fake("magnetoionic::small_product_transposed")
+def _(a: Tensor, b: Tensor) -> Tensor:
+    return a.new_empty(a.shape[0], b.shape[0])
 
 
 def has_kernel(device: torch.device) -> bool:
@@ -105,9 +94,11 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 def matrix_product(a: Tensor, b: Tensor) -> Tensor:
     """a [m, k] times b [k, n]."""
-    is_single = a.dtype == b.dtype == torch.float32
-    if is_single and min(a.shape) <= FEW and has_kernel(a.device):
-        return torch.ops.magnetoionic.small_product(a, b)
+    (m, k), is_single = a.shape, a.dtype == b.dtype == torch.float32
+    if is_single and min(m, k) <= FEW and has_kernel(a.device):
+        if b.stride() == (1, k) and k > 1 and m <= FEW:
+            return torch.ops.magnetoionic.small_product_transposed(a.contiguous(), b.t())
+        return torch.ops.magnetoionic.small_product(a, b.contiguous())
     if ONEDNN_LINEAR is None or a.device.type != "cpu" or a.dtype != torch.float32:
         return a @ b
     # Contiguous, since other strides fall to oneDNN's reference code, a thousand times slower.

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "../devices/operator.h"
 #include "../devices/vectors.h"
 
 namespace {
@@ -75,16 +76,25 @@ struct Lists {
     const float *value;
 };
 
-// Of pairs from number `first` on: take(row, its 32 sums) for each row.
-template <typename Take>
+// Of the tensors of PairedRows, from pair number `first` on, a scalar.
+inline Lists lists_from(const Tensor &offsets, const Tensor &rows, const Tensor &columns,
+                        const Tensor &values, const Tensor &first) {
+    const int64_t number = *first.data<int64_t>();
+    return {offsets.data<int32_t>() + number, rows.data<int32_t>() + 2 * number,
+            columns.data<int32_t>(), values.data()};
+}
+
+// Of pairs from number `first` on, to the rows of result [row, 32].
 inline void multiply_pairs(const Lists &lists, const float *dense, int64_t first, int64_t last,
-                           Take take) {
+                           float *result) {
     for (int64_t p = first; p < last; p++) {
         float sums[2 * BLOCK];
         const int64_t begin = lists.offset[p], count = lists.offset[p + 1] - begin;
         multiply_pair(lists.column + begin, lists.value + 2 * begin, count, dense, sums);
         for (int r = 0; r < 2; r++)
-            if (lists.row[2 * p + r] >= 0) take(int64_t(lists.row[2 * p + r]), sums + r * BLOCK);
+            if (lists.row[2 * p + r] >= 0)
+                __builtin_memcpy(result + int64_t(lists.row[2 * p + r]) * BLOCK, sums + r * BLOCK,
+                                 BLOCK * sizeof(float));
     }
 }
 

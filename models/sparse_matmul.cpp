@@ -1,46 +1,38 @@
 // Products of the first layer with what is lit alone: see sparse_matmul.py.
 
-#include <memory>
-
 #include "sparse.h"
 
-// Of both: the first four are Lists; n_out are the outputs of a model, of which the last block may
-// hold fewer than 32.
+namespace {
 
-// Rows are images. weight [model, block, k, 32], result [model, n_out, rows].
-extern "C" void sparse_voltage(const int32_t *offset, const int32_t *row, const int32_t *column,
-                               const float *value, const float *weight, float *result,
-                               int64_t models, int64_t rows, int64_t k, int64_t n_out,
-                               int threads) {
+// Rows are images. weight [model, block, k, 32], of outputs of which the last block may hold fewer
+// than 32; result [model, n_out, rows].
+void multiply_images(const Lists &lists, const float *weight, float *result, int64_t models,
+                     int64_t rows, int64_t k, int64_t n_out, int threads) {
     const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, pairs = (rows + 1) / 2;
     const int64_t parts = parts_of(models * blocks, threads);
-    const std::unique_ptr<float[]> images(new float[models * blocks * rows * BLOCK]);
+    const Tensor images = Tensor::of({models, blocks, rows, BLOCK});
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #pragma omp for schedule(static)
         for (int64_t work = 0; work < models * blocks * parts; work++) {
             const float *dense = weight + work / parts * k * BLOCK;
-            float *target = images.get() + work / parts * rows * BLOCK;
-            multiply_pairs({offset, row, column, value}, dense, work % parts * pairs / parts,
-                           (work % parts + 1) * pairs / parts, [&](int64_t image, const float *sums) {
-                               __builtin_memcpy(target + image * BLOCK, sums, BLOCK * sizeof(float));
-                           });
+            float *target = images.data() + work / parts * rows * BLOCK;
+            multiply_pairs(lists, dense, work % parts * pairs / parts,
+                           (work % parts + 1) * pairs / parts, target);
         }
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < models * blocks; i++) {
             const int64_t model = i / blocks, first = i % blocks * BLOCK;
             const int64_t outputs = n_out - first < BLOCK ? n_out - first : BLOCK;
-            transpose(images.get() + i * rows * BLOCK, rows, BLOCK,
+            transpose(images.data() + i * rows * BLOCK, rows, BLOCK,
                       result + (model * n_out + first) * rows, outputs, rows);
         }
     }
 }
 
 // Rows are inputs. gradient [model, n_out, k], k images; result [model, block, rows, 32].
-extern "C" void sparse_gradient(const int32_t *offset, const int32_t *row, const int32_t *column,
-                                const float *value, const float *gradient, float *result,
-                                int64_t models, int64_t rows, int64_t k, int64_t n_out,
-                                int threads) {
+void multiply_inputs(const Lists &lists, const float *gradient, float *result, int64_t models,
+                     int64_t rows, int64_t k, int64_t n_out, int threads) {
     const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, pairs = (rows + 1) / 2;
     const int64_t parts = parts_of(models * blocks, threads);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
@@ -49,11 +41,30 @@ extern "C" void sparse_gradient(const int32_t *offset, const int32_t *row, const
         const int64_t outputs = n_out - block * BLOCK < BLOCK ? n_out - block * BLOCK : BLOCK;
         std::vector<float> room;
         const float *mine = gradient + (model * n_out + block * BLOCK) * k;
-        const float *dense = dense_of(mine, outputs, k, room);
-        float *target = result + (model * blocks + block) * rows * BLOCK;
-        multiply_pairs({offset, row, column, value}, dense, work % parts * pairs / parts,
-                       (work % parts + 1) * pairs / parts, [&](int64_t input, const float *sums) {
-                           __builtin_memcpy(target + input * BLOCK, sums, BLOCK * sizeof(float));
-                       });
+        multiply_pairs(lists, dense_of(mine, outputs, k, room), work % parts * pairs / parts,
+                       (work % parts + 1) * pairs / parts, result + work / parts * rows * BLOCK);
     }
 }
+
+Tensor sparse_voltage(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
+                      int64_t n_rows, Tensor weight, int64_t k, int64_t n_outputs) {
+    const int64_t models = weight.size(0);
+    Tensor result = Tensor::of({models, n_outputs, n_rows});
+    multiply_images(lists_from(offsets, rows, columns, values, first), weight.data(),
+                    result.data(), models, n_rows, k, n_outputs, threads());
+    return result;
+}
+
+Tensor sparse_gradient(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
+                       int64_t n_rows, Tensor gradient) {
+    const int64_t models = gradient.size(0), n_outputs = gradient.size(1);
+    Tensor result = Tensor::of({models, (n_outputs + BLOCK - 1) / BLOCK * n_rows, BLOCK});
+    multiply_inputs(lists_from(offsets, rows, columns, values, first), gradient.data(),
+                    result.data(), models, n_rows, gradient.size(2), n_outputs, threads());
+    return result;
+}
+
+const Operator<sparse_voltage> for_voltage("sparse_voltage");
+const Operator<sparse_gradient> for_gradient("sparse_gradient");
+
+}  // namespace

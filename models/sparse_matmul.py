@@ -17,8 +17,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from devices.native import function
-
 BLOCK = 32  # outputs; as in the kernel
 LARGEST = 2**31 - 1  # entries that the kernel can count
 SOURCE = Path(__file__).with_name("sparse_matmul.cpp")
@@ -43,58 +41,25 @@ class PairedRows:
         return self.offsets, self.rows, self.columns, self.values
 
 
-# Operators of their own, so that compiled programs can call them.
-for name in ("sparse_voltage", "sparse_gradient"):
-    torch.library.define(
-        f"magnetoionic::{name}",
-        "(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first, int n_rows, "
-        "Tensor dense, int k, int n_outputs) -> Tensor",
-    )
-
-
-def addresses_from(lists: Sequence[Tensor], first: Tensor) -> tuple[int, int, int, int]:
-    """Of the data of PairedRows, from pair number `first` (an int64 scalar) on."""
-    offsets, rows, columns, values = lists
-    number = int(first)
-    return (
-        offsets.data_ptr() + number * offsets.element_size(),
-        rows.data_ptr() + 2 * number * rows.element_size(), columns.data_ptr(), values.data_ptr(),
-    )  # fmt: skip
-
-
-def call(name: str, lists: Sequence[Tensor], first, dense, result, sizes: Sequence[int]) -> None:
-    """Call the kernel for pairs from number `first` (an int64 scalar) on."""
-    dense = dense.contiguous()
-    function(SOURCE, name, "ppppppnnnnt")(
-        *addresses_from(lists, first), dense.data_ptr(), result.data_ptr(), *sizes,
-        torch.get_num_threads(),
-    )  # fmt: skip
-
-
-@torch.library.impl("magnetoionic::sparse_voltage", "CPU")
-def _(offsets, rows, columns, values, first, n_rows: int, dense, k: int, n_outputs: int) -> Tensor:
-    result = dense.new_empty(dense.shape[0], n_outputs, n_rows)
-    sizes = (dense.shape[0], n_rows, k, n_outputs)
-    call("sparse_voltage", (offsets, rows, columns, values), first, dense, result, sizes)
-    return result
+# Operators, of sparse_matmul.cpp, so that compiled programs can call them.
+LISTS = "Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first"
+torch.library.define(
+    "magnetoionic::sparse_voltage",
+    f"({LISTS}, int n_rows, Tensor weight, int k, int n_outputs) -> Tensor",
+)
+torch.library.define(
+    "magnetoionic::sparse_gradient", f"({LISTS}, int n_rows, Tensor gradient) -> Tensor"
+)
 
 
 @torch.library.register_fake("magnetoionic::sparse_voltage")
-def _(offsets, rows, columns, values, first, n_rows: int, dense, k: int, n_outputs: int) -> Tensor:
-    return dense.new_empty(dense.shape[0], n_outputs, n_rows)
-
-
-@torch.library.impl("magnetoionic::sparse_gradient", "CPU")
-def _(offsets, rows, columns, values, first, n_rows: int, dense, k: int, n_outputs: int) -> Tensor:
-    result = dense.new_empty(dense.shape[0], -(-n_outputs // BLOCK) * n_rows, BLOCK)
-    sizes = (dense.shape[0], n_rows, k, n_outputs)
-    call("sparse_gradient", (offsets, rows, columns, values), first, dense, result, sizes)
-    return result
+def _(offsets, rows, columns, values, first, n_rows: int, weight, k: int, n_outputs: int) -> Tensor:
+    return weight.new_empty(weight.shape[0], n_outputs, n_rows)
 
 
 @torch.library.register_fake("magnetoionic::sparse_gradient")
-def _(offsets, rows, columns, values, first, n_rows: int, dense, k: int, n_outputs: int) -> Tensor:
-    return dense.new_empty(dense.shape[0], -(-n_outputs // BLOCK) * n_rows, BLOCK)
+def _(offsets, rows, columns, values, first, n_rows: int, gradient) -> Tensor:
+    return gradient.new_empty(gradient.shape[0], -(-gradient.shape[1] // BLOCK) * n_rows, BLOCK)
 
 
 @dataclass(frozen=True)
@@ -141,15 +106,14 @@ class SparseBatch:
     def voltage(self, weight: Tensor) -> Tensor:
         """W I: [model, out, batch], from weights in blocks."""
         return torch.ops.magnetoionic.sparse_voltage(
-            *self.by_image.tensors, self.first_image, self.n_images, weight, self.n_inputs,
-            self.n_outputs,
+            *self.by_image.tensors, self.first_image, self.n_images, weight.contiguous(),
+            self.n_inputs, self.n_outputs,
         )  # fmt: skip
 
     def gradient(self, grad_voltage: Tensor) -> Tensor:
         """dL/dW = g I^T, in blocks, from g [model, out, batch]."""
         return torch.ops.magnetoionic.sparse_gradient(
-            *self.by_input.tensors, self.first_input, self.n_inputs, grad_voltage, self.n_images,
-            grad_voltage.shape[1],
+            *self.by_input.tensors, self.first_input, self.n_inputs, grad_voltage.contiguous()
         )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 //
 // What is asked for, and what becomes of a pair, is in formulas.h, which formulas.py writes.
 
-#include <algorithm>
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
@@ -72,7 +71,7 @@ inline void wear_at(const Pairs &pairs, int64_t at, Vector pulses, Integers seco
 // of them used up and the other at the top. Others, as a switch of the field and writes far beyond
 // the end of the range leave them, are clamped and refreshed. After an update these are the pairs
 // above the range, since a refresh leaves none below.
-inline Integers rests(const Constants &c, Vector w1, Vector w2) {
+inline Integers is_at_rest(const Constants &c, Vector w1, Vector w2) {
     const Integers inside = (w1 > c.lowest) & (w1 <= c.highest) & (w2 > c.lowest) & (w2 <= c.highest);
     return inside | ((w1 == c.lowest) & (w2 == c.w_max)) | ((w2 == c.lowest) & (w1 == c.w_max));
 }
@@ -80,7 +79,7 @@ inline Integers rests(const Constants &c, Vector w1, Vector w2) {
 inline bool row_rests(const Constants &c, const Pairs &pairs, int64_t at) {
     Integers moves = {};
     for (int v = 0; v < BLOCK; v += LANES)
-        moves |= ~rests(c, load(pairs.w1 + at + v), load(pairs.w2 + at + v));
+        moves |= ~is_at_rest(c, load(pairs.w1 + at + v), load(pairs.w2 + at + v));
     return !any(moves);
 }
 
@@ -141,7 +140,7 @@ class Devices {
 #else
 
 struct Measured {  // nothing
-    Measured(const float *const *, const int64_t *, int64_t) {}
+    Measured(const std::vector<Tensor> &, int64_t, int64_t) {}
 };
 
 template <bool COUNTED>
@@ -206,42 +205,45 @@ Counts program(const Constants &c, const Measured &table, const Pairs &pairs, co
     return counts;
 }
 
-}  // namespace
-
-// Lists of pairs of inputs and gradient [model, n_out, k], k images: as of sparse_gradient. constant
-// [number][model], in the order of Constants; tables, sizes: of Table. w1, w2, slope1, slope2,
-// weight, pulses1, pulses2 and refreshes [model, block, rows, 32]; totals [model, 4], to which
-// pulses, writes, dropped requests and refreshes are added; null pointers where nothing is kept.
-// at_rest [model, block]: whether an update without a pulse is known to leave all pairs as they are.
-extern "C" void sparse_update(const int32_t *offset, const int32_t *row, const int32_t *column,
-                              const float *value, const float *gradient,
-                              const float *const *constant, const float *const *tables,
-                              const int64_t *sizes, float *w1, float *w2, const float *slope1,
-                              const float *slope2, float *weight, bool *at_rest, double *totals,
-                              double *pulses1, double *pulses2, float *refreshes, int64_t models,
-                              int64_t rows, int64_t k, int64_t n_out, int threads) {
-    const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, n_pairs = (rows + 1) / 2;
-    const int64_t parts = parts_of(models * blocks, threads), works = models * blocks * parts;
+// Of pairs of inputs; gradient [model, n_out, k], k images. constants: of each network, in the order
+// of Constants; tables, knots: of Table. w1, w2, slope1, slope2, weight, pulses1, pulses2 and
+// refreshes [model, block, n_inputs, 32]; totals [model, 4], to which pulses, writes, dropped
+// requests and refreshes are added; none where nothing is kept. at_rest [model, block]: whether an
+// update without a pulse is known to leave all pairs as they are.
+void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
+                   Tensor gradient, std::vector<Tensor> constants, std::vector<Tensor> tables,
+                   int64_t knots, Tensor w1, Tensor w2, Tensor slope1, Tensor slope2,
+                   Tensor weight, Tensor at_rest, std::optional<Tensor> totals,
+                   std::optional<Tensor> pulses1, std::optional<Tensor> pulses2,
+                   std::optional<Tensor> refreshes, int64_t n_inputs) {
+    const int64_t models = gradient.size(0), n_out = gradient.size(1), k = gradient.size(2);
+    const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, n_pairs = (n_inputs + 1) / 2;
+    const int n_threads = threads();
+    const int64_t parts = parts_of(models * blocks, n_threads), works = models * blocks * parts;
+    const Lists lists = lists_from(offsets, rows, columns, values, first);
     std::vector<double> sums(totals ? works * 4 : 0);
     std::vector<char> settled(works);
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    bool *rests = at_rest.data<bool>();
+#pragma omp parallel for num_threads(n_threads) if (n_threads > 1) schedule(static)
     for (int64_t work = 0; work < works; work++) {
         const int64_t model = work / parts / blocks, block = work / parts % blocks;
         const int64_t outputs = n_out - block * BLOCK < BLOCK ? n_out - block * BLOCK : BLOCK;
-        const int64_t start = (model * blocks + block) * rows * BLOCK;
         std::vector<float> room;
-        const float *mine = gradient + (model * n_out + block * BLOCK) * k;
+        const float *mine = gradient.data() + (model * n_out + block * BLOCK) * k;
         const float *dense = dense_of(mine, outputs, k, room);
         Vector numbers[NUMBERS];
-        for (int i = 0; i < NUMBERS; i++) numbers[i] = all(constant[i][model]);
+        for (int i = 0; i < NUMBERS; i++) numbers[i] = all(constants[i].data()[model]);
         const Constants &c = *reinterpret_cast<const Constants *>(numbers);
-        auto from_start = [&](auto *wear) { return wear ? wear + start : nullptr; };
-        const Pairs pairs = {w1 + start, w2 + start, slope1 + start, slope2 + start, weight + start,
-                             from_start(pulses1), from_start(pulses2), from_start(refreshes)};
+        const int64_t start = work / parts * n_inputs * BLOCK;
+        auto here = [&](const Tensor &pairs) { return pairs.data() + start; };
+        const Pairs pairs = {
+            here(w1), here(w2), here(slope1), here(slope2), here(weight),
+            pulses1 ? pulses1->data<double>() + start : nullptr,
+            pulses2 ? pulses2->data<double>() + start : nullptr,
+            refreshes ? here(*refreshes) : nullptr};
         const Counts counts = (totals ? program<true> : program<false>)(
-            c, Measured(tables, sizes, model), pairs, {offset, row, column, value}, dense,
-            at_rest[work / parts], work % parts * n_pairs / parts,
-            (work % parts + 1) * n_pairs / parts);
+            c, Measured(tables, knots, model), pairs, lists, dense, rests[work / parts],
+            work % parts * n_pairs / parts, (work % parts + 1) * n_pairs / parts);
         settled[work] = !any(counts.above);
         for (int l = 0; l < LANES && totals; l++) {
             sums[4 * work] += counts.pulses[l];
@@ -250,9 +252,14 @@ extern "C" void sparse_update(const int32_t *offset, const int32_t *row, const i
             sums[4 * work + 3] -= counts.refreshes[l];
         }
     }
-    for (int64_t block = 0; block < models * blocks; block++)
-        at_rest[block] = std::all_of(&settled[block * parts], &settled[block * parts] + parts,
-                                     [](bool each) { return each; });
+    for (int64_t block = 0; block < models * blocks; block++) {
+        rests[block] = true;
+        for (int64_t part = 0; part < parts; part++) rests[block] &= settled[block * parts + part];
+    }
     for (int64_t i = 0; i < int64_t(sums.size()); i++)
-        totals[i / 4 / parts / blocks * 4 + i % 4] += sums[i];
+        totals->data<double>()[i / 4 / parts / blocks * 4 + i % 4] += sums[i];
 }
+
+const Operator<sparse_update> registered(OPERATOR);
+
+}  // namespace

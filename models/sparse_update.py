@@ -9,6 +9,8 @@ to be at rest (see PairArray). The formulas are those of devices.programming, fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,13 +19,32 @@ from torch import Tensor
 from devices import native
 from devices.formulas import LIMITS, constants_of, formulas, names_of
 from devices.ledger import Account
-from devices.lookup import sizes_of
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
 from devices.responses import Table
-from models.sparse_matmul import SparseBatch, addresses_from
+from models.sparse_matmul import LISTS, SparseBatch
 
 SOURCE = Path(__file__).with_suffix(".cpp")
+ARGUMENTS = (
+    f"({LISTS}, Tensor gradient, Tensor[] constants, Tensor[] tables, int knots, "
+    "Tensor(a!) weight1, Tensor(b!) weight2, Tensor slope1, Tensor slope2, Tensor(c!) weight, "
+    "Tensor(d!) at_rest, Tensor(e!)? totals, Tensor(f!)? pulses1, Tensor(g!)? pulses2, "
+    "Tensor(h!)? refreshes, int n_inputs) -> ()"
+)
+
+
+def name_of(family: str, physical: bool) -> str:
+    """Of the operator for such devices; physical: if requests are clipped physically."""
+    return f"sparse_update_{family}{'_physical' if physical else ''}"
+
+
+@cache
+def operator(family: str, physical: bool) -> Callable[..., None]:
+    """That operator, defined before a compiled program calls it; its kernel is another matter."""
+    name = f"magnetoionic::{name_of(family, physical)}"
+    torch.library.define(name, ARGUMENTS)
+    torch.library.register_fake(name, lambda *arguments: None)
+    return getattr(torch.ops.magnetoionic, name_of(family, physical))
 
 
 def has_kernel(array: PairArray, optimizer: PulseOptimizer) -> bool:
@@ -45,12 +66,21 @@ def is_available(family: str, physical: bool, device: torch.device) -> bool:
 
     There is none for a family whose equation has operations that are not written as C++.
     """
-    if device.type != "cpu":
+    kernel = kernel_of(family, physical)
+    if device.type != "cpu" or kernel is None:
         return False
+    operator(family, physical)
+    source, text = kernel
+    return native.has_kernel(source, device, text)
+
+
+def kernel_of(family: str, physical: bool) -> tuple[Path, str] | None:
+    """What it is built from, None if there is none."""
     try:
-        return native.has_kernel(SOURCE, device, formulas(family, physical))
+        text = formulas(family, physical)
     except NotImplementedError:
-        return False
+        return None
+    return SOURCE, f'{text}\n#define OPERATOR "{name_of(family, physical)}"\n'
 
 
 def step(
@@ -69,49 +99,13 @@ def step(
     if responses.family is Table:
         tables, knots = responses.equation.tensors, responses.equation.knots
     costs = [None] * 4 if account is None else account.tensors
-    torch.ops.magnetoionic.sparse_update(
-        *batch.by_input.tensors, batch.first_input, grad_voltage,
+    if any(each is not None and each.dtype != torch.float64 for each in costs[:3]):
+        raise TypeError("pulses are added up in double precision")
+    if costs[3] is not None and costs[3].dtype != torch.float32:
+        raise TypeError("refreshes are counted in single precision")
+    operator(family, physical)(
+        *batch.by_input.tensors, batch.first_input, grad_voltage.contiguous(),
         [constants[name] for name in names_of(family, physical)], tables, knots, array.weight1,
         array.weight2, array.slope1, array.slope2, array.weight, array.at_rest, *costs,
-        batch.n_inputs, family, physical,
+        batch.n_inputs,
     )  # fmt: skip
-
-
-# An operator of its own, so that compiled programs can call it.
-torch.library.define(
-    "magnetoionic::sparse_update",
-    "(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first, Tensor gradient, "
-    "Tensor[] constants, Tensor[] tables, int knots, Tensor(a!) weight1, Tensor(b!) weight2, "
-    "Tensor slope1, Tensor slope2, Tensor(c!) weight, Tensor(d!) at_rest, Tensor(e!)? totals, "
-    "Tensor(f!)? pulses1, Tensor(g!)? pulses2, Tensor(h!)? refreshes, int n_inputs, str family, "
-    "bool physical) -> ()",
-)
-
-
-@torch.library.impl("magnetoionic::sparse_update", "CPU")
-def _(
-    offsets, rows, columns, values, first, gradient, constants, tables, knots: int,
-    weight1, weight2, slope1, slope2, weight, at_rest, totals, pulses1, pulses2, refreshes,
-    n_inputs: int, family: str, physical: bool,
-) -> None:  # fmt: skip
-    gradient = gradient.contiguous()
-    models, n_outputs, n_images = gradient.shape
-    kept = totals, pulses1, pulses2, refreshes
-    if any(each is not None and each.dtype != torch.float64 for each in kept[:3]):
-        raise TypeError("pulses are added up in double precision")
-    if refreshes is not None and refreshes.dtype != torch.float32:
-        raise TypeError("refreshes are counted in single precision")
-    costs = [None if each is None else each.data_ptr() for each in kept]
-    kinds = 18 * "p" + "nnnnt"
-    native.function(SOURCE, "sparse_update", kinds, formulas(family, physical))(
-        *addresses_from((offsets, rows, columns, values), first), gradient.data_ptr(),
-        native.addresses(constants), native.addresses(tables), sizes_of(tables, knots),
-        weight1.data_ptr(), weight2.data_ptr(), slope1.data_ptr(), slope2.data_ptr(),
-        weight.data_ptr(), at_rest.data_ptr(), *costs, models, n_inputs, n_images, n_outputs,
-        torch.get_num_threads(),
-    )  # fmt: skip
-
-
-@torch.library.register_fake("magnetoionic::sparse_update")
-def _(*arguments) -> None:
-    return None

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from devices.native import plain
 from models import matmul
@@ -46,14 +47,18 @@ def factors(m: int, k: int, n: int):
 
 
 @pytest.fixture
-def called(monkeypatch):
-    """Names of the kernel's functions that are called."""
-    names, function = [], matmul.native.function
-    monkeypatch.setattr(
-        matmul.native, "function",
-        lambda source, name, kinds: names.append(name) or function(source, name, kinds),
-    )  # fmt: skip
-    return names
+def called():
+    """Names of the kernel's operators that are called."""
+    names = []
+
+    class Counted(TorchDispatchMode):
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+            if "small_product" in str(operator):
+                names.append(str(operator))
+            return operator(*args, **(kwargs or {}))
+
+    with Counted():
+        yield names
 
 
 @needs_compiler

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devices import lookup, native
+from devices import lookup, native, noise
 from devices.library import Device
 from devices.responses import Table
-from models import light, sparse_update
+from models import light, matmul, sparse_matmul, sparse_update
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
-from models.matmul import kernels
 from utils.flags import flags_of
 from utils.settings import Setting
 
@@ -77,18 +76,15 @@ def lacks_kernels(settings: Sequence[Setting], currents: Currents) -> bool:
 
     What is there afterwards need not be built by every worker.
     """
-    device = currents.device
-    if device.type != "cpu" or not native.is_wanted():
+    if currents.device.type != "cpu" or not native.is_wanted():
         return False
-    used = [*kernels(device).values(), light.is_available()]
-    responses = [(each.response, setting) for setting in settings for each in setting.fields]
-    if any(isinstance(response, Table) for response, _ in responses):
-        used.append(native.has_kernel(lookup.SOURCE, device))
-    families = {
-        (response.family, setting.physical_clipping)
-        for response, setting in responses
-        if setting.write_noise == 0
-    }
-    if currents.light:
-        used += [sparse_update.is_available(*each, device) for each in sorted(families)]
-    return not all(used)
+    used = {(module.SOURCE, "") for module in (noise, matmul, light, sparse_matmul)}
+    for setting in settings:
+        for field in setting.fields:
+            family = field.response.family
+            if isinstance(field.response, Table):
+                used.add((lookup.SOURCE, ""))
+            if currents.light and setting.write_noise == 0:
+                used.add(sparse_update.kernel_of(family, setting.physical_clipping))
+    is_lacking = None in used
+    return None in native.libraries(*used - {None}) or is_lacking
