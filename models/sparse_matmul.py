@@ -10,8 +10,9 @@ number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -36,9 +37,13 @@ class PairedRows:
     columns: Tensor
     values: Tensor
 
-    @property
+    @cached_property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.offsets, self.rows, self.columns, self.values
+
+    @cached_property
+    def shapes(self) -> tuple[torch.Size, ...]:
+        return tuple(tensor.shape for tensor in self.tensors)
 
 
 # Operators, of sparse_matmul.cpp, so that compiled programs can call them.
@@ -80,13 +85,14 @@ class SparseBatch:
     first_input: Tensor | None = None
 
     @property
-    def form(self) -> tuple[bool, int, int]:
-        """What a program compiled for such an input depends on, beside the tensors' shapes."""
-        return self.by_input is None, self.n_images, self.n_inputs
+    def form(self) -> Hashable:
+        """What a program compiled for such an input depends on."""
+        shapes = self.by_image.shapes, self.by_input and self.by_input.shapes
+        return self.n_images, self.n_inputs, shapes
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All of it that is not in `form`."""
+        """All of it that changes from batch to batch, or may."""
         both = (self.by_image, self.first_image), (self.by_input, self.first_input)
         return [each for rows, first in both if rows for each in (*rows.tensors, first)]
 

@@ -41,13 +41,12 @@ class Compiler:
         """
         if not self.enabled:
             return module(*inputs)
-        tensors = flat(inputs)
-        forms = tuple(each.form for each in inputs if not isinstance(each, Tensor))
-        key = (module.structure, module.training, forms, *(tensor.shape for tensor in tensors))
+        forms = (each.shape if isinstance(each, Tensor) else each.form for each in inputs)
+        key = (module.structure, module.training, *forms)
         program = self.programs.get(key)
         if program is None:
             program = self.programs[key] = self.program(key, module, inputs)
-        outputs = program(*module.state, *tensors)
+        outputs = program(*module.state, *flat(inputs))
         return outputs[0] if len(outputs) == 1 else outputs
 
     def program(

@@ -26,7 +26,7 @@ ROOMS = ("devices", "models", "utils")  # whose sources a program may depend on
 
 
 class Composite(Protocol):
-    """An input of several tensors; `form` is hashable, and all that a program may depend on."""
+    """An input of several tensors; `form` is all that a program may depend on, shapes included."""
 
     form: Hashable
     tensors: Sequence[Tensor]
