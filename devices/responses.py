@@ -35,7 +35,7 @@ def expm1(x: Value) -> Value:
         return math.expm1(x)
     if x.element_size() > 4:  # float64
         return x.expm1()
-    series = x * (1 + x * (1 / 2 + x * (1 / 6 + x * (1 / 24 + x / 120))))
+    series = x * (1 + x * (1 / 2 + x * (1 / 6 + x * (1 / 24 + x * (1 / 120)))))
     return series.where(x.abs() < 0.1, x.exp() - 1)
 
 
@@ -196,8 +196,9 @@ class Exponential(Response):
         return -self.decay * log(share)
 
     def after(self, voltage: Value, pulses: Value) -> Value:
-        # By the change, since offset + (...) exp(...) loses small changes where |decay| is large.
-        return voltage + (voltage - self.offset) * expm1(-pulses / self.decay)
+        # By the change, since offset + (...) exp(...) loses small changes where |decay| is large;
+        # times the inverse, since a division takes several times as long as a product.
+        return voltage + (voltage - self.offset) * expm1(pulses * (-1 / self.decay))
 
 
 @dataclass(frozen=True)

@@ -164,8 +164,9 @@ struct Devices {
 // Pairs of inputs from number `first` on, of one block; gradient as the dense matrix of the block.
 // at_rest: whether all pairs are known to be.
 template <bool COUNTED>
-Counts program(const Constants &c, const Measured &table, const Pairs &pairs, const Lists &lists,
+Counts program(const Constants &constants, const Measured &table, const Pairs &pairs, const Lists &lists,
                const float *gradient, bool at_rest, int64_t first, int64_t last) {
+    const Constants c = constants;  // of its own: no store changes it
     Counts counts;
     Devices<COUNTED> devices{c, pairs, counts, table};
     for (int64_t p = first; p < last; p++) {
