@@ -9,6 +9,7 @@ to be at rest (see PairArray). The formulas are those of devices.programming, fr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -35,15 +36,17 @@ ARGUMENTS = (
 
 def name_of(family: str, physical: bool) -> str:
     """Of the operator for such devices; physical: if requests are clipped physically."""
-    return f"sparse_update_{family}{'_physical' if physical else ''}"
+    words = "sparse_update", family, *(["physical"] if physical else [])
+    return re.sub(r"\W", "_", "_".join(words))
 
 
 @cache
 def operator(family: str, physical: bool) -> Callable[..., None]:
-    """That operator, defined before a compiled program calls it; its kernel is another matter."""
+    """That operator, its kernel loaded: programs that were compiled before call it by its name."""
     name = f"magnetoionic::{name_of(family, physical)}"
     torch.library.define(name, ARGUMENTS)
     torch.library.register_fake(name, lambda *arguments: None)
+    native.library(*kernel_of(family, physical))
     return getattr(torch.ops.magnetoionic, name_of(family, physical))
 
 
