@@ -32,7 +32,8 @@ inline Vector exponential(Vector x) {
     // ln 2 in two parts, of which n times the first is exact.
     const Vector r = (x - n * 0x1.63p-1f) + n * 0x1.bd0106p-13f;
     const Vector series =
-        1 / 2.0f + r * (1 / 6.0f + r * (1 / 24.0f + r * (1 / 120.0f + r * (1 / 720.0f + r * (1 / 5040.0f)))));
+        1 / 2.0f + r * (1 / 6.0f + r * (1 / 24.0f + r * (1 / 120.0f + r * (1 / 720.0f +
+        r * (1 / 5040.0f)))));
     const Integers exponent = __builtin_convertvector(n, Integers) + 127;
     return Vector(exponent << 23) * (1.0f + (r + r * r * series));
 }

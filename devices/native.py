@@ -1,9 +1,9 @@
 """Small C++ kernels: built once for this machine by PyTorch's extension builder, kept on disk.
 
-Most are operators of PyTorch, which compiled programs call (see operator.h): they are there as soon
-as their library is loaded. A kernel goes without PyTorch's C++ headers, so it is built in a second.
-What is kept is addressed by all that is compiled (source, headers, formulas), the flags, PyTorch
-and the processor: machines of different kind may share the folder.
+Most are operators of PyTorch, which are defined in Python and work once their library is loaded
+(see operator.h). A kernel goes without PyTorch's C++ headers, but for one of macros alone, so it is
+built in a second. What is kept is addressed by all that is compiled (source, headers, formulas),
+the flags, PyTorch and the processor: machines of different kind may share the folder.
 """
 
 from __future__ import annotations
@@ -61,8 +61,22 @@ def library(source: Path, formulas: str = "") -> ctypes.CDLL | None:
 
 def libraries(*kernels: tuple[Path, str]) -> list[ctypes.CDLL | None]:
     """Of several, each a C++ file and its formulas, built side by side."""
-    with ThreadPoolExecutor(len(kernels)) as threads:
+    with unchanged_flags(), ThreadPoolExecutor(len(kernels)) as threads:
         return list(threads.map(lambda kernel: library(*kernel), kernels))
+
+
+@contextmanager
+def unchanged_flags() -> Iterator[None]:
+    """How modules are loaded is afterwards as before: PyTorch's builder changes that meanwhile.
+
+    Of several threads one might take what another has changed for what was before.
+    """
+    flags = sys.getdlopenflags() if is_wanted() else None
+    try:
+        yield
+    finally:
+        if flags is not None:
+            sys.setdlopenflags(flags)
 
 
 def has_kernel(source: Path, device: torch.device, formulas: str = "") -> bool:

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
 #include <new>
 #include <optional>
@@ -44,8 +45,14 @@ Failure torch_library_impl(LibraryHandle, const char *name,
 
 namespace {
 
+struct Mistake : std::exception {
+    const char *what() const noexcept override {
+        return "an operator is given what its kernel does not take";
+    }
+};
+
 inline void check(Failure failure) {
-    if (failure) throw std::bad_alloc();  // there is no other cause here
+    if (failure) throw Mistake();
 }
 
 class Tensor {
@@ -62,9 +69,10 @@ class Tensor {
         int64_t stride = 1;
         for (size_t i = sizes.size(); i-- > 0; stride *= sizes.begin()[i]) strides[i] = stride;
         TensorHandle handle;
-        check(aoti_torch_empty_strided(sizes.size(), sizes.begin(), strides.data(),
-                                       aoti_torch_dtype_float32(), aoti_torch_device_type_cpu(), 0,
-                                       &handle));
+        if (aoti_torch_empty_strided(sizes.size(), sizes.begin(), strides.data(),
+                                     aoti_torch_dtype_float32(), aoti_torch_device_type_cpu(), 0,
+                                     &handle))
+            throw std::bad_alloc();
         return Tensor(handle);
     }
 
@@ -155,8 +163,10 @@ constexpr auto arguments_of(Result (*)(Type...)) {
 }
 
 template <auto function>
-void boxed(Value *stack, uint64_t, uint64_t) {
-    call(function, stack, arguments_of(function));
+void boxed(Value *stack, uint64_t arguments, uint64_t) {
+    constexpr auto numbers = arguments_of(function);
+    if (arguments != numbers.size()) throw Mistake();
+    call(function, stack, numbers);
 }
 
 // Makes a function the operator of that name on a CPU, from when its library is loaded.

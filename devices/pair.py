@@ -81,7 +81,7 @@ class PairArray(nn.Module):
     voltages of the two devices (arb. u.); `slope1`, `slope2` their slope factors; `weight` =
     weight2 - weight1, kept at hand since every forward pass needs it. (Or in another order: see
     `rearranged`.) Of these the voltages alone are part of the state: the slopes follow from the
-    seed. Pairs in parts also have `at_rest`, bool [model, part]: of which parts it is known that an
+    seed. Pairs in parts also have `settled`, bool [model, part]: of which parts it is known that an
     update without a pulse leaves them as they are, so that it need not look at them.
     """
 
@@ -103,7 +103,7 @@ class PairArray(nn.Module):
         self.register_buffer("weight", weight2 - weight1, persistent=False)
         self.shape: tuple[int, int] = tuple(weight1.shape[1:])
         self.arrange: Callable[[Tensor], Tensor] | None = None
-        self.register_buffer("at_rest", None, persistent=False)
+        self.register_buffer("settled", None, persistent=False)
 
     @classmethod
     def fresh(
@@ -135,12 +135,12 @@ class PairArray(nn.Module):
         self.weight1.copy_(weight1)
         self.weight2.copy_(weight2)
         self.weight.copy_(weight2 - weight1)
-        self.forget_rest()
+        self.unsettle()
 
-    def forget_rest(self) -> None:
+    def unsettle(self) -> None:
         """No longer know which pairs an update without a pulse would leave as they are."""
-        if self.at_rest is not None:
-            self.at_rest.zero_()
+        if self.settled is not None:
+            self.settled.zero_()
 
     def switched_weight(self, others: Sequence[Response | None]) -> Tensor:
         """The weights [model, out, in] after field relaxation, in the trained field's scale.
@@ -179,7 +179,7 @@ class PairArray(nn.Module):
     def answer_by(self, responses: Sequence[Response]) -> None:
         """Answer by the response of each network, whatever the voltages are now."""
         self.responses = Responses(responses, self.weight.device).to(self.weight.dtype)
-        self.forget_rest()
+        self.unsettle()
 
     def read_through(self, other: Response, model: int) -> tuple[Tensor, Tensor]:
         """Voltages w1, w2 [out, in] of network `model` at its pulses under another response.
@@ -208,7 +208,7 @@ class PairArray(nn.Module):
         array = PairArray(self.responses.each, *(arrange(tensor) for tensor in self.tensors))
         array.shape, array.arrange = self.shape, arrange
         models, rows = array.weight.shape[:2]
-        array.at_rest = array.weight.new_zeros(models, rows // self.shape[1], dtype=torch.bool)
+        array.settled = array.weight.new_zeros(models, rows // self.shape[1], dtype=torch.bool)
         return array
 
     def normal(self, draw: Draw, stream: Stream) -> Tensor:

@@ -104,8 +104,8 @@ inline void multiply_pairs(const Lists &lists, const float *dense, int64_t first
 #define SHUFFLED(a, b, ...) __builtin_shuffle(a, b, Integers{__VA_ARGS__})
 #endif
 
-// Of two rows that lie so many apart in a square of numbers: those that lie off the diagonal of the
-// squares of so many numbers change places.
+// A step of a transposition, for rows that lie so many apart: lanes of the first whose number has
+// that bit change places with lanes of the second whose number has not.
 template <int APART, int... lane>
 inline void exchange(Vector &a, Vector &b, std::integer_sequence<int, lane...>) {
     const Vector first = SHUFFLED(a, b, (lane & APART ? LANES + lane - APART : lane)...);
@@ -122,7 +122,8 @@ inline void exchange_all(Vector (&rows)[LANES]) {
 }
 
 // A square of as many rows as a vector has lanes, in registers.
-inline void transpose_square(const float *source, int64_t apart, float *target, int64_t target_apart) {
+inline void transpose_square(const float *source, int64_t apart, float *target,
+                             int64_t target_apart) {
     Vector rows[LANES];
 #pragma GCC unroll 16
     for (int r = 0; r < LANES; r++) rows[r] = load(source + r * apart);

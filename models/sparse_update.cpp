@@ -162,10 +162,11 @@ struct Devices {
 #endif
 
 // Pairs of inputs from number `first` on, of one block; gradient as the dense matrix of the block.
-// at_rest: whether all pairs are known to be.
+// settled: whether none of them is known to move without a pulse.
 template <bool COUNTED>
-Counts program(const Constants &constants, const Measured &table, const Pairs &pairs, const Lists &lists,
-               const float *gradient, bool at_rest, int64_t first, int64_t last) {
+Counts program(const Constants &constants, const Measured &table, const Pairs &pairs,
+               const Lists &lists, const float *gradient, bool settled, int64_t first,
+               int64_t last) {
     const Constants c = constants;  // of its own: no store changes it
     Counts counts;
     Devices<COUNTED> devices{c, pairs, counts, table};
@@ -178,7 +179,7 @@ Counts program(const Constants &constants, const Measured &table, const Pairs &p
             if (lists.row[2 * p + r] < 0) continue;
             const int64_t at = int64_t(lists.row[2 * p + r]) * BLOCK;
             // No light, no gradient.
-            if (count == 0 && (at_rest || row_rests(c, pairs, at))) continue;
+            if (count == 0 && (settled || row_rests(c, pairs, at))) continue;
             Vector g[VECTORS], voltage[VECTORS], pulses[VECTORS];
             Integers second[VECTORS], written = {};
 #pragma GCC unroll 4
@@ -194,7 +195,7 @@ Counts program(const Constants &constants, const Measured &table, const Pairs &p
                 counts.writes += pulses[v] > 0.0f;
                 counts.dropped += dropped;
             }
-            if (!any(written) && (at_rest || row_rests(c, pairs, at))) continue;
+            if (!any(written) && (settled || row_rests(c, pairs, at))) continue;
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++) {
                 if (COUNTED && pairs.pulses1) wear_at(pairs, at + v * LANES, pulses[v], second[v]);
@@ -206,15 +207,15 @@ Counts program(const Constants &constants, const Measured &table, const Pairs &p
     return counts;
 }
 
-// Of pairs of inputs; gradient [model, n_out, k], k images. constants: of each network, in the order
-// of Constants; tables, knots: of Table. w1, w2, slope1, slope2, weight, pulses1, pulses2 and
+// Of pairs of inputs; gradient [model, n_out, k], k images. constants: of each network, in order of
+// Constants; tables, knots: of Table. w1, w2, slope1, slope2, weight, pulses1, pulses2 and
 // refreshes [model, block, n_inputs, 32]; totals [model, 4], to which pulses, writes, dropped
-// requests and refreshes are added; none where nothing is kept. at_rest [model, block]: whether an
+// requests and refreshes are added; none where nothing is kept. settled [model, block]: whether an
 // update without a pulse is known to leave all pairs as they are.
 void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
                    Tensor gradient, std::vector<Tensor> constants, std::vector<Tensor> tables,
                    int64_t knots, Tensor w1, Tensor w2, Tensor slope1, Tensor slope2,
-                   Tensor weight, Tensor at_rest, std::optional<Tensor> totals,
+                   Tensor weight, Tensor settled, std::optional<Tensor> totals,
                    std::optional<Tensor> pulses1, std::optional<Tensor> pulses2,
                    std::optional<Tensor> refreshes, int64_t n_inputs) {
     const int64_t models = gradient.size(0), n_out = gradient.size(1), k = gradient.size(2);
@@ -223,8 +224,8 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
     const int64_t parts = parts_of(models * blocks, n_threads), works = models * blocks * parts;
     const Lists lists = lists_from(offsets, rows, columns, values, first);
     std::vector<double> sums(totals ? works * 4 : 0);
-    std::vector<char> settled(works);
-    bool *rests = at_rest.data<bool>();
+    std::vector<char> ends_settled(works);
+    bool *is_settled = settled.data<bool>();
 #pragma omp parallel for num_threads(n_threads) if (n_threads > 1) schedule(static)
     for (int64_t work = 0; work < works; work++) {
         const int64_t model = work / parts / blocks, block = work / parts % blocks;
@@ -243,9 +244,9 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
             pulses2 ? pulses2->data<double>() + start : nullptr,
             refreshes ? here(*refreshes) : nullptr};
         const Counts counts = (totals ? program<true> : program<false>)(
-            c, Measured(tables, knots, model), pairs, lists, dense, rests[work / parts],
+            c, Measured(tables, knots, model), pairs, lists, dense, is_settled[work / parts],
             work % parts * n_pairs / parts, (work % parts + 1) * n_pairs / parts);
-        settled[work] = !any(counts.above);
+        ends_settled[work] = !any(counts.above);
         for (int l = 0; l < LANES && totals; l++) {
             sums[4 * work] += counts.pulses[l];
             sums[4 * work + 1] -= counts.writes[l];
@@ -254,8 +255,9 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
         }
     }
     for (int64_t block = 0; block < models * blocks; block++) {
-        rests[block] = true;
-        for (int64_t part = 0; part < parts; part++) rests[block] &= settled[block * parts + part];
+        is_settled[block] = true;
+        for (int64_t part = 0; part < parts; part++)
+            is_settled[block] &= bool(ends_settled[block * parts + part]);
     }
     for (int64_t i = 0; i < int64_t(sums.size()); i++)
         totals->data<double>()[i / 4 / parts / blocks * 4 + i % 4] += sums[i];

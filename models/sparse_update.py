@@ -4,7 +4,7 @@ The kernel (sparse_update.cpp) multiplies out the gradient of two inputs, writes
 goes on, so that no gradient is written to memory and read again. Without light an input has no
 gradient, so no pulse, and its pairs are passed over; so are the 32 pairs of a block if none of them
 receives a pulse. Pairs that an update changes even so are looked for in blocks which are not known
-to be at rest (see PairArray). The formulas are those of devices.programming, from there.
+to have none (see PairArray.settled). The formulas are those of devices.programming, from there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SOURCE = Path(__file__).with_suffix(".cpp")
 ARGUMENTS = (
     f"({LISTS}, Tensor gradient, Tensor[] constants, Tensor[] tables, int knots, "
     "Tensor(a!) weight1, Tensor(b!) weight2, Tensor slope1, Tensor slope2, Tensor(c!) weight, "
-    "Tensor(d!) at_rest, Tensor(e!)? totals, Tensor(f!)? pulses1, Tensor(g!)? pulses2, "
+    "Tensor(d!) settled, Tensor(e!)? totals, Tensor(f!)? pulses1, Tensor(g!)? pulses2, "
     "Tensor(h!)? refreshes, int n_inputs) -> ()"
 )
 
@@ -109,6 +109,6 @@ def step(
     operator(family, physical)(
         *batch.by_input.tensors, batch.first_input, grad_voltage.contiguous(),
         [constants[name] for name in names_of(family, physical)], tables, knots, array.weight1,
-        array.weight2, array.slope1, array.slope2, array.weight, array.at_rest, *costs,
+        array.weight2, array.slope1, array.slope2, array.weight, array.settled, *costs,
         batch.n_inputs,
     )  # fmt: skip

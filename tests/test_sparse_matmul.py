@@ -1,5 +1,8 @@
 """Products with lit inputs alone, against dense ones in float64, and when they are used."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -159,3 +162,23 @@ def test_a_kernel_is_built_once(tmp_path, monkeypatch):
     monkeypatch.setattr(native, "build", lambda *_: pytest.fail("built again"))
     assert native.library(source).answer() == 42
     assert kept.name.startswith("answer-")
+
+
+def test_several_kernels_are_built_side_by_side(tmp_path, monkeypatch):
+    """Loading of modules stays as it was, though each build changes it for a while."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    sources = [tmp_path / f"answer{number}.cpp" for number in range(2)]
+    for number, source in enumerate(sources):
+        source.write_text(f'extern "C" int answer() {{ return {number}; }}')
+    sources.append(tmp_path / "broken.cpp")
+    sources[2].write_text("no C++")
+    flags, build = sys.getdlopenflags(), native.build
+
+    def changing(*arguments):
+        build(*arguments)
+        sys.setdlopenflags(flags | os.RTLD_GLOBAL)
+
+    monkeypatch.setattr(native, "build", changing)
+    first, second, none = native.libraries(*((source, "") for source in sources))
+    assert [first.answer(), second.answer(), none] == [0, 1, None]
+    assert sys.getdlopenflags() == flags

@@ -74,11 +74,13 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
     mine, theirs = fresh(dim, **changes), fresh(dim, **changes)
     sums, expected_sums = (each.ledger.accounts[0].sums for each in (mine, theirs))
     family = mine.network.arrays[0].responses.family.family
-    is_exact, refreshes = family != "exponential" and not physical, 0
+    is_exact, refreshes, was_settled = family != "exponential" and not physical, 0, []
     for number in range(STEPS):
         for actual, expected in zip(mine.state, theirs.state, strict=True):
-            actual.copy_(expected)
+            if not (is_exact and actual.dtype == torch.bool):  # what is settled stays so
+                actual.copy_(expected)
         before = sums.clone()
+        was_settled.append(bool(mine.network.arrays[0].settled.any()))
         assert mine.has_sparse_update
         gradients = step(mine, dim, number)
         with monkeypatch.context() as patch:
@@ -96,6 +98,7 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
         refreshes += (sums - before)[:, 3]
     if field != "double-ideal":
         assert (refreshes > 10).all()  # so many were seen
+    assert any(was_settled) == is_exact
 
 
 @pytest.mark.parametrize("is_lit", [False, True])
@@ -129,38 +132,42 @@ def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_li
     assert float(array.weight[0, row, 3]) == pytest.approx(after[1] - after[0], abs=1e-6)
 
 
-def test_a_pair_above_its_range_comes_back_with_the_next_batch(dim):
+@pytest.mark.parametrize("threads", [1, 5])  # with five, a block is done in parts
+@pytest.mark.parametrize("end", [0, -1])  # of the inputs, so in one part or in another
+def test_a_pair_above_its_range_comes_back_with_the_next_batch(threads, end, dim):
     """Where both devices of a pair are used up at once, w1 lands above, until it is clamped."""
-    ensemble = fresh(dim, Kept.NOTHING, n_models=1)
+    torch.set_num_threads(threads)
+    ensemble = fresh(dim, Kept.NOTHING)
     array, optimizer = ensemble.network.arrays[0], ensemble.optimizer
     batch = dim.batch(0, 32)[0].into(40)
-    image = torch.arange(32)
-    lit = int(dim.train[image].amax(0).argmax())  # an input that some image lights
-    top, end = (float(getattr(array.responses, name)) for name in ("w_max", "lowest"))
-    array.weight1[0, lit, 3], array.weight2[0, lit, 3] = end, top
-    gradient = torch.zeros(1, 40, 32)
-    sparse_update.step(batch, gradient, array, optimizer)  # looks at all pairs
-    assert array.at_rest.tolist() == [[True, True]]
-    gradient[0, 3] = 1e4
+    lit = int(dim.train[:32].amax(0).nonzero()[end])  # an input that some image lights
+    lowest, top = (float(getattr(array.responses, name)[1]) for name in ("lowest", "w_max"))
+    array.weight1[1, lit, 3], array.weight2[1, lit, 3] = lowest, top
+    dark = torch.zeros(2, 40, 32)
+    sparse_update.step(batch, dark, array, optimizer)  # looks at all pairs
+    assert array.settled.tolist() == [[True, True], [True, True]]
+    gradient = dark.clone()
+    gradient[1, 3] = 1e4
     sparse_update.step(batch, gradient, array, optimizer)
-    assert array.weight1[0, lit, 3] > top
-    assert array.at_rest.tolist() == [[False, True]]  # of outputs 0 to 31, and of the others
-    sparse_update.step(batch, torch.zeros(1, 40, 32), array, optimizer)
-    assert array.weight1[0, lit, 3] == array.weight2[0, lit, 3] == top
-    assert array.weight[0, lit, 3] == 0
-    assert array.at_rest.tolist() == [[True, True]]
+    assert array.weight1[1, lit, 3] > top
+    # Of the second network, not of its outputs 32 to 39.
+    assert array.settled.tolist() == [[True, True], [False, True]]
+    sparse_update.step(batch, dark, array, optimizer)
+    assert array.weight1[1, lit, 3] == array.weight2[1, lit, 3] == top
+    assert array.weight[1, lit, 3] == 0
+    assert array.settled.tolist() == [[True, True], [True, True]]
 
 
-def test_what_changes_pairs_from_outside_forgets_which_are_at_rest(dim):
+def test_what_changes_pairs_from_outside_forgets_that_they_are_settled(dim):
     array = trained(dim, n_models=1).network.arrays[0]
     for change in (
         lambda: array.put(array.weight1, array.weight2),
         lambda: array.answer_by(array.responses.each),
         lambda: array.switch(array.responses.each),
     ):
-        array.at_rest.fill_(True)
+        array.settled.fill_(True)
         change()
-        assert not array.at_rest.any()
+        assert not array.settled.any()
 
 
 @pytest.mark.parametrize("field", ["double-linear", "table"])
@@ -175,6 +182,21 @@ def test_voltages_are_the_same_with_any_number_of_threads(field, dim):
         mine, theirs = (each.ledger.accounts[0] for each in (first, other))
         assert torch.equal(mine.pulses1, theirs.pulses1)
         torch.testing.assert_close(mine.sums, theirs.sums, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("field", ["double-linear", "table"])
+def test_kernels_keep_no_tensor_that_they_are_given(field, dim):
+    ensemble = fresh(dim, field=field)
+    batch, labels = dim.batch(0, 32)
+
+    def uses() -> list[int]:
+        return [tensor._use_count() for tensor in (*ensemble.state, *batch.tensors, labels)]
+
+    step(ensemble, dim, 0)
+    before = uses()
+    for _ in range(3):
+        step(ensemble, dim, 0)
+    assert uses() == before
 
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
