@@ -39,7 +39,7 @@ def _onednn_linear():
 
 ONEDNN_LINEAR = _onednn_linear()
 
-# Operators of their own, so that compiled programs can call them.
+# An operator of its own, so that compiled programs can call it.
 torch.library.define("magnetoionic::product", "(Tensor a, Tensor b) -> Tensor")
 
 
@@ -54,7 +54,7 @@ def _(a: Tensor, b: Tensor) -> Tensor:
     return a.new_empty(a.shape[0], b.shape[0])
 
 
-# Of matmul.cpp: a [m, k] times b [k, n], and times the transpose of b [n, k].
+# Operators, of matmul.cpp: a [m, k] times b [k, n], and times the transpose of b [n, k].
 torch.library.define("magnetoionic::small_product", "(Tensor a, Tensor b) -> Tensor")
 torch.library.define("magnetoionic::small_product_transposed", "(Tensor a, Tensor b) -> Tensor")
 
