@@ -52,13 +52,15 @@ extern "C" void pair_images(const uint8_t *image, int64_t n, int64_t pixels, int
     }
 }
 
-// The entries of pairs of rows: columns in which one of both is lit, and the levels of both there.
-// Batches of `size` images; rows are their images, or (by_input) their pixels, and columns the
+// The entries of pairs of rows: columns in which one of both is lit, and the levels of both there;
+// those of both rows, then those of the first alone, then those of the second. Batches of `size` images; rows are their images, or (by_input) their pixels, and columns the
 // other; row [batch, pair, 2].
 extern "C" void list_pairs(const uint8_t *image, int64_t n, int64_t pixels, int64_t size,
                            int64_t by_input, const int32_t *row, const float *level,
                            int32_t *offset, int32_t *column, float *value) {
+    struct Entry { int32_t column; uint8_t in_a, in_b; };
     static const uint8_t NONE = 0;
+    std::vector<Entry> found[3];
     int64_t entries = 0;
     *offset++ = 0;
     for (int64_t first = 0; first < n; first += size) {
@@ -70,15 +72,20 @@ extern "C" void list_pairs(const uint8_t *image, int64_t n, int64_t pixels, int6
             const uint8_t *a = mine + row[0] * row_step;
             const bool two = row[1] >= 0;
             const uint8_t *b = two ? mine + row[1] * row_step : &NONE;
+            for (auto &part : found) part.clear();
             for (int64_t c = 0; c < columns; c++) {
                 const uint8_t in_a = a[c * step], in_b = two ? b[c * step] : NONE;
-                if (!(in_a | in_b)) continue;
-                column[entries] = c;
-                value[2 * entries] = level[in_a];
-                value[2 * entries + 1] = level[in_b];
-                entries++;
+                if (in_a | in_b) found[!in_b ? 1 : !in_a ? 2 : 0].push_back({int32_t(c), in_a, in_b});
             }
-            *offset++ = entries;
+            for (const auto &part : found) {
+                for (const Entry &entry : part) {
+                    column[entries] = entry.column;
+                    value[2 * entries] = level[entry.in_a];
+                    value[2 * entries + 1] = level[entry.in_b];
+                    entries++;
+                }
+                *offset++ = entries;
+            }
         }
     }
 }

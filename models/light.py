@@ -62,7 +62,7 @@ class Light:
         neighbours = torch.arange(n_lit + n_lit % 2, dtype=torch.int32)
         neighbours[n_lit:] = -1
         by_input = listed(train, levels, batch_size, neighbours.repeat(n_batches).view(-1, 2))
-        numbers = torch.arange(max(map(len, (train, test, by_input.offsets))))
+        numbers = torch.arange(max(map(len, (train, test, by_input.rows))))
         return cls(by_image, by_input, batch_size, n_lit, test, levels, numbers)
 
     def train_batch(self, number: int, n_images: int) -> SparseBatch:
@@ -99,7 +99,7 @@ def listed(
         rows = torch.empty(n_full * pairs_of(batch_size) + pairs_of(rest), 2, dtype=torch.int32)
         function(SOURCE, "pair_images", "pnnnp")(images.ctypes.data, *shape, rows.data_ptr())
     most = np.count_nonzero(images)
-    offsets = torch.empty(len(rows) + 1, dtype=torch.int32)
+    offsets = torch.empty(3 * len(rows) + 1, dtype=torch.int32)
     columns, values = torch.empty(most, dtype=torch.int32), torch.empty(most, 2)
     function(SOURCE, "list_pairs", "pnnnnppppp")(
         images.ctypes.data, *shape, int(by_input), rows.data_ptr(), levels.data_ptr(),

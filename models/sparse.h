@@ -2,7 +2,8 @@
 // of one row of the dense matrix to two rows of the result.
 //
 // What limits this are the vectors that come from the cache, so two rows that have much in common
-// take turns with each of them. The dense matrix stands in blocks of 32 columns, each block
+// take turns with each of them; and the multiplications, so entries of one row alone are apart. The
+// dense matrix stands in blocks of 32 columns, each block
 // contiguous, [block, k, 32]: the sums of two rows fit the processor's vector registers. Sums run in
 // the order of the entries, whatever the number of threads.
 
@@ -33,32 +34,58 @@ inline Vector held(const float *memory) {
     return vector;
 }
 
-// By the entries of a pair, column and the values in both rows: [2, 32], two rows of the result.
-inline void multiply_pair(const int32_t *column, const float *value, int count, const float *dense,
-                          float *result) {
-    Vector sums[SUMS][2][VECTORS] = {};
-    int i = 0;
-    for (; i + SUMS <= count; i += SUMS)
-#pragma GCC unroll 2
-        for (int s = 0; s < SUMS; s++) {
-            const float *row = dense + int64_t(column[i + s]) * BLOCK;
-            const float *values = value + 2 * (i + s);
+typedef Vector Sums[SUMS][2][VECTORS];  // of both rows of a pair
+
+template <bool FIRST, bool SECOND>
+inline void add_entry(Vector (&sums)[2][VECTORS], const float *row, const float *value) {
 #pragma GCC unroll 8
-            for (int v = 0; v < VECTORS; v++) {
-                const Vector vector = held(row + v * LANES);
-                sums[s][0][v] += values[0] * vector;
-                sums[s][1][v] += values[1] * vector;
-            }
-        }
-    for (; i < count; i++) {
-        const float *row = dense + int64_t(column[i]) * BLOCK, *values = value + 2 * i;
-#pragma GCC unroll 8
-        for (int v = 0; v < VECTORS; v++) {
-            const Vector vector = held(row + v * LANES);
-            sums[0][0][v] += values[0] * vector;
-            sums[0][1][v] += values[1] * vector;
-        }
+    for (int v = 0; v < VECTORS; v++) {
+        const Vector vector = FIRST && SECOND ? held(row + v * LANES) : load(row + v * LANES);
+        if (FIRST) sums[0][v] += value[0] * vector;
+        if (SECOND) sums[1][v] += value[1] * vector;
     }
+}
+
+// Entries, column and the values in both rows, of which one may be zero throughout.
+template <bool FIRST, bool SECOND>
+inline void add_entries(Sums &sums, const int32_t *column, const float *value, int first, int last,
+                        const float *dense) {
+    int i = first;
+    for (; i + SUMS <= last; i += SUMS)
+#pragma GCC unroll 2
+        for (int s = 0; s < SUMS; s++)
+            add_entry<FIRST, SECOND>(sums[s], dense + int64_t(column[i + s]) * BLOCK,
+                                     value + 2 * int64_t(i + s));
+    for (; i < last; i++)
+        add_entry<FIRST, SECOND>(sums[0], dense + int64_t(column[i]) * BLOCK,
+                                 value + 2 * int64_t(i));
+}
+
+// Pairs of rows: offset [3 pairs + 1] says which of the entries, column and two values, are those of
+// both rows of a pair, of the first alone and of the second alone, row [pairs, 2] which rows of the
+// result it stands for, -1 for none.
+struct Lists {
+    const int32_t *offset, *row, *column;
+    const float *value;
+
+    bool has_entries(int64_t pair) const { return offset[3 * pair] < offset[3 * pair + 3]; }
+};
+
+// Of the tensors of PairedRows, from pair number `first` on, a scalar.
+inline Lists lists_from(const Tensor &offsets, const Tensor &rows, const Tensor &columns,
+                        const Tensor &values, const Tensor &first) {
+    const int64_t number = *first.data<int64_t>();
+    return {offsets.data<int32_t>() + 3 * number, rows.data<int32_t>() + 2 * number,
+            columns.data<int32_t>(), values.data()};
+}
+
+// By the entries of a pair: [2, 32], two rows of the result.
+inline void multiply_pair(const Lists &lists, int64_t pair, const float *dense, float *result) {
+    Sums sums = {};
+    const int32_t *at = lists.offset + 3 * pair;
+    add_entries<true, true>(sums, lists.column, lists.value, at[0], at[1], dense);
+    add_entries<true, false>(sums, lists.column, lists.value, at[1], at[2], dense);
+    add_entries<false, true>(sums, lists.column, lists.value, at[2], at[3], dense);
 #pragma GCC unroll 2
     for (int r = 0; r < 2; r++)
 #pragma GCC unroll 8
@@ -69,28 +96,12 @@ inline void multiply_pair(const int32_t *column, const float *value, int count, 
         }
 }
 
-// Pairs of rows: offset [pairs + 1] says which of the entries, column and two values, are those of a
-// pair, row [pairs, 2] which rows of the result it stands for, -1 for none.
-struct Lists {
-    const int32_t *offset, *row, *column;
-    const float *value;
-};
-
-// Of the tensors of PairedRows, from pair number `first` on, a scalar.
-inline Lists lists_from(const Tensor &offsets, const Tensor &rows, const Tensor &columns,
-                        const Tensor &values, const Tensor &first) {
-    const int64_t number = *first.data<int64_t>();
-    return {offsets.data<int32_t>() + number, rows.data<int32_t>() + 2 * number,
-            columns.data<int32_t>(), values.data()};
-}
-
 // Of pairs from number `first` on, to the rows of result [row, 32].
 inline void multiply_pairs(const Lists &lists, const float *dense, int64_t first, int64_t last,
                            float *result) {
     for (int64_t p = first; p < last; p++) {
         float sums[2 * BLOCK];
-        const int64_t begin = lists.offset[p], count = lists.offset[p + 1] - begin;
-        multiply_pair(lists.column + begin, lists.value + 2 * begin, count, dense, sums);
+        multiply_pair(lists, p, dense, sums);
         for (int r = 0; r < 2; r++)
             if (lists.row[2 * p + r] >= 0)
                 __builtin_memcpy(result + int64_t(lists.row[2 * p + r]) * BLOCK, sums + r * BLOCK,

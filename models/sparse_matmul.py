@@ -4,8 +4,9 @@ Four fifths of MNIST are dark. The kernel (sparse_matmul.cpp) runs over what is 
 for the voltages and input by input for the gradient, and adds multiples of 32 contiguous outputs.
 So the dense side stands in blocks of 32 outputs: [model, block * in, 32], the last block filled up
 with outputs that nobody looks at. Two images that have much in common, or two inputs beside each
-other, are one list, so that both use what is read for one. Sums run in a fixed order, whatever the
-number of threads.
+other, are one list, so that both use what is read for one; what is lit in one of them alone comes
+after what is lit in both, so that nothing is multiplied by zero. Sums run in a fixed order,
+whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ SOURCE = Path(__file__).with_name("sparse_matmul.cpp")
 class PairedRows:
     """The entries of a matrix that are not zero, by pairs of its rows.
 
-    offsets: int32 [pairs + 1], where the entries of each pair begin; rows: int32 [pairs, 2], which
-    they are, -1 for none; columns: int32 [entries], in which one of both rows is not zero; values:
-    float32 [entries, 2], those of both.
+    offsets: int32 [3 * pairs + 1], where the entries of each pair begin, those of both rows, of the
+    first alone and of the second alone; rows: int32 [pairs, 2], which they are, -1 for none;
+    columns: int32 [entries], in which one of both rows is not zero; values: float32 [entries, 2],
+    those of both.
     """
 
     offsets: Tensor

@@ -12,9 +12,9 @@
 namespace {
 
 // Of its own, so that its sums are rounded as in sparse_matmul.cpp.
-__attribute__((noinline)) void gradient_of(const int32_t *column, const float *value, int count,
-                                           const float *dense, float *result) {
-    multiply_pair(column, value, count, dense, result);
+__attribute__((noinline)) void gradient_of(const Lists &lists, int64_t pair, const float *dense,
+                                           float *result) {
+    multiply_pair(lists, pair, dense, result);
 }
 
 }  // namespace
@@ -171,15 +171,14 @@ Counts program(const Constants &constants, const Measured &table, const Pairs &p
     Counts counts;
     Devices<COUNTED> devices{c, pairs, counts, table};
     for (int64_t p = first; p < last; p++) {
-        const int64_t begin = lists.offset[p], count = lists.offset[p + 1] - begin;
+        const bool is_lit = lists.has_entries(p);
         float sums[2 * BLOCK] = {};
-        if (count > 0)
-            gradient_of(lists.column + begin, lists.value + 2 * begin, count, gradient, sums);
+        if (is_lit) gradient_of(lists, p, gradient, sums);
         for (int r = 0; r < 2; r++) {
             if (lists.row[2 * p + r] < 0) continue;
             const int64_t at = int64_t(lists.row[2 * p + r]) * BLOCK;
             // No light, no gradient.
-            if (count == 0 && (settled || row_rests(c, pairs, at))) continue;
+            if (!is_lit && (settled || row_rests(c, pairs, at))) continue;
             Vector g[VECTORS], voltage[VECTORS], pulses[VECTORS];
             Integers second[VECTORS], written = {};
 #pragma GCC unroll 4

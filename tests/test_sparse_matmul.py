@@ -40,11 +40,14 @@ def test_blocks_by_hand():
 def whole(lists: PairedRows, n_batches: int, n_rows: int, n_columns: int) -> torch.Tensor:
     """The matrices [batch, row, column] that are listed, which all have so many rows."""
     dense = torch.zeros(n_batches, n_rows, n_columns)
+    kinds = [(True, True), (True, False), (False, True)]  # whether each of both rows is lit
     for pair, rows in enumerate(lists.rows.tolist()):
-        for entry in range(lists.offsets[pair], lists.offsets[pair + 1]):
-            for row, value in zip(rows, lists.values[entry].tolist(), strict=True):
-                if row >= 0:
-                    dense[pair // ((n_rows + 1) // 2), row, lists.columns[entry]] = value
+        for part, kind in enumerate(kinds):
+            for entry in range(*lists.offsets[3 * pair + part :][:2].tolist()):
+                assert tuple((lists.values[entry] != 0).tolist()) == kind
+                for row, value in zip(rows, lists.values[entry].tolist(), strict=True):
+                    if row >= 0:
+                        dense[pair // ((n_rows + 1) // 2), row, lists.columns[entry]] += value
     return dense
 
 
@@ -55,13 +58,13 @@ def test_lists_by_hand():
     levels = torch.arange(256) / 2
     lists = listed(images, levels, 5)
     assert lists.rows.tolist() == [[0, 2], [1, 3], [4, -1]]
-    assert lists.offsets.tolist() == [0, 3, 5, 5]
-    assert lists.columns.tolist() == [0, 2, 4, 1, 3]
-    assert lists.values.tolist() == [[4.5, 4.5], [4, 0], [3.5, 3.5], [0.5, 0.5], [0, 3]]
+    assert lists.offsets.tolist() == [0, 2, 3, 3, 4, 4, 5, 5, 5, 5]
+    assert lists.columns.tolist() == [0, 4, 2, 1, 3]
+    assert lists.values.tolist() == [[4.5, 4.5], [3.5, 3.5], [4, 0], [0.5, 0.5], [0, 3]]
     inputs = torch.tensor([[0, 1], [2, 3], [4, -1]] * 2, dtype=torch.int32)
     by_input = listed(images, levels, 3, inputs)  # three images, then two
-    assert by_input.columns[: by_input.offsets[3]].tolist() == [0, 1, 2, 0, 0, 2]
-    assert by_input.columns[by_input.offsets[3] :].tolist() == [0, 0]
+    assert by_input.columns[: by_input.offsets[9]].tolist() == [0, 2, 1, 0, 0, 2]
+    assert by_input.columns[by_input.offsets[9] :].tolist() == [0, 0]
     assert by_input.values[-2:].tolist() == [[0, 0.5], [0, 3]]
 
 

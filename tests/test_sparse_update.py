@@ -119,7 +119,7 @@ def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_li
     batch, _ = dim.batch(0, 32)
     pairs = range(int(batch.first_input), int(batch.first_input) + (dim.train.shape[1] + 1) // 2)
     offsets = batch.by_input.offsets
-    pair = next(p for p in pairs if (offsets[p] < offsets[p + 1]) == is_lit)
+    pair = next(p for p in pairs if (offsets[3 * p] < offsets[3 * p + 3]) == is_lit)
     row = int(batch.by_input.rows[pair, 0])
     end, top = float(array.responses.lowest), float(array.responses.w_max)
     exact = {2.175: end, 2.742: top}

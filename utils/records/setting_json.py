@@ -18,7 +18,8 @@ from utils.settings import SWITCHES, Setting
 # change, which rounds otherwise, so that nearly linear ones are as exact. 4: products with few
 # outputs go by a kernel on CPUs, which rounds otherwise. 5: sparse products add up in another
 # order, and exponential devices on sparse inputs are computed by a kernel. 6: exponential
-# devices and physical clipping multiply where they divided, which rounds otherwise.
+# devices and physical clipping multiply where they divided, and sparse products add up in an order
+# that saves multiplications, which rounds otherwise.
 PHYSICS = 6
 # Versions of equal law give the same distributions, and stand in one mean; 1 is also that of the
 # original scripts.
