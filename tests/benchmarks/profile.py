@@ -17,6 +17,7 @@ PARTS = {
     "normalisation and update": (
         "CompiledFxGraph", "magnetoionic::table_after", "batch_norm", "softmax", "clamp",
     ),
+    "gradient and update in one pass": ("magnetoionic::sparse_update",),
     "noise": ("magnetoionic::normal", "_rshift_", "cos_"),
     "products": (
         "magnetoionic::sparse", "::small_product", "linear_pointwise", "gemm", "mm", "cutlass",
