@@ -53,8 +53,9 @@ extern "C" void pair_images(const uint8_t *image, int64_t n, int64_t pixels, int
 }
 
 // The entries of pairs of rows: columns in which one of both is lit, and the levels of both there;
-// those of both rows, then those of the first alone, then those of the second. Batches of `size` images; rows are their images, or (by_input) their pixels, and columns the
-// other; row [batch, pair, 2].
+// those of both rows, then those of the first alone, then those of the second. Batches of `size`
+// images; rows are their images, or (by_input) their pixels, and columns the other; row
+// [batch, pair, 2], offset [3 pairs + 1].
 extern "C" void list_pairs(const uint8_t *image, int64_t n, int64_t pixels, int64_t size,
                            int64_t by_input, const int32_t *row, const float *level,
                            int32_t *offset, int32_t *column, float *value) {
@@ -75,7 +76,9 @@ extern "C" void list_pairs(const uint8_t *image, int64_t n, int64_t pixels, int6
             for (auto &part : found) part.clear();
             for (int64_t c = 0; c < columns; c++) {
                 const uint8_t in_a = a[c * step], in_b = two ? b[c * step] : NONE;
-                if (in_a | in_b) found[!in_b ? 1 : !in_a ? 2 : 0].push_back({int32_t(c), in_a, in_b});
+                if (!(in_a | in_b)) continue;
+                const int part = !in_b ? 1 : !in_a ? 2 : 0;
+                found[part].push_back({int32_t(c), in_a, in_b});
             }
             for (const auto &part : found) {
                 for (const Entry &entry : part) {
