@@ -15,6 +15,7 @@ from support.arguments import merged
 
 import main
 from devices.library import find
+from devices.native import cache_folder
 from models.currents import Currents
 from utils.compute.signals import SIGNALS, Stop
 from utils.data.datasets import DataSet
@@ -33,12 +34,22 @@ DEVICES = [
 ]
 
 
+COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # set once by the first that compiles
+
+
 @pytest.fixture(autouse=True)
 def threads_stay():
     threads = torch.get_num_threads()
     yield
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def compilers_folder_stays(monkeypatch):
+    """Where PyTorch's compiler keeps its parts: another folder is that of one test alone."""
+    folder = os.environ.get(COMPILERS_FOLDER) or str(cache_folder())
+    monkeypatch.setenv(COMPILERS_FOLDER, folder)
 
 
 def setting_of(**changes) -> Setting:

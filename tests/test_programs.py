@@ -1,7 +1,11 @@
 """Compiled programs on disk: made once, by another process, and loaded here."""
 
+import shutil
+import threading
+
 import pytest
 import torch
+from conftest import COMPILERS_FOLDER
 from torch import nn
 
 from utils.compute import compiler, programs
@@ -29,8 +33,9 @@ class Counting(nn.Module):
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """The folder of kept programs, empty at first."""
+    """The folder of kept programs, empty at first, as is that of their parts."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(COMPILERS_FOLDER, str(tmp_path / "parts"))
     return tmp_path / "magnetoionic" / "programs"
 
 
@@ -59,6 +64,19 @@ def test_a_damaged_program_is_made_again(kept):
     path.write_bytes(whole[: len(whole) // 2])
     call(Compiler(enabled=True))
     assert path.stat().st_size > len(whole) // 2
+
+
+def test_parts_that_are_gone_are_made_without_threads(kept, tmp_path):
+    """Which a process forked from this one would lack, and wait for."""
+    from torch._inductor.utils import clear_caches
+
+    call(Compiler(enabled=True))
+    before, parts = threading.active_count(), tmp_path / "parts"
+    shutil.rmtree(parts)
+    clear_caches()  # as in a process that has loaded none of them
+    call(Compiler(enabled=True))
+    assert list(parts.rglob("*.so"))  # they were made, and here
+    assert threading.active_count() == before
 
 
 def test_a_program_is_kept_for_all_that_it_depends_on(monkeypatch):

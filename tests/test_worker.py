@@ -13,7 +13,7 @@ from support.errands import Counting, Errands, assert_no_children
 from utils.compute import worker
 from utils.compute.pool import run_jobs
 from utils.compute.signals import Stopped
-from utils.compute.worker import Died, holds_in_a_fork
+from utils.compute.worker import Died, holds_in_a_fork, in_a_fork
 from utils.errors import UserError
 
 
@@ -91,6 +91,13 @@ def test_two_threads_work_in_each_worker(tmp_path, stop, two_threads):
     """Also in forks of a process whose own threads have worked, of which a fork has no copy."""
     messages = list(run_jobs(Multiplying(tmp_path), [0, 1, 2], stop, workers=2, threads=2))
     assert messages == [(2, 500.0)] * 3
+
+
+def test_a_task_that_comes_to_no_end_is_ended(monkeypatch):
+    monkeypatch.setattr(worker, "LONGEST", 0.3)
+    with pytest.raises(RuntimeError, match=r"^it came to no end in 0.005 minutes$"):
+        in_a_fork(lambda: time.sleep(60))
+    assert_no_children()
 
 
 def fails():

@@ -59,14 +59,19 @@ def surroundings() -> str:
 
 
 def load(path: Path) -> Callable | None:
-    """The program that is kept there; None if there is none, or none that can be read."""
+    """The program that is kept there; None if there is none, or none that can be read.
+
+    Parts that PyTorch has kept elsewhere, and that are gone, are compiled one after the other: a
+    process forked from this one would wait for ever for threads that had done it.
+    """
     if not path.exists():
         return None
     load_compiler()
-    from torch._inductor import CompiledArtifact
+    from torch._inductor import CompiledArtifact, config
 
     try:
-        return CompiledArtifact.load(path=str(path), format="binary")
+        with config.patch({"compile_threads": 1}):
+            return CompiledArtifact.load(path=str(path), format="binary")
     except Exception:  # whatever a private format raises that is cut short or of another version
         path.unlink(missing_ok=True)
         return None

@@ -28,6 +28,7 @@ from utils.compute.signals import SIGNALS, Stopped
 from utils.errors import RecordError
 
 PATIENCE = 120.0  # seconds for a trial; it takes one, with many cores and large layers more
+LONGEST = 900.0  # seconds for a task in a fork; none should take a tenth of it
 LISTEN = 0.05  # seconds between two looks for a stop; a look takes as long as a part of a step
 PR_SET_PDEATHSIG = 1  # of Linux' prctl: which signal to get when the parent dies
 STOP = "stop"  # to a worker: end the job in good order
@@ -151,11 +152,13 @@ def forks() -> bool:
 def in_a_fork(task: Callable[[], None]) -> None:
     """Do the task in a process forked from this one.
 
-    Raises RuntimeError with the message of what it raises, OutOfMemory if that is the reason, and
-    Died if the process is gone.
+    Raises RuntimeError with the message of what it raises or if it comes to no end, OutOfMemory if
+    that is the reason, and Died if the process is gone.
     """
     worker = Worker(report, task, threads=torch.get_num_threads())
     try:
+        if not worker.pipe.poll(LONGEST):
+            raise RuntimeError(f"it came to no end in {LONGEST / 60:g} minutes")
         error = worker.receive()
     finally:
         worker.end()
