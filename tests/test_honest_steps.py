@@ -147,4 +147,4 @@ def test_a_program_of_the_compiler_passes(currents):
     trainer = Trainer(members_of(setting_of(**changes)), currents, Compiler(enabled=True))
     trainer.prepare()
     assert trouble(trainer) is None
-    assert trainer.compiler.enabled
+    assert trainer.compiler.enabled, trainer.compiler.failure

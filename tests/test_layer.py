@@ -27,12 +27,14 @@ def test_gradient_check_at_zero_noise(shared):
     shape = (7, 4) if shared else (2, 7, 4)
     current = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
     for sigma_v, sigma_r in ((None, None), (sigma(0.0).double(), sigma(0.0).double())):
-        assert torch.autograd.gradcheck(
-            lambda w, i, v=sigma_v, r=sigma_r: NoisyPairProduct.apply(
-                w, i, v, r, stream(), Draw.VOLTAGE
-            ),
-            (weight, current),
-        )
+        # Without threads, after which no process forked from this one could differentiate.
+        with torch.autograd.set_multithreading_enabled(False):
+            assert torch.autograd.gradcheck(
+                lambda w, i, v=sigma_v, r=sigma_r: NoisyPairProduct.apply(
+                    w, i, v, r, stream(), Draw.VOLTAGE
+                ),
+                (weight, current),
+            )
 
 
 def noisy_voltage(step=0, draw=Draw.VOLTAGE) -> torch.Tensor:

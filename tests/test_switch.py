@@ -172,7 +172,7 @@ def test_a_switched_network_follows_the_reference(
     programs = len(trainer.compiler.programs)
     assert list(trainer.train(lambda: None)) == list(range(EPOCHS))
     assert len(trainer.compiler.programs) == programs  # all were made before
-    assert trainer.compiler.enabled == compiled
+    assert trainer.compiler.enabled == compiled, trainer.compiler.failure
     spans = (device_of(name).response.pulses_max for name in (first, second))
     is_shorter = operator.gt(*spans)
     # The reference also counts refreshes of pairs that no write, but the switch has used up.

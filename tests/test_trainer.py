@@ -115,7 +115,7 @@ def test_training_records_what_the_reference_does(compiled, device, reference, p
     trainer = trainer_of(reference, patterns, device, compiled)
     trainer.prepare()
     assert list(trainer.train(lambda: None)) == list(range(EPOCHS))
-    assert trainer.compiler.enabled == compiled
+    assert trainer.compiler.enabled == compiled, trainer.compiler.failure
     check(trainer, reference)
 
 
