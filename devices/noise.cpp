@@ -4,15 +4,20 @@
 // The logarithm is that of x = 2^e m by the series of 2 artanh((m - 1) / (m + 1)), sine and cosine
 // their Taylor series on an eighth of a turn; each is exact to a float's rounding.
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 
 #include "operator.h"
+#include "vectors.h"
 
 namespace {
 
-constexpr int LANES = 32;  // blocks at once; the compiler makes vectors of the loops over them
+constexpr int BLOCKS = 32;  // at once; the compiler makes vectors of the loops over them
+constexpr int QUARTERS = 4;  // of the numbers: a block has one of each
 constexpr int ROUNDS = 10;
 constexpr uint32_t MULTIPLIER[2] = {0xD2511F53u, 0xCD9E8D57u}, WEYL[2] = {0x9E3779B9u, 0xBB67AE85u};
 
@@ -39,57 +44,104 @@ inline void normal_pair(uint32_t a, uint32_t b, float &first, float &second) {
     second = radius * (quarter >= 2 ? -y : y);
 }
 
-// Words of 32 bits in the lower halves: so a product is one instruction, and what it leaves above
-// is in nobody's way.
-struct Lanes { uint64_t word[4][LANES]; };
+// Words of 32 bits in the lower halves of 64: so a product is one instruction, and what it leaves
+// above is in nobody's way.
+typedef uint64_t Words __attribute__((vector_size(BYTES)));
+constexpr int WORDS = BYTES / sizeof(uint64_t), VECTORS = BLOCKS / WORDS;
 
-void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32_t part, uint64_t seed,
-            Lanes &c) {
-    for (int l = 0; l < LANES; l++) {
-        c.word[0][l] = uint32_t(first_block + l);
-        c.word[1][l] = step;
-        c.word[2][l] = purpose;
-        c.word[3][l] = part;
+inline Words product(Words a, uint32_t b) {  // of the lower halves
+#ifdef __AVX512F__
+    return Words(_mm512_mul_epu32(__m512i(a), _mm512_set1_epi64(b)));
+#elif defined(__AVX2__)
+    return Words(_mm256_mul_epu32(__m256i(a), _mm256_set1_epi64x(b)));
+#else
+    return (a & 0xFFFFFFFF) * b;
+#endif
+}
+
+// Philox of so many blocks of a stream: word [4, block].
+inline void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32_t part,
+                   uint64_t seed, uint64_t (&word)[4][BLOCKS]) {
+    Words c[4][VECTORS];
+#pragma GCC unroll 8
+    for (int v = 0; v < VECTORS; v++) {
+        for (int w = 0; w < WORDS; w++) c[0][v][w] = first_block + v * WORDS + w;
+        c[1][v] = Words{} + step;
+        c[2][v] = Words{} + purpose;
+        c[3][v] = Words{} + part;
     }
     uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
     for (int round = 0; round < ROUNDS; round++) {
-        for (int l = 0; l < LANES; l++) {
-            const uint64_t product0 = uint64_t(uint32_t(c.word[0][l])) * MULTIPLIER[0];
-            const uint64_t product1 = uint64_t(uint32_t(c.word[2][l])) * MULTIPLIER[1];
-            c.word[0][l] = (product1 >> 32) ^ c.word[1][l] ^ key0;
-            c.word[2][l] = (product0 >> 32) ^ c.word[3][l] ^ key1;
-            c.word[1][l] = product1;
-            c.word[3][l] = product0;
+#pragma GCC unroll 8
+        for (int v = 0; v < VECTORS; v++) {
+            const Words product0 = product(c[0][v], MULTIPLIER[0]);
+            const Words product1 = product(c[2][v], MULTIPLIER[1]);
+            c[0][v] = (product1 >> 32) ^ c[1][v] ^ key0;
+            c[2][v] = (product0 >> 32) ^ c[3][v] ^ key1;
+            c[1][v] = product1;
+            c[3][v] = product0;
         }
         key0 += WEYL[0];
         key1 += WEYL[1];
     }
+#pragma GCC unroll 4
+    for (int w = 0; w < 4; w++)
+#pragma GCC unroll 8
+        for (int v = 0; v < VECTORS; v++)
+            __builtin_memcpy(&word[w][v * WORDS], &c[w][v], sizeof(Words));
+}
+
+// Numbers of so many blocks of a stream: [quarter, block]. Of its own, since in here the compiler
+// may round a product and a sum as one.
+__attribute__((noinline)) void normal_blocks(uint32_t first_block, uint32_t step, uint32_t purpose,
+                                             uint32_t part, uint64_t seed,
+                                             float (&number)[QUARTERS][BLOCKS]) {
+    uint64_t word[4][BLOCKS];
+    philox(first_block, step, purpose, part, seed, word);
+    for (int b = 0; b < BLOCKS; b++)
+        normal_pair(word[0][b], word[1][b], number[0][b], number[1][b]);
+    for (int b = 0; b < BLOCKS; b++)
+        normal_pair(word[2][b], word[3][b], number[2][b], number[3][b]);
+}
+
+}  // namespace
+
+// From here on, no product and sum is rounded as one.
+#include "arithmetic.h"
+
+namespace {
+
+// Values and, of each network, the size of the noise on them; null where it is noise alone.
+struct Values {
+    const float *value, *sigma;
+};
+
+// So many numbers of a network, or its values with them, from number `at` of the result on.
+inline void put(const float *number, Values values, int64_t model, int64_t at, int64_t n,
+                float *result) {
+    for (int64_t i = 0; i < n; i++)
+        result[at + i] = values.value ? values.value[at + i] + values.sigma[model] * number[i]
+                                      : number[i];
 }
 
 // result [models, count]: four quarters of ceil(count / 4) numbers, the last one cut off, number b
-// of each from block b of the stream.
+// of each from block b of the stream; or values to which these are added.
 void normal(const int64_t *seed, int64_t models, int64_t step, int64_t purpose, int64_t part,
-            int64_t count, float *result, int threads) {
-    const int64_t quarter = (count + 3) / 4, groups = (quarter + LANES - 1) / LANES;
+            int64_t count, Values values, float *result, int threads) {
+    const int64_t quarter = (count + 3) / 4, groups = (quarter + BLOCKS - 1) / BLOCKS;
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t work = 0; work < models * groups; work++) {
-        const int64_t model = work / groups, first = work % groups * LANES;
-        Lanes words;
-        float numbers[4][LANES];
-        philox(first, step, purpose, part, seed[model], words);
-        for (int l = 0; l < LANES; l++)
-            normal_pair(words.word[0][l], words.word[1][l], numbers[0][l], numbers[1][l]);
-        for (int l = 0; l < LANES; l++)
-            normal_pair(words.word[2][l], words.word[3][l], numbers[2][l], numbers[3][l]);
-        for (int q = 0; q < 4; q++) {
+        const int64_t model = work / groups, first = work % groups * BLOCKS;
+        float number[QUARTERS][BLOCKS];
+        normal_blocks(first, step, purpose, part, seed[model], number);
+        for (int q = 0; q < QUARTERS; q++) {
             const int64_t start = q * quarter + first;
-            int64_t n = count - start < LANES ? count - start : LANES;
+            int64_t n = count - start < BLOCKS ? count - start : BLOCKS;
             if (quarter - first < n) n = quarter - first;
-            float *target = result + model * count + start;
-            if (n == LANES)  // of a known length, a copy is a few instructions
-                std::memcpy(target, numbers[q], sizeof numbers[q]);
+            if (n == BLOCKS)  // of a known length, it is a few instructions
+                put(number[q], values, model, model * count + start, BLOCKS, result);
             else
-                for (int64_t l = 0; l < n; l++) target[l] = numbers[q][l];
+                put(number[q], values, model, model * count + start, n, result);
         }
     }
 }
@@ -98,10 +150,21 @@ Tensor normal_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, int64_t
     const int64_t models = seed.size(0);
     Tensor result = Tensor::of({models, count});
     normal(seed.data<int64_t>(), models, *step.data<int64_t>(), purpose, *part.data<int64_t>(),
-           count, result.data(), threads());
+           count, {}, result.data(), threads());
     return result;
 }
 
-const Operator<normal_of> registered("normal");
+// values [models, count], sigma [models].
+Tensor noisy_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, Tensor values,
+                Tensor sigma) {
+    const int64_t models = values.size(0), count = values.size(1);
+    Tensor result = Tensor::of({models, count});
+    normal(seed.data<int64_t>(), models, *step.data<int64_t>(), purpose, *part.data<int64_t>(),
+           count, {values.data(), sigma.data()}, result.data(), threads());
+    return result;
+}
+
+const Operator<normal_of> for_normal("normal");
+const Operator<noisy_of> for_noisy("noisy");
 
 }  // namespace

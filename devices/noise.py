@@ -83,7 +83,7 @@ class Stream:
         """Four int64 tensors [model, ceil(count / 4)] of random 32-bit words."""
         # Bound to a tensor, else PyTorch's compiler takes it for an index of 32 bits on a GPU.
         block = torch.arange((count + 3) // 4, device=self.seed.device) + (self.step & 0)
-        purpose = torch.full_like(block, (self.layer << 8) | draw)
+        purpose = torch.full_like(block, self.purpose(draw))
         counter = (block, self.step + torch.zeros_like(block), purpose, self.part + purpose * 0)
         seed = self.seed[:, None]
         return philox(counter, (seed & WORD, (seed >> 32) & WORD))
@@ -95,13 +95,26 @@ class Stream:
         Box-Muller transform otherwise.
         """
         if has_kernel(self.seed.device):
-            purpose, count = (self.layer << 8) | draw, math.prod(shape)
-            numbers = torch.ops.magnetoionic.normal(
-                self.seed.contiguous(), self.step, self.part, purpose, count
-            )
+            address = self.seed.contiguous(), self.step, self.part, self.purpose(draw)
+            numbers = torch.ops.magnetoionic.normal(*address, math.prod(shape))
             return numbers.unflatten(1, shape)
         a, b, c, d = self.words(draw, math.prod(shape))
         return self._arrange((*box_muller(a, b), *box_muller(c, d)), shape)
+
+    def noisy(self, draw: Draw, values: Tensor, sigma: Tensor) -> Tensor:
+        """Values [model, ...] with normal noise of size sigma [model, 1, 1] on each.
+
+        To the bit `values + sigma * self.normal(draw, ...)`, without a tensor of the noise.
+        """
+        if has_kernel(self.seed.device) and values.dtype == torch.float32:
+            address = self.seed.contiguous(), self.step, self.part, self.purpose(draw)
+            return torch.ops.magnetoionic.noisy(
+                *address, values.flatten(1).contiguous(), sigma.flatten().contiguous()
+            ).view_as(values)
+        return values + sigma * self.normal(draw, values.shape[1:]).to(values)
+
+    def purpose(self, draw: Draw) -> int:
+        return (self.layer << 8) | draw
 
     def uniform(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
         """Float32 U(-1, 1) numbers [model, *shape]."""
@@ -118,13 +131,17 @@ def has_kernel(device: torch.device) -> bool:
     return native.has_kernel(SOURCE, device)
 
 
-# An operator, of noise.cpp, so that compiled programs can call it.
-torch.library.define(
-    "magnetoionic::normal",
-    "(Tensor seed, Tensor step, Tensor part, int purpose, int count) -> Tensor",
-)
+# Operators, of noise.cpp, so that compiled programs can call them.
+ADDRESS = "Tensor seed, Tensor step, Tensor part, int purpose"
+torch.library.define("magnetoionic::normal", f"({ADDRESS}, int count) -> Tensor")
+torch.library.define("magnetoionic::noisy", f"({ADDRESS}, Tensor values, Tensor sigma) -> Tensor")
 
 
 @torch.library.register_fake("magnetoionic::normal")
 def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> Tensor:
     return seed.new_empty(len(seed), count, dtype=torch.float32)
+
+
+@torch.library.register_fake("magnetoionic::noisy")
+def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, values: Tensor, sigma: Tensor):
+    return torch.empty_like(values)

@@ -53,7 +53,7 @@ class NoisyPairProduct(torch.autograd.Function):
         if gain is not None:
             voltage = gain * voltage
         if voltage_noise is not None:
-            voltage = voltage + voltage_noise * stream.normal(draw, voltage.shape[1:]).to(voltage)
+            voltage = stream.noisy(draw, voltage, voltage_noise)
         return voltage
 
     @staticmethod
@@ -74,8 +74,7 @@ class NoisyPairProduct(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             reading = weight
             if ctx.resistor_noise is not None:
-                noise = ctx.stream.normal(Draw.READ, weight.shape[1:]).to(weight)
-                reading = weight + math.sqrt(2) * ctx.resistor_noise * noise
+                reading = ctx.stream.noisy(Draw.READ, weight, math.sqrt(2) * ctx.resistor_noise)
             grad_current = product(reading.mT, grad_voltage)
             if current.dim() == 2:
                 grad_current = grad_current.sum(0)

@@ -115,7 +115,8 @@ def test_it_is_the_same_alone_and_beside_others_with_other_noise_or_none(current
 
 def test_without_it_nothing_is_drawn(currents, monkeypatch):
     network = network_of(currents, device_noise=False)
-    monkeypatch.setattr(Stream, "normal", lambda *_: pytest.fail("noise was drawn"))
+    for draw in ("normal", "noisy"):
+        monkeypatch.setattr(Stream, draw, lambda *_: pytest.fail("noise was drawn"))
     weights, zero = network.test_weights(), torch.tensor(0)
     assert network.test_readings(weights, zero, zero) is weights
     network(currents.train[:5].T, zero, zero, *network.weights)

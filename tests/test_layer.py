@@ -115,7 +115,8 @@ def test_first_layer_reads_draws_and_multiplies_nothing_backward(monkeypatch):
         weight, torch.randn(3, 4), None, sigma(0.1, 1), stream(n_models=1), Draw.VOLTAGE
     )
     products = []
-    monkeypatch.setattr(Stream, "normal", lambda *a: pytest.fail("noise was drawn"))
+    for draw in ("normal", "noisy"):
+        monkeypatch.setattr(Stream, draw, lambda *_: pytest.fail("noise was drawn"))
     monkeypatch.setattr(
         "models.noisy_pair.product", lambda a, b: products.append(1) or product(a, b)
     )

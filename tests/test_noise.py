@@ -66,6 +66,21 @@ def test_the_kernel_draws_what_torch_does(monkeypatch):
 
 
 @pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(2, 1, 1), (2, 3, 43), (2, 50, 100)])
+def test_noise_is_added_to_values(shape, dtype, kernel, monkeypatch):
+    """To the bit, whichever computes; of each network its own size, in any memory order."""
+    if not kernel:
+        monkeypatch.setattr(noise, "has_kernel", lambda device: False)
+    mine, sigma = stream((5, 2**40 + 5), step=7, part=3, layer=2), torch.tensor([0.3, 1e-3])
+    sigma = sigma[:, None, None].to(dtype)
+    values = torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    expected = values + sigma * mine.normal(Draw.READ, shape[1:]).to(dtype)
+    for ordered in (values, values.mT.contiguous().mT):
+        assert torch.equal(mine.noisy(Draw.READ, ordered, sigma), expected)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
 @pytest.mark.parametrize("device", DEVICES)
 def test_normal_distribution(device, kernel, monkeypatch):
     if not kernel:

@@ -18,7 +18,7 @@ PARTS = {
         "CompiledFxGraph", "magnetoionic::table_after", "batch_norm", "softmax", "clamp",
     ),
     "gradient and update in one pass": ("magnetoionic::sparse_update",),
-    "noise": ("magnetoionic::normal", "_rshift_", "cos_"),
+    "noise": ("magnetoionic::normal", "magnetoionic::noisy", "_rshift_", "cos_"),
     "products": (
         "magnetoionic::sparse", "::small_product", "linear_pointwise", "gemm", "mm", "cutlass",
     ),
