@@ -97,6 +97,13 @@ class Tensor {
         return stride;
     }
 
+    // Raises Mistake unless a tensor of so many dimensions is contiguous.
+    void check_contiguous(int64_t dimensions) const {
+        int64_t expected = 1;
+        for (int64_t d = dimensions - 1; d >= 0; expected *= size(d--))
+            if (size(d) > 1 && stride(d) != expected) throw Mistake();
+    }
+
   private:
     TensorHandle handle;
 };

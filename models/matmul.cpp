@@ -13,17 +13,26 @@
 namespace {
 
 constexpr int ROWS = 5, VECTORS = 2;  // of a block: ten sums, and room for what they are made of
+constexpr int DOT_ROWS = LANES == 16 ? 5 : 2, DOTS = 4;  // the same, of a block of dot products
 constexpr int64_t ENOUGH = 1 << 22;   // multiplications that are worth another thread
 
-// The sum of all lanes, by halves.
-inline float sum_of(Vector lanes) {
+typedef float Four __attribute__((vector_size(16)));
+
+// The lanes added up, by halves, until four are left.
+inline Four four_of(Vector lanes) {
     typedef float Half __attribute__((vector_size(BYTES / 2)));
-    typedef float Quarter __attribute__((vector_size(16)));
     union { Vector whole; Half half[2]; } two = {lanes};
-    union { Half whole; Quarter quarter[BYTES / 32]; } four = {two.half[0] + two.half[1]};
-    Quarter last = four.quarter[0];
-    if (BYTES > 32) last += four.quarter[BYTES / 32 - 1];
-    return (last[0] + last[2]) + (last[1] + last[3]);
+    union { Half whole; Four four[BYTES / 32]; } last = {two.half[0] + two.half[1]};
+    return BYTES > 32 ? last.four[0] + last.four[BYTES / 32 - 1] : last.four[0];
+}
+
+// The sum of all lanes of each vector, by halves.
+inline Four sums_of(const Vector (&lanes)[DOTS]) {
+    const Four a = four_of(lanes[0]), b = four_of(lanes[1]);
+    const Four c = four_of(lanes[2]), d = four_of(lanes[3]);
+    const Four ab = SHUFFLED(a, b, 0, 4, 1, 5) + SHUFFLED(a, b, 2, 6, 3, 7);
+    const Four cd = SHUFFLED(c, d, 0, 4, 1, 5) + SHUFFLED(c, d, 2, 6, 3, 7);
+    return SHUFFLED(ab, cd, 0, 1, 4, 5) + SHUFFLED(ab, cd, 2, 3, 6, 7);
 }
 
 // A block of as many rows and of V vectors of columns; a's elements lie (row, step) apart.
@@ -54,10 +63,18 @@ inline void band_of_rows(const float *a, int64_t a_row, int64_t a_step, const fl
         block_of_rows<1, V>(a + r * a_row, a_row, a_step, b, b_row, k, result + r * apart, apart);
 }
 
-// A block of as many rows of the result and two columns, from rows of a and of b.
+// Adds the terms from number `first` on, which fill no vector.
+template <int C>
+__attribute__((noinline)) void add_rest(const float *a, const float *b, int64_t k, int64_t first,
+                                        Four &sums) {
+    for (int c = 0; c < C; c++)
+        for (int64_t i = first; i < k; i++) sums[c] += a[i] * b[c * k + i];
+}
+
+// A block of as many rows of the result and C columns, from rows of a and of b.
 template <int R, int C>
 inline void block_of_dots(const float *a, const float *b, int64_t k, float *result, int64_t n) {
-    Vector sums[R][C] = {};
+    Vector sums[R][DOTS] = {};
     int64_t i = 0;
     for (; i + LANES <= k; i += LANES)
 #pragma GCC unroll 8
@@ -66,12 +83,22 @@ inline void block_of_dots(const float *a, const float *b, int64_t k, float *resu
             for (int c = 0; c < C; c++)
                 sums[r][c] += *reinterpret_cast<const Stored *>(a + r * k + i) *
                               *reinterpret_cast<const Stored *>(b + c * k + i);
-    for (int r = 0; r < R; r++)
-        for (int c = 0; c < C; c++) {
-            float sum = sum_of(sums[r][c]);
-            for (int64_t j = i; j < k; j++) sum += a[r * k + j] * b[c * k + j];
-            result[r * n + c] = sum;
-        }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+        Four whole = sums_of(sums[r]);
+        if (i < k) add_rest<C>(a + r * k, b, k, i, whole);
+        __builtin_memcpy(result + r * n, &whole, C * sizeof(float));
+    }
+}
+
+// The same, of all rows.
+template <int C>
+inline void band_of_dots(const float *a, const float *b, int64_t m, int64_t k, float *result,
+                         int64_t n) {
+    int64_t r = 0;
+    for (; r + DOT_ROWS <= m; r += DOT_ROWS)
+        block_of_dots<DOT_ROWS, C>(a + r * k, b, k, result + r * n, n);
+    for (; r < m; r++) block_of_dots<1, C>(a + r * k, b, k, result + r * n, n);
 }
 
 // result [m, n] = a b. a's elements lie (a_row, a_step) apart; b [k, n].
@@ -103,36 +130,33 @@ void product_by_rows(const float *a, int64_t a_row, int64_t a_step, const float 
 // result [m, n] = a b^T. a [m, k], b [n, k].
 void product_by_dots(const float *a, const float *b, float *result, int64_t m, int64_t k, int64_t n,
                      int threads) {
-    const int64_t pairs = (n + 1) / 2;
+    const int64_t whole = n / DOTS;
 #pragma omp parallel for num_threads(threads) if (threads > 1 && m * k * n > ENOUGH) schedule(static)
-    for (int64_t pair = 0; pair < pairs; pair++) {
-        const int64_t column = pair * 2;
-        const bool two = column + 1 < n;
-        const float *mine = b + column * k;
-        int64_t r = 0;
-        for (; two && r + ROWS <= m; r += ROWS)
-            block_of_dots<ROWS, 2>(a + r * k, mine, k, result + r * n + column, n);
-        for (; r < m; r++) {
-            if (two)
-                block_of_dots<1, 2>(a + r * k, mine, k, result + r * n + column, n);
-            else
-                block_of_dots<1, 1>(a + r * k, mine, k, result + r * n + column, n);
-        }
-    }
+    for (int64_t band = 0; band < whole; band++)
+        band_of_dots<DOTS>(a, b + band * DOTS * k, m, k, result + band * DOTS, n);
+    for (int64_t column = whole * DOTS; column < n; column++)
+        band_of_dots<1>(a, b + column * k, m, k, result + column, n);
 }
 
 Tensor small_product(Tensor a, Tensor b) {
-    const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
-    Tensor result = Tensor::of({m, n});
-    product_by_rows(a.data(), a.stride(0), a.stride(1), b.data(), result.data(), m, k, n,
-                    threads());
+    b.check_contiguous(3);
+    const int64_t models = a.size(0), m = a.size(1), k = a.size(2), n = b.size(2);
+    Tensor result = Tensor::of({models, m, n});
+    for (int64_t model = 0; model < models; model++)
+        product_by_rows(a.data() + model * a.stride(0), a.stride(1), a.stride(2),
+                        b.data() + model * k * n, result.data() + model * m * n, m, k, n,
+                        threads());
     return result;
 }
 
 Tensor small_product_transposed(Tensor a, Tensor b) {
-    const int64_t m = a.size(0), k = a.size(1), n = b.size(0);
-    Tensor result = Tensor::of({m, n});
-    product_by_dots(a.data(), b.data(), result.data(), m, k, n, threads());
+    a.check_contiguous(3);
+    b.check_contiguous(3);
+    const int64_t models = a.size(0), m = a.size(1), k = a.size(2), n = b.size(1);
+    Tensor result = Tensor::of({models, m, n});
+    for (int64_t model = 0; model < models; model++)
+        product_by_dots(a.data() + model * m * k, b.data() + model * n * k,
+                        result.data() + model * m * n, m, k, n, threads());
     return result;
 }
 

@@ -8,7 +8,7 @@ with 1, 2, 3, 4 and 8 threads in every shape tried. That of PyTorch 2.11 does no
 itself, so `repeats_itself` tries it where that matters.
 
 With few outputs, as the last layer has, a library takes longer to begin than to multiply: such
-products go by a kernel (matmul.cpp), which takes 12 to 33 us for those of 10 outputs, 512 inputs
+products go by a kernel (matmul.cpp), which takes 16 to 28 us for those of 10 outputs, 512 inputs
 and 128 images where oneDNN takes 50 (one core of an AMD EPYC, Zen 4), and wants no transposed
 copies.
 """
@@ -54,19 +54,23 @@ def _(a: Tensor, b: Tensor) -> Tensor:
     return a.new_empty(a.shape[0], b.shape[0])
 
 
-# Operators, of matmul.cpp: a [m, k] times b [k, n], and times the transpose of b [n, k].
-torch.library.define("magnetoionic::small_product", "(Tensor a, Tensor b) -> Tensor")
-torch.library.define("magnetoionic::small_product_transposed", "(Tensor a, Tensor b) -> Tensor")
+# Operators, of matmul.cpp: a [model, m, k] times b [model, k, n], and times b [model, n, k]
+# transposed. Of flexible layout, so that the compiler keeps a factor that both of them take once;
+# the kernel refuses a layout that it does not read.
+for name in ("small_product", "small_product_transposed"):
+    torch.library.define(
+        f"magnetoionic::{name}", "(Tensor a, Tensor b) -> Tensor", tags=torch.Tag.flexible_layout
+    )
 
 
 @torch.library.register_fake("magnetoionic::small_product")
 def _(a: Tensor, b: Tensor) -> Tensor:
-    return a.new_empty(a.shape[0], b.shape[1])
+    return a.new_empty(*a.shape[:2], b.shape[2])
 
 
 @torch.library.register_fake("magnetoionic::small_product_transposed")
 def _(a: Tensor, b: Tensor) -> Tensor:
-    return a.new_empty(a.shape[0], b.shape[0])
+    return a.new_empty(*a.shape[:2], b.shape[1])
 
 
 def has_kernel(device: torch.device) -> bool:
@@ -87,6 +91,8 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     """
     if b.dim() == 2:
         return matrix_product(a.flatten(0, 1), b).unflatten(0, a.shape[:2])
+    if is_small(a, b):
+        return small_product(a, b)
     if a.shape[0] == 1:
         return matrix_product(a[0], b[0])[None]
     return a @ b
@@ -94,15 +100,26 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 def matrix_product(a: Tensor, b: Tensor) -> Tensor:
     """a [m, k] times b [k, n]."""
-    (m, k), is_single = a.shape, a.dtype == b.dtype == torch.float32
-    if is_single and min(m, k) <= FEW and has_kernel(a.device):
-        if b.stride() == (1, k) and k > 1 and m <= FEW:
-            return torch.ops.magnetoionic.small_product_transposed(a.contiguous(), b.t())
-        return torch.ops.magnetoionic.small_product(a, b.contiguous())
+    if is_small(a, b):
+        return small_product(a[None], b[None])[0]
     if ONEDNN_LINEAR is None or a.device.type != "cpu" or a.dtype != torch.float32:
         return a @ b
     # Contiguous, since other strides fall to oneDNN's reference code, a thousand times slower.
     return torch.ops.magnetoionic.product(a.contiguous(), b.t().contiguous())
+
+
+def is_small(a: Tensor, b: Tensor) -> bool:
+    """Whether the kernel multiplies matrices a [..., m, k] and b [..., k, n]."""
+    is_single = a.dtype == b.dtype == torch.float32
+    return is_single and min(a.shape[-2:]) <= FEW and has_kernel(a.device)
+
+
+def small_product(a: Tensor, b: Tensor) -> Tensor:
+    """a [model, m, k] times b [model, k, n], by the kernel, which takes them as they stand."""
+    _, m, k = a.shape
+    if b.mT.is_contiguous() and k > 1 and m <= FEW:
+        return torch.ops.magnetoionic.small_product_transposed(a.contiguous(), b.mT)
+    return torch.ops.magnetoionic.small_product(a, b.contiguous())
 
 
 def repeats_itself(m: int, k: int, n: int, threads: int) -> bool:

@@ -86,13 +86,13 @@ class SparseBatch:
     by_input: PairedRows | None = None
     first_input: Tensor | None = None
 
-    @property
+    @cached_property
     def form(self) -> Hashable:
         """What a program compiled for such an input depends on."""
         shapes = self.by_image.shapes, self.by_input and self.by_input.shapes
         return self.n_images, self.n_inputs, shapes
 
-    @property
+    @cached_property
     def tensors(self) -> list[Tensor]:
         """All of it that changes from batch to batch, or may."""
         both = (self.by_image, self.first_image), (self.by_input, self.first_input)

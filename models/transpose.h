@@ -10,12 +10,6 @@
 
 namespace {
 
-#ifdef __clang__
-#define SHUFFLED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define SHUFFLED(a, b, ...) __builtin_shuffle(a, b, Integers{__VA_ARGS__})
-#endif
-
 // A step of a transposition, for rows that lie so many apart: lanes of the first whose number has
 // that bit change places with lanes of the second whose number has not.
 template <int APART, int... lane>

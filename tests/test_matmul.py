@@ -73,6 +73,29 @@ def test_small_products_are_those_of_float64(m, k, n, called):
 
 
 @needs_compiler
+@pytest.mark.parametrize(("m", "k", "n"), [(10, 70, 30), (60, 10, 30)])
+def test_small_products_of_several_networks_are_those_of_each(m, k, n, called):
+    generator = torch.Generator().manual_seed(1)
+    a, b = (torch.randn(3, *shape, generator=generator) for shape in ((m, k), (k, n)))
+    for left in (a, a.mT.contiguous().mT):
+        for right in (b, b.mT.contiguous().mT):
+            together = product(left, right)
+            torch.testing.assert_close(
+                together.double(), a.double() @ b.double(), rtol=0, atol=1e-4
+            )
+            for model in range(3):
+                assert torch.equal(together[model], matrix_product(left[model], right[model]))
+    assert len(called) == 16
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["small_product", "small_product_transposed"])
+def test_a_layout_that_the_kernel_does_not_read_is_refused(name):
+    with pytest.raises(RuntimeError, match="not take"):
+        getattr(torch.ops.magnetoionic, name)(torch.ones(1, 4, 4), torch.ones(1, 4, 8)[..., ::2])
+
+
+@needs_compiler
 def test_small_products_are_the_same_with_any_number_of_threads():
     results = []
     for threads in (1, 2, 3, 5):
