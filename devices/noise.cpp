@@ -17,7 +17,7 @@
 namespace {
 
 constexpr int BLOCKS = 32;  // at once; the compiler makes vectors of the loops over them
-constexpr int QUARTERS = 4;  // of the numbers: a block has one of each
+constexpr int QUARTERS = 4;  // of all numbers, to each of which a block gives one
 constexpr int ROUNDS = 10;
 constexpr uint32_t MULTIPLIER[2] = {0xD2511F53u, 0xCD9E8D57u}, WEYL[2] = {0x9E3779B9u, 0xBB67AE85u};
 
@@ -91,8 +91,8 @@ inline void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32
             __builtin_memcpy(&word[w][v * WORDS], &c[w][v], sizeof(Words));
 }
 
-// Numbers of so many blocks of a stream: [quarter, block]. Of its own, since in here the compiler
-// may round a product and a sum as one.
+// Numbers of so many blocks of a stream: [quarter, block]. Not inlined, since in here the compiler
+// may round a product and a sum as one, and below it may not.
 __attribute__((noinline)) void normal_blocks(uint32_t first_block, uint32_t step, uint32_t purpose,
                                              uint32_t part, uint64_t seed,
                                              float (&number)[QUARTERS][BLOCKS]) {
@@ -158,6 +158,7 @@ Tensor normal_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, int64_t
 Tensor noisy_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, Tensor values,
                 Tensor sigma) {
     const int64_t models = values.size(0), count = values.size(1);
+    require(seed.size(0) == models && sigma.size(0) == models);
     Tensor result = Tensor::of({models, count});
     normal(seed.data<int64_t>(), models, *step.data<int64_t>(), purpose, *part.data<int64_t>(),
            count, {values.data(), sigma.data()}, result.data(), threads());

@@ -106,7 +106,7 @@ class Stream:
 
         To the bit `values + sigma * self.normal(draw, ...)`, without a tensor of the noise.
         """
-        if has_kernel(self.seed.device) and values.dtype == torch.float32:
+        if has_kernel(self.seed.device) and values.dtype == sigma.dtype == torch.float32:
             address = self.seed.contiguous(), self.step, self.part, self.purpose(draw)
             return torch.ops.magnetoionic.noisy(
                 *address, values.flatten(1).contiguous(), sigma.flatten().contiguous()
@@ -114,6 +114,7 @@ class Stream:
         return values + sigma * self.normal(draw, values.shape[1:]).to(values)
 
     def purpose(self, draw: Draw) -> int:
+        """The word of a draw's address that says what it is for, and in which layer."""
         return (self.layer << 8) | draw
 
     def uniform(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:

@@ -55,6 +55,10 @@ inline void check(Failure failure) {
     if (failure) throw Mistake();
 }
 
+inline void require(bool holds) {
+    if (!holds) throw Mistake();
+}
+
 class Tensor {
   public:
     explicit Tensor(TensorHandle handle) : handle(handle) {}
@@ -95,13 +99,6 @@ class Tensor {
         int64_t stride;
         check(aoti_torch_get_stride(handle, dimension, &stride));
         return stride;
-    }
-
-    // Raises Mistake unless a tensor of so many dimensions is contiguous.
-    void check_contiguous(int64_t dimensions) const {
-        int64_t expected = 1;
-        for (int64_t d = dimensions - 1; d >= 0; expected *= size(d--))
-            if (size(d) > 1 && stride(d) != expected) throw Mistake();
     }
 
   private:

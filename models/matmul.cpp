@@ -63,7 +63,8 @@ inline void band_of_rows(const float *a, int64_t a_row, int64_t a_step, const fl
         block_of_rows<1, V>(a + r * a_row, a_row, a_step, b, b_row, k, result + r * apart, apart);
 }
 
-// Adds the terms from number `first` on, which fill no vector.
+// Adds the terms from number `first` on, which fill no vector. Of its own, since the compiler would
+// prepare for them in every block.
 template <int C>
 __attribute__((noinline)) void add_rest(const float *a, const float *b, int64_t k, int64_t first,
                                         Four &sums) {
@@ -138,24 +139,43 @@ void product_by_dots(const float *a, const float *b, float *result, int64_t m, i
         band_of_dots<1>(a, b + column * k, m, k, result + column, n);
 }
 
+// Numbers [models, rows, columns] in this order: where they stand, or, if they stand otherwise, as a
+// compiled program may have them, copied to `room`.
+const float *in_order(const Tensor &numbers, std::vector<float> &room) {
+    const int64_t models = numbers.size(0), rows = numbers.size(1), columns = numbers.size(2);
+    const int64_t apart[] = {numbers.stride(0), numbers.stride(1), numbers.stride(2)};
+    const float *data = numbers.data();
+    if ((apart[2] == 1 || columns == 1) && (apart[1] == columns || rows == 1) &&
+        (apart[0] == rows * columns || models == 1))
+        return data;
+    room.reserve(models * rows * columns);
+    for (int64_t model = 0; model < models; model++)
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < columns; c++)
+                room.push_back(data[model * apart[0] + r * apart[1] + c * apart[2]]);
+    return room.data();
+}
+
 Tensor small_product(Tensor a, Tensor b) {
-    b.check_contiguous(3);
     const int64_t models = a.size(0), m = a.size(1), k = a.size(2), n = b.size(2);
+    require(b.size(0) == models && b.size(1) == k);
+    std::vector<float> room;
+    const float *factor = in_order(b, room);
     Tensor result = Tensor::of({models, m, n});
     for (int64_t model = 0; model < models; model++)
         product_by_rows(a.data() + model * a.stride(0), a.stride(1), a.stride(2),
-                        b.data() + model * k * n, result.data() + model * m * n, m, k, n,
-                        threads());
+                        factor + model * k * n, result.data() + model * m * n, m, k, n, threads());
     return result;
 }
 
 Tensor small_product_transposed(Tensor a, Tensor b) {
-    a.check_contiguous(3);
-    b.check_contiguous(3);
     const int64_t models = a.size(0), m = a.size(1), k = a.size(2), n = b.size(1);
+    require(b.size(0) == models && b.size(2) == k);
+    std::vector<float> room_of_a, room_of_b;
+    const float *left = in_order(a, room_of_a), *right = in_order(b, room_of_b);
     Tensor result = Tensor::of({models, m, n});
     for (int64_t model = 0; model < models; model++)
-        product_by_dots(a.data() + model * m * k, b.data() + model * n * k,
+        product_by_dots(left + model * m * k, right + model * n * k,
                         result.data() + model * m * n, m, k, n, threads());
     return result;
 }

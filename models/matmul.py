@@ -55,12 +55,11 @@ def _(a: Tensor, b: Tensor) -> Tensor:
 
 
 # Operators, of matmul.cpp: a [model, m, k] times b [model, k, n], and times b [model, n, k]
-# transposed. Of flexible layout, so that the compiler keeps a factor that both of them take once;
-# the kernel refuses a layout that it does not read.
-for name in ("small_product", "small_product_transposed"):
-    torch.library.define(
-        f"magnetoionic::{name}", "(Tensor a, Tensor b) -> Tensor", tags=torch.Tag.flexible_layout
-    )
+# transposed. Of flexible layout: the compiler then keeps a factor once that both of them take, in a
+# layout of its choice.
+FLEXIBLE = {"schema": "(Tensor a, Tensor b) -> Tensor", "tags": torch.Tag.flexible_layout}
+torch.library.define("magnetoionic::small_product", **FLEXIBLE)
+torch.library.define("magnetoionic::small_product_transposed", **FLEXIBLE)
 
 
 @torch.library.register_fake("magnetoionic::small_product")
@@ -86,7 +85,7 @@ def kernels(device: torch.device) -> dict[str, bool]:
 def product(a: Tensor, b: Tensor) -> Tensor:
     """`a @ b` for matrices, or network by network.
 
-    a: [model, m, k] or [m, k]; b: [model, k, n], or [k, n] shared by all networks, which makes
+    a: [model, m, k]; b: [model, k, n], or [k, n] shared by all networks, which makes
     one large product of all of them. Returns [model, m, n].
     """
     if b.dim() == 2:
@@ -115,11 +114,11 @@ def is_small(a: Tensor, b: Tensor) -> bool:
 
 
 def small_product(a: Tensor, b: Tensor) -> Tensor:
-    """a [model, m, k] times b [model, k, n], by the kernel, which takes them as they stand."""
+    """a [model, m, k] times b [model, k, n], by the kernel, which takes b transposed, too."""
     _, m, k = a.shape
     if b.mT.is_contiguous() and k > 1 and m <= FEW:
-        return torch.ops.magnetoionic.small_product_transposed(a.contiguous(), b.mT)
-    return torch.ops.magnetoionic.small_product(a, b.contiguous())
+        return torch.ops.magnetoionic.small_product_transposed(a, b.mT)
+    return torch.ops.magnetoionic.small_product(a, b)
 
 
 def repeats_itself(m: int, k: int, n: int, threads: int) -> bool:

@@ -147,7 +147,7 @@ class MLP(nn.Module):
             if seen is not None:
                 seen.append((current, voltage))
             voltage = norm(voltage)
-            current = F.relu(self.input_scale * voltage)
+            current = F.relu(self.input_scale * voltage)  # the scale is positive
         return voltage
 
     def misread(self, draw: Draw, stream: Stream, n_dark: int = 0) -> Tensor:

@@ -26,15 +26,13 @@ pytest_plugins = [
     "support.acted_gpu", "support.curves",
 ]  # fmt: skip
 PROJECT = Path(__file__).parents[1]
+COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch's compiler keeps its parts
 DEVICES = [
     "cpu",
     pytest.param(
         "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
     ),
 ]
-
-
-COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # set once by the first that compiles
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +45,7 @@ def threads_stay():
 
 @pytest.fixture(autouse=True)
 def compilers_folder_stays(monkeypatch):
-    """Where PyTorch's compiler keeps its parts: another folder is that of one test alone."""
+    """A run sets it once, and a test with a cache of its own must not set it for all others."""
     folder = os.environ.get(COMPILERS_FOLDER) or str(cache_folder())
     monkeypatch.setenv(COMPILERS_FOLDER, folder)
 

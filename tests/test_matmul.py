@@ -89,10 +89,28 @@ def test_small_products_of_several_networks_are_those_of_each(m, k, n, called):
 
 
 @needs_compiler
+def test_small_products_of_any_memory_order():
+    """As a compiled program may lay factors out; of no terms, and of nothing, too."""
+    generator = torch.Generator().manual_seed(1)
+    a, b = (torch.randn(2, 20, 40, generator=generator)[:, ::2, ::4] for _ in range(2))
+    for left in (a, a.contiguous(), a.transpose(0, 1).contiguous().transpose(0, 1)):
+        for right in (b, b.mT.contiguous().mT, b.transpose(0, 1).contiguous().transpose(0, 1)):
+            for operator, expected in (
+                (torch.ops.magnetoionic.small_product, a.double() @ b.double()),
+                (torch.ops.magnetoionic.small_product_transposed, a.double() @ b.double().mT),
+            ):
+                result = operator(left, right).double()
+                torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-5)
+    assert product(torch.ones(2, 3, 0), torch.ones(2, 0, 4)).eq(0).all()
+    assert product(torch.ones(2, 3, 4), torch.ones(2, 4, 0)).shape == (2, 3, 0)
+
+
+@needs_compiler
 @pytest.mark.parametrize("name", ["small_product", "small_product_transposed"])
-def test_a_layout_that_the_kernel_does_not_read_is_refused(name):
+@pytest.mark.parametrize("shape", [(1, 4, 4), (2, 5, 5)])
+def test_factors_that_do_not_fit_are_refused(name, shape):
     with pytest.raises(RuntimeError, match="not take"):
-        getattr(torch.ops.magnetoionic, name)(torch.ones(1, 4, 4), torch.ones(1, 4, 8)[..., ::2])
+        getattr(torch.ops.magnetoionic, name)(torch.ones(2, 4, 4), torch.ones(shape))
 
 
 @needs_compiler
