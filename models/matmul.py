@@ -83,10 +83,10 @@ def kernels(device: torch.device) -> dict[str, bool]:
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """`a @ b` for matrices, or network by network.
+    """`a @ b`, network by network.
 
-    a: [model, m, k]; b: [model, k, n], or [k, n] shared by all networks, which makes
-    one large product of all of them. Returns [model, m, n].
+    a: [model, m, k]; b: [model, k, n], or [k, n] shared by all networks, which makes one large
+    product of all of them. Returns [model, m, n].
     """
     if b.dim() == 2:
         return matrix_product(a.flatten(0, 1), b).unflatten(0, a.shape[:2])

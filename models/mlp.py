@@ -147,7 +147,8 @@ class MLP(nn.Module):
             if seen is not None:
                 seen.append((current, voltage))
             voltage = norm(voltage)
-            current = F.relu(self.input_scale * voltage)  # the scale is positive
+            # The scale, which is positive, first: so nothing but the current is kept.
+            current = F.relu(self.input_scale * voltage)
         return voltage
 
     def misread(self, draw: Draw, stream: Stream, n_dark: int = 0) -> Tensor:

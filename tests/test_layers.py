@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import currents_of, members_of, setting_of
+from conftest import members_of, setting_of
 from support.arguments import merged
 from test_plan import OnGpu
 
@@ -18,7 +18,6 @@ from utils.studies import STUDIES, Study
 from utils.training import plan
 from utils.training.job import Training
 from utils.training.plan import Plan
-from utils.training.trainer import Trainer
 
 SIZES = ((24,), (48,), (24, 12))
 
@@ -146,20 +145,3 @@ def without_layers(merge):
         return found[:place] + found[place + 2 :]
 
     return words
-
-
-def test_two_layers_of_small_batches_are_compiled(patterns):
-    """Factors of their products come as the compiler lays them out."""
-    changes, voltages = dict(layers=(24, 24), batch_size=8, lr=300.0), []
-    for compiled in (False, True):
-        trainer = Trainer(
-            members_of(setting_of(**changes)), currents_of(patterns), Compiler(compiled)
-        )
-        trainer.prepare()
-        with torch.no_grad():
-            for _ in range(5):
-                trainer.learn()
-        assert trainer.compiler.enabled == compiled, trainer.compiler.failure
-        voltages.append([array.weight1.clone() for array in trainer.ensemble.network.arrays])
-    for layer in zip(*voltages, strict=True):
-        torch.testing.assert_close(*layer, rtol=1e-4, atol=1e-6)

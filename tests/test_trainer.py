@@ -11,6 +11,7 @@ from test_reference import TEST_BATCH, distance, trained_reference
 from devices.kept import Kept
 from devices.ledger import COUNTS
 from models.currents import pad
+from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.settings import Member
 from utils.training import evaluation
@@ -117,6 +118,31 @@ def test_training_records_what_the_reference_does(compiled, device, reference, p
     assert list(trainer.train(lambda: None)) == list(range(EPOCHS))
     assert trainer.compiler.enabled == compiled, trainer.compiler.failure
     check(trainer, reference)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_two_layers_of_small_batches_follow_the_reference(compiled, patterns):
+    """Compiled, factors of their products come as the compiler lays them out."""
+    physics = PHYSICS | dict(layers=(24, 24))
+    trainer = Trainer(
+        [Member(setting_of(batch_size=BATCH, **physics), 0)], currents_of(patterns),
+        Compiler(compiled),
+    )  # fmt: skip
+    trainer.prepare()
+    network = Network(
+        (144, 24, 24, 4), "double-linear", 100, physics["lr"], physics["var"],
+        physics["resistor_noise"], physics["voltage_noise"], physics["clipping"],
+        init=physics["init"],
+    )  # fmt: skip
+    images = pad(patterns.train_images, 1) / 255
+    for start in range(0, 200, BATCH):
+        samples = slice(start, start + BATCH)
+        network.train(images[samples], patterns.train_labels[samples])
+        with torch.no_grad():
+            trainer.learn()
+    assert trainer.compiler.enabled == compiled, trainer.compiler.failure
+    state = state_dict(trainer.ensemble.network, 0, trainer.ensemble.step)
+    assert distance(state, network) < 5e-3
 
 
 def stop_at(trainer: Trainer, step: int) -> None:
