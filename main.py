@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 
 from utils.compute.processor import OutOfMemory, share_cores
-from utils.compute.signals import Stop, Stopped
+from utils.compute.signals import Stop, Stopped, let_first_tell
 from utils.console import say
 from utils.errors import RecordError, ToldElsewhere, UserError
 from utils.parser import parse
@@ -85,12 +85,14 @@ def main(args: list[str] | None = None) -> int:
         stop = Stop().install()
         simulate(parse(args), stop)
     except UserError as error:
+        let_first_tell()
         return end(2, f"error: {error}")
     except OutOfMemory:
         return end(2, f"error: {TOO_LARGE}")
     except RecordError as error:
         return end(1, f"error: {error}")
     except ToldElsewhere as elsewhere:
+        let_first_tell()
         return elsewhere.exit_code
     except Stopped as stopped:
         return end(stopped.exit_code, f"stopped by {stopped}; {stopped.saved}")

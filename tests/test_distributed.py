@@ -19,9 +19,10 @@ from support.sweeps import (
     run_alone,
 )
 
-from utils.compute import distributed
+import main
+from utils.compute import distributed, signals
 from utils.compute.distributed import World, peers
-from utils.errors import RecordError, UserError
+from utils.errors import RecordError, ToldElsewhere, UserError
 
 SWEEP = (
     "--task Digits --layers 48 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
@@ -143,11 +144,61 @@ def test_waiting_for_a_process_that_has_died_is_told_in_words():
         raise RuntimeError("Connection closed by peer")
 
 
-def test_an_error_is_told_once_by_all(tmp_path):
-    process = torchrun(2, "--lr", -1, "--output_dir", tmp_path)
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        (["--lr", "-1"], "main.py: error: --lr -1.0"),
+        (["--tf32", "--device", "cpu"], "main.py: error: --tf32 has an effect on a CUDA GPU only"),
+    ],
+    ids=["before the processes meet", "after"],
+)
+def test_an_error_is_told_once_by_all(late, flags, error, tmp_path, monkeypatch):
+    """Whichever process comes first; launched, it ends the others."""
+    (tmp_path / "sitecustomize.py").write_text(  # which Python runs before anything else
+        f"import os, time\nif os.environ.get('RANK') == '{late}': time.sleep(2)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = torchrun(2, *flags, "--output_dir", tmp_path / "out")
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert errors.count("main.py: error: --lr -1.0") == 1
+    assert errors.count(error) == 1
+    assert errors.count("main.py: ") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def second(monkeypatch):
+    """This process as the second of a run, with little patience."""
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(signals, "TURN", 0.2)
+    handlers = {signum: signal.getsignal(signum) for signum in signals.SIGNALS}
+    yield
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
+
+
+def test_an_error_that_process_0_does_not_tell_is_told_by_the_other(second, capsys):
+    start = time.monotonic()
+    with pytest.raises(SystemExit) as stop:
+        main.main(["--lr", "-1"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("main.py: error: --lr -1.0")
+    assert time.monotonic() - start >= signals.TURN
+
+
+@pytest.mark.parametrize("exit_code", [1, 2])
+def test_who_has_heard_of_an_error_leaves_process_0_time_to_tell_it(
+    exit_code, second, monkeypatch, capsys
+):
+    def fail(*_):
+        raise ToldElsewhere(exit_code)
+
+    monkeypatch.setattr(main, "simulate", fail)
+    start = time.monotonic()
+    assert main.main([]) == exit_code
+    assert capsys.readouterr().err == ""
+    assert time.monotonic() - start >= signals.TURN
 
 
 def test_dry_run_prints_the_plan_once_and_writes_nothing(tmp_path):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from utils.compute.signals import let_first_tell
 from utils.errors import UserError
 from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, Flag, flags_of
 from utils.run import Run, sweep
@@ -59,8 +59,8 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        first = os.environ.get("RANK", "0") == "0"  # one line, however many processes there are
-        self.exit(2, f"{self.prog}: error: {message}\n" if first else None)
+        let_first_tell()
+        self.exit(2, f"{self.prog}: error: {message}\n")
 
     def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
         parsed, unknown = self.parse_known_args(args, namespace)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
 ECHO = 5.0  # seconds within which a launcher may pass on a Ctrl-C that has already arrived
+TURN = 10.0  # seconds in which process 0 of a run starts and finds what the others have found
 
 
 class Stopped(BaseException):
@@ -67,3 +69,18 @@ class Stop:
         finally:
             self.is_deferred = False
         self.check()
+
+
+def let_first_tell() -> None:
+    """Wait, in the other processes of a run, while process 0 tells what is wrong.
+
+    All find the same mistake, and where one has ended its launcher ends the others: process 0 too,
+    perhaps before it has said a word. So process 0 goes on at once and the others wait to be ended,
+    in silence and with exit code 2. What it has not told after TURN is theirs alone, and to tell.
+    """
+    if os.environ.get("RANK", "0") == "0":
+        return
+    for signum in SIGNALS:
+        if signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, lambda *_: sys.exit(2))
+    time.sleep(TURN)
