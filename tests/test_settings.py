@@ -54,7 +54,7 @@ def test_the_record_by_hand():
             "lr": 3000.0, "field": ["double-linear"], "scale": 1.0, "device_variability": 0.2,
             "clipping": 0.1, "physical_clipping": False,
         },
-        "criterion": "CrossEntropyLoss", "tf32": False, "physics": 6, "write_noise": 0.0,
+        "criterion": "CrossEntropyLoss", "tf32": False, "physics": 7, "write_noise": 0.0,
         "switch_epoch": None, "device_noise": False,
         "devices": {
             "double-linear": {
@@ -303,12 +303,12 @@ def test_a_record_of_a_device_that_nobody_knows(monkeypatch):
 
 
 def test_laws():
-    """Physics 1 draws the read noise otherwise, by the same law; 3 to 6 round otherwise."""
+    """Physics 1 draws the read noise otherwise, by the same law; 3 to 7 round otherwise."""
     assert law_of({}) == law_of({"physics": 1}) == law_of({"physics": 2}) == 1
     assert law_of({"physics": 3}) == law_of({"physics": 4}) == law_of({"physics": 5}) == 1
-    assert law_of({"physics": 6}) == 1
-    assert law_of({"physics": 7}) == 7
-    assert setting_json.PHYSICS == 6
+    assert law_of({"physics": 6}) == law_of({"physics": 7}) == 1
+    assert law_of({"physics": 8}) == 8
+    assert setting_json.PHYSICS == 7
 
 
 @pytest.mark.parametrize("name", flags_of(Setting))
