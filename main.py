@@ -88,6 +88,7 @@ def main(args: list[str] | None = None) -> int:
         let_first_tell()
         return end(2, f"error: {error}")
     except OutOfMemory:
+        let_first_tell()
         return end(2, f"error: {TOO_LARGE}")
     except RecordError as error:
         return end(1, f"error: {error}")

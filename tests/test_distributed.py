@@ -22,6 +22,7 @@ from support.sweeps import (
 import main
 from utils.compute import distributed, signals
 from utils.compute.distributed import World, peers
+from utils.compute.processor import OutOfMemory
 from utils.errors import RecordError, ToldElsewhere, UserError
 
 SWEEP = (
@@ -178,12 +179,28 @@ def second(monkeypatch):
         signal.signal(signum, handler)
 
 
-def test_an_error_that_process_0_does_not_tell_is_told_by_the_other(second, capsys):
+def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
     start = time.monotonic()
     with pytest.raises(SystemExit) as stop:
         main.main(["--lr", "-1"])
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith("main.py: error: --lr -1.0")
+    assert time.monotonic() - start >= signals.TURN
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(UserError("no data"), "no data"), (OutOfMemory(), main.TOO_LARGE)]
+)
+def test_an_error_that_process_0_does_not_tell_is_told_by_the_other(
+    error, told, second, monkeypatch, capsys
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(main, "simulate", fail)
+    start = time.monotonic()
+    assert main.main([]) == 2
+    assert capsys.readouterr().err == f"main.py: error: {told}\n"
     assert time.monotonic() - start >= signals.TURN
 
 
