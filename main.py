@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from utils.compute.processor import OutOfMemory, share_cores
-from utils.compute.signals import Stop, Stopped, let_first_tell
-from utils.console import say
-from utils.errors import RecordError, ToldElsewhere, UserError
+from utils.compute.processor import OutOfMemoryError, share_cores
+from utils.compute.signals import Stop, StoppedError, wait_for_rank_zero
+from utils.console import log
+from utils.errors import FailedOnOtherRankError, RecordError, UserError
 from utils.parser import parse
 from utils.run import Run
 
@@ -33,23 +33,23 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.training.dry_run import describe
     from utils.training.intermediate import add_missing
     from utils.training.plan import Plan
-    from utils.training.remarks import measured, remarks
+    from utils.training.startup_messages import measured, startup_messages
     from utils.training.train import train
 
     world = World()  # this process alone, or one of those that torchrun has started
     common = run.settings[0]  # for what is the same in all settings
     device = choose_device(run.device, common.tf32, world.local_rank)
     cores = world.take_cores()
-    data = world.first_then_all(lambda: load(common.task, run.data_dir, common.padding))
+    data = world.rank_zero_first(lambda: load(common.task, run.data_dir, common.padding))
     scale = common.input_scale
     with memory_errors():
         currents = Currents.of(
             data.arrays, data.n_classes, common.padding, scale, device, common.batch_size
         )
-    plan = world.first_then_all(lambda: Plan(run, currents, cores, world.local_size))
+    plan = world.rank_zero_first(lambda: Plan(run, currents, cores, world.local_size))
     if world.is_first:
-        for line in [*measured(run.settings), *remarks(run.settings, currents)]:
-            say(line)
+        for line in [*measured(run.settings), *startup_messages(run.settings, currents)]:
+            log(line)
     if run.dry_run:
         describe(run, currents, plan, world, stop)
         return world.wait_for_all(stop)
@@ -58,20 +58,25 @@ def simulate(run: Run, stop: Stop) -> None:
     try:
         with stop.deferred():
             about = sitting(
-                device, data.sha256, plan.compiled, plan.threads,
-                currents.product, kernels(device), run.kept,
-            )  # fmt: skip
+                device,
+                data.sha256,
+                plan.compiled,
+                plan.threads,
+                currents.product,
+                kernels(device),
+                run.ledger_level,
+            )
             archive, missing = Archive.open(run, data.sha256, world, about, plan.compiles)
         complete = [member for member in run.members if member in archive.complete]
-        train(world.deal(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
+        train(world.shard(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
         if run.compute_intermediate:
-            add_missing(world.deal(complete), currents, archive, stop)
+            add_missing(world.shard(complete), currents, archive, stop)
         world.wait_for_all(stop)
-    except Stopped as stopped:
+    except StoppedError as stopped:
         if archive:
             stopped.saved = archive.saved(run.members, alone=world.size == 1)
         raise
-    except (UserError, OutOfMemory):
+    except (UserError, OutOfMemoryError):
         if archive and world.size == 1:
             archive.discard_empty()
         raise
@@ -85,24 +90,24 @@ def main(args: list[str] | None = None) -> int:
         stop = Stop().install()
         simulate(parse(args), stop)
     except UserError as error:
-        let_first_tell()
+        wait_for_rank_zero()
         return end(2, f"error: {error}")
-    except OutOfMemory:
-        let_first_tell()
+    except OutOfMemoryError:
+        wait_for_rank_zero()
         return end(2, f"error: {TOO_LARGE}")
     except RecordError as error:
         return end(1, f"error: {error}")
-    except ToldElsewhere as elsewhere:
-        let_first_tell()
+    except FailedOnOtherRankError as elsewhere:
+        wait_for_rank_zero()
         return elsewhere.exit_code
-    except Stopped as stopped:
+    except StoppedError as stopped:
         return end(stopped.exit_code, f"stopped by {stopped}; {stopped.saved}")
     return 0
 
 
 def end(exit_code: int, message: str) -> int:
     """Say why the run ends; the exit code tells it even where nobody can read that."""
-    say(f"main.py: {message}")
+    log(f"main.py: {message}")
     return exit_code
 
 

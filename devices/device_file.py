@@ -26,8 +26,16 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 TOLERANCE = 0.1  # of the span, by which a fitted curve may miss start and end of the model's
 ESTIMATES = ("variability", "read_noise", "write_noise")
 KEYS = (
-    "format", "name", "family", "constants", "errors", *ESTIMATES, "units", "source", "relaxes_to",
-)  # fmt: skip
+    "format",
+    "name",
+    "family",
+    "constants",
+    "errors",
+    *ESTIMATES,
+    "units",
+    "source",
+    "relaxes_to",
+)
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,13 @@ def formulas(family: str, physical: bool) -> str:
 
     response = SimpleNamespace(after=after, **{name: constants[name] for name in LIMITS})
     w1, w2 = update(
-        *map(Expression, PAIR), response, constants["learning_rate"], constants["clipping"],
+        *map(Expression, PAIR),
+        response,
+        constants["learning_rate"],
+        constants["clipping"],
         physical=Expression("c.physical > 0.0f") if physical else None,
         account=SimpleNamespace(note=note),
-    )  # fmt: skip
+    )
     settled = {"new1": w1, "new2": w2, "weight": w2 - w1, **refreshes}
     text = [
         f"struct Constants {{\n    Vector {', '.join(names)};\n}};\n",

@@ -25,7 +25,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from devices.pair import PairArray
 
 Value = TypeVar("Value")  # a tensor, or what is to become C++
@@ -76,7 +76,7 @@ class Account(nn.Module):
 
     @property
     def tensors(self) -> list[Tensor | None]:
-        """`sums`, and the wear, None where it is not kept."""
+        """`sums`, and the wear, None where it is not ledger_level."""
         return [self.sums, *(getattr(self, name) if self.keeps_wear else None for name in WEAR)]
 
 
@@ -102,14 +102,21 @@ class Ledger(nn.Module):
     """The accounts of all layers, and what each epoch has come to.
 
     Buffer `history`, float64 [model, epoch, layer, count], NaN where an epoch is still to come.
-    Where nothing is kept there are no accounts, and no buffers.
+    Where nothing is ledger_level there are no accounts, and no buffers.
     """
 
-    def __init__(self, arrays: Sequence[PairArray], epochs: int, kept: Kept = Kept.NOTHING):
+    def __init__(
+        self,
+        arrays: Sequence[PairArray],
+        epochs: int,
+        ledger_level: LedgerLevel = LedgerLevel.NOTHING,
+    ):
         super().__init__()
-        self.kept = kept
-        counted = arrays if kept >= Kept.TOTALS else []
-        self.accounts = nn.ModuleList(Account(array.weight, kept >= Kept.WEAR) for array in counted)
+        self.ledger_level = ledger_level
+        counted = arrays if ledger_level >= LedgerLevel.TOTALS else []
+        self.accounts = nn.ModuleList(
+            Account(array.weight, ledger_level >= LedgerLevel.WEAR) for array in counted
+        )
         if not counted:
             return
         shape = (len(arrays[0].weight), epochs, len(arrays), len(COUNTS))
@@ -118,7 +125,7 @@ class Ledger(nn.Module):
 
     def of_layer(self, layer: int) -> Account | None:
         """The account of a layer, counted from 0, if there is one."""
-        return self.accounts[layer] if self.kept >= Kept.TOTALS else None
+        return self.accounts[layer] if self.ledger_level >= LedgerLevel.TOTALS else None
 
     def note_epoch(self, epoch: int) -> None:
         """Close the accounts of an epoch, counted from 0, in place."""
@@ -133,5 +140,5 @@ class Ledger(nn.Module):
 
     def wear_of(self, model: int) -> Iterator[dict[str, Tensor]]:
         """Of one network, layer by layer, by WEAR: tensors as the pairs are arranged."""
-        for account in self.accounts if self.kept >= Kept.WEAR else ():
+        for account in self.accounts if self.ledger_level >= LedgerLevel.WEAR else ():
             yield {name: getattr(account, name)[model] for name in WEAR}

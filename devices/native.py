@@ -117,9 +117,12 @@ def build(source: Path, target: Path, formulas: str) -> None:
     name = target.stem.replace("-", "_")  # its own: of a second one of a name PyTorch makes another
     try:
         cpp_extension.load(
-            name, [str(source)], [*FLAGS, f"-I{folder}"], build_directory=folder,
+            name,
+            [str(source)],
+            [*FLAGS, f"-I{folder}"],
+            build_directory=folder,
             is_python_module=False,
-        )  # fmt: skip
+        )
         (Path(folder) / f"{name}.so").replace(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -101,10 +101,14 @@ class Currents:
             levels = input_scale * (torch.arange(256, dtype=torch.uint8) / 255)
             light = Light.of(train, test, levels, batch_size)
         return cls(
-            train_current, torch.from_numpy(train_labels).to(device),
-            test_current, torch.from_numpy(test_labels).to(device),
-            pixels, n_classes, light,
-        )  # fmt: skip
+            train_current,
+            torch.from_numpy(train_labels).to(device),
+            test_current,
+            torch.from_numpy(test_labels).to(device),
+            pixels,
+            n_classes,
+            light,
+        )
 
     def batch(self, number: int, size: int) -> tuple[Tensor | SparseBatch, Tensor]:
         """Mini-batch number `number` of so many images (the last may have fewer), and its labels.

@@ -68,9 +68,13 @@ class Light:
     def train_batch(self, number: int, n_images: int) -> SparseBatch:
         """Mini-batch of that number, which has so many images."""
         return SparseBatch(
-            self.train, self.numbers[number * pairs_of(self.batch_size)], n_images, self.n_lit,
-            by_input=self.by_input, first_input=self.numbers[number * pairs_of(self.n_lit)],
-        )  # fmt: skip
+            self.train,
+            self.numbers[number * pairs_of(self.batch_size)],
+            n_images,
+            self.n_lit,
+            by_input=self.by_input,
+            first_input=self.numbers[number * pairs_of(self.n_lit)],
+        )
 
     def test_batch(self, number: int, size: int, n_images: int) -> SparseBatch:
         """The same of the test set, in batches of `size`."""
@@ -102,8 +106,14 @@ def listed(
     offsets = torch.empty(3 * len(rows) + 1, dtype=torch.int32)
     columns, values = torch.empty(most, dtype=torch.int32), torch.empty(most, 2)
     function(SOURCE, "list_pairs", "pnnnnppppp")(
-        images.ctypes.data, *shape, int(by_input), rows.data_ptr(), levels.data_ptr(),
-        offsets.data_ptr(), columns.data_ptr(), values.data_ptr(),
-    )  # fmt: skip
+        images.ctypes.data,
+        *shape,
+        int(by_input),
+        rows.data_ptr(),
+        levels.data_ptr(),
+        offsets.data_ptr(),
+        columns.data_ptr(),
+        values.data_ptr(),
+    )
     n = int(offsets[-1])
     return PairedRows(offsets, rows, columns[:n].clone(), values[:n].clone())

@@ -61,9 +61,10 @@ class MLP(nn.Module):
         self.register_buffer("seed", seed, persistent=False)  # int64 [model]
         device_noise = torch.zeros_like(resistor_noise) if device_noise is None else device_noise
         for name, sigma in (
-            ("voltage_noise", voltage_noise), ("resistor_noise", resistor_noise),
+            ("voltage_noise", voltage_noise),
+            ("resistor_noise", resistor_noise),
             ("device_noise", device_noise),
-        ):  # fmt: skip
+        ):
             self.register_buffer(name, noise_or_none(sigma), persistent=False)  # [model, 1, 1]
         self.register_buffer("gain", None, persistent=False)
 
@@ -107,9 +108,16 @@ class MLP(nn.Module):
             lit = lit.rearranged(to_blocks)
         noises = voltage_noise, resistor_noise
         return cls(
-            [lit, *rest], dark, pixels, partners_of(devices), seed, *noises, input_scale, in_blocks,
+            [lit, *rest],
+            dark,
+            pixels,
+            partners_of(devices),
+            seed,
+            *noises,
+            input_scale,
+            in_blocks,
             device_noise,
-        )  # fmt: skip
+        )
 
     def answer_by(self, devices: Sequence[Device], gain: Tensor | None) -> None:
         """Pairs answer as these devices, one for each network, whatever their voltages are now."""
@@ -141,9 +149,15 @@ class MLP(nn.Module):
             if isinstance(current, SparseBatch):
                 current = current.into(norm.running_mean.shape[1])
             voltage = NoisyPairProduct.apply(
-                weight, current, self.voltage_noise, self.resistor_noise, stream, draw, self.gain,
+                weight,
+                current,
+                self.voltage_noise,
+                self.resistor_noise,
+                stream,
+                draw,
+                self.gain,
                 self.misread(Draw.DEVICE, stream) if misreads else None,
-            )  # fmt: skip
+            )
             if seen is not None:
                 seen.append((current, voltage))
             voltage = norm(voltage)

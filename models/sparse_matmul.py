@@ -103,9 +103,12 @@ class SparseBatch:
         parts = [(PairedRows(*part[:4]), part[4]) for part in (tensors[:5], tensors[5:]) if part]
         (by_image, first_image), (by_input, first_input) = [*parts, (None, None)][:2]
         return replace(
-            self, by_image=by_image, first_image=first_image, by_input=by_input,
+            self,
+            by_image=by_image,
+            first_image=first_image,
+            by_input=by_input,
             first_input=first_input,
-        )  # fmt: skip
+        )
 
     def into(self, n_outputs: int) -> SparseBatch:
         """The same for a layer of so many outputs."""
@@ -114,15 +117,19 @@ class SparseBatch:
     def voltage(self, weight: Tensor) -> Tensor:
         """W I: [model, out, batch], from weights in blocks."""
         return torch.ops.magnetoionic.sparse_voltage(
-            *self.by_image.tensors, self.first_image, self.n_images, weight.contiguous(),
-            self.n_inputs, self.n_outputs,
-        )  # fmt: skip
+            *self.by_image.tensors,
+            self.first_image,
+            self.n_images,
+            weight.contiguous(),
+            self.n_inputs,
+            self.n_outputs,
+        )
 
     def gradient(self, grad_voltage: Tensor) -> Tensor:
         """dL/dW = g I^T, in blocks, from g [model, out, batch]."""
         return torch.ops.magnetoionic.sparse_gradient(
             *self.by_input.tensors, self.first_input, self.n_inputs, grad_voltage.contiguous()
-        )  # fmt: skip
+        )
 
 
 def to_blocks(whole: Tensor) -> Tensor:

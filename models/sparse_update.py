@@ -87,9 +87,12 @@ def kernel_of(family: str, physical: bool) -> tuple[Path, str] | None:
 
 
 def step(
-    batch: SparseBatch, grad_voltage: Tensor, array: PairArray, optimizer: PulseOptimizer,
+    batch: SparseBatch,
+    grad_voltage: Tensor,
+    array: PairArray,
+    optimizer: PulseOptimizer,
     account: Account | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """`optimizer.step` of the first layer, in place, by g = dL/dV [model, out, batch]."""
     responses, family = array.responses, array.responses.family.family
     physical = optimizer.physical is not None
@@ -107,8 +110,18 @@ def step(
     if costs[3] is not None and costs[3].dtype != torch.float32:
         raise TypeError("refreshes are counted in single precision")
     operator(family, physical)(
-        *batch.by_input.tensors, batch.first_input, grad_voltage.contiguous(),
-        [constants[name] for name in names_of(family, physical)], tables, knots, array.weight1,
-        array.weight2, array.slope1, array.slope2, array.weight, array.settled, *costs,
+        *batch.by_input.tensors,
+        batch.first_input,
+        grad_voltage.contiguous(),
+        [constants[name] for name in names_of(family, physical)],
+        tables,
+        knots,
+        array.weight1,
+        array.weight2,
+        array.slope1,
+        array.slope2,
+        array.weight,
+        array.settled,
+        *costs,
         batch.n_inputs,
-    )  # fmt: skip
+    )

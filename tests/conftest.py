@@ -22,9 +22,13 @@ from utils.data.datasets import DataSet
 from utils.settings import Member, Setting
 
 pytest_plugins = [
-    "support.launched", "support.sweeps", "support.simulated", "support.acted_graph",
-    "support.acted_gpu", "support.curves",
-]  # fmt: skip
+    "support.launched",
+    "support.sweeps",
+    "support.simulated",
+    "support.acted_graph",
+    "support.acted_gpu",
+    "support.curves",
+]
 PROJECT = Path(__file__).parents[1]
 COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch's compiler keeps its parts
 DEVICES = [
@@ -56,10 +60,21 @@ def setting_of(**changes) -> Setting:
     Where a switch is given alone, it is one to the exponential device.
     """
     values = dict(
-        task="Digits", field="double-linear", lr=3000.0, var=0.2, resistor_noise=0.015,
-        voltage_noise=1.5e-6, clipping=0.1, seed=100, epochs=2, batch_size=32, layers=(24,),
-        init=0.01, input_scale=0.001, padding=1,
-    )  # fmt: skip
+        task="Digits",
+        field="double-linear",
+        lr=3000.0,
+        var=0.2,
+        resistor_noise=0.015,
+        voltage_noise=1.5e-6,
+        clipping=0.1,
+        seed=100,
+        epochs=2,
+        batch_size=32,
+        layers=(24,),
+        init=0.01,
+        input_scale=0.001,
+        padding=1,
+    )
     values |= changes
     if {"time_switch", "switch_epoch"} & changes.keys():
         values.setdefault("second", "double-exponential")
@@ -111,9 +126,11 @@ def sparse_patterns(patterns) -> DataSet:
         return np.where(rng.random(images.shape) < 0.25, images, 0).astype(np.uint8)
 
     return DataSet(
-        dimmed(patterns.train_images), patterns.train_labels,
-        dimmed(patterns.test_images), patterns.test_labels,
-    )  # fmt: skip
+        dimmed(patterns.train_images),
+        patterns.train_labels,
+        dimmed(patterns.test_images),
+        patterns.test_labels,
+    )
 
 
 @pytest.fixture(scope="session")

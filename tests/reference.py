@@ -78,9 +78,10 @@ DEVICES = {  # each with what it relaxes to
     **{f"double-curved-{nu}": (curved(nu), LINEAR) for nu in (2.77, -4.0, 0.001)},
     "table": (Table([0, 1, 3, 4, 9.5, 20], [2.742, 2.6, 2.5, 2.49, 2.3, 2.175]), LINEAR),
     "longer table": (
-        Table(range(10), [2.742, 2.73, 2.68, 2.6, 2.55, 2.45, 2.44, 2.3, 2.2, 2.175]), LINEAR,
+        Table(range(10), [2.742, 2.73, 2.68, 2.6, 2.55, 2.45, 2.44, 2.3, 2.2, 2.175]),
+        LINEAR,
     ),
-}  # fmt: skip
+}
 
 
 def philox_words(seed, count, step, layer, draw, part=0):
@@ -121,9 +122,24 @@ class Network:
     is drawn for the others.
     """
 
-    def __init__(self, sizes, field, seed, lr, var, sigma_r, sigma_v, clipping, init=0.01,
-                 input_scale=0.001, sigma_w=0.0, lit=None, tested=None, device_noise=False,
-                 physical_clipping=False):  # fmt: skip
+    def __init__(
+        self,
+        sizes,
+        field,
+        seed,
+        lr,
+        var,
+        sigma_r,
+        sigma_v,
+        clipping,
+        init=0.01,
+        input_scale=0.001,
+        sigma_w=0.0,
+        lit=None,
+        tested=None,
+        device_noise=False,
+        physical_clipping=False,
+    ):
         self.sigma_w, self.lit, self.tested = sigma_w, lit, tested
         self.device_noise, self.physical_clipping = device_noise, physical_clipping
         self.device, self.partner = DEVICES[field]

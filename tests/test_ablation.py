@@ -38,8 +38,10 @@ def test_its_settings_by_hand():
     expected = {
         (field, var, read, clipping, 0.0)
         for field in ("double-linear", "double-exponential")
-        for var in (0.0, 0.2) for read in (0.0, 0.015) for clipping in (0.0, 0.1)
-    }  # fmt: skip
+        for var in (0.0, 0.2)
+        for read in (0.0, 0.015)
+        for clipping in (0.0, 0.1)
+    }
     assert values(settings) == expected | {("double-ideal", 0.0, 0.0, 0.0, 0.0)}
     assert {s.voltage_noise for s in settings if not s.resistor_noise} == {0.0}
 
@@ -75,15 +77,19 @@ def test_points_by_hand(linear):
     alone = {name: linear.lost(name) for name in linear.imperfections}
     back = {name: linear.won_back(name) for name in linear.imperfections}
     assert {name: one.mean for name, one in alone.items()} == {
-        "var": 1.0, "resistor_noise": 0.5, "clipping": 0.25,
-    }  # fmt: skip
+        "var": 1.0,
+        "resistor_noise": 0.5,
+        "clipping": 0.25,
+    }
     assert alone["var"].error == 0  # the spread over seeds is that of pairs
     assert alone["clipping"].error == pytest.approx(0.1443376)
     assert alone["clipping"].low == pytest.approx(0.25 - 4.302653 * 0.1443376, abs=1e-6)
     assert not alone["clipping"].is_clear
     assert {name: one.mean for name, one in back.items()} == {
-        "var": 2.0, "resistor_noise": 1.5, "clipping": 1.25,
-    }  # fmt: skip
+        "var": 2.0,
+        "resistor_noise": 1.5,
+        "clipping": 1.25,
+    }
     assert [one.mean for one in linear.left().values()] == [2.75, 1.0, 3.75]
 
 
@@ -148,15 +154,18 @@ def test_a_part_is_drawn_and_the_command_for_the_rest_is_told(tmp_path, capsys):
     run = parse(["--study", "ablation", *command.split()[1:]])
     assert len(set(run.settings) - set(settings)) == 5
     assert {path.name for path in figures.folder.iterdir()} == {
-        "ablation.pdf", "ablation.svg", "ablation.png",
-    }  # fmt: skip
+        "ablation.pdf",
+        "ablation.svg",
+        "ablation.png",
+    }
 
 
 def test_device_noise_goes_with_the_read_noise():
     settings = ABLATION.settings({"device_noise": True})
     assert {(bool(s.resistor_noise), s.device_noise) for s in settings} == {
-        (True, True), (False, False),
-    }  # fmt: skip
+        (True, True),
+        (False, False),
+    }
 
 
 def test_with_device_noise_it_is_drawn_whole(tmp_path, capsys):
@@ -174,8 +183,9 @@ def test_with_device_noise_it_is_drawn_whole(tmp_path, capsys):
 def test_the_ideal_network_of_other_studies_has_no_device_noise():
     settings = STUDIES["width"].settings({"device_noise": True})
     assert {(s.field.name == "double-ideal", s.device_noise) for s in settings} == {
-        (True, False), (False, True),
-    }  # fmt: skip
+        (True, False),
+        (False, True),
+    }
     with pytest.raises(UserError, match="--device_noise: has no effect"):
         STUDIES["figure2"].settings({"device_noise": True})
 

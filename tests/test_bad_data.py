@@ -111,7 +111,7 @@ def test_nothing_read_from_disk_can_run_code(tmp_path):
 
     from utils.records.checkpoints import read_checkpoint
     from utils.records.folders import Folder
-    from utils.records.results import Incomplete, read_tensors
+    from utils.records.results import IncompleteFileError, read_tensors
 
     class Attack:
         def __reduce__(self):
@@ -121,6 +121,6 @@ def test_nothing_read_from_disk_can_run_code(tmp_path):
     for path in (folder.checkpoint(0), folder.weights(0)):
         path.write_bytes(pickle.dumps(Attack(), protocol=2))
     assert read_checkpoint(folder, 0) is None
-    with pytest.raises(Incomplete):
+    with pytest.raises(IncompleteFileError):
         read_tensors(folder.weights(0))
     assert not (tmp_path / "pwned").exists()

@@ -106,8 +106,9 @@ def test_each_field_has_its_own_values(picture, mine):
 def test_equal_values_are_a_second_picture(figures, mine):
     figures.own_device()
     assert {path.stem for path in figures.folder.iterdir()} == {
-        "own-device", "own-device-other-noises",
-    }  # fmt: skip
+        "own-device",
+        "own-device-other-noises",
+    }
     networks = Simulations.read(mine).networks
     own, equal, *rest = select(networks, ["mine", *BUILT_IN])
     assert (own.as_measured, equal.as_measured) == (True, False)

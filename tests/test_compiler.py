@@ -7,7 +7,7 @@ from conftest import members_of, setting_of
 from devices.native import cache_folder
 from utils.compute import compiler
 from utils.compute.compiler import Compiler, warn_of_newer_torch
-from utils.compute.processor import OutOfMemory
+from utils.compute.processor import OutOfMemoryError
 from utils.training.trainer import Trainer
 
 ERRORS = [  # of a private interface, in a PyTorch of another version
@@ -66,7 +66,7 @@ def test_too_little_memory_is_no_failure_of_the_compiler():
         torch.empty(1 << 60, dtype=torch.uint8)
 
     mine = Compiler(enabled=True)
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(OutOfMemoryError):
         mine.prepare("structure", rehearse)
     assert mine.enabled
     assert mine.failure is None

@@ -16,7 +16,7 @@ from utils.plots.accuracy import FIELD_NAMES
 from utils.plots.costs import draw_costs, tell_costs
 from utils.plots.figures import Figures
 from utils.plots.prices import Prices, costs, costs_table
-from utils.records.ledgers import KeptLedger
+from utils.records.ledgers import LedgerRecord
 from utils.records.simulations import Simulations, with_costs
 
 matplotlib.use("Agg")
@@ -27,28 +27,38 @@ def of(*rows) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def ledger(wear=True) -> KeptLedger:
+def ledger(wear=True) -> LedgerRecord:
     """Two epochs and two layers: of 2 x 3 pairs, on inputs of which the last is dark, and of 1."""
     first = {
         "pulses1": torch.tensor([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]),
         "pulses2": torch.tensor([[5.0, 0.0, 0.0], [7.0, 8.0, 0.0]]),
         "refreshes": torch.tensor([[0.0, 1.0, 0.0], [3.0, 0.0, 0.0]]),
     }
-    second = {name: torch.tensor([[value]]) for name, value in
-              (("pulses1", 40.0), ("pulses2", 20.0), ("refreshes", 6.0))}  # fmt: skip
-    return KeptLedger(
-        pulses=of([20, 50], [10, 10]), writes=of([15, 25], [5, 5]), dropped=of([60, 5], [20, 15]),
-        refreshes=of([3, 5], [1, 1]), pairs=torch.tensor([6.0, 1.0]),
+    second = {
+        name: torch.tensor([[value]])
+        for name, value in (("pulses1", 40.0), ("pulses2", 20.0), ("refreshes", 6.0))
+    }
+    return LedgerRecord(
+        pulses=of([20, 50], [10, 10]),
+        writes=of([15, 25], [5, 5]),
+        dropped=of([60, 5], [20, 15]),
+        refreshes=of([3, 5], [1, 1]),
+        pairs=torch.tensor([6.0, 1.0]),
         wear=(first, second) if wear else (),
-    )  # fmt: skip
+    )
 
 
 def test_totals_by_layer_by_hand():
     row = costs(ledger(wear=False), 0, Prices(pulse_energy=1.0, pulse_time=1.0))
     assert row == {
-        "pulses": 30, "writes": 20, "dropped": 80, "refreshes": 4, "dropped %": 80,
-        "per device": 2.5, "per pair": pytest.approx(4 / 6),
-    }  # fmt: skip
+        "pulses": 30,
+        "writes": 20,
+        "dropped": 80,
+        "refreshes": 4,
+        "dropped %": 80,
+        "per device": 2.5,
+        "per pair": pytest.approx(4 / 6),
+    }
     whole = costs(ledger(wear=False), None, Prices())
     assert (whole["pulses"], whole["refreshes"], whole["dropped %"]) == (90, 10, 100 * 100 / 150)
     assert whole["per device"] == pytest.approx(90 / 14) == ledger().pulses_per_device
@@ -60,9 +70,10 @@ def test_a_layer_that_was_never_written_has_no_spread():
     still = {name: torch.zeros(2, 3) for name in ("pulses1", "pulses2", "refreshes")}
     nothing = of([0, 0], [0, 0])
     row = costs(
-        KeptLedger(nothing, nothing, nothing, nothing, torch.tensor([6.0, 1.0]), (still, still)),
-        0, Prices(),
-    )  # fmt: skip
+        LedgerRecord(nothing, nothing, nothing, nothing, torch.tensor([6.0, 1.0]), (still, still)),
+        0,
+        Prices(),
+    )
     assert row["pulses"] == 0
     assert all(math.isnan(row[name]) for name in ("median", "99th", "largest"))
 
@@ -179,11 +190,16 @@ def test_what_was_simulated_before_the_ledger_is_not_in_the_table(tmp_path, caps
 def rows(field, values) -> list[dict]:
     return [
         dict(
-            field=field, lr=lr, accuracy=accuracy, pulses=pulses, refreshes=0.1, dropped=0.5,
+            field=field,
+            lr=lr,
+            accuracy=accuracy,
+            pulses=pulses,
+            refreshes=0.1,
+            dropped=0.5,
             setting=(field, lr),
         )
         for lr, accuracy, pulses in values
-    ]  # fmt: skip
+    ]
 
 
 def test_the_sentence_by_hand():

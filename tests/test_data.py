@@ -229,8 +229,17 @@ def test_real_mnist(mnist_dir):
     data = datasets.load("MNIST", mnist_dir)
     assert data.train_images.shape == (60000, 28, 28)
     assert np.bincount(data.test_labels).tolist() == [
-        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
-    ]  # fmt: skip
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
     currents = currents_of(data, padding=2)
     assert currents.pixels.total == 1024
     assert 717 <= len(currents.pixels.lit) < 717 + COLUMNS

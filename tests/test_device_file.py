@@ -43,8 +43,10 @@ def test_a_device_is_read_back(response, tmp_path):
     errors = {name: 0.001 for name in ("slope", "decay") if hasattr(response, name)}
     device = replace(
         measured("my-device.2_b", response, 0.213, None, 0.0021, relaxes_to=None),
-        errors=errors, variability=Estimate(0.213, 0.03), units=Units(None, -3.5e-6, 1.25e-5),
-    )  # fmt: skip
+        errors=errors,
+        variability=Estimate(0.213, 0.03),
+        units=Units(None, -3.5e-6, 1.25e-5),
+    )
     write(tmp_path / "device.json", device)
     assert read(tmp_path / "device.json") == device
     assert [path.name for path in tmp_path.iterdir()] == ["device.json"]
@@ -126,8 +128,10 @@ BAD = [
         "constants.pulses_max must be a number",
     ),
     (
-        {"family": "linear",
-         "constants": {"slope": -0.021, "offset": 2.742, "pulses_max": 27, "endless": True}},
+        {
+            "family": "linear",
+            "constants": {"slope": -0.021, "offset": 2.742, "pulses_max": 27, "endless": True},
+        },
         "constants.endless: a measured curve ends",
     ),
     ({"errors": {"slope": 0.1}}, "errors has the unknown key 'slope'; the valid ones: pul"),
@@ -147,7 +151,7 @@ BAD = [
     ({"source": {"file": "a.csv", "sha256": "0" * 64, "how": 1}}, "source.how must be an object"),
     ({"relaxes_to": 3}, "relaxes_to must be null, a built-in device or the path"),
     ({"relaxes_to": "linear"}, "relaxes_to linear: unknown; the valid ones: double-linear,"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "message"), BAD, ids=[message for _, message in BAD])
@@ -167,7 +171,7 @@ def test_a_wrong_key_is_named(changes, message, tmp_path):
         ('{"format": 1e999}', "1e999: every number must be finite"),
     ],
     ids=["empty", "damaged", "list", "deep", "twice", "NaN", "huge"],
-)  # fmt: skip
+)
 def test_what_is_no_device_file(text, message, tmp_path):
     assert message in refusal(tmp_path / "x.json", text)
 
@@ -175,8 +179,10 @@ def test_what_is_no_device_file(text, message, tmp_path):
 def test_a_file_that_cannot_be_read(tmp_path):
     (tmp_path / "binary.json").write_bytes(bytes(range(256)))
     for name, reason in (
-        ("none.json", "No such file"), (".", "Is a directory"), ("binary.json", "it is no text"),
-    ):  # fmt: skip
+        ("none.json", "No such file"),
+        (".", "Is a directory"),
+        ("binary.json", "it is no text"),
+    ):
         with pytest.raises(ValueError, match=f"cannot be read: {reason}.*; name a device file"):
             read(tmp_path / name)
 

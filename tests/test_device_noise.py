@@ -58,9 +58,11 @@ def test_it_is_fresh_for_every_mini_batch_layer_and_test_batch(network):
     zero = torch.tensor(0)
     numbers = Stream(network.seed, zero, zero).normal(Draw.READ, network.arrays[0].shape)
     mine = [
-        noise_of_training(network), noise_of_training(network, step=1), numbers,
+        noise_of_training(network),
+        noise_of_training(network, step=1),
+        numbers,
         *(noise_of_test(network, step, part) for step, part in ((0, 0), (1, 0), (0, 1))),
-    ]  # fmt: skip
+    ]
     n = min(each.numel() for each in mine)
     correlation = torch.corrcoef(torch.stack([each.flatten()[:n].double() for each in mine]))
     assert (correlation - torch.eye(len(mine))).abs().max() < 0.06

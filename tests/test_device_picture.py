@@ -79,13 +79,16 @@ def test_legends_cover_no_data_and_stay_inside(truth):
 @pytest.mark.parametrize(
     ("unit", "largest", "label"),
     [
-        ("A", 2.4e-4, (1e6, "current", "µA")), ("uS", 62.0, (1, "conductance", "µS")),
-        ("mV", 1500.0, (1e-3, "voltage", "V")), ("Ohm", 2e5, (1e-3, "resistance", "kΩ")),
-        (None, 3.0, (1, "measured value", "arb. u.")), ("%", 50.0, (1, "measured value", "%")),
+        ("A", 2.4e-4, (1e6, "current", "µA")),
+        ("uS", 62.0, (1, "conductance", "µS")),
+        ("mV", 1500.0, (1e-3, "voltage", "V")),
+        ("Ohm", 2e5, (1e-3, "resistance", "kΩ")),
+        (None, 3.0, (1, "measured value", "arb. u.")),
+        ("%", 50.0, (1, "measured value", "%")),
         (None, 2.4e-4, (1e4, "measured value", "10$^{-4}$ arb. u.")),
         ("S", 1e-4, (1e6, "conductance", "µS")),
     ],
-)  # fmt: skip
+)
 def test_axes_have_units_that_can_be_read(unit, largest, label):
     factor, quantity, shown = display(unit, largest)
     assert factor == pytest.approx(label[0])

@@ -21,9 +21,9 @@ from support.sweeps import (
 
 import main
 from utils.compute import distributed, signals
-from utils.compute.distributed import World, peers
-from utils.compute.processor import OutOfMemory
-from utils.errors import RecordError, ToldElsewhere, UserError
+from utils.compute.distributed import World, collective
+from utils.compute.processor import OutOfMemoryError
+from utils.errors import FailedOnOtherRankError, RecordError, UserError
 
 SWEEP = (
     "--task Digits --layers 48 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
@@ -38,15 +38,25 @@ MEMBERS = [
 
 def torchrun(processes: int, *arguments, restarts=0) -> subprocess.Popen:
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone",
-        "--nproc_per_node", str(processes), "--max_restarts", str(restarts),
-        str(PROJECT / "main.py"), *merged(*arguments),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        str(processes),
+        "--max_restarts",
+        str(restarts),
+        str(PROJECT / "main.py"),
+        *merged(*arguments),
+    ]
     two_cores = sorted(os.sched_getaffinity(0))[:2]  # as there, on any machine
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, two_cores),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +151,7 @@ def test_a_process_without_work_leaves_the_folders_to_the_others(tmp_path):
 
 
 def test_waiting_for_a_process_that_has_died_is_told_in_words():
-    with pytest.raises(RecordError, match="another process of this run has died"), peers():
+    with pytest.raises(RecordError, match="another process of this run has died"), collective():
         raise RuntimeError("Connection closed by peer")
 
 
@@ -189,7 +199,7 @@ def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(UserError("no data"), "no data"), (OutOfMemory(), main.TOO_LARGE)]
+    ("error", "told"), [(UserError("no data"), "no data"), (OutOfMemoryError(), main.TOO_LARGE)]
 )
 def test_an_error_that_process_0_does_not_tell_is_told_by_the_other(
     error, told, second, monkeypatch, capsys
@@ -209,7 +219,7 @@ def test_who_has_heard_of_an_error_leaves_process_0_time_to_tell_it(
     exit_code, second, monkeypatch, capsys
 ):
     def fail(*_):
-        raise ToldElsewhere(exit_code)
+        raise FailedOnOtherRankError(exit_code)
 
     monkeypatch.setattr(main, "simulate", fail)
     start = time.monotonic()
@@ -270,5 +280,5 @@ def test_members_are_dealt_out_in_turn_each_to_one():
     world.size = 3
     parts = []
     for world.rank in range(3):
-        parts.append(world.deal(range(8)))
+        parts.append(world.shard(range(8)))
     assert parts == [[0, 3, 6], [1, 4, 7], [2, 5]]

@@ -125,9 +125,13 @@ def test_leaving_dark_pixels_out_changes_nothing(currents):
     tested = torch.zeros(len(currents.test), pixels.total)
     tested[:, torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])] = currents.test
     everything = Currents(
-        whole, currents.train_labels, tested, currents.test_labels,
-        type(pixels)(torch.arange(pixels.total), torch.arange(0), 0), currents.n_classes,
-    )  # fmt: skip
+        whole,
+        currents.train_labels,
+        tested,
+        currents.test_labels,
+        type(pixels)(torch.arange(pixels.total), torch.arange(0), 0),
+        currents.n_classes,
+    )
     part, full = (train(members_of(setting_of()), data) for data in (currents, everything))
     assert_same(states(part)[0], states(full)[0], exactly=False)
     torch.testing.assert_close(part.ensemble.pulse_requests, full.ensemble.pulse_requests)

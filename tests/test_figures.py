@@ -203,9 +203,10 @@ def test_currents_and_voltages_of_an_image_are_those_of_the_files(
     (image,) = picture.get_images()
     assert image.get_array().ravel().tolist() == of("intensity", 1).tolist()
     for axes, values in (
-        (first_in, of("intensity", 1)), (second_in, of("intensity", 4)),
+        (first_in, of("intensity", 1)),
+        (second_in, of("intensity", 4)),
         (first_out, of("voltage", 1)),
-    ):  # fmt: skip
+    ):
         (outline,) = axes.patches
         counts, edges = outline.get_data().values, outline.get_data().edges
         values = values[values != 0].double()

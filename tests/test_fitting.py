@@ -125,10 +125,11 @@ def test_whitened_noise_is_white():
         for j in range(6):
             for k in range(6):
                 covariance[j, k] = sum(
-                    0.8**2 * (time[i] - time[i - 1])
+                    0.8**2
+                    * (time[i] - time[i - 1])
                     * math.exp(-forgetting * (time[j] - time[i] + time[k] - time[i]))
                     for i in range(1, min(j, k) + 1)
-                )  # fmt: skip
+                )
         covariance += 0.3**2 * np.eye(6)
         whiten = Whitener(time, law)
         white = whiten(np.eye(6))

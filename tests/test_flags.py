@@ -8,10 +8,24 @@ from torch.func import functional_call
 
 def test_end_to_end_on_digits(tmp_path):
     result = run_main(
-        "--task", "Digits", "--n_models", 2, "--epochs", 12, "--layers", 64, "--field",
-        "double-linear", "double-exponential", "--lr", 3000, "--output_dir", tmp_path / "out",
-        "--device", "cpu",
-    )  # fmt: skip
+        "--task",
+        "Digits",
+        "--n_models",
+        2,
+        "--epochs",
+        12,
+        "--layers",
+        64,
+        "--field",
+        "double-linear",
+        "double-exponential",
+        "--lr",
+        3000,
+        "--output_dir",
+        tmp_path / "out",
+        "--device",
+        "cpu",
+    )
     assert result.returncode == 0, result.stderr
     header, *rows = result.stdout.splitlines()
     assert "accuracy" in header
@@ -54,13 +68,24 @@ def test_a_network_does_not_depend_on_the_sweep_around_it(simulate):
 @pytest.mark.parametrize(
     "change",
     [
-        "--lr 2000", "--field double-exponential", "--var 0.3", "--resistor_noise 0.05",
-        "--voltage_noise 1e-4", "--write_noise 0.01", "--clipping 0.02", "--seed 101",
-        "--batch_size 64", "--field double-ideal", "--field double-curved--1",
-        "--layers 17", "--init 0.02", "--input_scale 0.002", "--padding 3",
+        "--lr 2000",
+        "--field double-exponential",
+        "--var 0.3",
+        "--resistor_noise 0.05",
+        "--voltage_noise 1e-4",
+        "--write_noise 0.01",
+        "--clipping 0.02",
+        "--seed 101",
+        "--batch_size 64",
+        "--field double-ideal",
+        "--field double-curved--1",
+        "--layers 17",
+        "--init 0.02",
+        "--input_scale 0.002",
+        "--padding 3",
         "--physical_clipping",
     ],
-)  # fmt: skip
+)
 def test_every_flag_of_the_simulation_changes_the_trained_network(change, simulate):
     (before,) = simulate("--lr 4000")
     (after,) = simulate(f"--lr 4000 {change}")

@@ -6,10 +6,10 @@ from conftest import currents_of, members_of, setting_of
 from support.acted_gpu import NOISES, SWITCHED, exactly_read, switched_trainer, trainer_of
 from support.devices import NAMES, device_of
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from models import noisy_pair
 from utils.compute.compiler import Compiler
-from utils.compute.processor import OutOfMemory
+from utils.compute.processor import OutOfMemoryError
 from utils.settings import Member
 from utils.training import differences
 from utils.training.trainer import Trainer
@@ -106,7 +106,7 @@ def test_the_graph_that_was_verified_is_the_one_that_trains(currents, gpu):
     list(trainer.train(lambda: None))
     (graph,) = gpu.cuda.graphs
     assert graph.replayed == 3 + 2 * 6  # of the verification, and of two epochs
-    plain = Trainer(trainer.members, currents, Compiler(False), kept=Kept.TOTALS)
+    plain = Trainer(trainer.members, currents, Compiler(False), ledger_level=LedgerLevel.TOTALS)
     list(plain.train(lambda: None))
     for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
         assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
@@ -123,7 +123,7 @@ def test_both_sides_of_a_switch_are_verified_and_nothing_is_changed(pair, curren
     list(trainer.train(lambda: None))
     assert len(gpu.cuda.graphs) == 3
     assert (second.replayed, first.replayed) == (3, 3 + 2 * 6)
-    plain = Trainer(trainer.members, currents, Compiler(False), kept=Kept.TOTALS)
+    plain = Trainer(trainer.members, currents, Compiler(False), ledger_level=LedgerLevel.TOTALS)
     list(plain.train(lambda: None))
     for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
         assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
@@ -137,7 +137,7 @@ def test_too_little_memory_is_no_mistake(currents, gpu, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Trainer, "step_by_count", full)
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(OutOfMemoryError):
         verify(trainer_of(currents))
 
 

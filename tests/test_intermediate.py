@@ -70,9 +70,12 @@ def test_files_and_shapes(kept):
         f"-{model}-{quantity}-layer-{layer}.pth": (size,)
         for model in (0, 1)
         for quantity, layer, size in (
-            ("intensity", 1, 900), ("voltage", 1, 16), ("intensity", 4, 16), ("voltage", 4, 10),
+            ("intensity", 1, 900),
+            ("voltage", 1, 16),
+            ("intensity", 4, 16),
+            ("voltage", 4, 10),
         )
-    }  # fmt: skip
+    }
 
 
 def test_the_flag_changes_no_number(kept, simulate):

@@ -12,7 +12,7 @@ from support.launched import Process
 from support.sweeps import SWEEP, assert_same_results
 
 import main
-from utils.compute.signals import Stop, Stopped
+from utils.compute.signals import Stop, StoppedError
 
 
 def test_kill_at_random_moments(start, tmp_path, undisturbed):
@@ -89,7 +89,7 @@ def test_a_second_ctrl_c_stops_at_once(stop, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
             assert exits == [130]
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         two_ctrl_c()
 
 
@@ -102,7 +102,7 @@ def test_a_ctrl_c_passed_on_by_torchrun_is_no_second_one(stop, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         twice()
 
 

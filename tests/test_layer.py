@@ -61,9 +61,13 @@ def readings(step=0, layer=1) -> torch.Tensor:
     weight = torch.full((2, 200, 300), 0.5)
     current = torch.zeros(2, 300, 200, requires_grad=True)
     voltage = NoisyPairProduct.apply(
-        weight, current, None, torch.tensor([0.01, 0.03])[:, None, None], stream(step, layer=layer),
+        weight,
+        current,
+        None,
+        torch.tensor([0.01, 0.03])[:, None, None],
+        stream(step, layer=layer),
         Draw.VOLTAGE,
-    )  # fmt: skip
+    )
     one_output_each = torch.eye(200).expand(2, -1, -1)
     return torch.autograd.grad(voltage, current, one_output_each)[0].mT
 

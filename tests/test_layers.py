@@ -54,8 +54,10 @@ def test_on_a_gpu_only_networks_of_equal_layers_train_side_by_side(on_gpu, monke
     mine = plan_of(on_gpu)
     jobs = mine.jobs(members, lambda member: 0)
     assert [(job[0].setting.layers, len(job)) for job in jobs] == [
-        ((48,), 3), ((24, 12), 3), ((24,), 3),
-    ]  # fmt: skip
+        ((48,), 3),
+        ((24, 12), 3),
+        ((24,), 3),
+    ]
     assert all(len({member.setting.layers for member in job}) == 1 for job in jobs)
     room = mine.memory(2)  # of the largest
     monkeypatch.setattr(plan, "free_bytes", lambda device: (room + 1) / plan.SHARE)

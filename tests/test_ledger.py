@@ -9,8 +9,8 @@ from conftest import currents_of, members_of, setting_of
 from support.devices import device_of
 from test_programming import EXPONENTIAL, IDEAL, LINEAR, of
 
-from devices.kept import Kept
 from devices.ledger import COUNTS, WEAR, Account
+from devices.ledger_level import LedgerLevel
 from devices.programming import update
 from models.state_dict import ledger_dict
 from utils.compute.compiler import Compiler
@@ -51,9 +51,13 @@ def test_smallest_pulse_by_hand():
     A request of just the smallest pulse is applied; one of nothing is none.
     """
     account, _ = counted(
-        [2.5] * 6, [2.6] * 6, [2.0, -2.0, 0.06, -0.06, 1.0, 0.0], clipping=0.5, slope1=1.5,
+        [2.5] * 6,
+        [2.6] * 6,
+        [2.0, -2.0, 0.06, -0.06, 1.0, 0.0],
+        clipping=0.5,
+        slope1=1.5,
         slope2=0.5,
-    )  # fmt: skip
+    )
     assert sums(account) == {"pulses": 4.5, "writes": 3, "dropped": 2, "refreshes": 0}
     assert wear(account) == [[0, 3, 0, 0, 0, 0], [1, 0, 0, 0, 0.5, 0], [0] * 6]
 
@@ -120,9 +124,9 @@ def test_sums_go_on_and_counts_are_whole_in_single_precision():
     assert account.refreshes.unique().tolist() == [3]
 
 
-def train(currents, kept, n_models=1, **changes) -> Trainer:
+def train(currents, ledger_level, n_models=1, **changes) -> Trainer:
     members = members_of(setting_of(**changes), n_models)
-    trainer = Trainer(members, currents, Compiler(False), kept=kept)
+    trainer = Trainer(members, currents, Compiler(False), ledger_level=ledger_level)
     list(trainer.train(lambda: None))
     return trainer
 
@@ -135,7 +139,7 @@ def ledgers(trainer: Trainer) -> list[dict]:
 def test_wear_adds_up_to_the_totals_and_leaves_dark_and_padded_pairs_out(data, request):
     """40 outputs are a block and a part of one."""
     currents = currents_of(request.getfixturevalue(data))
-    trainer = train(currents, Kept.WEAR, layers=(40,), init=0.2)
+    trainer = train(currents, LedgerLevel.WEAR, layers=(40,), init=0.2)
     (ledger,) = ledgers(trainer)
     for layer, n in enumerate(([40, 144], [4, 40])):
         pulses1, pulses2, refreshes = (ledger[f"layers.{1 + 3 * layer}.{name}"] for name in WEAR)
@@ -156,7 +160,9 @@ def test_wear_adds_up_to_the_totals_and_leaves_dark_and_padded_pairs_out(data, r
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
 def test_counting_changes_no_number(field, currents):
-    plain, counted, worn = (train(currents, kept, field=field) for kept in Kept)
+    plain, counted, worn = (
+        train(currents, ledger_level, field=field) for ledger_level in LedgerLevel
+    )
     theirs = worn.ensemble.state_dict()
     for less in (plain, counted):
         for name, mine in less.ensemble.state_dict().items():
@@ -172,7 +178,7 @@ def test_side_by_side_it_is_as_alone(patterns):
     """Programming does not mix networks: the same gradients cost each the same."""
     currents = replace(currents_of(patterns), light=None)
     members = [members_of(setting_of(lr=lr, init=0.2))[0] for lr in (500.0, 3000.0, 9000.0)]
-    together = Ensemble.fresh(members, currents, Kept.WEAR)
+    together = Ensemble.fresh(members, currents, LedgerLevel.WEAR)
     generator = torch.Generator().manual_seed(3)
     gradients = [
         1e-3 * torch.randn(1, *array.shape, generator=generator)
@@ -181,7 +187,7 @@ def test_side_by_side_it_is_as_alone(patterns):
     together.program([each.expand(3, -1, -1) for each in gradients])
     together.ledger.note_epoch(0)
     for model, member in enumerate(members):
-        alone = Ensemble.fresh([member], currents, Kept.WEAR)
+        alone = Ensemble.fresh([member], currents, LedgerLevel.WEAR)
         alone.program(gradients)
         alone.ledger.note_epoch(0)
         mine = ledger_dict(together.network, together.ledger, model, 2)
@@ -192,7 +198,9 @@ def test_side_by_side_it_is_as_alone(patterns):
 
 
 def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
-    trainer = Trainer(members_of(setting_of(), 2), currents, Compiler(False), kept=Kept.WEAR)
+    trainer = Trainer(
+        members_of(setting_of(), 2), currents, Compiler(False), ledger_level=LedgerLevel.WEAR
+    )
     epochs = trainer.train(lambda: None)
     next(epochs)
     trainer.ensemble.network.arrays[0].weight[1, 2, 3] = torch.nan
@@ -212,7 +220,7 @@ def test_float64_is_exact(field, patterns):
     setting = setting_of(init=0.2)
     setting = replace(setting, field=device_of(field))
     currents = replace(currents_of(patterns), light=None)
-    ensemble = Ensemble.fresh(members_of(setting), currents, Kept.WEAR).double()
+    ensemble = Ensemble.fresh(members_of(setting), currents, LedgerLevel.WEAR).double()
     array = ensemble.network.arrays[0]
     gradient = (
         1e-3 * torch.randn(1, *array.shape, generator=torch.Generator().manual_seed(0)).double()

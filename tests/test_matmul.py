@@ -11,9 +11,14 @@ from models.matmul import matrix_product, product
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [((3, 5, 7), (7, 4)), ((3, 5, 7), (3, 7, 4)), ((1, 128, 130), (130, 128)),
-     ((1, 128, 130), (1, 130, 128)), ((1, 200, 100), (1, 100, 77))],
-)  # fmt: skip
+    [
+        ((3, 5, 7), (7, 4)),
+        ((3, 5, 7), (3, 7, 4)),
+        ((1, 128, 130), (130, 128)),
+        ((1, 128, 130), (1, 130, 128)),
+        ((1, 200, 100), (1, 100, 77)),
+    ],
+)
 @pytest.mark.parametrize("transposed", [False, True])
 def test_product_is_the_matrix_product(a, b, transposed):
     left, right = torch.randn(a), torch.randn(b)
@@ -29,9 +34,21 @@ def test_product_of_strided_views():
 
 
 # Of the last layer forward, back, and its gradient; with rows, columns and terms left over.
-SHAPES = [(10, 512, 128), (512, 10, 128), (10, 128, 512), (7, 300, 41), (13, 1, 5), (1, 3, 1),
-          (33, 5, 1000), (4, 2049, 64), (2, 2, 2), (10, 700, 1), (300, 10, 17), (10, 50, 300),
-          (600, 16, 24)]  # fmt: skip
+SHAPES = [
+    (10, 512, 128),
+    (512, 10, 128),
+    (10, 128, 512),
+    (7, 300, 41),
+    (13, 1, 5),
+    (1, 3, 1),
+    (33, 5, 1000),
+    (4, 2049, 64),
+    (2, 2, 2),
+    (10, 700, 1),
+    (300, 10, 17),
+    (10, 50, 300),
+    (600, 16, 24),
+]
 needs_compiler = pytest.mark.skipif(
     not matmul.has_kernel(torch.device("cpu")), reason="needs a C++ compiler"
 )

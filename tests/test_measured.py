@@ -108,15 +108,21 @@ def test_what_is_read_is_said_before_anything_is_fitted(small, capsys, monkeypat
 def test_the_report_says_everything_of_several_devices():
     text = "\n".join(report(fit(exponential(2.77).measurement(0))))
     for words in (
-        r"R² +\S+ +\S+ +\S+", r"rms of residuals, % of range", r"lag-1 of residuals",
-        r"AICc, above the least +\S+ +0\.0 +\S+", r"taken: exponential; ",
-        r"27 pulses from 6\d\.\d+ to \d\d\.\d+ uS", r"range +\d\d\.\d+ ± \d\.\d+ uS",
-        r"range ratio +\d\.", r"offset \S+ ± \S+ uS, amplitude \S+ ± \S+ uS, decay \S+ ± \S+ p",
+        r"R² +\S+ +\S+ +\S+",
+        r"rms of residuals, % of range",
+        r"lag-1 of residuals",
+        r"AICc, above the least +\S+ +0\.0 +\S+",
+        r"taken: exponential; ",
+        r"27 pulses from 6\d\.\d+ to \d\d\.\d+ uS",
+        r"range +\d\d\.\d+ ± \d\.\d+ uS",
+        r"range ratio +\d\.",
+        r"offset \S+ ± \S+ uS, amplitude \S+ ± \S+ uS, decay \S+ ± \S+ p",
         r"nonlinearity ν +2\.\d+ ± 0\.\d+; NeuroSim's label 3\.\d+ ± 0\.\d+",
         r"read noise +\S+ ± \S+ % of the range; model units 0\.00\d+ ± ",
         r"write noise +\S+ ± \S+ % of the range per √pulse; model units",
-        r"resolvable states +\d+\.\d ± \d", r"σ_device +0\.\d+ ± 0\.\d+, 8 devices",
-    ):  # fmt: skip
+        r"resolvable states +\d+\.\d ± \d",
+        r"σ_device +0\.\d+ ± 0\.\d+, 8 devices",
+    ):
         assert re.search(words, text), words
 
 
@@ -138,11 +144,15 @@ def test_the_report_says_what_cannot_be_measured_and_what_is_odd():
 @pytest.mark.parametrize(
     ("value", "error", "text"),
     [
-        (1.23456, 0.0213, "1.235 ± 0.021"), (2.0, 0.0996, "2.00 ± 0.10"), (5.0, None, "5"),
-        (2.451e-7, 3.2e-9, "(2.451 ± 0.032)e-7"), (123.4, 56.0, "123 ± 56"),
-        (0.0, 0.0125, "0.000 ± 0.013"), (2.5, 1e-9, "2.5"),
+        (1.23456, 0.0213, "1.235 ± 0.021"),
+        (2.0, 0.0996, "2.00 ± 0.10"),
+        (5.0, None, "5"),
+        (2.451e-7, 3.2e-9, "(2.451 ± 0.032)e-7"),
+        (123.4, 56.0, "123 ± 56"),
+        (0.0, 0.0125, "0.000 ± 0.013"),
+        (2.5, 1e-9, "2.5"),
     ],
-)  # fmt: skip
+)
 def test_numbers_carry_two_digits_of_their_error(value, error, text):
     assert pm(Estimate(value, error)) == text
 

@@ -77,10 +77,18 @@ def test_the_notebook_runs_headless(archive, tmp_path):
         "MAGNETOIONIC_FIGURES": str(tmp_path / "figures"),
     }
     command = [
-        sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute",
-        "--output-dir", str(tmp_path), "--output", "done.ipynb",
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--to",
+        "notebook",
+        "--execute",
+        "--output-dir",
+        str(tmp_path),
+        "--output",
+        "done.ipynb",
         str(PROJECT / "magnetoionic-figures.ipynb"),
-    ]  # fmt: skip
+    ]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     check_files(tmp_path / "figures", "ablation")  # a part of which is in figures 1 to 3

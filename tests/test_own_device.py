@@ -13,7 +13,7 @@ from devices.responses import Linear, Table
 from utils.compute.compiler import Compiler
 from utils.parser import parse
 from utils.records.simulations import Simulations
-from utils.training.remarks import measured as remarks_of
+from utils.training.startup_messages import measured as remarks_of
 from utils.training.trainer import Trainer
 
 FAST = "--lr 4000 --batch_size 32"
@@ -90,10 +90,14 @@ def test_an_ideal_device_is_standard_json_and_has_no_other_field(simulate):
     assert record.json["swap_accuracy"] is None
     assert record.json["devices"] == {
         "double-ideal": {
-            "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
-            "endless": True, "relaxes_to": None,
+            "family": "linear",
+            "slope": -0.021,
+            "offset": 2.742,
+            "pulses_max": 27.0,
+            "endless": True,
+            "relaxes_to": None,
         }
-    }  # fmt: skip
+    }
     for path in (*record.folder.glob("*.json"), *record.folder.glob("*.settings")):
         assert "Infinity" not in path.read_text()
 
@@ -103,8 +107,9 @@ def test_resume_goes_by_the_constants(start, tmp_path):
     path, out = tmp_path / "mine.json", tmp_path / "out"
     arguments = (
         *"--task Digits --epochs 1 --n_models 1 --layers 8 --var 0.1 --device cpu --resume".split(),
-        "--field", path,
-    )  # fmt: skip
+        "--field",
+        path,
+    )
     for device, said, n_folders in (
         (measured("mine", TABLE), "network 0: epoch 1/1", 1),
         (measured("mine", TABLE, sha256="1" * 64), "1 of 1 networks are complete", 1),

@@ -43,8 +43,11 @@ def test_defaults():
     assert (setting.resistor_noise, setting.voltage_noise, setting.write_noise) == (0.0, 0.0, 0.0)
     assert (setting.seed, setting.epochs, setting.batch_size) == (100, 20, 128)
     assert (setting.layers, setting.init, setting.input_scale, setting.padding) == (
-        (512,), 0.01, 0.001, 2,
-    )  # fmt: skip
+        (512,),
+        0.01,
+        0.001,
+        2,
+    )
     assert (run.n_models, run.device) == (10, "auto")
     assert (str(run.data_dir), str(run.output_dir)) == ("datasets", "simulations")
 
@@ -74,8 +77,9 @@ def test_a_study_is_a_list_of_settings():
 def test_other_flags_win_over_those_of_a_study():
     run = parse("--study figure1 --lr 500 --task Digits --n_models 3".split())
     assert [(s.field.name, s.lr, s.var) for s in run.settings] == [
-        ("double-linear", 500.0, 0.2), ("double-exponential", 500.0, 0.2),
-    ]  # fmt: skip
+        ("double-linear", 500.0, 0.2),
+        ("double-exponential", 500.0, 0.2),
+    ]
     assert run.n_models == 3
     ideal = parse("--study figure1 --var 0 --field double-linear".split())
     assert [(s.field.name, s.var) for s in ideal.settings] == [("double-linear", 0.0)] * 6
@@ -85,20 +89,27 @@ def test_a_setting_that_flags_leave_twice_in_a_study_is_trained_once():
     """Figure 3 has three thresholds; with one given in their place, they are one."""
     run = parse("--study figure3 --clipping 0.3 --lr 500".split())
     assert [(s.field.name, s.clipping) for s in run.settings] == [
-        ("double-linear", 0.3), ("double-exponential", 0.3),
-    ]  # fmt: skip
+        ("double-linear", 0.3),
+        ("double-exponential", 0.3),
+    ]
 
 
 def test_two_fields_are_a_sweep_or_one_switched_setting():
     fields = "--field double-linear double-exponential --lr 500 1000"
     assert [(s.field_name, s.switched_at) for s in parse(fields.split()).settings[::2]] == [
-        ("double-linear", None), ("double-exponential", None),
-    ]  # fmt: skip
+        ("double-linear", None),
+        ("double-exponential", None),
+    ]
     run = parse(f"{fields} --time_switch 2 5 20".split())
     assert {s.field_name for s in run.settings} == {"double-linear-double-exponential"}
     assert [(s.lr, s.switched_at) for s in run.settings] == [
-        (500.0, 10), (1000.0, 10), (500.0, 4), (1000.0, 4), (500.0, 1), (1000.0, 1),
-    ]  # fmt: skip
+        (500.0, 10),
+        (1000.0, 10),
+        (500.0, 4),
+        (1000.0, 4),
+        (500.0, 1),
+        (1000.0, 1),
+    ]
     assert parse(f"{fields} --switch_epoch 19".split()).settings[0].switched_at == 19
     text = " ".join(run_main("--help").stdout.split())
     assert "training under one field alone, unless --time_switch or --switch_epoch" in text
@@ -120,8 +131,9 @@ def test_the_switch_study_has_both_orders_and_each_field_alone(flags, switches):
     assert [(s.field_name, s.switched_at) for s in settings if s.lr == 1000.0] == [
         *(("double-linear-double-exponential", at) for at in switches),
         *(("double-exponential-double-linear", at) for at in switches),
-        ("double-linear", None), ("double-exponential", None),
-    ]  # fmt: skip
+        ("double-linear", None),
+        ("double-exponential", None),
+    ]
     assert {s.lr for s in settings} == {1000.0, 3000.0}
     assert {(s.var, s.resistor_noise, s.clipping) for s in settings} == {(0.2, 0.015, 0.1)}
 
@@ -187,8 +199,15 @@ def test_help_groups_the_flags_with_units_and_defaults():
     studies = text.partition("\nstudies:\n")[2].splitlines()
     names = [line.split()[0] for line in studies]
     assert names == [
-        "figure1", "figure2", "figure3", "own-device", "switch", "ablation", "map", "width",
-    ]  # fmt: skip
+        "figure1",
+        "figure2",
+        "figure3",
+        "own-device",
+        "switch",
+        "ablation",
+        "map",
+        "width",
+    ]
     assert all(len(line.split()) > 3 for line in studies)  # each with what it is about
 
 

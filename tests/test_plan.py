@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import currents_of, members_of, setting_of
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.errors import UserError
@@ -121,10 +121,21 @@ def test_even_one_network_that_hardly_fits_is_tried(currents, monkeypatch):
 
 @pytest.mark.parametrize(
     ("cores", "jobs", "workers", "threads"),
-    [(1, 10, 1, 1), (2, 1, 1, 2), (2, 2, 2, 1), (2, 10, 2, 1), (3, 2, 2, 1), (4, 2, 2, 2),
-     (8, 10, 8, 1), (16, 10, 10, 1), (20, 10, 10, 2), (64, 10, 10, 6), (64, 100, 64, 1),
-     (8, 0, 1, 8)],
-)  # fmt: skip
+    [
+        (1, 10, 1, 1),
+        (2, 1, 1, 2),
+        (2, 2, 2, 1),
+        (2, 10, 2, 1),
+        (3, 2, 2, 1),
+        (4, 2, 2, 2),
+        (8, 10, 8, 1),
+        (16, 10, 10, 1),
+        (20, 10, 10, 2),
+        (64, 10, 10, 6),
+        (64, 100, 64, 1),
+        (8, 0, 1, 8),
+    ],
+)
 def test_a_worker_for_every_core_and_the_cores_for_all_workers(
     cores, jobs, workers, threads, currents, repeating
 ):
@@ -154,11 +165,14 @@ def test_where_results_depend_on_threads_one_process_trains_with_all(currents, m
 
 
 SHAPES = {  # m, k, n of 24 and 4 units, batches of 32 and of the 8 that are left; 50 test images
-    *((24, "lit", n) for n in (32, 8, 50)), *((4, 24, n) for n in (32, 8, 50)),  # V = W I
-    *((24, n, "lit") for n in (32, 8)), *((4, n, 24) for n in (32, 8)),  # dL/dW = g I^T
-    *(("lit", 24, n) for n in (32, 8)), *((24, 4, n) for n in (32, 8)),  # dL/dI = W^T g
+    *((24, "lit", n) for n in (32, 8, 50)),
+    *((4, 24, n) for n in (32, 8, 50)),  # V = W I
+    *((24, n, "lit") for n in (32, 8)),
+    *((4, n, 24) for n in (32, 8)),  # dL/dW = g I^T
+    *(("lit", 24, n) for n in (32, 8)),
+    *((24, 4, n) for n in (32, 8)),  # dL/dI = W^T g
     (24, "tested", 50),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -196,10 +210,12 @@ def test_sparse_products_need_no_trial(sparse_patterns, tried):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("holds_in_a_fork", lambda test: False),
-     ("repeats_itself", lambda m, k, n, threads: m != 24),
-     ("repeats_itself", lambda m, k, n, threads: threads != 4)],
-)  # fmt: skip
+    [
+        ("holds_in_a_fork", lambda test: False),
+        ("repeats_itself", lambda m, k, n, threads: m != 24),
+        ("repeats_itself", lambda m, k, n, threads: threads != 4),
+    ],
+)
 def test_networks_are_not_spread_where_that_is_not_safe(name, value, currents, monkeypatch):
     monkeypatch.setattr(plan, "holds_in_a_fork", lambda test: test())
     monkeypatch.setattr(plan, "repeats_itself", lambda *shape: True)
@@ -242,9 +258,11 @@ def test_networks_of_other_devices_or_steps_are_other_jobs(on_gpu):
 def test_networks_that_are_switched_otherwise_are_other_jobs(on_gpu):
     """Constants may differ before and after, families and the epoch may not."""
     pairs = [
-        ("double-linear", "double-exponential"), ("double-linear", "double-curved-1"),
-        ("double-linear", "double-ideal"), ("double-exponential", "double-linear"),
-    ]  # fmt: skip
+        ("double-linear", "double-exponential"),
+        ("double-linear", "double-curved-1"),
+        ("double-linear", "double-ideal"),
+        ("double-exponential", "double-linear"),
+    ]
     settings = [setting_of(field=a, second=b, epochs=9, switch_epoch=3) for a, b in pairs]
     settings += [
         setting_of(field="double-linear", epochs=9),
@@ -267,9 +285,19 @@ def test_compiling_is_a_matter_of_one_networks_work(currents):
 
 def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):
     process = start(
-        "--task", "Digits", "--layers", 48, "--field", "double-linear", "double-exponential",
-        "--n_models", 3, "--device", "cpu", "--dry_run",
-    )  # fmt: skip
+        "--task",
+        "Digits",
+        "--layers",
+        48,
+        "--field",
+        "double-linear",
+        "double-exponential",
+        "--n_models",
+        3,
+        "--device",
+        "cpu",
+        "--dry_run",
+    )
     assert process.wait() == 0, process.said
     printed = process.output.read_text()
     assert "2 settings x 3 networks on 1 process" in printed
@@ -282,7 +310,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):
 def test_dry_run_counts_the_epochs_of_each_side_of_a_switch(currents, stop, monkeypatch):
     (member,) = members_of(setting_of(epochs=5, switch_epoch=2))
     eager = Compiler(enabled=False)
-    probe, asked = Probe(currents, eager, lambda setting: False, Kept.NOTHING), []
+    probe, asked = Probe(currents, eager, lambda setting: False, LedgerLevel.NOTHING), []
 
     def epoch(trainer, stop):
         asked.append(trainer.ensemble.phase)

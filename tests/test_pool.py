@@ -9,8 +9,8 @@ import torch
 from support.errands import Counting, Errands, assert_no_children
 
 from utils.compute.pool import run_jobs
-from utils.compute.processor import OutOfMemory
-from utils.compute.signals import Stopped
+from utils.compute.processor import OutOfMemoryError
+from utils.compute.signals import StoppedError
 from utils.errors import RecordError, UserError
 
 
@@ -42,7 +42,7 @@ def test_a_later_error_of_another_worker_is_told(tmp_path, stop, capfd):
             while True:
                 try:
                     stop.check()
-                except Stopped:
+                except StoppedError:
                     raise RecordError("the second") from None
 
         def third(self, stop):
@@ -79,7 +79,7 @@ class Patient(Errands):
         while True:
             try:
                 stop.check()
-            except Stopped:
+            except StoppedError:
                 time.sleep(0.3)
                 self.note(f"checkpoint of {job}")
                 raise
@@ -94,7 +94,7 @@ def test_a_stop_lets_all_workers_finish_their_checkpoints(tmp_path, stop):
             if len(at_work) == 2:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(Stopped, match="SIGTERM"):
+    with pytest.raises(StoppedError, match="SIGTERM"):
         run()
     assert sorted(at_work) == ["a", "b"]  # the third is not begun
     assert sorted(work.lines) == ["checkpoint of a", "checkpoint of b"]
@@ -140,7 +140,7 @@ def test_a_single_job_too_large_for_the_memory(workers, tmp_path, stop, capfd):
                 self.wait_for(str(other))
             torch.empty(1 << 60, dtype=torch.uint8)
 
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(OutOfMemoryError):
         list(run_jobs(TooLarge(tmp_path), range(workers), stop, workers))
     lines = capfd.readouterr().err.splitlines()
     assert lines == [

@@ -9,7 +9,7 @@ import torch
 
 from utils.compute import processor
 from utils.compute.processor import (
-    OutOfMemory,
+    OutOfMemoryError,
     check_device,
     choose_device,
     control_groups,
@@ -38,13 +38,13 @@ GIB = 1 << 30
     ids=lambda error: str(error)[:30],
 )
 def test_memory_errors_are_known_in_all_their_forms(error):
-    with pytest.raises(OutOfMemory), memory_errors():
+    with pytest.raises(OutOfMemoryError), memory_errors():
         raise error
 
 
 def test_the_memory_error_of_this_system_is_known():
     """More bytes than there are addresses: what the allocator really says."""
-    with pytest.raises(OutOfMemory, match="1152921504606846976"), memory_errors():
+    with pytest.raises(OutOfMemoryError, match="1152921504606846976"), memory_errors():
         torch.empty(1 << 60, dtype=torch.uint8)
 
 
@@ -71,9 +71,15 @@ def four_gpus(monkeypatch) -> Iterator[list]:
 
 @pytest.mark.parametrize(
     ("name", "local_rank", "index"),
-    [("cuda:1", None, 1), ("cuda", None, 0), ("auto", None, 0), ("auto", 2, 2), ("auto", 6, 2),
-     ("cuda:1", 6, 1)],
-)  # fmt: skip
+    [
+        ("cuda:1", None, 1),
+        ("cuda", None, 0),
+        ("auto", None, 0),
+        ("auto", 2, 2),
+        ("auto", 6, 2),
+        ("cuda:1", 6, 1),
+    ],
+)
 def test_a_process_on_a_gpu_makes_it_the_current_one(name, local_rank, index, four_gpus):
     """Streams and graphs belong to the current GPU; of several processes each has its own."""
     assert choose_device(name, local_rank=local_rank) == torch.device("cuda", index)
@@ -115,9 +121,13 @@ def test_tf32_on_a_cpu_is_a_users_error(name, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "count", "message"),
-    [("gpu", 4, "must be auto, cpu"), ("cuda:", 4, "must be auto, cpu"),
-     ("cuda", 0, "offers 0 CUDA GPUs"), ("cuda:4", 4, "offers 4 CUDA GPUs")],
-)  # fmt: skip
+    [
+        ("gpu", 4, "must be auto, cpu"),
+        ("cuda:", 4, "must be auto, cpu"),
+        ("cuda", 0, "offers 0 CUDA GPUs"),
+        ("cuda:4", 4, "offers 4 CUDA GPUs"),
+    ],
+)
 def test_a_device_that_is_not_there_is_refused_before_torch_is_loaded(
     name, count, message, monkeypatch
 ):
@@ -185,8 +195,14 @@ def test_groups_of_version_2_are_found_each_within_the_next(tree):
 def test_groups_of_version_1_are_found_in_the_tree_of_each_controller(tree):
     mine = "9:name=systemd:/\n4:memory:/user/job\n1:cpu,cpuacct:/user/job\n0::/\n"
     assert tree(mine, **VERSION_1) == [
-        "memory/user/job", "memory/user", "memory", "cpu/user/job", "cpu/user", "cpu", ".",
-    ]  # fmt: skip
+        "memory/user/job",
+        "memory/user",
+        "memory",
+        "cpu/user/job",
+        "cpu/user",
+        "cpu",
+        ".",
+    ]
 
 
 def test_a_container_that_sees_its_own_group_as_the_root(tree):
@@ -219,9 +235,14 @@ def test_without_control_groups(tmp_path):
 
 @pytest.mark.parametrize(
     ("file", "content", "limit"),
-    [("cpu.max", "150000 100000", 1.5), ("cpu.max", "max 100000", None), ("cpu.max", "", None),
-     ("cpu.max", "50000 200000", 0.25), ("other", "1", None)],
-)  # fmt: skip
+    [
+        ("cpu.max", "150000 100000", 1.5),
+        ("cpu.max", "max 100000", None),
+        ("cpu.max", "", None),
+        ("cpu.max", "50000 200000", 0.25),
+        ("other", "1", None),
+    ],
+)
 def test_core_limit(file, content, limit, tmp_path):
     (tmp_path / file).write_text(content)
     assert core_limit(tmp_path) == limit

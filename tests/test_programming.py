@@ -73,10 +73,12 @@ def test_init_sets_the_weights():
 @pytest.mark.parametrize(
     "responses",
     [
-        [LINEAR, STEEPER, IDEAL], [OTHER, EXPONENTIAL, curved(-4.0)], [TABLE, LONGER, TABLE],
+        [LINEAR, STEEPER, IDEAL],
+        [OTHER, EXPONENTIAL, curved(-4.0)],
+        [TABLE, LONGER, TABLE],
     ],
     ids=["linear", "exponential", "table"],
-)  # fmt: skip
+)
 def test_networks_side_by_side_have_constants_of_their_own(responses):
     """Fresh, programmed until they are used up, and switched: each as alone, to the bit."""
     together = fresh(responses, shape=(30, 40), init=0.2)
@@ -147,9 +149,16 @@ def test_requests_are_clipped_physically_before_the_smallest_pulse():
     """0.15 pulses become 0.0848, below 0.1; 0.09 x 2 (slope) become 0.1138; per network."""
     w, gradient = of(2.6, 2.6, 2.6).expand(2, -1, -1), of(0.15, 0.18, -0.09).expand(2, -1, -1)
     w1, w2 = update(
-        w, w, of(2.0), of(1.0), gradient, LINEAR, of(1.0), of(0.1),
+        w,
+        w,
+        of(2.0),
+        of(1.0),
+        gradient,
+        LINEAR,
+        of(1.0),
+        of(0.1),
         physical=torch.tensor([True, False])[:, None, None],
-    )  # fmt: skip
+    )
     torch.testing.assert_close(w2[:1], of(2.6, 2.6 - 0.021 * 0.11378170, 2.6))
     torch.testing.assert_close(w1[:1], of(2.6, 2.6, 2.6 - 0.021 * 0.11378170))
     torch.testing.assert_close(w2[1:], of(2.6 - 0.021 * 0.15, 2.6 - 0.021 * 0.18, 2.6))
@@ -164,9 +173,15 @@ def test_an_enormous_request_is_clipped_physically_to_itself():
 def test_exponential_pulses_by_hand():
     """9.741 pulses take w - 0.750 to 1/e of it."""
     w1, w2 = update(
-        of(1.75, 2.25), of(1.75, 2.25), of(1.0, 1.0), of(1.0, 1.0), of(9.741, -9.741),
-        EXPONENTIAL, of(1.0), of(0.0),
-    )  # fmt: skip
+        of(1.75, 2.25),
+        of(1.75, 2.25),
+        of(1.0, 1.0),
+        of(1.0, 1.0),
+        of(9.741, -9.741),
+        EXPONENTIAL,
+        of(1.0),
+        of(0.0),
+    )
     torch.testing.assert_close(w1, of(1.75, 0.75 + 1.5 / torch.e))
     torch.testing.assert_close(w2, of(0.75 + 1.0 / torch.e, 2.25))
 
@@ -179,9 +194,7 @@ def test_smallest_pulse_is_applied_and_just_below_is_not():
 
 def test_pulses_have_no_upper_limit_and_the_used_up_device_is_refreshed():
     """30 pulses overshoot: w1 falls to 2.6 - 0.63 < w_min; then w2 starts from the top."""
-    w1, w2 = update(
-        of(2.6), of(2.7), of(1.0), of(1.0), of(-30.0), LINEAR, of(1.0), of(0.0)
-    )  # fmt: skip
+    w1, w2 = update(of(2.6), of(2.7), of(1.0), of(1.0), of(-30.0), LINEAR, of(1.0), of(0.0))
     torch.testing.assert_close(w2, of(2.742))
     torch.testing.assert_close(w1, of(2.175 - (2.7 - 2.742)))
 
@@ -195,9 +208,15 @@ def test_voltages_out_of_range_are_clamped_first():
 def test_an_ideal_device_is_neither_clamped_nor_refreshed():
     """It goes on by 0.021 a pulse far beyond 27 of them, and may start above the top, too."""
     w1, w2 = update(
-        of(9.0, 2.5, -40.0), of(2.5, 2.6, 2.6), of(1.0, 1.0, 1.0), of(1.0, 1.0, 1.0),
-        of(-1.0, 300.0, -100.0), IDEAL, of(1.0), of(0.0),
-    )  # fmt: skip
+        of(9.0, 2.5, -40.0),
+        of(2.5, 2.6, 2.6),
+        of(1.0, 1.0, 1.0),
+        of(1.0, 1.0, 1.0),
+        of(-1.0, 300.0, -100.0),
+        IDEAL,
+        of(1.0),
+        of(0.0),
+    )
     torch.testing.assert_close(w1, of(9.0 - 0.021, 2.5, -42.1))
     torch.testing.assert_close(w2, of(2.5, 2.6 - 6.3, 2.6))
 
@@ -205,9 +224,16 @@ def test_an_ideal_device_is_neither_clamped_nor_refreshed():
 def test_write_noise_by_hand():
     """Four pulses lead from 2.5 to 2.416, and miss by 2 x 0.01; where there is none, nothing."""
     w1, w2 = update(
-        of(2.5, 2.5, 2.5), of(2.6, 2.6, 2.6), of(1.0, 1.0, 1.0), of(1.0, 1.0, 1.0),
-        of(-4.0, 0.0, 4.0), LINEAR, of(1.0), of(0.5), of(0.01, 0.01, -0.02),
-    )  # fmt: skip
+        of(2.5, 2.5, 2.5),
+        of(2.6, 2.6, 2.6),
+        of(1.0, 1.0, 1.0),
+        of(1.0, 1.0, 1.0),
+        of(-4.0, 0.0, 4.0),
+        LINEAR,
+        of(1.0),
+        of(0.5),
+        of(0.01, 0.01, -0.02),
+    )
     torch.testing.assert_close(w1, of(2.436, 2.5, 2.5))
     torch.testing.assert_close(w2, of(2.6, 2.6, 2.6 - 0.084 - 0.04))
 
@@ -303,11 +329,13 @@ def test_optimizer_programs_each_network_with_its_own_rate_and_threshold():
 @pytest.mark.parametrize(
     ("field", "other"),
     [
-        ("double-linear", "double-exponential"), ("double-exponential", "double-linear"),
-        ("double-curved--4.0", "double-linear"), ("table", "double-curved-2.77"),
+        ("double-linear", "double-exponential"),
+        ("double-exponential", "double-linear"),
+        ("double-curved--4.0", "double-linear"),
+        ("table", "double-curved-2.77"),
         ("double-linear", "table"),
     ],
-)  # fmt: skip
+)
 def test_switched_weight_by_hand(field, other):
     """Devices at 3 and 5 pulses, read under the other field, times the ratio of the ranges."""
     response, other = FIELDS[field], FIELDS[other]

@@ -68,22 +68,22 @@ def written(layout: str, separator: str, decimal: str, pulse: bool, header: bool
 
 
 @settings(
-    max_examples=250, deadline=None, derandomize=True,
+    max_examples=250,
+    deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+)
 @given(
     layout=st.sampled_from(["columns", "rows", "long"]),
     separator=st.sampled_from([",", ";", "\t", " ", "  "]),
     decimal=st.sampled_from(["point", "comma"]),
-    encoding=st.sampled_from(
-        ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
-    ),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]),
     end=st.sampled_from(["\n", "\r\n", "\r"]),
     before=st.sampled_from([[], ["# model 2, 300 K; µ-probe", "#"], ["% a, b", "", "  "]]),
     after=st.sampled_from(["", "\n", "\n\n", "\x1a"]),
     pulse=st.booleans(),
     empty_lines=st.booleans(),
-)  # fmt: skip
+)
 def test_a_measurement_is_the_same_however_it_is_written(
     tmp_path, layout, separator, decimal, encoding, end, before, after, pulse, empty_lines
 ):
@@ -167,9 +167,15 @@ def test_what_was_understood(reads, tmp_path):
     assert measurement.left_out == ()
     assert measurement.file == "my-curve.csv"
     assert measurement.how == {
-        "layout": "columns", "columns": ["2-3"], "pulses": "1", "split": None,
-        "resistance": False, "branch": "falling", "devices": "auto", "decimal": "point",
-    }  # fmt: skip
+        "layout": "columns",
+        "columns": ["2-3"],
+        "pulses": "1",
+        "split": None,
+        "resistance": False,
+        "branch": "falling",
+        "devices": "auto",
+        "decimal": "point",
+    }
 
 
 def test_fingerprint_is_that_of_the_bytes(reads):
@@ -189,9 +195,14 @@ def test_flags_are_made_into_options():
     line = "--layout long --columns 2-5 G --pulses n --split turns --resistance --branch rising"
     how = HowToRead(**vars(parser.parse_args([*line.split(), "--decimal", "comma"])))
     assert how == HowToRead(
-        layout="long", columns=("2-5", "G"), pulses="n", split="turns", resistance=True,
-        branch="rising", decimal="comma",
-    )  # fmt: skip
+        layout="long",
+        columns=("2-5", "G"),
+        pulses="n",
+        split="turns",
+        resistance=True,
+        branch="rising",
+        decimal="comma",
+    )
     assert HowToRead(**vars(parser.parse_args(["--split", "50"]))).split == 50
 
 

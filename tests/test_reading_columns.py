@@ -23,7 +23,7 @@ from utils.errors import UserError
         ("pulse,dev (1)", ",", None),
         ("Pulse,Hall voltage,Comment\n,mV,", ",", "mV"),
     ],
-)  # fmt: skip
+)
 def test_names_and_units_above_the_numbers(reads, head, separator, unit):
     measurement = reads(columns(range(1, 13), words(LINEAR), head=head, separator=separator))
     assert_ramps(measurement, LINEAR, pulses=PULSES + 1)
@@ -112,10 +112,15 @@ def test_each_device_with_its_own_column_of_pulses(reads):
 @pytest.mark.parametrize(
     ("chosen", "curves"),
     [
-        (["2"], "a"), (["2-3"], "ab"), (["4", "2"], "ca"), (["D2"], "b"), (["d3 (uS)", "D1"], "ca"),
-        (["2-4"], "abc"), (["D1 (uS)"], "a"),
+        (["2"], "a"),
+        (["2-3"], "ab"),
+        (["4", "2"], "ca"),
+        (["D2"], "b"),
+        (["d3 (uS)", "D1"], "ca"),
+        (["2-4"], "abc"),
+        (["D1 (uS)"], "a"),
     ],
-)  # fmt: skip
+)
 def test_columns_by_number_range_and_name(reads, chosen, curves):
     values = {"a": LINEAR, "b": CURVED, "c": 2 * CURVED}
     text = columns(range(12), *map(words, values.values()), head="pulse,D1 (uS),D2 (uS),d3 (uS)")
@@ -133,7 +138,7 @@ def test_columns_by_number_range_and_name(reads, chosen, curves):
         ("G_d1 (uS),G_d2 (uS)", [("d1", 0), ("d2", 0)]),
         ("sample A,sample B", [("sample A", 0), ("sample B", 0)]),
     ],
-)  # fmt: skip
+)
 def test_devices_as_names_tell(reads, head, expected):
     measurement = reads(columns(words(LINEAR), words(CURVED), head=head))
     assert labels(measurement) == expected

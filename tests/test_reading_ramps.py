@@ -49,9 +49,11 @@ def test_long_table_in_any_order_with_usual_names(reads):
         f"{device};{k};{direction};{value}\n"
         for k in range(12)
         for device, direction, value in (
-            ("a", "LTD", LINEAR[k]), ("b", "LTD", CURVED[k]), ("a", "LTP", CURVED[::-1][k]),
+            ("a", "LTD", LINEAR[k]),
+            ("b", "LTD", CURVED[k]),
+            ("a", "LTP", CURVED[::-1][k]),
         )
-    ]  # fmt: skip
+    ]
     text = "Device ID;Pulse number;LTP/LTD;Conductance (S)\n" + "".join(rows[::-1])
     measurement = reads(text)
     assert measurement.how["layout"] == "long"

@@ -92,10 +92,13 @@ def refused(tmp_path):
         ([",,,", ",,"], "lines 1 to 2: no numbers in any column", ""),
         # lines whose gaps nobody can see
         ([line.replace(",", " ") for line in TWO[:8]] + LINEAR[8:], "line 9, column 2", "spaces"),
-        (["device,pulse,G", *(f"{'x' * (k != 5)},{k},{9 - k}" for k in range(9))],
-         "line 7, column 1 (device)", "empty"),
+        (
+            ["device,pulse,G", *(f"{'x' * (k != 5)},{k},{9 - k}" for k in range(9))],
+            "line 7, column 1 (device)",
+            "empty",
+        ),
     ],
-)  # fmt: skip
+)
 def test_file_line_and_column_are_named(refused, lines, place, problem):
     message = refused(lines)
     assert f"my-curve.csv: {place}" in message
@@ -250,8 +253,12 @@ def test_simulated_ramps_are_never_refused(n, nonlinearity):
     """Read noise up to 6 % of the range, as that of real devices, also coarsely rounded."""
     rng = np.random.default_rng(n)
     for read_noise, write_noise, rounding in (
-        (0.0, 0.0, None), (0.06, 0.0, None), (0.05, 0.1, None), (0.0, 0.0, 0.1), (0.01, 0.0, 0.05),
-    ):  # fmt: skip
+        (0.0, 0.0, None),
+        (0.06, 0.0, None),
+        (0.05, 0.1, None),
+        (0.0, 0.0, 0.1),
+        (0.01, 0.0, 0.05),
+    ):
         for _ in range(20):
             values = simulated(rng, n, nonlinearity, read_noise, write_noise)
             if rounding:

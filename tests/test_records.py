@@ -17,7 +17,7 @@ from utils.errors import RecordError
 from utils.records import results
 from utils.records.archive import Archive
 from utils.records.folders import Folder, create_folders
-from utils.records.results import Incomplete, Result, check_complete, json_of
+from utils.records.results import IncompleteFileError, Result, check_complete, json_of
 from utils.records.setting_json import from_json
 from utils.records.summary import table
 from utils.run import Run
@@ -27,10 +27,24 @@ from utils.training.job import Complete, Training
 from utils.training.trainer import Trainer
 
 CONTRACT = {
-    "task", "seed", "padding", "batch_size", "layers", "epochs", "input_scale", "voltage_noise",
-    "resistor_noise", "time_switch", "init", "optimizer", "optimizer_parameters", "criterion",
-    "loss", "accuracy", "swap_accuracy",
-}  # fmt: skip
+    "task",
+    "seed",
+    "padding",
+    "batch_size",
+    "layers",
+    "epochs",
+    "input_scale",
+    "voltage_noise",
+    "resistor_noise",
+    "time_switch",
+    "init",
+    "optimizer",
+    "optimizer_parameters",
+    "criterion",
+    "loss",
+    "accuracy",
+    "swap_accuracy",
+}
 
 
 def test_folder_is_named_after_time_and_setting(simulate):
@@ -52,9 +66,13 @@ def test_json_has_settings_results_and_provenance(simulate, monkeypatch):
     content = record.json
     assert content.keys() >= CONTRACT
     assert content["optimizer_parameters"] == {
-        "lr": 700.0, "field": ["double-linear"], "scale": 1.0, "device_variability": 0.3,
-        "clipping": 0.2, "physical_clipping": False,
-    }  # fmt: skip
+        "lr": 700.0,
+        "field": ["double-linear"],
+        "scale": 1.0,
+        "device_variability": 0.3,
+        "clipping": 0.2,
+        "physical_clipping": False,
+    }
     assert content["layers"] == [20, 10]
     assert (content["seed"], content["model"], content["model_seed"]) == (5, 0, 5)
     assert content["accuracy"] == pytest.approx(100 * record.accuracies[-1].item())
@@ -68,14 +86,20 @@ def test_json_has_settings_results_and_provenance(simulate, monkeypatch):
     assert {name: content[name] for name in used} == used
     assert content["devices"] == {
         "double-linear": {
-            "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
+            "family": "linear",
+            "slope": -0.021,
+            "offset": 2.742,
+            "pulses_max": 27.0,
             "relaxes_to": "double-exponential",
         },
         "double-exponential": {
-            "family": "exponential", "amplitude": 1.530, "decay": 9.741, "offset": 0.750,
+            "family": "exponential",
+            "amplitude": 1.530,
+            "decay": 9.741,
+            "offset": 0.750,
             "pulses_max": 27.0,
         },
-    }  # fmt: skip
+    }
 
 
 def test_tensors_have_the_shapes_of_the_contract(simulate):
@@ -86,16 +110,22 @@ def test_tensors_have_the_shapes_of_the_contract(simulate):
     assert (record.gradients > 0).all()
     shapes = {name: tuple(tensor.shape) for name, tensor in record.state.items()}
     assert shapes == {
-        "layers.1.weight1": (20, 1024), "layers.1.weight2": (20, 1024),
-        "layers.2.running_mean": (20,), "layers.2.running_var": (20,),
+        "layers.1.weight1": (20, 1024),
+        "layers.1.weight2": (20, 1024),
+        "layers.2.running_mean": (20,),
+        "layers.2.running_var": (20,),
         "layers.2.num_batches_tracked": (),
-        "layers.4.weight1": (10, 20), "layers.4.weight2": (10, 20),
-        "layers.5.running_mean": (10,), "layers.5.running_var": (10,),
+        "layers.4.weight1": (10, 20),
+        "layers.4.weight2": (10, 20),
+        "layers.5.running_mean": (10,),
+        "layers.5.running_var": (10,),
         "layers.5.num_batches_tracked": (),
-        "layers.7.weight1": (10, 10), "layers.7.weight2": (10, 10),
-        "layers.8.running_mean": (10,), "layers.8.running_var": (10,),
+        "layers.7.weight1": (10, 10),
+        "layers.7.weight2": (10, 10),
+        "layers.8.running_mean": (10,),
+        "layers.8.running_var": (10,),
         "layers.8.num_batches_tracked": (),
-    }  # fmt: skip
+    }
     assert record.state["layers.2.num_batches_tracked"] == 3 * 12
 
 
@@ -143,20 +173,38 @@ def test_two_runs_in_the_same_second_do_not_share_a_folder(tmp_path):
 
 def test_accuracies_are_recorded_in_percent_each_under_its_name():
     result = Result(
-        member=Member(setting_of(), 0), accuracies=torch.tensor([0.5, 0.75]),
-        pulse_requests=torch.tensor([1.0, 2.0]), loss=0.5, swap_accuracy=0.25, seconds=1.0,
-        failed_step=None, threads=1, compiled=False, graphed=False, state={}, ledger={},
-    )  # fmt: skip
+        member=Member(setting_of(), 0),
+        accuracies=torch.tensor([0.5, 0.75]),
+        pulse_requests=torch.tensor([1.0, 2.0]),
+        loss=0.5,
+        swap_accuracy=0.25,
+        seconds=1.0,
+        failed_step=None,
+        threads=1,
+        compiled=False,
+        graphed=False,
+        state={},
+        ledger={},
+    )
     content = json_of(result)
     assert (content["accuracy"], content["swap_accuracy"], content["loss"]) == (75.0, 25.0, 0.5)
 
 
 def test_a_failure_is_never_a_number():
     result = Result(
-        member=Member(setting_of(), 0), accuracies=torch.tensor([0.9, torch.nan]),
-        pulse_requests=torch.tensor([1.0, torch.nan]), loss=float("nan"), swap_accuracy=0.1,
-        seconds=1.0, failed_step=77, threads=1, compiled=False, graphed=False, state={}, ledger={},
-    )  # fmt: skip
+        member=Member(setting_of(), 0),
+        accuracies=torch.tensor([0.9, torch.nan]),
+        pulse_requests=torch.tensor([1.0, torch.nan]),
+        loss=float("nan"),
+        swap_accuracy=0.1,
+        seconds=1.0,
+        failed_step=77,
+        threads=1,
+        compiled=False,
+        graphed=False,
+        state={},
+        ledger={},
+    )
     content = json_of(result)
     assert content["failed_step"] == 77
     assert content["loss"] is content["accuracy"] is content["swap_accuracy"] is None
@@ -170,10 +218,19 @@ def written(tmp_path):
 
     def write(**ledger) -> None:
         result = Result(
-            member=Member(setting_of(), 0), accuracies=torch.ones(2),
-            pulse_requests=torch.ones(2), loss=0.5, swap_accuracy=0.25, seconds=1.0,
-            failed_step=None, threads=1, compiled=False, graphed=False, state={}, ledger=ledger,
-        )  # fmt: skip
+            member=Member(setting_of(), 0),
+            accuracies=torch.ones(2),
+            pulse_requests=torch.ones(2),
+            loss=0.5,
+            swap_accuracy=0.25,
+            seconds=1.0,
+            failed_step=None,
+            threads=1,
+            compiled=False,
+            graphed=False,
+            state={},
+            ledger=ledger,
+        )
         results.write_result(folder, result, {})
 
     write(pulses=torch.ones(2, 2))
@@ -314,5 +371,5 @@ def test_weights_of_other_shapes_are_not_taken_for_complete(name, shape, simulat
     if shape is None:
         del state[name]
     torch.save(state, folder.weights(0))
-    with pytest.raises(Incomplete, match=name):
+    with pytest.raises(IncompleteFileError, match=name):
         check_complete(folder, 0)

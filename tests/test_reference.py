@@ -10,7 +10,7 @@ from reference import Network
 from support.devices import NAMES as FIELDS
 from support.devices import device_of
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from devices.native import plain
 from models.currents import pad
 from models.matmul import kernels
@@ -54,14 +54,21 @@ def trained_reference(field, patterns, steps=STEPS, variance=SETTLED, **changes)
     """
     physics, pixels = PHYSICS | changes, currents_of(patterns).pixels
     network = Network(
-        (144, *physics["layers"], 4), field, seed=100, lr=physics["lr"], var=physics["var"],
-        sigma_r=physics["resistor_noise"], sigma_v=physics["voltage_noise"],
-        clipping=physics["clipping"], init=physics.get("init", wide_init(field)),
-        sigma_w=physics.get("write_noise", 0.0), lit=pixels.lit.numpy(),
+        (144, *physics["layers"], 4),
+        field,
+        seed=100,
+        lr=physics["lr"],
+        var=physics["var"],
+        sigma_r=physics["resistor_noise"],
+        sigma_v=physics["voltage_noise"],
+        clipping=physics["clipping"],
+        init=physics.get("init", wide_init(field)),
+        sigma_w=physics.get("write_noise", 0.0),
+        lit=pixels.lit.numpy(),
         tested=torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]]).numpy(),
         device_noise=physics.get("device_noise", False),
         physical_clipping=physics.get("physical_clipping", False),
-    )  # fmt: skip
+    )
     network.var = [np.full_like(var, variance) for var in network.var]
     images = pad(patterns.train_images, 1) / 255
     network.losses = []
@@ -91,7 +98,9 @@ def trained_engine(
         for field in fields
     ]
     currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, Kept.WEAR)
+    ensemble = Ensemble.fresh(
+        [Member(setting, 0) for setting in settings], currents, LedgerLevel.WEAR
+    )
     if dtype == torch.float64:
         ensemble = ensemble.double()
     per_epoch = -(-len(currents.train) // 32)
@@ -270,7 +279,9 @@ def test_networks_with_and_without_them_side_by_side(device, patterns):
     kinds = [kind | dict(layers=TWO_LAYERS) for kind in kinds]
     settings = [setting_of(init=wide_init("double-linear"), **(PHYSICS | kind)) for kind in kinds]
     currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh([Member(setting, 0) for setting in settings], currents, Kept.TOTALS)
+    ensemble = Ensemble.fresh(
+        [Member(setting, 0) for setting in settings], currents, LedgerLevel.TOTALS
+    )
     for norm in ensemble.network.norms:
         norm.running_var.fill_(SETTLED)
     for step in range(STEPS):
@@ -342,11 +353,19 @@ def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize(
     "change",
-    [dict(var=0.0), dict(resistor_noise=0.0), dict(voltage_noise=0.0), dict(clipping=0.0),
-     dict(lr=3300.0), dict(init=0.05), dict(write_noise=0.01), dict(device_noise=True),
-     dict(physical_clipping=True)],
+    [
+        dict(var=0.0),
+        dict(resistor_noise=0.0),
+        dict(voltage_noise=0.0),
+        dict(clipping=0.0),
+        dict(lr=3300.0),
+        dict(init=0.05),
+        dict(write_noise=0.01),
+        dict(device_noise=True),
+        dict(physical_clipping=True),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_comparison_sees_every_part_of_the_physics(change, field, patterns):
     """Without one ingredient, the reference itself moves ten times the tolerance away."""
     whole, without = (trained_reference(field, patterns, **c) for c in ({}, change))

@@ -108,11 +108,13 @@ class TestContract:
 @pytest.mark.parametrize(
     ("name", "relaxes_to"),
     [
-        ("double-linear", "double-exponential"), ("double-exponential", "double-linear"),
-        ("double-ideal", None), ("double-curved-2.77", "double-linear"),
+        ("double-linear", "double-exponential"),
+        ("double-exponential", "double-linear"),
+        ("double-ideal", None),
+        ("double-curved-2.77", "double-linear"),
         ("double-curved-0.0", "double-linear"),
     ],
-)  # fmt: skip
+)
 def test_what_a_device_relaxes_to(name, relaxes_to):
     device = find(name)
     assert device.name == str(device) == name
@@ -126,10 +128,18 @@ def test_what_a_device_relaxes_to(name, relaxes_to):
 @pytest.mark.parametrize(
     ("spelling", "name"),
     [
-        ("2.77", "2.77"), ("2.770", "2.77"), ("+277e-2", "2.77"), ("2", "2.0"), ("-4", "-4.0"),
-        ("0", "0.0"), ("-0.0", "0.0"), ("1e-3", "0.001"), ("10", "10.0"), ("-10", "-10.0"),
+        ("2.77", "2.77"),
+        ("2.770", "2.77"),
+        ("+277e-2", "2.77"),
+        ("2", "2.0"),
+        ("-4", "-4.0"),
+        ("0", "0.0"),
+        ("-0.0", "0.0"),
+        ("1e-3", "0.001"),
+        ("10", "10.0"),
+        ("-10", "-10.0"),
     ],
-)  # fmt: skip
+)
 def test_a_nonlinearity_may_be_spelt_in_any_way(spelling, name):
     device = find(f"double-curved-{spelling}")
     assert device.name == f"double-curved-{name}"
@@ -276,9 +286,12 @@ def test_constants_say_all_of_a_device(name):
 def test_constants_by_hand():
     linear = {"family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0}
     exponential = {
-        "family": "exponential", "amplitude": 1.53, "decay": 9.741, "offset": 0.75,
+        "family": "exponential",
+        "amplitude": 1.53,
+        "decay": 9.741,
+        "offset": 0.75,
         "pulses_max": 27.0,
-    }  # fmt: skip
+    }
     assert constants(find("double-linear")) == {
         "double-linear": linear | {"relaxes_to": "double-exponential"},
         "double-exponential": exponential,

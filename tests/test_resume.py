@@ -13,7 +13,7 @@ from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints,
 
 import main
 from utils.compute.distributed import World
-from utils.compute.signals import Stopped
+from utils.compute.signals import StoppedError
 from utils.records.folders import HOST
 from utils.training.trainer import Trainer
 
@@ -271,7 +271,7 @@ def test_a_stop_tells_what_is_complete_without_looking_again(tmp_path, stop, mon
 
     def stops(world, stop):
         loads.append(recorded_loads(monkeypatch))
-        raise Stopped(signal.SIGTERM)
+        raise StoppedError(signal.SIGTERM)
 
     monkeypatch.setattr(World, "wait_for_all", stops)
     assert main.main([*words, "--n_models", "2", "--resume"]) == 143
@@ -288,7 +288,7 @@ def test_a_stop_does_not_take_for_complete_what_is_to_be_counted(
     assert main.main(words) == 0
 
     def stops(*_):
-        raise Stopped(signal.SIGTERM)
+        raise StoppedError(signal.SIGTERM)
 
     monkeypatch.setattr(Trainer, "train", stops)
     assert main.main([*words, "--ledger", "--resume"]) == 143

@@ -19,8 +19,11 @@ printf '%s\\n' "$PWD" "$@"
 def run_script(number: int, *arguments, cwd, python=sys.executable) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["bash", str(PROJECT / "figures" / f"figure{number}.sh"), *map(str, arguments)],
-        env=os.environ | {"PYTHON": str(python)}, cwd=cwd, capture_output=True, text=True,
-    )  # fmt: skip
+        env=os.environ | {"PYTHON": str(python)},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("number", BY_RATE)
@@ -42,8 +45,11 @@ def test_the_script_of_the_switched_field(tmp_path):
     python.chmod(0o755)
     result = subprocess.run(
         ["bash", str(PROJECT / "figures" / "switch.sh"), "--epochs", "6"],
-        env=os.environ | {"PYTHON": str(python)}, cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        env=os.environ | {"PYTHON": str(python)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert result.stdout.splitlines() == [
         str(PROJECT),
         *"main.py --study switch --epochs 6".split(),
@@ -53,8 +59,11 @@ def test_the_script_of_the_switched_field(tmp_path):
 def run_own_device(*arguments, cwd, python) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["bash", str(PROJECT / "figures" / "own-device.sh"), *arguments],
-        env=os.environ | {"PYTHON": str(python)}, cwd=cwd, capture_output=True, text=True,
-    )  # fmt: skip
+        env=os.environ | {"PYTHON": str(python)},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("files", [["my device.json"], ["a.json", "b.json"]])
@@ -89,9 +98,21 @@ def test_every_study_has_its_script():
 
 def test_a_batch_script_trains(tmp_path):
     result = run_script(
-        1, "--task", "Digits", "--epochs", 1, "--n_models", 1, "--layers", 8, "--lr", 1000,
-        "--output_dir", tmp_path / "out", cwd=tmp_path,
-    )  # fmt: skip
+        1,
+        "--task",
+        "Digits",
+        "--epochs",
+        1,
+        "--n_models",
+        1,
+        "--layers",
+        8,
+        "--lr",
+        1000,
+        "--output_dir",
+        tmp_path / "out",
+        cwd=tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     assert len(Simulations.read(tmp_path / "out").networks) == 2
 

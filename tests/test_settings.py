@@ -23,12 +23,27 @@ from utils.studies import STUDIES
 
 DEVICES = [device_of(name) for name in NAMES] + [OTHERS["other exponential"]]
 CHANGES = {
-    "task": "MNIST", "field": find("double-exponential"), "lr": 500.0, "var": 0.3,
-    "clipping": 0.2, "resistor_noise": 0.02, "voltage_noise": 2e-6, "write_noise": 0.01,
-    "init": 0.02, "device_noise": True, "physical_clipping": True,
-    "layers": (24, 12), "input_scale": 0.002, "padding": 3, "epochs": 3, "batch_size": 64,
-    "seed": 101, "tf32": True, "time_switch": 2, "switch_epoch": 1,
-}  # fmt: skip
+    "task": "MNIST",
+    "field": find("double-exponential"),
+    "lr": 500.0,
+    "var": 0.3,
+    "clipping": 0.2,
+    "resistor_noise": 0.02,
+    "voltage_noise": 2e-6,
+    "write_noise": 0.01,
+    "init": 0.02,
+    "device_noise": True,
+    "physical_clipping": True,
+    "layers": (24, 12),
+    "input_scale": 0.002,
+    "padding": 3,
+    "epochs": 3,
+    "batch_size": 64,
+    "seed": 101,
+    "tf32": True,
+    "time_switch": 2,
+    "switch_epoch": 1,
+}
 
 
 def read_back(setting: Setting) -> Setting:
@@ -47,26 +62,49 @@ def test_the_slug_by_hand():
 
 def test_the_record_by_hand():
     assert to_json(setting_of()) == {
-        "task": "Digits", "seed": 100, "padding": 1, "batch_size": 32, "layers": [24],
-        "epochs": 2, "input_scale": 0.001, "voltage_noise": 1.5e-6, "resistor_noise": 0.015,
-        "time_switch": None, "init": 0.01, "optimizer": "PulseOptimizer",
+        "task": "Digits",
+        "seed": 100,
+        "padding": 1,
+        "batch_size": 32,
+        "layers": [24],
+        "epochs": 2,
+        "input_scale": 0.001,
+        "voltage_noise": 1.5e-6,
+        "resistor_noise": 0.015,
+        "time_switch": None,
+        "init": 0.01,
+        "optimizer": "PulseOptimizer",
         "optimizer_parameters": {
-            "lr": 3000.0, "field": ["double-linear"], "scale": 1.0, "device_variability": 0.2,
-            "clipping": 0.1, "physical_clipping": False,
+            "lr": 3000.0,
+            "field": ["double-linear"],
+            "scale": 1.0,
+            "device_variability": 0.2,
+            "clipping": 0.1,
+            "physical_clipping": False,
         },
-        "criterion": "CrossEntropyLoss", "tf32": False, "physics": 7, "write_noise": 0.0,
-        "switch_epoch": None, "device_noise": False,
+        "criterion": "CrossEntropyLoss",
+        "tf32": False,
+        "physics": 7,
+        "write_noise": 0.0,
+        "switch_epoch": None,
+        "device_noise": False,
         "devices": {
             "double-linear": {
-                "family": "linear", "slope": -0.021, "offset": 2.742, "pulses_max": 27.0,
+                "family": "linear",
+                "slope": -0.021,
+                "offset": 2.742,
+                "pulses_max": 27.0,
                 "relaxes_to": "double-exponential",
             },
             "double-exponential": {
-                "family": "exponential", "amplitude": 1.53, "decay": 9.741, "offset": 0.75,
+                "family": "exponential",
+                "amplitude": 1.53,
+                "decay": 9.741,
+                "offset": 0.75,
                 "pulses_max": 27.0,
             },
         },
-    }  # fmt: skip
+    }
 
 
 def test_write_noise_is_in_the_name_where_there_is_some():
@@ -88,8 +126,9 @@ def test_a_switched_field_is_in_the_name_and_the_record():
     assert (record["time_switch"], record["switch_epoch"]) == (3, None)
     entries = {name: each.get("relaxes_to") for name, each in record["devices"].items()}
     assert entries == {
-        "double-linear": "double-exponential", "double-exponential": "double-linear",
-    }  # fmt: skip
+        "double-linear": "double-exponential",
+        "double-exponential": "double-linear",
+    }
 
 
 @pytest.mark.parametrize("second", ["double-exponential", "double-ideal", "double-curved--4.0"])
@@ -191,9 +230,11 @@ def test_built_in_devices_have_the_usual_values():
 def test_in_a_sweep_each_field_has_its_own(mine):
     settings = sweep({"field": (mine, find("double-linear")), "write_noise": (0.0, 0.1)})
     assert [(s.field.name, s.var, s.resistor_noise, s.write_noise) for s in settings] == [
-        ("mine", 0.31, 0.004, 0.0), ("mine", 0.31, 0.004, 0.1),
-        ("double-linear", 0.2, 0.0, 0.0), ("double-linear", 0.2, 0.0, 0.1),
-    ]  # fmt: skip
+        ("mine", 0.31, 0.004, 0.0),
+        ("mine", 0.31, 0.004, 0.1),
+        ("double-linear", 0.2, 0.0, 0.0),
+        ("double-linear", 0.2, 0.0, 0.1),
+    ]
 
 
 def test_a_study_wins_over_what_was_measured_where_it_says_something(mine):
@@ -271,10 +312,24 @@ def test_constants_are_read_from_the_record_not_from_the_library(monkeypatch):
 def test_a_record_with_the_labs_keys_only(optimizer):
     record = json.loads(json.dumps(lab_record(lr=500, optimizer=optimizer)))
     assert record.keys() == {
-        "task", "seed", "padding", "batch_size", "layers", "epochs", "input_scale",
-        "voltage_noise", "resistor_noise", "time_switch", "init", "optimizer",
-        "optimizer_parameters", "criterion", "loss", "accuracy", "swap_accuracy",
-    }  # fmt: skip
+        "task",
+        "seed",
+        "padding",
+        "batch_size",
+        "layers",
+        "epochs",
+        "input_scale",
+        "voltage_noise",
+        "resistor_noise",
+        "time_switch",
+        "init",
+        "optimizer",
+        "optimizer_parameters",
+        "criterion",
+        "loss",
+        "accuracy",
+        "swap_accuracy",
+    }
     setting = from_json(record)
     assert setting == Setting(lr=500.0, clipping=0.1, resistor_noise=0.015)
     assert setting.voltage_noise == 1.5e-6
@@ -283,9 +338,22 @@ def test_a_record_with_the_labs_keys_only(optimizer):
     assert law_of(record) == 1
 
 
-@pytest.mark.parametrize("key", [key for key in lab_record() if key not in (
-    "time_switch", "optimizer", "criterion", "loss", "accuracy", "swap_accuracy",
-)])  # fmt: skip
+@pytest.mark.parametrize(
+    "key",
+    [
+        key
+        for key in lab_record()
+        if key
+        not in (
+            "time_switch",
+            "optimizer",
+            "criterion",
+            "loss",
+            "accuracy",
+            "swap_accuracy",
+        )
+    ],
+)
 def test_a_record_that_lacks_a_setting_is_none(key):
     record = lab_record()
     del record[key]

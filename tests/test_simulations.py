@@ -47,12 +47,25 @@ def test_table_has_a_row_for_each_setting(read, simulations):
 def test_what_is_the_same_everywhere_has_no_column(read):
     columns = list(read.table().columns)
     assert columns[:9] == [
-        "task", "field", "lr", "var", "resistor_noise", "voltage_noise", "clipping", "epochs",
+        "task",
+        "field",
+        "lr",
+        "var",
+        "resistor_noise",
+        "voltage_noise",
+        "clipping",
+        "epochs",
         "layers",
-    ]  # fmt: skip
+    ]
     assert columns[9:] == [
-        "n", "failed", "mean", "std", "relaxed_mean", "relaxed_std", "mean_request",
-    ]  # fmt: skip
+        "n",
+        "failed",
+        "mean",
+        "std",
+        "relaxed_mean",
+        "relaxed_std",
+        "mean_request",
+    ]
 
 
 def test_broken_files_are_listed_with_the_reason(read):

@@ -8,7 +8,7 @@ from conftest import currents_of, setting_of
 from support.devices import NAMES, device_of
 from test_sparse_matmul import data_of
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from devices.native import library, plain
 from models import sparse_update
 from utils.settings import Member
@@ -24,19 +24,22 @@ def dim():
 
 
 OTHERS = {  # of the same family, with constants of their own; of tables also other cells
-    "double-linear": "other linear", "double-exponential": "other exponential",
+    "double-linear": "other linear",
+    "double-exponential": "other exponential",
     "table": "longer table",
-}  # fmt: skip
+}
 
 
-def fresh(currents, kept=Kept.WEAR, n_models=2, field="double-linear", **changes) -> Ensemble:
+def fresh(
+    currents, ledger_level=LedgerLevel.WEAR, n_models=2, field="double-linear", **changes
+) -> Ensemble:
     """Networks that differ in all that the kernel knows of each."""
     values = dict(lr=5e4, init=0.2, layers=(40, 8)) | changes
     first = setting_of(field=device_of(field), **values)
     values |= dict(lr=0.7 * values["lr"], clipping=1.5 * first.clipping, physical_clipping=False)
     second = setting_of(field=device_of(OTHERS.get(field, field)), **values)
     members = [Member(first, 0), Member(second, 0)][:n_models]
-    return Ensemble.fresh(members, currents, kept)
+    return Ensemble.fresh(members, currents, ledger_level)
 
 
 def step(ensemble: Ensemble, currents, number: int) -> list[torch.Tensor]:
@@ -114,7 +117,7 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
 )
 def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_lit, dim):
     """As writes far beyond the end leave some, and a switch to a device of fewer pulses."""
-    ensemble = fresh(dim, Kept.NOTHING, n_models=1)
+    ensemble = fresh(dim, LedgerLevel.NOTHING, n_models=1)
     array = ensemble.network.arrays[0]
     batch, _ = dim.batch(0, 32)
     pairs = range(int(batch.first_input), int(batch.first_input) + (dim.train.shape[1] + 1) // 2)
@@ -137,7 +140,7 @@ def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_li
 def test_a_pair_above_its_range_comes_back_with_the_next_batch(threads, end, dim):
     """Where both devices of a pair are used up at once, w1 lands above, until it is clamped."""
     torch.set_num_threads(threads)
-    ensemble = fresh(dim, Kept.NOTHING)
+    ensemble = fresh(dim, LedgerLevel.NOTHING)
     array, optimizer = ensemble.network.arrays[0], ensemble.optimizer
     batch = dim.batch(0, 32)[0].into(40)
     lit = int(dim.train[:32].amax(0).nonzero()[end])  # an input that some image lights
@@ -201,7 +204,9 @@ def test_kernels_keep_no_tensor_that_they_are_given(field, dim):
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
 def test_counting_changes_no_number(field, dim):
-    uncounted, counted, worn = (trained(dim, kept, field=field) for kept in Kept)
+    uncounted, counted, worn = (
+        trained(dim, ledger_level, field=field) for ledger_level in LedgerLevel
+    )
     for other in (counted, worn):
         for mine, theirs in zip(uncounted.network.arrays, other.network.arrays, strict=True):
             assert torch.equal(mine.weight1, theirs.weight1)
@@ -221,7 +226,7 @@ def test_when_it_is_used(dim):
 
 
 def test_accounts_of_single_precision_are_refused(dim):
-    ensemble = Ensemble.fresh([Member(setting_of(), 0)], dim, Kept.TOTALS)
+    ensemble = Ensemble.fresh([Member(setting_of(), 0)], dim, LedgerLevel.TOTALS)
     ensemble.ledger.float()
     with pytest.raises(TypeError, match="double precision"):
         ensemble(*dim.batch(0, 32))

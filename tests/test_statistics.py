@@ -47,12 +47,14 @@ def test_differences_are_of_equal_seeds():
 
 def test_fields_are_compared_at_equal_rates_and_at_the_best():
     """At 500 +1, +2, +3; at 3000 +4, +6, +8; linear best at 3000, exponential at 500."""
-    rows = pd.concat([
-        networks(lr=500.0, values=[91.0, 92.0, 93.0]),
-        networks(lr=3000.0, values=[94.0, 96.0, 98.0]),
-        networks("double-exponential", 500.0, values=[90.0, 90.0, 90.0]),
-        networks("double-exponential", 3000.0, values=[80.0, 80.0, 80.0]),
-    ])  # fmt: skip
+    rows = pd.concat(
+        [
+            networks(lr=500.0, values=[91.0, 92.0, 93.0]),
+            networks(lr=3000.0, values=[94.0, 96.0, 98.0]),
+            networks("double-exponential", 500.0, values=[90.0, 90.0, 90.0]),
+            networks("double-exponential", 3000.0, values=[80.0, 80.0, 80.0]),
+        ]
+    )
     told, best = compared(rows)
     assert told == (
         "linear minus exponential, over equal seeds: +2.00 points (95 %: -0.48 to +4.48) at 500, "

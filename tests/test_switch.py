@@ -13,7 +13,7 @@ from support.devices import device_of
 from support.sweeps import SLOW, assert_same_networks, results
 from test_reference import TEST_BATCH, check_costs, distance
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from devices.library import find
 from devices.native import plain
 from devices.noise import Draw, Stream
@@ -32,9 +32,15 @@ from utils.training.trainer import Trainer
 
 EPOCHS, SWITCH, BATCH = 4, 2, 16  # 13 mini-batches an epoch, the last one smaller
 PHYSICS = dict(
-    lr=1500.0, var=0.2, resistor_noise=0.05, voltage_noise=2e-5, clipping=0.05, init=0.25,
-    write_noise=0.02, layers=(24,),
-)  # fmt: skip
+    lr=1500.0,
+    var=0.2,
+    resistor_noise=0.05,
+    voltage_noise=2e-5,
+    clipping=0.05,
+    init=0.25,
+    write_noise=0.02,
+    layers=(24,),
+)
 ONE_PASS = dict(write_noise=0.0)  # gradient and update of a sparse first layer, on a CPU
 READ = dict(device_noise=True, physical_clipping=True)
 ONE_IMAGE = 1 / 50  # of the test, which rounding may decide
@@ -57,7 +63,7 @@ def trainer_of(first, second, data, device="cpu", compiled=False, models=(0,), *
     setting = setting_of(**fields, **values)
     currents = currents_of(data, device=device, batch_size=values["batch_size"])
     members = [Member(setting, model) for model in models]
-    return Trainer(members, currents, Compiler(compiled), currents.are_on_gpu, Kept.TOTALS)
+    return Trainer(members, currents, Compiler(compiled), currents.are_on_gpu, LedgerLevel.TOTALS)
 
 
 class Reference:
@@ -67,14 +73,21 @@ class Reference:
         physics, pixels = PHYSICS | changes, currents_of(data).pixels
         self.data, self.epoch = data, 0
         self.network = Network(
-            (144, *physics["layers"], 4), first, seed=100, lr=physics["lr"], var=physics["var"],
-            sigma_r=physics["resistor_noise"], sigma_v=physics["voltage_noise"],
-            clipping=physics["clipping"], init=physics["init"], sigma_w=physics["write_noise"],
+            (144, *physics["layers"], 4),
+            first,
+            seed=100,
+            lr=physics["lr"],
+            var=physics["var"],
+            sigma_r=physics["resistor_noise"],
+            sigma_v=physics["voltage_noise"],
+            clipping=physics["clipping"],
+            init=physics["init"],
+            sigma_w=physics["write_noise"],
             lit=pixels.lit.numpy(),
             tested=torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]]).numpy(),
             device_noise=physics.get("device_noise", False),
             physical_clipping=physics.get("physical_clipping", False),
-        )  # fmt: skip
+        )
         self.losses, self.accuracies, self.requests = [], [], []
         for epoch in range(EPOCHS):
             if epoch == switch:
@@ -186,7 +199,7 @@ def test_networks_with_other_constants_are_switched_side_by_side(patterns):
     settings = [trainer_of(*pair, patterns).members[0].setting for pair in pairs]
     trainer = trainer_of(*pairs[0], patterns, **changes)
     members = [Member(setting, 0) for setting in settings]
-    trainer = Trainer(members, trainer.currents, Compiler(False), kept=Kept.TOTALS)
+    trainer = Trainer(members, trainer.currents, Compiler(False), ledger_level=LedgerLevel.TOTALS)
     list(trainer.train(lambda: None))
     for model, pair in enumerate(pairs):
         check(trainer, Reference(*pair, patterns), model)
@@ -317,7 +330,7 @@ def test_a_switch_to_the_same_response_is_none_to_the_bit(patterns):
     assert results[1].switch_accuracy is None
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -326,9 +339,9 @@ def stopped_at(trainer, step):
 
     def stop():
         if trainer.step == step:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         list(trainer.train(stop))
     return [trainer.ensemble.slice(model) for model in range(len(trainer.members))]
 
@@ -427,8 +440,18 @@ def test_what_changes_at_the_switch_and_what_stays(patterns):
     spans = 0.567, 2.280 - 0.845701
     assert after["network.gain"].item() == pytest.approx(spans[0] / spans[1], rel=1e-5)
     assert after["optimizer.write_noise"].item() == pytest.approx(0.02 * spans[1], rel=1e-5)
-    stays = ("slope1", "slope2", "running_mean", "running_var", "learning_rate", "clipping",
-             "voltage_noise", "resistor_noise", "step", "seed")  # fmt: skip
+    stays = (
+        "slope1",
+        "slope2",
+        "running_mean",
+        "running_var",
+        "learning_rate",
+        "clipping",
+        "voltage_noise",
+        "resistor_noise",
+        "step",
+        "seed",
+    )
     names = [name for name in before if name.endswith(stays)]
     assert len(names) > 10
     assert all(torch.equal(before[name], after[name]) for name in names)

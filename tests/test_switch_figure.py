@@ -33,9 +33,17 @@ def switched(launcher, simulations, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("switched") / "simulations"
     shutil.copytree(simulations, folder)
     words = merged(
-        *SMALL.split(), "--compile", "off", "--study", "switch", "--lr", 3000, "--resume",
-        "--output_dir", folder,
-    )  # fmt: skip
+        *SMALL.split(),
+        "--compile",
+        "off",
+        "--study",
+        "switch",
+        "--lr",
+        3000,
+        "--resume",
+        "--output_dir",
+        folder,
+    )
     errors = folder.parent / "errors"
     request = {"output": str(folder.parent / "output"), "errors": str(errors), "threads": 2}
     assert ask(launcher, {"wait": ask(launcher, request | {"args": words})}) == 0, (
@@ -63,8 +71,9 @@ def test_switched_networks_have_rows_of_their_own(figures, simulations):
         (name, switch, 3) for name in sorted(NAMES) for switch in (1, 2)
     ]
     row = mine[(mine["field"] == NAMES[0]) & (mine["switch"] == 2)]
-    values = values_of(figures.simulations.networks["folder"].iloc[0].path.parent, NAMES[0], 2,
-                       "switch_accuracy")  # fmt: skip
+    values = values_of(
+        figures.simulations.networks["folder"].iloc[0].path.parent, NAMES[0], 2, "switch_accuracy"
+    )
     assert row["at_switch_mean"].item() == round(statistics.fmean(values), 2)
     alone = Simulations.read(simulations).table()
     assert not {"switch", "at_switch_mean"} & {*alone.columns}
@@ -85,9 +94,11 @@ def test_against_epoch_they_have_names_of_their_own(figures):
     networks = figures.simulations.networks
     (axes,) = draw_epochs(networks[networks["switch"] > 0]).axes
     assert [line.get_label() for line in axes.get_lines()] == [
-        "exponential, then linear, switch 1", "exponential, then linear, switch 2",
-        "linear, then exponential, switch 1", "linear, then exponential, switch 2",
-    ]  # fmt: skip
+        "exponential, then linear, switch 1",
+        "exponential, then linear, switch 2",
+        "linear, then exponential, switch 1",
+        "linear, then exponential, switch 2",
+    ]
 
 
 def test_the_figure_carries_the_means_of_the_files(figures, switched):

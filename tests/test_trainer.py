@@ -8,8 +8,8 @@ from reference import Network
 from support.devices import device_of
 from test_reference import TEST_BATCH, distance, trained_reference
 
-from devices.kept import Kept
 from devices.ledger import COUNTS
+from devices.ledger_level import LedgerLevel
 from models.currents import pad
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
@@ -19,9 +19,14 @@ from utils.training.trainer import Trainer
 
 EPOCHS, BATCH = 4, 8  # 100 mini-batches, so that batch normalisation forgets its start
 PHYSICS = dict(
-    lr=500.0, var=0.2, resistor_noise=0.02, voltage_noise=2e-5, clipping=0.02, init=0.1,
+    lr=500.0,
+    var=0.2,
+    resistor_noise=0.02,
+    voltage_noise=2e-5,
+    clipping=0.02,
+    init=0.1,
     layers=(24,),
-)  # fmt: skip
+)
 ONE_IMAGE = 1 / 50  # of the test, which rounding may decide
 
 
@@ -35,10 +40,16 @@ def reference(request, patterns) -> Network:
     """Trained for some epochs, with what each has come to."""
     field = request.param
     network = Network(
-        (144, *PHYSICS["layers"], 4), field, seed=100, lr=PHYSICS["lr"], var=PHYSICS["var"],
-        sigma_r=PHYSICS["resistor_noise"], sigma_v=PHYSICS["voltage_noise"],
-        clipping=PHYSICS["clipping"], init=PHYSICS["init"],
-    )  # fmt: skip
+        (144, *PHYSICS["layers"], 4),
+        field,
+        seed=100,
+        lr=PHYSICS["lr"],
+        var=PHYSICS["var"],
+        sigma_r=PHYSICS["resistor_noise"],
+        sigma_v=PHYSICS["voltage_noise"],
+        clipping=PHYSICS["clipping"],
+        init=PHYSICS["init"],
+    )
     network.field = field
     images, labels = pad(patterns.train_images, 1) / 255, patterns.train_labels
     network.requests, network.losses, network.accuracies, network.ledger = [], [], [], []
@@ -74,7 +85,7 @@ def trainer_of(reference, patterns, device="cpu", compiled=False) -> Trainer:
     setting = setting_of(field=field, epochs=EPOCHS, batch_size=BATCH, **PHYSICS)
     currents = currents_of(patterns, device=device)
     member, graphed = Member(setting, 0), currents.are_on_gpu
-    return Trainer([member], currents, Compiler(compiled), graphed, Kept.WEAR)
+    return Trainer([member], currents, Compiler(compiled), graphed, LedgerLevel.WEAR)
 
 
 def check(trainer: Trainer, reference: Network) -> None:
@@ -125,15 +136,22 @@ def test_two_layers_of_small_batches_follow_the_reference(compiled, patterns):
     """Compiled, factors of their products come as the compiler lays them out."""
     physics = PHYSICS | dict(layers=(24, 24))
     trainer = Trainer(
-        [Member(setting_of(batch_size=BATCH, **physics), 0)], currents_of(patterns),
+        [Member(setting_of(batch_size=BATCH, **physics), 0)],
+        currents_of(patterns),
         Compiler(compiled),
-    )  # fmt: skip
+    )
     trainer.prepare()
     network = Network(
-        (144, 24, 24, 4), "double-linear", 100, physics["lr"], physics["var"],
-        physics["resistor_noise"], physics["voltage_noise"], physics["clipping"],
+        (144, 24, 24, 4),
+        "double-linear",
+        100,
+        physics["lr"],
+        physics["var"],
+        physics["resistor_noise"],
+        physics["voltage_noise"],
+        physics["clipping"],
         init=physics["init"],
-    )  # fmt: skip
+    )
     images = pad(patterns.train_images, 1) / 255
     for start in range(0, 200, BATCH):
         samples = slice(start, start + BATCH)
@@ -148,14 +166,14 @@ def test_two_layers_of_small_batches_follow_the_reference(compiled, patterns):
 def stop_at(trainer: Trainer, step: int) -> None:
     """Train until so many mini-batches are done."""
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop():
         if trainer.step == step:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         list(trainer.train(stop))
 
 

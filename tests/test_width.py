@@ -41,9 +41,10 @@ def test_its_settings_by_hand():
     assert {s.task for s in settings} == {"Fashion"}
     noises = {(s.field.name, s.var, s.resistor_noise, s.clipping) for s in settings}
     assert noises == {
-        ("double-linear", 0.2, 0.015, 0.1), ("double-exponential", 0.2, 0.015, 0.1),
+        ("double-linear", 0.2, 0.015, 0.1),
+        ("double-exponential", 0.2, 0.015, 0.1),
         ("double-ideal", 0.0, 0.0, 0.0),
-    }  # fmt: skip
+    }
 
 
 def test_the_picture_shows_each_at_its_best_rate(networks):

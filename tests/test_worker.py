@@ -12,8 +12,8 @@ from support.errands import Counting, Errands, assert_no_children
 
 from utils.compute import worker
 from utils.compute.pool import run_jobs
-from utils.compute.signals import Stopped
-from utils.compute.worker import Died, holds_in_a_fork, in_a_fork
+from utils.compute.signals import StoppedError
+from utils.compute.worker import WorkerDiedError, holds_in_a_fork, in_a_fork
 from utils.errors import UserError
 
 
@@ -38,7 +38,7 @@ def test_the_death_of_a_worker_lets_the_other_finish_its_checkpoint(tmp_path, st
             while True:
                 try:
                     stop.check()
-                except Stopped:
+                except StoppedError:
                     time.sleep(0.2)
                     self.note("checkpoint")
                     raise
@@ -49,7 +49,7 @@ def test_the_death_of_a_worker_lets_the_other_finish_its_checkpoint(tmp_path, st
         for _ in run_jobs(work, ["dies", "lives"], stop, 2):
             work.note("the other is heard of")
 
-    with pytest.raises(Died, match="a process of this run has died"):
+    with pytest.raises(WorkerDiedError, match="a process of this run has died"):
         run()
     assert work.lines == ["the other is heard of", "checkpoint"]
     assert_no_children()

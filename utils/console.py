@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Print it; a full disk or a closed terminal behind stderr must not end a run."""
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)

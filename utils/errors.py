@@ -9,7 +9,7 @@ class RecordError(Exception):
     """Results could not be written: where and why. Exit code 1."""
 
 
-class ToldElsewhere(Exception):
+class FailedOnOtherRankError(Exception):
     """Another process of the run has failed and told the user why."""
 
     def __init__(self, exit_code: int):

@@ -20,11 +20,12 @@ class Flag:
     group: its heading in --help; kind: from a word of the command line to its value; is_list: the
     value is a tuple; sweeps: the flag takes several values, each a setting; choices: all valid
     values; at_least, above: bounds; slug: its part of the folder's name, left out at the value
-    `unsaid`; json: its place in the record, a path with dots; to_json, from_json: between value and
-    JSON; is_newer: records from before the flag lack it, and mean its default; it is no part of
+    `omit_if`; json: its place in the record, a path with dots; to_json, from_json: between value
+    and
+    JSON; added_later: records from before the flag lack it, and mean its default; it is no part of
     another entry of the record. measured: of a value
     that device files know, its name there: where the flag is not given, what was measured of the
-    field's device is taken, or else `usual`.
+    field's device is taken, or else `fallback`.
     """
 
     group: str
@@ -37,13 +38,13 @@ class Flag:
     at_least: float | None = None
     above: float | None = None
     slug: str | None = None
-    unsaid: float | None = None
-    usual: float | None = None
+    omit_if: float | None = None
+    fallback: float | None = None
     measured: str | None = None
     json: str | None = None
     to_json: Callable[[Any], Any] = lambda value: value
     from_json: Callable[[Any], Any] = lambda value: value
-    is_newer: bool = False
+    added_later: bool = False
 
 
 def flag(default: Any, group: str, text: str, kind: Callable, **properties) -> Any:

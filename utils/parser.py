@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from utils.compute.signals import let_first_tell
+from utils.compute.signals import wait_for_rank_zero
 from utils.errors import UserError
 from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, Flag, flags_of
 from utils.run import Run, sweep
@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        let_first_tell()
+        wait_for_rank_zero()
         self.exit(2, f"{self.prog}: error: {message}\n")
 
     def parse_args(self, args=None, namespace=None) -> argparse.Namespace:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from utils.console import say
+from utils.console import log
 from utils.settings import Setting
 
 
@@ -71,7 +71,7 @@ class Progress:
             with suppress(OSError):
                 self.bar.write(line, file=sys.stderr)
         else:
-            say(line)
+            log(line)
 
     def __enter__(self) -> Progress:
         return self

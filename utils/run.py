@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from devices.responses import Response
 from utils.compute.processor import check_device
 from utils.errors import UserError
@@ -38,32 +38,49 @@ class Run:
         "auto", RUNNING, "auto (CUDA where it is), cpu, cuda, cuda:1, ...", str, metavar="DEVICE"
     )
     compile: str = flag(
-        "auto", RUNNING, "compile the steps: on, off, auto (if the run is long)", str,
-        metavar="WHEN", choices=COMPILE,
-    )  # fmt: skip
+        "auto",
+        RUNNING,
+        "compile the steps: on, off, auto (if the run is long)",
+        str,
+        metavar="WHEN",
+        choices=COMPILE,
+    )
     ledger: bool = flag(
-        False, RUNNING, "count pulses, writes, dropped requests and refreshes; a step takes "
-        "up to a tenth longer, and with --resume complete networks without it train again", bool,
-    )  # fmt: skip
+        False,
+        RUNNING,
+        "count pulses, writes, dropped requests and refreshes; a step takes "
+        "up to a tenth longer, and with --resume complete networks without it train again",
+        bool,
+    )
     wear: bool = flag(
-        False, RUNNING, "keep the pulses and refreshes of every single device, too, with --ledger "
-        "or without; takes about a third more time", bool,
-    )  # fmt: skip
+        False,
+        RUNNING,
+        "keep the pulses and refreshes of every single device, too, with --ledger "
+        "or without; takes about a third more time",
+        bool,
+    )
     checkpoint_minutes: float = flag(
         5.0, RUNNING, "longest training between two checkpoints", float, at_least=0
     )
     resume: bool = flag(
-        False, RUNNING,
-        "go on in the folders that hold these settings, training only what is missing", bool,
-    )  # fmt: skip
+        False,
+        RUNNING,
+        "go on in the folders that hold these settings, training only what is missing",
+        bool,
+    )
     compute_intermediate: bool = flag(
-        False, RUNNING, "also write the currents into every layer and the voltages out of it for "
-        "the first test image; with --resume of complete networks, too", bool,
-    )  # fmt: skip
+        False,
+        RUNNING,
+        "also write the currents into every layer and the voltages out of it for "
+        "the first test image; with --resume of complete networks, too",
+        bool,
+    )
     dry_run: bool = flag(
-        False, RUNNING,
-        "print what would be trained, where, and about how long it takes; train nothing", bool,
-    )  # fmt: skip
+        False,
+        RUNNING,
+        "print what would be trained, where, and about how long it takes; train nothing",
+        bool,
+    )
 
     def __post_init__(self):
         check_device(self.device)
@@ -81,9 +98,15 @@ class Run:
             raise UserError(f"--seed: the last network's seed is {last}, the largest is 2^63 - 1")
 
     @property
-    def kept(self) -> Kept:
+    def ledger_level(self) -> LedgerLevel:
         """Of what learning costs."""
-        return Kept.WEAR if self.wear else Kept.TOTALS if self.ledger else Kept.NOTHING
+        return (
+            LedgerLevel.WEAR
+            if self.wear
+            else LedgerLevel.TOTALS
+            if self.ledger
+            else LedgerLevel.NOTHING
+        )
 
     @cached_property
     def members(self) -> list[Member]:

@@ -43,64 +43,134 @@ class Setting:
     """
 
     task: str = flag(
-        "MNIST", RUNNING, f"data set: {', '.join(TASKS)}; Digits needs no download", str,
-        metavar="TASK", choices=TASKS, slug="{}", json="task",
-    )  # fmt: skip
+        "MNIST",
+        RUNNING,
+        f"data set: {', '.join(TASKS)}; Digits needs no download",
+        str,
+        metavar="TASK",
+        choices=TASKS,
+        slug="{}",
+        json="task",
+    )
     field: Device = flag(
-        find("double-linear"), PHYSICAL,
+        find("double-linear"),
+        PHYSICAL,
         f"device response: {VALID}, or the path of a device file; several are a setting each, all "
         "training under one field alone, unless --time_switch or --switch_epoch makes two of them "
-        "one setting", device,
-        metavar="FIELD", sweeps=True, slug="-{}", json="optimizer_parameters.field",
-    )  # fmt: skip
+        "one setting",
+        device,
+        metavar="FIELD",
+        sweeps=True,
+        slug="-{}",
+        json="optimizer_parameters.field",
+    )
     second: Device | None = None  # the field from the switch on; of --field, too
     lr: float = flag(
-        1000.0, TRAINING, "learning rate, pulses per unit of gradient", float,
-        sweeps=True, at_least=0, slug="-{}", json="optimizer_parameters.lr",
-    )  # fmt: skip
+        1000.0,
+        TRAINING,
+        "learning rate, pulses per unit of gradient",
+        float,
+        sweeps=True,
+        at_least=0,
+        slug="-{}",
+        json="optimizer_parameters.lr",
+    )
     var: float = flag(
-        None, PHYSICAL, "sigma_device, relative spread of the devices' slopes "
-        "(default: as measured of the field's device, else 0.2)", float, sweeps=True, at_least=0,
-        slug="-var-{}", json="optimizer_parameters.device_variability",
-        measured="variability", usual=0.2,
-    )  # fmt: skip
+        None,
+        PHYSICAL,
+        "sigma_device, relative spread of the devices' slopes "
+        "(default: as measured of the field's device, else 0.2)",
+        float,
+        sweeps=True,
+        at_least=0,
+        slug="-var-{}",
+        json="optimizer_parameters.device_variability",
+        measured="variability",
+        fallback=0.2,
+    )
     clipping: float = flag(
-        0.0, PHYSICAL, "smallest pulse that can be applied, pulses", float,
-        sweeps=True, at_least=0, slug="-clipping-{}", json="optimizer_parameters.clipping",
-    )  # fmt: skip
+        0.0,
+        PHYSICAL,
+        "smallest pulse that can be applied, pulses",
+        float,
+        sweeps=True,
+        at_least=0,
+        slug="-clipping-{}",
+        json="optimizer_parameters.clipping",
+    )
     resistor_noise: float = flag(
-        None, PHYSICAL, "sigma_r, read noise of one device, arb. u. "
-        "(default: as measured of the field's device, else 0)", float, sweeps=True, at_least=0,
-        slug="-resistor-{}", json="resistor_noise", measured="read_noise", usual=0.0,
-    )  # fmt: skip
+        None,
+        PHYSICAL,
+        "sigma_r, read noise of one device, arb. u. "
+        "(default: as measured of the field's device, else 0)",
+        float,
+        sweeps=True,
+        at_least=0,
+        slug="-resistor-{}",
+        json="resistor_noise",
+        measured="read_noise",
+        fallback=0.0,
+    )
     voltage_noise: float = flag(
-        None, PHYSICAL, "sigma_v, noise on every output voltage, arb. u. "
-        f"(default: {1 / RESISTOR_PER_VOLTAGE_NOISE:g} x resistor_noise)", float,
-        at_least=0, slug="-voltage-{}", json="voltage_noise",
-    )  # fmt: skip
+        None,
+        PHYSICAL,
+        "sigma_v, noise on every output voltage, arb. u. "
+        f"(default: {1 / RESISTOR_PER_VOLTAGE_NOISE:g} x resistor_noise)",
+        float,
+        at_least=0,
+        slug="-voltage-{}",
+        json="voltage_noise",
+    )
     write_noise: float = flag(
-        None, PHYSICAL, "sigma_w, by which a write misses, fraction of the device's range per "
-        "square root of a pulse (default: as measured of the field's device, else 0)", float,
-        sweeps=True, at_least=0, slug="-write-{}", unsaid=0.0, json="write_noise", is_newer=True,
-        measured="write_noise", usual=0.0,
-    )  # fmt: skip
+        None,
+        PHYSICAL,
+        "sigma_w, by which a write misses, fraction of the device's range per "
+        "square root of a pulse (default: as measured of the field's device, else 0)",
+        float,
+        sweeps=True,
+        at_least=0,
+        slug="-write-{}",
+        omit_if=0.0,
+        json="write_noise",
+        added_later=True,
+        measured="write_noise",
+        fallback=0.0,
+    )
     device_noise: bool = flag(
-        False, PHYSICAL, "inference, too, reads every device with noise resistor_noise, "
-        "fresh for each mini-batch (default: the backward pass only)", bool,
-        slug="-device-noise", unsaid=False, json="device_noise", is_newer=True,
-    )  # fmt: skip
+        False,
+        PHYSICAL,
+        "inference, too, reads every device with noise resistor_noise, "
+        "fresh for each mini-batch (default: the backward pass only)",
+        bool,
+        slug="-device-noise",
+        omit_if=False,
+        json="device_noise",
+        added_later=True,
+    )
     physical_clipping: bool = flag(
-        False, PHYSICAL, "requests of D pulses become D (1 - exp(-D / 0.18)) before the smallest "
-        "pulse is looked at", bool, slug="-physical-clipping", unsaid=False,
-        json="optimizer_parameters.physical_clipping", is_newer=True,
-    )  # fmt: skip
+        False,
+        PHYSICAL,
+        "requests of D pulses become D (1 - exp(-D / 0.18)) before the smallest pulse is looked at",
+        bool,
+        slug="-physical-clipping",
+        omit_if=False,
+        json="optimizer_parameters.physical_clipping",
+        added_later=True,
+    )
     init: float = flag(
         0.01, PHYSICAL, "half-width of the fresh weights, arb. u.", float, at_least=0, json="init"
     )
     layers: tuple[int, ...] = flag(
-        (512,), NETWORK, "hidden layer sizes, one or more", int,
-        is_list=True, at_least=1, json="layers", to_json=list, from_json=tuple,
-    )  # fmt: skip
+        (512,),
+        NETWORK,
+        "hidden layer sizes, one or more",
+        int,
+        is_list=True,
+        at_least=1,
+        json="layers",
+        to_json=list,
+        from_json=tuple,
+    )
     input_scale: float = flag(
         0.001, NETWORK, "current per unit of activation", float, above=0, json="input_scale"
     )
@@ -111,21 +181,41 @@ class Setting:
     batch_size: int = flag(128, TRAINING, "images per update", int, at_least=1, json="batch_size")
     seed: int = flag(100, TRAINING, "seed of the first network", int, at_least=0, json="seed")
     tf32: bool = flag(
-        False, RUNNING, "on a GPU, multiply in TF32: faster, with 10 bits of mantissa "
-        "(default: float32)", bool, json="tf32", is_newer=True,
-    )  # fmt: skip
+        False,
+        RUNNING,
+        "on a GPU, multiply in TF32: faster, with 10 bits of mantissa (default: float32)",
+        bool,
+        json="tf32",
+        added_later=True,
+    )
     time_switch: int | None = flag(
-        None, TRAINING, "switch the field while the network learns: with --field A B under A at "
+        None,
+        TRAINING,
+        "switch the field while the network learns: with --field A B under A at "
         "first, under B from epoch epochs // K on, counted from 0. A value that is not given is as "
-        "measured of A or B, and has to be given where both measured others (default: never)", int,
-        metavar="K", sweeps=True, at_least=2, slug="-switch-{}", json="time_switch",
-        from_json=whole_or_none, is_newer=True,
-    )  # fmt: skip
+        "measured of A or B, and has to be given where both measured others (default: never)",
+        int,
+        metavar="K",
+        sweeps=True,
+        at_least=2,
+        slug="-switch-{}",
+        json="time_switch",
+        from_json=whole_or_none,
+        added_later=True,
+    )
     switch_epoch: int | None = flag(
-        None, TRAINING, "the same with epoch E, from 1 to the last one (default: never)", int,
-        metavar="E", sweeps=True, at_least=1, slug="-switch-epoch-{}", json="switch_epoch",
-        from_json=whole_or_none, is_newer=True,
-    )  # fmt: skip
+        None,
+        TRAINING,
+        "the same with epoch E, from 1 to the last one (default: never)",
+        int,
+        metavar="E",
+        sweeps=True,
+        at_least=1,
+        slug="-switch-epoch-{}",
+        json="switch_epoch",
+        from_json=whole_or_none,
+        added_later=True,
+    )
 
     def __post_init__(self):
         check_switch(self)
@@ -170,11 +260,11 @@ class Setting:
         return "".join(
             each.slug.format(values[name])
             for name, (each, _) in flags_of(Setting).items()
-            if each.slug and values[name] != each.unsaid
+            if each.slug and values[name] != each.omit_if
         )
 
     def not_given(self) -> dict[str, float]:
-        """Values of the flags that are not given and that device files know: measured, or usual.
+        """Values of the flags that are not given and that device files know: measured, or fallback.
 
         Of two fields it is the one that was measured of either. Raises UserError where they differ:
         a network has one value before and after the switch.
@@ -192,7 +282,7 @@ class Setting:
                     f"--{name}: measured as {told}, and a network has one value before and after "
                     "the switch; give it"
                 )
-            values[name] = found[0] if found else each.usual
+            values[name] = found[0] if found else each.fallback
         return values
 
 

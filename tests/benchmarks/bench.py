@@ -123,8 +123,10 @@ def scaling(currents: Currents, engines: Engines, options, device) -> dict[str, 
     """The engine against the number of networks and against the hidden size."""
     by_networks = measure(
         [engines.of(count) for count in SCALED[device.type]],
-        options.repeats, options.seconds / 2, device,
-    )  # fmt: skip
+        options.repeats,
+        options.seconds / 2,
+        device,
+    )
     by_size = []
     for size in HIDDEN:
         subject = Ours(replace(FIGURE_1, layers=(size,)), currents, 1, options.compiled)

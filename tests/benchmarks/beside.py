@@ -20,13 +20,22 @@ def seconds_of(runs: int, networks: int, compiled: bool) -> float:
         processes = [
             subprocess.Popen(
                 [
-                    sys.executable, "main.py", *RUN.split(), "--n_models", str(networks),
-                    "--compile", "on" if compiled else "off", "--output_dir", f"{folder}/{run}",
+                    sys.executable,
+                    "main.py",
+                    *RUN.split(),
+                    "--n_models",
+                    str(networks),
+                    "--compile",
+                    "on" if compiled else "off",
+                    "--output_dir",
+                    f"{folder}/{run}",
                 ],
-                cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                cwd=PROJECT,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
             for run in range(runs)
-        ]  # fmt: skip
+        ]
         for process in processes:
             if process.wait() != 0:
                 raise RuntimeError(f"a run ended with exit code {process.returncode}")

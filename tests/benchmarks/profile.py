@@ -15,14 +15,23 @@ STEPS = 200
 # Of a program on a CPU, kernels that are no operators of their own are one part.
 PARTS = {
     "normalisation and update": (
-        "CompiledFxGraph", "magnetoionic::table_after", "batch_norm", "softmax", "clamp",
+        "CompiledFxGraph",
+        "magnetoionic::table_after",
+        "batch_norm",
+        "softmax",
+        "clamp",
     ),
     "gradient and update in one pass": ("magnetoionic::sparse_update",),
     "noise": ("magnetoionic::normal", "magnetoionic::noisy", "_rshift_", "cos_"),
     "products": (
-        "magnetoionic::sparse", "::small_product", "linear_pointwise", "gemm", "mm", "cutlass",
+        "magnetoionic::sparse",
+        "::small_product",
+        "linear_pointwise",
+        "gemm",
+        "mm",
+        "cutlass",
     ),
-}  # fmt: skip
+}
 
 
 def profile_step(setting: Setting, currents: Currents, device: torch.device) -> dict[str, float]:

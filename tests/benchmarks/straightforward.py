@@ -85,9 +85,20 @@ class PulseSGD(torch.optim.Optimizer):
 class Straightforward:
     """A network of two layers; `step` learns from one mini-batch."""
 
-    def __init__(self, n_in, hidden, field="double-linear", lr=1000.0, variability=0.2,
-                 sigma_r=0.015, sigma_v=1.5e-6, clipping=0.1, init=0.01, scale=0.001,
-                 classes=10):  # fmt: skip
+    def __init__(
+        self,
+        n_in,
+        hidden,
+        field="double-linear",
+        lr=1000.0,
+        variability=0.2,
+        sigma_r=0.015,
+        sigma_v=1.5e-6,
+        clipping=0.1,
+        init=0.01,
+        scale=0.001,
+        classes=10,
+    ):
         self.network = nn.Sequential(
             PairLayer(n_in, hidden, field, init, sigma_v, sigma_r, scale),
             nn.BatchNorm1d(hidden, affine=False, momentum=0.15),

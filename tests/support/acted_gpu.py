@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 from conftest import members_of, setting_of
 
-from devices.kept import Kept
 from devices.ledger import Account
+from devices.ledger_level import LedgerLevel
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
@@ -20,9 +20,12 @@ from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
 
 NOISES = dict(
-    resistor_noise=0.015, voltage_noise=1.5e-6, write_noise=0.01, device_noise=True,
+    resistor_noise=0.015,
+    voltage_noise=1.5e-6,
+    write_noise=0.01,
+    device_noise=True,
     physical_clipping=True,
-)  # fmt: skip
+)
 
 
 class Gpu:
@@ -76,11 +79,12 @@ def gpu(acted_cuda, monkeypatch) -> Gpu:
 def wrong_sign(gpu, monkeypatch):
     step = PulseOptimizer.step
     monkeypatch.setattr(
-        PulseOptimizer, "step",
+        PulseOptimizer,
+        "step",
         lambda self, array, gradient, *rest: step(
             self, array, -gradient if gpu.errs else gradient, *rest
         ),
-    )  # fmt: skip
+    )
 
 
 def stale_weight(gpu, monkeypatch):
@@ -118,9 +122,10 @@ def no_refresh(gpu, monkeypatch):
 
     refresh = programming.refresh
     monkeypatch.setattr(
-        programming, "refresh",
+        programming,
+        "refresh",
         lambda w1, w2, response: (w1, w2) if gpu.errs else refresh(w1, w2, response),
-    )  # fmt: skip
+    )
 
 
 def no_clipping(gpu, monkeypatch):
@@ -140,9 +145,10 @@ def no_physical_clipping(gpu, monkeypatch):
 
     clipped = programming.physically_clipped
     monkeypatch.setattr(
-        programming, "physically_clipped",
+        programming,
+        "physically_clipped",
         lambda request: request if gpu.errs else clipped(request),
-    )  # fmt: skip
+    )
 
 
 def exactly_read(gpu, monkeypatch):
@@ -195,9 +201,10 @@ def costs_uncounted(gpu, monkeypatch):
 def refreshes_uncounted(gpu, monkeypatch):
     note = Account.note
     monkeypatch.setattr(
-        Account, "note",
+        Account,
+        "note",
         lambda self, *others: note(self, *others[:-1], others[-1] & (not gpu.errs)),
-    )  # fmt: skip
+    )
 
 
 def raising(gpu, monkeypatch):
@@ -228,17 +235,33 @@ def no_gain(gpu, monkeypatch):
 
 
 MISTAKES = [
-    wrong_sign, stale_weight, repeated(Draw.VOLTAGE), repeated(Draw.READ), repeated(Draw.WRITE),
-    repeated(Draw.DEVICE), exactly_read, no_refresh, no_clipping, no_physical_clipping,
-    exchanged_slopes, frozen_statistics, loss_counted_twice, costs_uncounted, refreshes_uncounted,
+    wrong_sign,
+    stale_weight,
+    repeated(Draw.VOLTAGE),
+    repeated(Draw.READ),
+    repeated(Draw.WRITE),
+    repeated(Draw.DEVICE),
+    exactly_read,
+    no_refresh,
+    no_clipping,
+    no_physical_clipping,
+    exchanged_slopes,
+    frozen_statistics,
+    loss_counted_twice,
+    costs_uncounted,
+    refreshes_uncounted,
     raising,
-]  # fmt: skip
+]
 
 
 def trainer_of(currents, compiled=True, n_models=2, **changes) -> Trainer:
     setting = setting_of(**(NOISES | changes))
     return Trainer(
-        members_of(setting, n_models), currents, Compiler(compiled), graphed=True, kept=Kept.TOTALS
+        members_of(setting, n_models),
+        currents,
+        Compiler(compiled),
+        graphed=True,
+        ledger_level=LedgerLevel.TOTALS,
     )
 
 

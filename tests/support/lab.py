@@ -14,11 +14,24 @@ RANGES = {"double-linear": (2.175, 2.742), "double-exponential": (0.846, 2.280)}
 
 def lab_record(**changes) -> dict:
     """A network's JSON, with exactly the keys of those scripts; flags as they are named here."""
-    values = dict(
-        task="MNIST", field="double-linear", lr=500.0, var=0.2, clipping=0.1, layers=[512],
-        epochs=20, seed=100, resistor_noise=0.015, voltage_noise=1.5e-6, accuracy=95.25,
-        swap_accuracy=91.5, optimizer="DoubleLinearOptimizer",
-    ) | changes  # fmt: skip
+    values = (
+        dict(
+            task="MNIST",
+            field="double-linear",
+            lr=500.0,
+            var=0.2,
+            clipping=0.1,
+            layers=[512],
+            epochs=20,
+            seed=100,
+            resistor_noise=0.015,
+            voltage_noise=1.5e-6,
+            accuracy=95.25,
+            swap_accuracy=91.5,
+            optimizer="DoubleLinearOptimizer",
+        )
+        | changes
+    )
     return {
         "task": values["task"],
         "seed": values["seed"],

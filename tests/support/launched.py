@@ -51,8 +51,10 @@ def ask(launcher: subprocess.Popen, request: dict) -> int:
 def launcher():
     process = subprocess.Popen(
         [sys.executable, str(PROJECT / "tests" / "support" / "launcher.py")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     yield process
     process.stdin.close()
     process.wait()
@@ -71,8 +73,10 @@ def start(launcher, tmp_path):
         output, errors = logs / f"{number}.out", logs / f"{number}.err"
         request = {
             "args": merged(*arguments, "--output_dir", output_dir),
-            "output": str(output), "errors": str(errors), "threads": 2,
-        }  # fmt: skip
+            "output": str(output),
+            "errors": str(errors),
+            "threads": 2,
+        }
         return Process(launcher, ask(launcher, request | options), output, errors)
 
     return start_run

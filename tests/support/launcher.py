@@ -28,7 +28,7 @@ def import_everything() -> None:
     import main  # noqa: F401
     import utils.records.summary
     import utils.training.dry_run
-    import utils.training.remarks
+    import utils.training.startup_messages
     import utils.training.train  # noqa: F401
 
 

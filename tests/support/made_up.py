@@ -25,12 +25,23 @@ def table(settings: Sequence[Setting], accuracy: Callable, n_models: int = 3) ->
             names = [name for name in [*SETTING, *SERIES] if name != "switch"]
             values = {name: getattr(setting, name) for name in names} | {"switch": 0}
             percent = accuracy(setting, model)
-            rows.append(values | {
-                "field": setting.field.name, "constants": "", "law": 1, "original": False,
-                "model_seed": setting.seed + model, "model": model, "accuracy": percent,
-                "relaxed": percent - 1, "request": 0.5, "failed": False, "folder": None,
-                "setting": comparable(setting),
-            })  # fmt: skip
+            rows.append(
+                values
+                | {
+                    "field": setting.field.name,
+                    "constants": "",
+                    "law": 1,
+                    "original": False,
+                    "model_seed": setting.seed + model,
+                    "model": model,
+                    "accuracy": percent,
+                    "relaxed": percent - 1,
+                    "request": 0.5,
+                    "failed": False,
+                    "folder": None,
+                    "setting": comparable(setting),
+                }
+            )
     return pd.DataFrame(rows, columns=COLUMNS).astype({"failed": bool, "original": bool})
 
 
@@ -59,7 +70,11 @@ def write(
             torch.save(state, folder.weights(model))
             swap = None if setting.field.partner is None else relaxed(setting, percent)
             record = to_json(setting) | {
-                "model": model, "loss": 0.1, "accuracy": percent, "swap_accuracy": swap,
-                "failed_step": None, "measured": measurements(setting.field),
-            }  # fmt: skip
+                "model": model,
+                "loss": 0.1,
+                "accuracy": percent,
+                "swap_accuracy": swap,
+                "failed_step": None,
+                "measured": measurements(setting.field),
+            }
             folder.json(model).write_text(json.dumps(record))

@@ -80,9 +80,11 @@ def from_files(simulations: Path, field: str, clipping: float, var: float, key="
         record = json.loads(path.read_text())
         parameters = record["optimizer_parameters"]
         setting = (
-            parameters["field"], parameters["clipping"], parameters["device_variability"],
+            parameters["field"],
+            parameters["clipping"],
+            parameters["device_variability"],
             record["epochs"],
-        )  # fmt: skip
+        )
         if setting == ([field], clipping, var, EPOCHS) and parameters["lr"] in RATES:
             values.setdefault(parameters["lr"], []).append(record[key])
     return values

@@ -12,10 +12,10 @@ from collections.abc import Callable, Hashable, Sequence
 import torch
 from torch import Tensor, nn
 
-from utils.compute.processor import OutOfMemory, memory_errors, usable_cores
+from utils.compute.processor import OutOfMemoryError, memory_errors, usable_cores
 from utils.compute.programs import Composite, compile_program, flat, keep, kept_at, load
 from utils.compute.worker import forks, in_a_fork
-from utils.console import say
+from utils.console import log
 
 TESTED = (2, 11), (2, 14)  # PyTorch: what is used of its compiler is private, and may change
 
@@ -76,7 +76,7 @@ class Compiler:
 
         What is not kept on disk is made in a fork of this process, where there is one, since
         processes that have differentiated cannot be forked, as workers are. Should it fail, go on
-        uncompiled; `failure` then tells why. Raises OutOfMemory if memory does not suffice.
+        uncompiled; `failure` then tells why. Raises OutOfMemoryError if memory does not suffice.
         """
         try:
             with memory_errors():
@@ -88,7 +88,7 @@ class Compiler:
                     in_a_fork(lambda: self.make(rehearse))
                     rehearse()
             self.prepared.add(structure)
-        except OutOfMemory:
+        except OutOfMemoryError:
             raise
         except Exception as error:  # whatever a private interface, or its cache on disk, raises
             lines = [line for line in str(error).splitlines() if line.strip()]
@@ -112,7 +112,7 @@ def warn_of_newer_torch(version: str = torch.__version__) -> None:
     oldest, newest = TESTED
     if (major, minor) > newest:
         tested = " to ".join(f"{major}.{minor}" for major, minor in (oldest, newest))
-        say(
+        log(
             f"PyTorch {version} is newer than what was tested ({tested}); should compiling fail, "
             "the run goes on uncompiled"
         )

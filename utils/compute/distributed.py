@@ -15,7 +15,7 @@ import torch.distributed as dist
 
 from utils.compute.processor import usable_cores
 from utils.compute.signals import Stop
-from utils.errors import RecordError, ToldElsewhere, UserError
+from utils.errors import FailedOnOtherRankError, RecordError, UserError
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=365)  # processes wait for each other as long as the slowest trains
@@ -24,7 +24,7 @@ LAUNCH = "start several processes with torchrun, or unset WORLD_SIZE, RANK and t
 
 
 @contextmanager
-def peers() -> Iterator[None]:
+def collective() -> Iterator[None]:
     """Talking to the other processes; raises RecordError if one of them has died."""
     try:
         yield
@@ -63,7 +63,7 @@ class World:
             ) from None
         # After a restart the store still holds the addresses of the processes before.
         store = dist.PrefixStore(f"attempt {self.restarts}", store)
-        with peers():
+        with collective():
             dist.init_process_group(
                 "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
             )
@@ -85,21 +85,21 @@ class World:
         torch.set_num_threads(1)
         return max(1, cores)
 
-    def deal(self, items: Sequence[T]) -> list[T]:
+    def shard(self, items: Sequence[T]) -> list[T]:
         """This process's part of the items, dealt out in turn."""
         return list(items[self.rank :: self.size])
 
-    def agree(self, decide: Callable[[], dict]) -> dict:
+    def broadcast(self, decide: Callable[[], dict]) -> dict:
         """What `decide` returns in process 0, in every process; a JSON-ready dict.
 
-        Where it fails, process 0 raises the error and the others raise ToldElsewhere.
+        Where it fails, process 0 raises the error and the others raise FailedOnOtherRankError.
         """
         if self.size == 1:
             return decide()
         if not self.is_first:
             message = self.receive()
             if "exit_code" in message:
-                raise ToldElsewhere(message["exit_code"])
+                raise FailedOnOtherRankError(message["exit_code"])
             return message["decision"]
         try:
             decision = decide()
@@ -109,7 +109,7 @@ class World:
         self.send({"decision": decision})
         return decision
 
-    def first_then_all(self, make: Callable[[], T]) -> T:
+    def rank_zero_first(self, make: Callable[[], T]) -> T:
         """`make()`, in process 0 before the others, since it may leave files for them."""
         made: list[T] = []
 
@@ -117,18 +117,18 @@ class World:
             made.append(make())
             return {}
 
-        self.agree(first)
+        self.broadcast(first)
         return made[0] if made else make()
 
     def send(self, message: dict) -> None:
         content = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8)
-        with peers():
+        with collective():
             dist.broadcast(torch.tensor([len(content)]), src=0)
             dist.broadcast(content, src=0)
 
     def receive(self) -> dict:
         length = torch.zeros(1, dtype=torch.int64)
-        with peers():
+        with collective():
             dist.broadcast(length, src=0)
             content = torch.empty(int(length), dtype=torch.uint8)
             dist.broadcast(content, src=0)
@@ -138,7 +138,7 @@ class World:
         """Return when every process has come here; a stop is heard meanwhile."""
         if self.size == 1:
             return
-        with peers():
+        with collective():
             work = dist.barrier(async_op=True)
             while not work.is_completed():
                 stop.check()

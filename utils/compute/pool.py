@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import torch
 
-from utils.compute.processor import OutOfMemory, memory_errors
-from utils.compute.signals import Stop, Stopped
-from utils.compute.worker import STOP, Died, HeardStop, Worker, receive, send
-from utils.console import say
+from utils.compute.processor import OutOfMemoryError, memory_errors
+from utils.compute.signals import Stop, StoppedError
+from utils.compute.worker import STOP, Worker, WorkerDiedError, WorkerStop, receive, send
+from utils.console import log
 from utils.errors import RecordError, UserError
 
 POLL = 0.1  # seconds between two looks at whether to stop, here
@@ -29,7 +29,7 @@ DONE = "done"  # from a worker: all of its job is said
 class Work(Protocol):
     """What is done with jobs, which can be pickled."""
 
-    def run(self, job: Any, stop: Stop | HeardStop) -> Iterator[Any]:
+    def run(self, job: Any, stop: Stop | WorkerStop) -> Iterator[Any]:
         """Do a job: yields messages that can be pickled. Calls `stop.check`."""
 
     def divide(self, job: Any) -> list:
@@ -42,9 +42,9 @@ def run_jobs(
     """Do all jobs; yields their messages in the order in which they come.
 
     workers: how many processes of `threads` threads each; 1 is this process itself. Where memory
-    does not suffice, jobs are divided, or fewer done at the same time; raises OutOfMemory if a
-    single one is still too large. Raises what a job raises, Died if a worker dies, and Stopped if a
-    stop is asked for; all once the other jobs have stopped in good order.
+    does not suffice, jobs are divided, or fewer done at the same time; raises OutOfMemoryError if a
+    single one is still too large. Raises what a job raises, WorkerDiedError if a worker dies, and
+    StoppedError if a stop is asked for; all once the other jobs have stopped in good order.
     """
     if workers == 1:
         torch.set_num_threads(threads)
@@ -65,7 +65,7 @@ def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
         try:
             with memory_errors():
                 yield from work.run(job, stop)
-        except OutOfMemory:
+        except OutOfMemoryError:
             is_too_large = True
         # Out of the except clause, so that nothing holds on to the memory of the attempt.
         if is_too_large:
@@ -73,7 +73,7 @@ def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
             torch.cuda.empty_cache()
             parts = work.divide(job)
             if not parts:
-                raise OutOfMemory
+                raise OutOfMemoryError
             queue.extendleft(reversed(parts))
 
 
@@ -115,12 +115,12 @@ class Pool:
             for worker in wait(self.busy, POLL):
                 try:
                     message = worker.receive()
-                except Died as error:
+                except WorkerDiedError as error:
                     self.retire(worker)
                     message = error
-                if isinstance(message, OutOfMemory) and reason is None:
+                if isinstance(message, OutOfMemoryError) and reason is None:
                     message = self.relieve(worker, queue)
-                elif isinstance(message, OutOfMemory):  # the run ends anyway
+                elif isinstance(message, OutOfMemoryError):  # the run ends anyway
                     message = DONE
                 if isinstance(message, Exception):
                     worker.job = None
@@ -138,17 +138,17 @@ class Pool:
         for worker in self.workers:
             if worker.job is None and queue:
                 worker.job = queue.popleft()
-                with suppress(Died):  # which is noticed when it is listened to
+                with suppress(WorkerDiedError):  # which is noticed when it is listened to
                     worker.send(worker.job)
 
-    def relieve(self, worker: Worker, queue: deque) -> OutOfMemory | None:
+    def relieve(self, worker: Worker, queue: deque) -> OutOfMemoryError | None:
         """After memory did not suffice: smaller jobs, or fewer at a time; else the error."""
         job, others = worker.job, len(self.busy) - 1
         parts = self.work.divide(job)
         if not parts and not others:
-            return OutOfMemory()
+            return OutOfMemoryError()
         if not parts:
-            say(f"memory does not suffice for {others + 1} at a time; going on with {others}")
+            log(f"memory does not suffice for {others + 1} at a time; going on with {others}")
             self.retire(worker)
             parts = [job]
         worker.job = None
@@ -165,22 +165,22 @@ class Pool:
             try:
                 self.stop.check()
                 return None
-            except Stopped as stopped:
+            except StoppedError as stopped:
                 reason = stopped
         for worker in self.busy:
             if not worker.is_told:
                 worker.is_told = True
-                with suppress(Died):
+                with suppress(WorkerDiedError):
                     worker.send(STOP)
         return reason
 
     @staticmethod
     def most_serious(reason: BaseException | None, error: Exception) -> BaseException:
         """The first error, rather than a stop; of others the user is told at once."""
-        if reason is None or isinstance(reason, Stopped):
+        if reason is None or isinstance(reason, StoppedError):
             return error
         if str(error) != str(reason):
-            say(f"main.py: also: {error}")
+            log(f"main.py: also: {error}")
         return reason
 
 
@@ -192,14 +192,14 @@ def serve(pipe: Connection, work: Work) -> None:
             continue
         try:
             with memory_errors():
-                for news in work.run(message, HeardStop(pipe)):
+                for news in work.run(message, WorkerStop(pipe)):
                     send(pipe, news)
             send(pipe, DONE)
-        except Stopped:
+        except StoppedError:
             send(pipe, DONE)
-        except Died:
+        except WorkerDiedError:
             raise
-        except (OutOfMemory, UserError, RecordError) as error:
+        except (OutOfMemoryError, UserError, RecordError) as error:
             send(pipe, error)
         except Exception:
             send(pipe, RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))

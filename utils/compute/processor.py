@@ -94,20 +94,22 @@ def choose_device(name: str, tf32: bool = False, local_rank: int | None = None) 
     return torch.device("cpu")
 
 
-class OutOfMemory(Exception):
+class OutOfMemoryError(Exception):
     """Memory did not suffice for what was to be computed at the same time."""
 
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Raise OutOfMemory for any of the errors by which torch, CUDA or the compiler tell of it."""
+    """Raise OutOfMemoryError for any of the errors by which torch, CUDA or the compiler tell of
+    it.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError) or any(
             words in str(error).lower() for words in NO_MEMORY
         ):
-            raise OutOfMemory(str(error)) from None
+            raise OutOfMemoryError(str(error)) from None
         raise
 
 

@@ -14,7 +14,7 @@ ECHO = 5.0  # seconds within which a launcher may pass on a Ctrl-C that has alre
 TURN = 10.0  # seconds in which process 0 of a run starts and finds what the others have found
 
 
-class Stopped(BaseException):
+class StoppedError(BaseException):
     """The user or the system asked the run to stop."""
 
     def __init__(self, signum: int):
@@ -24,9 +24,9 @@ class Stopped(BaseException):
 
 
 class Stop:
-    """Turns the first signal to stop into Stopped; a second Ctrl-C ends the process at once.
+    """Turns the first signal to stop into StoppedError; a second Ctrl-C ends the process at once.
 
-    Stopped is raised right away, but inside `deferred()` only by `check()`.
+    StoppedError is raised right away, but inside `deferred()` only by `check()`.
     """
 
     def __init__(self):
@@ -45,7 +45,7 @@ class Stop:
         if self.signum is None:
             self.signum, self.time = signum, time.monotonic()
             if not self.is_deferred:
-                raise Stopped(signum)
+                raise StoppedError(signum)
         elif signum == signal.SIGINT and not self.is_echo():
             os._exit(128 + signum)
 
@@ -55,9 +55,9 @@ class Stop:
         return launched and time.monotonic() - self.time < ECHO
 
     def check(self) -> None:
-        """Raise Stopped if a stop was asked for."""
+        """Raise StoppedError if a stop was asked for."""
         if self.signum is not None:
-            raise Stopped(self.signum)
+            raise StoppedError(self.signum)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -71,7 +71,7 @@ class Stop:
         self.check()
 
 
-def let_first_tell() -> None:
+def wait_for_rank_zero() -> None:
     """Wait, in the other processes of a run, while process 0 tells what is wrong.
 
     All find the same mistake, and where one has ended its launcher ends the others: process 0 too,

@@ -23,8 +23,8 @@ from typing import Any, NoReturn
 
 import torch
 
-from utils.compute.processor import OutOfMemory, memory_errors
-from utils.compute.signals import SIGNALS, Stopped
+from utils.compute.processor import OutOfMemoryError, memory_errors
+from utils.compute.signals import SIGNALS, StoppedError
 from utils.errors import RecordError
 
 PATIENCE = 120.0  # seconds for a trial; it takes one, with many cores and large layers more
@@ -39,7 +39,7 @@ GONE = (
 )
 
 
-class Died(RecordError):
+class WorkerDiedError(RecordError):
     """A worker process that was at work is gone."""
 
 
@@ -85,18 +85,20 @@ class Worker:
 
 
 def send(pipe: Connection, message: Any) -> None:
-    """Raises Died if there is no process at the other end any more; so does `receive`."""
+    """Raises WorkerDiedError if there is no process at the other end any more; so does
+    `receive`.
+    """
     try:
         pipe.send_bytes(pickle.dumps(message))
     except OSError:
-        raise Died(GONE) from None
+        raise WorkerDiedError(GONE) from None
 
 
 def receive(pipe: Connection) -> Any:
     try:
         return pickle.loads(pipe.recv_bytes())
     except (EOFError, OSError):
-        raise Died(GONE) from None
+        raise WorkerDiedError(GONE) from None
 
 
 def live(parent: int, threads: int, task: Callable, pipe: Connection, *arguments) -> NoReturn:
@@ -120,25 +122,25 @@ def work(threads: int, task: Callable, pipe: Connection, *arguments) -> None:
     try:
         torch.set_num_threads(threads)
         task(pipe, *arguments)
-    except Died:  # nobody is there to be told
+    except WorkerDiedError:  # nobody is there to be told
         pass
     except BaseException:
         traceback.print_exc()
 
 
-class HeardStop:
+class WorkerStop:
     """In a worker, what a Stop is in the first process, which passes it on."""
 
     def __init__(self, pipe: Connection):
         self.pipe, self.last = pipe, time.monotonic()
 
     def check(self) -> None:
-        """Raise Stopped if the first process asks for it."""
+        """Raise StoppedError if the first process asks for it."""
         if time.monotonic() - self.last < LISTEN:
             return
         self.last = time.monotonic()
         if self.pipe.poll() and receive(self.pipe) == STOP:
-            raise Stopped(signal.SIGTERM)
+            raise StoppedError(signal.SIGTERM)
 
     def deferred(self) -> AbstractContextManager:
         return nullcontext()
@@ -152,8 +154,8 @@ def forks() -> bool:
 def in_a_fork(task: Callable[[], None]) -> None:
     """Do the task in a process forked from this one.
 
-    Raises RuntimeError with the message of what it raises or if it comes to no end, OutOfMemory if
-    that is the reason, and Died if the process is gone.
+    Raises RuntimeError with the message of what it raises or if it comes to no end,
+    OutOfMemoryError if that is the reason, and WorkerDiedError if the process is gone.
     """
     worker = Worker(report, task, threads=torch.get_num_threads())
     try:
@@ -171,7 +173,7 @@ def report(pipe: Connection, task: Callable[[], None]) -> None:
     try:
         with memory_errors():
             task()
-    except OutOfMemory as reason:
+    except OutOfMemoryError as reason:
         error = reason
     except Exception as reason:
         error = RuntimeError(str(reason) or type(reason).__name__)
@@ -192,7 +194,7 @@ def holds_in_a_fork(test: Callable[[], bool]) -> bool:
         return False
     try:
         return worker.pipe.poll(PATIENCE) and worker.receive()
-    except Died:
+    except WorkerDiedError:
         return False
     finally:
         worker.end()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from devices import device_file
 from devices.built_in import look_up
-from utils.console import say
+from utils.console import log
 from utils.errors import RecordError, UserError
 from utils.flags import flags_of
 from utils.measured.options import READING, HowToRead
@@ -57,7 +57,7 @@ def main(args: list[str] | None = None) -> int:
     except UserError as error:
         parser.error(str(error))
     except RecordError as error:
-        say(f"{parser.prog}: error: {error}")
+        log(f"{parser.prog}: error: {error}")
         return 1
     return 0
 
@@ -127,7 +127,7 @@ def partner_of(given: str | None, output: Path) -> str | None:
         except ValueError as error:
             raise UserError(f"--relaxes_to {error}") from None
     else:
-        say(f"note: {given} is not there yet; make it before you train")
+        log(f"note: {given} is not there yet; make it before you train")
     return Path(os.path.relpath(given, output.parent)).as_posix()
 
 
@@ -149,7 +149,7 @@ def check_replaceable(output: Path, file: str, sha256: str) -> None:
             f"{there[0]}: is there, and not made from {file}; move it away or choose another "
             "--output"
         )
-    say(f"note: {output}, made from {source.file}, is replaced")
+    log(f"note: {output}, made from {source.file}, is replaced")
 
 
 def paths(output: Path) -> dict[str, Path]:

@@ -106,14 +106,14 @@ def trends_of(curves: Sequence[Curve], table: Table) -> list[Trend]:
     for curve in curves:
         check_pulses(curve, table)
     trends = [trend(curve.pulses, curve.values) for curve in curves]
-    usual = float(np.sqrt(np.mean([found.read_noise**2 for found in trends])))
+    fallback = float(np.sqrt(np.mean([found.read_noise**2 for found in trends])))
     for curve, found in zip(curves, trends, strict=True):
         if (at := turning_point(curve.values)) is not None:
             raise curve.error(
                 table, f"the curve turns back here, at {curve.values[at]:.6g}, so it is no single "
                 "ramp; --split N or --split turns cuts it", at,
             )  # fmt: skip
-        if why := flaw(curve.values, found, usual):
+        if why := flaw(curve.values, found, fallback):
             raise curve.error(table, why)
     return trends
 

@@ -24,9 +24,11 @@ from utils.settings import Setting
 from utils.studies import FIELDS, IDEAL, PERFECT, without
 
 NAMES = {
-    "var": "variability", "resistor_noise": "read noise", "write_noise": "write noise",
+    "var": "variability",
+    "resistor_noise": "read noise",
+    "write_noise": "write noise",
     "clipping": "smallest pulse",
-}  # fmt: skip
+}
 ALONE, MENDED = "lost by it alone", "won back without it"
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
 
@@ -112,10 +114,11 @@ def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
         if field == IDEAL.name:
             continue
         full = [
-            setting for setting, rows in by_setting.items()
+            setting
+            for setting, rows in by_setting.items()
             if rows["field"].iloc[0] == field
             and sum(bool(getattr(setting, name)) for name in PERFECT) > 1
-        ]  # fmt: skip
+        ]
         candidates = [Ablation(setting, by_setting) for setting in full]
         candidates = [one for one in candidates if one.present > 1 and partial(one)]
         if candidates:
@@ -176,9 +179,13 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
     handles.append(Line2D([], [], color=style.GREY, marker="D", ls=""))
     kind = "mean ± standard error over equal seeds" if max(ns) >= FEWEST else "mean"
     figure.legend(
-        handles, [ALONE, MENDED, "together"], title=f"{kind}, {span(ns)}", title_fontsize=7,
-        loc="outside upper center", ncols=2 if len(ablations) == 1 else 3,
-    )  # fmt: skip
+        handles,
+        [ALONE, MENDED, "together"],
+        title=f"{kind}, {span(ns)}",
+        title_fontsize=7,
+        loc="outside upper center",
+        ncols=2 if len(ablations) == 1 else 3,
+    )
     return figure
 
 

@@ -105,9 +105,14 @@ def draw_accuracy(one: ByRate, networks: pd.DataFrame) -> Figure | None:
     handles, labels = panels[0][0].get_legend_handles_labels()
     columns = 1 if width == style.COLUMN else len(labels)
     figure.legend(
-        handles, labels, loc="outside upper center", ncols=columns, title=counted(chosen),
-        title_fontsize=7, handlelength=2.8,
-    )  # fmt: skip
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=columns,
+        title=counted(chosen),
+        title_fontsize=7,
+        handlelength=2.8,
+    )
     return figure
 
 
@@ -133,9 +138,11 @@ def leave_out_far(drawn: list[tuple]) -> None:
     if not (means < edge).any():
         return
     near = pd.concat(
-        [points["mean"] - points["std"].where(points["size"] >= FEWEST).fillna(0)
-         for _, points, _ in drawn]
-    )[(means >= edge).to_numpy()]  # fmt: skip
+        [
+            points["mean"] - points["std"].where(points["size"] >= FEWEST).fillna(0)
+            for _, points, _ in drawn
+        ]
+    )[(means >= edge).to_numpy()]
     low, high = near.min(), means.max()
     room = 0.06 * (high - low)
     drawn[0][0].set_ylim(low - 2 * room, high + room)
@@ -147,10 +154,14 @@ def leave_out_far(drawn: list[tuple]) -> None:
     for number, (axes, rate, mean, colour) in enumerate(below):
         above = sum(a is axes and r == rate for a, r, _, _ in below[:number])
         axes.annotate(
-            f"↓ {mean:.0f}", (rate, 0), xycoords=("data", "axes fraction"),
-            xytext=(-3, 2 + 8 * above), textcoords="offset points",
-            color=colour, fontsize=style.SMALL,
-        )  # fmt: skip
+            f"↓ {mean:.0f}",
+            (rate, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3, 2 + 8 * above),
+            textcoords="offset points",
+            color=colour,
+            fontsize=style.SMALL,
+        )
 
 
 def draw_curve(

@@ -151,9 +151,15 @@ def add_legend(figure: Figure, selected: Selected, best: Mapping, colours: Mappi
     n_models = networks.groupby("setting", sort=False).size()
     title += "mean ± sd" if n_models.max() >= FEWEST else "mean"
     figure.legend(
-        lines, texts, title=title, title_fontsize=7, fontsize=style.SMALL,
-        loc="outside upper center", ncols=min(COLUMNS, len(lines)), handlelength=2.8,
-    )  # fmt: skip
+        lines,
+        texts,
+        title=title,
+        title_fontsize=7,
+        fontsize=style.SMALL,
+        loc="outside upper center",
+        ncols=min(COLUMNS, len(lines)),
+        handlelength=2.8,
+    )
 
 
 def noises(setting) -> str:

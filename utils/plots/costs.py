@@ -70,9 +70,16 @@ def draw_points(axes, points: pd.DataFrame, what: str, colour: str, label: str) 
     errors = (one["std"].where(one["size"] >= FEWEST).fillna(0) for one in (x, y))
     x_error, y_error = errors
     axes.errorbar(
-        x["mean"], y["mean"], xerr=x_error, yerr=y_error, color=colour, marker="o", lw=0.8,
-        elinewidth=0.8, label=label,
-    )  # fmt: skip
+        x["mean"],
+        y["mean"],
+        xerr=x_error,
+        yerr=y_error,
+        color=colour,
+        marker="o",
+        lw=0.8,
+        elinewidth=0.8,
+        label=label,
+    )
 
 
 def name_rates(axes, points: pd.DataFrame, what: str, colour: str) -> None:
@@ -80,9 +87,13 @@ def name_rates(axes, points: pd.DataFrame, what: str, colour: str) -> None:
     x, y = points["pulses"], points[what]
     for rate in points.index:
         axes.annotate(
-            f"{rate:g}", (x["mean"][rate], y["mean"][rate]), xytext=(3, 3),
-            textcoords="offset points", fontsize=6, color=colour,
-        )  # fmt: skip
+            f"{rate:g}",
+            (x["mean"][rate], y["mean"][rate]),
+            xytext=(3, 3),
+            textcoords="offset points",
+            fontsize=6,
+            color=colour,
+        )
 
 
 def tell_costs(networks: pd.DataFrame) -> str:

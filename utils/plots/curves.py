@@ -44,9 +44,14 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
                 dot = "o" if len(epochs) == 1 else None
                 axes.plot(epochs, values.mean(0), color=shade, marker=dot, label=f"{rate:g}")
             axes.annotate(
-                f"{rate:g}", (epochs[-1], values.mean(0)[-1]), xytext=(4, 0),
-                textcoords="offset points", va="center", fontsize=style.SMALL, color=shade,
-            )  # fmt: skip
+                f"{rate:g}",
+                (epochs[-1], values.mean(0)[-1]),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=style.SMALL,
+                color=shade,
+            )
         panels[0, column].set_title(style.name(field))
         panels[1, column].set_xlabel("epoch")
         panels[1, column].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -84,9 +89,11 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     columns = 1 if len(settings) < 4 or len(settings) > len(order) else 2
     figure.legend(
-        *axes.get_legend_handles_labels(), loc="outside lower center",
-        title=counted(networks), ncols=columns,
-    )  # fmt: skip
+        *axes.get_legend_handles_labels(),
+        loc="outside lower center",
+        title=counted(networks),
+        ncols=columns,
+    )
     axes.set_title(style.physics(networks).replace(", read", ",\nread"))
     leave_out_first(axes, torch.stack(means))
     return figure
@@ -116,9 +123,13 @@ def leave_out_first(axes, means: torch.Tensor) -> None:
     low, high = float(first.min()), float(first.max())
     told = f"{low:.0f} %" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f} to {high:.0f} %"
     axes.annotate(
-        f"↙ epoch 1: {told}", (2.2, 0.02), xycoords=("data", "axes fraction"),
-        color=style.GREY, fontsize=style.SMALL, va="bottom",
-    )  # fmt: skip
+        f"↙ epoch 1: {told}",
+        (2.2, 0.02),
+        xycoords=("data", "axes fraction"),
+        color=style.GREY,
+        fontsize=style.SMALL,
+        va="bottom",
+    )
 
 
 def told_apart(setting: Setting, others: Sequence[Setting]) -> str:

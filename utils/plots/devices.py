@@ -43,9 +43,13 @@ def draw_devices() -> Figure:
         axes.set_xlabel("pulses x")
         axes.set_xlim(0, 1.3 * limit)
     voltage.annotate(
-        "measured\nup to here", (1.01 * limit, 0.45), xycoords=("data", "axes fraction"),
-        va="center", color=style.GREY, fontsize=style.SMALL,
-    )  # fmt: skip
+        "measured\nup to here",
+        (1.01 * limit, 0.45),
+        xycoords=("data", "axes fraction"),
+        va="center",
+        color=style.GREY,
+        fontsize=style.SMALL,
+    )
     change.set_ylabel("step down (10$^{-3}$ arb. u.)")
     change.set_ylim(0)
     voltage.set_title("response; bars: range")

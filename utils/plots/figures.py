@@ -32,9 +32,13 @@ from utils.settings import TASKS, Setting
 from utils.studies import REFERENCES, STUDIES
 
 ROUNDED = {
-    "mean": 2, "std": 2, "relaxed_mean": 2, "relaxed_std": 2, "at_switch_mean": 2,
+    "mean": 2,
+    "std": 2,
+    "relaxed_mean": 2,
+    "relaxed_std": 2,
+    "at_switch_mean": 2,
     "mean_request": 4,
-}  # fmt: skip
+}
 
 
 class Figures:
@@ -123,8 +127,8 @@ class Figures:
             return f" --task {self.task}" if self.task else ""
         flags, table = "", flags_of(Setting)
         for name in SERIES:
-            value, (flag, usual) = series_of(networks)[name], table[name]
-            if value != usual and name not in but:
+            value, (flag, fallback) = series_of(networks)[name], table[name]
+            if value != fallback and name not in but:
                 words = value if flag.is_list else [] if flag.kind is bool else [value]
                 flags += " ".join([f" --{name}", *map(str, words)])
         n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from utils.plots import style
 from utils.plots.weights import best_rates
-from utils.records.results import Incomplete, read_intermediates
+from utils.records.results import IncompleteFileError, read_intermediates
 
 BINS = 10, 40  # fewest and most of a histogram
 CURRENT, VOLTAGE = "current I (arb. u.)", "Hall voltage V (arb. u.)"
@@ -25,7 +25,7 @@ def with_intermediates(networks: pd.DataFrame) -> pd.DataFrame:
     def has(row) -> bool:
         try:
             return bool(read_intermediates(row.folder, row.model))
-        except Incomplete:
+        except IncompleteFileError:
             return False
 
     kept = [has(row) for row in networks.itertuples()]
@@ -139,8 +139,9 @@ def describe(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str])
         f"I = {setting.input_scale:g} × activation",
         f"V = I W$^\\mathrm{{T}}$ + noise, σ$_v$ = {setting.voltage_noise:g}",
         "before batch normalisation",
-        f"devices read with σ$_r$ = {setting.resistor_noise:g}" if setting.device_noise else
-        "devices read without noise",
-    ]  # fmt: skip
+        f"devices read with σ$_r$ = {setting.resistor_noise:g}"
+        if setting.device_noise
+        else "devices read without noise",
+    ]
     axes.legend(loc="upper left", borderaxespad=0)
     axes.text(0, 0.45, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7)

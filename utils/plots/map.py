@@ -65,10 +65,12 @@ class Map:
     def grid(self, value: str = "accuracy") -> np.ndarray:
         """Mean over networks, NaN where there are none: [rate, nu]."""
         rows = [
-            [self.cells[nu, rate][value].mean() if (nu, rate) in self.cells else np.nan
-             for nu in self.nus]
+            [
+                self.cells[nu, rate][value].mean() if (nu, rate) in self.cells else np.nan
+                for nu in self.nus
+            ]
             for rate in self.rates
-        ]  # fmt: skip
+        ]
         return np.array(rows, dtype=float).reshape(len(self.rates), len(self.nus))
 
     def best(self, nu: float) -> float:
@@ -197,9 +199,13 @@ def draw_map(networks: pd.DataFrame, others: pd.DataFrame) -> Figure | None:
         for field in marked
     ]
     figure.legend(
-        handles, labels, title=f"{style.physics(networks)}; mean, {span(sizes)}", title_fontsize=7,
-        loc="outside upper center", ncols=min(len(labels), 4),
-    )  # fmt: skip
+        handles,
+        labels,
+        title=f"{style.physics(networks)}; mean, {span(sizes)}",
+        title_fontsize=7,
+        loc="outside upper center",
+        ncols=min(len(labels), 4),
+    )
     return figure
 
 
@@ -217,9 +223,7 @@ def draw_heat(axes, one: Map, values: np.ndarray, colours: str, ends: tuple[floa
 
 def add_contours(axes, one: Map, values: np.ndarray, levels: Mapping[float, str]) -> None:
     """Lines at these levels, named; those within the values only."""
-    inside = sorted(
-        level for level in levels if np.nanmin(values) < level < np.nanmax(values)
-    )  # fmt: skip
+    inside = sorted(level for level in levels if np.nanmin(values) < level < np.nanmax(values))
     if inside:
         lines = axes.contour(
             one.nus, one.rates, values, levels=inside, colors="black", linewidths=0.6

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from utils.errors import UserError
-from utils.records.ledgers import KeptLedger
+from utils.records.ledgers import LedgerRecord
 from utils.records.simulations import SETTING, ledgers_of
 from utils.records.summary import DASH
 
@@ -85,7 +85,7 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     return table.dropna(axis="columns", how="all").fillna(DASH)
 
 
-def costs(ledger: KeptLedger, layer: int | None, prices: Prices) -> dict[str, float]:
+def costs(ledger: LedgerRecord, layer: int | None, prices: Prices) -> dict[str, float]:
     """Of one network, by the table's column: of a layer, counted from 0, or of all."""
     mine = slice(None) if layer is None else slice(layer, layer + 1)
     names = ("pulses", "writes", "dropped", "refreshes")
@@ -97,7 +97,9 @@ def costs(ledger: KeptLedger, layer: int | None, prices: Prices) -> dict[str, fl
     row["per pair"] = row["refreshes"] / pairs
     busiest = row["per device"]
     if ledger.wear:
-        part = KeptLedger(*(getattr(ledger, name) for name in (*names, "pairs")), ledger.wear[mine])
+        part = LedgerRecord(
+            *(getattr(ledger, name) for name in (*names, "pairs")), ledger.wear[mine]
+        )
         row |= wear_of(part, prices)
         busiest = row["largest"]
     if layer is None:
@@ -105,7 +107,7 @@ def costs(ledger: KeptLedger, layer: int | None, prices: Prices) -> dict[str, fl
     return row
 
 
-def wear_of(ledger: KeptLedger, prices: Prices) -> dict[str, float]:
+def wear_of(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
     """How the pulses are spread over the devices that see any, or whose partner does."""
     pulses = torch.cat(
         [

@@ -21,11 +21,15 @@ from devices.built_in import CURVED, LARGEST_NONLINEARITY
 
 # Okabe and Ito's palette, told apart by colour-blind readers too; a field has one colour only.
 COLOURS = {
-    "double-linear": "#0072B2", "double-exponential": "#D55E00", "double-ideal": "#000000",
-}  # fmt: skip
+    "double-linear": "#0072B2",
+    "double-exponential": "#D55E00",
+    "double-ideal": "#000000",
+}
 NAMES = {
-    "double-linear": "linear", "double-exponential": "exponential", "double-ideal": "ideal",
-}  # fmt: skip
+    "double-linear": "linear",
+    "double-exponential": "exponential",
+    "double-ideal": "ideal",
+}
 # For devices of the users' own: what is left of it, and three of Paul Tol's muted colours.
 OTHER_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#332288")
 DARKER = 0.55  # times the same, once all are taken; then come other hues, without end
@@ -39,8 +43,13 @@ SMALL = 6.5  # points, of notes within a panel; nothing is smaller
 FORMATS = ("pdf", "svg", "png")
 # What journals ask for, free ones of the same widths, and what matplotlib brings along.
 FONTS = (
-    "Helvetica", "Arial", "Liberation Sans", "TeX Gyre Heros", "Nimbus Sans", "DejaVu Sans",
-)  # fmt: skip
+    "Helvetica",
+    "Arial",
+    "Liberation Sans",
+    "TeX Gyre Heros",
+    "Nimbus Sans",
+    "DejaVu Sans",
+)
 
 RC = {
     "font.size": 8,

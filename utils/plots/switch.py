@@ -183,10 +183,16 @@ def show_marks(axes, marked: list[tuple[int, float]], lowest: float) -> None:
     for switch, value in marked:
         if value < axes.get_ylim()[0]:
             axes.annotate(
-                f"◇ {value:.0f} %", (switch, 0.14), xycoords=("data", "axes fraction"), rotation=90,
-                ha="center", va="bottom", fontsize=6, color=style.GREY,
+                f"◇ {value:.0f} %",
+                (switch, 0.14),
+                xycoords=("data", "axes fraction"),
+                rotation=90,
+                ha="center",
+                va="bottom",
+                fontsize=6,
+                color=style.GREY,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-            )  # fmt: skip
+            )
 
 
 def tell_switch(one: Switched) -> str:

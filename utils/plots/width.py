@@ -46,8 +46,9 @@ def curve(networks: pd.DataFrame, field: str, axis: Sequence[Layers], at) -> pd.
     found = {at(layers): best(networks, field, layers)["accuracy"] for layers in axis}
     rows = {
         place: (values.mean(), values.std(), len(values))
-        for place, values in found.items() if len(values)
-    }  # fmt: skip
+        for place, values in found.items()
+        if len(values)
+    }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "std", "size"])
 
 
@@ -65,9 +66,16 @@ def table(networks: pd.DataFrame) -> pd.DataFrame:
                 (below.mean, below.low, below.high) if below and field != IDEAL else (None,) * 3
             )
             rows.append(
-                (" ".join(map(str, layers)), style.name(field), mine["lr"].iloc[0], len(mine),
-                 accuracy.mean(), accuracy.std(), *values)
-            )  # fmt: skip
+                (
+                    " ".join(map(str, layers)),
+                    style.name(field),
+                    mine["lr"].iloc[0],
+                    len(mine),
+                    accuracy.mean(),
+                    accuracy.std(),
+                    *values,
+                )
+            )
     columns = ["layers", "field", "best lr", "n", "mean", "std", "to ideal", "low", "high"]
     return pd.DataFrame(rows, columns=columns).round(2)
 
@@ -93,8 +101,11 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
     depth.set_xticks([len(layers) for layers in DEPTHS])
     depth.set_xlabel(f"hidden layers of {DEPTHS[0][0]} neurons")
     style.letter((width, depth))
-    counts = [len(best(networks, field, layers)) for field in (LINEAR, EXPONENTIAL, IDEAL)
-              for layers in (*WIDTHS, *DEPTHS)]  # fmt: skip
+    counts = [
+        len(best(networks, field, layers))
+        for field in (LINEAR, EXPONENTIAL, IDEAL)
+        for layers in (*WIDTHS, *DEPTHS)
+    ]
     counts = [count for count in counts if count]
     kind = "mean ± std" if max(counts) >= FEWEST else "mean"
     handles, labels = width.get_legend_handles_labels()

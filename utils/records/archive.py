@@ -8,8 +8,8 @@ from contextlib import suppress
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
-from devices.kept import Kept
-from utils.console import say
+from devices.ledger_level import LedgerLevel
+from utils.console import log
 from utils.errors import UserError
 from utils.records.checkpoints import (
     Checkpoint,
@@ -24,9 +24,9 @@ from utils.records.folders import (
     discard,
     matching_folders,
 )
-from utils.records.ledgers import KeptLedger, read_ledger
+from utils.records.ledgers import LedgerRecord, read_ledger
 from utils.records.results import (
-    Incomplete,
+    IncompleteFileError,
     Record,
     Result,
     check_complete,
@@ -61,12 +61,12 @@ def fullest(folders: list[Folder]) -> Folder:
         return len(complete), sum(c.step for c in checkpoints if c), folder.id
 
     chosen = max(folders, key=done)
-    say(f"{chosen.id}: taken from {len(folders)} folders of this setting, since it holds most")
+    log(f"{chosen.id}: taken from {len(folders)} folders of this setting, since it holds most")
     return chosen
 
 
 class Archive:
-    """Where the networks of a run are kept: one folder for each setting.
+    """Where the networks of a run are ledger_level: one folder for each setting.
 
     sitting: what this run is, and what decides its rounding: see records.checkpoints. complete: the
     networks known to be, without looking again. compiles: whether the steps of a setting are
@@ -82,7 +82,7 @@ class Archive:
         self.compiles = compiles
         self.folders = {folder.setting: folder for folder in folders}
         self.sitting = json.loads(json.dumps(sitting))  # as it is when read back
-        self.kept = Kept(sitting.get("ledger", Kept.NOTHING))
+        self.ledger_level = LedgerLevel(sitting.get("ledger", LedgerLevel.NOTHING))
         self.complete: set[Member] = set()
         self.locks: list[IO] = []
 
@@ -121,7 +121,7 @@ class Archive:
             folders = [archive.folders[setting].id for setting in run.settings]
             return {"folders": folders, "missing": numbers}
 
-        decision = world.agree(decide)
+        decision = world.broadcast(decide)
         names = zip(decision["folders"], run.settings, strict=True)
         folders = [Folder(run.output_dir / name, setting) for name, setting in names]
         archive = first[0] if first else cls(folders, sitting, compiles)
@@ -164,7 +164,7 @@ class Archive:
                     differences = self.differences(checkpoint, member)
                     halfway += not differences
                     foreign.update(differences)
-            say(
+            log(
                 f"{folder.id}: {len(complete)} of {len(complete + left)} networks are complete, "
                 f"{halfway} go on from a checkpoint, {len(left) - halfway} start afresh"
                 + f" (checkpoints are of another {', '.join(sorted(foreign))})" * bool(foreign)
@@ -184,7 +184,7 @@ class Archive:
     def differences(self, checkpoint: Checkpoint, member: Member) -> list[str]:
         """Names of what would round otherwise now than in any run that trained the network.
 
-        And of the ledger, if more of it is asked for than was kept from the start.
+        And of the ledger, if more of it is asked for than was ledger_level from the start.
         """
         now = self.sitting_of(member)["rounding"]
         names = [
@@ -192,35 +192,35 @@ class Archive:
             for name, value in now.items()
             if any(sitting["rounding"].get(name) != value for sitting in checkpoint.sittings)
         ]
-        less = any(sitting.get("ledger", 0) < self.kept for sitting in checkpoint.sittings)
+        less = any(sitting.get("ledger", 0) < self.ledger_level for sitting in checkpoint.sittings)
         return [*names, "ledger"] if less else names
 
     def is_complete(self, member: Member) -> bool:
         try:
             self.record(member)
-        except Incomplete:
+        except IncompleteFileError:
             return False
         return True
 
     def lacks_ledger(self, member: Member) -> bool:
         """Whether a network is complete but for what is asked for of what it has cost."""
-        if not self.kept:
+        if not self.ledger_level:
             return False
         try:
             check_complete(self.folders[member.setting], member.model)
-        except Incomplete:
+        except IncompleteFileError:
             return False
         return True
 
     def record(self, member: Member) -> Record:
-        """The record of a complete network; raises Incomplete otherwise."""
-        return check_complete(self.folders[member.setting], member.model, self.kept)
+        """The record of a complete network; raises IncompleteFileError otherwise."""
+        return check_complete(self.folders[member.setting], member.model, self.ledger_level)
 
-    def ledger(self, member: Member) -> KeptLedger | None:
+    def ledger(self, member: Member) -> LedgerRecord | None:
         """What a complete network has cost; None if it was not counted, or cannot be read."""
         try:
             return read_ledger(self.folders[member.setting], member.model)
-        except Incomplete:
+        except IncompleteFileError:
             return None
 
     def save(self, result: Result, earlier: Sequence[dict]) -> None:
@@ -237,7 +237,7 @@ class Archive:
     def has_intermediates(self, member: Member) -> bool:
         try:
             read_intermediates(self.folders[member.setting], member.model)
-        except Incomplete:
+        except IncompleteFileError:
             return False
         return True
 
@@ -267,7 +267,9 @@ class Archive:
         for member in members:
             folder = self.folders[member.setting]
             there = folder.json(member.model).exists()
-            if member in self.complete or (self.is_complete(member) if self.kept else there):
+            if member in self.complete or (
+                self.is_complete(member) if self.ledger_level else there
+            ):
                 complete += 1
             else:
                 halfway += self.step_of(member) > 0

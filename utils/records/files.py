@@ -13,7 +13,7 @@ import torch
 from utils.errors import RecordError
 
 
-class Incomplete(Exception):
+class IncompleteFileError(Exception):
     """A network's files are not all there and whole: which, and why."""
 
 
@@ -64,11 +64,11 @@ def write_json(path: Path, content: dict) -> None:
 
 
 def read_tensors(path: Path) -> torch.Tensor | dict:
-    """What torch saved, mapped; raises Incomplete where that is missing or damaged."""
+    """What torch saved, mapped; raises IncompleteFileError where that is missing or damaged."""
     try:
         return torch.load(path, weights_only=True, mmap=True)
     except FileNotFoundError:
-        raise Incomplete(f"no {path.name}") from None
+        raise IncompleteFileError(f"no {path.name}") from None
     except Exception as error:  # torch names no set of errors for a damaged file
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise Incomplete(f"{path.name} cannot be read: {reason[0]}") from None
+        raise IncompleteFileError(f"{path.name} cannot be read: {reason[0]}") from None

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from devices.ledger import COUNTS, WEAR
-from utils.records.files import Incomplete, read_tensors
+from utils.records.files import IncompleteFileError, read_tensors
 from utils.records.folders import Folder
 
 
 @dataclass(frozen=True)
-class KeptLedger:
+class LedgerRecord:
     """Of one network.
 
     pulses, writes, dropped, refreshes: float64 [epoch, layer], NaN from the epoch of a failure on;
@@ -54,10 +54,11 @@ class KeptLedger:
         return torch.cat([layer["refreshes"].flatten() for layer in self.wear])
 
 
-def read_ledger(folder: Folder, model: int) -> KeptLedger | None:
+def read_ledger(folder: Folder, model: int) -> LedgerRecord | None:
     """The ledger of a network, None where there is none, as older programs wrote none.
 
-    Tensors are mapped, not read. Raises Incomplete where it is damaged or of another setting.
+    Tensors are mapped, not read. Raises IncompleteFileError where it is damaged or of another
+    setting.
     """
     path = folder.ledger(model)
     if not path.exists():
@@ -74,10 +75,10 @@ def read_ledger(folder: Folder, model: int) -> KeptLedger | None:
         for name in names.values():
             check(content, name, tuple(content[names["pulses1"]].shape), path.name)
         wear.append({name: content[key] for name, key in names.items()})
-    return KeptLedger(*(content[name] for name in shapes), tuple(wear))
+    return LedgerRecord(*(content[name] for name in shapes), tuple(wear))
 
 
 def check(content: object, name: str, shape: tuple[int, ...], file: str) -> None:
     values = content.get(name) if isinstance(content, dict) else None
     if not isinstance(values, Tensor) or tuple(values.shape) != shape:
-        raise Incomplete(f"{file} does not hold {name} as expected")
+        raise IncompleteFileError(f"{file} does not hold {name} as expected")

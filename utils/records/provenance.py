@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy
 import torch
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from utils.compute.processor import hardware
 
 PROJECT = Path(__file__).parents[2]
@@ -58,13 +58,14 @@ def sitting(
     threads: int | None,
     product: str,
     kernels: Mapping[str, bool],
-    kept: Kept = Kept.NOTHING,
+    ledger_level: LedgerLevel = LedgerLevel.NOTHING,
 ) -> dict:
     """What this run is, and what decides how it rounds: with the same rounding, the same results.
 
     compiled: whether the plan says so; fell_back will say whether that failed. threads: of a
     process, where products depend on their number; None where they do not. product: of the first
-    layer, "sparse" or "dense"; kernels: those in C++, and whether they are in use. kept: of what
+    layer, "sparse" or "dense"; kernels: those in C++, and whether they are in use. ledger_level:
+    of what
     learning costs, which changes no result, but a network that starts without it cannot go on with
     it.
     """
@@ -81,4 +82,4 @@ def sitting(
         "product": product,
         **kernels,
     }
-    return {"provenance": about, "rounding": rounding, "fell_back": False, "ledger": kept}
+    return {"provenance": about, "rounding": rounding, "fell_back": False, "ledger": ledger_level}

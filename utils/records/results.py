@@ -11,10 +11,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from devices.library import measurements
 from utils.errors import UserError
-from utils.records.files import Incomplete, read_tensors, remove, write_json, write_tensors
+from utils.records.files import IncompleteFileError, read_tensors, remove, write_json, write_tensors
 from utils.records.folders import Folder
 from utils.records.ledgers import read_ledger
 from utils.records.setting_json import from_json, law_of, to_json, with_newer
@@ -36,7 +36,8 @@ class Result:
     networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
     all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
     whether they were replays of a CUDA graph. state, ledger: tensors by their names in the
-    contract, on the CPU; the ledger is empty where none was kept. intermediates: of every layer for
+    contract, on the CPU; the ledger is empty where nothing was counted. intermediates: of every
+    layer for
     the first test image, None where that was not asked for. switch_accuracy: test accuracy right
     after the field was switched, before it learned any more, 0 to 1, None where it never was.
     """
@@ -94,7 +95,9 @@ def remove_intermediates(folder: Folder, model: int) -> None:
 
 
 def read_intermediates(folder: Folder, model: int) -> Intermediates:
-    """Raises Incomplete where a network's files are not all there, or not of its layers."""
+    """Raises IncompleteFileError where a network's files are not all there, or not of its
+    layers.
+    """
     sizes, found = [ANY, *folder.setting.layers, ANY], {}
     for number, shape in enumerate(pairwise(sizes)):
         layer = 1 + 3 * number
@@ -103,7 +106,7 @@ def read_intermediates(folder: Folder, model: int) -> Intermediates:
         for path, values, size in zip(paths, found[layer], shape, strict=True):
             sound = isinstance(values, Tensor) and values.dim() == 1
             if not sound or size not in (ANY, len(values)):
-                raise Incomplete(f"{path.name} does not hold the values of layer {layer}")
+                raise IncompleteFileError(f"{path.name} does not hold the values of layer {layer}")
     return found
 
 
@@ -148,47 +151,57 @@ class Record:
 
 
 def read_record(path: Path) -> Record:
-    """A network's JSON, of this program or of the original scripts; raises Incomplete."""
+    """A network's JSON, of this program or of the original scripts; raises IncompleteFileError."""
     try:
         content = json.loads(path.read_text())
         setting, model = from_json(content), int(path.stem.rsplit("-", 1)[1])
         accuracies = content["accuracy"], content["swap_accuracy"], content.get("switch_accuracy")
         accuracy, swap, switch = (None if value is None else float(value) for value in accuracies)
         if content.get("model", model) != model:
-            raise Incomplete(f"{path.name} is of network {content['model']}")
+            raise IncompleteFileError(f"{path.name} is of network {content['model']}")
         return Record(
-            setting, model, accuracy, swap, switch,
+            setting,
+            model,
+            accuracy,
+            swap,
+            switch,
             failed=content.get("failed_step") is not None,
             law=law_of(content),
             is_original="model" not in content,
             content=content,
-        )  # fmt: skip
+        )
     except FileNotFoundError:
-        raise Incomplete(f"no {path.name}") from None
+        raise IncompleteFileError(f"no {path.name}") from None
     except KeyError as error:
-        raise Incomplete(f"{path.name} is no record of a network: it lacks {error}") from None
+        raise IncompleteFileError(
+            f"{path.name} is no record of a network: it lacks {error}"
+        ) from None
     except (OSError, UserError) as error:
-        raise Incomplete(f"{path.name} cannot be read: {error}") from None
+        raise IncompleteFileError(f"{path.name} cannot be read: {error}") from None
     except (ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
-        raise Incomplete(f"{path.name} is not a record of a network: {error}") from None
+        raise IncompleteFileError(f"{path.name} is not a record of a network: {error}") from None
 
 
-def check_complete(folder: Folder, model: int, kept: Kept = Kept.NOTHING) -> Record:
+def check_complete(
+    folder: Folder, model: int, ledger_level: LedgerLevel = LedgerLevel.NOTHING
+) -> Record:
     """The record of a network of exactly this setting all of whose files are there.
 
-    kept: what must be there of what learning costs.
-    Raises Incomplete, with the reason, otherwise.
+    ledger_level: what must be there of what learning costs.
+    Raises IncompleteFileError, with the reason, otherwise.
     """
     record = read_record(folder.json(model))
     content = with_newer(record.content)
     for name, value in expected(folder.setting).items():
         if content.get(name) != value:
-            raise Incomplete(f"{folder.json(model).name} is of another setting ({name})")
+            raise IncompleteFileError(f"{folder.json(model).name} is of another setting ({name})")
     check_tensors(folder, model)
-    if kept:
+    if ledger_level:
         ledger = read_ledger(folder, model)
-        if ledger is None or (kept >= Kept.WEAR and not ledger.wear):
-            raise Incomplete(f"{folder.ledger(model).name} does not hold all that is asked for")
+        if ledger is None or (ledger_level >= LedgerLevel.WEAR and not ledger.wear):
+            raise IncompleteFileError(
+                f"{folder.ledger(model).name} does not hold all that is asked for"
+            )
     return record
 
 
@@ -198,7 +211,8 @@ def expected(setting: Setting) -> dict:
 
 
 def check_tensors(folder: Folder, model: int) -> Tensor:
-    """Raises Incomplete unless a network's tensors are all there and of its setting's shapes.
+    """Raises IncompleteFileError unless a network's tensors are all there and of its setting's
+    shapes.
 
     The files are mapped, so that no more of them is read than where their tensors are. Returns its
     pulse requests [epochs].
@@ -206,7 +220,7 @@ def check_tensors(folder: Folder, model: int) -> Tensor:
     for path in (folder.accuracies(model), folder.gradients(model)):
         values = read_tensors(path)
         if not isinstance(values, Tensor) or values.shape != (folder.setting.epochs,):
-            raise Incomplete(f"{path.name} does not hold {folder.setting.epochs} epochs")
+            raise IncompleteFileError(f"{path.name} does not hold {folder.setting.epochs} epochs")
     state = read_tensors(folder.weights(model))
     sizes = [ANY, *folder.setting.layers, ANY]  # pixels and classes are a matter of the data
     for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
@@ -214,5 +228,7 @@ def check_tensors(folder: Folder, model: int) -> Tensor:
             weight = state.get(name) if isinstance(state, dict) else None
             shape = tuple(weight.shape) if isinstance(weight, Tensor) else ()
             if len(shape) != 2 or n_out not in (ANY, shape[0]) or n_in not in (ANY, shape[1]):
-                raise Incomplete(f"{folder.weights(model).name} does not hold {name} as expected")
+                raise IncompleteFileError(
+                    f"{folder.weights(model).name} does not hold {name} as expected"
+                )
     return values

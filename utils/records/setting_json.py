@@ -53,14 +53,14 @@ def with_newer(record: Mapping) -> dict:
     """
     record = dict(record)
     for each, default in flags_of(Setting).values():
-        if not each.is_newer:
+        if not each.added_later:
             continue
         *parents, last = each.json.split(".")
         place = record
         for parent in parents:
             place[parent] = dict(place[parent])  # not the caller's own
             place = place[parent]
-        place.setdefault(last, each.to_json(default if each.usual is None else each.usual))
+        place.setdefault(last, each.to_json(default if each.fallback is None else each.fallback))
     return record
 
 

@@ -16,31 +16,55 @@ import pandas as pd
 from devices.library import constants
 from utils.errors import UserError
 from utils.records.folders import Folder
-from utils.records.ledgers import KeptLedger, read_ledger
-from utils.records.results import Incomplete, check_tensors, read_record
+from utils.records.ledgers import LedgerRecord, read_ledger
+from utils.records.results import IncompleteFileError, check_tensors, read_record
 from utils.settings import TASKS, Setting
 
 SETTING = [
-    "task", "field", "switch", "lr", "var", "resistor_noise", "voltage_noise", "write_noise",
+    "task",
+    "field",
+    "switch",
+    "lr",
+    "var",
+    "resistor_noise",
+    "voltage_noise",
+    "write_noise",
     "clipping",
-]  # fmt: skip
+]
 # What figures do not vary: those of the largest series are drawn.
 SERIES = [
-    "task", "epochs", "layers", "batch_size", "init", "input_scale", "padding", "device_noise",
-    "physical_clipping", "tf32",
-]  # fmt: skip
+    "task",
+    "epochs",
+    "layers",
+    "batch_size",
+    "init",
+    "input_scale",
+    "padding",
+    "device_noise",
+    "physical_clipping",
+    "tf32",
+]
 # What tells networks of one setting apart that must not be counted as one, or stand in one mean.
 KIND = ["constants", "law"]
 IDENTITY = [*SETTING, *SERIES[1:], *KIND, "original", "model_seed"]  # of a network
 COLUMNS = [
-    *IDENTITY, "accuracy", "relaxed", "at_switch", "request", "failed", "model", "folder",
+    *IDENTITY,
+    "accuracy",
+    "relaxed",
+    "at_switch",
+    "request",
+    "failed",
+    "model",
+    "folder",
     "setting",
-]  # fmt: skip
+]
 # Of the whole training: pulses, mean over all devices; refreshes, mean over pairs; the share of all
 # requests that the smallest pulse drops.
 COSTS = {
-    "pulses": "pulses_per_device", "refreshes": "refreshes_per_pair", "dropped": "share_dropped",
-}  # fmt: skip
+    "pulses": "pulses_per_device",
+    "refreshes": "refreshes_per_pair",
+    "dropped": "share_dropped",
+}
 
 
 @dataclass(frozen=True)
@@ -171,7 +195,7 @@ def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
     for file in records:
         try:
             rows.append(read_network(path, file))
-        except (Incomplete, UserError) as error:
+        except (IncompleteFileError, UserError) as error:
             problems.append((path.name, file.name, str(error)))
         else:
             if rows[-1]["failed"]:
@@ -192,14 +216,18 @@ def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
 
 
 def read_network(path: Path, file: Path) -> dict:
-    """The row of one network; raises Incomplete or UserError if its files are not in order."""
+    """The row of one network; raises IncompleteFileError or UserError if its files are not in
+    order.
+    """
     record = read_record(file)
     setting, model = record.setting, record.model
     names = [setting.slug]
     if record.is_original and setting.switched_at:  # which named the two fields alone
         names.append(setting.slug.rpartition("-switch-")[0])
     if not any(path.name.endswith(f"-{name}") for name in names):
-        raise Incomplete(f"{file.name} is of another setting than its folder: {setting.slug}")
+        raise IncompleteFileError(
+            f"{file.name} is of another setting than its folder: {setting.slug}"
+        )
     folder = Folder(path, setting)
     requests = check_tensors(folder, model)
     values = {name: getattr(setting, name) for name in [*SETTING, *SERIES] if name != "switch"}
@@ -221,16 +249,16 @@ def read_network(path: Path, file: Path) -> dict:
     }
 
 
-def ledgers_of(networks: pd.DataFrame) -> list[KeptLedger | None]:
+def ledgers_of(networks: pd.DataFrame) -> list[LedgerRecord | None]:
     """What each of some networks has cost; None where there is no ledger that can be read.
 
     Not part of the tables from the start, since that would take half as much time again.
     """
 
-    def ledger(folder: Folder, model: int) -> KeptLedger | None:
+    def ledger(folder: Folder, model: int) -> LedgerRecord | None:
         try:
             return read_ledger(folder, model)
-        except Incomplete:
+        except IncompleteFileError:
             return None
 
     return [ledger(row.folder, row.model) for row in networks.itertuples()]

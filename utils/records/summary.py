@@ -7,15 +7,29 @@ import statistics
 from collections.abc import Sequence
 
 from utils.records.archive import Archive
-from utils.records.ledgers import KeptLedger
-from utils.records.results import Incomplete, Record
+from utils.records.ledgers import LedgerRecord
+from utils.records.results import IncompleteFileError, Record
 from utils.run import Run
 from utils.settings import Member, Setting
 
 HEADER = (
-    "field", "switch", "lr", "var", "resistor", "clipping", "write", "layers", "n",
-    "at switch / %", "accuracy / %", "relaxed / %", "pulses", "refresh", "seconds", "folder",
-)  # fmt: skip
+    "field",
+    "switch",
+    "lr",
+    "var",
+    "resistor",
+    "clipping",
+    "write",
+    "layers",
+    "n",
+    "at switch / %",
+    "accuracy / %",
+    "relaxed / %",
+    "pulses",
+    "refresh",
+    "seconds",
+    "folder",
+)
 DASH = "–"
 
 
@@ -34,7 +48,7 @@ def table(archive: Archive, run: Run) -> str:
                 records.append(archive.record(Member(setting, model)))
                 if run.kept:
                     ledgers.append(archive.ledger(Member(setting, model)))
-            except Incomplete:
+            except IncompleteFileError:
                 missing += 1
         rows.append(row(setting, archive.folders[setting].id, records, ledgers, missing))
     switched = any(setting.switched_at for setting in run.settings)
@@ -59,7 +73,7 @@ def row(
     setting: Setting,
     folder: str,
     records: Sequence[Record],
-    ledgers: Sequence[KeptLedger | None],
+    ledgers: Sequence[LedgerRecord | None],
     missing: int = 0,
 ) -> tuple[str, ...]:
     """The cells of one setting, from its networks; missing: how many cannot be read."""

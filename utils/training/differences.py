@@ -17,7 +17,7 @@ EXACT = 1e-4  # of the device's range: by which voltages may differ that follow 
 UNDECIDED = 2e-3  # share of pairs that may be at the edge of a threshold, beside a single one
 
 
-class Differs(Exception):
+class MismatchError(Exception):
     """What is not as on the CPU, and by how much."""
 
 
@@ -80,7 +80,7 @@ class Differences:
                     self.add_count(f"{what} of layer {layer}", round(count), of)
 
     def check(self) -> None:
-        """Raise Differs for what differs most, against what it may."""
+        """Raise MismatchError for what differs most, against what it may."""
         excess = []
         for name, (difference, size) in self.squares.items():
             # What is all zero is so by any rounding.
@@ -93,7 +93,7 @@ class Differences:
             if wrong > allowed:
                 excess.append((wrong / allowed, f"{name}: {wrong} of {total} are others"))
         if excess:
-            raise Differs(max(excess)[1])
+            raise MismatchError(max(excess)[1])
 
 
 def layer_of(name: str) -> int:

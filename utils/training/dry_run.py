@@ -8,15 +8,15 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import torch
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.distributed import World
 from utils.compute.pool import run_jobs
 from utils.compute.processor import hardware
 from utils.compute.signals import Stop
-from utils.compute.worker import HeardStop
-from utils.console import say
+from utils.compute.worker import WorkerStop
+from utils.console import log
 from utils.run import Run
 from utils.settings import Setting
 from utils.training.job import Job
@@ -29,16 +29,16 @@ PROBE_SECONDS = 1.0
 
 def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop) -> None:
     """Print it, in process 0; nothing is trained or written."""
-    mine = world.deal(run.members)  # process 0 has the largest part
+    mine = world.shard(run.members)  # process 0 has the largest part
     if not world.is_first:
         return
     jobs = plan.jobs(mine, lambda member: 0)
     workers, threads = plan.workers(len(jobs))
-    probe = Probe(currents, Compiler(plan.compiled), plan.compiles, run.kept)
+    probe = Probe(currents, Compiler(plan.compiled), plan.compiles, run.ledger_level)
     compiled = [job for job in jobs if plan.compiles(job[0].setting)]
     if compiled:
-        say(announcement(compiled))
-    prepare(compiled, currents, probe.compiler, threads, run.kept)
+        log(announcement(compiled))
+    prepare(compiled, currents, probe.compiler, threads, run.ledger_level)
     seconds = seconds_of(jobs, probe, workers, threads, stop)
     at_once = workers * max(map(len, jobs))
     share = len(compiled) if probe.compiler.enabled else 0
@@ -79,16 +79,16 @@ class Probe:
         currents: Currents,
         compiler: Compiler,
         compiles: Callable[[Setting], bool],
-        kept: Kept,
+        ledger_level: LedgerLevel,
     ):
         self.currents, self.compiler, self.compiles = currents, compiler, compiles
-        self.kept = kept
+        self.ledger_level = ledger_level
         self.graphed = currents.are_on_gpu
 
     @torch.no_grad()
-    def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[float]:
+    def run(self, job: Job, stop: Stop | WorkerStop) -> Iterator[float]:
         compiler = self.compiler if self.compiles(job[0].setting) else Compiler(enabled=False)
-        trainer = Trainer(job, self.currents, compiler, self.graphed, self.kept)
+        trainer = Trainer(job, self.currents, compiler, self.graphed, self.ledger_level)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)
@@ -100,7 +100,7 @@ class Probe:
             seconds += (trainer.epochs - first) * self.epoch(trainer, stop)
         yield seconds
 
-    def epoch(self, trainer: Trainer, stop: Stop | HeardStop) -> float:
+    def epoch(self, trainer: Trainer, stop: Stop | WorkerStop) -> float:
         """Seconds that an epoch takes with its test."""
         trainer.learn()  # not in the count: the first call of all is slow
         start, count = time.monotonic(), 0
@@ -124,9 +124,12 @@ class Probe:
         """What the time of a job depends on."""
         setting = job[0].setting
         physics = (
-            setting.voltage_noise, setting.resistor_noise, setting.device_noise,
-            setting.write_noise, setting.physical_clipping,
-        )  # fmt: skip
+            setting.voltage_noise,
+            setting.resistor_noise,
+            setting.device_noise,
+            setting.write_noise,
+            setting.physical_clipping,
+        )
         families = tuple(device.response.family for device in setting.fields)
         return families, setting.switched_at, *map(bool, physics), setting.layers, len(job)
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from devices.kept import Kept
 from devices.ledger import Ledger
+from devices.ledger_level import LedgerLevel
 from devices.library import Device
 from devices.noise import Stream
 from devices.pair import per_network
@@ -57,7 +57,7 @@ class Ensemble(nn.Module):
     finite, -1 while there is none. Histories, NaN where an epoch is still to come, [model, epoch]:
     `accuracies` float32, test accuracy 0 to 1; `pulse_requests` float32, learning rate times the
     mean |dL/dw| of the epoch's last batch (pulses); `losses` float64, mean cross-entropy. ledger:
-    what programming has cost, if that is kept.
+    what programming has cost, if that is ledger_level.
 
     What is persistent of it (see `nn.Module.state_dict`) is what a checkpoint holds: all else
     follows from the settings. phases: one, or two where the field is switched; phase: the number
@@ -72,14 +72,14 @@ class Ensemble(nn.Module):
         optimizer: PulseOptimizer,
         epochs: int,
         phases: Sequence[Phase],
-        kept: Kept = Kept.NOTHING,
+        ledger_level: LedgerLevel = LedgerLevel.NOTHING,
     ):
         super().__init__()
         self.network, self.optimizer = network, optimizer
         self.phases, self.phase = phases, 0
         self.switch_accuracies: Tensor | None = None
         seed = network.seed
-        self.ledger = Ledger(list(network.arrays), epochs, kept)
+        self.ledger = Ledger(list(network.arrays), epochs, ledger_level)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=seed.device))
         self.register_buffer("loss_sum", torch.zeros_like(seed, dtype=torch.float64))
         self.register_buffer("failed_step", torch.full_like(seed, -1))
@@ -94,13 +94,16 @@ class Ensemble(nn.Module):
 
     @classmethod
     def fresh(
-        cls, members: Sequence[Member], currents: Currents, kept: Kept = Kept.NOTHING
+        cls,
+        members: Sequence[Member],
+        currents: Currents,
+        ledger_level: LedgerLevel = LedgerLevel.NOTHING,
     ) -> Ensemble:
         """Newly made networks, side by side.
 
         The members may differ in constants of their devices, which are of one family, and in all
         but task, epochs, batch_size, layers, init, input_scale, padding, and the epoch of a switch.
-        kept: of what programming costs.
+        ledger_level: of what programming costs.
         """
         common = members[0].setting
         numbers = range(len(common.fields))
@@ -127,10 +130,12 @@ class Ensemble(nn.Module):
             resistor_noise * per_model("device_noise"),
         )
         optimizer = PulseOptimizer(
-            per_model("lr"), per_model("clipping"), phases[0].write_noise,
+            per_model("lr"),
+            per_model("clipping"),
+            phases[0].write_noise,
             per_model("physical_clipping").bool(),
-        )  # fmt: skip
-        return cls(network, optimizer, common.epochs, phases, kept)
+        )
+        return cls(network, optimizer, common.epochs, phases, ledger_level)
 
     def switch(self) -> None:
         """Switch the field: every device keeps its pulses and answers by its second response.
@@ -158,9 +163,11 @@ class Ensemble(nn.Module):
     def structure(self) -> Hashable:
         """What a program compiled for a training step depends on, beside its inputs' shapes."""
         kinds = (
-            self.optimizer.write_noise is None, self.optimizer.physical is None, self.ledger.kept,
+            self.optimizer.write_noise is None,
+            self.optimizer.physical is None,
+            self.ledger.ledger_level,
             self.has_sparse_update,
-        )  # fmt: skip
+        )
         return "training step", self.network.structure, kinds
 
     @cached_property

@@ -14,7 +14,7 @@ from torch import Tensor
 from models.currents import Currents
 from models.state_dict import layer_number, load_state_dict
 from utils.compute.signals import Stop
-from utils.console import say
+from utils.console import log
 from utils.records.archive import Archive
 from utils.records.results import Intermediates, read_tensors, write_intermediates
 from utils.settings import Member
@@ -63,13 +63,13 @@ def add_missing(
 ) -> None:
     """Write the files of complete networks that lack them, from their weights and statistics.
 
-    Raises RecordError if something cannot be written, Stopped if a stop was asked for.
+    Raises RecordError if something cannot be written, StoppedError if a stop was asked for.
     """
     lacking = [member for member in members if not archive.has_intermediates(member)]
     for setting in dict.fromkeys(member.setting for member in lacking):
         folder = archive.folders[setting]
         mine = [member for member in lacking if member.setting == setting]
-        say(f"{folder.id}: currents and voltages of {len(mine)} complete networks are added")
+        log(f"{folder.id}: currents and voltages of {len(mine)} complete networks are added")
         for member in mine:
             stop.check()
             ensemble = trained(member, read_tensors(folder.weights(member.model)), currents)

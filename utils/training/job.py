@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from models.currents import Currents
 from utils.compute.compiler import Compiler
-from utils.compute.signals import Stop, Stopped
-from utils.compute.worker import HeardStop
-from utils.console import say
+from utils.compute.signals import Stop, StoppedError
+from utils.compute.worker import WorkerStop
+from utils.console import log
 from utils.progress import Epoch
 from utils.records.archive import Archive
 from utils.records.checkpoints import Checkpoint
@@ -34,8 +34,8 @@ class Training:
 
     checkpoint_minutes: the longest training between two checkpoints; compiles: whether the steps of
     a setting are compiled, where the compiler is enabled; intermediate: whether currents and
-    voltages of the first test image are kept; kept: what is kept of what learning
-    costs.
+    voltages of the first test image are written; ledger_level: how much of what learning costs is
+    counted costs.
     """
 
     def __init__(
@@ -46,33 +46,33 @@ class Training:
         checkpoint_minutes: float,
         compiles: Callable[[Setting], bool] = lambda setting: True,
         intermediate: bool = False,
-        kept: Kept = Kept.NOTHING,
+        ledger_level: LedgerLevel = LedgerLevel.NOTHING,
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
-        self.compiles, self.kept = compiles, kept
+        self.compiles, self.ledger_level = compiles, ledger_level
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.intermediate = intermediate
         self.graphed = currents.are_on_gpu  # until that has gone wrong
 
-    def run(self, job: Job, stop: Stop | HeardStop) -> Iterator[Epoch | Complete]:
+    def run(self, job: Job, stop: Stop | WorkerStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
         compiler = self.compiler if self.compiles(job[0].setting) else Compiler(enabled=False)
-        trainer = Trainer(job, self.currents, compiler, self.graphed, self.kept)
+        trainer = Trainer(job, self.currents, compiler, self.graphed, self.ledger_level)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)
             self.graphed = trainer.graphed
         self.archive.sitting["fell_back"] = compiler.failure is not None
-        keeper = Keeper(trainer, self.archive, self.checkpoint_seconds, stop)
+        checkpointer = Checkpointer(trainer, self.archive, self.checkpoint_seconds, stop)
         with stop.deferred():
             try:
-                for epoch in trainer.train(keeper.pause):
+                for epoch in trainer.train(checkpointer.pause):
                     yield from trainer.news(epoch)
-            except Stopped:
-                keeper.write()
+            except StoppedError:
+                checkpointer.write()
                 raise
-            results = trainer.results(keeper.seconds, self.intermediate)
-            for result, earlier in zip(results, keeper.earlier, strict=True):
+            results = trainer.results(checkpointer.seconds, self.intermediate)
+            for result, earlier in zip(results, checkpointer.earlier, strict=True):
                 self.archive.save(result, earlier)
                 yield Complete(result.member)
 
@@ -85,14 +85,14 @@ class Training:
         return [part for part in (left[:half], left[half:]) if part]
 
 
-class Keeper:
+class Checkpointer:
     """Keeps the checkpoints of the networks of a trainer, from which it goes on where it can.
 
     earlier: of each, the sittings that have trained it before this run; seconds: spent so far.
     """
 
     def __init__(
-        self, trainer: Trainer, archive: Archive, every_seconds: float, stop: Stop | HeardStop
+        self, trainer: Trainer, archive: Archive, every_seconds: float, stop: Stop | WorkerStop
     ):
         self.trainer, self.archive, self.stop = trainer, archive, stop
         self.every_seconds = every_seconds
@@ -109,7 +109,7 @@ class Keeper:
         now = self.archive.sitting["fell_back"]
         if any(sitting["fell_back"] != now for sittings in earlier for sitting in sittings):
             for member in self.trainer.members:
-                say(
+                log(
                     f"{member.setting.slug}, network {member.model}: starts afresh, since its "
                     f"checkpoint is {'' if now else 'not '}of compiled steps"
                 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import groupby, pairwise
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from models.currents import Currents
 from models.matmul import repeats_itself
 from utils.compute.processor import free_bytes
@@ -21,7 +21,7 @@ from utils.training.job import Job
 SHARE = 0.8  # of the free memory that networks may take
 WORTH_COMPILING = 1e8  # weight updates of one network; above this, compiling pays
 STATE_BYTES = 24  # of a weight in training: two voltages, two slopes, itself; one for rounding
-WEAR_BYTES = 20  # of a weight, where the wear of its devices is kept
+WEAR_BYTES = 20  # of a weight, where the wear of its devices is ledger_level
 WORK_BYTES = 60  # of a weight while its network is made, compiled or stepped; measured
 PROCESS_BYTES = 200 << 20  # of a worker beside its network; measured
 
@@ -35,7 +35,7 @@ class Plan:
 
     def __init__(self, run: Run, currents: Currents, cores: int, processes: int = 1):
         self.setting = run.settings[0]  # for what is the same in all settings
-        self.settings, self.compile, self.kept = run.settings, run.compile, run.kept
+        self.settings, self.compile, self.ledger_level = run.settings, run.compile, run.ledger_level
         self.currents, self.cores = currents, cores
         self.layers = list(dict.fromkeys(setting.layers for setting in run.settings))
         self.largest = max(self.layers, key=self.weights)
@@ -78,7 +78,7 @@ class Plan:
         n_units = sum(layers) + self.currents.n_classes
         # Activations of a batch of training or testing, their noise and gradients.
         batch = max(min(self.setting.batch_size, len(self.currents.train)), TEST_BATCH)
-        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.kept >= Kept.WEAR)
+        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.ledger_level >= LedgerLevel.WEAR)
         one = self.weights(layers) * per_weight + 4 * 8 * n_units * batch
         beside = PROCESS_BYTES * (networks - 1) if self.currents.device.type == "cpu" else 0
         return networks * one + beside
@@ -99,9 +99,10 @@ class Plan:
         """Whether networks are the same to the bit by any number of threads; tried, in a fork."""
         counts = {self.cores // workers for workers in range(1, self.cores + 1)} - {1}
         shapes = [
-            shape for layers in self.layers
+            shape
+            for layers in self.layers
             for shape in product_shapes(replace(self.setting, layers=layers), self.currents)
-        ]  # fmt: skip
+        ]
         return holds_in_a_fork(
             lambda: all(repeats_itself(*shape, count) for shape in shapes for count in counts)
         )

@@ -8,7 +8,7 @@ from models.currents import Currents
 from utils.compute.compiler import Compiler, warn_of_newer_torch
 from utils.compute.pool import run_jobs
 from utils.compute.signals import Stop
-from utils.console import say
+from utils.console import log
 from utils.progress import Progress
 from utils.records.archive import Archive
 from utils.run import Run
@@ -29,8 +29,8 @@ def train(
 ) -> None:
     """Train the members to their files. quiet: without reports of progress.
 
-    Raises OutOfMemory if a single network is too large for the memory, Stopped once all is saved
-    if a stop was asked for, RecordError if something cannot be written.
+    Raises OutOfMemoryError if a single network is too large for the memory, StoppedError once all
+    is saved if a stop was asked for, RecordError if something cannot be written.
     """
     jobs = plan.jobs(members, archive.step_of)
     workers, threads = plan.workers(len(jobs))
@@ -39,17 +39,22 @@ def train(
     if compiled:
         if not quiet:
             warn_of_newer_torch()
-            say(announcement(compiled))
-        prepare(compiled, currents, compiler, threads, run.kept)
+            log(announcement(compiled))
+        prepare(compiled, currents, compiler, threads, run.ledger_level)
         if compiler.failure is not None and not quiet:
-            say(
+            log(
                 f"compiling the training step failed ({compiler.failure}); it runs uncompiled, "
                 "which is several times slower (--compile off silences this)"
             )
     work = Training(
-        currents, compiler, archive, run.checkpoint_minutes, plan.compiles,
-        run.compute_intermediate, run.kept,
-    )  # fmt: skip
+        currents,
+        compiler,
+        archive,
+        run.checkpoint_minutes,
+        plan.compiles,
+        run.compute_intermediate,
+        run.ledger_level,
+    )
     per_epoch = -(-len(currents.train) // plan.setting.batch_size)
     epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
     with Progress(epochs, quiet) as progress:

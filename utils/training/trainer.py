@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from devices.kept import Kept
+from devices.ledger_level import LedgerLevel
 from devices.pair import Responses
 from models.currents import Currents
 from models.state_dict import ledger_dict, state_dict
@@ -27,7 +27,7 @@ class Trainer:
 
     Mini-batches come in file order of the training set, the last of an epoch smaller. step:
     mini-batches so far, the ensemble's own count on the host. graphed: whether full mini-batches
-    are replays of a CUDA graph. kept: of what programming costs.
+    are replays of a CUDA graph. ledger_level: of what programming costs.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Trainer:
         currents: Currents,
         compiler: Compiler,
         graphed: bool = False,
-        kept: Kept = Kept.NOTHING,
+        ledger_level: LedgerLevel = LedgerLevel.NOTHING,
     ):
         self.members, self.currents, self.compiler = list(members), currents, compiler
-        self.ensemble = Ensemble.fresh(members, currents, kept)
+        self.ensemble = Ensemble.fresh(members, currents, ledger_level)
         self.epochs, self.batch_size = members[0].setting.epochs, members[0].setting.batch_size
         self.switched_at = members[0].setting.switched_at
         self.per_epoch = -(-len(currents.train) // self.batch_size)
@@ -187,9 +187,11 @@ class Trainer:
             accuracies, requests, losses = (
                 history[index].cpu().clone()
                 for history in (
-                    self.ensemble.accuracies, self.ensemble.pulse_requests, self.ensemble.losses
+                    self.ensemble.accuracies,
+                    self.ensemble.pulse_requests,
+                    self.ensemble.losses,
                 )
-            )  # fmt: skip
+            )
             if member in failures:
                 first = failures[member] // self.per_epoch
                 accuracies[first:] = requests[first:] = torch.nan
@@ -218,7 +220,7 @@ def prepare(
     currents: Currents,
     compiler: Compiler,
     threads: int,
-    kept: Kept = Kept.NOTHING,
+    ledger_level: LedgerLevel = LedgerLevel.NOTHING,
 ) -> None:
     """Compile in this process what jobs on so many threads need, before workers are forked from it.
 
@@ -231,7 +233,7 @@ def prepare(
         first.setdefault(kind(job), job)
     for job in first.values():
         if compiler.enabled:
-            Trainer(job, currents, compiler, kept=kept).prepare()
+            Trainer(job, currents, compiler, ledger_level=ledger_level).prepare()
 
 
 def announcement(jobs: Iterable[Sequence[Member]]) -> str:
@@ -245,8 +247,12 @@ def announcement(jobs: Iterable[Sequence[Member]]) -> str:
 def kind(job: Sequence[Member]) -> Hashable:
     """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
     physics = (
-        "voltage_noise", "resistor_noise", "device_noise", "write_noise", "physical_clipping",
-    )  # fmt: skip
+        "voltage_noise",
+        "resistor_noise",
+        "device_noise",
+        "write_noise",
+        "physical_clipping",
+    )
     phases = zip(*(member.setting.fields for member in job), strict=True)
     return (
         job[0].setting.layers,

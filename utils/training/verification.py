@@ -27,10 +27,10 @@ from devices.programming import physically_clipped
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
-from utils.compute.processor import OutOfMemory, memory_errors
-from utils.console import say
+from utils.compute.processor import OutOfMemoryError, memory_errors
+from utils.console import log
 from utils.errors import UserError
-from utils.training.differences import Differences, Differs
+from utils.training.differences import Differences, MismatchError
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import TEST_BATCH, evaluate, outputs
 from utils.training.trainer import Trainer
@@ -49,7 +49,7 @@ def verify(trainer: Trainer) -> None:
 
     The stages: compiled or eager steps, each from a graph or call by call. Where it is not that at
     which the trainer stands, one line says so. The networks stay as they are. Raises UserError if
-    even plain PyTorch differs, and OutOfMemory.
+    even plain PyTorch differs, and OutOfMemoryError.
     """
     reasons: list[str] = []
     stages = (True, False) if trainer.graphed else (False,)  # from a graph, or call by call
@@ -62,7 +62,7 @@ def verify(trainer: Trainer) -> None:
             reason = trouble(trainer)
             if reason is None:
                 if reasons:
-                    say(f"{reasons[0]}; the run goes on with {stage(trainer)}, which do not")
+                    log(f"{reasons[0]}; the run goes on with {stage(trainer)}, which do not")
                 return
             reasons.append(f"on this GPU {stage(trainer)} {reason}")
     raise UserError(
@@ -90,9 +90,9 @@ def trouble(trainer: Trainer) -> str | None:
             with memory_errors(), trainer.undone(), plain(), one_thread():
                 trainer.enter(phase, switch=True)
                 compare(trainer)
-        except OutOfMemory:
+        except OutOfMemoryError:
             raise
-        except Differs as difference:
+        except MismatchError as difference:
             return f"differ from the CPU's{after} ({difference})"
         except Exception as error:  # whatever CUDA, a compiled program or its compiler raises
             lines = [line for line in str(error).splitlines() if line.strip()]
@@ -112,7 +112,7 @@ def one_thread() -> Iterator[None]:
 
 
 def compare(trainer: Trainer) -> None:
-    """Train a few steps and test, here and on the CPU; raises Differs."""
+    """Train a few steps and test, here and on the CPU; raises MismatchError."""
     ensemble, model = trainer.ensemble, followed(trainer)
     member, size = trainer.members[model], trainer.batch_size
     excerpt = trainer.currents.excerpt(STEPS * size, TESTED, torch.device("cpu"))
@@ -169,9 +169,12 @@ def followed(trainer: Trainer) -> int:
     def physics(model: int) -> tuple[int, int]:
         setting = trainer.members[model].setting
         parts = (
-            setting.voltage_noise, setting.resistor_noise, setting.device_noise,
-            setting.write_noise, setting.physical_clipping,
-        )  # fmt: skip
+            setting.voltage_noise,
+            setting.resistor_noise,
+            setting.device_noise,
+            setting.write_noise,
+            setting.physical_clipping,
+        )
         return sum(map(bool, parts)), model
 
     return max(range(len(trainer.members)), key=physics)

@@ -44,7 +44,7 @@ def of_device(device: Device, settings: Sequence[Setting]) -> str:
     return f"{device}: {', '.join(parts)}"
 
 
-def remarks(settings: Sequence[Setting], currents: Currents) -> list[str]:
+def startup_messages(settings: Sequence[Setting], currents: Currents) -> list[str]:
     """A line each; settings: of a run, which differ in their physics alone."""
     setting = settings[0]
     n_train, n_test = len(currents.train), len(currents.test)

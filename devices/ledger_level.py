@@ -1,11 +1,11 @@
-"""How much of what learning costs is kept: see devices.ledger. Torch is not imported."""
+"""How much of what learning costs is ledger_level: see devices.ledger. Torch is not imported."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
 
-class Kept(IntEnum):
+class LedgerLevel(IntEnum):
     """Each level holds what the one before does."""
 
     NOTHING = 0

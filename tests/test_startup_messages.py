@@ -14,7 +14,7 @@ from models import sparse_update
 from models.batch_norm import SETTLING_STEPS
 from models.currents import Currents
 from utils.data.datasets import DataSet
-from utils.training.remarks import lacks_kernels, remarks
+from utils.training.startup_messages import lacks_kernels, startup_messages
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,16 @@ def test_the_images_are_counted_at_the_start_of_a_run_and_of_a_dry_run(start):
 def test_a_test_set_larger_than_the_training_set_is_doubted(patterns):
     exchanged = dataclasses.replace(
         patterns,
-        train_images=patterns.test_images, train_labels=patterns.test_labels,
-        test_images=patterns.train_images, test_labels=patterns.train_labels,
-    )  # fmt: skip
+        train_images=patterns.test_images,
+        train_labels=patterns.test_labels,
+        test_images=patterns.train_images,
+        test_labels=patterns.train_labels,
+    )
     setting = setting_of(batch_size=2)
-    assert remarks([setting], currents_of(patterns)) == ["Digits: 200 images to train, 50 to test"]
-    first, doubt, *_ = remarks([setting], currents_of(exchanged))
+    assert startup_messages([setting], currents_of(patterns)) == [
+        "Digits: 200 images to train, 50 to test"
+    ]
+    first, doubt, *_ = startup_messages([setting], currents_of(exchanged))
     assert first == "Digits: 50 images to train, 200 to test"
     assert "larger than the training set; are their files exchanged?" in doubt
 
@@ -66,7 +70,7 @@ def no_compiler(monkeypatch, tmp_path):
 def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compiler):
     """On a CPU, and not where the user does without them."""
     setting, currents = setting_of(batch_size=2), currents_of(patterns)
-    _, line = remarks([setting], currents)
+    _, line = startup_messages([setting], currents)
     assert line == (
         "the C++ kernels could not be built, so this run is slower; install a C++ compiler (g++), "
         "or set MAGNETOIONIC_NATIVE=0 to do without"
@@ -74,7 +78,7 @@ def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compi
     on_gpu = SimpleNamespace(device=torch.device("cuda"), light=None)
     assert not lacks_kernels([setting_of(field=device_of("table"))], on_gpu)
     monkeypatch.setenv("MAGNETOIONIC_NATIVE", "0")
-    assert len(remarks([setting], currents)) == 1
+    assert len(startup_messages([setting], currents)) == 1
 
 
 @pytest.mark.parametrize(("field", "told"), [("double-linear", 0), ("table", 1)])
@@ -87,7 +91,7 @@ def test_the_kernel_of_tables_is_missed_by_tables_alone(field, told, patterns, m
     if library(noise.SOURCE) is None:
         pytest.skip("needs a C++ compiler")
     settings = [setting_of(batch_size=2), setting_of(field=device_of(field), batch_size=2)]
-    lines = remarks(settings, currents_of(patterns))
+    lines = startup_messages(settings, currents_of(patterns))
     assert sum("kernels could not be built" in line for line in lines) == told
 
 
@@ -110,7 +114,7 @@ def test_batch_normalisation_settles_in_86_steps():
     ],
 )
 def test_tests_that_come_too_early_are_named(batch_size, epochs, last, digits):
-    lines = remarks([setting_of(batch_size=batch_size, epochs=epochs)], digits)
+    lines = startup_messages([setting_of(batch_size=batch_size, epochs=epochs)], digits)
     assert lines[0] == "Digits: 1500 images to train, 297 to test"
     if last is None:
         assert len(lines) == 1
