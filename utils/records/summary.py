@@ -46,7 +46,7 @@ def table(archive: Archive, run: Run) -> str:
         for model in range(run.n_models):
             try:  # on a network file system what another machine wrote may not be seen yet
                 records.append(archive.record(Member(setting, model)))
-                if run.kept:
+                if run.ledger_level:
                     ledgers.append(archive.ledger(Member(setting, model)))
             except IncompleteFileError:
                 missing += 1
@@ -57,8 +57,8 @@ def table(archive: Archive, run: Run) -> str:
         "switch": not switched,
         "at switch / %": not switched,
         "layers": len({setting.layers for setting in run.settings}) == 1,
-        "pulses": not run.kept,
-        "refresh": not run.kept,
+        "pulses": not run.ledger_level,
+        "refresh": not run.ledger_level,
     }
     columns = [number for number, name in enumerate(HEADER) if not unused.get(name)]
     rows = [[line[number] for number in columns] for line in rows]

@@ -116,7 +116,7 @@ def compare(trainer: Trainer) -> None:
     ensemble, model = trainer.ensemble, followed(trainer)
     member, size = trainer.members[model], trainer.batch_size
     excerpt = trainer.currents.excerpt(STEPS * size, TESTED, torch.device("cpu"))
-    reference = Ensemble.fresh([member], excerpt, ensemble.ledger.kept).double()
+    reference = Ensemble.fresh([member], excerpt, ensemble.ledger.ledger_level).double()
     if ensemble.phase:
         reference.switch()
     span = ensemble.phases[ensemble.phase].devices[model].response.span
