@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from devices import native
 from devices.responses import Table
+from utils.compute import kernel_builder
 
-SOURCE = Path(__file__).with_suffix(".cpp")
+SOURCE = Path(__file__).parents[1] / "models/kernels/lookup.cpp"
 KNOWN = ((1, 0), (1, 1))  # knots looked at in a cell, of both directions, by the kernel
 
 MOST_CELLS = 8192  # more would not stay in the cache of a core
@@ -193,7 +193,7 @@ class Tables(nn.Module):
         """Whether such voltages are computed by the kernel; the numbers are the same."""
         knots = self.pulses_at.shape[1], self.knots
         is_single = voltage.dtype == torch.float32
-        return is_single and knots in KNOWN and native.has_kernel(SOURCE, voltage.device)
+        return is_single and knots in KNOWN and kernel_builder.has_kernel(SOURCE, voltage.device)
 
 
 # An operator, of lookup.cpp, so that compiled programs can call it.

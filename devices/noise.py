@@ -21,13 +21,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from devices import native
+from utils.compute import kernel_builder
 
 WORD = 0xFFFFFFFF  # 32-bit words, held in int64 tensors
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
-SOURCE = Path(__file__).with_name("noise.cpp")
+SOURCE = Path(__file__).parents[1] / "models/kernels/noise.cpp"
 
 
 class Draw(IntEnum):
@@ -129,7 +129,7 @@ class Stream:
 
 def has_kernel(device: torch.device) -> bool:
     """Whether normal numbers come from the kernel there."""
-    return native.has_kernel(SOURCE, device)
+    return kernel_builder.has_kernel(SOURCE, device)
 
 
 # Operators, of noise.cpp, so that compiled programs can call them.

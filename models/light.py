@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from devices.native import function, libraries
 from models import sparse_matmul
 from models.sparse_matmul import LARGEST, PairedRows, SparseBatch
+from utils.compute.kernel_builder import function, libraries
 
-SOURCE = Path(__file__).with_suffix(".cpp")
+SOURCE = Path(__file__).parent / "kernels/sparse_inputs.cpp"
 DENSE_ABOVE = 0.5  # share of inputs that are not zero; with more, the dense product is faster
 SMALLEST_BATCH = 32  # images; with fewer, the lists of a batch are longer than what they list
 

@@ -21,9 +21,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from devices import native, noise
+from devices import noise
+from utils.compute import kernel_builder
 
-SOURCE = Path(__file__).with_suffix(".cpp")
+SOURCE = Path(__file__).parent / "kernels/matmul.cpp"
 FEW = 16  # outputs of a layer, up to which the kernel is faster
 
 
@@ -74,7 +75,7 @@ def _(a: Tensor, b: Tensor) -> Tensor:
 
 def has_kernel(device: torch.device) -> bool:
     """Whether small products come from the kernel there."""
-    return native.has_kernel(SOURCE, device)
+    return kernel_builder.has_kernel(SOURCE, device)
 
 
 def kernels(device: torch.device) -> dict[str, bool]:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 BLOCK = 32  # outputs; as in the kernel
 LARGEST = 2**31 - 1  # entries that the kernel can count
-SOURCE = Path(__file__).with_name("sparse_matmul.cpp")
+SOURCE = Path(__file__).parent / "kernels/sparse_matmul.cpp"
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from devices import native
-from devices.formulas import LIMITS, constants_of, formulas, names_of
 from devices.ledger import Account
 from devices.pair import PairArray
 from devices.programming import PulseOptimizer
 from devices.responses import Table
+from models.kernels.formulas import LIMITS, constants_of, formulas, names_of
 from models.sparse_matmul import LISTS, SparseBatch
+from utils.compute import kernel_builder
 
-SOURCE = Path(__file__).with_suffix(".cpp")
+SOURCE = Path(__file__).parent / "kernels/sparse_update.cpp"
 ARGUMENTS = (
     f"({LISTS}, Tensor gradient, Tensor[] constants, Tensor[] tables, int knots, "
     "Tensor(a!) weight1, Tensor(b!) weight2, Tensor slope1, Tensor slope2, Tensor(c!) weight, "
@@ -46,7 +46,7 @@ def operator(family: str, physical: bool) -> Callable[..., None]:
     name = f"magnetoionic::{name_of(family, physical)}"
     torch.library.define(name, ARGUMENTS)
     torch.library.register_fake(name, lambda *arguments: None)
-    native.library(*kernel_of(family, physical))
+    kernel_builder.library(*kernel_of(family, physical))
     return getattr(torch.ops.magnetoionic, name_of(family, physical))
 
 
@@ -74,7 +74,7 @@ def is_available(family: str, physical: bool, device: torch.device) -> bool:
         return False
     operator(family, physical)
     source, text = kernel
-    return native.has_kernel(source, device, text)
+    return kernel_builder.has_kernel(source, device, text)
 
 
 def kernel_of(family: str, physical: bool) -> tuple[Path, str] | None:

@@ -15,8 +15,8 @@ from support.arguments import merged
 
 import main
 from devices.library import find
-from devices.native import cache_folder
 from models.currents import Currents
+from utils.compute.cache import cache_folder
 from utils.compute.signals import SIGNALS, Stop
 from utils.data.datasets import DataSet
 from utils.settings import Member, Setting

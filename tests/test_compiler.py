@@ -4,8 +4,8 @@ import pytest
 import torch
 from conftest import members_of, setting_of
 
-from devices.native import cache_folder
 from utils.compute import compiler
+from utils.compute.cache import cache_folder
 from utils.compute.compiler import Compiler, warn_of_newer_torch
 from utils.compute.processor import OutOfMemoryError
 from utils.training.trainer import Trainer

@@ -11,14 +11,14 @@ import pytest
 import torch
 from support.devices import RESPONSES
 
-import devices
-from devices.expressions import Expression, statements
-from devices.formulas import constants_of, formulas
-from devices.native import function, library
 from devices.responses import FAMILIES, Response, exp, log
+from models import kernels
+from models.kernels.expressions import Expression, statements
+from models.kernels.formulas import constants_of, formulas
 from models.sparse_update import is_available
+from utils.compute.kernel_builder import function, library
 
-ARITHMETIC = Path(devices.__file__).with_name("arithmetic.h")
+ARITHMETIC = Path(kernels.__file__).with_name("arithmetic.h")
 
 
 def test_statements_by_hand():

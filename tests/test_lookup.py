@@ -6,8 +6,8 @@ import torch
 
 from devices import lookup
 from devices.lookup import Tables
-from devices.native import library, plain
 from devices.responses import Table
+from utils.compute.kernel_builder import library, plain
 
 
 def table(n: int, spacing: str = "equal", seed: int = 0) -> Table:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from devices.native import plain
 from models import matmul
 from models.matmul import matrix_product, product
+from utils.compute.kernel_builder import plain
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from scipy import stats
 from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from devices import native, noise
+from devices import noise
 from devices.noise import Draw, Stream, philox
+from utils.compute import kernel_builder
 
 
 def stream(seeds=(100,), step=0, part=0, layer=0, device="cpu") -> Stream:
@@ -138,7 +139,7 @@ def test_words_are_not_computed_from_a_bare_index():
         return Stream(seed, step, part).normal(Draw.READ, (5, 11))
 
     one = stream()
-    with native.plain():
+    with kernel_builder.plain():
         graph = make_fx(numbers)(one.seed, one.step, one.part)
     (index,) = graph.graph.find_nodes(op="call_function", target=torch.ops.aten.arange.default)
     others = [argument for user in index.users for argument in user.args if argument is not index]

@@ -11,11 +11,11 @@ from support.devices import NAMES as FIELDS
 from support.devices import device_of
 
 from devices.ledger_level import LedgerLevel
-from devices.native import plain
 from models.currents import pad
 from models.matmul import kernels
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
+from utils.compute.kernel_builder import plain
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.ensemble import Ensemble

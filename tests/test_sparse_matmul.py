@@ -8,10 +8,10 @@ import pytest
 import torch
 from conftest import currents_of, members_of, setting_of
 
-from devices import native
 from models import light
 from models.light import listed
 from models.sparse_matmul import BLOCK, PairedRows, from_blocks, to_blocks
+from utils.compute import kernel_builder
 from utils.data.datasets import DataSet
 from utils.training.ensemble import Ensemble
 
@@ -133,8 +133,8 @@ def test_what_decides_for_sparse_products(share, batch_size, product):
 
 
 def test_without_the_kernels_products_are_dense_and_noise_is_torchs(monkeypatch):
-    monkeypatch.setenv(native.SWITCH, "0")
-    native.library.cache_clear()
+    monkeypatch.setenv(kernel_builder.SWITCH, "0")
+    kernel_builder.library.cache_clear()
     try:
         assert not light.is_available()
         currents = currents_of(data_of(0.2))
@@ -143,7 +143,7 @@ def test_without_the_kernels_products_are_dense_and_noise_is_torchs(monkeypatch)
         ensemble(*currents.batch(0, 32))
         assert float(ensemble.loss_sum) > 0
     finally:
-        native.library.cache_clear()
+        kernel_builder.library.cache_clear()
 
 
 def test_a_compiler_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -151,7 +151,7 @@ def test_a_compiler_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     source = tmp_path / "broken.cpp"
     source.write_text("no C++")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert native.library(source) is None
+    assert kernel_builder.library(source) is None
     assert not list((tmp_path / "cache" / "magnetoionic").iterdir())
 
 
@@ -159,11 +159,11 @@ def test_a_kernel_is_built_once(tmp_path, monkeypatch):
     source = tmp_path / "answer.cpp"
     source.write_text('extern "C" int answer() { return 42; }')
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert native.library(source).answer() == 42
+    assert kernel_builder.library(source).answer() == 42
     (kept,) = (tmp_path / "cache" / "magnetoionic").iterdir()
-    native.library.cache_clear()
-    monkeypatch.setattr(native, "build", lambda *_: pytest.fail("built again"))
-    assert native.library(source).answer() == 42
+    kernel_builder.library.cache_clear()
+    monkeypatch.setattr(kernel_builder, "build", lambda *_: pytest.fail("built again"))
+    assert kernel_builder.library(source).answer() == 42
     assert kept.name.startswith("answer-")
 
 
@@ -175,13 +175,13 @@ def test_several_kernels_are_built_side_by_side(tmp_path, monkeypatch):
         source.write_text(f'extern "C" int answer() {{ return {number}; }}')
     sources.append(tmp_path / "broken.cpp")
     sources[2].write_text("no C++")
-    flags, build = sys.getdlopenflags(), native.build
+    flags, build = sys.getdlopenflags(), kernel_builder.build
 
     def changing(*arguments):
         build(*arguments)
         sys.setdlopenflags(flags | os.RTLD_GLOBAL)
 
-    monkeypatch.setattr(native, "build", changing)
-    first, second, none = native.libraries(*((source, "") for source in sources))
+    monkeypatch.setattr(kernel_builder, "build", changing)
+    first, second, none = kernel_builder.libraries(*((source, "") for source in sources))
     assert [first.answer(), second.answer(), none] == [0, 1, None]
     assert sys.getdlopenflags() == flags

@@ -9,8 +9,8 @@ from support.devices import NAMES, device_of
 from test_sparse_matmul import data_of
 
 from devices.ledger_level import LedgerLevel
-from devices.native import library, plain
 from models import sparse_update
+from utils.compute.kernel_builder import library, plain
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
 

@@ -9,10 +9,11 @@ import torch
 from conftest import currents_of, setting_of
 from support.devices import device_of
 
-from devices import lookup, native, noise
+from devices import lookup, noise
 from models import sparse_update
 from models.batch_norm import SETTLING_STEPS
 from models.currents import Currents
+from utils.compute import kernel_builder
 from utils.data.datasets import DataSet
 from utils.training.startup_messages import lacks_kernels, startup_messages
 
@@ -61,10 +62,10 @@ def no_compiler(monkeypatch, tmp_path):
         raise RuntimeError("no C++ compiler")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(native, "build", fail)
-    native.library.cache_clear()
+    monkeypatch.setattr(kernel_builder, "build", fail)
+    kernel_builder.library.cache_clear()
     yield
-    native.library.cache_clear()
+    kernel_builder.library.cache_clear()
 
 
 def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compiler):
@@ -84,9 +85,11 @@ def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compi
 @pytest.mark.parametrize(("field", "told"), [("double-linear", 0), ("table", 1)])
 def test_the_kernel_of_tables_is_missed_by_tables_alone(field, told, patterns, monkeypatch):
     """Where it is the only one that cannot be built."""
-    library = native.library
+    library = kernel_builder.library
     monkeypatch.setattr(
-        native, "library", lambda s, *rest: None if s == lookup.SOURCE else library(s, *rest)
+        kernel_builder,
+        "library",
+        lambda s, *rest: None if s == lookup.SOURCE else library(s, *rest),
     )
     if library(noise.SOURCE) is None:
         pytest.skip("needs a C++ compiler")
@@ -136,9 +139,11 @@ def test_a_run_says_that_its_tests_come_too_early(simulate):
 def test_the_kernel_of_sparse_updates_is_missed_where_inputs_are_sparse(
     told, patterns, sparse_patterns, monkeypatch
 ):
-    library = native.library
+    library = kernel_builder.library
     monkeypatch.setattr(
-        native, "library", lambda s, *rest: None if s == sparse_update.SOURCE else library(s, *rest)
+        kernel_builder,
+        "library",
+        lambda s, *rest: None if s == sparse_update.SOURCE else library(s, *rest),
     )
     if library(noise.SOURCE) is None:
         pytest.skip("needs a C++ compiler")

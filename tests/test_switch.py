@@ -15,13 +15,13 @@ from test_reference import TEST_BATCH, check_costs, distance
 
 from devices.ledger_level import LedgerLevel
 from devices.library import find
-from devices.native import plain
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from models.currents import pad
 from models.noisy_pair import NoisyPairProduct
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
+from utils.compute.kernel_builder import plain
 from utils.errors import UserError
 from utils.parser import parse
 from utils.settings import Member

@@ -20,9 +20,9 @@ from support.acted_gpu import (
 from support.arguments import merged
 
 import main
-from devices import native
 from devices.noise import Draw, Stream
 from models.currents import Currents
+from utils.compute import kernel_builder
 from utils.errors import UserError
 from utils.training import verification
 from utils.training.trainer import Trainer
@@ -157,7 +157,7 @@ def test_a_mistake_after_the_switch_alone_is_seen_before_training(
 def run_on_gpu(gpu, simulate, monkeypatch, tmp_path, capsys):
     """main.py on the acted GPU: its exit code, its lines on stderr, and its records."""
     monkeypatch.setattr(Currents, "are_on_gpu", True)
-    monkeypatch.setattr(native, "has_kernel", lambda *_: False)  # as there
+    monkeypatch.setattr(kernel_builder, "has_kernel", lambda *_: False)  # as there
     output = tmp_path / "simulations"
 
     def call(*flags):

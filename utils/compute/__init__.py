@@ -1,1 +1,1 @@
-"""Processors, worker processes, compiler, CUDA graphs, torchrun, signals: not what is trained."""
+"""Processors, worker processes, compiler, CUDA graphs, torchrun, signals, the builder of kernels."""

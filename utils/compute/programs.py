@@ -19,7 +19,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from devices.native import cache_folder, processor_features
+from utils.compute.cache import cache_folder, processor_features
 
 SOURCES = Path(__file__).parents[2]
 ROOMS = ("devices", "models", "utils")  # whose sources a program may depend on

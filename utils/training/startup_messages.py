@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devices import lookup, native, noise
+from devices import lookup, noise
 from devices.library import Device
 from devices.responses import Table
 from models import light, matmul, sparse_matmul, sparse_update
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
+from utils.compute import kernel_builder
 from utils.flags import flags_of
 from utils.settings import Setting
 
@@ -66,7 +67,7 @@ def startup_messages(settings: Sequence[Setting], currents: Currents) -> list[st
     if lacks_kernels(settings, currents):
         lines.append(
             "the C++ kernels could not be built, so this run is slower; install a C++ compiler "
-            f"(g++), or set {native.SWITCH}=0 to do without"
+            f"(g++), or set {kernel_builder.SWITCH}=0 to do without"
         )
     return lines
 
@@ -76,7 +77,7 @@ def lacks_kernels(settings: Sequence[Setting], currents: Currents) -> bool:
 
     What is there afterwards need not be built by every worker.
     """
-    if currents.device.type != "cpu" or not native.is_wanted():
+    if currents.device.type != "cpu" or not kernel_builder.is_wanted():
         return False
     used = {(module.SOURCE, "") for module in (noise, matmul, light, sparse_matmul)}
     for setting in settings:
@@ -87,4 +88,4 @@ def lacks_kernels(settings: Sequence[Setting], currents: Currents) -> bool:
             if currents.light and setting.write_noise == 0:
                 used.add(sparse_update.kernel_of(family, setting.physical_clipping))
     is_lacking = None in used
-    return None in native.libraries(*used - {None}) or is_lacking
+    return None in kernel_builder.libraries(*used - {None}) or is_lacking

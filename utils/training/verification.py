@@ -21,12 +21,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from devices.native import plain
 from devices.pair import per_network
 from devices.programming import physically_clipped
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
+from utils.compute.kernel_builder import plain
 from utils.compute.processor import OutOfMemoryError, memory_errors
 from utils.console import log
 from utils.errors import UserError

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "../devices/vectors.h"
+#include "vectors.h"
 
 namespace {
 

@@ -20,7 +20,7 @@ __attribute__((noinline)) void gradient_of(const Lists &lists, int64_t pair, con
 }  // namespace
 
 // From here on, no product and sum is rounded as one.
-#include "../devices/lookup.h"
+#include "lookup.h"
 #include "formulas.h"
 
 namespace {

@@ -7,10 +7,10 @@ from dataclasses import fields
 from functools import cache
 from types import SimpleNamespace
 
-from devices.expressions import Expression, statements
 from devices.ledger import counted
 from devices.programming import update
 from devices.responses import FAMILIES, Table
+from models.kernels.expressions import Expression, statements
 
 LIMITS = "lowest", "highest", "w_max"
 PAIR = "w1", "w2", "slope1", "slope2", "gradient"

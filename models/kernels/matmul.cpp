@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "../devices/operator.h"
-#include "../devices/vectors.h"
+#include "operator.h"
+#include "vectors.h"
 
 namespace {
 

@@ -25,11 +25,12 @@ from pathlib import Path
 
 import torch
 
+from utils.compute.cache import cache_folder, processor_features
+
 # Native, so that vectors are as wide as the processor's; errno and traps keep loops from it.
 FLAGS = ["-std=c++17", "-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
 SWITCH = "MAGNETOIONIC_NATIVE"  # 0: do without, as where there is no compiler
 IS_PLAIN = ContextVar("whether kernels are left alone", default=False)
-ROOMS = Path(__file__).parent, Path(__file__).parents[1] / "models"  # with the kernels' headers
 KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64}
 
 
@@ -47,7 +48,7 @@ def library(source: Path, formulas: str = "") -> ctypes.CDLL | None:
     """
     if not is_wanted():
         return None
-    headers = (path.read_text() for room in ROOMS for path in sorted(room.glob("*.h")))
+    headers = (path.read_text() for path in sorted(source.parent.glob("*.h")))
     text = "\0".join([source.read_text(), formulas, *headers])
     about = [*FLAGS, torch.__version__, platform.machine(), processor_features()]
     key = hashlib.sha256("\0".join([text, *about]).encode()).hexdigest()[:16]
@@ -133,18 +134,3 @@ def find_ninja() -> None:
     if shutil.which("ninja") is None:
         folders = os.environ.get("PATH"), str(Path(sys.executable).parent)
         os.environ["PATH"] = os.pathsep.join(filter(None, folders))
-
-
-def processor_features() -> str:
-    """What code for the machine's own processor may depend on, as the system tells it."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith(("flags", "Features")):
-                return line
-    return platform.processor()
-
-
-def cache_folder() -> Path:
-    """Where programs and kernels are kept between runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "magnetoionic"

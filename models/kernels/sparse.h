@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "../devices/operator.h"
-#include "../devices/vectors.h"
+#include "operator.h"
+#include "vectors.h"
 #include "transpose.h"
 
 namespace {

@@ -1,0 +1,1 @@
+"""Kernels in C++, and the printer that writes formulas of Python as C++."""
