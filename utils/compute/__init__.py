@@ -1,1 +1,1 @@
-"""Processors, worker processes, compiler, CUDA graphs, torchrun, signals, the builder of kernels."""
+"""Processors, worker processes, compiler, CUDA graphs, torchrun, signals, builder of kernels."""
