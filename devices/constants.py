@@ -1,11 +1,20 @@
-"""A response as JSON, family and constants, and strictly back."""
+"""The constants of a response as JSON, and strictly back. Torch is not imported."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
+from collections.abc import Mapping
 
+import msgspec
+
+from devices.built_in import LINEAR
 from devices.responses import FAMILIES, Response
-from devices.strict_json import mapping, number, numbers
+
+LARGEST = 3e38  # of the numbers that the simulation can hold, float32
+TURNED = ("slope", "amplitude")  # constants that change their sign where a curve is mirrored
+MIRRORED = ("offset", "voltages")  # Hall voltages, which are mirrored about the middle of the range
 
 
 def constants_of(response: Response) -> dict:
@@ -18,32 +27,70 @@ def constants_of(response: Response) -> dict:
     return values
 
 
-def response_of(family: object, constants: object) -> Response:
-    """The response that they describe.
+def response_of(family: str, constants: Mapping, where: str = "") -> Response:
+    """The response that family and constants describe.
 
-    Raises ValueError, in words that follow "constants", or "family", if there is no such family, a
-    constant is missing, unknown or no finite number, or the curve does not fall.
+    where: what the names in messages begin with, such as `falling.`. Raises ValueError if there is
+    no such family, a constant is missing, unknown or no finite number, or the curve does not fall.
     """
-    if not isinstance(family, str) or family not in FAMILIES:
-        raise ValueError(f"family {family!r}: unknown; the valid ones: {', '.join(FAMILIES)}")
-    kind = FAMILIES[family]
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    required = [name for name, each in fields.items() if each.default is dataclasses.MISSING]
-    given = mapping(constants, "constants", required, set(fields) - set(required))
-    values = {}
-    for name, value in given.items():
-        where, wanted = f"constants.{name}", str(fields[name].type)
-        if wanted == "bool":
-            if not isinstance(value, bool):
-                raise ValueError(f"{where} must be true or false")
-            values[name] = value
-        elif wanted == "float":
-            values[name] = number(value, where)
-        else:
-            values[name] = numbers(value, where)
-    response = kind(**values)
+    if family not in FAMILIES:
+        raise ValueError(
+            f"{where}family {family!r}: unknown; the valid ones: {', '.join(FAMILIES)}"
+        )
+    kind, where = FAMILIES[family], f"{where}constants"
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in constants:
+        if name not in names:
+            raise ValueError(f"{where}: unknown field {name!r}; the valid ones: {', '.join(names)}")
+    try:
+        response = msgspec.convert(dict(constants), kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(in_words(error, where)) from None
+    for name, value in constants.items():
+        for each in value if isinstance(value, (list, tuple)) else [value]:
+            if not abs(each) <= LARGEST:
+                raise ValueError(f"{where}.{name}: every number must be finite")
     try:
         response.check()
     except ValueError as error:
-        raise ValueError(f"constants.{error}") from None
+        raise ValueError(f"{where}.{error}") from None
     return response
+
+
+def mirrored(constants: Mapping) -> dict:
+    """The constants of f mirrored about the middle of the range: w_max + w_min - f(x).
+
+    So a rising curve becomes one that falls, and back. w_max, w_min: those of the linear device,
+    which are the model's units.
+    """
+    sum_of_ends = LINEAR.w_max + LINEAR.w_min
+    result = dict(constants)
+    for name, value in constants.items():
+        if name in TURNED and isinstance(value, (int, float)):
+            result[name] = -value
+        elif name in MIRRORED and isinstance(value, (int, float)):
+            result[name] = sum_of_ends - value
+        elif name in MIRRORED and isinstance(value, (list, tuple)):
+            result[name] = [
+                sum_of_ends - each if isinstance(each, (int, float)) else each for each in value
+            ]
+    return result
+
+
+def in_words(error: msgspec.MsgspecError, where: str = "") -> str:
+    """A message of msgspec with the key in front: `source.file: expected str, got int`."""
+    text = str(error).replace("`", "")
+    found = re.fullmatch(r"(.*?) - at (?:key in )?\$\.?(.*)", text, re.DOTALL)
+    message, key = found.groups() if found else (text, "")
+    key = ".".join(each for each in (where, key.replace("[...]", "")) if each)
+    message = message if message.startswith("JSON") else message[0].lower() + message[1:]
+    return f"{key}: {message}" if key else message
+
+
+def is_finite(value: object) -> bool:
+    """Whether every number in it is finite; value: what JSON can hold."""
+    if isinstance(value, Mapping):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

@@ -7,80 +7,114 @@ measurement; `units` leads back to it. Torch is not imported.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
 
 from devices.built_in import LINEAR, is_built_in, look_up
-from devices.constants import constants_of, response_of
+from devices.constants import LARGEST, constants_of, in_words, is_finite, mirrored, response_of
 from devices.responses import Response
-from devices.strict_json import mapping, number, numbers, parse, readable
 
-FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-LONGEST_NAME = 40  # folders and their files are named after it
-SHA256 = re.compile(r"[0-9a-f]{64}")
+MAX_NAME_LENGTH = 40  # folders and their files are named after it
 TOLERANCE = 0.1  # of the span, by which a fitted curve may miss start and end of the model's
-ESTIMATES = ("variability", "read_noise", "write_noise")
-KEYS = (
-    "format",
-    "name",
-    "family",
-    "constants",
-    "errors",
-    *ESTIMATES,
-    "units",
-    "source",
-    "relaxes_to",
-)
+BESIDE = ("name", "format", "relaxes_to")  # what a record of a run keeps elsewhere
+
+Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+NonNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Errors = dict[str, float | tuple[float, ...]]
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(Struct, frozen=True, forbid_unknown_fields=True):
     """A measured value with its standard error; None where it could not be measured."""
 
-    value: float | None
-    error: float | None = None
+    value: NonNegative | None
+    error: NonNegative | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is None and self.error is not None:
+            raise ValueError("error must be null where there is no value")
 
 
-@dataclass(frozen=True)
-class Units:
+class SignedEstimate(Struct, frozen=True, forbid_unknown_fields=True):
+    """A measured value of either sign with its standard error; None where it is not known."""
+
+    value: Number | None
+    error: NonNegative | None = None
+
+
+NOT_MEASURED = Estimate(None)
+
+
+class MeasuredBranch(Struct, frozen=True, forbid_unknown_fields=True):
+    """The response to pulses of one polarity.
+
+    family, constants: in units of the model, on the range that both branches share. errors:
+    standard errors of the constants that have one, by name, for a list of constants a list. range:
+    as measured, in the unit of the measurement. nonlinearity: ν of the exponential curve.
+    """
+
+    family: str
+    constants: dict[str, Any]
+    errors: Errors = {}
+    range: Estimate = NOT_MEASURED
+    nonlinearity: SignedEstimate = SignedEstimate(None)
+
+    @classmethod
+    def from_response(cls, response: Response, rising: bool = False, **measured) -> MeasuredBranch:
+        """response: it falls; of a rising branch the mirrored one."""
+        constants = constants_of(response)
+        return cls(response.family, mirrored(constants) if rising else constants, **measured)
+
+
+class Units(Struct, frozen=True, forbid_unknown_fields=True):
     """The way back to the measurement: measured value = offset + slope * voltage.
 
-    unit: of the measured value, None if nobody said; slope is below 0 where the curve rose and was
-    mirrored.
+    unit: of the measured value, None if nobody said. slope: below 0 where the voltage is that of a
+    curve that rose and was mirrored.
     """
 
     unit: str | None
-    slope: float
-    offset: float
+    slope: Number
+    offset: Number
+
+    def __post_init__(self) -> None:
+        if self.slope == 0:
+            raise ValueError("slope must not be 0")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True, forbid_unknown_fields=True):
     """Where it comes from: the name of the measured file, its SHA-256, and how it was read."""
 
     file: str
-    sha256: str
-    how: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    sha256: Sha256
+    how: dict[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class DeviceFile:
-    """All that a device file says.
+class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that a device file says, format 2; its fields are the keys of the file.
 
-    errors: standard errors of the fitted constants, of those that have one, by name, for a list of
-    constants a list; variability: sigma_device, relative; read_noise: sigma_r, arb. u. of the
-    model; write_noise: sigma_w, fraction of the span per square root of a pulse; relaxes_to: the
-    name of a built-in device or the path of another file, from where this one is; None for none.
+    falling, rising: the branches, at least one. symmetry_point: the voltage at which a small pulse
+    of either polarity makes the same step, None where there is none. range_spread: standard
+    deviation of the ranges of the devices, relative. variability: sigma_device, relative.
+    read_noise: sigma_r, arb. u. of the model. write_noise: sigma_w, fraction of the span per square
+    root of a pulse. units: of the voltages of both branches. relaxes_to: the name of a built-in
+    device or the path of another file, from where this one is; None for none.
     """
 
+    format: Literal[2] = 2
     name: str
-    response: Response
-    errors: Mapping[str, float | tuple[float, ...]] = field(hash=False)
+    falling: MeasuredBranch | None
+    rising: MeasuredBranch | None = None
+    symmetry_point: Estimate | None = None
+    range_spread: Estimate = NOT_MEASURED
     variability: Estimate
     read_noise: Estimate
     write_noise: Estimate
@@ -88,34 +122,68 @@ class DeviceFile:
     source: Source
     relaxes_to: str | None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, which begins with the key, for what no type can say."""
+        check_name(self.name)
+        if self.falling is None and self.rising is None:
+            raise ValueError("falling, rising: at least one must not be null")
+        for key, branch in (("falling", self.falling), ("rising", self.rising)):
+            if branch is not None:
+                check_branch(branch, key)
 
-def to_json(device: DeviceFile) -> dict:
-    """What the file holds, in its order; ready for JSON."""
-    return {
-        "format": FORMAT,
-        "name": device.name,
-        "family": device.response.family,
-        "constants": constants_of(device.response),
-        **measurement(device),
-        "relaxes_to": device.relaxes_to,
-    }
+    @property
+    def response(self) -> Response:
+        """The curve that falls; where only the rising branch was measured, that one mirrored."""
+        if self.falling is not None:
+            return response_of(self.falling.family, self.falling.constants)
+        return self.rising_mirrored
+
+    @property
+    def rising_mirrored(self) -> Response | None:
+        """g(x) of the rising branch f_up(x) = w_max + w_min - g(x), which falls."""
+        if self.rising is None:
+            return None
+        return response_of(self.rising.family, mirrored(self.rising.constants))
+
+    @property
+    def response_units(self) -> Units:
+        """The way from a voltage of `response` to the measured value."""
+        if self.falling is not None:
+            return self.units
+        shift = self.units.slope * (LINEAR.w_max + LINEAR.w_min)
+        return Units(self.units.unit, -self.units.slope, self.units.offset + shift)
 
 
-def measurement(device: DeviceFile) -> dict:
-    """The part of it that says what was measured and how, beside the constants."""
-    return {
-        "errors": {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in device.errors.items()
-        },
-        **{name: asdict(getattr(device, name)) for name in ESTIMATES},
-        "units": asdict(device.units),
-        "source": asdict(device.source),
-    }
+class FirstFormat(Struct, frozen=True, forbid_unknown_fields=True):
+    """A device file of format 1, which knew one branch."""
+
+    format: Literal[1]
+    name: str
+    family: str
+    constants: dict[str, Any]
+    errors: Errors
+    variability: Estimate
+    read_noise: Estimate
+    write_noise: Estimate
+    units: Units
+    source: Source
+    relaxes_to: str | None
+
+    def __post_init__(self) -> None:
+        check_branch(MeasuredBranch(self.family, self.constants, self.errors))
+
+    def to_device_file(self) -> DeviceFile:
+        same = ("name", "variability", "read_noise", "write_noise", "units", "source", "relaxes_to")
+        branch = MeasuredBranch(self.family, self.constants, self.errors)
+        return DeviceFile(falling=branch, **{name: getattr(self, name) for name in same})
+
+
+class Header(Struct):
+    format: int
 
 
 def read(path: str | Path) -> DeviceFile:
-    """The device of a file.
+    """The device of a file, of whatever format.
 
     Raises ValueError, one line that names file and key and says what to do, for whatever is not as
     it must be.
@@ -126,130 +194,34 @@ def read(path: str | Path) -> DeviceFile:
         reason = getattr(error, "strerror", None) or "it is no text (UTF-8)"
         raise ValueError(f"{path}: cannot be read: {reason}; name a device file") from None
     try:
-        return from_json(parse(text))
-    except ValueError as error:
+        device = from_json(text)
+        if device.relaxes_to is not None and not is_path(device.relaxes_to):
+            check_built_in(device.relaxes_to)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path}: {in_words(error)}") from None
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from None
+    return device
 
 
-def from_json(content: object) -> DeviceFile:
-    """The device that `to_json` describes; ValueError, which names the key, otherwise."""
-    content = mapping(content, "a device file", KEYS)
-    if isinstance(content["format"], bool) or content["format"] != FORMAT:
-        raise ValueError(f"format {content['format']!r}: this program reads format {FORMAT}")
-    name = checked_name(content["name"])
-    response = response_of(content["family"], content["constants"])
-    if response.endless:
-        raise ValueError("constants.endless: a measured curve ends; leave it out")
-    check_scale(response)
-    relaxes_to = content["relaxes_to"]
-    if relaxes_to is not None and not isinstance(relaxes_to, str):
-        raise ValueError("relaxes_to must be null, a built-in device or the path of a device file")
-    if relaxes_to is not None and not is_path(relaxes_to):
-        try:
-            look_up(relaxes_to)
-        except ValueError as error:
-            raise ValueError(f"relaxes_to {error}") from None
-    measured = {key: content[key] for key in ("errors", *ESTIMATES, "units", "source")}
-    return with_measurement(name, response, relaxes_to, measured)
-
-
-def with_measurement(
-    name: str, response: Response, relaxes_to: str | None, content: object
-) -> DeviceFile:
-    """The device with what `measurement` said of it; ValueError, which names the key, otherwise."""
-    keys = ("errors", *ESTIMATES, "units", "source")
-    content = mapping(content, "the measurement", keys)
-    return DeviceFile(
-        name,
-        response,
-        errors_of(content["errors"], response),
-        *(estimate(content[key], key) for key in ESTIMATES),
-        units_of(content["units"]),
-        source_of(content["source"]),
-        relaxes_to,
-    )
-
-
-def is_path(name: str) -> bool:
-    """Whether it names a file rather than a built-in device."""
-    return name.endswith(".json") or any(each in name for each in (os.sep, os.altsep) if each)
-
-
-def checked_name(name: object) -> str:
-    """The name, if a device file may bear it; ValueError otherwise."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ValueError(
-            f"name {name!r}: must be letters, digits, '.', '_' and '-', a letter or digit first"
-        )
-    if len(name) > LONGEST_NAME:
-        raise ValueError(f"name {name!r}: has {len(name)} characters, at most {LONGEST_NAME}")
-    if is_built_in(name):
-        raise ValueError(f"name {name!r}: is that of a built-in device; choose another")
-    return name
-
-
-def check_scale(response: Response) -> None:
-    """Raise ValueError unless the curve stands in the units of the model, but for misfit."""
-    start, span = response.w_max, response.span
-    miss = max(abs(start - LINEAR.w_max), abs(span - LINEAR.span))
-    if not miss <= TOLERANCE * LINEAR.span:
-        raise ValueError(
-            f"constants: the curve starts at {start:g} and spans {span:g}, but model units are "
-            f"{LINEAR.w_max:g} and {LINEAR.span:g}; scale it, and say in units how"
-        )
-
-
-def errors_of(content: object, response: Response) -> dict[str, float | tuple[float, ...]]:
-    constants = constants_of(response)
-    errors = {}
-    for name, value in mapping(content, "errors", (), constants).items():
-        where, constant = f"errors.{name}", constants[name]
-        if isinstance(constant, list):
-            errors[name] = numbers(value, where)
-            if len(errors[name]) != len(constant):
-                raise ValueError(f"{where} has {len(errors[name])} numbers, not {len(constant)}")
-        else:
-            errors[name] = number(value, where)
-        if min(errors[name] if isinstance(constant, list) else [errors[name]]) < 0:
-            raise ValueError(f"{where} must not be below 0")
-    return errors
-
-
-def estimate(content: object, where: str) -> Estimate:
-    content = mapping(content, where, ("value", "error"))
-    given = {}
-    for key, value in content.items():
-        given[key] = None if value is None else number(value, f"{where}.{key}")
-        if value is not None and value < 0:
-            raise ValueError(f"{where}.{key} must not be below 0")
-    if given["value"] is None and given["error"] is not None:
-        raise ValueError(f"{where}.error must be null where there is no value")
-    return Estimate(given["value"], given["error"])
-
-
-def units_of(content: object) -> Units:
-    content = mapping(content, "units", ("unit", "slope", "offset"))
-    unit, slope = content["unit"], number(content["slope"], "units.slope")
-    if unit is not None and not isinstance(unit, str):
-        raise ValueError("units.unit must be a word, or null")
-    if slope == 0:
-        raise ValueError("units.slope must not be 0")
-    return Units(unit, slope, number(content["offset"], "units.offset"))
-
-
-def source_of(content: object) -> Source:
-    content = mapping(content, "source", ("file", "sha256", "how"))
-    file, sha256, how = (content[key] for key in ("file", "sha256", "how"))
-    if not isinstance(file, str):
-        raise ValueError("source.file must be the name of a file")
-    if not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
-        raise ValueError("source.sha256 must be 64 hexadecimal digits, small letters")
-    return Source(file, sha256, mapping(how, "source.how", how if isinstance(how, Mapping) else ()))
+def from_json(text: str) -> DeviceFile:
+    """Raises ValueError, of which MsgspecError is one, for what is no device file."""
+    number = msgspec.json.decode(text, type=Header).format
+    if number == 1:
+        return msgspec.json.decode(text, type=FirstFormat).to_device_file()
+    if number == 2:
+        return msgspec.json.decode(text, type=DeviceFile)
+    raise ValueError(f"format {number}: this program reads formats 1 and 2")
 
 
 def write(path: str | Path, device: DeviceFile) -> None:
     """Write the file, whole or not at all; raises OSError if that fails, ValueError for a NaN."""
-    text = readable(to_json(device))
+    content = msgspec.to_builtins(device)
+    if not is_finite(content):
+        raise ValueError("a number of the device is not finite, so it is not JSON compliant")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    # Only strings hold other brackets than those of lists of numbers, and have no line breaks.
+    text = re.sub(r"\[\n[^][{}\"]*\]", in_one_line, text)
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -258,3 +230,86 @@ def write(path: str | Path, device: DeviceFile) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def in_one_line(found: re.Match) -> str:
+    return "[" + " ".join(found[0][1:-1].split()) + "]"
+
+
+def measurement(device: DeviceFile) -> dict:
+    """What the records of a run keep of it, beside name, constants and partner; ready for JSON."""
+    content = msgspec.to_builtins(device)
+    return {key: value for key, value in content.items() if key not in BESIDE}
+
+
+def with_measurement(
+    name: str, response: Response, relaxes_to: str | None, content: Mapping
+) -> DeviceFile:
+    """The device with what `measurement` said of it; ValueError, which names the key, otherwise.
+
+    Records of runs with a device file of format 1 hold no branch, only what was measured beside.
+    """
+    content = dict(content)
+    if "errors" in content:
+        errors = content.pop("errors")
+        content["falling"] = {
+            "family": response.family, "constants": constants_of(response), "errors": errors
+        }  # fmt: skip
+    try:
+        return msgspec.convert(content | {"name": name, "relaxes_to": relaxes_to}, DeviceFile)
+    except msgspec.ValidationError as error:
+        raise ValueError(in_words(error)) from None
+
+
+def is_path(name: str) -> bool:
+    """Whether it names a file rather than a built-in device."""
+    return name.endswith(".json") or any(each in name for each in (os.sep, os.altsep) if each)
+
+
+def check_built_in(relaxes_to: str) -> None:
+    try:
+        look_up(relaxes_to)
+    except ValueError as error:
+        raise ValueError(f"relaxes_to: {error}") from None
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError unless a device file may bear the name."""
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"name {name!r}: must be letters, digits, '.', '_' and '-', a letter or digit first"
+        )
+    if len(name) > MAX_NAME_LENGTH:
+        raise ValueError(f"name {name!r}: has {len(name)} characters, at most {MAX_NAME_LENGTH}")
+    if is_built_in(name):
+        raise ValueError(f"name {name!r}: is that of a built-in device; choose another")
+
+
+def check_branch(branch: MeasuredBranch, key: str = "") -> None:
+    """Raise ValueError unless the curve is one, in the units of the model, and errors fit to it."""
+    where = key and f"{key}."
+    constants = mirrored(branch.constants) if key == "rising" else branch.constants
+    response = response_of(branch.family, constants, where)
+    if response.endless:
+        raise ValueError(f"{where}constants.endless: a measured curve ends; leave it out")
+    start, span = response.w_max, response.span
+    miss = max(abs(start - LINEAR.w_max), abs(span - LINEAR.span))
+    if not miss <= TOLERANCE * LINEAR.span:
+        raise ValueError(
+            f"{where}constants: the curve starts at {start:g} and spans {span:g}, but model units "
+            f"are {LINEAR.w_max:g} and {LINEAR.span:g}; scale it, and say in units how"
+        )
+    for name, value in branch.errors.items():
+        name_of_error, constant = f"{where}errors.{name}", branch.constants.get(name)
+        if constant is None:
+            raise ValueError(
+                f"{where}errors: unknown field {name!r}; the valid ones: "
+                f"{', '.join(branch.constants)}"
+            )
+        if isinstance(value, (list, tuple)) != isinstance(constant, (list, tuple)):
+            raise ValueError(f"{name_of_error} must be a number, or a list where the constant is")
+        each = value if isinstance(value, (list, tuple)) else [value]
+        if isinstance(constant, (list, tuple)) and len(each) != len(constant):
+            raise ValueError(f"{name_of_error} has {len(each)} numbers, not {len(constant)}")
+        if not all(0 <= one <= LARGEST for one in each):
+            raise ValueError(f"{name_of_error} must be finite and not below 0")

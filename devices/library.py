@@ -29,6 +29,19 @@ class Device:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def rising(self) -> Response | None:
+        """g of the measured rising branch, f_up(x) = w_max + w_min - g(x), so that g falls.
+
+        None where no rising branch was measured, as of every built-in device.
+        """
+        return self.measured.rising_mirrored if self.measured else None
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the response is that of a rising branch, since no falling one was measured."""
+        return self.measured is not None and self.measured.falling is None
+
 
 def find(name: str) -> Device:
     """The built-in device of that name, or that of a device file.

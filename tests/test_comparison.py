@@ -10,6 +10,7 @@ import torch
 from conftest import PROJECT, setting_of
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
+from msgspec import structs
 from support.devices import OTHERS, device_file, device_of, measured
 from support.launched import ask
 from support.simulated import EPOCHS, N_MODELS, RATES, SMALL
@@ -149,7 +150,7 @@ def test_the_unit_of_the_measurement_is_on_an_axis_of_its_own(picture):
 
 
 def of(name: str, response, units: Units) -> Device:
-    return Device(name, response, None, replace(measured(name, response), units=units))
+    return Device(name, response, None, structs.replace(measured(name, response), units=units))
 
 
 def test_a_mirrored_curve_rises_on_its_axis_and_without_a_unit_it_says_so():

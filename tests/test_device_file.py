@@ -4,14 +4,15 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 from conftest import PROJECT
+from msgspec.structs import replace
 from support.devices import OTHERS, device_file, measured
 
 from devices.built_in import LIBRARY
-from devices.device_file import Estimate, Units, read, to_json, write
+from devices.constants import mirrored
+from devices.device_file import Estimate, MeasuredBranch, SignedEstimate, Units, read, write
 from devices.library import constants, find, from_constants, measurements
 from devices.responses import Exponential, Linear
 
@@ -20,13 +21,36 @@ LINEAR = Linear(slope=-0.567 / 100, offset=2.742, pulses_max=100.0)
 STEEPENING = Exponential(amplitude=-0.01, decay=-6.6, offset=2.752, pulses_max=27.0)
 
 
+LEFT_OUT = object()
+FIRST_FORMAT = {
+    "format": 1,
+    "name": "mine",
+    "family": "table",
+    "constants": {
+        "pulses": [0.0, 1.0, 3.0, 4.0, 9.5, 20.0],
+        "voltages": [2.742, 2.6, 2.5, 2.49, 2.3, 2.175],
+    },
+    "errors": {},
+    "variability": {"value": 0.2, "error": None},
+    "read_noise": {"value": 0.01, "error": None},
+    "write_noise": {"value": 0.02, "error": None},
+    "units": {"unit": "S", "slope": 2e-6, "offset": -5e-6},
+    "source": {"file": "curve.csv", "sha256": "0" * 64, "how": {"layout": "columns"}},
+    "relaxes_to": "double-linear",
+}
+
+
 def content_of(**changes) -> dict:
-    """A device file as JSON, keys of it replaced; None of the names leaves the key out."""
-    content = to_json(measured("mine", TABLE, 0.2, 0.01, 0.02)) | changes
+    """A device file of format 1 as JSON, keys of it replaced; LEFT_OUT leaves the key out."""
+    content = FIRST_FORMAT | changes
     return {key: value for key, value in content.items() if value is not LEFT_OUT}
 
 
-LEFT_OUT = object()
+def second_format(**changes) -> dict:
+    """The same device in format 2, keys of its falling branch replaced."""
+    kept = {k: v for k, v in FIRST_FORMAT.items() if k not in ("family", "constants", "errors")}
+    falling = {"family": "table", "constants": FIRST_FORMAT["constants"]} | changes
+    return kept | {"format": 2, "falling": falling}
 
 
 def refusal(path, text: str) -> str:
@@ -41,35 +65,86 @@ def refusal(path, text: str) -> str:
 @pytest.mark.parametrize("response", [TABLE, LINEAR, STEEPENING], ids=lambda r: r.family)
 def test_a_device_is_read_back(response, tmp_path):
     errors = {name: 0.001 for name in ("slope", "decay") if hasattr(response, name)}
+    of_range, of_shape = Estimate(4.2e-5, 1e-7), SignedEstimate(-1.5, 0.1)
+    measures = dict(errors=errors, range=of_range, nonlinearity=of_shape)
     device = replace(
         measured("my-device.2_b", response, 0.213, None, 0.0021, relaxes_to=None),
-        errors=errors,
+        falling=MeasuredBranch.from_response(response, **measures),
+        rising=MeasuredBranch.from_response(STEEPENING, rising=True),
+        symmetry_point=Estimate(2.5, 0.01),
+        range_spread=Estimate(0.19, 0.04),
         variability=Estimate(0.213, 0.03),
-        units=Units(None, -3.5e-6, 1.25e-5),
+        units=Units(None, 3.5e-6, 1.25e-5),
     )
     write(tmp_path / "device.json", device)
     assert read(tmp_path / "device.json") == device
+    assert device.response == response
     assert [path.name for path in tmp_path.iterdir()] == ["device.json"]
 
 
 def test_the_file_by_hand(tmp_path):
-    write(tmp_path / "mine.json", measured("mine", TABLE, 0.2))
-    assert json.loads((tmp_path / "mine.json").read_text()) == {
-        "format": 1,
+    rising = MeasuredBranch.from_response(LINEAR, rising=True, errors={"slope": 0.001})
+    write(tmp_path / "mine.json", replace(measured("mine", TABLE, 0.2), rising=rising))
+    content = json.loads((tmp_path / "mine.json").read_text())
+    not_known = {"value": None, "error": None}
+    slope, offset = (content["rising"]["constants"].pop(key) for key in ("slope", "offset"))
+    assert (slope, offset) == (pytest.approx(0.00567), pytest.approx(2.175))
+    assert content == {
+        "format": 2,
         "name": "mine",
-        "family": "table",
-        "constants": {
-            "pulses": [0.0, 1.0, 3.0, 4.0, 9.5, 20.0],
-            "voltages": [2.742, 2.6, 2.5, 2.49, 2.3, 2.175],
+        "falling": {
+            "family": "table",
+            "constants": FIRST_FORMAT["constants"],
+            "errors": {},
+            "range": not_known,
+            "nonlinearity": not_known,
         },
-        "errors": {},
+        "rising": {
+            "family": "linear",
+            "constants": {"pulses_max": 100.0},
+            "errors": {"slope": 0.001},
+            "range": not_known,
+            "nonlinearity": not_known,
+        },
+        "symmetry_point": None,
+        "range_spread": not_known,
         "variability": {"value": 0.2, "error": None},
-        "read_noise": {"value": None, "error": None},
-        "write_noise": {"value": None, "error": None},
+        "read_noise": not_known,
+        "write_noise": not_known,
         "units": {"unit": "S", "slope": 2e-6, "offset": -5e-6},
         "source": {"file": "curve.csv", "sha256": "0" * 64, "how": {"layout": "columns"}},
         "relaxes_to": "double-linear",
     }
+
+
+def test_a_file_of_the_first_format_is_the_same_device(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(FIRST_FORMAT))
+    assert read(path) == measured("mine", TABLE, 0.2, 0.01, 0.02)
+    assert find(str(path)).rising is None
+
+
+@pytest.mark.parametrize("response", [TABLE, LINEAR, STEEPENING], ids=lambda r: r.family)
+def test_a_device_with_a_rising_branch_alone_is_mirrored(response, tmp_path):
+    rising = MeasuredBranch.from_response(response, rising=True)
+    only = replace(measured("mine"), falling=None, rising=rising, units=Units("S", 2.0, 1.0))
+    device = find(str(device_file(tmp_path / "mine.json", only)))
+    assert device.is_mirrored
+    assert device.response == device.rising
+    for pulses in (0.0, 3.7, response.pulses_max):
+        falls = response.response(pulses)
+        assert device.response.response(pulses) == pytest.approx(falls, rel=1e-12)
+        # By hand: as measured it rises from 2 * 2.175 + 1 to 2 * 2.742 + 1.
+        units = device.measured.response_units
+        assert units.offset + units.slope * falls == pytest.approx(2 * (4.917 - falls) + 1)
+
+
+def test_a_mirrored_curve_runs_from_the_lower_end_to_the_upper_one():
+    exponential = Exponential(
+        **mirrored({"amplitude": 1.0, "decay": 9.0, "offset": 2.0}), pulses_max=9
+    )
+    assert exponential.response(9.0) == pytest.approx(4.917 - (2 + 0.36787944))
+    assert mirrored({"voltages": [2.742, 2.175]})["voltages"] == pytest.approx([2.175, 2.742])
 
 
 def test_a_table_stands_in_two_lines(tmp_path):
@@ -78,9 +153,9 @@ def test_a_table_stands_in_two_lines(tmp_path):
     )
     write(tmp_path / "mine.json", device)
     lines = (tmp_path / "mine.json").read_text().splitlines()
-    assert '    "pulses": [0.0, 1.0, 3.0, 4.0, 9.5, 20.0],' in lines
+    assert '      "pulses": [0.0, 1.0, 3.0, 4.0, 9.5, 20.0],' in lines
     assert '      "a  b": "[1,  2]"' in lines
-    assert len(lines) < 40
+    assert len(lines) < 60
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
@@ -93,12 +168,13 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
 
 
 LISTS = {"pulses": [0, 1, 2], "voltages": [2.742, 2.4, 2.175]}
+RISES = {"slope": 0.021, "offset": 2.742, "pulses_max": 27}
 BAD = [
-    ({"name": LEFT_OUT}, "a device file lacks the key name"),
-    ({"colour": "red"}, "unknown key 'colour'; the valid ones: format, name,"),
-    ({"format": 2}, "format 2: this program reads format 1"),
-    ({"format": True}, "format True: this program reads format 1"),
-    ({"name": 7}, "name 7: must be letters, digits"),
+    ({"name": LEFT_OUT}, "object missing required field name"),
+    ({"colour": "red"}, "object contains unknown field colour"),
+    ({"format": 3}, "format 3: this program reads formats 1 and 2"),
+    ({"format": True}, "format: expected int, got bool"),
+    ({"name": 7}, "name: expected str, got int"),
     ({"name": "my device"}, "name 'my device': must be letters, digits"),
     ({"name": "../mine"}, "name '../mine': must be letters, digits"),
     ({"name": "-mine"}, "a letter or digit first"),
@@ -106,51 +182,53 @@ BAD = [
     ({"name": "double-linear"}, "'double-linear': is that of a built-in device; choose another"),
     ({"name": "double-curved-2"}, "is that of a built-in device"),
     ({"family": "cubic"}, "family 'cubic': unknown; the valid ones: linear, exponential, table"),
-    ({"family": None}, "family None: unknown"),
-    ({"constants": []}, "constants must be an object with the keys pulses, voltages"),
-    ({"constants": LISTS | {"pulses_max": 2}}, "constants has the unknown key 'pulses_max'"),
-    ({"constants": {"pulses": [0, 1]}}, "constants lacks the key voltages"),
-    ({"constants": LISTS | {"pulses": "0 1 2"}}, "constants.pulses must be a list of numbers"),
-    ({"constants": LISTS | {"pulses": [0, True, 2]}}, "pulses, its number 2, must be a number"),
-    ({"constants": LISTS | {"pulses": [0, 10**400, 2]}}, "its number 2, must be a finite number"),
+    ({"family": None}, "family: expected str, got null"),
+    ({"constants": []}, "constants: expected object, got array"),
+    ({"constants": LISTS | {"pulses_max": 2}}, "constants: unknown field 'pulses_max'; the valid"),
+    ({"constants": {"pulses": [0, 1]}}, "constants: object missing required field voltages"),
+    ({"constants": LISTS | {"pulses": "0 1 2"}}, "constants.pulses: expected array, got str"),
+    ({"constants": LISTS | {"pulses": [0, True, 2]}}, "constants.pulses[1]: expected float, got b"),
+    ({"constants": LISTS | {"pulses": [0, 10**400, 2]}}, "constants.pulses[1]: number out of ran"),
+    ({"constants": LISTS | {"pulses": [0, 1e39, 2]}}, "constants.pulses: every number must be fin"),
     ({"constants": LISTS | {"pulses": [0, 2, 1]}}, "pulses does not rise at its number 3"),
     ({"constants": LISTS | {"voltages": [2.742, 2.175]}}, "they must be equally many"),
     ({"constants": LISTS | {"voltages": [2.175, 2.4, 2.742]}}, "does not fall at its number 2"),
     ({"constants": LISTS | {"voltages": [2.742, 2.175, 2.175]}}, "leave out points of a flat part"),
     ({"constants": LISTS | {"voltages": [2.0, 1.5, 1.433]}}, "the curve starts at 2 and spans"),
-    ({"constants": LISTS | {"voltages": [2.742, 1.5, 0.5]}}, "model units are 2.742 and 0.567"),
+    ({"constants": LISTS | {"voltages": [2.742, 1.5, 0.5]}}, "are 2.742 and 0.567; scale it"),
     (
-        {"family": "linear", "constants": {"slope": 0.021, "offset": 2.742, "pulses_max": 27}},
+        {"family": "linear", "constants": RISES},
         "constants.slope is 0.021, so the curve does not fall; mirror it",
     ),
     (
-        {"family": "linear", "constants": {"slope": -0.021, "offset": 2.742, "pulses_max": "27"}},
-        "constants.pulses_max must be a number",
+        {"family": "linear", "constants": RISES | {"slope": -0.021, "pulses_max": "27"}},
+        "constants.pulses_max: expected float, got str",
     ),
     (
-        {
-            "family": "linear",
-            "constants": {"slope": -0.021, "offset": 2.742, "pulses_max": 27, "endless": True},
-        },
+        {"family": "linear", "constants": RISES | {"slope": -0.021, "endless": True}},
         "constants.endless: a measured curve ends",
     ),
-    ({"errors": {"slope": 0.1}}, "errors has the unknown key 'slope'; the valid ones: pul"),
-    ({"errors": {"voltages": 0.1}}, "errors.voltages must be a list of numbers"),
+    ({"errors": {"slope": 0.1}}, "errors: unknown field 'slope'; the valid ones: pulses, voltages"),
+    ({"errors": {"voltages": 0.1}}, "errors.voltages must be a number, or a list where"),
     ({"errors": {"voltages": [0.1]}}, "errors.voltages has 1 numbers, not 6"),
-    ({"errors": {"voltages": [0.1] * 5 + [-0.1]}}, "errors.voltages must not be below 0"),
-    ({"variability": 0.2}, "variability must be an object with the keys value, error"),
-    ({"variability": {"value": 0.2}}, "variability lacks the key error"),
-    ({"variability": {"value": -0.2, "error": None}}, "variability.value must not be below 0"),
-    ({"read_noise": {"value": "0.1", "error": None}}, "read_noise.value must be a number"),
-    ({"write_noise": {"value": None, "error": 0.1}}, "write_noise.error must be null"),
-    ({"units": {"unit": 3, "slope": 1, "offset": 0}}, "units.unit must be a word, or null"),
-    ({"units": {"unit": "A", "slope": 0, "offset": 0}}, "units.slope must not be 0"),
-    ({"units": {"unit": "A", "slope": 1}}, "units lacks the key offset"),
-    ({"source": {"file": "a.csv", "sha256": "abc", "how": {}}}, "source.sha256 must be 64 hex"),
-    ({"source": {"file": 1, "sha256": "0" * 64, "how": {}}}, "source.file must be the name"),
-    ({"source": {"file": "a.csv", "sha256": "0" * 64, "how": 1}}, "source.how must be an object"),
-    ({"relaxes_to": 3}, "relaxes_to must be null, a built-in device or the path"),
-    ({"relaxes_to": "linear"}, "relaxes_to linear: unknown; the valid ones: double-linear,"),
+    ({"errors": {"voltages": [0.1] * 5 + [-0.1]}}, "errors.voltages must be finite and not below"),
+    ({"errors": {"voltages": "much"}}, "errors: expected float | array, got str"),
+    ({"variability": 0.2}, "variability: expected object, got float"),
+    ({"variability": {"error": 0.2}}, "variability: object missing required field value"),
+    ({"variability": {"value": -0.2, "error": None}}, "variability.value: expected float >= 0"),
+    ({"read_noise": {"value": "0.1", "error": None}}, "read_noise.value: expected float | null"),
+    ({"write_noise": {"value": None, "error": 0.1}}, "write_noise: error must be null where"),
+    ({"units": {"unit": 3, "slope": 1, "offset": 0}}, "units.unit: expected str | null, got int"),
+    ({"units": {"unit": "A", "slope": 0, "offset": 0}}, "units: slope must not be 0"),
+    ({"units": {"unit": "A", "slope": 1}}, "units: object missing required field offset"),
+    (
+        {"source": {"file": "a.csv", "sha256": "abc", "how": {}}},
+        "source.sha256: expected str match",
+    ),
+    ({"source": {"file": 1, "sha256": "0" * 64, "how": {}}}, "source.file: expected str, got int"),
+    ({"source": {"file": "a.csv", "sha256": "0" * 64, "how": 1}}, "source.how: expected object"),
+    ({"relaxes_to": 3}, "relaxes_to: expected str | null, got int"),
+    ({"relaxes_to": "linear"}, "relaxes_to: linear: unknown; the valid ones: double-linear,"),
 ]
 
 
@@ -160,17 +238,34 @@ def test_a_wrong_key_is_named(changes, message, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"falling": None}, "falling, rising: at least one must not be null"),
+        ({"symmetry_point": {"value": -1}}, "symmetry_point.value: expected float >= 0"),
+        ({"range_spread": 0.1}, "range_spread: expected object, got float"),
+        ({"falling": second_format(range=3)["falling"]}, "falling.range: expected object"),
+        ({"falling": second_format(family="x")["falling"]}, "falling.family 'x': unknown"),
+        ({"falling": second_format(errors={"a": 1})["falling"]}, "falling.errors: unknown field"),
+        ({"rising": second_format()["falling"]}, "rising.constants.voltages does not fall"),
+        ({"family": "table"}, "object contains unknown field family"),
+    ],
+)
+def test_a_wrong_key_of_the_second_format_is_named(changes, message, tmp_path):
+    content = json.dumps(second_format() | changes)
+    assert message in refusal(tmp_path / "x.json", content)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no JSON: Expecting value, line 1 column 1"),
-        ('{"format": 1,\n "name" "x"}', "is no JSON: Expecting ':' delimiter, line 2 column 9"),
-        ("[1, 2]", "a device file must be an object with the keys format,"),
-        ("[" * 100_000, "recursion"),
-        ('{"format": 1, "format": 1}', "the key 'format' is given twice; keep one"),
-        ('{"format": NaN}', "NaN: every number must be finite"),
-        ('{"format": 1e999}', "1e999: every number must be finite"),
+        ("", "input data was truncated"),
+        ('{"format": 1,\n "name" "x"}', "JSON is malformed: expected ':' (byte 22)"),
+        ("[1, 2]", "expected object, got array"),
+        ('{"format": 2, "name": ' + "[" * 100_000, "recursion"),
+        ('{"format": NaN}', "JSON is malformed: invalid character"),
+        ('{"format": 1e999}', "format: "),
     ],
-    ids=["empty", "damaged", "list", "deep", "twice", "NaN", "huge"],
+    ids=["empty", "damaged", "list", "deep", "NaN", "huge"],
 )
 def test_what_is_no_device_file(text, message, tmp_path):
     assert message in refusal(tmp_path / "x.json", text)

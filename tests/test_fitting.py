@@ -36,7 +36,7 @@ def test_the_exponential_of_the_paper_comes_back():
     assert fitted.nonlinearity.value == pytest.approx(27 / 9.741, abs=1e-7)  # 2.77
     assert fitted.neurosim.value == pytest.approx(3.18, abs=0.005)
     response, _ = response_of(fitted)
-    units = device_file(fitted, "d", None).units
+    units = device_file(fitted, "d", None).response_units
     assert response.decay == pytest.approx(9.741, rel=1e-8)
     assert response.pulses_max == 27
     assert (response.w_max, response.span) == pytest.approx((2.742, 0.567), abs=1e-12)
@@ -54,7 +54,7 @@ def test_the_line_of_the_paper_comes_back():
     response, _ = response_of(fitted)
     assert response.slope == pytest.approx(-0.021, rel=1e-12)
     assert response.offset == pytest.approx(2.742)
-    units = device_file(fitted, "d", None).units
+    units = device_file(fitted, "d", None).response_units
     assert (units.slope, units.offset) == pytest.approx((1, 0), abs=1e-9)
 
 
@@ -90,8 +90,8 @@ def test_nothing_depends_on_the_unit(truth, factor, offset):
         assert (other.value, other.error) == pytest.approx((one.value, one.error), rel=1e-5)
         one, other = getattr(a, name), getattr(b, name)  # to four digits
         assert (other.value, other.error) == pytest.approx((one.value, one.error), rel=2e-3)
-    assert b.units.slope == pytest.approx(factor * a.units.slope, rel=1e-6)
-    assert (b.units.slope < 0) == (factor < 0)
+    assert b.response_units.slope == pytest.approx(factor * a.response_units.slope, rel=1e-6)
+    assert (b.response_units.slope < 0) == (factor < 0)
 
 
 def test_labels_of_neurosim_are_the_largest_distance_from_the_diagonal():
@@ -234,7 +234,7 @@ def test_pulses_are_counted_from_the_first_reading_at_any_interval():
     fitted = fit(measurement(values[:, None], pulses=pulses))
     response, _ = response_of(fitted)
     assert (response.decay, response.pulses_max) == pytest.approx((9.741, 27))
-    assert device_file(fitted, "d", None).units.slope * response.span == pytest.approx(
+    assert device_file(fitted, "d", None).response_units.slope * response.span == pytest.approx(
         2 * (1 - math.exp(-27 / 9.741))
     )
 

@@ -68,8 +68,8 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     device = device_file.read("my-device.json")
     response = device.response
     assert (device.name, response.family, response.pulses_max) == ("my-device", "exponential", 27)
-    assert response.decay == pytest.approx(9.741, abs=3 * device.errors["decay"])
-    assert device.units.slope * response.span == pytest.approx(42, abs=2)
+    assert response.decay == pytest.approx(9.741, abs=3 * device.falling.errors["decay"])
+    assert device.response_units.slope * response.span == pytest.approx(42, abs=2)
     for found, true in (
         (device.variability, example.VARIABILITY),
         (device.read_noise, example.READ * 0.567),

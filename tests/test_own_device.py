@@ -137,7 +137,7 @@ def test_a_file_with_a_mistake_is_refused_in_one_line(tmp_path):
     path = device_file(tmp_path / "mine.json", measured("mine"))
     path.write_text(path.read_text().replace("2.6,", "3.6,"))
     assert refused(tmp_path, "--field", path) == (
-        f"main.py: error: --field {path}: constants.voltages does not fall at its number 2 (in "
+        f"main.py: error: --field {path}: falling.constants.voltages does not fall at its number "
         "single precision); mirror a curve that rises, leave out points of a flat part"
     )
 

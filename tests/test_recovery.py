@@ -24,7 +24,9 @@ class Study:
             self.families.append(fitted.family)
             fitted = replace(fitted, family=family)
             device = device_file(fitted, "d", None)
-            span = abs(device.units.slope) * 0.567 / abs(truth.range)  # measured / true range
+            span = (
+                abs(device.response_units.slope) * 0.567 / abs(truth.range)
+            )  # measured / true range
             self.add("read noise", device.read_noise, truth.read / 1, 1 / 0.567)
             self.add("write noise", device.write_noise, truth.write, 1)
             if truth.devices > 1:
@@ -54,8 +56,12 @@ def constants_of_exponential(truth, nonlinearity):
     end = truth.first - amplitude
 
     def rows(device):
-        slope, errors, response = device.units.slope, device.errors, device.response
-        measured = device.units.offset + slope * response.offset
+        slope, errors, response = (
+            device.response_units.slope,
+            device.falling.errors,
+            device.response,
+        )
+        measured = device.response_units.offset + slope * response.offset
         yield "amplitude", slope * response.amplitude, abs(slope) * errors["amplitude"], amplitude
         yield "offset", measured, abs(slope) * errors["offset"], end
         yield (
@@ -81,8 +87,12 @@ def test_linear_devices_are_recovered():
     truth = exponential(0.0, sigma=0.1)
 
     def rows(device):
-        slope, errors, response = device.units.slope, device.errors, device.response
-        first = device.units.offset + slope * response.offset
+        slope, errors, response = (
+            device.response_units.slope,
+            device.falling.errors,
+            device.response,
+        )
+        first = device.response_units.offset + slope * response.offset
         yield "slope", slope * response.slope, abs(slope) * errors["slope"], truth.range / 27
         yield "offset", first, abs(slope) * errors["offset"], truth.first
 
@@ -108,8 +118,8 @@ def test_tables_are_recovered():
     at = (3, 9, 14, 20, 27)
 
     def rows(device):
-        response, slope = device.response, device.units.slope
-        errors = np.interp(at, response.pulses, device.errors["voltages"])
+        response, slope = device.response, device.response_units.slope
+        errors = np.interp(at, response.pulses, device.falling.errors["voltages"])
         start = slope * response.w_max
         for x, error in zip(at, errors, strict=True):
             s = x / 27

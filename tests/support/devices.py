@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from devices.built_in import LIBRARY
-from devices.device_file import DeviceFile, Estimate, Source, Units, write
+from devices.device_file import DeviceFile, Estimate, MeasuredBranch, Source, Units, write
 from devices.library import Device, find
 from devices.responses import Exponential, Linear, Response, Table
 
@@ -57,9 +57,16 @@ def measured(
     sha256: str = "0" * 64,
 ) -> DeviceFile:
     """A device as if it had been measured."""
-    estimates = (Estimate(value) for value in (variability, read_noise, write_noise))
-    units, source = Units("S", 2e-6, -5e-6), Source("curve.csv", sha256, {"layout": "columns"})
-    return DeviceFile(name, response, {}, *estimates, units, source, relaxes_to)
+    return DeviceFile(
+        name=name,
+        falling=MeasuredBranch.from_response(response),
+        variability=Estimate(variability),
+        read_noise=Estimate(read_noise),
+        write_noise=Estimate(write_noise),
+        units=Units("S", 2e-6, -5e-6),
+        source=Source("curve.csv", sha256, {"layout": "columns"}),
+        relaxes_to=relaxes_to,
+    )
 
 
 def device_file(path: Path, device: DeviceFile) -> Path:

@@ -91,9 +91,10 @@ def run(flags: Namespace) -> None:
 def name_of(given: str | None, file: Path) -> str:
     """The name as given, or that of the measured file. Raises UserError for one that is none."""
     try:
-        return device_file.checked_name(file.stem if given is None else given)
+        device_file.check_name(name := file.stem if given is None else given)
     except ValueError as error:
         raise UserError(f"{error}; give another with --name") from None
+    return name
 
 
 def output_of(given: str | None, name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from devices.built_in import LINEAR as MODEL
-from devices.device_file import DeviceFile, Estimate, Source, Units
+from devices.device_file import DeviceFile, Estimate, MeasuredBranch, Source, Units
 from utils.measured.fitted import Fit, response_of
 from utils.measured.fitting import EQUATIONS, FAMILIES
 from utils.measured.ramps import Measurement
@@ -19,15 +19,21 @@ def device_file(fit: Fit, name: str, relaxes_to: str | None) -> DeviceFile:
     slope = -fit.scaled.step * fit.range / MODEL.span  # levels rise where voltages fall
     first = fit.scaled.first + fit.scaled.step * fit.first
     measurement = fit.measurement
+    rising = measurement.rising
+    branch = MeasuredBranch.from_response(response, rising, errors=errors)
+    if rising:
+        first, slope = first + slope * (MODEL.w_min - MODEL.w_max), -slope
     return DeviceFile(
-        name=name, response=response, errors=errors,
+        name=name,
+        falling=None if rising else branch,
+        rising=branch if rising else None,
         variability=rounded(fit.variability),
         read_noise=rounded(scaled(fit.read_noise, MODEL.span)),
         write_noise=rounded(fit.write_noise),
         units=Units(measurement.unit, slope, first - slope * MODEL.w_max),
         source=Source(measurement.file, measurement.sha256, dict(measurement.how)),
         relaxes_to=relaxes_to,
-    )  # fmt: skip
+    )
 
 
 def rounded(estimate: Estimate) -> Estimate:

@@ -101,7 +101,9 @@ def draw_responses(axes, devices: list[Device], colours: Mapping[str, str]) -> N
         axes.set_xlabel(f"share of the pulses of a range\n({pulses})")
     else:
         axes.set_xlabel("pulses x")
-    measured = {device.measured.units: device for device in reversed(devices) if device.measured}
+    measured = {
+        device.measured.response_units: device for device in reversed(devices) if device.measured
+    }
     if len(measured) <= AXES:
         for number, device in enumerate(reversed(measured.values())):
             add_measured_axis(axes, device, colours[device.name], number * GAP)
@@ -109,7 +111,7 @@ def draw_responses(axes, devices: list[Device], colours: Mapping[str, str]) -> N
 
 def add_measured_axis(axes, device: Device, colour: str, offset: float) -> None:
     """What the instrument read of this device, at the right, as far as its own range goes."""
-    units, response = device.measured.units, device.response
+    units, response = device.measured.response_units, device.response
 
     def value(voltage):
         return units.offset + units.slope * voltage

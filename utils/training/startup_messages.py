@@ -42,7 +42,8 @@ def of_device(device: Device, settings: Sequence[Setting]) -> str:
             parts.append(
                 f"{told} " + ("as measured" if used == [value] else f"(measured: {value:.4g})")
             )
-    return f"{device}: {', '.join(parts)}"
+    mirrored = "; only its rising branch was measured, which is mirrored" * device.is_mirrored
+    return f"{device}: {', '.join(parts)}{mirrored}"
 
 
 def startup_messages(settings: Sequence[Setting], currents: Currents) -> list[str]:
