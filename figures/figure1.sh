@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Figure 1: accuracy against learning rate with variability, read noise and clipping.
+# Figure 1: accuracy against learning rate with variability, read noise and a smallest pulse (--clipping).
 #
 #     nohup figures/figure1.sh &> figure1.txt &
 #

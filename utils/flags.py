@@ -15,17 +15,24 @@ PHYSICAL, NETWORK, TRAINING, RUNNING = "device physics", "network", "training", 
 
 @dataclass(frozen=True)
 class Flag:
-    """A row of the table that parser, folder names, identity and records are read off.
+    """A row of the table that parser, names, identity, records, tables and titles are read off.
 
-    group: its heading in --help; kind: from a word of the command line to its value; is_list: the
-    value is a tuple; sweeps: the flag takes several values, each a setting; choices: all valid
-    values; at_least, above: bounds; slug: its part of the folder's name, left out at the value
-    `omit_if`; json: its place in the record, a path with dots; to_json, from_json: between value
-    and
-    JSON; added_later: records from before the flag lack it, and mean its default; it is no part of
-    another entry of the record. measured: of a value
-    that device files know, its name there: where the flag is not given, what was measured of the
-    field's device is taken, or else `fallback`.
+    On the command line. group: its heading in --help; kind: from a word of the command line to its
+    value; is_list: the value is a tuple; sweeps: the flag takes several values, each a setting;
+    choices: all valid values; at_least, above: bounds.
+
+    Values that are not given. measured: the name of the value in device files: what was measured
+    of the field's device is taken, or else `fallback`.
+
+    In files. slug: its part of the folder's name, left out at the value `omit_if`, as it is from
+    tables and titles; json: its place in the record, a path with dots; to_json, from_json: between
+    value and JSON, where they differ; added_later: records from before the flag lack it, and mean
+    its default.
+
+    Of a setting. physics: the training step has operations for it, which a network leaves out
+    where the value is 0, false or None, or the default among choices; imperfection: networks are
+    compared with it and without it, at 0; column: its header in the table of a run; label: its
+    name in pictures and texts.
     """
 
     group: str
@@ -38,13 +45,17 @@ class Flag:
     at_least: float | None = None
     above: float | None = None
     slug: str | None = None
-    omit_if: float | None = None
+    omit_if: float | str | None = None
     fallback: float | None = None
     measured: str | None = None
     json: str | None = None
     to_json: Callable[[Any], Any] = lambda value: value
-    from_json: Callable[[Any], Any] = lambda value: value
+    from_json: Callable[[Any], Any] | None = None
     added_later: bool = False
+    physics: bool = False
+    imperfection: bool = False
+    column: str | None = None
+    label: str | None = None
 
 
 def flag(default: Any, group: str, text: str, kind: Callable, **properties) -> Any:
@@ -65,8 +76,10 @@ def flags_of(kind: type) -> dict[str, tuple[Flag, Any]]:
 
 def check_values(owner: object) -> None:
     """Raise UserError for a value that is none of the choices, or out of its flag's bounds."""
-    for name, (each, _) in flags_of(type(owner)).items():
+    for name, (each, default) in flags_of(type(owner)).items():
         value = getattr(owner, name)
+        if type(value) is type(default) and value == default:
+            continue
         if each.choices and value not in each.choices:
             valid = ", ".join(each.choices)
             raise UserError(f"--{name} {value}: unknown; the valid ones: {valid}")

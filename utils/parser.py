@@ -102,8 +102,17 @@ def make_parser() -> Parser:
 def add(group, name: str, flag: Flag, default: Any) -> None:
     """A flag of the table as an argument."""
     text = flag.help.replace("%", "%%")  # which argparse formats
-    if flag.kind is bool:
+    if flag.kind is bool and not flag.sweeps:
         group.add_argument(f"--{name}", action="store_true", help=text)
+        return
+    if flag.kind is bool:  # alone it is on
+        group.add_argument(
+            f"--{name}",
+            action=Once,
+            choices=("on", "off"),
+            nargs="*",
+            help=f"[...] {text} (default: {'on' if default else 'off'})",
+        )
         return
     if default is None or default == ():
         shown = ""  # its help tells what it is otherwise
@@ -133,9 +142,12 @@ def run_of(given: dict[str, Any]) -> Run:
     """From flags as they were given, by name."""
     of_setting, of_run = flags_of(Setting), flags_of(Run)
     chosen = {name: given[name] for name in of_setting if name in given}
-    for name in chosen:
-        if of_setting[name][0].is_list:
-            chosen[name] = tuple(chosen[name])
+    for name, values in chosen.items():
+        flag = of_setting[name][0]
+        if flag.is_list:
+            chosen[name] = tuple(values)
+        elif flag.kind is bool and flag.sweeps:
+            chosen[name] = [word == "on" for word in values] or [True]
     if "study" in given:
         settings = find_study(given["study"]).settings(chosen)
     else:

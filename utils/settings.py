@@ -7,6 +7,7 @@ reading back (`utils/records/setting_json.py`) follow from these fields.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,6 +64,7 @@ class Setting:
         sweeps=True,
         slug="-{}",
         json="optimizer_parameters.field",
+        column="field",
     )
     second: Device | None = None  # the field from the switch on; of --field, too
     lr: float = flag(
@@ -74,6 +76,7 @@ class Setting:
         at_least=0,
         slug="-{}",
         json="optimizer_parameters.lr",
+        column="lr",
     )
     var: float = flag(
         None,
@@ -85,6 +88,9 @@ class Setting:
         at_least=0,
         slug="-var-{}",
         json="optimizer_parameters.device_variability",
+        imperfection=True,
+        column="var",
+        label="variability",
         measured="variability",
         fallback=0.2,
     )
@@ -97,6 +103,9 @@ class Setting:
         at_least=0,
         slug="-clipping-{}",
         json="optimizer_parameters.clipping",
+        imperfection=True,
+        column="clipping",
+        label="smallest pulse",
     )
     resistor_noise: float = flag(
         None,
@@ -108,6 +117,10 @@ class Setting:
         at_least=0,
         slug="-resistor-{}",
         json="resistor_noise",
+        physics=True,
+        imperfection=True,
+        column="resistor",
+        label="read noise",
         measured="read_noise",
         fallback=0.0,
     )
@@ -120,6 +133,8 @@ class Setting:
         at_least=0,
         slug="-voltage-{}",
         json="voltage_noise",
+        physics=True,
+        imperfection=True,
     )
     write_noise: float = flag(
         None,
@@ -132,6 +147,10 @@ class Setting:
         slug="-write-{}",
         omit_if=0.0,
         json="write_noise",
+        physics=True,
+        imperfection=True,
+        column="write",
+        label="write noise",
         added_later=True,
         measured="write_noise",
         fallback=0.0,
@@ -145,6 +164,8 @@ class Setting:
         slug="-device-noise",
         omit_if=False,
         json="device_noise",
+        physics=True,
+        label="read noise in inference",
         added_later=True,
     )
     physical_clipping: bool = flag(
@@ -155,6 +176,8 @@ class Setting:
         slug="-physical-clipping",
         omit_if=False,
         json="optimizer_parameters.physical_clipping",
+        physics=True,
+        label="physical clipping",
         added_later=True,
     )
     init: float = flag(
@@ -168,6 +191,7 @@ class Setting:
         is_list=True,
         at_least=1,
         json="layers",
+        column="layers",
         to_json=list,
         from_json=tuple,
     )
@@ -287,6 +311,33 @@ class Setting:
 
 
 SWITCHES = ("time_switch", "switch_epoch")  # flags, of which one is given where a field is switched
+
+
+def imperfections() -> list[str]:
+    """The flags that make a network worse than an ideal one of the same devices."""
+    return [name for name, (each, _) in flags_of(Setting).items() if each.imperfection]
+
+
+def physics_of(settings: Collection[Setting]) -> dict[str, Hashable]:
+    """Which operations a training step of these networks side by side has, by flag.
+
+    Of noises and of flags that are on or off: whether any network has it; of choices: which.
+    """
+    present: dict[str, Hashable] = {}
+    for name, (each, _) in flags_of(Setting).items():
+        if each.physics:
+            values = {getattr(setting, name) for setting in settings}
+            present[name] = frozenset(values) if each.choices else any(values)
+    return present
+
+
+def amount_of_physics(setting: Setting) -> int:
+    """How many kinds of operations a training step of a setting has that others can leave out."""
+    return sum(
+        getattr(setting, name) != default if each.choices else bool(getattr(setting, name))
+        for name, (each, default) in flags_of(Setting).items()
+        if each.physics
+    )
 
 
 def check_switch(setting: Setting) -> None:

@@ -11,7 +11,7 @@ from devices.library import Device, find
 from utils.errors import UserError
 from utils.flags import flags_of
 from utils.run import sweep
-from utils.settings import SWITCHES, Setting
+from utils.settings import SWITCHES, Setting, imperfections
 
 FIELDS = (find("double-linear"), find("double-exponential"))
 REFERENCES = (*FIELDS, find("double-ideal"))  # what a device of the user's own is compared with
@@ -19,7 +19,8 @@ IDEAL = REFERENCES[-1]
 SWITCHED_AT = (1, 2, 5, 10, 15)  # epochs, of 20
 RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
 FIGURE_1 = {"var": 0.2, "resistor_noise": 0.015, "clipping": 0.1}  # its imperfections
-PERFECT = {"var": 0.0, "resistor_noise": 0.0, "write_noise": 0.0, "clipping": 0.0}
+# Without imperfections; the noise on voltages follows the read noise.
+PERFECT = {name: 0.0 for name in imperfections() if flags_of(Setting)[name][0].sweeps}
 # The map: nonlinearities, and learning rates a factor of two apart.
 NONLINEARITIES = tuple(float(nu) for nu in range(-4, 9))
 MAP_RATES = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
@@ -170,13 +171,13 @@ STUDIES: dict[str, Study] = {
     for study in (
         Study(
             "figure1",
-            "both fields over learning rates, with variability, read noise and clipping",
+            "both fields over learning rates, with variability, read noise and smallest pulse",
             [by_rate(0.2, 0.015, (0.1,))],
         ),
         Study("figure2", "the same with ideal devices", [by_rate(0.0, 0.0, (0.0,))]),
         Study(
             "figure3",
-            "the same with clipping alone, at three thresholds",
+            "the same with the smallest pulse (--clipping) alone, at three values",
             [by_rate(0.0, 0.0, (0.1, 0.2, 0.5))],
         ),
         Study(

@@ -13,7 +13,13 @@ import torch
 from devices.library import measurements
 from utils.records.folders import create_folders
 from utils.records.setting_json import to_json
-from utils.records.simulations import COLUMNS, SERIES, SETTING, comparable
+from utils.records.simulations import (
+    RESULTS,
+    comparable,
+    identity_columns,
+    series_columns,
+    setting_columns,
+)
 from utils.settings import Setting
 
 
@@ -22,7 +28,7 @@ def table(settings: Sequence[Setting], accuracy: Callable, n_models: int = 3) ->
     rows = []
     for setting in settings:
         for model in range(n_models):
-            names = [name for name in [*SETTING, *SERIES] if name != "switch"]
+            names = {*setting_columns(), *series_columns()} - {"switch"}
             values = {name: getattr(setting, name) for name in names} | {"switch": 0}
             percent = accuracy(setting, model)
             rows.append(
@@ -42,7 +48,9 @@ def table(settings: Sequence[Setting], accuracy: Callable, n_models: int = 3) ->
                     "setting": comparable(setting),
                 }
             )
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"failed": bool, "original": bool})
+    return pd.DataFrame(rows, columns=[*identity_columns(), *RESULTS]).astype(
+        {"failed": bool, "original": bool}
+    )
 
 
 def write(

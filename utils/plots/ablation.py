@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.accuracy import said
 from utils.plots.statistics import FEWEST, Estimate, difference, span
@@ -23,12 +24,7 @@ from utils.records.simulations import fields_in
 from utils.settings import Setting
 from utils.studies import FIELDS, IDEAL, PERFECT, without
 
-NAMES = {
-    "var": "variability",
-    "resistor_noise": "read noise",
-    "write_noise": "write noise",
-    "clipping": "smallest pulse",
-}
+NAMES = {name: flag.label for name, (flag, _) in flags_of(Setting).items()}
 ALONE, MENDED = "lost by it alone", "won back without it"
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
 

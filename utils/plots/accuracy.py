@@ -98,7 +98,7 @@ def draw_accuracy(one: ByRate, networks: pd.DataFrame) -> Figure | None:
         drawn.append((axes, relaxed, style.colour(FIELD_NAMES[0])))
         axes.set_xlabel("learning rate (pulses per unit gradient)")
         if len(one.clippings) > 1:
-            axes.set_title(f"smallest pulse {clipping:g}")
+            axes.set_title(style.label("clipping", clipping))
     leave_out_far(drawn)
     style.letter(panels[0])
     panels[0][0].set_ylabel("test accuracy (%)")

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from utils.plots import style
 from utils.plots.accuracy import FIELD_NAMES, counted
 from utils.plots.statistics import FEWEST
-from utils.records.simulations import SETTING, fields_in
+from utils.records.simulations import fields_in, setting_columns
 from utils.settings import Setting
 
 
@@ -136,7 +136,7 @@ def told_apart(setting: Setting, others: Sequence[Setting]) -> str:
     """In what a setting differs from others: `lr 1000`."""
 
     def values(one: Setting) -> dict:
-        names = (name for name in SETTING if name != "switch")
+        names = (name for name in setting_columns() if name != "switch")
         return {"switch": one.switched_at} | {name: getattr(one, name) for name in names}
 
     mine, all_values = values(setting), [values(one) for one in others]

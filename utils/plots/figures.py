@@ -23,12 +23,12 @@ from utils.plots.curves import draw_epochs, draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.intermediate import draw_intermediate, with_intermediates
 from utils.plots.prices import UNKNOWN, Prices, costs_table
-from utils.plots.selected import IMPERFECTIONS, Selected, select
+from utils.plots.selected import Selected, select
 from utils.plots.switch import Switched, draw_switch, select_switched, tell_switch
 from utils.plots.weights import draw_weights
-from utils.records.simulations import SERIES, Simulations, series_of, with_costs
+from utils.records.simulations import Simulations, series_columns, series_of, with_costs
 from utils.run import Run, check_writable
-from utils.settings import TASKS, Setting
+from utils.settings import TASKS, Setting, imperfections
 from utils.studies import REFERENCES, STUDIES
 
 ROUNDED = {
@@ -126,7 +126,7 @@ class Figures:
         if networks.empty:
             return f" --task {self.task}" if self.task else ""
         flags, table = "", flags_of(Setting)
-        for name in SERIES:
+        for name in series_columns():
             value, (flag, fallback) = series_of(networks)[name], table[name]
             if value != fallback and name not in but:
                 words = value if flag.is_list else [] if flag.kind is bool else [value]
@@ -150,8 +150,8 @@ class Figures:
         networks = next((some for some in candidates if not some.empty), healthy)
         if networks.empty:
             return networks
-        most = networks.groupby(IMPERFECTIONS).size().idxmax()
-        networks = networks[(networks[IMPERFECTIONS] == list(most)).all(axis=1)]
+        most = networks.groupby(imperfections()).size().idxmax()
+        networks = networks[(networks[imperfections()] == list(most)).all(axis=1)]
         # Of devices of one name with different constants those that most networks have.
         commonest = networks.groupby("field")["constants"].agg(lambda each: each.mode()[0])
         return networks[networks["constants"] == networks["field"].map(commonest)]
@@ -292,7 +292,7 @@ class Figures:
         if self.networks.empty:
             return self.healthy
         rows = self.simulations.unswitched
-        names = [name for name in (*SERIES, "law") if name != "device_noise"]
+        names = [name for name in (*series_columns(), "law") if name != "device_noise"]
         alike = (rows[names] == list(self.networks[names].iloc[0])).all(axis=1)
         return rows[alike & ~rows["failed"]]
 

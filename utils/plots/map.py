@@ -15,9 +15,9 @@ from devices.built_in import CURVED
 from utils.plots import style
 from utils.plots.accuracy import FIELD_NAMES
 from utils.plots.nonlinearity import has_own, nonlinearity
-from utils.plots.selected import IMPERFECTIONS
 from utils.plots.statistics import FEWEST, Estimate, difference, span
 from utils.records.simulations import fields_in
+from utils.settings import imperfections
 
 HALF = 0.5  # points below a linear device that count as as good
 LEVELS = (0.5, 1, 2, 5, 10, 20)  # points, of contour lines
@@ -29,15 +29,15 @@ def select(networks: pd.DataFrame) -> pd.DataFrame:
     curved = networks[networks["field"].str.startswith(CURVED)]
     if curved.empty:
         return curved
-    most = curved.groupby(IMPERFECTIONS).size().idxmax()
-    return curved[(curved[IMPERFECTIONS] == list(most)).all(axis=1)]
+    most = curved.groupby(imperfections()).size().idxmax()
+    return curved[(curved[imperfections()] == list(most)).all(axis=1)]
 
 
 def select_others(networks: pd.DataFrame, curved: pd.DataFrame, own: Sequence[str]) -> pd.DataFrame:
     """Other fields of the same physics as the curved ones; own: those of whichever they have."""
     if curved.empty:
         return curved
-    same = (networks[IMPERFECTIONS] == list(curved[IMPERFECTIONS].iloc[0])).all(axis=1)
+    same = (networks[imperfections()] == list(curved[imperfections()].iloc[0])).all(axis=1)
     return networks[same | networks["field"].isin(own)]
 
 

@@ -12,10 +12,10 @@ import torch
 
 from utils.errors import UserError
 from utils.records.ledgers import LedgerRecord
-from utils.records.simulations import SETTING, ledgers_of
+from utils.records.simulations import ledgers_of, setting_columns
 from utils.records.summary import DASH
 
-KEYS = [name for name in SETTING if name not in ("task", "voltage_noise")]
+KEYS = [name for name in setting_columns() if name not in ("task", "voltage_noise")]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from utils.flags import flags_of
-from utils.settings import RESISTOR_PER_VOLTAGE_NOISE, Setting
+from utils.settings import RESISTOR_PER_VOLTAGE_NOISE, Setting, imperfections
 
-IMPERFECTIONS = ["var", "resistor_noise", "voltage_noise", "write_noise", "clipping"]
 MEASURED = [name for name, (each, _) in flags_of(Setting).items() if each.measured]
 
 
@@ -48,7 +47,7 @@ def select(networks: pd.DataFrame, fields: Sequence[str]) -> list[Selected]:
     derived = own["resistor_noise"] / RESISTOR_PER_VOLTAGE_NOISE
     added = own["voltage_noise"].where(own["voltage_noise"] != derived, -1.0)  # by its flag, or not
     groups = [(rows, True) for _, rows in own.groupby([own["clipping"], added])]
-    groups += [(rows, False) for _, rows in networks.groupby(IMPERFECTIONS)]
+    groups += [(rows, False) for _, rows in networks.groupby(imperfections())]
     choices = [
         Selected(rows, [field for field in fields if field in set(rows["field"])], is_own)
         for rows, is_own in groups

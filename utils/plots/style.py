@@ -12,12 +12,15 @@ from string import ascii_lowercase
 from zlib import crc32
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from devices.built_in import CURVED, LARGEST_NONLINEARITY
+from utils.flags import flags_of
+from utils.settings import Setting
 
 # Okabe and Ito's palette, told apart by colour-blind readers too; a field has one colour only.
 COLOURS = {
@@ -157,13 +160,21 @@ def name(field: str) -> str:
 
 def physics(networks: pd.DataFrame) -> str:
     """What the simulations of a figure have in common, as its title."""
-    one, names = networks.iloc[0], ("variability", "read noise", "smallest pulse")
+    one, same = networks.iloc[0], networks.nunique()
     parts = [
-        f"{name} {one[column]:g}"
-        for name, column in zip(names, ("var", "resistor_noise", "clipping"), strict=True)
-        if networks[column].nunique() == 1
+        label(column, one[column])
+        for column, (flag, _) in flags_of(Setting).items()
+        if flag.label and same[column] == 1 and one[column] != flag.omit_if
     ]
     return ", ".join([one["task"], *parts])
+
+
+def label(name: str, value: object) -> str:
+    """The value of a flag as titles have it: `read noise 0.015`."""
+    text = flags_of(Setting)[name][0].label
+    if isinstance(value, (bool, np.bool_)):
+        return text if value else f"no {text}"
+    return f"{text} {value:g}" if isinstance(value, float) else f"{text} {value}"
 
 
 def new_folder(figures: Path) -> Path:

@@ -15,9 +15,8 @@ from devices.library import Device
 from utils.plots import style
 from utils.plots.accuracy import FEWEST, counted
 from utils.plots.curves import histories, leave_out_first
-from utils.plots.selected import IMPERFECTIONS
 from utils.records.simulations import series_of
-from utils.settings import Setting
+from utils.settings import Setting, imperfections
 from utils.studies import FIELDS, Study
 
 SHOWN = 0.85  # of the last accuracy, from which on one right after a switch is on the axis
@@ -73,12 +72,12 @@ def select_switched(networks: pd.DataFrame) -> Switched | None:
     switched = networks[(networks["switch"] > 0) & ~networks["original"]]
     if switched.empty:
         return None
-    physics = list(switched.groupby(IMPERFECTIONS).size().idxmax())
-    switched = switched[(switched[IMPERFECTIONS] == physics).all(axis=1)]
+    physics = list(switched.groupby(imperfections()).size().idxmax())
+    switched = switched[(switched[imperfections()] == physics).all(axis=1)]
     pairs = Counter(frozenset(setting.fields) for setting in switched["setting"])
     (pair, _), *_ = pairs.most_common(1)
     asked, other = sorted(pair, key=lambda device: (device != FIELDS[0], device.name))
-    rows = networks[(networks[IMPERFECTIONS] == physics).all(axis=1)]
+    rows = networks[(networks[imperfections()] == physics).all(axis=1)]
     rows = rows[rows["setting"].map(lambda setting: pair.issuperset(setting.fields))]
     rows = rows[(rows["switch"] == 0) | ~rows["original"]]
     under = [epochs_under(asked, setting) for setting in rows["setting"]]

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from utils.plots import style
 from utils.plots.accuracy import draw_curve, leave_out_far, said
 from utils.plots.statistics import FEWEST, Estimate, difference, span
-from utils.records.simulations import SERIES
+from utils.records.simulations import series_columns
 from utils.studies import DEPTHS, REFERENCES, STUDIES, WIDTHS
 
 LINEAR, EXPONENTIAL, IDEAL = (device.name for device in REFERENCES)
@@ -22,7 +22,7 @@ Layers = tuple[int, ...]
 def select(networks: pd.DataFrame) -> pd.DataFrame:
     """The healthy networks of the study, of the largest series but for the layers; maybe none."""
     networks = networks[networks["layers"].isin([*WIDTHS, *DEPTHS]) & ~networks["failed"]]
-    largest, names = networks.iloc[:0], [name for name in SERIES if name != "layers"]
+    largest, names = networks.iloc[:0], [name for name in series_columns() if name != "layers"]
     for values, rows in networks.groupby([*names, "law"]):
         given = {**dict(zip(names, values[:-1], strict=True)), "lr": rows["lr"].unique()}
         mine = rows[rows["setting"].isin(set(STUDIES["width"].settings(given)))]

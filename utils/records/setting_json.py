@@ -75,7 +75,8 @@ def from_json(record: Mapping) -> Setting:
         place = record
         for key in each.json.split("."):
             place = place[key]
-        values[name] = each.from_json(float(place) if each.kind is float else place)
+        convert = each.from_json or (float if each.kind is float else None)
+        values[name] = convert(place) if convert else place
     names = values["field"]
     wanted = 1 + any(values[switch] is not None for switch in SWITCHES)
     if len(names) != wanted:

@@ -15,49 +15,33 @@ import pandas as pd
 
 from devices.library import constants
 from utils.errors import UserError
+from utils.flags import flags_of
 from utils.records.folders import Folder
 from utils.records.ledgers import LedgerRecord, read_ledger
 from utils.records.results import IncompleteFileError, check_tensors, read_record
-from utils.settings import TASKS, Setting
+from utils.settings import SWITCHES, TASKS, Setting, imperfections
 
-SETTING = [
-    "task",
-    "field",
-    "switch",
-    "lr",
-    "var",
-    "resistor_noise",
-    "voltage_noise",
-    "write_noise",
-    "clipping",
-]
-# What figures do not vary: those of the largest series are drawn.
-SERIES = [
-    "task",
-    "epochs",
-    "layers",
-    "batch_size",
-    "init",
-    "input_scale",
-    "padding",
-    "device_noise",
-    "physical_clipping",
-    "tf32",
-]
 # What tells networks of one setting apart that must not be counted as one, or stand in one mean.
 KIND = ["constants", "law"]
-IDENTITY = [*SETTING, *SERIES[1:], *KIND, "original", "model_seed"]  # of a network
-COLUMNS = [
-    *IDENTITY,
-    "accuracy",
-    "relaxed",
-    "at_switch",
-    "request",
-    "failed",
-    "model",
-    "folder",
-    "setting",
-]
+RESULTS = ["accuracy", "relaxed", "at_switch", "request", "failed", "model", "folder", "setting"]
+
+
+def setting_columns() -> list[str]:
+    """The columns in which figures vary the networks. switch: the epoch of it, 0 for never."""
+    return ["task", "field", "switch", "lr", *imperfections()]
+
+
+def series_columns() -> list[str]:
+    """The columns of what figures do not vary: the networks of the largest series are drawn."""
+    varied = {*setting_columns(), *SWITCHES, "seed"} - {"task"}
+    return [name for name in flags_of(Setting) if name not in varied]
+
+
+def identity_columns() -> list[str]:
+    """The columns that tell networks apart: what is equal in all of them is one network."""
+    return [*setting_columns(), *series_columns()[1:], *KIND, "original", "model_seed"]
+
+
 # Of the whole training: pulses, mean over all devices; refreshes, mean over pairs; the share of all
 # requests that the smallest pulse drops.
 COSTS = {
@@ -99,8 +83,10 @@ class Simulations:
                 found, amiss = [], [("", path.name, "no folder of a simulation")]
             rows += found
             problems += amiss
-        networks = pd.DataFrame(rows, columns=COLUMNS).astype({"failed": bool, "original": bool})
-        networks = networks.drop_duplicates(IDENTITY, keep="last", ignore_index=True)
+        networks = pd.DataFrame(rows, columns=[*identity_columns(), *RESULTS]).astype(
+            {"failed": bool, "original": bool}
+        )
+        networks = networks.drop_duplicates(identity_columns(), keep="last", ignore_index=True)
         return cls(networks, pd.DataFrame(problems, columns=["folder", "file", "reason"]))
 
     @property
@@ -114,13 +100,17 @@ class Simulations:
         Of what figures do not vary, epochs, layers and whatever is not the same everywhere.
         """
         networks = self.networks
-        common = [*SERIES[3:], "write_noise", *KIND, "original"]
-        same = [name for name in common if networks[name].nunique() < 2]
+        groups = [name for name in identity_columns() if name != "model_seed"]
+        optional = {
+            name for name, (each, _) in flags_of(Setting).items() if each.omit_if is not None
+        }
+        common = {*series_columns(), *optional, *KIND, "original"} - {"task", "epochs", "layers"}
+        same = [name for name in groups if name in common and networks[name].nunique() < 2]
         if networks.groupby("field")["constants"].nunique().lt(2).all():
             same.append("constants")
         if not networks["switch"].any():
             same += ["switch", "at_switch_mean"]
-        table = networks.groupby([*SETTING, *SERIES[1:], *KIND, "original"], sort=True).agg(
+        table = networks.groupby(groups, sort=True).agg(
             n=("accuracy", "count"),
             failed=("failed", "sum"),
             mean=("accuracy", "mean"),
@@ -153,7 +143,7 @@ class Simulations:
         counted = networks[networks["field"].isin(fields)]
         if counted.empty:
             return counted
-        names = [*SERIES, "law"]
+        names = [*series_columns(), "law"]
         series = counted.groupby(names).size().rename("n").reset_index()
         largest = max(
             series.itertuples(index=False),
@@ -230,7 +220,8 @@ def read_network(path: Path, file: Path) -> dict:
         )
     folder = Folder(path, setting)
     requests = check_tensors(folder, model)
-    values = {name: getattr(setting, name) for name in [*SETTING, *SERIES] if name != "switch"}
+    columns = {*setting_columns(), *series_columns()} - {"switch"}
+    values = {name: getattr(setting, name) for name in columns}
     return values | {
         "switch": setting.switched_at or 0,
         "field": setting.field_name,
@@ -293,7 +284,7 @@ def series_of(networks: pd.DataFrame) -> dict:
     if networks.empty:
         return {}
     setting = networks["setting"].iloc[0]
-    return {name: getattr(setting, name) for name in SERIES}
+    return {name: getattr(setting, name) for name in series_columns()}
 
 
 def fields_in(networks: pd.DataFrame, first: Sequence[str]) -> list[str]:

@@ -6,41 +6,40 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from utils.flags import flags_of
 from utils.records.archive import Archive
 from utils.records.ledgers import LedgerRecord
 from utils.records.results import IncompleteFileError, Record
 from utils.run import Run
 from utils.settings import Member, Setting
 
-HEADER = (
-    "field",
-    "switch",
-    "lr",
-    "var",
-    "resistor",
-    "clipping",
-    "write",
-    "layers",
-    "n",
-    "at switch / %",
-    "accuracy / %",
-    "relaxed / %",
-    "pulses",
-    "refresh",
-    "seconds",
-    "folder",
-)
 DASH = "–"
+
+
+def flag_columns(settings: Sequence[Setting]) -> dict[str, str]:
+    """The headers of the flags that stand in the table, by flag.
+
+    A flag that the folders' names leave out where it has no effect stands there if it has one, and
+    a flag that they never tell if the settings differ in it.
+    """
+    headers = {}
+    for name, (flag, _) in flags_of(Setting).items():
+        values = {getattr(setting, name) for setting in settings}
+        is_told = len(values) > 1 if flag.slug is None else values != {flag.omit_if}
+        if flag.column and is_told:
+            headers[name] = flag.column
+    return headers
 
 
 def table(archive: Archive, run: Run) -> str:
     """A row for each setting of the run under a header, columns aligned.
 
-    Without the columns of write noise and of a switch where there is none, of layers where all are
-    alike, and of costs where they are not asked for. pulses: of a device in the training, the mean
-    over all; refresh: refreshes of a pair.
+    Without the columns of a switch where there is none, and of costs where they are not asked for.
+    pulses: of a device in the training, the mean over all; refresh: refreshes of a pair.
     """
-    rows = [HEADER]
+    columns = flag_columns(run.settings)
+    switched = any(setting.switched_at for setting in run.settings)
+    rows = []
     for setting in run.settings:
         records, ledgers, missing = [], [], 0
         for model in range(run.n_models):
@@ -50,56 +49,62 @@ def table(archive: Archive, run: Run) -> str:
                     ledgers.append(archive.ledger(Member(setting, model)))
             except IncompleteFileError:
                 missing += 1
-        rows.append(row(setting, archive.folders[setting].id, records, ledgers, missing))
-    switched = any(setting.switched_at for setting in run.settings)
-    unused = {
-        "write": not any(setting.write_noise for setting in run.settings),
-        "switch": not switched,
-        "at switch / %": not switched,
-        "layers": len({setting.layers for setting in run.settings}) == 1,
-        "pulses": not run.ledger_level,
-        "refresh": not run.ledger_level,
-    }
-    columns = [number for number, name in enumerate(HEADER) if not unused.get(name)]
-    rows = [[line[number] for number in columns] for line in rows]
-    widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
+        rows.append(
+            {header: shown(getattr(setting, name)) for name, header in columns.items()}
+            | {"field": setting.field_name}
+            | results(records, missing, switched)
+            | (costs(ledgers) if run.ledger_level else {})
+            | times(records)
+            | {"folder": archive.folders[setting].id}
+        )
+        if switched:
+            epoch = DASH if setting.switched_at is None else f"epoch {setting.switched_at}"
+            rows[-1] = {"field": setting.field_name, "switch": epoch} | rows[-1]
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in rows
+        for line in lines
     )
 
 
-def row(
-    setting: Setting,
-    folder: str,
-    records: Sequence[Record],
-    ledgers: Sequence[LedgerRecord | None],
-    missing: int = 0,
-) -> tuple[str, ...]:
-    """The cells of one setting, from its networks; missing: how many cannot be read."""
+def shown(value: object) -> str:
+    """The value of a flag in a cell."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def results(records: Sequence[Record], missing: int, switched: bool) -> dict[str, str]:
+    """The cells of the accuracies of one setting; missing: networks that cannot be read."""
     good = [record for record in records if not record.failed]
-    notes = [
-        f"{count} {what}"
-        for count, what in ((len(records) - len(good), "failed"), (missing, "missing"))
-        if count
-    ]
-    seconds = [record.content["seconds"] for record in records]
+    counts = ((len(records) - len(good), "failed"), (missing, "missing"))
+    notes = ", ".join(f"{count} {what}" for count, what in counts if count)
+
+    def cell(name: str) -> str:
+        values = (getattr(record, name) for record in good)
+        return mean_and_deviation([value for value in values if value is not None])
+
     return (
-        setting.field_name,
-        DASH if setting.switched_at is None else f"epoch {setting.switched_at}",
-        *(f"{value:g}" for value in (setting.lr, setting.var, setting.resistor_noise)),
-        f"{setting.clipping:g}",
-        f"{setting.write_noise:g}",
-        " ".join(map(str, setting.layers)),
-        f"{len(good)}" + f" ({', '.join(notes)})" * bool(notes),
-        mean_and_deviation([r.switch_accuracy for r in good if r.switch_accuracy is not None]),
-        mean_and_deviation([record.accuracy for record in good]),
-        mean_and_deviation([r.swap_accuracy for r in good if r.swap_accuracy is not None]),
-        mean_cost([ledger.pulses_per_device for ledger in ledgers if ledger]),
-        mean_cost([ledger.refreshes_per_pair for ledger in ledgers if ledger]),
-        f"{max(seconds):.1f}" if seconds else DASH,
-        folder,
+        {"n": f"{len(good)} ({notes})" if notes else f"{len(good)}"}
+        | ({"at switch / %": cell("switch_accuracy")} if switched else {})
+        | {"accuracy / %": cell("accuracy"), "relaxed / %": cell("swap_accuracy")}
     )
+
+
+def costs(ledgers: Sequence[LedgerRecord | None]) -> dict[str, str]:
+    known = [ledger for ledger in ledgers if ledger]
+    return {
+        "pulses": mean_cost([ledger.pulses_per_device for ledger in known]),
+        "refresh": mean_cost([ledger.refreshes_per_pair for ledger in known]),
+    }
+
+
+def times(records: Sequence[Record]) -> dict[str, str]:
+    seconds = [record.content["seconds"] for record in records]
+    return {"seconds": f"{max(seconds):.1f}" if seconds else DASH}
 
 
 def mean_cost(values: Sequence[float]) -> str:

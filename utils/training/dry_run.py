@@ -18,7 +18,7 @@ from utils.compute.signals import Stop
 from utils.compute.worker import WorkerStop
 from utils.console import log
 from utils.run import Run
-from utils.settings import Setting
+from utils.settings import Setting, physics_of
 from utils.training.job import Job
 from utils.training.plan import Plan
 from utils.training.trainer import Trainer, announcement, prepare
@@ -123,15 +123,9 @@ class Probe:
     def cost(self, job: Job) -> Hashable:
         """What the time of a job depends on."""
         setting = job[0].setting
-        physics = (
-            setting.voltage_noise,
-            setting.resistor_noise,
-            setting.device_noise,
-            setting.write_noise,
-            setting.physical_clipping,
-        )
         families = tuple(device.response.family for device in setting.fields)
-        return families, setting.switched_at, *map(bool, physics), setting.layers, len(job)
+        physics = physics_of([setting]).values()
+        return families, setting.switched_at, *physics, setting.layers, len(job)
 
     def divide(self, job: Job) -> list[Job]:
         return []

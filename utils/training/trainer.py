@@ -16,7 +16,7 @@ from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import GraphedCall
 from utils.progress import Epoch
 from utils.records.results import Result
-from utils.settings import Member
+from utils.settings import Member, physics_of
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import evaluate
 from utils.training.intermediate import compute
@@ -246,17 +246,10 @@ def announcement(jobs: Iterable[Sequence[Member]]) -> str:
 
 def kind(job: Sequence[Member]) -> Hashable:
     """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
-    physics = (
-        "voltage_noise",
-        "resistor_noise",
-        "device_noise",
-        "write_noise",
-        "physical_clipping",
-    )
     phases = zip(*(member.setting.fields for member in job), strict=True)
     return (
         job[0].setting.layers,
         tuple(Responses([device.response for device in devices]).structure for devices in phases),
-        *(any(getattr(member.setting, name) for member in job) for name in physics),
+        *physics_of([member.setting for member in job]).values(),
         len(job),
     )

@@ -30,6 +30,7 @@ from utils.compute.kernel_builder import plain
 from utils.compute.processor import OutOfMemoryError, memory_errors
 from utils.console import log
 from utils.errors import UserError
+from utils.settings import amount_of_physics
 from utils.training.differences import Differences, MismatchError
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import TEST_BATCH, evaluate, outputs
@@ -166,18 +167,10 @@ def compare(trainer: Trainer) -> None:
 def followed(trainer: Trainer) -> int:
     """Number of the network with most of the physics; of equals the last: no address is zero."""
 
-    def physics(model: int) -> tuple[int, int]:
-        setting = trainer.members[model].setting
-        parts = (
-            setting.voltage_noise,
-            setting.resistor_noise,
-            setting.device_noise,
-            setting.write_noise,
-            setting.physical_clipping,
-        )
-        return sum(map(bool, parts)), model
-
-    return max(range(len(trainer.members)), key=physics)
+    return max(
+        range(len(trainer.members)),
+        key=lambda model: (amount_of_physics(trainer.members[model].setting), model),
+    )
 
 
 def compare_tests(

@@ -1,0 +1,188 @@
+"""A new flag is one entry of the table: everything that lists flags follows."""
+
+import math
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pytest
+from conftest import setting_of
+from support import made_up
+
+from utils import parser, run
+from utils.errors import UserError
+from utils.flags import PHYSICAL, flag
+from utils.plots import style
+from utils.records import setting_json
+from utils.records.simulations import Simulations, series_columns, setting_columns
+from utils.records.summary import flag_columns
+from utils.settings import Member, Setting, imperfections
+from utils.training.dry_run import Probe
+from utils.training.trainer import kind
+from utils.training.verification import followed
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeUp(Setting):
+    """A setting with a noise, a choice, a switch and a limit that nobody has thought of yet."""
+
+    hum: float = flag(
+        0.0,
+        PHYSICAL,
+        "a noise",
+        float,
+        sweeps=True,
+        at_least=0,
+        slug="-hum-{}",
+        omit_if=0.0,
+        json="hum",
+        added_later=True,
+        physics=True,
+        imperfection=True,
+        column="hum",
+        label="mains hum",
+    )
+    shape: str = flag(
+        "round",
+        PHYSICAL,
+        "a choice",
+        str,
+        metavar="SHAPE",
+        sweeps=True,
+        choices=("round", "square", "oval"),
+        slug="-shape-{}",
+        omit_if="round",
+        json="optimizer_parameters.shape",
+        added_later=True,
+        physics=True,
+        column="shape",
+        label="shape",
+    )
+    echo: bool = flag(
+        False,
+        PHYSICAL,
+        "a switch",
+        bool,
+        sweeps=True,
+        slug="-echo",
+        omit_if=False,
+        json="optimizer_parameters.echo",
+        added_later=True,
+        physics=True,
+        column="echo",
+        label="echo",
+    )
+    limit: float = flag(
+        math.inf,
+        PHYSICAL,
+        "a limit",
+        float,
+        above=0,
+        slug="-limit-{}",
+        omit_if=math.inf,
+        json="optimizer_parameters.limit",
+        to_json=lambda value: None if value == math.inf else value,
+        from_json=lambda value: math.inf if value is None else float(value),
+        added_later=True,
+    )
+
+
+NEW = ("hum", "shape", "echo", "limit")
+
+
+@pytest.fixture(autouse=True)
+def new_flags(monkeypatch):
+    """The table with their entries, as if they stood in utils/settings.py."""
+    for name in NEW:
+        field = MadeUp.__dataclass_fields__[name]
+        monkeypatch.setitem(Setting.__dataclass_fields__, name, field)
+        monkeypatch.setattr(Setting, name, field.default, raising=False)
+    for module in (setting_json, run):
+        monkeypatch.setattr(module, "Setting", MadeUp)
+
+
+def made(**changes) -> Setting:
+    small = setting_of()
+    common = {
+        name: getattr(small, name) for name in Setting.__dataclass_fields__ if name not in NEW
+    }
+    return replace(MadeUp(**common), **changes)
+
+
+def members(**changes) -> list[Member]:
+    return [Member(made(**changes), model) for model in range(2)]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"hum": 0.5}, {"shape": "square"}, {"shape": "oval"}, {"echo": True}]
+)
+def test_compiled_steps_and_their_times_depend_on_a_new_flag_of_the_physics(changes):
+    assert kind(members(**changes)) != kind(members())
+    assert Probe.cost(None, members(**changes)) != Probe.cost(None, members())
+
+
+def test_a_size_alone_needs_no_other_program():
+    assert kind(members(hum=0.5)) == kind([*members(hum=0.1)[:1], *members(hum=0.0)[1:]])
+    assert kind(members(limit=3.0)) == kind(members())
+    assert kind(members(shape="oval")) != kind(members(shape="square"))
+
+
+@pytest.mark.parametrize("changes", [{"hum": 0.5}, {"shape": "oval"}, {"echo": True}])
+def test_the_check_on_a_gpu_follows_the_network_that_has_a_new_flag(changes):
+    trainer = SimpleNamespace(members=[*members(**changes)[:1], *members()])
+    assert followed(trainer) == 0
+
+
+def test_the_table_of_a_run_has_a_column_where_a_new_flag_is_used():
+    plain = flag_columns([made()])
+    assert not {"hum", "shape", "echo"} & set(plain)
+    columns = flag_columns([made(hum=0.5), made(echo=True)])
+    assert columns == plain | {"hum": "hum", "echo": "echo"}
+
+
+def test_tables_and_titles_of_figures_follow():
+    assert "hum" in imperfections()
+    assert "hum" in setting_columns()
+    assert set(NEW) - {"hum"} <= set(series_columns())
+    networks = made_up.table([made(hum=0.5, shape="oval", echo=True)], lambda *_: 90.0)
+    assert style.physics(networks).endswith("mains hum 0.5, shape oval, echo")
+    assert "hum" not in style.physics(made_up.table([made()], lambda *_: 90.0))
+
+
+def test_simulations_are_read_back_with_new_flags_and_never_share_a_mean(tmp_path):
+    settings = [made(), made(hum=0.5), made(shape="oval"), made(echo=True), made(limit=3.0)]
+    made_up.write(tmp_path, settings, lambda setting, model: 90.0)
+    read = Simulations.read(tmp_path)
+    assert list(read.problems["reason"]) == []
+    assert set(read.networks["setting"]) == {replace(each, seed=Setting.seed) for each in settings}
+    table = read.table()
+    assert len(table) == len(settings)
+    assert set(NEW) <= set(table.columns)
+    assert len(read.main_series()) == 2 * 3  # which differ in an imperfection alone
+    folders = "\n".join(sorted(path.name for path in tmp_path.iterdir()))
+    for part in ("-hum-0.5\n", "-shape-oval", "-echo", "-limit-3.0"):
+        assert part in folders
+
+
+def test_a_new_choice_and_a_new_switch_sweep_on_the_command_line():
+    parsed = parser.parse("--shape round oval --echo off on --hum 0 0.1 --limit 2".split())
+    found = {(each.shape, each.echo, each.hum) for each in parsed.settings}
+    assert len(parsed.settings) == len(found) == 8
+    assert {each.limit for each in parsed.settings} == {2.0}
+    assert [each.echo for each in parser.parse(["--echo"]).settings] == [True]
+    with pytest.raises(UserError, match="--shape flat: unknown; the valid ones: round, square"):
+        made(shape="flat")
+    with pytest.raises(UserError, match="--limit -1"):
+        made(limit=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--echo maybe", "argument --echo: invalid choice: 'maybe'"),
+        ("--echo on on", "given 2 times"),
+    ],
+)
+def test_a_switch_that_sweeps_refuses_what_is_neither_on_nor_off(words, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse(words.split())
+    assert message in capsys.readouterr().err
