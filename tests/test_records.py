@@ -273,7 +273,7 @@ def test_a_ledger_of_an_earlier_training_does_not_stay(written):
 def test_table(simulate):
     records = simulate("--n_models 2 --lr 800 3000")
     header, *rows = simulate.table.strip().splitlines()
-    assert header.split()[:4] == ["field", "lr", "var", "clipping"]
+    assert header.split()[:4] == ["field", "lr", "var", "resistor"]
     assert len(rows) == 2
     for row, lr in zip(rows, ("800", "3000"), strict=True):
         mine = [r.json for r in records if r.json["optimizer_parameters"]["lr"] == float(lr)]
@@ -287,8 +287,8 @@ def test_table(simulate):
 def test_the_table_has_a_column_of_write_noise_where_there_is_some(simulate):
     simulate("--write_noise 0 0.02")
     header, *rows = simulate.table.strip().splitlines()
-    assert header.split()[4:7] == ["resistor", "write", "n"]
-    assert [row.split()[4:7] for row in rows] == [["0", "0", "1"], ["0", "0.02", "1"]]
+    assert header.split()[4:7] == ["write", "clipping", "n"]
+    assert [row.split()[4:7] for row in rows] == [["0", "0", "1"], ["0.02", "0", "1"]]
     simulate("--write_noise 0")
     assert "write" not in simulate.table.splitlines()[0]
 

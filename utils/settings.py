@@ -19,6 +19,7 @@ from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, check_values, flag
 TASKS = ("MNIST", "Fashion", "Digits")
 RESISTOR_PER_VOLTAGE_NOISE = 1e4  # sigma_r / sigma_v unless sigma_v is given
 LARGEST_SEED = 2**63 - 1
+FIRST_IN_NAME = ("task", "field", "lr", "var", "clipping")  # of a folder; then all others in order
 
 
 def device(name: str) -> Device:
@@ -38,9 +39,8 @@ class Setting:
     """All that decides the result of one network, but for its model number.
 
     Units: lr in pulses per unit of gradient, clipping in pulses, noises and init in the arbitrary
-    units of the Hall voltage. The order of the fields is that of the folder's name. second: the
-    field from the switch on, None where nothing is switched. Raises UserError where a value is out
-    of range.
+    units of the Hall voltage. The order of the fields is that of tables. second: the field from the
+    switch on, None where nothing is switched. Raises UserError where a value is out of range.
     """
 
     task: str = flag(
@@ -94,19 +94,6 @@ class Setting:
         measured="variability",
         fallback=0.2,
     )
-    clipping: float = flag(
-        0.0,
-        PHYSICAL,
-        "smallest pulse that can be applied, pulses",
-        float,
-        sweeps=True,
-        at_least=0,
-        slug="-clipping-{}",
-        json="optimizer_parameters.clipping",
-        imperfection=True,
-        column="clipping",
-        label="smallest pulse",
-    )
     resistor_noise: float = flag(
         None,
         PHYSICAL,
@@ -155,6 +142,42 @@ class Setting:
         measured="write_noise",
         fallback=0.0,
     )
+    clipping: float = flag(
+        0.0,
+        PHYSICAL,
+        "smallest pulse that can be applied, pulses",
+        float,
+        sweeps=True,
+        at_least=0,
+        slug="-clipping-{}",
+        json="optimizer_parameters.clipping",
+        imperfection=True,
+        column="clipping",
+        label="smallest pulse",
+    )
+    epochs: int = flag(20, TRAINING, "passes over the training set", int, at_least=1, json="epochs")
+    layers: tuple[int, ...] = flag(
+        (512,),
+        NETWORK,
+        "hidden layer sizes, one or more",
+        int,
+        is_list=True,
+        at_least=1,
+        json="layers",
+        column="layers",
+        to_json=list,
+        from_json=tuple,
+    )
+    batch_size: int = flag(128, TRAINING, "images per update", int, at_least=1, json="batch_size")
+    init: float = flag(
+        0.01, PHYSICAL, "half-width of the fresh weights, arb. u.", float, at_least=0, json="init"
+    )
+    input_scale: float = flag(
+        0.001, NETWORK, "current per unit of activation", float, above=0, json="input_scale"
+    )
+    padding: int = flag(
+        2, NETWORK, "zero pixels added on each side of an image", int, at_least=0, json="padding"
+    )
     device_noise: bool = flag(
         False,
         PHYSICAL,
@@ -180,30 +203,6 @@ class Setting:
         label="physical clipping",
         added_later=True,
     )
-    init: float = flag(
-        0.01, PHYSICAL, "half-width of the fresh weights, arb. u.", float, at_least=0, json="init"
-    )
-    layers: tuple[int, ...] = flag(
-        (512,),
-        NETWORK,
-        "hidden layer sizes, one or more",
-        int,
-        is_list=True,
-        at_least=1,
-        json="layers",
-        column="layers",
-        to_json=list,
-        from_json=tuple,
-    )
-    input_scale: float = flag(
-        0.001, NETWORK, "current per unit of activation", float, above=0, json="input_scale"
-    )
-    padding: int = flag(
-        2, NETWORK, "zero pixels added on each side of an image", int, at_least=0, json="padding"
-    )
-    epochs: int = flag(20, TRAINING, "passes over the training set", int, at_least=1, json="epochs")
-    batch_size: int = flag(128, TRAINING, "images per update", int, at_least=1, json="batch_size")
-    seed: int = flag(100, TRAINING, "seed of the first network", int, at_least=0, json="seed")
     tf32: bool = flag(
         False,
         RUNNING,
@@ -212,6 +211,7 @@ class Setting:
         json="tf32",
         added_later=True,
     )
+    seed: int = flag(100, TRAINING, "seed of the first network", int, at_least=0, json="seed")
     time_switch: int | None = flag(
         None,
         TRAINING,
@@ -281,10 +281,11 @@ class Setting:
         """The part of a folder's name that tells the setting."""
         values = {name: getattr(self, name) for name in flags_of(Setting)}
         values["field"] = self.field_name
+        table = flags_of(Setting)
         return "".join(
-            each.slug.format(values[name])
-            for name, (each, _) in flags_of(Setting).items()
-            if each.slug and values[name] != each.omit_if
+            table[name][0].slug.format(values[name])
+            for name in dict.fromkeys((*FIRST_IN_NAME, *table))
+            if table[name][0].slug and values[name] != table[name][0].omit_if
         )
 
     def not_given(self) -> dict[str, float]:
