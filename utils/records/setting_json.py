@@ -13,14 +13,7 @@ from utils.errors import UserError
 from utils.flags import flags_of
 from utils.settings import SWITCHES, Setting
 
-# Raised whenever a change of the code changes what a setting gives. 2: the read noise of a pair is
-# one draw instead of two, of the same distribution. 3: the exponential device is computed by its
-# change, which rounds otherwise, so that nearly linear ones are as exact. 4: products with few
-# outputs go by a kernel on CPUs, which rounds otherwise. 5: sparse products add up in another
-# order, and exponential devices on sparse inputs are computed by a kernel. 6: exponential
-# devices and physical clipping multiply where they divided, and sparse products add up in an order
-# that saves multiplications, which rounds otherwise. 7: gradients of layers with few outputs add up
-# the rest of a batch, which fills no vector, in another order.
+# Raised whenever a change of the code changes what a setting gives; CHANGELOG.md has the history.
 PHYSICS = 7
 # Versions of equal law give the same distributions, and stand in one mean; 1 is also that of the
 # original scripts.
