@@ -43,7 +43,7 @@ def simulate(run: Run, stop: Stop) -> None:
     data = world.rank_zero_first(lambda: load(common.task, run.data_dir, common.padding))
     scale = common.input_scale
     with memory_errors():
-        currents = Currents.of(
+        currents = Currents.from_arrays(
             data.arrays, data.n_classes, common.padding, scale, device, common.batch_size
         )
     plan = world.rank_zero_first(lambda: Plan(run, currents, cores, world.local_size))

@@ -6,27 +6,28 @@ positive. Counted are
 - pulses: those that are applied, not those that the smallest pulse drops;
 - writes: devices that receive any;
 - dropped: requests above 0 that are smaller than the smallest pulse;
-- refreshes: pairs that a write has used up and that are refreshed, which sets both their devices
-  anew. A pair is refreshed once in an update at most: where device 1 is used up, device 2 is put at
-  the top of the range, whatever had become of it. A pair that stands at the largest weight of its
-  range, one device used up, the other at the top, stays so by every further refresh; unless it is
-  written again that is none, and not counted.
+- refreshes: pairs that are used up and refreshed, which sets both their devices anew. A pair is
+  refreshed once in an update at most: where device 1 is used up, device 2 is put at the top of the
+  range, whatever had become of it. Most pairs are used up by a write; a switch to a device of fewer
+  pulses leaves some beyond their end, which are refreshed without one. A pair that stands at the
+  largest weight of its range, one device used up, the other at the top, stays so by every further
+  refresh; unless it is written again that is none, and not counted.
 
-Pairs without a gradient (on dark inputs, or those that fill up a block) ask for nothing, so they
-count nowhere. Counting takes 2 to 9 % of the time of a step (figure 1's network, compiled, one core
-of an AMD EPYC, Zen 4), with wear about a third; so nothing is counted unless it is asked for.
+Pairs on inputs that are always zero ask for nothing; they cost no more than a refresh after a
+switch of the field. Counting takes 2 to 9 % of the time of a step (figure 1's network, compiled,
+one core of an AMD EPYC, Zen 4), with wear about a third; so nothing is counted unless it is asked
+for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from devices.ledger_level import LedgerLevel
-from devices.pair import PairArray
 
 Value = TypeVar("Value")  # a tensor, or what is to become C++
 COUNTS = ("pulses", "writes", "dropped", "refreshes")
@@ -55,36 +56,33 @@ class Account(nn.Module):
             dtype = torch.float32 if name == "refreshes" else torch.float64
             self.register_buffer(name, torch.zeros_like(weight, dtype=dtype))
 
-    def note(self, request: Tensor, pulses: Tensor, second: Tensor, used_up: Tensor) -> None:
+    def note(self, request: Tensor, pulses: Tensor, second: Tensor, refreshed: Tensor) -> None:
         """Count one update.
 
         request, pulses: asked for, and applied, of the device that is (pulses), second: whether
-        that is device 2; used_up: whether one of the pair's devices then is; [model, out, in].
+        that is device 2; refreshed: whether the pair is refreshed; [model, out, in].
 
         A compiled program counts in the loop that writes the pairs, as long as each of the sums
         reads `pulses`: so the compiler joins them to each other before it joins them to that loop,
         which then reads and writes no more than without them.
         """
-        whether = counted(request, pulses, used_up)
-        counts = [total(each, torch.int32) for each in whether]
-        step = [total(pulses, pulses.dtype), *counts]
+        counts = pulses > 0, is_dropped(request, pulses), refreshed
+        step = [total(pulses, pulses.dtype), *(total(each, torch.int32) for each in counts)]
         self.sums += torch.stack([each.double() for each in step], dim=-1)
         if self.keeps_wear:
             self.pulses1 += torch.where(second, 0.0, pulses)
             self.pulses2 += torch.where(second, pulses, 0.0)
-            self.refreshes += whether[-1]
+            self.refreshes += refreshed
 
     @property
     def tensors(self) -> list[Tensor | None]:
-        """`sums`, and the wear, None where it is not ledger_level."""
+        """`sums`, and the wear, None where it is not counted."""
         return [self.sums, *(getattr(self, name) if self.keeps_wear else None for name in WEAR)]
 
 
-def counted(request: Value, pulses: Value, used_up: Value) -> tuple[Value, Value, Value]:
-    """Whether an update counts as a write, a dropped request, a refresh: of each pair."""
-    written = pulses > 0
-    dropped = request > pulses  # which is 0 then, and else the request
-    return written, dropped, written & used_up
+def is_dropped(request: Value, pulses: Value) -> Value:
+    """Whether a request is dropped: pulses then are 0, and else the request."""
+    return request > pulses
 
 
 def total(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -102,33 +100,37 @@ class Ledger(nn.Module):
     """The accounts of all layers, and what each epoch has come to.
 
     Buffer `history`, float64 [model, epoch, layer, count], NaN where an epoch is still to come.
-    Where nothing is ledger_level there are no accounts, and no buffers.
+    Where nothing is counted there are no accounts, and no buffers.
     """
 
     def __init__(
         self,
-        arrays: Sequence[PairArray],
+        weights: Sequence[Tensor],
         epochs: int,
-        ledger_level: LedgerLevel = LedgerLevel.NOTHING,
+        level: LedgerLevel = LedgerLevel.NOTHING,
     ):
+        """weights: of the pairs of each layer."""
         super().__init__()
-        self.ledger_level = ledger_level
-        counted = arrays if ledger_level >= LedgerLevel.TOTALS else []
-        self.accounts = nn.ModuleList(
-            Account(array.weight, ledger_level >= LedgerLevel.WEAR) for array in counted
-        )
-        if not counted:
-            return
-        shape = (len(arrays[0].weight), epochs, len(arrays), len(COUNTS))
-        history = arrays[0].weight.new_full(shape, torch.nan, dtype=torch.float64)
-        self.register_buffer("history", history)
+        self.level = level
+        counted = weights if level >= LedgerLevel.TOTALS else []
+        keeps_wear = level >= LedgerLevel.WEAR
+        self.accounts = nn.ModuleList(Account(weight, keeps_wear) for weight in counted)
+        if counted:
+            shape = (len(weights[0]), epochs, len(weights), len(COUNTS))
+            history = weights[0].new_full(shape, torch.nan, dtype=torch.float64)
+            self.register_buffer("history", history)
 
-    def of_layer(self, layer: int) -> Account | None:
-        """The account of a layer, counted from 0, if there is one."""
-        return self.accounts[layer] if self.ledger_level >= LedgerLevel.TOTALS else None
+    def account(self, layer: int) -> Account | None:
+        """That of a layer, counted from 0, if there is one."""
+        return self.accounts[layer] if self.level >= LedgerLevel.TOTALS else None
 
-    def note_epoch(self, epoch: int) -> None:
-        """Close the accounts of an epoch, counted from 0, in place."""
+    def add_refreshes(self, layer: int, refreshes: Tensor) -> None:
+        """Count so many further refreshes, [model], of pairs of a layer that no update reaches."""
+        if self.level >= LedgerLevel.TOTALS:
+            self.accounts[layer].sums[:, COUNTS.index("refreshes")] += refreshes
+
+    def close_epoch(self, epoch: int) -> None:
+        """Enter what the accounts have come to for an epoch, counted from 0, and begin anew."""
         for layer, account in enumerate(self.accounts):
             self.history[:, epoch, layer] = account.sums
             account.sums.zero_()
@@ -137,8 +139,3 @@ class Ledger(nn.Module):
         """Of one network, by COUNTS: float64 [epoch, layer], on the CPU."""
         history = self.history[model].cpu()
         return {name: history[..., k].clone() for k, name in enumerate(COUNTS)}
-
-    def wear_of(self, model: int) -> Iterator[dict[str, Tensor]]:
-        """Of one network, layer by layer, by WEAR: tensors as the pairs are arranged."""
-        for account in self.accounts if self.ledger_level >= LedgerLevel.WEAR else ():
-            yield {name: getattr(account, name)[model] for name in WEAR}

@@ -1,4 +1,4 @@
-"""How much of what learning costs is ledger_level: see devices.ledger. Torch is not imported."""
+"""How much of what learning costs is counted: see devices.ledger. Torch is not imported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class LedgerLevel(IntEnum):
-    """Each level holds what the one before does."""
+    """Each level counts what the one before does."""
 
     NOTHING = 0
     TOTALS = 1  # of every layer and epoch

@@ -1,4 +1,9 @@
-"""Learning: pulses for one device of each pair, and a refresh of the used-up ones."""
+"""Learning: pulses for one device of each pair, and a refresh of pairs at the end of their range.
+
+A step in three parts, all of them functions without side effects: from the gradient to a request of
+pulses, from the request to the pulses that are applied, and from these to the new pair. The C++
+kernels are printed from the same functions: see models.kernels.formulas.
+"""
 
 from __future__ import annotations
 
@@ -6,84 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from devices.ledger import Account
-from devices.noise import Draw, Stream
-from devices.pair import PairArray, Responses
+from devices.pair import PairParameters, PairState, Responses, Value
 from devices.responses import Response, expm1
 
 PHYSICAL_PULSE = 0.18  # pulses, below which a request of physical clipping fades
 
 
-def refresh(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Tensor, Tensor]:
-    """Reset the devices that have reached the end of their range, keeping `w2 - w1`.
+class Programming(nn.Module):
+    """How a gradient becomes pulses, in each network: buffers [model, 1, 1].
 
-    Where w1 is used up, w2 starts again from the top of the range and w1 takes what is left of
-    the difference; then the same with the roles exchanged.
-    """
-    lowest, w_max = response.lowest, response.w_max
-    used_up = w1 <= lowest
-    w1, w2 = torch.where(used_up, lowest - (w2 - w_max), w1), torch.where(used_up, w_max, w2)
-    used_up = w2 <= lowest
-    w2, w1 = torch.where(used_up, lowest - (w1 - w_max), w2), torch.where(used_up, w_max, w1)
-    return w1, w2
-
-
-def at_rest(w1: Tensor, w2: Tensor, response: Response | Responses) -> tuple[Tensor, Tensor]:
-    """The pairs after any number of mini-batches that give them no gradient."""
-    return refresh(*(w.clamp(response.lowest, response.highest) for w in (w1, w2)), response)
-
-
-def physically_clipped(request: Tensor) -> Tensor:
-    """What is left of a request of pulses: D (1 - exp(-D / 0.18)), D^2 / 0.18 of a small one."""
-    return -request * expm1(-request / PHYSICAL_PULSE)
-
-
-def update(
-    w1: Tensor,
-    w2: Tensor,
-    slope1: Tensor,
-    slope2: Tensor,
-    gradient: Tensor,
-    response: Response | Responses,
-    learning_rate: Tensor,
-    clipping: Tensor,
-    write_noise: Tensor | None = None,
-    physical: Tensor | None = None,
-    account: Account | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The pairs after one mini-batch.
-
-    w1, w2, slope1, slope2, gradient = dL/dW: [model, out, in]; learning_rate (pulses per unit of
-    gradient) and clipping (pulses): [model, 1, 1]. Since W = w2 - w1, dL/dw2 is the gradient and
-    dL/dw1 its negative; pulses can only lower a voltage, so the device whose own gradient is
-    positive receives them, those that are not below the smallest pulse. write_noise: how far each
-    device written misses, per square root of a pulse, [model, out, in] (arb. u.). physical: bool
-    [model, 1, 1], in which networks requests are clipped physically first; None for none. account:
-    where what it costs is counted. What lands beyond an end of the range is used up or, above it,
-    clamped before the next mini-batch. Returns the new w1 and w2.
-    """
-    w1, w2 = (w.clamp(response.lowest, response.highest) for w in (w1, w2))
-    second = gradient > 0  # whether it is device 2 that is written
-    request = learning_rate * gradient.abs() * torch.where(second, slope2, slope1)
-    if physical is not None:
-        request = torch.where(physical, physically_clipped(request), request)
-    pulses = torch.where(request >= clipping, request, 0.0)
-    written = response.after(torch.where(second, w2, w1), pulses)
-    if write_noise is not None:
-        written = written + write_noise * pulses.sqrt()
-    w1, w2 = torch.where(second, w1, written), torch.where(second, written, w2)
-    if account is not None:
-        used_up = (w1 <= response.lowest) | (w2 <= response.lowest)
-        account.note(request, pulses, second, used_up)
-    return refresh(w1, w2, response)
-
-
-class PulseOptimizer(nn.Module):
-    """Programs device pairs with the pulses that a gradient asks for.
-
-    Buffers `learning_rate` (pulses per unit of gradient), `clipping` (pulses) and `write_noise`
-    (arb. u. per square root of a pulse), and `physical`, whether requests are clipped physically:
-    [model, 1, 1]; each of the last two is None where there is none in any network, so that nothing
-    is drawn or computed.
+    `learning_rate`: pulses per unit of gradient; `clipping`: the smallest pulse (pulses);
+    `write_noise`: of a device that is written, arb. u. per square root of a pulse; `physical`:
+    bool, whether requests are clipped physically first. Each of the last two is None where no
+    network has it, so that nothing is drawn or computed.
     """
 
     def __init__(
@@ -97,44 +37,106 @@ class PulseOptimizer(nn.Module):
         super().__init__()
         self.register_buffer("learning_rate", learning_rate[:, None, None], persistent=False)
         self.register_buffer("clipping", clipping[:, None, None], persistent=False)
-        self.register_buffer("write_noise", None, persistent=False)
-        if write_noise is not None:
-            self.miss_by(write_noise)
-        used = physical is not None and bool(physical.any())
-        each = physical[:, None, None] if used else None
-        self.register_buffer("physical", each, persistent=False)
+        for name, values in (("write_noise", write_noise), ("physical", physical)):
+            self.register_buffer(name, per_network_or_none(values), persistent=False)
 
-    def miss_by(self, write_noise: Tensor) -> None:
+    @property
+    def structure(self) -> tuple[bool, bool]:
+        """Which parts there are: what a compiled program depends on."""
+        return self.write_noise is not None, self.physical is not None
+
+    def set_write_noise(self, write_noise: Tensor) -> None:
         """Write with such noise from now on, [model]."""
-        self.write_noise = write_noise[:, None, None] if bool(write_noise.any()) else None
+        self.write_noise = per_network_or_none(write_noise)
 
-    @torch.no_grad()
-    def step(
-        self,
-        array: PairArray,
-        gradient: Tensor,
-        stream: Stream | None = None,
-        account: Account | None = None,
-    ) -> None:
-        """Update the pairs of one layer in place; gradient = dL/dW [model, out, in].
 
-        stream: of the layer at this mini-batch, for the write noise. At most one device of a pair
-        is written, so one number is drawn for both. account: of the layer.
-        """
-        noise = None
-        if self.write_noise is not None:
-            noise = self.write_noise * array.normal(Draw.WRITE, stream).to(gradient)
-        w1, w2 = update(
-            array.weight1,
-            array.weight2,
-            array.slope1,
-            array.slope2,
-            gradient,
-            array.responses,
-            self.learning_rate,
-            self.clipping,
-            noise,
-            self.physical,
-            account,
-        )
-        array.put(w1, w2)
+def per_network_or_none(values: Tensor | None) -> Tensor | None:
+    """Values [model] as [model, 1, 1]; None if they are zero, or False, in all networks."""
+    return values[:, None, None] if values is not None and bool(values.any()) else None
+
+
+def update(
+    state: PairState[Value],
+    gradient: Value,
+    parameters: PairParameters[Value],
+    programming: Programming,
+    noise: Value | None = None,
+    account: Account | None = None,
+) -> PairState[Value]:
+    """The pairs after one mini-batch.
+
+    gradient: dL/dW, and all of the pairs, [model, out, in]. Since W = w2 - w1, dL/dw2 is the
+    gradient and dL/dw1 its negative; pulses can only lower a voltage, so the device whose own
+    gradient is positive receives them. noise: N(0, 1) numbers for the write noise, None without
+    any; at most one device of a pair is written, so one number does for both. account: where the
+    cost is counted. What lands beyond an end of the range is refreshed or, above it, clamped before
+    the next mini-batch.
+    """
+    response = parameters.response
+    before = clamp(state, response)
+    second = gradient > 0  # whether it is device 2 that is written
+    slope = torch.where(second, parameters.slope2, parameters.slope1)
+    request = requested_pulses(gradient, slope, programming)
+    pulses = torch.where(request >= programming.clipping, request, 0.0)
+    written = response.after(torch.where(second, before.w2, before.w1), pulses)
+    if noise is not None:
+        written = written + programming.write_noise * noise * pulses.sqrt()
+    used = PairState(
+        torch.where(second, before.w1, written), torch.where(second, written, before.w2)
+    )
+    after = refresh(used, response)
+    if account is not None:
+        account.note(request, pulses, second, is_refreshed(used, after, pulses, response.lowest))
+    return after
+
+
+def requested_pulses(gradient: Value, slope: Value, programming: Programming) -> Value:
+    """Pulses that a gradient asks for, of devices with such slope factors."""
+    request = programming.learning_rate * gradient.abs() * slope
+    if programming.physical is not None:
+        request = torch.where(programming.physical, physically_clipped(request), request)
+    return request
+
+
+def physically_clipped(request: Value) -> Value:
+    """What is left of a request of pulses: D (1 - exp(-D / 0.18)), D^2 / 0.18 of a small one."""
+    return -request * expm1(-request / PHYSICAL_PULSE)
+
+
+def clamp(state: PairState[Value], response: Response | Responses) -> PairState[Value]:
+    """The voltages within the range."""
+    w1, w2 = (w.clamp(response.lowest, response.highest) for w in (state.w1, state.w2))
+    return PairState(w1, w2)
+
+
+def refresh(state: PairState[Value], response: Response | Responses) -> PairState[Value]:
+    """Reset the devices that have reached the end of their range, keeping `w2 - w1`.
+
+    Where w1 is used up, w2 starts again from the top of the range and w1 takes what is left of
+    the difference; then the same with the roles exchanged.
+    """
+    w1, w2, lowest, w_max = state.w1, state.w2, response.lowest, response.w_max
+    used_up = w1 <= lowest
+    w1, w2 = torch.where(used_up, lowest - (w2 - w_max), w1), torch.where(used_up, w_max, w2)
+    used_up = w2 <= lowest
+    w2, w1 = torch.where(used_up, lowest - (w1 - w_max), w2), torch.where(used_up, w_max, w1)
+    return PairState(w1, w2)
+
+
+def is_refreshed(
+    used: PairState[Value], after: PairState[Value], pulses: Value, lowest: Value
+) -> Value:
+    """Whether a pair was refreshed: used up by a write, or found so and put elsewhere.
+
+    used, after: the pair before and after its refresh. At the largest weight of its range, one
+    device used up and the other at the top, a refresh leaves a pair as it is, and is none unless
+    the pair was written.
+    """
+    used_up = (used.w1 <= lowest) | (used.w2 <= lowest)
+    moved = (after.w1 != used.w1) | (after.w2 != used.w2)
+    return used_up & ((pulses > 0) | moved)
+
+
+def clamp_and_refresh(state: PairState[Value], response: Response | Responses) -> PairState[Value]:
+    """The pairs after any number of mini-batches that give them no gradient."""
+    return refresh(clamp(state, response), response)

@@ -1,19 +1,68 @@
-"""The layer of device pairs: inference on noisy hardware, backward pass from noisy readings."""
+"""The product of device pairs and currents: inference on noisy hardware, and its gradient."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from devices.noise import Draw, Stream
 from models.matmul import product
-from models.sparse_matmul import SparseBatch
+
+
+class NetworkPhysics(nn.Module):
+    """What the hardware does to voltages, in each network: buffers [model, 1, 1].
+
+    `voltage_noise` sigma_v of every output voltage; `resistor_noise` sigma_r of a device that the
+    backward pass reads; `device_noise` sigma_r of a device that inference reads; all arb. u., None
+    where no network has any, so that nothing is drawn. `gain`: by how much the input scale has
+    grown since the field was switched while the network learned; None as long as it never was.
+    """
+
+    def __init__(self, voltage_noise: Tensor, resistor_noise: Tensor, device_noise: Tensor):
+        """Each float32 [model], zero for none."""
+        super().__init__()
+        for name, sigma in (
+            ("voltage_noise", voltage_noise),
+            ("resistor_noise", resistor_noise),
+            ("device_noise", device_noise),
+        ):
+            values = sigma[:, None, None] if bool(sigma.any()) else None
+            self.register_buffer(name, values, persistent=False)
+        self.register_buffer("gain", None, persistent=False)
+
+    def scaled(self, values: Tensor) -> Tensor:
+        """Voltages, or gradients by them, [model, out, batch], of inputs larger by the gain."""
+        return values if self.gain is None else self.gain * values
+
+    @property
+    def structure(self) -> tuple[bool, ...]:
+        """Which parts there are: what a compiled program depends on."""
+        parts = self.voltage_noise, self.resistor_noise, self.device_noise, self.gain
+        return tuple(part is not None for part in parts)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which pairs are read. draw: what the noise of the output voltages is drawn for."""
+
+    physics: NetworkPhysics
+    stream: Stream
+    draw: Draw
+
+    def measured(self, voltage: Tensor) -> Tensor:
+        """Output voltages [model, out, batch] as they are measured: with the gain, and noise.
+
+        The noise is fresh for every sample and output.
+        """
+        voltage, sigma = self.physics.scaled(voltage), self.physics.voltage_noise
+        return voltage if sigma is None else self.stream.noisy(self.draw, voltage, sigma)
 
 
 class NoisyPairProduct(torch.autograd.Function):
-    """V = gain (W + misread) I + N(0, sigma_v), with the gradients that the hardware allows.
+    """V = gain (W + e) I + N(0, sigma_v), with the gradients that the hardware allows.
 
     The weight W = w2 - w1 stands for its two devices: dL/dw2 = dL/dW and dL/dw1 = -dL/dW exactly,
     so one product serves both.
@@ -23,59 +72,44 @@ class NoisyPairProduct(torch.autograd.Function):
     def forward(
         ctx,
         weight: Tensor,
-        current: Tensor | SparseBatch,
-        voltage_noise: Tensor | None,
-        resistor_noise: Tensor | None,
-        stream: Stream,
-        draw: Draw,
-        gain: Tensor | None = None,
-        misread: Tensor | None = None,
+        current: Tensor,
+        conditions: Conditions,
+        read_noise: Tensor | None = None,
     ) -> Tensor:
-        """The output voltages.
+        """The output voltages [model, out, batch].
 
         weight: [model, out, in]; current: [model, in, batch], or [in, batch] shared by all
-        networks, or the sparse inputs of the first layer, whose weights then stand in blocks;
-        voltage_noise sigma_v and resistor_noise sigma_r: [model, 1, 1], or None for none at all,
-        so that nothing is drawn; gain: [model, 1, 1], by which the currents are larger than
-        `current` says, None for 1; misread: by how much inference misreads each pair, e2 - e1, as
-        weight, or None; returns [model, out, batch]. The voltage noise is fresh for every sample
-        and output; a pair is misread once for all samples.
+        networks; read_noise: e, by how much inference misreads each pair, as weight, once for all
+        samples; None for not at all.
         """
-        ctx.resistor_noise, ctx.stream, ctx.gain = resistor_noise, stream, gain
-        reading = weight if misread is None else weight + misread
-        if isinstance(current, SparseBatch):
-            ctx.sparse = current
-            voltage = current.voltage(reading)
-        else:
-            ctx.sparse = None
-            ctx.save_for_backward(weight, current)
-            voltage = product(reading, current)
-        if gain is not None:
-            voltage = gain * voltage
-        if voltage_noise is not None:
-            voltage = stream.noisy(draw, voltage, voltage_noise)
-        return voltage
+        ctx.conditions = conditions
+        ctx.save_for_backward(weight, current)
+        reading = weight if read_noise is None else weight + read_noise
+        return conditions.measured(product(reading, current))
 
     @staticmethod
     def backward(ctx, grad_voltage: Tensor):
         """dL/dW = g I^T, and dL/dI = (w2 + e2 - w1 - e1)^T g with e1, e2 ~ N(0, sigma_r).
 
         Each device is read with fresh noise; e2 - e1 is one normal number of sqrt(2) sigma_r, drawn
-        as such; it is not that of inference. For a layer whose input needs no gradient (the first)
-        nothing is read, drawn or multiplied.
+        as such; it is not that of inference. Nothing is read, drawn or multiplied for a gradient
+        that is not asked for.
         """
-        if ctx.gain is not None:  # of the currents; dL/dI is with respect to `current`
-            grad_voltage = ctx.gain * grad_voltage
-        if ctx.sparse:
-            return ctx.sparse.gradient(grad_voltage), *(None,) * 7
         weight, current = ctx.saved_tensors
-        grad_weight = product(grad_voltage, current.mT)
-        grad_current = None
+        physics, stream = ctx.conditions.physics, ctx.conditions.stream
+        grad_weight = grad_current = None
+        if ctx.needs_input_grad[0]:
+            grad_weight = weight_gradient(grad_voltage, current, physics)
         if ctx.needs_input_grad[1]:
-            reading = weight
-            if ctx.resistor_noise is not None:
-                reading = ctx.stream.noisy(Draw.READ, weight, math.sqrt(2) * ctx.resistor_noise)
-            grad_current = product(reading.mT, grad_voltage)
+            reading, sigma = weight, physics.resistor_noise
+            if sigma is not None:
+                reading = stream.noisy(Draw.READ, weight, math.sqrt(2) * sigma)
+            grad_current = product(reading.mT, physics.scaled(grad_voltage))
             if current.dim() == 2:
                 grad_current = grad_current.sum(0)
-        return grad_weight, grad_current, *(None,) * 6
+        return grad_weight, grad_current, None, None
+
+
+def weight_gradient(grad_voltage: Tensor, current: Tensor, physics: NetworkPhysics) -> Tensor:
+    """dL/dW = g I^T [model, out, in], from g = dL/dV [model, out, batch] and the currents I."""
+    return product(physics.scaled(grad_voltage), current.mT)

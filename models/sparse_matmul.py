@@ -1,12 +1,12 @@
 """The product of sparse inputs and dense weights: on a CPU, only with inputs that are not zero.
 
-Four fifths of MNIST are dark. The kernel (sparse_matmul.cpp) runs over what is lit, image by image
+80 % of MNIST's inputs are zero. The kernel (sparse_matmul.cpp) runs over the others, image by image
 for the voltages and input by input for the gradient, and adds multiples of 32 contiguous outputs.
 So the dense side stands in blocks of 32 outputs: [model, block * in, 32], the last block filled up
-with outputs that nobody looks at. Two images that have much in common, or two inputs beside each
-other, are one list, so that both use what is read for one; what is lit in one of them alone comes
-after what is lit in both, so that nothing is multiplied by zero. Sums run in a fixed order,
-whatever the number of threads.
+with outputs that nobody looks at. Two images that have much in common, or two neighbouring inputs,
+are one list, so that both use what is read for one; the entries of one of them alone come after
+those of both, so that nothing is multiplied by zero. Sums run in a fixed order, whatever the number
+of threads.
 """
 
 from __future__ import annotations
@@ -71,18 +71,17 @@ def _(offsets, rows, columns, values, first, n_rows: int, gradient) -> Tensor:
 
 @dataclass(frozen=True)
 class SparseBatch:
-    """A mini-batch of images by their lit inputs, as the first layer takes it.
+    """A mini-batch of images by the inputs that are not zero, as the first layer takes it.
 
     by_image: rows are the images, for one batch after the other; first_image: int64 scalar, the
-    number of this batch's first pair; n_images: how many it has. by_input, first_input: the same,
-    rows are the inputs; None where there is no learning. n_inputs, n_outputs: of the layer.
+    number of this batch's first pair; n_images: how many it has; n_inputs: of the layer. by_input,
+    first_input: the same by inputs, None where nothing is learned.
     """
 
     by_image: PairedRows
     first_image: Tensor
     n_images: int
     n_inputs: int
-    n_outputs: int | None = None
     by_input: PairedRows | None = None
     first_input: Tensor | None = None
 
@@ -110,11 +109,7 @@ class SparseBatch:
             first_input=first_input,
         )
 
-    def into(self, n_outputs: int) -> SparseBatch:
-        """The same for a layer of so many outputs."""
-        return replace(self, n_outputs=n_outputs)
-
-    def voltage(self, weight: Tensor) -> Tensor:
+    def voltage(self, weight: Tensor, n_outputs: int) -> Tensor:
         """W I: [model, out, batch], from weights in blocks."""
         return torch.ops.magnetoionic.sparse_voltage(
             *self.by_image.tensors,
@@ -122,7 +117,7 @@ class SparseBatch:
             self.n_images,
             weight.contiguous(),
             self.n_inputs,
-            self.n_outputs,
+            n_outputs,
         )
 
     def gradient(self, grad_voltage: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
-"""Gradient and update of the first layer in one pass, on a CPU, by what is lit alone.
+"""Gradient and update of the first layer in one pass, on a CPU, by the inputs that are not zero.
 
 The kernel (sparse_update.cpp) multiplies out the gradient of two inputs, writes their pairs and
-goes on, so that no gradient is written to memory and read again. Without light an input has no
-gradient, so no pulse, and its pairs are passed over; so are the 32 pairs of a block if none of them
-receives a pulse. Pairs that an update changes even so are looked for in blocks which are not known
-to have none (see PairArray.settled). The formulas are those of devices.programming, from there.
+goes on, so that no gradient is written to memory and read again. An input that is zero in a whole
+batch has no gradient, so no pulse, and its pairs are passed over; so are the 32 pairs of a block if
+none of them receives a pulse. Pairs that are clamped or refreshed even so are looked for in blocks
+which are not known to have none (`in_range`). The formulas are printed from devices.programming.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from devices.ledger import Account
 from devices.pair import PairArray
-from devices.programming import PulseOptimizer
+from devices.programming import Programming
 from devices.responses import Table
 from models.kernels.formulas import LIMITS, constants_of, formulas, names_of
 from models.sparse_matmul import LISTS, SparseBatch
@@ -29,7 +29,7 @@ SOURCE = Path(__file__).parent / "kernels/sparse_update.cpp"
 ARGUMENTS = (
     f"({LISTS}, Tensor gradient, Tensor[] constants, Tensor[] tables, int knots, "
     "Tensor(a!) weight1, Tensor(b!) weight2, Tensor slope1, Tensor slope2, Tensor(c!) weight, "
-    "Tensor(d!) settled, Tensor(e!)? totals, Tensor(f!)? pulses1, Tensor(g!)? pulses2, "
+    "Tensor(d!) in_range, Tensor(e!)? totals, Tensor(f!)? pulses1, Tensor(g!)? pulses2, "
     "Tensor(h!)? refreshes, int n_inputs) -> ()"
 )
 
@@ -50,18 +50,18 @@ def operator(family: str, physical: bool) -> Callable[..., None]:
     return getattr(torch.ops.magnetoionic, name_of(family, physical))
 
 
-def has_kernel(array: PairArray, optimizer: PulseOptimizer) -> bool:
+def has_kernel(pairs: PairArray, programming: Programming) -> bool:
     """Whether the kernel can write such pairs; builds it if need be.
 
     Not with write noise, which it does not draw.
     """
-    responses = array.responses
-    if optimizer.write_noise is not None or array.weight.dtype != torch.float32:
+    responses = pairs.responses
+    if programming.write_noise is not None or pairs.weight.dtype != torch.float32:
         return False
-    if responses.family is Table and not responses.equation.has_kernel(array.weight):
+    if responses.family is Table and not responses.equation.has_kernel(pairs.weight):
         return False
-    kind = responses.family.family, optimizer.physical is not None
-    return is_available(*kind, array.weight.device)
+    kind = responses.family.family, programming.physical is not None
+    return is_available(*kind, pairs.weight.device)
 
 
 def is_available(family: str, physical: bool, device: torch.device) -> bool:
@@ -86,21 +86,27 @@ def kernel_of(family: str, physical: bool) -> tuple[Path, str] | None:
     return SOURCE, f'{text}\n#define OPERATOR "{name_of(family, physical)}"\n'
 
 
-def step(
+def write(
     batch: SparseBatch,
     grad_voltage: Tensor,
-    array: PairArray,
-    optimizer: PulseOptimizer,
+    pairs: PairArray,
+    in_range: Tensor,
+    programming: Programming,
     account: Account | None = None,
 ) -> None:
-    """`optimizer.step` of the first layer, in place, by g = dL/dV [model, out, batch]."""
-    responses, family = array.responses, array.responses.family.family
-    physical = optimizer.physical is not None
+    """Write the pairs of the first layer, in blocks, as dL/dW = g I^T asks for; in place.
+
+    grad_voltage: g = dL/dV [model, out, batch], of inputs larger by the gain if there is one.
+    in_range: bool [model, block], where an update without a pulse is known to leave all pairs of a
+    block as they are, so that it need not look at them; the kernel keeps it up to date.
+    """
+    responses, family = pairs.responses, pairs.responses.family.family
+    physical = programming.physical is not None
     constants = {name: getattr(responses, name) for name in LIMITS}
     constants |= {name: getattr(responses.equation, name) for name in constants_of(family)}
-    constants |= {"learning_rate": optimizer.learning_rate, "clipping": optimizer.clipping}
+    constants |= {"learning_rate": programming.learning_rate, "clipping": programming.clipping}
     if physical:
-        constants["physical"] = optimizer.physical.float()
+        constants["physical"] = programming.physical.float()
     tables, knots = [], 0
     if responses.family is Table:
         tables, knots = responses.equation.tensors, responses.equation.knots
@@ -116,12 +122,12 @@ def step(
         [constants[name] for name in names_of(family, physical)],
         tables,
         knots,
-        array.weight1,
-        array.weight2,
-        array.slope1,
-        array.slope2,
-        array.weight,
-        array.settled,
+        pairs.weight1,
+        pairs.weight2,
+        pairs.slope1,
+        pairs.slope2,
+        pairs.weight,
+        in_range,
         *costs,
         batch.n_inputs,
     )

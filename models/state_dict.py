@@ -5,12 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from devices.ledger import Ledger
-from models.currents import Pixels
+from devices.ledger import WEAR, Ledger
+from devices.ledger_level import LedgerLevel
 from models.mlp import MLP
-from models.sparse_matmul import from_blocks, to_blocks
 
 MODULES_PER_LAYER = 3  # pairs, batch normalisation, ReLU; the flattening of the image is number 0
+
+
+def layer_number(layer: int) -> int:
+    """Of a layer of pairs, counted from 0, among all modules: 1, 4, 7, ..."""
+    return 1 + MODULES_PER_LAYER * layer
 
 
 def state_dict(network: MLP, model: int, step: Tensor) -> dict[str, Tensor]:
@@ -20,15 +24,10 @@ def state_dict(network: MLP, model: int, step: Tensor) -> dict[str, Tensor]:
     in pixel order; `layers.<k + 1>.running_mean`, `.running_var` [out], `.num_batches_tracked`.
     """
     state = {}
-    for layer, (array, norm) in enumerate(zip(network.arrays, network.norms, strict=True)):
-        pairs = f"layers.{layer_number(layer)}"
-        batch_norm = f"layers.{layer_number(layer) + 1}"
+    for number, (layer, norm) in enumerate(zip(network.layers, network.norms, strict=True)):
+        pairs, batch_norm = (f"layers.{layer_number(number) + k}" for k in (0, 1))
         for name in ("weight1", "weight2"):
-            weight = getattr(array, name)[model].cpu()
-            if layer == 0:
-                dark = getattr(network.dark, name)[model].cpu()
-                weight = of_first_layer(network, weight, dark)
-            state[f"{pairs}.{name}"] = weight.clone()
+            state[f"{pairs}.{name}"] = layer.record(name, model)
         state[f"{batch_norm}.running_mean"] = norm.running_mean[model].cpu().clone()
         state[f"{batch_norm}.running_var"] = norm.running_var[model].cpu().clone()
         state[f"{batch_norm}.num_batches_tracked"] = step.cpu().clone()
@@ -37,65 +36,35 @@ def state_dict(network: MLP, model: int, step: Tensor) -> dict[str, Tensor]:
 
 def load_state_dict(network: MLP, model: int, state: dict[str, Tensor]) -> None:
     """Put what `state_dict` gave into network number `model` of an ensemble, but for the step."""
-    for layer, (array, norm) in enumerate(zip(network.arrays, network.norms, strict=True)):
-        pairs = f"layers.{layer_number(layer)}"
-        batch_norm = f"layers.{layer_number(layer) + 1}"
-        for name in ("weight1", "weight2"):
-            weight = state[f"{pairs}.{name}"]
-            if layer == 0:
-                getattr(network.dark, name)[model] = weight[:, network.pixels.dark]
-                weight = weight[:, network.pixels.lit]
-                weight = to_blocks(weight[None])[0] if network.in_blocks else weight
-            getattr(array, name)[model] = weight
+    for number, (layer, norm) in enumerate(zip(network.layers, network.norms, strict=True)):
+        pairs, batch_norm = (f"layers.{layer_number(number) + k}" for k in (0, 1))
+        layer.load(model, *(state[f"{pairs}.{name}"] for name in ("weight1", "weight2")))
         norm.running_mean[model] = state[f"{batch_norm}.running_mean"]
         norm.running_var[model] = state[f"{batch_norm}.running_var"]
-    for array in (network.dark, *network.arrays):
-        array.put(array.weight1, array.weight2)
-
-
-def layer_number(layer: int) -> int:
-    """Of a layer of pairs, counted from 0, among all modules: 1, 4, 7, ..."""
-    return 1 + MODULES_PER_LAYER * layer
 
 
 def ledger_dict(network: MLP, ledger: Ledger, model: int, failed_in: int) -> dict[str, Tensor]:
     """What network number `model` of the ensemble has cost, on the CPU.
 
     `pulses`, `writes`, `dropped`, `refreshes`: float64 [epoch, layer]; `pairs`: float64 [layer],
-    those on dark inputs included, which cost nothing. With wear `layers.<k>.pulses1`, `.pulses2`,
+    those on inputs that are always zero among them. With wear `layers.<k>.pulses1`, `.pulses2`,
     `.refreshes`: float32 [out, in], of a pair's two devices and of the pair. failed_in: the epoch,
-    from 0, from which on all is NaN, since the network has failed; that of none where it has not.
-    Empty where nothing was kept.
+    from 0, from which on all is NaN, since the network has failed; the number of epochs where it
+    has not. Empty where nothing was counted.
     """
-    if not ledger.accounts:
+    if ledger.level < LedgerLevel.TOTALS:
         return {}
     content = ledger.epochs_of(model)
     for history in content.values():
         history[failed_in:] = torch.nan
-    n_dark = network.dark.weight[0].numel()
-    pairs = [array.shape[0] * array.shape[1] for array in network.arrays]
-    content["pairs"] = torch.tensor([pairs[0] + n_dark, *pairs[1:]], dtype=torch.float64)
-    for layer, wear in enumerate(ledger.wear_of(model)):
-        for name, values in wear.items():
-            values = values.cpu()
-            if layer == 0:
-                dark = values.new_zeros(network.dark.weight.shape[1:])
-                values = of_first_layer(network, values, dark)
-            if failed_in < len(content["pulses"]):
-                values = torch.full_like(values, torch.nan)
-            content[f"layers.{1 + MODULES_PER_LAYER * layer}.{name}"] = values.float().clone()
+    has_failed = failed_in < len(content["pulses"])
+    pairs = [layer.n_pairs for layer in network.layers]
+    content["pairs"] = torch.tensor(pairs, dtype=torch.float64)
+    accounts = zip(network.layers, ledger.accounts, strict=True)
+    for number, (layer, account) in enumerate(accounts):
+        for name in WEAR if ledger.level >= LedgerLevel.WEAR else ():
+            wear = layer.wear(name, model, getattr(account, name)[model].float())
+            content[f"layers.{layer_number(number)}.{name}"] = (
+                torch.full_like(wear, torch.nan) if has_failed else wear
+            )
     return content
-
-
-def of_first_layer(network: MLP, lit: Tensor, dark: Tensor) -> Tensor:
-    """Values [out, pixel] of all its pairs, from those that learn, as they stand, and the dark."""
-    if network.in_blocks:
-        lit = from_blocks(lit[None], len(network.pixels.lit), len(dark))[0]
-    return in_pixel_order(lit, dark, network.pixels)
-
-
-def in_pixel_order(lit: Tensor, dark: Tensor, pixels: Pixels) -> Tensor:
-    """Weights [out, pixel] of the first layer from those of lit and of dark pixels."""
-    whole = lit.new_empty(len(lit), pixels.total)
-    whole[:, pixels.lit], whole[:, pixels.dark] = lit, dark
-    return whole

@@ -87,9 +87,19 @@ def setting_of(**changes) -> Setting:
 def currents_of(
     data: DataSet, padding=1, input_scale=0.001, device="cpu", batch_size=32
 ) -> Currents:
-    return Currents.of(
+    return Currents.from_arrays(
         data.arrays, data.n_classes, padding, input_scale, torch.device(device), batch_size
     )
+
+
+def dense_currents_of(data: DataSet, **options) -> Currents:
+    """Currents for dense products, whatever the data: batches of one image never pay sparsely."""
+    return currents_of(data, batch_size=1, **options)
+
+
+def is_one_pass(ensemble) -> bool:
+    """Whether gradient and update of the first layer are one."""
+    return ensemble.network.layers[0].is_one_pass(ensemble.programming)
 
 
 def members_of(setting: Setting, n_models: int = 1) -> list[Member]:

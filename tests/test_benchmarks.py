@@ -8,7 +8,7 @@ import torch
 from reference import Network
 from test_data import write_idx_files
 
-from models.currents import pad
+from models.first_layer import pad
 from tests.benchmarks import bench, beside
 from tests.benchmarks.straightforward import Straightforward
 

@@ -9,9 +9,9 @@ import threading
 import numpy as np
 import pytest
 import torch
-from conftest import currents_of
+from conftest import currents_of, dense_currents_of
 
-from models.currents import COLUMNS, Pixels
+from models.active_inputs import COLUMNS, ActiveInputs
 from utils.data import datasets
 from utils.data.datasets import DataSet, load
 from utils.data.idx import read_idx
@@ -189,40 +189,39 @@ def test_digits_are_the_bundled_ones_in_a_fixed_stratified_split():
 def test_padding_and_scale_by_hand():
     images = np.array([[[255, 51]], [[0, 102]]], dtype=np.uint8)  # two images of 1 x 2 pixels
     data = DataSet(images, np.array([0, 1]), images, np.array([1, 0]))
-    currents = currents_of(data)
-    assert currents.pixels.total == 3 * 4
-    assert currents.train.shape == (2, 12)  # fewer than the round number: all of them
+    currents = dense_currents_of(data)
+    assert currents.active_inputs.total == 3 * 4
+    assert currents.inputs.train.shape == (2, 12)  # fewer than the round number: all of them
     whole = torch.zeros(2, 12)
-    whole[:, currents.pixels.lit] = currents.train
+    whole[:, currents.active_inputs.active] = currents.inputs.train
     expected = torch.tensor([[0.001, 0.0002], [0.0, 0.0004]])
     torch.testing.assert_close(whole[:, 5:7], expected)
     assert whole.count_nonzero() == 3
 
 
-def test_pixels_are_parted_into_lit_and_dark():
+def test_inputs_are_active_or_always_zero():
     train = np.zeros((3, 40), dtype=np.uint8)
     test = np.zeros((2, 40), dtype=np.uint8)
-    train[1, 10:30] = 1  # 20 lit in training: rounded up to 32
-    test[0, 0:15] = 1  # of which 10 are lit in tests only
-    pixels = Pixels.of(train, test)
-    assert len(pixels.lit) == 2 * COLUMNS
-    assert set(range(10, 30)) | set(range(0, 10)) <= set(pixels.lit.tolist())
-    assert sorted(torch.cat([pixels.lit, pixels.dark]).tolist()) == list(range(40))
+    train[1, 10:30] = 1  # 20 active in training: rounded up to 32
+    test[0, 0:15] = 1  # of which 10 are used in tests alone
+    inputs = ActiveInputs.from_images(train, test)
+    assert len(inputs.active) == 2 * COLUMNS
+    assert set(range(10, 30)) | set(range(0, 10)) <= set(inputs.active.tolist())
+    assert sorted(torch.cat([inputs.active, inputs.always_zero]).tolist()) == list(range(40))
     test[1, 30:40] = 1
-    pixels = Pixels.of(train, test)
-    assert pixels.n_dark_tested == 8
-    tested = torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])
-    assert set(tested.tolist()) == set(range(40))
+    inputs = ActiveInputs.from_images(train, test)
+    assert inputs.n_tested == 8
+    assert set(inputs.tested.tolist()) == set(range(40))
 
 
-def test_inputs_lit_in_tests_only_come_first_of_the_dark_ones():
+def test_inputs_of_tests_alone_come_first_of_those_that_are_zero_in_training():
     train, test = (np.zeros((1, 100), dtype=np.uint8) for _ in range(2))
     train[0, :COLUMNS] = 1
     test[0, 50:60] = 1
-    pixels = Pixels.of(train, test)
-    assert pixels.lit.tolist() == list(range(COLUMNS))
-    assert pixels.n_dark_tested == 10
-    assert pixels.dark[:10].tolist() == list(range(50, 60))
+    inputs = ActiveInputs.from_images(train, test)
+    assert inputs.active.tolist() == list(range(COLUMNS))
+    assert inputs.n_tested == 10
+    assert inputs.always_zero[:10].tolist() == list(range(50, 60))
 
 
 def test_real_mnist(mnist_dir):
@@ -241,5 +240,5 @@ def test_real_mnist(mnist_dir):
         1009,
     ]
     currents = currents_of(data, padding=2)
-    assert currents.pixels.total == 1024
-    assert 717 <= len(currents.pixels.lit) < 717 + COLUMNS
+    assert currents.active_inputs.total == 1024
+    assert 717 <= len(currents.active_inputs.active) < 717 + COLUMNS

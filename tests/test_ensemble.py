@@ -8,11 +8,13 @@ import torch
 from conftest import DEVICES, currents_of, members_of, setting_of
 from support.devices import NAMES, device_of
 
-from models.currents import Currents
+from models.active_inputs import ActiveInputs
+from models.dense_inputs import DenseInputs
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
+from utils.training.slices import restore, slice_of
 from utils.training.trainer import Trainer
 
 
@@ -86,8 +88,8 @@ def test_any_batch_size(batch_size, currents):
     """Also one that divides the data set, where the replaced scripts ended on an empty batch."""
     training = train(members_of(setting_of(batch_size=batch_size)), currents, epochs=1)
     steps = -(-200 // batch_size)
-    assert training.step == steps == int(training.ensemble.step)
-    assert training.ensemble.losses.isfinite().all()
+    assert training.step == steps == int(training.ensemble.history.step)
+    assert training.ensemble.history.losses.isfinite().all()
     (result,) = training.results(0.0)
     assert result.failed_step is None
     assert result.state["layers.2.num_batches_tracked"] == steps
@@ -105,68 +107,66 @@ def test_any_layers(layers, currents):
     assert len(result.state) == 5 * (len(layers) + 1)
 
 
-def test_dark_pixels_keep_their_fresh_weights(currents):
+def test_inputs_that_are_always_zero_keep_their_fresh_weights(currents):
     training = train(members_of(setting_of()), currents)
     ensemble = Ensemble.fresh(members_of(setting_of()), currents)
-    fresh = state_dict(ensemble.network, 0, ensemble.step)
+    fresh = state_dict(ensemble.network, 0, ensemble.history.step)
     (trained,) = states(training)
-    dark, lit = currents.pixels.dark, currents.pixels.lit
-    assert len(dark) > 0
+    inputs = currents.active_inputs
+    assert len(inputs.always_zero) > 0
     for name in ("layers.1.weight1", "layers.1.weight2"):
-        assert torch.equal(trained[name][:, dark], fresh[name][:, dark])
-        assert not torch.equal(trained[name][:, lit], fresh[name][:, lit])
+        assert torch.equal(trained[name][:, inputs.always_zero], fresh[name][:, inputs.always_zero])
+        assert not torch.equal(trained[name][:, inputs.active], fresh[name][:, inputs.active])
 
 
-def test_leaving_dark_pixels_out_changes_nothing(currents):
-    """With all pixels trained, the dark ones get exact zeros as gradients."""
-    pixels = currents.pixels
-    whole = torch.zeros(len(currents.train), pixels.total)
-    whole[:, pixels.lit] = currents.train
-    tested = torch.zeros(len(currents.test), pixels.total)
-    tested[:, torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]])] = currents.test
-    everything = Currents(
-        whole,
-        currents.train_labels,
-        tested,
-        currents.test_labels,
-        type(pixels)(torch.arange(pixels.total), torch.arange(0), 0),
-        currents.n_classes,
-    )
+def test_leaving_inputs_out_that_are_always_zero_changes_nothing(currents):
+    """With all inputs trained, those get exact zeros as gradients."""
+    inputs = currents.active_inputs
+    whole = torch.zeros(currents.n_train, inputs.total)
+    whole[:, inputs.active] = currents.inputs.train
+    tested = torch.zeros(currents.n_test, inputs.total)
+    tested[:, inputs.tested] = currents.inputs.test
+    all_active = ActiveInputs(torch.arange(inputs.total), torch.arange(0), 0)
+    everything = replace(currents, inputs=DenseInputs(whole, tested, all_active))
     part, full = (train(members_of(setting_of()), data) for data in (currents, everything))
     assert_same(states(part)[0], states(full)[0], exactly=False)
-    torch.testing.assert_close(part.ensemble.pulse_requests, full.ensemble.pulse_requests)
+    mine, theirs = (each.ensemble.history.pulse_requests for each in (part, full))
+    torch.testing.assert_close(mine, theirs)
 
 
 def test_pulse_request_is_the_mean_over_all_devices(currents):
     ensemble = Ensemble.fresh(members_of(setting_of(lr=2000.0)), currents)
-    shapes = [array.weight.shape for array in ensemble.network.arrays]
+    shapes = [weight.shape for weight in ensemble.network.weights]
     gradients = [torch.full(shape, -0.5) for shape in shapes]
-    lit = sum(shape[1] * shape[2] for shape in shapes)
+    active = sum(shape[1] * shape[2] for shape in shapes)
     total = 144 * 24 + 24 * 4
     request = ensemble.pulse_request(gradients)
-    assert request.item() == pytest.approx(2000 * 0.5 * lit / total)
+    assert request.item() == pytest.approx(2000 * 0.5 * active / total)
 
 
 def test_slices_go_back_into_an_ensemble(currents):
     """A network's slice and its seed are all there is to know of it."""
     trainer = train(members_of(setting_of(), 2), currents, epochs=1)
-    trainer.ensemble.loss_sum += torch.tensor([1.5, 2.5])
+    trainer.ensemble.history.loss_sum += torch.tensor([1.5, 2.5])
     fresh = Ensemble.fresh(trainer.members, currents)
-    fresh.restore([trainer.ensemble.slice(model) for model in (0, 1)])
+    restore(fresh, [slice_of(trainer.ensemble, model) for model in (0, 1)])
     for mine, theirs in zip(fresh.state, trainer.ensemble.state, strict=True):
         assert torch.equal(mine, theirs)
     alone = Ensemble.fresh(trainer.members[1:], currents)
-    alone.restore([trainer.ensemble.slice(1)])
+    restore(alone, [slice_of(trainer.ensemble, 1)])
     for layer in (0, 1):
-        mine, theirs = alone.network.arrays[layer], trainer.ensemble.network.arrays[layer]
+        mine, theirs = (
+            alone.network.layers[layer].pairs,
+            trainer.ensemble.network.layers[layer].pairs,
+        )
         assert torch.equal(mine.weight[0], theirs.weight[1])
-    assert alone.losses[0, 0] == trainer.ensemble.losses[1, 0]
-    assert alone.loss_sum.tolist() == [2.5]
+    assert alone.history.losses[0, 0] == trainer.ensemble.history.losses[1, 0]
+    assert alone.history.loss_sum.tolist() == [2.5]
 
 
 def test_a_slice_holds_no_more_than_what_training_changes(currents):
     ensemble = Ensemble.fresh(members_of(setting_of(), 3), currents)
-    for name, tensor in ensemble.slice(1).items():
+    for name, tensor in slice_of(ensemble, 1).items():
         assert "slope" not in name
         assert tensor.untyped_storage().nbytes() == tensor.nbytes  # no view of all networks
 
@@ -176,7 +176,7 @@ def test_a_network_that_stops_being_finite_is_marked_and_the_others_go_on(curren
     training = Trainer(members_of(setting, 3), currents, Compiler(enabled=False))
     epochs = training.train(never_stop)
     next(epochs)
-    training.ensemble.network.arrays[0].weight[1, 2, 3] = torch.nan
+    training.ensemble.network.layers[0].pairs.weight[1, 2, 3] = torch.nan
     assert list(epochs) == [1]
     good, bad, good_too = training.results(0.0)
     assert bad.failed_step == training.per_epoch
@@ -193,4 +193,4 @@ def test_members_of_every_field_learn(currents):
     for field in NAMES:
         setting = setting_of(field=device_of(field), clipping=0.0, write_noise=0.001)
         training = train(members_of(setting), currents, 12)
-        assert training.ensemble.accuracies[0, -1].item() > 0.9
+        assert training.ensemble.history.accuracies[0, -1].item() > 0.9

@@ -127,7 +127,9 @@ def test_both_sides_of_a_switch_are_verified_and_nothing_is_changed(pair, curren
     list(plain.train(lambda: None))
     for mine, theirs in zip(trainer.ensemble.state, plain.ensemble.state, strict=True):
         assert torch.equal(mine, theirs) or mine.isnan().equal(theirs.isnan())
-    assert torch.equal(trainer.ensemble.switch_accuracies, plain.ensemble.switch_accuracies)
+    assert torch.equal(
+        trainer.ensemble.history.switch_accuracies, plain.ensemble.history.switch_accuracies
+    )
 
 
 def test_too_little_memory_is_no_mistake(currents, gpu, monkeypatch):

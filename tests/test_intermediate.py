@@ -6,7 +6,7 @@ import torch
 from conftest import members_of, setting_of
 from test_reference import LATER, trained_engine, trained_reference
 
-from models.currents import pad
+from models.first_layer import pad
 from models.state_dict import load_state_dict, state_dict
 from utils.training.ensemble import Ensemble
 from utils.training.intermediate import compute
@@ -16,7 +16,7 @@ FLAGS = "--n_models 2 --resistor_noise 0.05 --device_noise --padding 1"
 
 @pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
 def test_they_follow_the_reference(data, request):
-    """With all noise, as in the test; the image with its dark pixels, each in its place."""
+    """With all noise, as in the test; the image with its zeros, each in its place."""
     data = request.getfixturevalue(data)
     ensemble, currents = trained_engine(["double-linear"], data, **LATER)
     reference = trained_reference("double-linear", data, **LATER)
@@ -37,17 +37,17 @@ def test_they_follow_the_reference(data, request):
 def test_a_state_dict_is_read_back(dark_patterns):
     """Also into pairs that stand in blocks of outputs, and into one network of several."""
     ensemble, currents = trained_engine(["double-linear"], dark_patterns)
-    assert ensemble.network.in_blocks
-    state = state_dict(ensemble.network, 0, ensemble.step)
+    assert currents.product == "sparse"
+    state = state_dict(ensemble.network, 0, ensemble.history.step)
     other = Ensemble.fresh(members_of(setting_of(layers=(24, 16)), 2), currents).network
-    before = state_dict(other, 0, ensemble.step)
+    before = state_dict(other, 0, ensemble.history.step)
     load_state_dict(other, 1, state)
-    for name, tensor in state_dict(other, 1, ensemble.step).items():
+    for name, tensor in state_dict(other, 1, ensemble.history.step).items():
         assert torch.equal(tensor, state[name])
-    for name, tensor in state_dict(other, 0, ensemble.step).items():
+    for name, tensor in state_dict(other, 0, ensemble.history.step).items():
         assert torch.equal(tensor, before[name])
-    for array in (other.dark, *other.arrays):
-        assert torch.equal(array.weight, array.weight2 - array.weight1)
+    for pairs in (pairs for layer in other.layers for pairs in layer.arrays):
+        assert torch.equal(pairs.weight, pairs.weight2 - pairs.weight1)
 
 
 def files_of(folder) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ from scipy import stats
 from devices.noise import Draw, Stream
 from models.batch_norm import BatchNorm
 from models.matmul import product
-from models.noisy_pair import NoisyPairProduct
+from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct
 
 ZERO = torch.tensor(0)
 
@@ -16,8 +16,12 @@ def stream(step=0, n_models=2, layer=1) -> Stream:
     return Stream(torch.arange(100, 100 + n_models), torch.tensor(step), ZERO, layer)
 
 
-def sigma(value: float, n_models=2) -> torch.Tensor:
-    return torch.full((n_models, 1, 1), value)
+def conditions(step=0, draw=Draw.VOLTAGE, layer=1, gain=None, **noises) -> Conditions:
+    """Under which pairs are read; noises: sigma_v and sigma_r of each network."""
+    sigmas = [torch.tensor(noises.get(name, [0.0, 0.0])) for name in ("sigma_v", "sigma_r")]
+    physics = NetworkPhysics(*sigmas, torch.zeros(1))
+    physics.gain = gain
+    return Conditions(physics, stream(step, len(sigmas[0]), layer), draw)
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared input", "own input"])
@@ -26,21 +30,16 @@ def test_gradient_check_at_zero_noise(shared):
     weight = torch.randn(2, 5, 7, dtype=torch.float64, generator=generator, requires_grad=True)
     shape = (7, 4) if shared else (2, 7, 4)
     current = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
-    for sigma_v, sigma_r in ((None, None), (sigma(0.0).double(), sigma(0.0).double())):
-        # Without threads, after which no process forked from this one could differentiate.
-        with torch.autograd.set_multithreading_enabled(False):
-            assert torch.autograd.gradcheck(
-                lambda w, i, v=sigma_v, r=sigma_r: NoisyPairProduct.apply(
-                    w, i, v, r, stream(), Draw.VOLTAGE
-                ),
-                (weight, current),
-            )
+    # Without threads, after which no process forked from this one could differentiate.
+    with torch.autograd.set_multithreading_enabled(False):
+        assert torch.autograd.gradcheck(
+            lambda w, i: NoisyPairProduct.apply(w, i, conditions()), (weight, current)
+        )
 
 
 def noisy_voltage(step=0, draw=Draw.VOLTAGE) -> torch.Tensor:
     weight, current = torch.zeros(2, 200, 3), torch.zeros(3, 500)
-    noise = torch.tensor([1e-3, 5e-3])[:, None, None]
-    return NoisyPairProduct.apply(weight, current, noise, None, stream(step), draw)
+    return NoisyPairProduct.apply(weight, current, conditions(step, draw, sigma_v=[1e-3, 5e-3]))
 
 
 def test_voltage_noise_distribution():
@@ -60,14 +59,8 @@ def readings(step=0, layer=1) -> torch.Tensor:
     """w2 + e2 - w1 - e1 of a 200x300 layer, as the backward pass reads it: [model, out, in]."""
     weight = torch.full((2, 200, 300), 0.5)
     current = torch.zeros(2, 300, 200, requires_grad=True)
-    voltage = NoisyPairProduct.apply(
-        weight,
-        current,
-        None,
-        torch.tensor([0.01, 0.03])[:, None, None],
-        stream(step, layer=layer),
-        Draw.VOLTAGE,
-    )
+    noisy = conditions(step, layer=layer, sigma_r=[0.01, 0.03])
+    voltage = NoisyPairProduct.apply(weight, current, noisy)
     one_output_each = torch.eye(200).expand(2, -1, -1)
     return torch.autograd.grad(voltage, current, one_output_each)[0].mT
 
@@ -88,23 +81,22 @@ def test_read_noise_is_fresh_for_every_device_and_backward_pass():
 def test_read_noise_does_not_touch_the_weight_gradient():
     weight = torch.zeros(2, 5, 3, requires_grad=True)
     current = torch.randn(2, 3, 4, requires_grad=True)
-    voltage = NoisyPairProduct.apply(weight, current, None, sigma(9.0), stream(), Draw.VOLTAGE)
+    voltage = NoisyPairProduct.apply(weight, current, conditions(sigma_r=[9.0, 9.0]))
     (gradient,) = torch.autograd.grad(voltage.sum(), weight)
     torch.testing.assert_close(gradient, torch.ones(2, 5, 4) @ current.mT.detach())
 
 
 @pytest.mark.parametrize("gain", [None, 3.0])
-def test_a_misread_pair_by_hand(gain):
+def test_a_pair_that_inference_misreads_by_hand(gain):
     """W = 2 is read as 2.5 in inference and, without read noise, as 2 in the backward pass.
 
     Three times the currents are that of both: V = 3 (W + 0.5) I, dL/dW = 3 I, dL/dI = 3 W.
     """
     weight, current = torch.full((1, 1, 1), 2.0, requires_grad=True), torch.tensor([[3.0, 4.0]])
     current.requires_grad_()
-    factor, misread = gain and torch.full((1, 1, 1), gain), torch.full((1, 1, 1), 0.5)
-    voltage = NoisyPairProduct.apply(
-        weight, current, None, None, stream(n_models=1), Draw.VOLTAGE, factor, misread
-    )
+    factor, read_noise = gain and torch.full((1, 1, 1), gain), torch.full((1, 1, 1), 0.5)
+    exact = conditions(sigma_v=[0.0], sigma_r=[0.0], gain=factor)
+    voltage = NoisyPairProduct.apply(weight, current, exact, read_noise)
     times = gain or 1.0
     assert voltage.tolist() == [[[7.5 * times, 10.0 * times]]]  # both samples by one draw
     by_weight, by_current = torch.autograd.grad(voltage.sum(), (weight, current))
@@ -115,9 +107,8 @@ def test_a_misread_pair_by_hand(gain):
 def test_first_layer_reads_draws_and_multiplies_nothing_backward(monkeypatch):
     """The scripts that this project replaces did all three for a gradient nobody needs."""
     weight = torch.randn(1, 5, 3, requires_grad=True)
-    voltage = NoisyPairProduct.apply(
-        weight, torch.randn(3, 4), None, sigma(0.1, 1), stream(n_models=1), Draw.VOLTAGE
-    )
+    noisy = conditions(sigma_v=[0.0], sigma_r=[0.1])
+    voltage = NoisyPairProduct.apply(weight, torch.randn(3, 4), noisy)
     products = []
     for draw in ("normal", "noisy"):
         monkeypatch.setattr(Stream, draw, lambda *_: pytest.fail("noise was drawn"))

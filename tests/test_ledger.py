@@ -5,36 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import currents_of, members_of, setting_of
+from conftest import currents_of, dense_currents_of, members_of, setting_of
 from support.devices import device_of
-from test_programming import EXPONENTIAL, IDEAL, LINEAR, of
+from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated
 
 from devices.ledger import COUNTS, WEAR, Account
 from devices.ledger_level import LedgerLevel
-from devices.programming import update
 from models.state_dict import ledger_dict
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
 
 
-def counted(w1, w2, gradient, response=LINEAR, clipping=0.0, misses=None, slope1=1.0, slope2=1.0):
-    """What one update at learning rate 1 costs; all of one row of pairs."""
-    account = Account(of(*w1), keeps_wear=True)
-    slopes = of(*[slope1] * len(w1)), of(*[slope2] * len(w1))
-    noise = None if misses is None else of(*misses)
-    pairs = update(
-        of(*w1),
-        of(*w2),
-        *slopes,
-        of(*gradient),
-        response,
-        of(1.0),
-        of(clipping),
-        noise,
-        account=account,
-    )
-    return account, pairs
+def counted(w1, *others, **options):
+    """What one update of a row of pairs costs, and the pairs after it: see `updated`."""
+    account = Account(row(*w1), keeps_wear=True)
+    return account, updated(w1, *others, account=account, **options)
 
 
 def sums(account: Account) -> dict[str, float]:
@@ -55,8 +41,7 @@ def test_smallest_pulse_by_hand():
         [2.6] * 6,
         [2.0, -2.0, 0.06, -0.06, 1.0, 0.0],
         clipping=0.5,
-        slope1=1.5,
-        slope2=0.5,
+        slopes=(1.5, 0.5),
     )
     assert sums(account) == {"pulses": 4.5, "writes": 3, "dropped": 2, "refreshes": 0}
     assert wear(account) == [[0, 3, 0, 0, 0, 0], [1, 0, 0, 0, 0.5, 0], [0] * 6]
@@ -89,6 +74,16 @@ def test_a_pair_at_its_largest_weight_is_refreshed_once_it_is_written_again():
     assert sums(written) == {"pulses": 2, "writes": 2, "dropped": 0, "refreshes": 2}
 
 
+def test_a_pair_found_beyond_its_end_is_refreshed_without_a_write_and_counted_by_hand():
+    """As a switch to a device of fewer pulses leaves it; one at the largest weight stays there."""
+    end, top = LINEAR.w_min, LINEAR.w_max
+    account, (w1, w2) = counted([2.0, 2.5, 2.0, 2.3], [2.5, 2.0, 2.742, 2.4], [0.0] * 4)
+    assert sums(account) == {"pulses": 0, "writes": 0, "dropped": 0, "refreshes": 2}
+    assert wear(account) == [[0] * 4, [0] * 4, [1, 1, 0, 0]]
+    assert w1[0, 0].tolist() == pytest.approx([end - 2.5 + top, top, end, 2.3])
+    assert w2[0, 0].tolist() == pytest.approx([top, end - 2.5 + top, top, 2.4])
+
+
 def test_clamping_costs_nothing():
     """A device above its range is clamped, then written; one below it is used up once written."""
     account, _ = counted([9.0, 2.5, 1.0], [2.5, 9.0, 2.6], [-1.0, 0.0, -1.0])
@@ -98,8 +93,8 @@ def test_clamping_costs_nothing():
 
 def test_write_noise_changes_what_is_refreshed_and_not_the_pulses():
     """Four pulses from 2.3 lead to 2.216, above the end at 2.175; a miss of 2 x 0.03 beyond it."""
-    for miss, refreshes in ((0.0, 0), (-0.03, 1), (0.03, 0)):
-        account, _ = counted([2.3], [2.6], [-4.0], misses=[miss])
+    for miss, refreshes in ((0.0, 0), (-1.0, 1), (1.0, 0)):
+        account, _ = counted([2.3], [2.6], [-4.0], write_noise=0.03, noise=[miss])
         assert sums(account) == {"pulses": 4, "writes": 1, "dropped": 0, "refreshes": refreshes}
 
 
@@ -136,7 +131,7 @@ def ledgers(trainer: Trainer) -> list[dict]:
 
 
 @pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
-def test_wear_adds_up_to_the_totals_and_leaves_dark_and_padded_pairs_out(data, request):
+def test_wear_adds_up_to_the_totals_and_leaves_pairs_out_that_are_never_programmed(data, request):
     """40 outputs are a block and a part of one."""
     currents = currents_of(request.getfixturevalue(data))
     trainer = train(currents, LedgerLevel.WEAR, layers=(40,), init=0.2)
@@ -147,12 +142,12 @@ def test_wear_adds_up_to_the_totals_and_leaves_dark_and_padded_pairs_out(data, r
         total = pulses1.double().sum() + pulses2.double().sum()
         assert total.item() == pytest.approx(ledger["pulses"][:, layer].sum().item(), rel=1e-5)
         assert refreshes.sum() == ledger["refreshes"][:, layer].sum()
-    dark = currents.pixels.dark
-    assert len(dark) > 0
-    assert ledger["layers.1.pulses1"][:, dark].count_nonzero() == 0
+    always_zero = currents.active_inputs.always_zero
+    assert len(always_zero) > 0
+    assert ledger["layers.1.pulses1"][:, always_zero].count_nonzero() == 0
     assert (ledger["layers.1.pulses1"] > 0).sum() > 1000
     account = trainer.ensemble.ledger.accounts[0]
-    if trainer.ensemble.network.in_blocks:
+    if currents.product == "sparse":
         lanes = account.pulses1[0].unflatten(0, (2, -1))[1]  # the second block, [in, 32]
         assert lanes[:, :8].count_nonzero() > 0
         assert lanes[:, 8:].count_nonzero() == 0
@@ -174,22 +169,30 @@ def test_counting_changes_no_number(field, currents):
     }
 
 
+def program(ensemble: Ensemble, gradients: list[torch.Tensor]) -> None:
+    """Write the pairs of all layers, as dL/dW of each asks for."""
+    for number, (layer, gradient) in enumerate(
+        zip(ensemble.network.layers, gradients, strict=True)
+    ):
+        layer.write(gradient, None, ensemble.programming, ensemble.ledger.account(number))
+
+
 def test_side_by_side_it_is_as_alone(patterns):
     """Programming does not mix networks: the same gradients cost each the same."""
-    currents = replace(currents_of(patterns), light=None)
+    currents = dense_currents_of(patterns)
     members = [members_of(setting_of(lr=lr, init=0.2))[0] for lr in (500.0, 3000.0, 9000.0)]
     together = Ensemble.fresh(members, currents, LedgerLevel.WEAR)
     generator = torch.Generator().manual_seed(3)
     gradients = [
-        1e-3 * torch.randn(1, *array.shape, generator=generator)
-        for array in together.network.arrays
+        1e-3 * torch.randn(1, layer.n_outputs, layer.n_inputs, generator=generator)
+        for layer in together.network.layers
     ]
-    together.program([each.expand(3, -1, -1) for each in gradients])
-    together.ledger.note_epoch(0)
+    program(together, [each.expand(3, -1, -1) for each in gradients])
+    together.ledger.close_epoch(0)
     for model, member in enumerate(members):
         alone = Ensemble.fresh([member], currents, LedgerLevel.WEAR)
-        alone.program(gradients)
-        alone.ledger.note_epoch(0)
+        program(alone, gradients)
+        alone.ledger.close_epoch(0)
         mine = ledger_dict(together.network, together.ledger, model, 2)
         theirs = ledger_dict(alone.network, alone.ledger, 0, 2)
         assert mine["writes"][0].min() > 0
@@ -203,7 +206,7 @@ def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
     )
     epochs = trainer.train(lambda: None)
     next(epochs)
-    trainer.ensemble.network.arrays[0].weight[1, 2, 3] = torch.nan
+    trainer.ensemble.network.layers[0].pairs.weight[1, 2, 3] = torch.nan
     list(epochs)
     good, bad = ledgers(trainer)
     for name in COUNTS:
@@ -219,16 +222,14 @@ def test_float64_is_exact(field, patterns):
     """In double precision, by hand: the sums are those of what `update` is given."""
     setting = setting_of(init=0.2)
     setting = replace(setting, field=device_of(field))
-    currents = replace(currents_of(patterns), light=None)
+    currents = dense_currents_of(patterns)
     ensemble = Ensemble.fresh(members_of(setting), currents, LedgerLevel.WEAR).double()
-    array = ensemble.network.arrays[0]
-    gradient = (
-        1e-3 * torch.randn(1, *array.shape, generator=torch.Generator().manual_seed(0)).double()
-    )
+    array, generator = ensemble.network.layers[0].pairs, torch.Generator().manual_seed(0)
+    gradient = 1e-3 * torch.randn(array.weight.shape, generator=generator).double()
     slope = np.where(gradient > 0, array.slope2, array.slope1)
     request = 3000.0 * np.abs(gradient.numpy()) * slope
-    applied = request >= float(ensemble.optimizer.clipping)
-    ensemble.program([gradient, torch.zeros_like(ensemble.network.arrays[1].weight)])
+    applied = request >= float(ensemble.programming.clipping)
+    program(ensemble, [gradient, torch.zeros_like(ensemble.network.layers[1].weight)])
     pulses, writes, dropped, _ = ensemble.ledger.accounts[0].sums[0].tolist()
     assert pulses == pytest.approx(request[applied].sum(), rel=1e-12)
     assert (writes, dropped) == (applied.sum(), (~applied).sum())

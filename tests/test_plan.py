@@ -165,11 +165,11 @@ def test_where_results_depend_on_threads_one_process_trains_with_all(currents, m
 
 
 SHAPES = {  # m, k, n of 24 and 4 units, batches of 32 and of the 8 that are left; 50 test images
-    *((24, "lit", n) for n in (32, 8, 50)),
+    *((24, "active", n) for n in (32, 8, 50)),
     *((4, 24, n) for n in (32, 8, 50)),  # V = W I
-    *((24, n, "lit") for n in (32, 8)),
+    *((24, n, "active") for n in (32, 8)),
     *((4, n, 24) for n in (32, 8)),  # dL/dW = g I^T
-    *(("lit", 24, n) for n in (32, 8)),
+    *(("active", 24, n) for n in (32, 8)),
     *((24, 4, n) for n in (32, 8)),  # dL/dI = W^T g
     (24, "tested", 50),
 }
@@ -193,7 +193,8 @@ def test_every_product_is_tried_with_every_number_of_threads(currents, tried):
     mine = plan_of(currents, cores=9)
     assert mine.repeats_itself
     assert mine.repeats_itself  # and not tried again
-    sizes = {"lit": currents.train.shape[1], "tested": currents.test.shape[1]}
+    inputs = currents.active_inputs
+    sizes = {"active": len(inputs.active), "tested": len(inputs.tested)}
     shapes = {tuple(sizes.get(size, size) for size in shape) for shape in SHAPES}
     assert set(tried) == {(*shape, threads) for shape in shapes for threads in (9, 4, 3, 2)}
     assert max(tried.values()) <= 2
@@ -204,7 +205,7 @@ def test_sparse_products_need_no_trial(sparse_patterns, tried):
     currents = currents_of(sparse_patterns)
     assert currents.product == "sparse"
     assert plan_of(currents, cores=2).repeats_itself
-    second = {shape for shape in SHAPES if {"lit", "tested"}.isdisjoint(shape)}
+    second = {shape for shape in SHAPES if {"active", "tested"}.isdisjoint(shape)}
     assert set(tried) == {(*shape, 2) for shape in second}
 
 

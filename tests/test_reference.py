@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import DEVICES, currents_of, setting_of
+from conftest import DEVICES, currents_of, is_one_pass, setting_of
 from reference import Network
 from support.devices import NAMES as FIELDS
 from support.devices import device_of
 
 from devices.ledger_level import LedgerLevel
-from models.currents import pad
+from models.first_layer import pad
 from models.matmul import kernels
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
@@ -52,7 +52,7 @@ def trained_reference(field, patterns, steps=STEPS, variance=SETTLED, **changes)
 
     variance: from which the running variances start.
     """
-    physics, pixels = PHYSICS | changes, currents_of(patterns).pixels
+    physics, inputs = PHYSICS | changes, currents_of(patterns).active_inputs
     network = Network(
         (144, *physics["layers"], 4),
         field,
@@ -64,8 +64,8 @@ def trained_reference(field, patterns, steps=STEPS, variance=SETTLED, **changes)
         clipping=physics["clipping"],
         init=physics.get("init", wide_init(field)),
         sigma_w=physics.get("write_noise", 0.0),
-        lit=pixels.lit.numpy(),
-        tested=torch.cat([pixels.lit, pixels.dark[: pixels.n_dark_tested]]).numpy(),
+        lit=inputs.active.numpy(),
+        tested=inputs.tested.numpy(),
         device_noise=physics.get("device_noise", False),
         physical_clipping=physics.get("physical_clipping", False),
     )
@@ -103,14 +103,15 @@ def trained_engine(
     )
     if dtype == torch.float64:
         ensemble = ensemble.double()
-    per_epoch = -(-len(currents.train) // 32)
+    per_epoch = -(-currents.n_train // 32)
     with torch.no_grad():
         for norm in ensemble.network.norms if variance is not None else ():
             norm.running_var.fill_(variance)
         for step in range(STEPS):
             current, labels = currents.batch(step % per_epoch, 32)
             call = compiler if len(labels) == 32 else EAGER
-            call(ensemble, current if currents.light else current.to(dtype), labels)
+            current = current.to(dtype) if currents.product == "dense" else current
+            call(ensemble, current, labels)
     return ensemble, currents
 
 
@@ -125,9 +126,9 @@ def distance(state, network) -> float:
 
 
 def check_network(ensemble, model, reference):
-    state = state_dict(ensemble.network, model, ensemble.step)
+    state = state_dict(ensemble.network, model, ensemble.history.step)
     assert distance(state, reference) < TOLERANCE
-    assert float(ensemble.loss_sum[model]) == pytest.approx(sum(reference.losses), rel=1e-3)
+    assert float(ensemble.history.loss_sum[model]) == pytest.approx(sum(reference.losses), rel=1e-3)
     for layer, (mean, var) in enumerate(zip(reference.mean, reference.var, strict=True)):
         norm = f"layers.{2 + 3 * layer}"
         np.testing.assert_allclose(state[f"{norm}.running_mean"], mean, atol=2e-2 * mean.std())
@@ -196,7 +197,7 @@ def test_sparse_products_follow_the_reference(field, write_noise, sparse_pattern
     changes = dict(write_noise=write_noise)
     ensemble, currents = trained_engine([field], sparse_patterns, **changes)
     assert currents.product == "sparse"
-    assert ensemble.has_sparse_update == (write_noise == 0)
+    assert is_one_pass(ensemble) == (write_noise == 0)
     reference = trained_reference(field, sparse_patterns, **changes)
     check_network(ensemble, 0, reference)
     for relaxed in (False, True) if reference.partner else (False,):
@@ -214,15 +215,15 @@ def test_inputs_that_only_test_images_light_follow_the_reference(
     images[:, 3:6] = 0
     data, layers = replace(whole, train_images=images), (40, 16)
     ensemble, currents = trained_engine([field], data, layers=layers)
-    pixels = currents.pixels
-    assert (currents.product, pixels.n_dark_tested) == (product, 19)
-    assert len(pixels.dark) > 19
+    inputs = currents.active_inputs
+    assert (currents.product, inputs.n_tested) == (product, 19)
+    assert len(inputs.always_zero) > 19
     reference = trained_reference(field, data, layers=layers)
     for relaxed in (False, True):
         check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed)
     images = pad(data.test_images, 1)[:TEST_BATCH] / 255
     without = images.copy()
-    without[:, pixels.dark] = 0  # the comparison sees them
+    without[:, inputs.always_zero] = 0  # the comparison sees them
     expected, other = reference.test(images), reference.test(without)
     assert np.linalg.norm(other - expected) > 10 * OUTPUT_TOLERANCE * np.linalg.norm(expected)
 
@@ -265,7 +266,7 @@ def test_the_same_compiled(dark_patterns):
     fields = ["double-linear"]
     ensemble, currents = trained_engine(fields, dark_patterns, compiler=compiler, **changes)
     assert currents.product == "sparse"
-    assert ensemble.has_sparse_update
+    assert is_one_pass(ensemble)
     reference = trained_reference("double-linear", dark_patterns, **changes)
     check_network(ensemble, 0, reference)
     for relaxed in (False, True):
@@ -323,7 +324,7 @@ def test_compiled_tables_follow_the_reference(sparse_patterns):
     fields, changes = ["table", "longer table"], dict(layers=(40,))
     compiler = Compiler(enabled=True)
     ensemble, _ = trained_engine(fields, sparse_patterns, compiler=compiler, **changes)
-    assert ensemble.has_sparse_update
+    assert is_one_pass(ensemble)
     for model, field in enumerate(fields):
         reference = trained_reference(field, sparse_patterns, init=wide_init(fields[0]), **changes)
         check_network(ensemble, model, reference)
@@ -395,7 +396,8 @@ def test_devices_reach_their_end_in_this_comparison(field, patterns):
 def test_test_outputs_follow_the_reference(field, patterns):
     """Running statistics, test noise, pixels lit only in the test, and field relaxation."""
     ensemble, currents = trained_engine([field], patterns)
-    assert currents.pixels.n_dark_tested + len(currents.pixels.lit) == currents.test.shape[1]
+    inputs = currents.active_inputs
+    assert inputs.n_tested + len(inputs.active) == currents.inputs.test.shape[1]
     reference = trained_reference(field, patterns)
     for relaxed in (False, True) if reference.partner else (False,):
         check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed)

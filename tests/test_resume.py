@@ -72,7 +72,7 @@ def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undistu
 
 
 def steps_of(paths) -> list[int]:
-    return [int(torch.load(path, weights_only=True)["state"]["step"]) for path in paths]
+    return [int(torch.load(path, weights_only=True)["state"]["history.step"]) for path in paths]
 
 
 def test_resume_clears_a_folder_that_a_kill_left_half_made(start, tmp_path, undisturbed):

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import currents_of, members_of, setting_of
+from conftest import currents_of, dense_currents_of, members_of, setting_of
 
-from models import light
-from models.light import listed
+from models import sparse_inputs
+from models.sparse_inputs import listed
 from models.sparse_matmul import BLOCK, PairedRows, from_blocks, to_blocks
 from utils.compute import kernel_builder
 from utils.data.datasets import DataSet
@@ -89,36 +89,35 @@ def test_lists_are_the_images(batch_size):
 @pytest.mark.parametrize("n_outputs", [1, 32, 50])
 def test_products_are_the_dense_ones(n_outputs, threads):
     """Two networks; batches of 32, 32 and 6 images, and a test batch that begins in the middle."""
-    currents = currents_of(data_of(0.2), batch_size=32)
-    n_inputs, generator = currents.train.shape[1], torch.Generator().manual_seed(1)
+    currents, dense = currents_of(data_of(0.2)), dense_currents_of(data_of(0.2)).inputs
+    n_inputs, generator = dense.train.shape[1], torch.Generator().manual_seed(1)
     weight = torch.randn(2, n_outputs, n_inputs, generator=generator)
     torch.set_num_threads(threads)
     for number in range(3):
         batch, labels = currents.batch(number, 32)
-        rows = currents.train[32 * number : 32 * (number + 1)].double()  # [image, in]
+        rows = dense.train[32 * number : 32 * (number + 1)].double()  # [image, in]
         assert len(labels) == len(rows)
-        batch = batch.into(n_outputs)
-        voltage = batch.voltage(to_blocks(weight))
+        voltage = batch.voltage(to_blocks(weight), n_outputs)
         torch.testing.assert_close(voltage.double(), weight.double() @ rows.T, rtol=1e-5, atol=1e-9)
         g = torch.randn(2, n_outputs, len(rows), generator=generator)
         gradient = from_blocks(batch.gradient(g), n_inputs, n_outputs)
         torch.testing.assert_close(gradient.double(), g.double() @ rows, rtol=1e-5, atol=1e-9)
     batch, _ = currents.test_batch(1, 7)  # images 7, 8 and 9
-    weight = torch.randn(1, n_outputs, currents.test.shape[1], generator=generator)
-    voltage = batch.into(n_outputs).voltage(to_blocks(weight))
-    expected = weight.double() @ currents.test[7:].double().T
+    weight = torch.randn(1, n_outputs, dense.test.shape[1], generator=generator)
+    voltage = batch.voltage(to_blocks(weight), n_outputs)
+    expected = weight.double() @ dense.test[7:].double().T
     torch.testing.assert_close(voltage.double(), expected, rtol=1e-5, atol=1e-9)
 
 
 def test_sums_are_the_same_with_any_number_of_threads():
     currents = currents_of(data_of(0.3, n_train=200), batch_size=200)
     batch, _ = currents.batch(0, 200)
-    weight = to_blocks(torch.randn(1, 40, currents.train.shape[1]))
+    weight = to_blocks(torch.randn(1, 40, len(currents.active_inputs.active)))
     g = torch.randn(1, 40, 200)
     results = []
     for threads in (1, 2, 3, 5):
         torch.set_num_threads(threads)
-        results.append((batch.into(40).voltage(weight), batch.into(40).gradient(g)))
+        results.append((batch.voltage(weight, 40), batch.gradient(g)))
     for voltage, gradient in results[1:]:
         assert torch.equal(voltage, results[0][0])
         assert torch.equal(gradient, results[0][1])
@@ -136,12 +135,12 @@ def test_without_the_kernels_products_are_dense_and_noise_is_torchs(monkeypatch)
     monkeypatch.setenv(kernel_builder.SWITCH, "0")
     kernel_builder.library.cache_clear()
     try:
-        assert not light.is_available()
+        assert not sparse_inputs.is_available()
         currents = currents_of(data_of(0.2))
         assert currents.product == "dense"
         ensemble = Ensemble.fresh(members_of(setting_of()), currents)
         ensemble(*currents.batch(0, 32))
-        assert float(ensemble.loss_sum) > 0
+        assert float(ensemble.history.loss_sum) > 0
     finally:
         kernel_builder.library.cache_clear()
 

@@ -4,23 +4,29 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import currents_of, setting_of
+from conftest import currents_of, dense_currents_of, is_one_pass, setting_of
 from support.devices import NAMES, device_of
 from test_sparse_matmul import data_of
 
 from devices.ledger_level import LedgerLevel
 from models import sparse_update
 from utils.compute.kernel_builder import library, plain
+from utils.data.datasets import DataSet
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
+from utils.training.step import weight_gradients
 
 STEPS = 18  # batches of 32 images, 6 and one of 8 an epoch; pairs are used up and refreshed
 
 
 @pytest.fixture(scope="module")
 def dim():
-    """Images of which each input is dark in some batches; an odd number of inputs."""
-    return currents_of(data_of(0.04, n_train=200, pixels=(9, 9)), padding=0)
+    """Images of which each input is zero in some batches; an odd number of inputs."""
+    return currents_of(dim_data(), padding=0)
+
+
+def dim_data() -> DataSet:
+    return data_of(0.04, n_train=200, pixels=(9, 9))
 
 
 OTHERS = {  # of the same family, with constants of their own; of tables also other cells
@@ -45,13 +51,12 @@ def fresh(
 def step(ensemble: Ensemble, currents, number: int) -> list[torch.Tensor]:
     """Takes a step; returns dL/dW of each layer."""
     current, labels = currents.batch(number % 7, 32)
-    with torch.no_grad():
-        return ensemble.gradients(current, ensemble(current, labels))
+    return weight_gradients(ensemble.network, current, ensemble(current, labels))
 
 
 def written(ensemble: Ensemble) -> list[torch.Tensor]:
     """All that the update of the first layer changes, but for the sums of its account."""
-    array, account = ensemble.network.arrays[0], ensemble.ledger.accounts[0]
+    array, account = ensemble.network.layers[0].pairs, ensemble.ledger.accounts[0]
     wear = account.pulses1, account.pulses2, account.refreshes
     return [array.weight1, array.weight2, array.weight, *wear]
 
@@ -76,19 +81,19 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
         changes["lr"] = 1e4
     mine, theirs = fresh(dim, **changes), fresh(dim, **changes)
     sums, expected_sums = (each.ledger.accounts[0].sums for each in (mine, theirs))
-    family = mine.network.arrays[0].responses.family.family
-    is_exact, refreshes, was_settled = family != "exponential" and not physical, 0, []
+    family = mine.network.layers[0].pairs.responses.family.family
+    is_exact, refreshes, was_in_range = family != "exponential" and not physical, 0, []
     for number in range(STEPS):
         for actual, expected in zip(mine.state, theirs.state, strict=True):
-            if not (is_exact and actual.dtype == torch.bool):  # what is settled stays so
+            if not (is_exact and actual.dtype == torch.bool):  # what is in range stays so
                 actual.copy_(expected)
         before = sums.clone()
-        was_settled.append(bool(mine.network.arrays[0].settled.any()))
-        assert mine.has_sparse_update
+        was_in_range.append(bool(mine.network.layers[0].in_range.any()))
+        assert is_one_pass(mine)
         gradients = step(mine, dim, number)
         with monkeypatch.context() as patch:
             patch.setattr(sparse_update, "has_kernel", lambda *_: False)
-            assert not theirs.has_sparse_update
+            assert not is_one_pass(theirs)
             others = step(theirs, dim, number)
         for gradient, other in zip(gradients, others, strict=True):
             assert torch.equal(gradient, other)
@@ -101,10 +106,10 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
         refreshes += (sums - before)[:, 3]
     if field != "double-ideal":
         assert (refreshes > 10).all()  # so many were seen
-    assert any(was_settled) == is_exact
+    assert any(was_in_range) == is_exact
 
 
-@pytest.mark.parametrize("is_lit", [False, True])
+@pytest.mark.parametrize("is_active", [False, True])
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -115,21 +120,24 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
         ((2.175, 2.742), (2.175, 2.742)),  # at the largest weight of all
     ],
 )
-def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_lit, dim):
+def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_active, dim):
     """As writes far beyond the end leave some, and a switch to a device of fewer pulses."""
     ensemble = fresh(dim, LedgerLevel.NOTHING, n_models=1)
-    array = ensemble.network.arrays[0]
+    layer = ensemble.network.layers[0]
+    array = layer.pairs
     batch, _ = dim.batch(0, 32)
-    pairs = range(int(batch.first_input), int(batch.first_input) + (dim.train.shape[1] + 1) // 2)
+    first = int(batch.first_input)
+    pairs = range(first, first + (layer.n_inputs + 1) // 2)
     offsets = batch.by_input.offsets
-    pair = next(p for p in pairs if (offsets[3 * p] < offsets[3 * p + 3]) == is_lit)
+    pair = next(p for p in pairs if (offsets[3 * p] < offsets[3 * p + 3]) == is_active)
     row = int(batch.by_input.rows[pair, 0])
     end, top = float(array.responses.lowest), float(array.responses.w_max)
     exact = {2.175: end, 2.742: top}
     for weight, value in zip((array.weight1, array.weight2), before, strict=True):
         weight[0, row, 3] = exact.get(value, value)
     array.weight.copy_(array.weight2 - array.weight1)
-    sparse_update.step(batch.into(40), torch.zeros(1, 40, 32), array, ensemble.optimizer)
+    nothing = torch.zeros(1, 40, 32)
+    sparse_update.write(batch, nothing, array, layer.in_range, ensemble.programming)
     actual = [float(weight[0, row, 3]) for weight in (array.weight1, array.weight2)]
     assert actual == pytest.approx(after, abs=1e-6)
     assert float(array.weight[0, row, 3]) == pytest.approx(after[1] - after[0], abs=1e-6)
@@ -141,36 +149,40 @@ def test_a_pair_above_its_range_comes_back_with_the_next_batch(threads, end, dim
     """Where both devices of a pair are used up at once, w1 lands above, until it is clamped."""
     torch.set_num_threads(threads)
     ensemble = fresh(dim, LedgerLevel.NOTHING)
-    array, optimizer = ensemble.network.arrays[0], ensemble.optimizer
-    batch = dim.batch(0, 32)[0].into(40)
-    lit = int(dim.train[:32].amax(0).nonzero()[end])  # an input that some image lights
+    layer, programming = ensemble.network.layers[0], ensemble.programming
+    array, in_range = layer.pairs, layer.in_range
+    batch, _ = dim.batch(0, 32)
+    images = dense_currents_of(dim_data(), padding=0).inputs.train[:32]
+    active = int(images.amax(0).nonzero()[end])  # an input that some image uses
     lowest, top = (float(getattr(array.responses, name)[1]) for name in ("lowest", "w_max"))
-    array.weight1[1, lit, 3], array.weight2[1, lit, 3] = lowest, top
-    dark = torch.zeros(2, 40, 32)
-    sparse_update.step(batch, dark, array, optimizer)  # looks at all pairs
-    assert array.settled.tolist() == [[True, True], [True, True]]
-    gradient = dark.clone()
+    array.weight1[1, active, 3], array.weight2[1, active, 3] = lowest, top
+    nothing = torch.zeros(2, 40, 32)
+    sparse_update.write(batch, nothing, array, in_range, programming)  # looks at all pairs
+    assert in_range.tolist() == [[True, True], [True, True]]
+    gradient = nothing.clone()
     gradient[1, 3] = 1e4
-    sparse_update.step(batch, gradient, array, optimizer)
-    assert array.weight1[1, lit, 3] > top
+    sparse_update.write(batch, gradient, array, in_range, programming)
+    assert array.weight1[1, active, 3] > top
     # Of the second network, not of its outputs 32 to 39.
-    assert array.settled.tolist() == [[True, True], [False, True]]
-    sparse_update.step(batch, dark, array, optimizer)
-    assert array.weight1[1, lit, 3] == array.weight2[1, lit, 3] == top
-    assert array.weight[1, lit, 3] == 0
-    assert array.settled.tolist() == [[True, True], [True, True]]
+    assert in_range.tolist() == [[True, True], [False, True]]
+    sparse_update.write(batch, nothing, array, in_range, programming)
+    assert array.weight1[1, active, 3] == array.weight2[1, active, 3] == top
+    assert array.weight[1, active, 3] == 0
+    assert in_range.tolist() == [[True, True], [True, True]]
 
 
-def test_what_changes_pairs_from_outside_forgets_that_they_are_settled(dim):
-    array = trained(dim, n_models=1).network.arrays[0]
+def test_what_changes_pairs_from_outside_forgets_that_they_are_in_range(dim):
+    layer = trained(dim, n_models=1).network.layers[0]
+    responses = layer.pairs.responses.each
     for change in (
-        lambda: array.put(array.weight1, array.weight2),
-        lambda: array.answer_by(array.responses.each),
-        lambda: array.switch(array.responses.each),
+        lambda: layer.put(layer.pairs.state),
+        layer.loaded,
+        lambda: layer.set_responses(responses),
+        lambda: layer.switch(responses),
     ):
-        array.settled.fill_(True)
+        layer.in_range.fill_(True)
         change()
-        assert not array.settled.any()
+        assert not layer.in_range.any()
 
 
 @pytest.mark.parametrize("field", ["double-linear", "table"])
@@ -181,7 +193,9 @@ def test_voltages_are_the_same_with_any_number_of_threads(field, dim):
         results.append(trained(dim, field=field, n_models=1))
     first, *others = results
     for other in others:
-        assert torch.equal(first.network.arrays[0].weight, other.network.arrays[0].weight)
+        assert torch.equal(
+            first.network.layers[0].pairs.weight, other.network.layers[0].pairs.weight
+        )
         mine, theirs = (each.ledger.accounts[0] for each in (first, other))
         assert torch.equal(mine.pulses1, theirs.pulses1)
         torch.testing.assert_close(mine.sums, theirs.sums, rtol=1e-6, atol=0)
@@ -208,21 +222,21 @@ def test_counting_changes_no_number(field, dim):
         trained(dim, ledger_level, field=field) for ledger_level in LedgerLevel
     )
     for other in (counted, worn):
-        for mine, theirs in zip(uncounted.network.arrays, other.network.arrays, strict=True):
-            assert torch.equal(mine.weight1, theirs.weight1)
-            assert torch.equal(mine.weight2, theirs.weight2)
+        for mine, theirs in zip(uncounted.network.layers, other.network.layers, strict=True):
+            assert torch.equal(mine.pairs.weight1, theirs.pairs.weight1)
+            assert torch.equal(mine.pairs.weight2, theirs.pairs.weight2)
 
 
 def test_when_it_is_used(dim):
     def is_used(**changes) -> bool:
-        return Ensemble.fresh([Member(setting_of(**changes), 0)], dim).has_sparse_update
+        return is_one_pass(Ensemble.fresh([Member(setting_of(**changes), 0)], dim))
 
     assert is_used()
     assert not is_used(write_noise=0.01)
     with plain():
         assert not is_used()
     doubled = Ensemble.fresh([Member(setting_of(), 0)], dim).double()
-    assert not doubled.has_sparse_update
+    assert not is_one_pass(doubled)
 
 
 def test_accounts_of_single_precision_are_refused(dim):

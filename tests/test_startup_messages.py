@@ -76,7 +76,7 @@ def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compi
         "the C++ kernels could not be built, so this run is slower; install a C++ compiler (g++), "
         "or set MAGNETOIONIC_NATIVE=0 to do without"
     )
-    on_gpu = SimpleNamespace(device=torch.device("cuda"), light=None)
+    on_gpu = SimpleNamespace(device=torch.device("cuda"), product="dense")
     assert not lacks_kernels([setting_of(field=device_of("table"))], on_gpu)
     monkeypatch.setenv("MAGNETOIONIC_NATIVE", "0")
     assert len(startup_messages([setting], currents)) == 1

@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from conftest import DEVICES, currents_of, setting_of
+from conftest import DEVICES, currents_of, is_one_pass, setting_of
 from reference import Network
 from support.devices import device_of
 from test_reference import TEST_BATCH, distance, trained_reference
 
 from devices.ledger import COUNTS
 from devices.ledger_level import LedgerLevel
-from models.currents import pad
+from models.first_layer import pad
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.settings import Member
 from utils.training import evaluation
+from utils.training.slices import slice_of
 from utils.training.trainer import Trainer
 
 EPOCHS, BATCH = 4, 8  # 100 mini-batches, so that batch normalisation forgets its start
@@ -92,7 +93,7 @@ def check(trainer: Trainer, reference: Network) -> None:
     (result,) = trainer.results(seconds=0.0)
     assert distance(result.state, reference) < 5e-3
     np.testing.assert_allclose(result.pulse_requests.numpy(), reference.requests, rtol=1e-3)
-    losses = trainer.ensemble.losses[0].cpu().numpy()
+    losses = trainer.ensemble.history.losses[0].cpu().numpy()
     np.testing.assert_allclose(losses, reference.losses, rtol=1e-3)
     np.testing.assert_allclose(
         result.accuracies.numpy(), reference.accuracies, atol=1.01 * ONE_IMAGE
@@ -159,7 +160,7 @@ def test_two_layers_of_small_batches_follow_the_reference(compiled, patterns):
         with torch.no_grad():
             trainer.learn()
     assert trainer.compiler.enabled == compiled, trainer.compiler.failure
-    state = state_dict(trainer.ensemble.network, 0, trainer.ensemble.step)
+    state = state_dict(trainer.ensemble.network, 0, trainer.ensemble.history.step)
     assert distance(state, network) < 5e-3
 
 
@@ -182,7 +183,7 @@ def test_a_trainer_that_goes_on_from_a_checkpoint_does_too(device, reference, pa
     """Stopped in the middle of the third epoch."""
     first = trainer_of(reference, patterns, device)
     stop_at(first, 60)
-    checkpoint = first.ensemble.slice(0)
+    checkpoint = slice_of(first.ensemble, 0)
     second = trainer_of(reference, patterns, device)
     second.restore([checkpoint])
     assert list(second.train(lambda: None)) == [2, 3]
@@ -201,7 +202,7 @@ def test_a_trainer_on_sparse_products_goes_on_to_the_bit(field, sparse_patterns)
     )
     list(undisturbed.train(lambda: None))
     (whole,) = undisturbed.results(0.0)
-    assert undisturbed.ensemble.has_sparse_update
+    assert is_one_pass(undisturbed.ensemble)
     network = trained_reference(field, sparse_patterns, 14, **physics)
     assert distance(whole.state, network) < 5e-3
     expected = physics["lr"] * sum(abs(each).sum() for each in network.gradients)
@@ -209,13 +210,13 @@ def test_a_trainer_on_sparse_products_goes_on_to_the_bit(field, sparse_patterns)
     assert float(whole.pulse_requests[-1]) == pytest.approx(expected, rel=1e-3)
 
     stop_at(first, 10)
-    second.restore([first.ensemble.slice(0)])
+    second.restore([slice_of(first.ensemble, 0)])
     assert list(second.train(lambda: None)) == [1]
     (resumed,) = second.results(0.0)
     for name, tensor in whole.state.items():
         assert torch.equal(resumed.state[name], tensor), name
     for name in ("accuracies", "losses", "pulse_requests"):
-        mine, theirs = getattr(second.ensemble, name), getattr(undisturbed.ensemble, name)
+        mine, theirs = (getattr(each.ensemble.history, name) for each in (second, undisturbed))
         assert torch.equal(mine, theirs), name
     assert resumed.swap_accuracy == whole.swap_accuracy
 
@@ -233,12 +234,14 @@ def test_news_are_means_over_the_networks_of_a_setting(currents):
     trainer = Trainer(members, currents, Compiler(False))
     next(trainer.train(lambda: None))
     first, second = trainer.news(0)
-    histories = trainer.ensemble.accuracies, trainer.ensemble.losses
+    histories = trainer.ensemble.history.accuracies, trainer.ensemble.history.losses
     assert (first.setting, first.models, first.number) == (settings[0], (0, 7), 1)
     assert (second.setting, second.models) == (settings[1], (0,))
     for mine, history in zip((first.accuracy, first.loss), histories, strict=True):
         assert mine == pytest.approx(float(history[0, 0] + history[2, 0]) / 2)
-    assert second.pulse_request == pytest.approx(float(trainer.ensemble.pulse_requests[1, 0]))
+    assert second.pulse_request == pytest.approx(
+        float(trainer.ensemble.history.pulse_requests[1, 0])
+    )
 
 
 def test_steps_that_did_not_run_are_noticed(currents):

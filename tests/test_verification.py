@@ -85,7 +85,8 @@ def test_a_graph_that_replays_one_batch_for_ever_is_seen(currents, gpu, monkeypa
     def step_by_count(trainer):
         first = ((trainer.step - 1) % trainer.per_epoch) * trainer.batch_size
         images = slice(first, first + trainer.batch_size)
-        currents, labels = trainer.currents.train[images].T, trainer.currents.train_labels[images]
+        currents = trainer.currents.inputs.train[images].T
+        labels = trainer.currents.train_labels[images]
         return trainer.compiler(trainer.ensemble, currents, labels)
 
     monkeypatch.setattr(Trainer, "step_by_count", step_by_count)

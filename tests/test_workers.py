@@ -24,7 +24,7 @@ from support.sweeps import (
     run_alone,
 )
 
-from models.currents import pad
+from models.first_layer import pad
 from models.matmul import repeats_itself
 from utils.compute.worker import holds_in_a_fork
 from utils.data.datasets import load

@@ -70,7 +70,8 @@ def binary(sign: str, is_reversed: bool = False) -> Callable:
 for name, sign in {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}.items():
     setattr(Expression, f"__{name}__", binary(sign))
     setattr(Expression, f"__r{name}__", binary(sign, is_reversed=True))
-for name, sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|"}.items():
+COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "ne": "!=", "and": "&", "or": "|"}
+for name, sign in COMPARISONS.items():
     setattr(Expression, f"__{name}__", binary(sign))
 
 

@@ -7,7 +7,8 @@ from dataclasses import fields
 from functools import cache
 from types import SimpleNamespace
 
-from devices.ledger import counted
+from devices.ledger import is_dropped
+from devices.pair import PairParameters, PairState
 from devices.programming import update
 from devices.responses import FAMILIES, Table
 from models.kernels.expressions import Expression, statements
@@ -47,21 +48,25 @@ def formulas(family: str, physical: bool) -> str:
         asked.update(voltage=voltage, pulses=pulses)
         return Expression("written")
 
-    def note(request, pulses, second, used_up) -> None:
-        _, dropped, refreshed = counted(request, pulses, used_up)
-        asked.update(second=second, dropped=dropped)
+    def note(request, pulses, second, refreshed) -> None:
+        asked.update(second=second, dropped=is_dropped(request, pulses))
         refreshes.update(refreshed=refreshed)
 
     response = SimpleNamespace(after=after, **{name: constants[name] for name in LIMITS})
-    w1, w2 = update(
-        *map(Expression, PAIR),
-        response,
-        constants["learning_rate"],
-        constants["clipping"],
+    w1, w2, slope1, slope2, gradient = map(Expression, PAIR)
+    programming = SimpleNamespace(
+        learning_rate=constants["learning_rate"],
+        clipping=constants["clipping"],
         physical=Expression("c.physical > 0.0f") if physical else None,
+    )
+    pair = update(
+        PairState(w1, w2),
+        gradient,
+        PairParameters(slope1, slope2, response),
+        programming,
         account=SimpleNamespace(note=note),
     )
-    settled = {"new1": w1, "new2": w2, "weight": w2 - w1, **refreshes}
+    settled = {"new1": pair.w1, "new2": pair.w2, "weight": pair.w2 - pair.w1, **refreshes}
     text = [
         f"struct Constants {{\n    Vector {', '.join(names)};\n}};\n",
         function("ask", PAIR, asked),

@@ -102,17 +102,19 @@ def print_rows(title: str, rows: list[dict]) -> None:
     sys.stdout.flush()
 
 
-def compare(currents: Currents, networks: int, engines: Engines, options, device) -> list[dict]:
+def compare(
+    currents: Currents, dense: Currents, networks: int, engines: Engines, options, device
+) -> list[dict]:
     """The engine, what it replaces, the ideal, and the floor."""
-    images = Images.of(currents, FIGURE_1.input_scale)
+    images = Images.of(dense, FIGURE_1.input_scale)
     subjects = [
         Loop(FIGURE_1, images),
         Ideal(FIGURE_1, images),
-        Products(FIGURE_1, currents, networks, "torch.matmul"),
-        Products(FIGURE_1, currents, networks, "the engine's"),
+        Products(FIGURE_1, dense, networks, "torch.matmul"),
+        Products(FIGURE_1, dense, networks, "the engine's"),
         engines.of(networks),
     ]
-    if currents.light:
+    if currents.product == "sparse":
         subjects.append(SparseProducts(FIGURE_1, currents, networks))
     if networks in engines.spread:
         subjects.append(Ours(FIGURE_1, currents, networks, options.compiled))
@@ -159,7 +161,7 @@ def rates(device: torch.device) -> dict[str, float]:
 
 def floor(currents: Currents, products: float, machine: dict[str, float]) -> float:
     """Seconds per model-epoch below which no engine gets: products, or bytes of the update."""
-    weights = FIGURE_1.layers[0] * currents.train.shape[1]
+    weights = FIGURE_1.layers[0] * len(currents.active_inputs.active)
     update = 7 * 4 * weights * UPDATES / machine["bytes"]  # w1, w2, v1, v2, g; w1, w2 back
     return max(products, update)
 
@@ -172,14 +174,16 @@ def peak_memory(options, networks: int) -> int:
     return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def comparisons(currents: Currents, engines: Engines, machine: dict, options, device) -> dict:
+def comparisons(
+    currents: Currents, dense: Currents, engines: Engines, machine: dict, options, device
+) -> dict:
     """`compare` for each number of networks, printed as it comes, with the floor."""
     result = {}
     for networks in COMPARED[device.type]:
-        rows = compare(currents, networks, engines, options, device)
+        rows = compare(currents, dense, networks, engines, options, device)
         print_rows(f"{networks} network{'s' * (networks > 1)} of figure 1", rows)
         medians = {row["subject"]: row["median"] for row in rows}
-        kind = "sparse" if currents.light else "the engine's"
+        kind = "sparse" if currents.product == "sparse" else "the engine's"
         bound = floor(currents, medians[f"two products ({kind})"], machine)
         print(f"floor {bound:.3f} s: {100 * bound / medians['engine']:.0f} % of it is reached")
         result |= {f"compare_{networks}": rows, f"floor_{networks}": bound}
@@ -210,7 +214,7 @@ def main(arguments: list[str] | None = None) -> None:
     device = choose_device(options.device, options.tf32)
     cores = World().take_cores()
     data, source = data_set(options.data_dir)
-    currents = currents_of(data, device)
+    currents, dense = currents_of(data, device), currents_of(data, device, batch_size=1)
     counts = {*COMPARED[device.type], *SCALED[device.type]}
     with Engines(FIGURE_1, currents, counts, options.compiled, cores) as engines:
         torch.set_num_threads(cores)  # from here on nothing is forked
@@ -223,7 +227,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         about = {"device": hardware(device), "torch": torch.__version__, "data": source}
         result = about | {"compiled": options.compiled} | machine
-        result |= comparisons(currents, engines, machine, options, device)
+        result |= comparisons(currents, dense, engines, machine, options, device)
         result["scaling"] = scaling(currents, engines, options, device)
 
     times = {row["networks"]: row["median"] for row in result["scaling"]["networks"]}

@@ -59,9 +59,10 @@ def data_set(data_dir: Path) -> tuple[DataSet, str]:
     return DataSet(*part(60_000), *part(10_000)), "random images like MNIST"
 
 
-def currents_of(data: DataSet, device: torch.device) -> Currents:
-    return Currents.of(
-        data.arrays, data.n_classes, FIGURE_1.padding, FIGURE_1.input_scale, device, BATCH
+def currents_of(data: DataSet, device: torch.device, batch_size: int = BATCH) -> Currents:
+    """The data as figure 1 takes it; batches of one image are always dense."""
+    return Currents.from_arrays(
+        data.arrays, data.n_classes, FIGURE_1.padding, FIGURE_1.input_scale, device, batch_size
     )
 
 
@@ -74,8 +75,9 @@ class Images:
 
     @classmethod
     def of(cls, currents: Currents, input_scale: float) -> Images:
-        whole = currents.train.new_zeros(len(currents.train), currents.pixels.total)
-        whole[:, currents.pixels.lit.to(whole.device)] = currents.train / input_scale
+        inputs, train = currents.active_inputs, currents.inputs.train
+        whole = train.new_zeros(currents.n_train, inputs.total)
+        whole[:, inputs.active.to(whole.device)] = train / input_scale
         return cls(whole, currents.train_labels)
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
@@ -129,9 +131,9 @@ class Products:
     def __init__(self, setting: Setting, currents: Currents, networks: int, library: str):
         self.name = f"two products ({library})"
         self.multiply = product if library == "the engine's" else torch.matmul
-        self.networks, self.rows = networks, currents.train
-        shape = (networks, setting.layers[0], currents.train.shape[1])
-        self.weight = torch.randn(shape, device=currents.train.device)
+        self.networks, self.rows = networks, currents.inputs.train
+        shape = (networks, setting.layers[0], self.rows.shape[1])
+        self.weight = torch.randn(shape, device=self.rows.device)
 
     def run(self, steps: int) -> None:
         weights = self.weight.split(1) if self.rows.device.type == "cpu" else [self.weight]
@@ -145,20 +147,19 @@ class Products:
 
 
 class SparseProducts:
-    """The same with what is lit alone, by the engine's kernel: the floor with sparse inputs."""
+    """I W^T and g^T I by the engine's kernel for sparse inputs, whose floor this is."""
 
     name = "two products (sparse)"
 
     def __init__(self, setting: Setting, currents: Currents, networks: int):
         self.networks, self.currents, self.n_outputs = networks, currents, setting.layers[0]
-        self.weight = to_blocks(torch.randn(1, self.n_outputs, currents.train.shape[1]))
+        self.weight = to_blocks(torch.randn(1, self.n_outputs, len(currents.active_inputs.active)))
 
     def run(self, steps: int) -> None:
         for _ in range(self.networks):
             for number in range(steps):
-                batch, _ = self.currents.batch(number % (len(self.currents.train) // BATCH), BATCH)
-                batch = batch.into(self.n_outputs)
-                batch.gradient(batch.voltage(self.weight))
+                batch, _ = self.currents.batch(number % (self.currents.n_train // BATCH), BATCH)
+                batch.gradient(batch.voltage(self.weight, self.n_outputs))
 
 
 class Ours:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from conftest import members_of, setting_of
@@ -11,12 +12,13 @@ from devices.ledger import Account
 from devices.ledger_level import LedgerLevel
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
-from devices.programming import PulseOptimizer
+from models import pair_layer
 from models.batch_norm import BatchNorm
-from models.mlp import MLP
+from models.noisy_pair import NetworkPhysics
+from models.pair_layer import PairLayer
 from support.devices import device_of
 from utils.compute.compiler import Compiler
-from utils.training.ensemble import Ensemble
+from utils.training.history import History
 from utils.training.trainer import Trainer
 
 NOISES = dict(
@@ -77,13 +79,11 @@ def gpu(acted_cuda, monkeypatch) -> Gpu:
 
 
 def wrong_sign(gpu, monkeypatch):
-    step = PulseOptimizer.step
+    write = PairLayer.write
     monkeypatch.setattr(
-        PulseOptimizer,
-        "step",
-        lambda self, array, gradient, *rest: step(
-            self, array, -gradient if gpu.errs else gradient, *rest
-        ),
+        PairLayer,
+        "write",
+        lambda self, gradient, *rest: write(self, -gradient if gpu.errs else gradient, *rest),
     )
 
 
@@ -91,11 +91,11 @@ def stale_weight(gpu, monkeypatch):
     """The voltages are written, and W stays."""
     put = PairArray.put
 
-    def half(array, weight1, weight2):
+    def half(array, state):
         if not gpu.errs:
-            return put(array, weight1, weight2)
-        array.weight1.copy_(weight1)
-        array.weight2.copy_(weight2)
+            return put(array, state)
+        array.weight1.copy_(state.w1)
+        array.weight2.copy_(state.w2)
 
     monkeypatch.setattr(PairArray, "put", half)
 
@@ -124,20 +124,22 @@ def no_refresh(gpu, monkeypatch):
     monkeypatch.setattr(
         programming,
         "refresh",
-        lambda w1, w2, response: (w1, w2) if gpu.errs else refresh(w1, w2, response),
+        lambda state, response: state if gpu.errs else refresh(state, response),
     )
 
 
 def no_clipping(gpu, monkeypatch):
-    from devices import programming
+    update = pair_layer.update
 
-    update = programming.update
+    def unclipped(state, gradient, parameters, programming, *rest):
+        clipping = programming.clipping
+        programming.clipping = clipping * (not gpu.errs)
+        try:
+            return update(state, gradient, parameters, programming, *rest)
+        finally:
+            programming.clipping = clipping
 
-    def unclipped(*arguments):
-        *before, clipping, noise, physical, account = arguments
-        return update(*before, clipping * (not gpu.errs), noise, physical, account)
-
-    monkeypatch.setattr(programming, "update", unclipped)
+    monkeypatch.setattr(pair_layer, "update", unclipped)
 
 
 def no_physical_clipping(gpu, monkeypatch):
@@ -153,22 +155,25 @@ def no_physical_clipping(gpu, monkeypatch):
 
 def exactly_read(gpu, monkeypatch):
     """Inference reads the devices without noise."""
-    misread = MLP.misread
-    monkeypatch.setattr(
-        MLP, "misread", lambda network, *rest: misread(network, *rest) * (not gpu.errs)
-    )
+    read_noise = PairLayer.read_noise
+
+    def nothing(layer, conditions):
+        noise = read_noise(layer, conditions)
+        return noise if noise is None else noise * (not gpu.errs)
+
+    monkeypatch.setattr(PairLayer, "read_noise", nothing)
 
 
 def exchanged_slopes(gpu, monkeypatch):
-    from devices import programming
+    update = pair_layer.update
 
-    update = programming.update
+    def exchanged(state, gradient, parameters, *rest):
+        if gpu.errs:
+            slopes = dict(slope1=parameters.slope2, slope2=parameters.slope1)
+            parameters = replace(parameters, **slopes)
+        return update(state, gradient, parameters, *rest)
 
-    def exchanged(w1, w2, slope1, slope2, *rest):
-        slopes = (slope2, slope1) if gpu.errs else (slope1, slope2)
-        return update(w1, w2, *slopes, *rest)
-
-    monkeypatch.setattr(programming, "update", exchanged)
+    monkeypatch.setattr(pair_layer, "update", exchanged)
 
 
 def frozen_statistics(gpu, monkeypatch):
@@ -183,19 +188,20 @@ def frozen_statistics(gpu, monkeypatch):
 
 
 def loss_counted_twice(gpu, monkeypatch):
-    count = Ensemble.count
+    count = History.count
     monkeypatch.setattr(
-        Ensemble, "count", lambda self, loss: count(self, loss * 2 if gpu.errs else loss)
+        History, "count", lambda self, loss: count(self, loss * 2 if gpu.errs else loss)
     )
 
 
 def costs_uncounted(gpu, monkeypatch):
-    step = PulseOptimizer.step
+    write = PairLayer.write
 
-    def misplaced(self, array, gradient, stream, account):
-        step(self, array, gradient, stream, Account(array.weight) if gpu.errs else account)
+    def misplaced(self, gradient, stream, programming, account):
+        account = Account(self.weight) if gpu.errs else account
+        write(self, gradient, stream, programming, account)
 
-    monkeypatch.setattr(PulseOptimizer, "step", misplaced)
+    monkeypatch.setattr(PairLayer, "write", misplaced)
 
 
 def refreshes_uncounted(gpu, monkeypatch):
@@ -208,30 +214,24 @@ def refreshes_uncounted(gpu, monkeypatch):
 
 
 def raising(gpu, monkeypatch):
-    count = Ensemble.count
+    count = History.count
 
-    def fail(ensemble, loss):
+    def fail(history, loss):
         if gpu.errs:
             raise RuntimeError("operation not permitted\nwhen stream is capturing")
-        count(ensemble, loss)
+        count(history, loss)
 
-    monkeypatch.setattr(Ensemble, "count", fail)
+    monkeypatch.setattr(History, "count", fail)
 
 
 def no_gain(gpu, monkeypatch):
     """The input scale of before the switch, after it."""
-    voltages = MLP.forward
-
-    def forward(network, *inputs, **others):
-        if not gpu.errs or network.gain is None:
-            return voltages(network, *inputs, **others)
-        gain, network.gain = network.gain, None
-        try:
-            return voltages(network, *inputs, **others)
-        finally:
-            network.gain = gain
-
-    monkeypatch.setattr(MLP, "forward", forward)
+    scaled = NetworkPhysics.scaled
+    monkeypatch.setattr(
+        NetworkPhysics,
+        "scaled",
+        lambda physics, values: values if gpu.errs else scaled(physics, values),
+    )
 
 
 MISTAKES = [

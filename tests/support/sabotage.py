@@ -129,7 +129,7 @@ def network_1_is_poisoned() -> None:
         ensemble = fresh(members, currents, kept)
         for index, member in enumerate(members):
             if member.model == 1:
-                ensemble.network.arrays[0].weight[index] = torch.inf
+                ensemble.network.layers[0].pairs.weight[index] = torch.inf
         return ensemble
 
     Ensemble.fresh = poisoned

@@ -1,9 +1,9 @@
 """The state of a network in training, so that a run can go on where it was stopped.
 
-A checkpoint is a dict: `state`, the network's slice of its ensemble (tensors by name, `step` among
-them), `seconds` spent so far, and `sittings`: of each run that has trained the network, as JSON,
-its provenance and what decided its rounding. Random streams need no more than seed and step; slopes
-follow from the seed.
+A checkpoint is a dict: `state`, the network's slice of its ensemble (tensors by name, among them
+`history.step`), `seconds` spent so far, and `sittings`: of each run that has trained the network,
+as JSON, its provenance and what decided its rounding. Random streams need no more than seed and
+step; slopes follow from the seed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Checkpoint:
     @property
     def step(self) -> int:
         """Mini-batches so far."""
-        return int(self.state["step"])
+        return int(self.state["history.step"])
 
 
 def write_checkpoint(folder: Folder, model: int, checkpoint: Checkpoint) -> None:

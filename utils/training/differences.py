@@ -50,7 +50,7 @@ class Differences:
         self.counts[name] = count + max(0, wrong - undecided), total + of
 
     def add_pairs(self, actual: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-        """Of a network as `Ensemble.slice` has it, those on dark inputs, too."""
+        """Of a network as `slice_of` has it, those on inputs that are always zero, too."""
         for name in actual:
             if name.endswith(("weight1", "weight2")):
                 self.add_voltages(f"pairs of layer {layer_of(name)}", actual[name], expected[name])
@@ -71,11 +71,12 @@ class Differences:
         """What a step has cost such a network, which stood as `before`: pulses, and counts."""
         for name in before:
             if name.endswith(".sums"):
-                layer, number = layer_of(name), name.split(".")[-2]
+                layer = layer_of(name)
+                number = layer - 1
                 mine, theirs = (each[name] - before[name] for each in (actual, expected))
                 self.add(f"pulses of layer {layer}", mine[0], theirs[0])
                 wrong = (mine - theirs)[1:].abs().tolist()
-                of = actual[f"network.arrays.{number}.weight1"].numel()
+                of = actual[f"network.layers.{number}.pairs.weight1"].numel()
                 for what, count in zip(COUNTS[1:], wrong, strict=True):
                     self.add_count(f"{what} of layer {layer}", round(count), of)
 
@@ -97,6 +98,6 @@ class Differences:
 
 
 def layer_of(name: str) -> int:
-    """Of a tensor of an ensemble, counted from 1; dark inputs are those of the first."""
-    number = name.split(".")[-2]
-    return int(number) + 1 if number.isdigit() else 1
+    """Of a tensor of an ensemble, counted from 1."""
+    numbers = [int(part) for part in name.split(".") if part.isdigit()]
+    return numbers[0] + 1 if numbers else 1

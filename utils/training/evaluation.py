@@ -35,7 +35,7 @@ def evaluate(
     voltages = outputs(ensemble, currents, compiler, relaxed, switched)
     for mine, voltage in zip(labels, voltages, strict=True):
         correct += (voltage.argmax(dim=1) == mine).sum(dim=1)
-    return correct.float() / len(currents.test)
+    return correct.float() / currents.n_test
 
 
 @torch.no_grad()
@@ -47,14 +47,15 @@ def outputs(
     switched: bool = False,
 ) -> Iterator[Tensor]:
     """Output voltages [model, class, image] for the test images, batch by batch."""
-    network = ensemble.network.eval()
-    weights = network.test_weights(relaxed)
+    network, step = ensemble.network.eval(), ensemble.history.step
+    others = ensemble.phases[ensemble.phase].partners if relaxed else None
+    weights = network.test_weights(others)
     try:
-        for number in range(-(-len(currents.test) // TEST_BATCH)):
+        for number in range(-(-currents.n_test // TEST_BATCH)):
             current, labels = currents.test_batch(number, TEST_BATCH)
-            part = torch.full_like(ensemble.step, number + RELAXED * relaxed + SWITCHED * switched)
-            readings = network.test_readings(weights, ensemble.step, part, relaxed)
-            inputs = (current, ensemble.step, part, *readings)
+            part = torch.full_like(step, number + RELAXED * relaxed + SWITCHED * switched)
+            readings = network.test_readings(weights, step, part, others)
+            inputs = (current, step, part, *readings)
             # The odd batch at the end is not worth a program of its own.
             yield compiler(network, *inputs) if len(labels) == TEST_BATCH else network(*inputs)
     finally:  # also where compiling fails, after which training goes on

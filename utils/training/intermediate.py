@@ -29,32 +29,32 @@ def compute(ensemble: Ensemble, currents: Currents) -> list[Intermediates]:
     Called eagerly, whatever training is, so that it is the same afterwards. The whole first batch
     is tested, since the noise of an image is found by its place there.
     """
-    network, step = ensemble.network.eval(), ensemble.step
+    network, step = ensemble.network.eval(), ensemble.history.step
     current, _ = currents.test_batch(0, TEST_BATCH)
-    part, seen = torch.zeros_like(step), []
+    part = torch.zeros_like(step)
     try:
         readings = network.test_readings(network.test_weights(), step, part)
-        network(current, step, part, *readings, seen=seen)
+        activity = network.propagate(current, step, part, readings)
     finally:
         network.train()
-    first_voltage = seen[0][1]  # [model, out, image]
+    first_voltage = activity.voltages[0]  # [model, out, image]
     image = currents.first_test_image.expand(len(first_voltage), -1)  # [model, in]
-    currents_in = [image, *(current[..., 0] for current, _ in seen[1:])]
-    if network.gain is not None:  # as the hardware has them since the field was switched
-        currents_in = [network.gain[..., 0] * current for current in currents_in]
-    voltages = [voltage[..., 0] for _, voltage in seen]
-    layers = list(zip(currents_in, voltages, strict=True))
+    currents_in = [image, *(inner[..., 0] for inner in activity.currents[1:])]
+    gain = network.physics.gain
+    if gain is not None:  # as the hardware has them since the field was switched
+        currents_in = [gain[..., 0] * inner for inner in currents_in]
+    layers = list(zip(currents_in, (out[..., 0] for out in activity.voltages), strict=True))
     return [
         {
-            layer_number(layer): (own(into[model]), own(out[model]))
-            for layer, (into, out) in enumerate(layers)
+            layer_number(layer): (cpu_copy(inner[model]), cpu_copy(out[model]))
+            for layer, (inner, out) in enumerate(layers)
         }
         for model in range(len(first_voltage))
     ]
 
 
-def own(values: Tensor) -> Tensor:
-    """Float32 on the CPU, of memory of its own."""
+def cpu_copy(values: Tensor) -> Tensor:
+    """A copy in float32 on the CPU."""
     return values.float().cpu().clone()
 
 
@@ -83,5 +83,5 @@ def trained(member: Member, state: dict[str, Tensor], currents: Currents) -> Ens
     ensemble = Ensemble.fresh([member], currents)
     ensemble.enter(len(ensemble.phases) - 1)
     load_state_dict(ensemble.network, 0, state)
-    ensemble.step.copy_(state["layers.2.num_batches_tracked"])
+    ensemble.history.step.copy_(state["layers.2.num_batches_tracked"])
     return ensemble

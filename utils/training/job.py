@@ -16,6 +16,7 @@ from utils.progress import Epoch
 from utils.records.archive import Archive
 from utils.records.checkpoints import Checkpoint
 from utils.settings import Member, Setting
+from utils.training.slices import slice_of
 from utils.training.trainer import Trainer
 from utils.training.verification import verify
 
@@ -136,5 +137,5 @@ class Checkpointer:
             now = self.archive.sitting_of(member)
             earlier = self.earlier[index]
             sittings = earlier if now in earlier else [*earlier, now]
-            state = self.trainer.ensemble.slice(index)
+            state = slice_of(self.trainer.ensemble, index)
             self.archive.save_checkpoint(member, Checkpoint(state, self.seconds, sittings))

@@ -54,7 +54,7 @@ class Plan:
 
     def updates(self, layers: Sequence[int]) -> int:
         """Weight updates of one network in its training."""
-        steps = self.setting.epochs * -(-len(self.currents.train) // self.setting.batch_size)
+        steps = self.setting.epochs * -(-self.currents.n_train // self.setting.batch_size)
         return steps * self.weights(layers)
 
     def compiles(self, setting: Setting) -> bool:
@@ -77,7 +77,7 @@ class Plan:
         layers = self.largest if layers is None else layers
         n_units = sum(layers) + self.currents.n_classes
         # Activations of a batch of training or testing, their noise and gradients.
-        batch = max(min(self.setting.batch_size, len(self.currents.train)), TEST_BATCH)
+        batch = max(min(self.setting.batch_size, self.currents.n_train), TEST_BATCH)
         per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.ledger_level >= LedgerLevel.WEAR)
         one = self.weights(layers) * per_weight + 4 * 8 * n_units * batch
         beside = PROCESS_BYTES * (networks - 1) if self.currents.device.type == "cpu" else 0
@@ -153,19 +153,15 @@ class Plan:
 def product_shapes(setting: Setting, currents: Currents) -> list[tuple[int, int, int]]:
     """m, k, n of all dense products [m, k] times [k, n] of training and testing.
 
-    Those of the first layer may be sparse: such sums have a fixed order by any number of threads.
+    Sparse ones have a fixed order of their sums with any number of threads.
     """
-    n_train, n_test = len(currents.train), len(currents.test)
+    n_train, n_test = currents.n_train, currents.n_test
     batch = min(setting.batch_size, n_train)
     trained = {batch, n_train % batch} - {0}  # images in a batch
     tested = {min(TEST_BATCH, n_test), n_test % TEST_BATCH} - {0}
-    sizes = [currents.train.shape[1], *setting.layers, currents.n_classes]
-    layers, shapes = list(pairwise(sizes)), []
-    if currents.light:
-        del layers[0]
-    else:
-        shapes = [(sizes[1], currents.test.shape[1], n) for n in tested]
-    for n_in, n_out in layers:
+    sizes = [*setting.layers, currents.n_classes]
+    shapes = currents.inputs.product_shapes(sizes[0], trained, tested)
+    for n_in, n_out in pairwise(sizes):
         shapes += [(n_out, n_in, n) for n in trained | tested]  # V = W I
         shapes += [(n_out, n, n_in) for n in trained]  # dL/dW = g I^T
         shapes += [(n_in, n_out, n) for n in trained]  # dL/dI = W^T g

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from devices import lookup, noise
 from devices.library import Device
 from devices.responses import Table
-from models import light, matmul, sparse_matmul, sparse_update
+from models import matmul, sparse_inputs, sparse_matmul, sparse_update
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
 from utils.compute import kernel_builder
@@ -49,7 +49,7 @@ def of_device(device: Device, settings: Sequence[Setting]) -> str:
 def startup_messages(settings: Sequence[Setting], currents: Currents) -> list[str]:
     """A line each; settings: of a run, which differ in their physics alone."""
     setting = settings[0]
-    n_train, n_test = len(currents.train), len(currents.test)
+    n_train, n_test = currents.n_train, currents.n_test
     lines = [f"{setting.task}: {n_train} images to train, {n_test} to test"]
     if n_test > n_train:
         lines.append(
@@ -80,13 +80,13 @@ def lacks_kernels(settings: Sequence[Setting], currents: Currents) -> bool:
     """
     if currents.device.type != "cpu" or not kernel_builder.is_wanted():
         return False
-    used = {(module.SOURCE, "") for module in (noise, matmul, light, sparse_matmul)}
+    used = {(module.SOURCE, "") for module in (noise, matmul, sparse_inputs, sparse_matmul)}
     for setting in settings:
         for field in setting.fields:
             family = field.response.family
             if isinstance(field.response, Table):
                 used.add((lookup.SOURCE, ""))
-            if currents.light and setting.write_noise == 0:
+            if currents.product == "sparse" and setting.write_noise == 0:
                 used.add(sparse_update.kernel_of(family, setting.physical_clipping))
     is_lacking = None in used
     return None in kernel_builder.libraries(*used - {None}) or is_lacking

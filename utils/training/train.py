@@ -55,7 +55,7 @@ def train(
         run.compute_intermediate,
         run.ledger_level,
     )
-    per_epoch = -(-len(currents.train) // plan.setting.batch_size)
+    per_epoch = -(-currents.n_train // plan.setting.batch_size)
     epochs = sum(m.setting.epochs - archive.step_of(m) // per_epoch for m in members)
     with Progress(epochs, quiet) as progress:
         for news in run_jobs(work, jobs, stop, workers, threads):

@@ -20,6 +20,8 @@ from utils.settings import Member, physics_of
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import evaluate
 from utils.training.intermediate import compute
+from utils.training.slices import restore
+from utils.training.step import weight_gradients
 
 
 class Trainer:
@@ -42,7 +44,7 @@ class Trainer:
         self.ensemble = Ensemble.fresh(members, currents, ledger_level)
         self.epochs, self.batch_size = members[0].setting.epochs, members[0].setting.batch_size
         self.switched_at = members[0].setting.switched_at
-        self.per_epoch = -(-len(currents.train) // self.batch_size)
+        self.per_epoch = -(-currents.n_train // self.batch_size)
         self.step = 0
         self.use_graph(graphed)
 
@@ -60,25 +62,25 @@ class Trainer:
 
         pause: called before every step, when all is in order for a checkpoint or a stop.
         """
+        history = self.ensemble.history
         for epoch in range(self.step // self.per_epoch, self.epochs):
             if epoch == self.switched_at and not self.ensemble.phase:
                 self.enter(1, switch=True)
-                self.ensemble.switch_accuracies = self.test(switched=True)
+                history.switch_accuracies.copy_(self.test(switched=True))
             for _ in range(self.step % self.per_epoch, self.per_epoch):
                 pause()
-                returned = self.learn()
+                factors = self.learn()
             last, _ = self.currents.batch(self.per_epoch - 1, self.batch_size)
-            gradients = self.ensemble.gradients(last, returned)
-            self.ensemble.note_epoch(epoch, self.per_epoch, gradients)
-            self.ensemble.accuracies[:, epoch] = self.test()
+            gradients = weight_gradients(self.ensemble.network, last, factors)
+            self.ensemble.close_epoch(epoch, self.per_epoch, gradients)
+            history.accuracies[:, epoch] = self.test()
             yield epoch
 
     def learn(self) -> list[Tensor]:
-        """Learn from the next mini-batch of the epoch; returns what the ensemble does."""
+        """Learn from the next mini-batch of the epoch; returns what `training_step` does."""
         batch = self.step % self.per_epoch
         self.step += 1
-        n_images = len(self.currents.train)
-        is_full = (batch + 1) * self.batch_size <= n_images
+        is_full = (batch + 1) * self.batch_size <= self.currents.n_train
         if is_full and self.graphed_step:
             return self.graphed_step()
         current, labels = self.currents.batch(batch, self.batch_size)
@@ -87,13 +89,10 @@ class Trainer:
         return self.compiler(self.ensemble, current, labels)  # [in, batch], [batch]
 
     def step_by_count(self) -> list[Tensor]:
-        """The same for a full mini-batch that is found by the ensemble's own count, on the GPU."""
-        images = (self.ensemble.step % self.per_epoch) * self.batch_size + torch.arange(
-            self.batch_size, device=self.currents.device
-        )
-        current = self.currents.train.index_select(0, images).T
-        labels = self.currents.train_labels.index_select(0, images)
-        return self.compiler(self.ensemble, current, labels)
+        """Learn from a full mini-batch that is found by the ensemble's count, on the GPU."""
+        first = (self.ensemble.history.step % self.per_epoch) * self.batch_size
+        numbers = first + torch.arange(self.batch_size, device=self.currents.device)
+        return self.compiler(self.ensemble, *self.currents.select(numbers))
 
     def enter(self, phase: int, switch: bool = False) -> None:
         """Go over to the phase of that number: its programs, and a graph of its own.
@@ -110,8 +109,10 @@ class Trainer:
 
     def test(self, relaxed: bool = False, switched: bool = False) -> Tensor:
         """Test accuracy of each network, 0 to 1: [model]; see `evaluate`."""
-        if int(self.ensemble.step) != self.step:
-            raise AssertionError(f"{self.ensemble.step} steps ran on the device, not {self.step}")
+        if int(self.ensemble.history.step) != self.step:
+            raise AssertionError(
+                f"{self.ensemble.history.step} steps ran on the device, not {self.step}"
+            )
         return evaluate(self.ensemble, self.currents, self.compiler, relaxed, switched)
 
     @torch.no_grad()
@@ -146,21 +147,21 @@ class Trainer:
                 tensor.copy_(value)
 
     def restore(self, slices: Sequence[dict[str, Tensor]]) -> None:
-        """Go on from `Ensemble.slice` of all networks, which are at the same step."""
-        self.ensemble.restore(slices)
-        self.step = int(self.ensemble.step)
+        """Continue from the slices of all networks, which are at the same step."""
+        restore(self.ensemble, slices)
+        self.step = int(self.ensemble.history.step)
         self.use_graph(self.graphed)  # of the phase in which they are
 
     def failures(self) -> dict[Member, int]:
         """Networks whose loss or weights have stopped being finite, and at which step."""
-        steps = self.ensemble.failed_step.tolist()
+        steps = self.ensemble.history.failed_step.tolist()
         return {member: step for member, step in zip(self.members, steps, strict=True) if step >= 0}
 
     def news(self, epoch: int) -> Iterator[Epoch]:
         """What an epoch (from 0) has come to, setting by setting."""
-        ensemble, failures = self.ensemble, self.failures()
-        histories = (ensemble.accuracies, ensemble.losses, ensemble.pulse_requests)
-        columns = [history[:, epoch].cpu() for history in histories]
+        history, failures = self.ensemble.history, self.failures()
+        histories = (history.accuracies, history.losses, history.pulse_requests)
+        columns = [values[:, epoch].cpu() for values in histories]
         for setting in dict.fromkeys(member.setting for member in self.members):
             mine = [i for i, member in enumerate(self.members) if member.setting == setting]
             yield Epoch(
@@ -179,18 +180,15 @@ class Trainer:
         was spent on the networks of this ensemble; intermediate: with currents and voltages of the
         first test image.
         """
-        partners, switch = self.ensemble.network.partners, self.ensemble.switch_accuracies
+        ensemble, history = self.ensemble, self.ensemble.history
+        partners, switch = ensemble.phases[ensemble.phase].partners, history.switch_accuracies
         swap = self.test(relaxed=True).cpu() if any(partners) else None
-        intermediates = compute(self.ensemble, self.currents) if intermediate else None
+        intermediates = compute(ensemble, self.currents) if intermediate else None
         failures = self.failures()
         for index, member in enumerate(self.members):
             accuracies, requests, losses = (
-                history[index].cpu().clone()
-                for history in (
-                    self.ensemble.accuracies,
-                    self.ensemble.pulse_requests,
-                    self.ensemble.losses,
-                )
+                values[index].cpu().clone()
+                for values in (history.accuracies, history.pulse_requests, history.losses)
             )
             if member in failures:
                 first = failures[member] // self.per_epoch
@@ -208,8 +206,8 @@ class Trainer:
                 threads=torch.get_num_threads(),
                 compiled=self.compiler.enabled,
                 graphed=self.graphed,
-                state=state_dict(self.ensemble.network, index, self.ensemble.step),
-                ledger=ledger_dict(self.ensemble.network, self.ensemble.ledger, index, first),
+                state=state_dict(ensemble.network, index, history.step),
+                ledger=ledger_dict(ensemble.network, ensemble.ledger, index, first),
                 intermediates=intermediates and intermediates[index],
                 switch_accuracy=None if switch is None else float(switch[index]),
             )

@@ -21,7 +21,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from devices.pair import per_network
+from devices.noise import Stream
+from devices.pair import PairState, per_network
 from devices.programming import physically_clipped
 from models.currents import Currents
 from utils.compute.compiler import Compiler
@@ -34,6 +35,8 @@ from utils.settings import amount_of_physics
 from utils.training.differences import Differences, MismatchError
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import TEST_BATCH, evaluate, outputs
+from utils.training.slices import restore, slice_of
+from utils.training.step import differentiate, weight_gradients
 from utils.training.trainer import Trainer
 
 STEPS = WARM_UP + 4  # so that four are replays
@@ -117,46 +120,55 @@ def compare(trainer: Trainer) -> None:
     ensemble, model = trainer.ensemble, followed(trainer)
     member, size = trainer.members[model], trainer.batch_size
     excerpt = trainer.currents.excerpt(STEPS * size, TESTED, torch.device("cpu"))
-    reference = Ensemble.fresh([member], excerpt, ensemble.ledger.ledger_level).double()
+    reference = Ensemble.fresh([member], excerpt, ensemble.ledger.level).double()
     if ensemble.phase:
         reference.switch()
     span = ensemble.phases[ensemble.phase].devices[model].response.span
     differences = Differences(span, member.setting.tf32)
-    differences.add_pairs(ensemble.slice(model), reference.slice(0))
-    set_values(ensemble, reference, excerpt.train[:size])
-    inputs = replace(excerpt, train=excerpt.train.double(), test=excerpt.test.double())
+    differences.add_pairs(slice_of(ensemble, model), slice_of(reference, 0))
+    set_values(ensemble, reference, excerpt.inputs.train[:size])
+    inputs = replace(excerpt, inputs=excerpt.inputs.double())
     for step in range(STEPS):
         if step not in FOLLOWED:
             # Without pulses, of which steep devices might never come back into their range.
-            fill(ensemble.optimizer.learning_rate, 0.0)
+            fill(ensemble.programming.learning_rate, 0.0)
             trainer.learn()
             continue
         spread(ensemble, step)
-        before = ensemble.slice(model)
-        reference.restore([before])
-        loss, expected = reference.differentiate(*inputs.batch(step % trainer.per_epoch, size))
+        before = slice_of(ensemble, model)
+        restore(reference, [before])
+        number = step % trainer.per_epoch
+        current, labels = inputs.batch(number, size)
+        loss, by_voltage, currents = differentiate(
+            reference.network, reference.history.step, current, labels
+        )
+        factors = [*by_voltage, *currents[1:]]
+        expected = weight_gradients(reference.network, current, factors)
         set_learning(ensemble, reference, expected, FOLLOWED.index(step))
-        gradients = trainer.learn()  # of all networks
+        factors = trainer.learn()  # of all networks
+        current, _ = trainer.currents.batch(number, size)
+        gradients = weight_gradients(ensemble.network, current, factors)
         mine = [gradient[model : model + 1].cpu().double() for gradient in gradients]
         for layer, pair in enumerate(zip(mine, expected, strict=True), 1):
             differences.add(f"gradients of layer {layer}", *pair)
-        reference.program(mine)
-        reference.count(loss)
-        after = ensemble.slice(model)
-        differences.add("loss of a step", after["loss_sum"] - before["loss_sum"], loss[0])
-        differences.add_pairs(after, reference.slice(0))
-        differences.add_statistics(after, reference.slice(0))
-        differences.add_costs(before, after, reference.slice(0))
-        for layer, array in enumerate(ensemble.network.arrays, 1):
-            difference = array.weight2[model] - array.weight1[model]
-            differences.add_voltages(f"pairs of layer {layer}", array.weight[model], difference)
-    differences.add_count("steps", abs(int(ensemble.step) - STEPS) * STEPS, STEPS)
-    ensemble.note_epoch(0, STEPS, gradients)
-    reference.note_epoch(0, STEPS, expected)
-    differences.add("loss", ensemble.losses[model, 0], reference.losses[0, 0])
-    differences.add(
-        "pulse request", ensemble.pulse_requests[model, 0], reference.pulse_requests[0, 0]
-    )
+        write(reference, mine)
+        reference.history.count(loss)
+        after = slice_of(ensemble, model)
+        differences.add(
+            "loss of a step", after["history.loss_sum"] - before["history.loss_sum"], loss[0]
+        )
+        differences.add_pairs(after, slice_of(reference, 0))
+        differences.add_statistics(after, slice_of(reference, 0))
+        differences.add_costs(before, after, slice_of(reference, 0))
+        for number, layer in enumerate(ensemble.network.layers, 1):
+            difference = layer.pairs.weight2[model] - layer.pairs.weight1[model]
+            differences.add_voltages(f"pairs of layer {number}", layer.weight[model], difference)
+    differences.add_count("steps", abs(int(ensemble.history.step) - STEPS) * STEPS, STEPS)
+    ensemble.close_epoch(0, STEPS, gradients)
+    reference.close_epoch(0, STEPS, expected)
+    mine, theirs = ensemble.history, reference.history
+    differences.add("loss", mine.losses[model, 0], theirs.losses[0, 0])
+    differences.add("pulse request", mine.pulse_requests[model, 0], theirs.pulse_requests[0, 0])
     if ensemble.ledger.accounts:
         mine, expected = (each.ledger.history for each in (ensemble, reference))
         differences.add("pulses of an epoch", mine[model, 0, :, 0], expected[0, 0, :, 0])
@@ -178,7 +190,7 @@ def compare_tests(
 ) -> None:
     """A test of a few images, with the pairs as the GPU has them."""
     ensemble = trainer.ensemble
-    reference.restore([ensemble.slice(model)])
+    restore(reference, [slice_of(ensemble, model)])
     excerpt = trainer.currents.excerpt(0, TESTED, trainer.currents.device)
     mine = [each[model].cpu().double() for each in outputs(ensemble, excerpt, trainer.compiler)]
     expected = [each[0] for each in outputs(reference, inputs, EAGER)]
@@ -202,13 +214,14 @@ def set_values(ensemble: Ensemble, reference: Ensemble, current: Tensor) -> None
     variances start from there. Compiled programs and graphs read all that in the ensemble's
     buffers. current: of some images, [n, in].
     """
-    weight, gain = 0.4 * reference.network.dark.responses.each[0].span, reference.network.gain
+    (response,) = reference.phases[reference.phase].responses
+    weight, gain = 0.4 * response.span, reference.network.physics.gain
     voltage = weight * float(current.norm(dim=1).mean()) * (1 if gain is None else float(gain))
     for each in (ensemble, reference):
-        enlarge(each.network.voltage_noise, NOISE * voltage)
-        enlarge(each.network.resistor_noise, NOISE * weight)
-        enlarge(each.network.device_noise, NOISE * weight)
-        enlarge(each.optimizer.write_noise, WRITE_NOISE * weight)
+        enlarge(each.network.physics.voltage_noise, NOISE * voltage)
+        enlarge(each.network.physics.resistor_noise, NOISE * weight)
+        enlarge(each.network.physics.device_noise, NOISE * weight)
+        enlarge(each.programming.write_noise, WRITE_NOISE * weight)
     for norm in ensemble.network.norms:
         fill(norm.running_var, voltage**2)
 
@@ -219,11 +232,11 @@ def spread(ensemble: Ensemble, step: int) -> None:
     Networks that take large steps soon agree in all their weights, beside which noise is nothing.
     """
     generator = torch.Generator().manual_seed(step)
-    for array in (ensemble.network.dark, *ensemble.network.arrays):
-        w_max = array.responses.w_max  # [model, 1, 1]
-        spans = per_network((each.span for each in array.responses.each), w_max.device)
-        shares = (torch.rand(array.weight.shape[1:], generator=generator) for _ in range(2))
-        array.put(*(w_max - spans * share.to(w_max.device) for share in shares))
+    for pairs in (pairs for layer in ensemble.network.layers for pairs in layer.arrays):
+        w_max = pairs.responses.w_max  # [model, 1, 1]
+        spans = per_network((each.span for each in pairs.responses.each), w_max.device)
+        shares = (torch.rand(pairs.weight.shape[1:], generator=generator) for _ in range(2))
+        pairs.put(PairState(*(w_max - spans * share.to(w_max.device) for share in shares)))
 
 
 def set_learning(
@@ -239,11 +252,19 @@ def set_learning(
     smallest = min((float(part.median()) for part in parts if len(part)), default=0.0)
     rate = REQUEST / mean if mean > 0 else 1.0
     threshold = torch.tensor(rate * smallest / 2, dtype=torch.float64)
-    if reference.optimizer.physical is not None:
+    if reference.programming.physical is not None:
         threshold = physically_clipped(threshold)
     for each in (ensemble, reference):
-        fill(each.optimizer.learning_rate, rate)
-        fill(each.optimizer.clipping, float(threshold))
+        fill(each.programming.learning_rate, rate)
+        fill(each.programming.clipping, float(threshold))
+
+
+def write(ensemble: Ensemble, gradients: Sequence[Tensor]) -> None:
+    """Program all layers as dL/dW of each asks for."""
+    network, step = ensemble.network, ensemble.history.step
+    for number, (layer, gradient) in enumerate(zip(network.layers, gradients, strict=True)):
+        stream = Stream(network.seed, step, torch.zeros_like(step), number)
+        layer.write(gradient, stream, ensemble.programming, ensemble.ledger.account(number))
 
 
 def enlarge(sigma: Tensor | None, value: float) -> None:

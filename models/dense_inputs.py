@@ -1,0 +1,77 @@
+"""The images of a data set as dense input currents of the first layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from models.active_inputs import ActiveInputs
+
+
+@dataclass(frozen=True)
+class DenseInputs:
+    """Input currents on the compute device.
+
+    train: float32 [n_train, active], test: float32 [n_test, tested], both input_scale times the
+    pixel, which is 0 to 1.
+    """
+
+    train: Tensor
+    test: Tensor
+    active_inputs: ActiveInputs
+
+    kind = "dense"
+
+    @property
+    def n_train(self) -> int:
+        return len(self.train)
+
+    @property
+    def n_test(self) -> int:
+        return len(self.test)
+
+    @property
+    def device(self) -> torch.device:
+        return self.train.device
+
+    def train_batch(self, number: int, size: int) -> Tensor:
+        """Currents [in, batch] of mini-batch `number`; the last one may have fewer than `size`."""
+        return self.train[number * size : (number + 1) * size].T
+
+    def test_batch(self, number: int, size: int) -> Tensor:
+        """Currents [in, batch] of a batch of the test set."""
+        return self.test[number * size : (number + 1) * size].T
+
+    def train_images(self, numbers: Tensor) -> Tensor:
+        """Currents [in, batch] of the training images of such numbers, int64 [batch]."""
+        return self.train.index_select(0, numbers).T
+
+    @property
+    def first_test_image(self) -> Tensor:
+        """Its currents, those of the inputs that are tested."""
+        return self.test[0]
+
+    def product_shapes(self, n_outputs: int, trained: set[int], tested: set[int]) -> list[tuple]:
+        """m, k, n of all dense products [m, k] times [k, n] of the first layer.
+
+        trained, tested: numbers of images in batches of both sets.
+        """
+        n_active = len(self.active_inputs.active)
+        return [
+            *((n_outputs, len(self.active_inputs.tested), n) for n in tested),
+            *((n_outputs, n_active, n) for n in trained | tested),  # V = W I
+            *((n_outputs, n, n_active) for n in trained),  # dL/dW = g I^T
+            *((n_active, n_outputs, n) for n in trained),
+        ]
+
+    def excerpt(self, n_train: int, n_test: int, device: torch.device) -> DenseInputs:
+        """The first images of each set, on another device."""
+        return replace(
+            self, train=self.train[:n_train].to(device), test=self.test[:n_test].to(device)
+        )
+
+    def double(self) -> DenseInputs:
+        """The same currents in double precision."""
+        return replace(self, train=self.train.double(), test=self.test.double())

@@ -1,0 +1,154 @@
+"""The images of a data set as sparse input currents: the entries that are not zero, listed once.
+
+As the sparse product of the first layer reads them, see models.sparse_matmul.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import sparse_matmul
+from models.active_inputs import ActiveInputs
+from models.sparse_matmul import LARGEST, PairedRows, SparseBatch
+from utils.compute.kernel_builder import function, libraries
+
+SOURCE = Path(__file__).parent / "kernels/sparse_inputs.cpp"
+DENSE_ABOVE = 0.5  # share of inputs that are not zero; with more, the dense product is faster
+SMALLEST_BATCH = 32  # images; with fewer, the lists of a batch are longer than what they list
+
+
+def is_available() -> bool:
+    """Whether the kernels are there; builds them if need be."""
+    return None not in libraries((SOURCE, ""), (sparse_matmul.SOURCE, ""))
+
+
+@dataclass(frozen=True)
+class SparseInputs:
+    """Input currents of the first layer by what is not zero, on the CPU.
+
+    by_image: rows are training images, by_input: the active inputs, both for one mini-batch of
+    `batch_size` images after the other; test_images: uint8 [n, tested], listed when they are first
+    asked for. levels: the current for each of the 256 values of a pixel, float32. numbers: int64,
+    0, 1, 2, ..., to address pairs of rows in compiled programs.
+    """
+
+    active_inputs: ActiveInputs
+    n_train: int
+    batch_size: int
+    by_image: PairedRows
+    by_input: PairedRows
+    test_images: np.ndarray
+    levels: Tensor
+    numbers: Tensor
+    test_lists: dict[int, PairedRows] = field(default_factory=dict, init=False, repr=False)
+
+    kind = "sparse"
+    device = torch.device("cpu")
+
+    @staticmethod
+    def pays(train: np.ndarray, batch_size: int) -> bool:
+        """Whether sparse products are faster: a matter of data, setting and machine alone."""
+        n_active = np.count_nonzero(train)
+        return (
+            batch_size >= SMALLEST_BATCH
+            and n_active <= min(DENSE_ABOVE * train.size, LARGEST)
+            and is_available()
+        )
+
+    @classmethod
+    def from_images(
+        cls,
+        train: np.ndarray,
+        test: np.ndarray,
+        active_inputs: ActiveInputs,
+        levels: Tensor,
+        batch_size: int,
+    ) -> SparseInputs:
+        """From images uint8: train [n, active], test [n, tested]."""
+        n_active = train.shape[1]
+        by_image = listed(train, levels, batch_size)
+        n_batches = -(-len(train) // batch_size)
+        # Inputs beside each other are active in nearly the same images.
+        neighbours = torch.arange(n_active + n_active % 2, dtype=torch.int32)
+        neighbours[n_active:] = -1
+        by_input = listed(train, levels, batch_size, neighbours.repeat(n_batches).view(-1, 2))
+        numbers = torch.arange(max(map(len, (train, test, by_input.rows))))
+        return cls(active_inputs, len(train), batch_size, by_image, by_input, test, levels, numbers)
+
+    @property
+    def n_test(self) -> int:
+        return len(self.test_images)
+
+    def train_batch(self, number: int, size: int) -> SparseBatch:
+        """Mini-batch `number`; the last one may have fewer images than `size`.
+
+        Raises ValueError where batches of another size are listed.
+        """
+        if size != self.batch_size:
+            raise ValueError(f"listed are batches of {self.batch_size}, not of {size}")
+        n_active = len(self.active_inputs.active)
+        return SparseBatch(
+            self.by_image,
+            self.numbers[number * pairs_of(size)],
+            min(size, self.n_train - number * size),
+            n_active,
+            by_input=self.by_input,
+            first_input=self.numbers[number * pairs_of(n_active)],
+        )
+
+    def test_batch(self, number: int, size: int) -> SparseBatch:
+        """A batch of the test set."""
+        if size not in self.test_lists:
+            self.test_lists[size] = listed(self.test_images, self.levels, size)
+        first = self.numbers[number * pairs_of(size)]
+        n_images = min(size, self.n_test - number * size)
+        return SparseBatch(self.test_lists[size], first, n_images, self.test_images.shape[1])
+
+    @property
+    def first_test_image(self) -> Tensor:
+        """Its currents, those of the inputs that are tested."""
+        return self.levels[torch.from_numpy(self.test_images[0]).long()]
+
+    def product_shapes(self, n_outputs: int, trained: set[int], tested: set[int]) -> list[tuple]:
+        """No dense product: sparse sums have a fixed order with any number of threads."""
+        return []
+
+
+def pairs_of(rows: int) -> int:
+    return (rows + 1) // 2
+
+
+def listed(
+    images: np.ndarray, levels: Tensor, batch_size: int, inputs: Tensor | None = None
+) -> PairedRows:
+    """Lists of images uint8 [n, in], for one batch after the other.
+
+    By pairs of images that have much in common; or by pairs of inputs, int32 [batch * pair, 2].
+    """
+    images = np.ascontiguousarray(images)
+    shape, by_input = (*images.shape, batch_size), inputs is not None
+    n_full, rest = divmod(len(images), batch_size)
+    rows = inputs
+    if rows is None:
+        rows = torch.empty(n_full * pairs_of(batch_size) + pairs_of(rest), 2, dtype=torch.int32)
+        function(SOURCE, "pair_images", "pnnnp")(images.ctypes.data, *shape, rows.data_ptr())
+    most = np.count_nonzero(images)
+    offsets = torch.empty(3 * len(rows) + 1, dtype=torch.int32)
+    columns, values = torch.empty(most, dtype=torch.int32), torch.empty(most, 2)
+    function(SOURCE, "list_pairs", "pnnnnppppp")(
+        images.ctypes.data,
+        *shape,
+        int(by_input),
+        rows.data_ptr(),
+        levels.data_ptr(),
+        offsets.data_ptr(),
+        columns.data_ptr(),
+        values.data_ptr(),
+    )
+    n = int(offsets[-1])
+    return PairedRows(offsets, rows, columns[:n].clone(), values[:n].clone())

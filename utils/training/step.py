@@ -1,0 +1,83 @@
+"""One training step, read top to bottom: forward, loss, gradients, programming, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from devices.ledger import Ledger
+from devices.noise import Draw, Stream
+from devices.programming import Programming
+from models.first_layer import FirstCurrents
+from models.mlp import MLP
+from models.noisy_pair import Conditions
+from utils.training.history import History
+
+
+@torch.no_grad()
+def training_step(
+    network: MLP,
+    programming: Programming,
+    history: History,
+    ledger: Ledger,
+    current: FirstCurrents,
+    labels: Tensor,
+) -> list[Tensor]:
+    """Learn from one mini-batch, in place.
+
+    current: into the first layer, for all networks; labels: int64 [batch]. Returns the factors of
+    the gradients dL/dW = g I^T: g = dL/dV of each layer [model, out, batch], then the currents I
+    into each layer but the first [model, in, batch]. See `weight_gradients`.
+    """
+    step, training = history.step, torch.zeros_like(history.step)  # address the noise
+    loss, by_voltage, currents = differentiate(network, step, current, labels)
+    for number, layer in enumerate(network.layers):
+        stream = Stream(network.seed, step, training, number)
+        conditions = Conditions(network.physics, stream, Draw.WRITE)
+        account = ledger.account(number)
+        layer.program(by_voltage[number], currents[number], conditions, programming, account)
+    history.count(loss)
+    return [*by_voltage, *currents[1:]]
+
+
+def differentiate(
+    network: MLP, step: Tensor, current: FirstCurrents, labels: Tensor
+) -> tuple[Tensor, Sequence[Tensor], list]:
+    """The loss [model] of a mini-batch, dL/dV of each layer, and the currents into each.
+
+    Backwards through models.noisy_pair.NoisyPairProduct, which reads the pairs with noise.
+    """
+    with torch.enable_grad():
+        activity = network.propagate(current, step, torch.zeros_like(step), network.weights)
+        loss = cross_entropy(activity.output, labels)
+        # Of the sum, since networks do not interact.
+        by_voltage = torch.autograd.grad(loss.sum(), activity.voltages)
+    return (
+        loss.detach(),
+        by_voltage,
+        [current, *(inner.detach() for inner in activity.currents[1:])],
+    )
+
+
+def weight_gradients(
+    network: MLP, current: FirstCurrents, factors: Sequence[Tensor]
+) -> list[Tensor]:
+    """dL/dW of each layer, arranged as its weight, from what the step of a batch returned."""
+    n = len(network.layers)
+    currents = [current, *factors[n:]]
+    return [
+        layer.weight_gradient(by_voltage, inner, network.physics)
+        for layer, by_voltage, inner in zip(network.layers, factors[:n], currents, strict=True)
+    ]
+
+
+def cross_entropy(voltage: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over a batch for each network: [model].
+
+    voltage: [model, class, batch]; labels: int64 [batch].
+    """
+    targets = labels.expand(voltage.shape[0], -1)
+    return F.cross_entropy(voltage, targets, reduction="none").mean(-1)
