@@ -80,7 +80,7 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     assert device.units.unit == "uS"
     assert (device.source.file, device.relaxes_to) == ("example-device.csv", "double-linear")
     output = capsys.readouterr().out
-    assert "20 devices × 3 ramps × 28 pulses" in output
+    assert "20 devices × 3 falling ramps × 28 readings" in output
     assert "taken: exponential; exponential fits, linear does not" in output
     assert "device file: my-device.json" in output
 
@@ -97,7 +97,7 @@ def test_main_takes_the_device_file_in_the_place_of_a_name(folder):
 
 def test_what_is_read_is_said_before_anything_is_fitted(small, capsys, monkeypatch):
     def refuse(measurement, family):
-        assert "1 device × 3 ramps × 28 pulses" in capsys.readouterr().out
+        assert "1 device × 3 falling ramps × 28 readings" in capsys.readouterr().out
         raise KeyboardInterrupt
 
     monkeypatch.setattr("utils.measured.fitting.fit", refuse)
@@ -205,6 +205,19 @@ def test_output_says_where_and_the_partner_is_found_from_there(small, folder):
     content = json.loads(Path("there/2.json").read_text())
     assert (content["name"], content["relaxes_to"]) == ("two", "../here/one.json")
     assert find("there/2.json").partner.name == "one"
+
+
+def test_a_reader_who_stops_reading_gets_the_files_all_the_same(small, folder):
+    """As `| head -1` does: the pipe is closed after the first line."""
+    command = [sys.executable, "-m", "utils.measured", str(small), "--output", f"{folder}/a.json"]
+    with subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert "1 device × 3 falling ramps" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    assert names(folder) == {"small.csv", "a.json", "a.pdf", "a.svg", "a.png"}
 
 
 def test_a_partner_that_is_still_to_come_is_said(small, capsys):

@@ -23,7 +23,7 @@ from support.curves import (
 )
 
 from utils.flags import flags_of
-from utils.measured.options import HowToRead
+from utils.measured.options import ReadingOptions
 from utils.measured.reading import read
 from utils.parser import add
 
@@ -33,7 +33,7 @@ from utils.parser import add
 DATA = {
     (f"D{device}", cycle): np.round(CURVED * (1 + 0.1 * device) + 0.02 * cycle, 4)
     for device in (1, 2, 3)
-    for cycle in (0, 1)
+    for cycle in (1, 2)
 }
 
 
@@ -96,9 +96,9 @@ def test_a_measurement_is_the_same_however_it_is_written(
     assert measurement.how["layout"] == layout
     assert labels(measurement) == list(DATA)
     assert_ramps(measurement, *DATA.values())
-    assert measurement.unit == (None if layout == "rows" else "µS")
-    assert not measurement.rising
-    assert_same(measurement, read(path, HowToRead(**measurement.how)))
+    assert measurement.unit == ("" if layout == "rows" else "µS")
+    assert {ramp.branch for ramp in measurement.ramps} == {"falling"}
+    assert_same(measurement, read(path, ReadingOptions(**measurement.how)))
 
 
 @pytest.mark.parametrize("layout", ["columns", "rows"])
@@ -109,7 +109,7 @@ def test_numbers_without_names(reads, layout):
     assert measurement.how["layout"] == layout
     assert_ramps(measurement, *DATA.values())
     assert labels(measurement) == (
-        list(DATA) if layout == "rows" else [("1", cycle) for cycle in range(6)]
+        list(DATA) if layout == "rows" else [("1", cycle) for cycle in range(1, 7)]
     )
 
 
@@ -146,9 +146,7 @@ def test_separator_that_a_spreadsheet_announces(reads):
 def test_minus_signs_exponents_and_plus(reads):
     text = columns([f"\N{MINUS SIGN}{k}.5E+00" for k in range(4)], [f"+{k}.5d-1" for k in range(4)])
     text += "-4.5,+.45e0\n-55.e-1,0.55"
-    falling = reads(text)
-    assert_ramps(falling, -0.5 - PULSES[:6], pulses=PULSES[:6])
-    assert_ramps(reads(text, branch="rising"), (PULSES[:6] + 0.5) / 10, pulses=PULSES[:6])
+    assert_ramps(reads(text), -0.5 - PULSES[:6], (PULSES[:6] + 0.5) / 10, pulses=PULSES[:6])
 
 
 # What is said, and what repeats it
@@ -157,24 +155,32 @@ def test_minus_signs_exponents_and_plus(reads):
 def test_what_was_understood(reads, tmp_path):
     text = columns(range(1, 13), words(LINEAR), words(CURVED), head="pulse,D1 (uS),D2 (uS)")
     measurement = reads(text)
-    assert measurement.understood == (
-        "my-curve.csv: UTF-8, commas between cells, decimal point; names in line 1, numbers in "
-        "lines 2 to 13; layout columns",
-        "2 devices × 1 ramp × 12 pulses; devices as the names of the columns tell; pulses from "
-        "column 1 (pulse)",
-        "falling branch, the only one, from 2.511 to 1.8778 (mean) uS",
+    assert measurement.understood.values.tolist() == [
+        ["column 1 (pulse)", "pulses", "counts by its name, too"],
+        ["columns 2 to 3 (D1, D2)", "response", "by its unit"],
+    ]
+    assert measurement.layout == (
+        "2 devices × 1 falling ramp × 12 readings; layout columns; UTF-8, commas between cells, "
+        "decimal point; names in line 1, numbers in lines 2 to 13"
     )
     assert measurement.left_out == ()
-    assert measurement.file == "my-curve.csv"
+    assert (measurement.file, measurement.quantity, measurement.unit, measurement.reads) == (
+        "my-curve.csv",
+        "conductance",
+        "uS",
+        1,
+    )
     assert measurement.how == {
         "layout": "columns",
         "columns": ["2-3"],
         "pulses": "1",
         "split": None,
+        "reads": None,
+        "branches": [],
         "resistance": False,
-        "branch": "falling",
         "devices": "auto",
         "decimal": "point",
+        "sheet": None,
     }
 
 
@@ -189,21 +195,22 @@ def test_fingerprint_is_that_of_the_bytes(reads):
 def test_flags_are_made_into_options():
     """Every field is a flag that the parser can offer, with the same default."""
     parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
-    for name, (flag, default) in flags_of(HowToRead).items():
+    for name, (flag, default) in flags_of(ReadingOptions).items():
         add(parser, name, flag, default)
-    assert HowToRead(**vars(parser.parse_args([]))) == HowToRead()
-    line = "--layout long --columns 2-5 G --pulses n --split turns --resistance --branch rising"
-    how = HowToRead(**vars(parser.parse_args([*line.split(), "--decimal", "comma"])))
-    assert how == HowToRead(
+    assert ReadingOptions(**vars(parser.parse_args([]))) == ReadingOptions()
+    line = "--layout long --columns 2-5 G --pulses n --split turns --reads 3 --resistance --sheet 2"
+    how = ReadingOptions(**vars(parser.parse_args([*line.split(), "--decimal", "comma"])))
+    assert how == ReadingOptions(
         layout="long",
         columns=("2-5", "G"),
         pulses="n",
         split="turns",
+        reads=3,
         resistance=True,
-        branch="rising",
+        sheet="2",
         decimal="comma",
     )
-    assert HowToRead(**vars(parser.parse_args(["--split", "50"]))).split == 50
+    assert ReadingOptions(**vars(parser.parse_args(["--split", "50"]))).split == 50
 
 
 @pytest.mark.parametrize("command", ["columns", "rows", "long"])

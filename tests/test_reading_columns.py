@@ -19,8 +19,8 @@ from utils.errors import UserError
         ("pulse G(µS)", " ", "µS"),
         ("# pulse,G (nS)", ",", "nS"),
         ("# pulse V(mV)", " ", "mV"),
-        ("pulse,G", ",", None),
-        ("pulse,dev (1)", ",", None),
+        ("pulse,G", ",", ""),
+        ("pulse,dev (1)", ",", ""),
         ("Pulse,Hall voltage,Comment\n,mV,", ",", "mV"),
     ],
 )
@@ -47,7 +47,7 @@ def test_blocks_of_a_source_measure_unit(reads):
     assert measurement.left_out == ("3 lines of the instrument's header",)
     measurement = reads(head + blocks[0] + head + blocks[1])
     assert_ramps(measurement, LINEAR, CURVED)
-    assert labels(measurement) == [("1", 0), ("1", 1)]
+    assert labels(measurement) == [("1", 1), ("1", 2)]
 
 
 def test_lines_above_and_columns_of_text_beside_the_numbers(reads):
@@ -58,9 +58,13 @@ def test_lines_above_and_columns_of_text_beside_the_numbers(reads):
     assert measurement.left_out == (
         "lines 1 to 2: text above the numbers",
         "line 17: text below the numbers",
-        "column 3 (Unit): text",
-        "column 4 (Time): times, no response",
     )
+    assert measurement.understood[["column", "role"]].values.tolist() == [
+        ["column 1 (Index)", "pulses"],
+        ["column 2 (Reading)", "response"],
+        ["column 3 (Unit)", "text"],
+        ["column 4 (Time)", "time"],
+    ]
 
 
 # Columns
@@ -72,7 +76,7 @@ def test_ragged_columns_end_in_empty_cells(reads):
     np.testing.assert_array_equal(measurement.ramps[0].values, LINEAR)
     np.testing.assert_array_equal(measurement.ramps[1].values, CURVED[:8])
     np.testing.assert_array_equal(measurement.ramps[1].pulses, PULSES[:8])
-    assert "2 devices × 1 ramp × 8 to 12 pulses" in measurement.understood[1]
+    assert measurement.layout.startswith("2 devices × 1 falling ramp × 8 to 12 readings")
 
 
 @pytest.mark.parametrize("cell", ["", "NaN", "N/A", "--", "9.91E37"])
@@ -97,7 +101,7 @@ def test_pulses_in_a_column(reads):
 def test_a_first_column_without_a_name_that_counts_is_pulses(reads):
     measurement = reads(columns(range(1, 13), words(LINEAR)))
     assert_ramps(measurement, LINEAR, pulses=PULSES + 1)
-    assert "pulses from column 1" in measurement.understood[1]
+    assert measurement.understood.role.tolist() == ["pulses", "response"]
     measurement = reads(columns(range(12), words(LINEAR), head=",G"))  # as pandas writes its index
     assert_ramps(measurement, LINEAR)
 
@@ -130,13 +134,13 @@ def test_columns_by_number_range_and_name(reads, chosen, curves):
 @pytest.mark.parametrize(
     ("head", "expected"),
     [
-        ("rmp1,rmp2", [("1", 0), ("1", 1)]),
-        ("A1,B2", [("1", 0), ("1", 1)]),
-        ("dev1,dev2", [("dev1", 0), ("dev2", 0)]),
-        ("device 2,device 10", [("device 2", 0), ("device 10", 0)]),
-        ("D3 cycle 1,D3 cycle 2", [("D3", 0), ("D3", 1)]),
-        ("G_d1 (uS),G_d2 (uS)", [("d1", 0), ("d2", 0)]),
-        ("sample A,sample B", [("sample A", 0), ("sample B", 0)]),
+        ("rmp1,rmp2", [("1", 1), ("1", 2)]),
+        ("A1,B2", [("1", 1), ("1", 2)]),
+        ("dev1,dev2", [("dev1", 1), ("dev2", 1)]),
+        ("device 2,device 10", [("device 2", 1), ("device 10", 1)]),
+        ("D3 cycle 1,D3 cycle 2", [("D3", 1), ("D3", 2)]),
+        ("G_d1 (uS),G_d2 (uS)", [("d1", 1), ("d2", 1)]),
+        ("sample A,sample B", [("sample A", 1), ("sample B", 1)]),
     ],
 )
 def test_devices_as_names_tell(reads, head, expected):
@@ -147,12 +151,12 @@ def test_devices_as_names_tell(reads, head, expected):
 
 def test_devices_as_the_user_says(reads):
     text = columns(words(LINEAR), words(CURVED), head="A1,B2")
-    assert labels(reads(text, devices="each")) == [("A1", 0), ("B2", 0)]
+    assert labels(reads(text, devices="each")) == [("A1", 1), ("B2", 1)]
     text = columns(words(LINEAR), words(CURVED), head="dev1,dev2")
-    assert labels(reads(text, devices="one")) == [("1", 0), ("1", 1)]
+    assert labels(reads(text, devices="one")) == [("1", 1), ("1", 2)]
     text = columns(words(LINEAR), words(CURVED))
-    assert labels(reads(text, devices="each")) == [("column 1", 0), ("column 2", 0)]
-    assert "(else --devices each)" in reads(text).understood[1]
+    assert labels(reads(text, devices="each")) == [("column 1", 1), ("column 2", 1)]
+    assert "one device (else --devices each)" in reads(text).layout
 
 
 def test_cycles_come_in_their_order(reads):

@@ -11,7 +11,7 @@ from utils.errors import UserError
 
 def test_a_line_for_each_device_behind_its_label(reads):
     measurement = reads(row("A1", LINEAR) + row("A2", CURVED[:9]) + row("A1", CURVED))
-    assert labels(measurement) == [("A1", 0), ("A1", 1), ("A2", 0)]
+    assert labels(measurement) == [("A1", 1), ("A1", 2), ("A2", 1)]
     np.testing.assert_array_equal(measurement.ramps[1].values, CURVED)
     np.testing.assert_array_equal(measurement.ramps[2].values, CURVED[:9])
 
@@ -27,7 +27,7 @@ def test_devices_and_cycles_in_columns_before_the_lines(reads):
     head = "device,cycle," + ",".join(f"p{k}" for k in range(12)) + "\n"
     text = head + row("7,2", LINEAR) + row("7,1", CURVED) + row("8,1", CURVED)
     measurement = reads(text)
-    assert labels(measurement) == [("7", 0), ("7", 1), ("8", 0)]
+    assert labels(measurement) == [("7", 1), ("7", 2), ("8", 1)]
     assert_ramps(measurement, CURVED, LINEAR, CURVED)
 
 
@@ -57,22 +57,26 @@ def test_long_table_in_any_order_with_usual_names(reads):
     text = "Device ID;Pulse number;LTP/LTD;Conductance (S)\n" + "".join(rows[::-1])
     measurement = reads(text)
     assert measurement.how["layout"] == "long"
-    assert labels(measurement) == [("b", 0), ("a", 0)]
-    assert_ramps(measurement, CURVED, LINEAR)
-    assert measurement.unit == "S"
-    assert_ramps(reads(text, branch="rising"), CURVED[::-1])
+    assert [(ramp.device, ramp.branch) for ramp in measurement.ramps] == [
+        ("a", "rising"),
+        ("a", "falling"),
+        ("b", "falling"),
+    ]
+    assert_ramps(measurement, CURVED[::-1], LINEAR, CURVED)
+    assert (measurement.unit, measurement.quantity) == ("S", "conductance")
+    assert_ramps(reads(text, branches=["rising"]), CURVED[::-1])
 
 
 def test_pulses_that_run_on_from_branch_to_branch_start_again(reads):
     text = "device,cycle,branch,pulse,value\n"
     text += "".join(f"d,1,up,{k + 1},{v}\n" for k, v in enumerate(CURVED[::-1]))
     text += "".join(f"d,1,down,{k + 13},{v}\n" for k, v in enumerate(CURVED))
-    assert_ramps(reads(text), CURVED, pulses=PULSES + 1)
+    assert_ramps(reads(text), CURVED[::-1], CURVED, pulses=PULSES + 1)
 
 
 def test_value_of_a_long_table_that_the_user_names(reads):
     text = "device,pulse,G,R\n" + "".join(f"a,{k},{v},{1 / v}\n" for k, v in enumerate(LINEAR))
-    with pytest.raises(UserError, match=r"one column of values.*column 3 \(G\), column 4 \(R\)"):
+    with pytest.raises(UserError, match=r"column 4 \(R\): the quantity is resistance.*choose"):
         reads(text)
     assert_ramps(reads(text, columns=["G"]), LINEAR)
 
@@ -80,25 +84,19 @@ def test_value_of_a_long_table_that_the_user_names(reads):
 # Branches and resistances
 
 
-def test_falling_ramps_are_taken_where_a_file_holds_both(reads):
+def test_both_branches_are_read(reads):
     text = columns(words(LINEAR[::-1]), words(LINEAR))
     measurement = reads(text)
-    assert_ramps(measurement, LINEAR)
-    assert not measurement.rising
-    assert labels(measurement) == [("1", 0)]  # up and down of one device
-    assert measurement.left_out == (
-        "1 rising ramp, the first in column 1, lines 1 to 12: the falling branch is used "
-        "(else --branch rising)",
+    assert_ramps(measurement, LINEAR[::-1], LINEAR)
+    assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"]
+    assert labels(measurement) == [("1", 1), ("1", 1)]  # up and down of one device
+    assert measurement.layout.startswith(
+        "1 device × 1 falling ramp × 12 readings and 1 rising ramp × 12 readings"
     )
-    rising = reads(text, branch="rising")
-    assert rising.rising
-    assert_ramps(rising, LINEAR[::-1])
-
-
-def test_rising_ramps_are_taken_where_there_are_no_others(reads):
-    measurement = reads(columns(words(LINEAR[::-1])))
-    assert measurement.rising
-    assert measurement.understood[2].startswith("rising branch, the only one, from 2.511 to 2.742")
+    for branch, curve in (("rising", LINEAR[::-1]), ("falling", LINEAR)):
+        only = reads(text, branches=[branch])
+        assert_ramps(only, curve)
+        assert f"only the {branch} ones are used" in only.left_out[0]
 
 
 @pytest.mark.parametrize(("unit", "inverse"), [("kOhm", "mS"), ("Ω", "S"), ("MΩ", "µS")])
@@ -106,11 +104,11 @@ def test_resistances_become_conductances(reads, unit, inverse):
     text = columns(words(CURVED), head=f"R ({unit})")
     measurement = reads(text, resistance=True)
     assert_ramps(measurement, 1 / CURVED)
-    assert measurement.rising
-    assert measurement.unit == inverse
+    assert measurement.ramps[0].branch == "rising"
+    assert (measurement.unit, measurement.quantity) == (inverse, "conductance")
     plain = reads(text)
     assert_ramps(plain, CURVED)
-    assert any("--resistance" in line for line in plain.understood)
+    assert any("--resistance" in line for line in plain.left_out)
 
 
 # Many ramps in one column
@@ -120,7 +118,7 @@ def test_split_into_ramps_of_equal_length(reads):
     text = columns(words([*LINEAR, *CURVED, *LINEAR[:3]]))
     measurement = reads(text, split=12)
     assert_ramps(measurement, LINEAR, CURVED)
-    assert labels(measurement) == [("1", 0), ("1", 1)]
+    assert labels(measurement) == [("1", 1), ("1", 2)]
     assert measurement.left_out == (
         "column 1: 3 readings that make no whole ramp, the first in line 25, the last in line 27",
     )
@@ -132,14 +130,49 @@ def test_split_ramps_count_their_pulses_alike(reads, pulses):
     assert_ramps(reads(text, split=12), LINEAR, CURVED, pulses=PULSES + 1)
 
 
-def test_split_at_turning_points(reads):
-    """A turn is the last reading of one ramp and the state from which the next one starts."""
+@pytest.mark.parametrize("split", [None, "turns"])
+def test_turns_cut_without_using_a_reading_twice(reads, split):
+    """The last reading before a turn is the state in which the next ramp starts."""
     up_and_down = [*CURVED, *CURVED[-2::-1], *CURVED[1:]]
-    measurement = reads(columns(words(up_and_down)), split="turns")
-    assert_ramps(measurement, CURVED, CURVED)
-    assert_ramps(reads(columns(words(up_and_down)), split="turns", branch="rising"), CURVED[::-1])
-    read_twice = [*CURVED, *CURVED[::-1], *CURVED]
-    assert_ramps(reads(columns(words(read_twice)), split="turns"), CURVED, CURVED)
+    measurement = reads(columns(words(up_and_down)), split=split)
+    down, up, again = measurement.ramps
+    assert [ramp.branch for ramp in measurement.ramps] == ["falling", "rising", "falling"]
+    for ramp, curve in ((down, CURVED), (up, CURVED[-2::-1]), (again, CURVED[1:])):
+        np.testing.assert_array_equal(ramp.values, curve)
+    np.testing.assert_array_equal(down.pulses, PULSES)
+    np.testing.assert_array_equal(up.pulses, PULSES[1:])
+    assert [ramp.before for ramp in measurement.ramps] == [None, CURVED[-1], CURVED[0]]
+    assert [ramp.order for ramp in measurement.ramps] == [0, 1, 2]
+    assert np.concatenate([ramp.lines for ramp in measurement.ramps]).tolist() == [*range(1, 35)]
+
+
+def test_a_state_that_is_read_again_at_the_turn_is_the_start_of_the_next_ramp(reads):
+    measurement = reads(columns(words([*CURVED, *CURVED[::-1], *CURVED])))
+    assert_ramps(measurement, CURVED, CURVED[::-1], CURVED)
+    assert {ramp.before for ramp in measurement.ramps} == {None}
+
+
+def test_a_train_in_a_long_table_gives_the_same_ramps_as_in_one_column(reads):
+    """Two cycles up and down: with columns of cycle, branch and pulse, and as bare values."""
+    up = 1 - np.exp(-np.arange(1, 13) / 5)
+    down = up[-1] * np.exp(-np.arange(1, 13) / 4)
+    train = np.round(np.concatenate([up, down, down[-1] + (1 - down[-1]) * up, down]), 6)
+    bare = reads(columns(words(train)))
+    rows = [
+        f"{k // 24 + 1},{'LTP' if k // 12 % 2 == 0 else 'LTD'},{k % 12 + 1},{value}"
+        for k, value in enumerate(train.tolist())
+    ]
+    table = reads("\n".join(["cycle,branch,pulse,G (nS)", *rows]))
+    counted = reads(columns(range(1, 49), words(train), head="n,G (nS)"))
+    for other in (table, counted):
+        assert_ramps(other, *np.split(train, 4), pulses=PULSES + 1)
+    for one in (bare, table, counted):
+        assert [ramp.branch for ramp in one.ramps] == ["rising", "falling"] * 2
+        for ramp, other, before in zip(one.ramps, table.ramps, [None, 11, 23, 35], strict=True):
+            np.testing.assert_array_equal(ramp.pulses, other.pulses)
+            np.testing.assert_array_equal(ramp.values, other.values)
+            assert ramp.before == (None if before is None else train[before])
+            assert ramp.order == other.order
 
 
 def test_split_at_resets(reads):
@@ -152,6 +185,8 @@ def test_split_at_resets(reads):
 
 def test_split_leaves_ramps_out_that_the_file_cuts(reads):
     cut = [*CURVED[8:], *CURVED[::-1][1:], *CURVED[1:], *CURVED[::-1][1:4]]
-    measurement = reads(columns(words(cut)), split="turns", branch="rising")
-    assert_ramps(measurement, CURVED[::-1])
-    assert "no whole ramp" in measurement.left_out[0]
+    measurement = reads(columns(words(cut)), split="turns")
+    assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"]
+    np.testing.assert_array_equal(measurement.ramps[0].values, CURVED[::-1])
+    np.testing.assert_array_equal(measurement.ramps[1].values, CURVED[1:])
+    assert "6 readings that make no whole ramp" in measurement.left_out[0]

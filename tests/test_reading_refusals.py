@@ -9,9 +9,9 @@ import pytest
 
 from utils.errors import UserError
 from utils.measured.checks import flaw, trend
-from utils.measured.options import HowToRead
+from utils.measured.options import ReadingOptions
 from utils.measured.reading import read
-from utils.measured.turns import ramps_between_turns, turning_point
+from utils.measured.turns import cut_at_turns, turning_point
 
 LINEAR = [f"{2.742 - 0.021 * k:.3f}" for k in range(12)]
 CURVED = [f"{1.530 * np.exp(-k / 9.741) + 0.750:.4f}" for k in range(12)]
@@ -31,7 +31,7 @@ def refusal(path, **how) -> str:
     """The one line that refuses a file; nothing may be written beside it."""
     before = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
     with pytest.raises(UserError) as caught:
-        read(path, HowToRead(**how))
+        read(path, ReadingOptions(**how))
     message = str(caught.value)
     assert "\n" not in message
     assert (sorted(path.parent.iterdir()) if path.parent.is_dir() else []) == before
@@ -62,7 +62,7 @@ def refused(tmp_path):
         (changed(TWO, 7, "2,5,1,4"), "line 8, column 3", "mixed separators"),
         (changed(LINEAR, 5, "2,5"), "line 6, column 2", "mixed separators"),
         (TWO[:9] + SEMICOLONS[9:], "line 10, column 1", "mixed separators"),
-        (TWO[:6] + SEMICOLONS[6:], "line 1, column 1", "mixed separators"),
+        (TWO[:6] + SEMICOLONS[6:], "line 7, column 1", "mixed separators"),
         # text
         (changed(TWO, 7, "2.5,err"), "line 8, column 2", "'err' is text within a ramp"),
         (["a,b", *changed(TWO, 0, "2.5,err")], "line 2, column 2", "'err' is no number"),
@@ -79,10 +79,10 @@ def refused(tmp_path):
         (NOISE, "line 1, column 1", "below 3 read noises of 0.04"),
         ([f"{value:.5f}" for value in STEPS], "line 1, column 1", "step sizes"),
         ([f"{100 * value:.5f}" for value in STEPS], "line 1, column 1", "step sizes"),
-        (LINEAR + LINEAR[::-1], "line 12, column 1", "turns back here, at 2.511"),
+        (["G_LTD", *LINEAR, *LINEAR[::-1]], "line 13, column 1", "turns back here, at 2.511"),
         # pulses
         (["pulse,G", *changed(NUMBERED, 5, "4,2.6")], "line 7, column 1 (pulse)", "given twice"),
-        (["pulse,G", *NUMBERED, *NUMBERED], "line 14, column 1 (pulse)", "pulse 0 is given twice"),
+        (["pulse,G", *NUMBERED, *NUMBERED[4:]], "line 14, column 1 (pulse)", "pulse 4 is given"),
         (["pulse,G", *changed(NUMBERED, 5, "9.5,2.6")], "line 8, column 1 (pulse)", "must rise"),
         (["pulse,G", *changed(NUMBERED, 5, ",2.6")], "line 7, column 1 (pulse)", "no number of"),
         (["pulse,G", *changed(NUMBERED, 0, "-1,3")], "line 2, column 1 (pulse)", "negative"),
@@ -125,13 +125,13 @@ def test_binary_files(refused, content, place):
     assert f"my-curve.csv: {place}: the file is binary" in message
 
 
-def test_spreadsheets_are_to_be_saved_as_csv(tmp_path):
+def test_workbooks_of_old_formats_and_broken_ones(tmp_path):
     path = tmp_path / "my-curve.xlsx"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("xl/workbook.xml", "<workbook/>")
-    assert "save as CSV" in refusal(path)
+    assert "is no workbook that can be read" in refusal(path)
     path.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500))
-    assert "save as CSV" in refusal(path)
+    assert "save it as XLSX or CSV" in refusal(path)
 
 
 def test_missing_files_and_folders(tmp_path):
@@ -149,7 +149,9 @@ def test_missing_files_and_folders(tmp_path):
         (dict(pulses="Q"), "--pulses Q: no such column"),
         (dict(pulses="2", columns=["1-2"]), "--pulses 2"),
         (dict(pulses="D1", layout="rows"), "--pulses D1: in rows"),
-        (dict(branch="rising"), "--branch rising: every ramp is falling"),
+        (dict(branches=["rising"]), "--branches rising: every ramp is falling"),
+        (dict(sheet="2"), "--sheet 2: .* is text"),
+        (dict(reads=5), r"holds 12 readings, no multiple of --reads 5"),
         (dict(split=50), r"line 13, column 2 \(D1\): holds 12 readings, fewer than --split 50"),
         (dict(split="turns"), r"line 2, column 2 \(D1\): has no turning point"),
         (dict(layout="long", columns=["D1", "D2"]), "one column of values"),
@@ -174,7 +176,8 @@ def test_resistances_are_positive(refused):
             dict(layout="table"),
             "--layout table: unknown; the valid ones: auto, columns, rows, long",
         ),
-        (dict(branch="up"), "--branch up: unknown"),
+        (dict(branches=["up"]), "--branches up: unknown"),
+        (dict(reads=0), "--reads 0: must be"),
         (dict(devices="two"), "--devices two: unknown"),
         (dict(decimal=","), "--decimal ,: unknown"),
         (dict(split=4), "--split 4: a ramp has at least 5"),
@@ -188,7 +191,7 @@ def test_resistances_are_positive(refused):
 )
 def test_options_are_validated_before_a_file_is_opened(how, problem):
     with pytest.raises(UserError) as caught:
-        HowToRead(**how)
+        ReadingOptions(**how)
     assert str(caught.value).startswith(problem)
 
 
@@ -216,7 +219,7 @@ def test_damaged_files_give_ramps_or_one_line(tmp_path):
         path = tmp_path / "damaged.csv"
         path.write_bytes(content)
         try:
-            measurement = read(path, HowToRead(**rng.choice(hows)))
+            measurement = read(path, ReadingOptions(**rng.choice(hows)))
         except UserError as error:
             refusals.append(str(error))
             continue
@@ -304,9 +307,9 @@ def test_turns_of_noisy_curves_are_found(nonlinearity, read_noise):
     ends = 99 * np.arange(1, 8)
     off = []
     for _ in range(10):
-        parts, resets = ramps_between_turns(clean + read_noise * rng.standard_normal(len(clean)))
+        parts, resets = cut_at_turns(clean + read_noise * rng.standard_normal(len(clean)))
         assert (len(parts), resets) == (7, 0)
         off.append([part.stop - 1 for part in parts] - ends)
-        assert [part.start for part in parts[1:]] == [part.stop - 1 for part in parts[:-1]]
+        assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]]
     assert np.sqrt(np.mean(np.square(off))) <= (read_noise > 0) + 60 * read_noise
     assert np.abs(off).max() <= 3 * (read_noise > 0) + 250 * read_noise

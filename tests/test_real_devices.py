@@ -9,7 +9,8 @@ from support.curves import labels, words
 
 from utils.measured.fitted import response_of
 from utils.measured.fitting import fit
-from utils.measured.options import HowToRead
+from utils.measured.options import ReadingOptions
+from utils.measured.ramps import one_branch
 from utils.measured.reading import read
 from utils.measured.report import device_file
 
@@ -19,7 +20,7 @@ def real():
     folder = os.environ.get("MAGNETOIONIC_DEVICES")
     if not folder:
         pytest.skip("MAGNETOIONIC_DEVICES names no folder with measured devices")
-    return lambda name, **how: read(Path(folder) / name, HowToRead(**how))
+    return lambda name, **how: read(Path(folder) / name, ReadingOptions(**how))
 
 
 @pytest.mark.parametrize(
@@ -31,41 +32,40 @@ def real():
 )
 def test_ramps_of_one_real_device(real, name, ramps, shortest, longest, rising, first, last):
     measurement = real(name)
-    assert labels(measurement) == [("1", cycle) for cycle in range(ramps)]
-    assert measurement.rising == rising
+    assert labels(measurement) == [("1", cycle + 1) for cycle in range(ramps)]
+    branch = "rising" if rising else "falling"
+    assert {ramp.branch for ramp in measurement.ramps} == {branch}
     lengths = [len(ramp.values) for ramp in measurement.ramps]
     assert (min(lengths), max(lengths)) == (shortest, longest)
     assert measurement.ramps[0].values[[0, -1]].tolist() == [first, last]
     assert measurement.left_out == ()
-    assert f"1 device × {ramps} ramps × {shortest} to {longest} pulses" in measurement.understood[1]
+    assert measurement.layout.startswith(
+        f"1 device × {ramps} {branch} ramps × {shortest} to {longest} readings"
+    )
 
 
 def test_both_directions_of_a_noisy_real_device(real):
-    down = real("reram-gong.csv")
-    assert (down.rising, len(down.ramps)) == (False, 1)
-    assert down.ramps[0].values[[0, -1]].tolist() == [0.76667, -1.3556]
-    up = real("reram-gong.csv", branch="rising")
-    assert (up.rising, len(up.ramps)) == (True, 1)
-    assert up.ramps[0].values[[0, -1]].tolist() == [-0.84444, 1.0667]
-    assert len(up.ramps[0].values) == 1000
+    up, down = real("reram-gong.csv").ramps
+    assert (up.branch, down.branch) == ("rising", "falling")
+    assert up.values[[0, -1]].tolist() == [-0.84444, 1.0667]
+    assert down.values[[0, -1]].tolist() == [0.76667, -1.3556]
+    assert len(up.values) == len(down.values) == 1000
 
 
 def test_real_noisy_ramps_below_each_other_are_found(real, tmp_path):
     """Up and down four times in one column: turns within noise, and no others."""
-    up = real("reram-gong.csv", branch="rising").ramps[0].values
-    down = real("reram-gong.csv").ramps[0].values
+    up, down = (ramp.values for ramp in real("reram-gong.csv").ramps)
     path = tmp_path / "turns.csv"
     path.write_text("\n".join(words(np.concatenate([up, down] * 4))))
-    for branch in ("rising", "falling"):
-        measurement = read(path, HowToRead(split="turns", branch=branch))
-        assert len(measurement.ramps) == 4
-        for ramp in measurement.ramps:
-            assert len(ramp.values) == pytest.approx(1000, abs=160)
+    measurement = read(path, ReadingOptions(split="turns"))
+    assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"] * 4
+    for ramp in measurement.ramps:
+        assert len(ramp.values) == pytest.approx(1000, abs=160)
 
 
 @pytest.mark.parametrize(("name", "nl"), [("crosssim-set", -1.43), ("crosssim-reset", 0.24)])
 def test_real_curves_that_no_family_fits_become_tables(name, nl, real):
-    fitted = fit(real(f"{name}.csv"))
+    fitted = fit(one_branch(real(f"{name}.csv")))
     assert fitted.family == "table"
     assert fitted.why.startswith("no family fits")
     assert fitted.neurosim.value == pytest.approx(nl, abs=0.2)
@@ -79,7 +79,10 @@ def test_real_curves_that_no_family_fits_become_tables(name, nl, real):
 
 
 def test_real_curves_with_much_noise_find_their_families(real):
-    up, down = (fit(real("reram-gong.csv", branch=branch)) for branch in ("rising", "falling"))
+    up, down = (
+        fit(one_branch(real("reram-gong.csv", branches=[branch])))
+        for branch in ("rising", "falling")
+    )
     assert (up.family, down.family) == ("linear", "exponential")
     assert up.neurosim.value == pytest.approx(0.07, abs=0.1)
     assert down.neurosim.value == pytest.approx(3.1, abs=0.2)

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from utils.measured.options import HowToRead
+from utils.measured.options import ReadingOptions
 from utils.measured.reading import read
 
 # Falling curves of 12 readings, written with four digits, so that they come back to the bit.
@@ -34,20 +34,23 @@ def reads(tmp_path):
     def call(text: str, **how):
         path = tmp_path / "my-curve.csv"
         path.write_text(text, encoding="utf-8")
-        measurement = read(path, HowToRead(**how))
-        assert_same(measurement, read(path, HowToRead(**json.loads(json.dumps(measurement.how)))))
+        measurement = read(path, ReadingOptions(**how))
+        assert_same(
+            measurement, read(path, ReadingOptions(**json.loads(json.dumps(measurement.how))))
+        )
         return measurement
 
     return call
 
 
 def assert_same(one, other):
-    assert one.rising == other.rising
-    assert one.unit == other.unit
+    assert (one.unit, one.quantity, one.reads) == (other.unit, other.quantity, other.reads)
+    assert [ramp.branch for ramp in one.ramps] == [ramp.branch for ramp in other.ramps]
     assert labels(one) == labels(other)
     for a, b in zip(one.ramps, other.ramps, strict=True):
         np.testing.assert_array_equal(a.pulses, b.pulses)
         np.testing.assert_array_equal(a.values, b.values)
+        np.testing.assert_array_equal(a.lines, b.lines)
 
 
 def labels(measurement) -> list[tuple[str, int]]:

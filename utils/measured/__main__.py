@@ -1,4 +1,4 @@
-"""From a measured curve to a device file and a picture: `python -m utils.measured`.
+"""From a measured file to a device file and a picture: `python -m utils.measured`.
 
 What takes seconds to import is imported late, so that --help and mistakes are answered at once.
 """
@@ -15,12 +15,12 @@ from devices.built_in import look_up
 from utils.console import log
 from utils.errors import RecordError, UserError
 from utils.flags import flags_of
-from utils.measured.options import READING, HowToRead
+from utils.measured.options import READING, ReadingOptions
 from utils.parser import Once, Parser, add
 
 DESCRIPTION = """\
-Read a measured curve (CSV, TSV or other text), fit it, say what came out, and write a device file
-that `main.py --field` takes, with a picture of the fit beside it (PDF, SVG, PNG).
+Read measured curves (CSV, TSV, other text, XLSX), fit both branches, say what came out, and write a
+device file that `main.py --field` takes, with a picture of the fit beside it (PDF, SVG, PNG).
 
 example: python -m utils.measured my-curve.csv --name my-device
 """
@@ -30,7 +30,7 @@ PICTURES = ("pdf", "svg", "png")
 
 def make_parser() -> Parser:
     parser = Parser("python -m utils.measured", DESCRIPTION)
-    parser.add_argument("file", type=Path, metavar="FILE", help="the measured curve")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the measured curves")
     result = parser.add_argument_group("device file")
     for name, metavar, text in (
         ("name", "NAME", "name of the device (default: that of the measured file)"),
@@ -44,7 +44,7 @@ def make_parser() -> Parser:
         help="family of the response (default: the data decide)",
     )  # fmt: skip
     reading = parser.add_argument_group(READING)
-    for name, (each, default) in flags_of(HowToRead).items():
+    for name, (each, default) in flags_of(ReadingOptions).items():
         add(reading, name, each, default)
     return parser
 
@@ -64,28 +64,39 @@ def main(args: list[str] | None = None) -> int:
 
 def run(flags: Namespace) -> None:
     given = vars(flags)
-    how = HowToRead(**{name: given[name] for name in flags_of(HowToRead) if name in given})
+    options = ReadingOptions(**{k: given[k] for k in flags_of(ReadingOptions) if k in given})
     name = name_of(given.get("name"), flags.file)
     output = output_of(given.get("output"), name)
     relaxes_to = partner_of(given.get("relaxes_to"), output)
 
-    from utils.measured.reading import read
+    from utils.measured.reading import describe, read
 
-    measurement = read(flags.file, how)
+    measurement = read(flags.file, options)
     check_replaceable(output, measurement.file, measurement.sha256)
+    show(describe(measurement), "")
 
     from utils.measured.fitting import fit
+    from utils.measured.ramps import one_branch
     from utils.measured.report import device_file as device_of
-    from utils.measured.report import report, understood
+    from utils.measured.report import report
 
-    print("\n".join(understood(measurement)), end="\n\n", flush=True)
-    fitted = fit(measurement, given.get("family"))
-    print("\n".join(report(fitted)), flush=True)
+    fitted = fit(one_branch(measurement), given.get("family"))
+    show(*report(fitted))
 
     from utils.measured.picture import draw, rendered
 
     write(output, device_of(fitted, name, relaxes_to), rendered(draw(fitted)))
-    print(f"\ndevice file: {output}\npicture: {output.with_suffix('.png')} (and .pdf, .svg)")
+    show(f"\ndevice file: {output}", f"picture: {output.with_suffix('.png')} (and .pdf, .svg)")
+
+
+def show(*lines: str) -> None:
+    """Print lines; where nobody reads on, as with `| head`, the rest of the output is dropped."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # or Python fails again when it flushes at the end
+        os.close(nowhere)
 
 
 def name_of(given: str | None, file: Path) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-FEWEST = 5  # readings of a ramp
-IN_READ_NOISES = 3.0  # least range of a ramp
-LONG_ENOUGH = 20  # readings from which a ramp tells its own noise
+MIN_READ_NOISES = 3.0  # in the range of a ramp
+NOISE_READINGS = 20  # of a ramp, from which on it tells its own noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +40,27 @@ def trend(pulses: np.ndarray, values: np.ndarray) -> Trend:
     largest value less the smallest grows with the number of readings of a flat curve, too.
     """
     x = (pulses - pulses[0]) / (pulses[-1] - pulses[0])
-    times = np.geomspace(min(0.5, 2 / len(x)), 2, 16)
-    shapes = np.stack([x, *(np.exp(-x / t) for t in times), *(np.exp((x - 1) / t) for t in times)])
-    centred = shapes - shapes.mean(axis=1, keepdims=True)  # [shapes, n]
+    n = len(x)
+    even = bool(np.allclose(np.diff(x) * (n - 1), 1, rtol=1e-9))
+    shapes, centred = even_shapes(n) if even else shapes_of(x)
     level = values.mean()
     slopes = centred @ (values - level) / (centred**2).sum(axis=1)
     residuals = values - level - slopes[:, None] * centred
     best = int(np.argmin((residuals**2).sum(axis=1)))
     return Trend(float(slopes[best] * (shapes[best, -1] - shapes[best, 0])), residuals[best])
+
+
+def shapes_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Exponentials of x [n] in 0 … 1, and the same less their means; both [shapes, n]."""
+    times = np.geomspace(min(0.5, 2 / len(x)), 2, 16)
+    shapes = np.stack([x, *(np.exp(-x / t) for t in times), *(np.exp((x - 1) / t) for t in times)])
+    return shapes, shapes - shapes.mean(axis=1, keepdims=True)
+
+
+@lru_cache(maxsize=128)
+def even_shapes(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The shapes of n readings at equal distances."""
+    return shapes_of(np.linspace(0, 1, n))
 
 
 def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
@@ -63,16 +76,16 @@ def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
             "leave it out with --columns"
         )
     noise = found.read_noise
-    if len(values) < LONG_ENOUGH:
+    if len(values) < NOISE_READINGS:
         noise = min(noise, usual_noise)
     if are_steps(values, found, noise):
         return (
             f"step sizes instead of responses: the values scatter about {values.mean():.3g}, while "
             f"their sum runs to {values.sum():.3g}; give the value after each pulse, not its change"
         )
-    if abs(found.change) < IN_READ_NOISES * noise:
+    if abs(found.change) < MIN_READ_NOISES * noise:
         return (
-            f"its range, {abs(found.change):.3g}, is below {IN_READ_NOISES:g} read noises of "
+            f"its range, {abs(found.change):.3g}, is below {MIN_READ_NOISES:g} read noises of "
             f"{noise:.3g}; leave it out with --columns, or average readings"
         )
     return None
@@ -89,12 +102,12 @@ def are_steps(values: np.ndarray, found: Trend, noise: float) -> bool:
     """
     rest = found.residuals
     n, scatter = len(rest), float(np.std(rest))
-    if n < LONG_ENOUGH or scatter == 0 or abs(found.change) > 12 * scatter:
+    if n < NOISE_READINGS or scatter == 0 or abs(found.change) > 12 * scatter:
         return False
     near_zero = abs(float(np.median(values))) < 6 * scatter
     lag = float(np.mean(rest[1:] * rest[:-1])) / scatter**2
     if near_zero and -0.7 < lag < -max(0.3, 3 / np.sqrt(n)):
         return True
     trending = 1 - scatter**2 / float(np.var(values)) > 12 / n  # more than chance gives to shapes
-    flat = abs(found.change) < IN_READ_NOISES * noise and not trending
+    flat = abs(found.change) < MIN_READ_NOISES * noise and not trending
     return flat and near_zero and abs(float(values.mean())) > 4 * scatter / np.sqrt(n)

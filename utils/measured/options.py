@@ -1,4 +1,4 @@
-"""How a file is to be read, where it does not tell by itself."""
+"""What the user may say about a file, where it does not tell by itself."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from utils.errors import UserError
 from utils.flags import check_values, flag
-from utils.measured.checks import FEWEST
 
 READING = "reading the file"  # heading in --help
 LAYOUTS = ("auto", "columns", "rows", "long")
-BRANCHES = ("auto", "falling", "rising")
+BRANCHES = ("falling", "rising")
 DEVICES = ("auto", "each", "one")
 DECIMALS = ("auto", "point", "comma")
+MIN_READINGS = 5  # of a ramp
 
 
 def split_of(word: str) -> int | str:
@@ -27,8 +27,8 @@ def split_of(word: str) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HowToRead:
-    """Everything that the user may say about a file; the defaults find it out.
+class ReadingOptions:
+    """Flags of reading; the defaults find out what they can.
 
     Raises UserError for an unknown choice, or flags that contradict each other.
     """
@@ -41,47 +41,65 @@ class HowToRead:
     )  # fmt: skip
     columns: tuple[str, ...] = flag(
         (), READING,
-        "columns to use, by name or number from 1, also 2-5 (default: all that hold numbers)", str,
-        metavar="COLUMN", is_list=True,
+        "columns of the response, by name or number from 1, also 2-5 (default: as their names, "
+        "units and numbers tell)", str, metavar="COLUMN", is_list=True,
     )  # fmt: skip
     pulses: str | None = flag(
         None, READING,
-        "column of the number of pulses, by name or number; none: count 0, 1, 2, ... (default: a "
-        "column called so, or that counts the lines; else count)", str, metavar="COLUMN",
+        "column of the number of pulses, by name or number; none: one pulse before every reading "
+        "(default: a column called so, or that counts; else none)", str, metavar="COLUMN",
     )  # fmt: skip
     split: int | str | None = flag(
         None, READING,
         "a column holds many ramps, one after the other: of N readings each, or cut at its turning "
-        "points (turns)", split_of, metavar="N|turns",
+        "points (turns) (default: cut where it plainly turns, or where its pulses start again)",
+        split_of, metavar="N|turns",
+    )  # fmt: skip
+    reads: int | None = flag(
+        None, READING,
+        "readings after each pulse, which are averaged; 1: none is repeated (default: as the "
+        "pulses tell)", int, metavar="N", at_least=1,
+    )  # fmt: skip
+    branches: tuple[str, ...] = flag(
+        (), READING,
+        "one word: only the ramps that are falling, or rising, as the values run; several: branch "
+        "of each column, or each ramp, in their order, whatever the values do (default: both, "
+        "as names such as LTP and LTD tell, else as the values run)", str,
+        metavar="falling|rising", is_list=True,
     )  # fmt: skip
     resistance: bool = flag(
         False, READING, "the values are resistances R; use conductances 1/R", bool
     )
-    branch: str = flag(
-        "auto", READING,
-        "falling or rising ramps; auto: the falling ones, or the rising ones where only these are",
-        str, metavar="BRANCH", choices=BRANCHES,
-    )  # fmt: skip
     devices: str = flag(
         "auto", READING,
-        "each: every column or line is a device of its own; one: all are cycles of one device; "
-        "auto: as their names tell; columns that have none are one device, labelled lines are each "
-        "a device", str, metavar="DEVICES", choices=DEVICES,
+        "each: every column or line is a device; one: all are cycles of one device; auto: as their "
+        "names tell; columns that have none are one device, labelled lines are each a device", str,
+        metavar="DEVICES", choices=DEVICES,
     )  # fmt: skip
     decimal: str = flag(
         "auto", READING, "decimal mark: point, comma, or auto", str,
         metavar="MARK", choices=DECIMALS,
     )  # fmt: skip
+    sheet: str | None = flag(
+        None, READING, "sheet of a workbook (XLSX), by name or number (default: the first)", str,
+        metavar="SHEET",
+    )  # fmt: skip
 
     def __post_init__(self):
         object.__setattr__(self, "columns", tuple(self.columns))  # a list, if it comes from JSON
+        object.__setattr__(self, "branches", tuple(self.branches))
         check_values(self)
+        for word in self.branches:
+            if word not in BRANCHES:
+                raise UserError(
+                    f"--branches {word}: unknown; the valid ones: {', '.join(BRANCHES)}"
+                )
         if isinstance(self.split, bool) or not isinstance(self.split, int | str | None):
             raise UserError(f"--split {self.split}: must be a number of readings, or turns")
         if isinstance(self.split, str) and self.split != "turns":
             raise UserError(f"--split {self.split}: must be a number of readings, or turns")
-        if isinstance(self.split, int) and self.split < FEWEST:
-            raise UserError(f"--split {self.split}: a ramp has at least {FEWEST} readings")
+        if isinstance(self.split, int) and self.split < MIN_READINGS:
+            raise UserError(f"--split {self.split}: a ramp has at least {MIN_READINGS} readings")
         if self.pulses is not None and self.pulses in self.columns:
             raise UserError(
                 f"--pulses {self.pulses}: also in --columns; a column holds one or the other"

@@ -40,3 +40,19 @@ class Measurement:
     how: Mapping[str, object]
     understood: tuple[str, ...]
     left_out: tuple[str, ...]
+
+
+def one_branch(both) -> Measurement:
+    """The falling ramps of a utils.measured.measurement.Measurement, or the rising ones where there
+    are no others."""
+    branch = "falling" if any(ramp.branch == "falling" for ramp in both.ramps) else "rising"
+    counts: dict[str, int] = {}
+    ramps = []
+    for ramp in both.ramps:
+        if ramp.branch == branch:
+            cycle = counts[ramp.device] = counts.get(ramp.device, -1) + 1
+            ramps.append(Ramp(ramp.device, cycle, ramp.pulses, ramp.values))
+    return Measurement(
+        tuple(ramps), branch == "rising", both.unit or None, both.file, both.sha256, both.how,
+        (both.layout,), both.left_out,
+    )  # fmt: skip

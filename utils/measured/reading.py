@@ -1,161 +1,155 @@
-"""Reading a measured file: from whatever an instrument or a spreadsheet wrote to ramps.
-
-bytes → lines (text) → cells → table → curves (layouts) → ramps (curves, turns, checks).
-"""
+"""From a lab's file to ramps: bytes → cells → table → roles → series → ramps."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured.checks import Trend, flaw, trend
-from utils.measured.cutting import check_pulses, cut, inverted
-from utils.measured.options import HowToRead
-from utils.measured.parsing.curves import Curve
-from utils.measured.parsing.layouts import LAYOUTS, layout_of
-from utils.measured.parsing.names import inverse, is_ohm
-from utils.measured.parsing.table import Table, table_of
-from utils.measured.parsing.text import decode
-from utils.measured.ramps import Measurement, Ramp
-from utils.measured.turns import turning_point
+from utils.measured import vocabulary
+from utils.measured.branches import ramps_of
+from utils.measured.cutting import Repeats, average_columns, average_lines, cut
+from utils.measured.grid import read_grid
+from utils.measured.layouts import layout_of, series_of_columns, series_of_rows
+from utils.measured.measurement import Measurement, Ramp
+from utils.measured.numeric_table import NumericTable, find_numbers, spread
+from utils.measured.options import ReadingOptions
+from utils.measured.roles import NOTHING, Roles, find_roles
+from utils.measured.series import ONE_DEVICE, Series
 
-LARGEST_FILE = 1 << 28  # bytes
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_FILE = 1 << 28  # bytes
 
 
-def read(path: str | Path, how: HowToRead | None = None) -> Measurement:
-    """The ramps of one branch of a measured file: CSV, TSV or other text.
+def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement:
+    """The ramps of a measured file: CSV, TSV or other text, or a workbook.
 
-    how: what the file does not tell by itself. Raises UserError, one line that names file, line and
-    column, for whatever is no measured ramp.
+    options: what the file does not tell by itself. Raises UserError, one line that names file, line
+    and column, for whatever is no pulse response, and for what nothing decides.
     """
-    how = how or HowToRead()
-    raw = bytes_of(Path(path))
-    lines, encoding = decode(raw, str(path))
-    table = table_of(lines, str(path), how.decimal)
-    layout = layout_of(table) if how.layout == "auto" else how.layout
-    found = LAYOUTS[layout](table, how)
-    unit = unit_of(table, found.columns)
-    left_out = [*table.left_out, *found.left_out]
-    curves = []
-    for curve in found.curves:
-        curve = inverted(curve, table) if how.resistance else curve
-        curves += cut(curve, how.split, table, left_out)
-    trends = trends_of(curves, table)
-    chosen, rising, branch = choose_branch(curves, trends, table, how.branch, left_out)
-    understood = [
-        f"{Path(path).name}: {encoding}, {divided(table)}; {header_of(table)}; layout {layout}",
-        f"{sizes(chosen)}; {found.devices_from}; pulses {found.pulses_from}",
-        f"{branch}, from {ends(chosen, 0)} to {ends(chosen, -1)} {unit_words(unit, how)}".rstrip(),
-    ]
-    if how.resistance:
-        unit = inverse(unit)
-    elif is_ohm(unit):
-        understood.append("the values are resistances; --resistance fits conductances 1/R instead")
-    repeated = asdict(how) | {
-        "layout": layout,
-        "columns": ranges(found.columns),
-        "pulses": found.pulses or None,
-        "branch": "rising" if rising else "falling",
-        "devices": how.devices,
-        "decimal": table.dialect.decimal,
-    }
+    options = options or ReadingOptions()
+    raw = read_bytes(Path(path))
+    table = find_numbers(read_grid(raw, str(path), options.decimal, options.sheet))
+    layout = layout_of(table) if options.layout == "auto" else options.layout
+    if layout == "rows":
+        roles = roles_of_rows(table)
+        found = series_of_rows(table, options, roles.left_out)
+    else:
+        roles = find_roles(table, options)
+        found = series_of_columns(roles, options, layout)
+    columns = list(dict.fromkeys(int(c) for one in found for c in one.columns))
+    quantity, unit = quantity_of(table, columns)
+    if options.resistance:
+        found = [inverted(one, table) for one in found]
+        quantity, unit = "conductance", vocabulary.inverse_unit(unit)
+    repeats = Repeats()
+    found = average_columns(found, repeats)
+    pieces = []
+    for one in found:
+        pieces += cut(average_lines(one, table, options, repeats), table, options, roles.left_out)
+    ramps = ramps_of(pieces, roles, options, quantity)
+    left_out = [*table.left_out, *roles.left_out]
+    if vocabulary.is_ohm(unit):
+        left_out.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
-        numbered(chosen), rising, unit, Path(path).name, hashlib.sha256(raw).hexdigest(), repeated,
-        tuple(understood), tuple(left_out),
+        Path(path).name, hashlib.sha256(raw).hexdigest(), quantity, unit, tuple(ramps),
+        repeats.noise, repeats.reads, understood(roles), sentence(table, layout, ramps, repeats)
+        + one_device(table, columns, options, ramps),
+        tuple(left_out), how(options, layout, columns, roles),
     )  # fmt: skip
 
 
-def bytes_of(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """Raises UserError where there is no such file, or none that can be read."""
     try:
         if path.is_dir():
             raise UserError(f"{path}: is a folder; name a file in it")
         with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE + 1)
+            raw = file.read(MAX_FILE + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; check its name and folder") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); check its name") from None
-    if len(raw) > LARGEST_FILE:
-        raise UserError(f"{path}: larger than {LARGEST_FILE >> 20} MiB; no measured curve is")
+    if len(raw) > MAX_FILE:
+        raise UserError(f"{path}: larger than {MAX_FILE >> 20} MiB; no measured curve is")
     if not raw:
         raise UserError(f"{path}: line 1: the file is empty; export the curve again")
     return raw
 
 
-def unit_of(table: Table, columns: Sequence[int]) -> str | None:
-    """The unit of the values. Raises UserError where columns have different ones."""
-    units = {table.units[column]: column for column in reversed(columns) if table.units[column]}
-    if len(units) > 1:
-        (one, _), (other, column) = list(units.items())[:2][::-1]
-        raise table.error(
-            table.header or 1, column,
-            f"the unit is {other}, that of another column {one}; choose with --columns",
-        )  # fmt: skip
-    return next(iter(units), None)
+def roles_of_rows(table: NumericTable) -> Roles:
+    """Of a table in rows: labels, then readings."""
+    roles = Roles(table, [], [])
+    for column in range(len(table.names)):
+        is_label = table.labels[column] or (table.names[column].role in vocabulary.LABELS)
+        roles.roles.append("label" if is_label else vocabulary.RESPONSE)
+        roles.why.append("names the line" if is_label else "a ramp in each line")
+    return roles
 
 
-def trends_of(curves: Sequence[Curve], table: Table) -> list[Trend]:
-    """Each ramp's trend. Raises UserError for what is no ramp."""
-    for curve in curves:
-        check_pulses(curve, table)
-    trends = [trend(curve.pulses, curve.values) for curve in curves]
-    fallback = float(np.sqrt(np.mean([found.read_noise**2 for found in trends])))
-    for curve, found in zip(curves, trends, strict=True):
-        if (at := turning_point(curve.values)) is not None:
-            raise curve.error(
-                table, f"the curve turns back here, at {curve.values[at]:.6g}, so it is no single "
-                "ramp; --split N or --split turns cuts it", at,
+def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
+    """Quantity and unit of the responses. Raises UserError where columns have different ones."""
+    names = [(table.names[column], column) for column in columns]
+    for what in ("unit", "quantity"):
+        told = {getattr(name, what): column for name, column in reversed(names)}
+        told = {word: column for word, column in told.items() if word not in ("", "response")}
+        if len(told) > 1:
+            (one, _), (other, column) = sorted(told.items(), key=lambda item: item[1])[:2]
+            raise table.error(
+                table.header or 1, column, f"the {what} is {other}, that of another column {one}, "
+                "and only one column of values can be used; choose with --columns",
             )  # fmt: skip
-        if why := flaw(curve.values, found, fallback):
-            raise curve.error(table, why)
-    return trends
+    units = [name.unit for name, _ in names if name.unit]
+    quantities = [name.quantity for name, _ in names if name.quantity not in ("", "response")]
+    quantity = quantities[0] if quantities else ""
+    if not quantity and names[0][0].role in (vocabulary.CURRENT, vocabulary.VOLTAGE):
+        quantity = names[0][0].role
+    return quantity, units[0] if units else ""
 
 
-def choose_branch(
-    curves: Sequence[Curve], trends: Sequence[Trend], table: Table, asked: str, left_out: list[str]
-) -> tuple[list[Curve], bool, str]:
-    """The ramps of one direction, whether they rise, and why these, in words."""
-    branches: dict[bool, list[Curve]] = {False: [], True: []}
-    for curve, found in zip(curves, trends, strict=True):
-        branches[found.change > 0].append(curve)
-    rising = asked == "rising" or (asked == "auto" and not branches[False])
-    name, other = ("rising", "falling") if rising else ("falling", "rising")
-    if not branches[rising]:
-        raise UserError(
-            f"{table.path}: line {table.lines[0]}: --branch {name}: every ramp is {other}; "
-            f"leave it out"
+def inverted(one: Series, table: NumericTable) -> Series:
+    """Conductances 1/R for resistances R. Raises UserError for one that is not positive."""
+    wrong = np.flatnonzero(~(one.values > 0))
+    if len(wrong):
+        at = int(wrong[0])
+        raise one.error(
+            table, f"--resistance: {one.values[at]:g} is no resistance; it must be positive", at
         )
-    if not branches[not rising]:
-        return branches[rising], rising, f"{name} branch, the only one"
-    places = branches[not rising][0].place(table)
-    left_out.append(
-        f"{several([len(branches[not rising])], f'{other} ramp')}, the first in {places}: "
-        f"the {name} branch is used (else --branch {other})"
-    )
-    why = "as --branch says" if asked != "auto" else f"(else --branch {other})"
-    return branches[rising], rising, f"{name} branch {why}"
+    return replace(one, values=1 / one.values)
 
 
-def numbered(curves: Sequence[Curve]) -> tuple[Ramp, ...]:
-    """Device by device in the order of the file; by cycle where the file numbers all of them."""
-    devices: dict[str, list[Curve]] = {}
-    for curve in curves:
-        devices.setdefault(curve.device, []).append(curve)
-    ramps = []
-    for device, cycles in devices.items():
-        if all(curve.cycle is not None for curve in cycles):
-            cycles.sort(key=lambda curve: curve.cycle)
-        ramps += [
-            Ramp(device, cycle, curve.pulses, curve.values) for cycle, curve in enumerate(cycles)
-        ]
-    return tuple(ramps)
+def understood(roles: Roles) -> pd.DataFrame:
+    """A row for each column of the file, or for neighbours of one kind: column, role, why."""
+    import pandas
+
+    told = [
+        (role, "; ".join([why, *roles.notes.get(column, [])]))
+        for column, (role, why) in enumerate(zip(roles.roles, roles.why, strict=True))
+    ]
+    rows = []
+    for (role, why), group in groupby(range(len(told)), key=told.__getitem__):
+        if role != NOTHING:
+            rows.append((roles.table.titles(list(group)), role, why))
+    return pandas.DataFrame(rows, columns=["column", "role", "why"])
+
+
+def describe(measurement: Measurement) -> str:
+    """What was understood of a file, for the user: layout, a table of columns, what is left out."""
+    table = measurement.understood
+    widths = [max(map(len, [name, *table[name]])) for name in table.columns[:2]]
+    rows = [tuple(table.columns), *table.itertuples(index=False, name=None)]
+    lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows]
+    rest = [f"left out: {each}" for each in measurement.left_out]
+    return "\n".join([f"{measurement.file}: {measurement.layout}", "", *lines, *rest])
 
 
 def several(counts: Sequence[int], one: str) -> str:
@@ -164,40 +158,43 @@ def several(counts: Sequence[int], one: str) -> str:
     return f"{low if low == high else f'{low} to {high}'} {one}{'' if high == 1 else 's'}"
 
 
-def sizes(curves: Sequence[Curve]) -> str:
-    """`2 devices × 1 to 3 ramps × 100 pulses`."""
-
-    devices = Counter(curve.device for curve in curves)
-    readings = [len(curve.values) for curve in curves]
-    return " × ".join(
-        (
-            several([len(devices)], "device"),
-            several(list(devices.values()), "ramp"),
-            several(readings, "pulse"),
-        )
+def sentence(table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: Repeats) -> str:
+    """How the file is laid out: `2 devices × 3 falling ramps × 28 readings`, and more."""
+    parts = [several([len({ramp.device for ramp in ramps})], "device")]
+    for branch in ("falling", "rising"):
+        own = [ramp for ramp in ramps if ramp.branch == branch]
+        if own:
+            counts = list(Counter(ramp.device for ramp in own).values())
+            lengths = [len(ramp.values) for ramp in own]
+            parts.append(f"{several(counts, f'{branch} ramp')} × {several(lengths, 'reading')}")
+    reads = f", {repeats.reads} read after each pulse and averaged" if repeats.reads > 1 else ""
+    head = f"names in line {table.header}" if table.header else "no names"
+    return (
+        f"{parts[0]} × {' and '.join(parts[1:])}{reads}; layout {layout}; {table.source}; {head}, "
+        f"numbers in {spread(table.lines[[0, -1]], 'line')}"
     )
 
 
-def divided(table: Table) -> str:
-    one = table.cells.shape[1] == 1
-    return f"one column, decimal {table.dialect.decimal}" if one else str(table.dialect)
+def one_device(
+    table: NumericTable, columns: Sequence[int], options: ReadingOptions, ramps: Sequence[Ramp]
+) -> str:
+    """That columns are taken for ramps of one device, where no name says so."""
+    named = all(table.names[c].cycle is not None or table.names[c].branch for c in columns)
+    several_columns = len(columns) > 1 and {ramp.device for ramp in ramps} == {ONE_DEVICE}
+    if several_columns and options.devices == "auto" and not named and len(ramps) > 1:
+        return "; all columns are one device (else --devices each)"
+    return ""
 
 
-def header_of(table: Table) -> str:
-    first, last = int(table.lines[0]), int(table.lines[-1])
-    head = f"names in line {table.header}" if table.header else "no names"
-    return f"{head}, numbers in lines {first} to {last}"
-
-
-def ends(curves: Sequence[Curve], at: int) -> str:
-    """The first or last value, of several ramps the mean."""
-    mean = float(np.mean([curve.values[at] for curve in curves]))
-    return f"{mean:.6g}" + (" (mean)" if at == -1 and len(curves) > 1 else "")
-
-
-def unit_words(unit: str | None, how: HowToRead) -> str:
-    words = inverse(unit) if how.resistance else unit
-    return (words or "") + (" (1/R)" if how.resistance else "")
+def how(options: ReadingOptions, layout: str, columns: Sequence[int], roles: Roles) -> dict:
+    """The options that read the file in the same way again, ready for JSON."""
+    pulses = roles.of(vocabulary.PULSES)
+    chosen = {"columns": ranges(columns), "layout": layout}
+    if layout != "rows":
+        chosen["pulses"] = str(pulses[0] + 1) if len(pulses) == 1 else None if pulses else "none"
+    chosen["decimal"] = roles.table.dialect.decimal
+    repeated = asdict(options) | chosen
+    return {name: list(x) if isinstance(x, tuple) else x for name, x in repeated.items()}
 
 
 def ranges(columns: Sequence[int]) -> list[str]:

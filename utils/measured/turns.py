@@ -7,7 +7,8 @@ from math import comb
 
 import numpy as np
 
-from utils.measured.checks import FEWEST, trend
+from utils.measured.checks import trend
+from utils.measured.options import MIN_READINGS
 
 SWING = 0.5  # of the range: what goes back by less is noise, or no ramp
 TURNED = 0.7  # of the range: a ramp that goes back by more is none, however it drifts
@@ -17,42 +18,37 @@ JUMP = 0.6  # of a piece in one step: the device was reset
 MEDIAN_TO_SD = 1.4826  # of normal numbers, from the median of their sizes
 
 
-def ramps_between_turns(values: np.ndarray) -> tuple[list[slice], int]:
+def cut_at_turns(values: np.ndarray) -> tuple[list[slice], int]:
     """The ramps of a curve [n], as slices, and how many resets were found between them.
 
-    Two ramps share the reading at which they turn, which is where the second starts, unless the
-    extreme value stands there twice. A reset is a piece that mostly is a single step.
+    No reading belongs to two ramps: the one at which the curve turns ends the ramp before. A reset
+    is a piece that mostly is a single step. What a file cuts off at its ends is in no slice.
     """
     smooth, noise = smoothed(values)
-    extremes = [0, *zigzag(smooth, SWING * np.ptp(smooth)), len(values) - 1]
-    turns: list[tuple[int, int]] = []
-    for at, after in pairwise(extremes[1:]):
-        before = turns[-1][1] if turns else 0
-        turns.append(refined(values, before, at, after))
-    starts = [0] + [start for _, start in turns]
-    ends = [end for end, _ in turns] + [len(values) - 1]
-    bounds = [list(pair) for pair in zip(starts, ends, strict=True)]
-    kept = []
-    for index, (start, end) in enumerate(bounds):
-        step = jump(values, start, end)
-        if step is None:
-            kept.append(bounds[index])
-            continue
-        if index > 0:  # the ramps beside it end and begin at this step, wherever noise put the turn
-            bounds[index - 1][1] = step
-        if index + 1 < len(bounds):
-            bounds[index + 1][0] = step + 1
-    if kept:
-        kept[0][0] += head(smooth[kept[0][0] : kept[0][1] + 1], noise)
-        kept[-1][1] -= head(smooth[kept[-1][0] : kept[-1][1] + 1][::-1], noise)
-    return [slice(start, end + 1) for start, end in kept], len(bounds) - len(kept)
+    extremes = [0, *find_turns(smooth, SWING * np.ptp(smooth)), len(values) - 1]
+    jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
+    resets = [at for at in jumps if at is not None]
+    turns = [
+        refined(values, *extremes[index : index + 3])
+        for index, (one, other) in enumerate(pairwise(jumps))
+        if one is None and other is None
+    ]
+    ends = sorted(resets + turns) if resets else regular(turns, len(values))
+    bounds = [0, *(end + 1 for end in ends), len(values)]
+    parts = [[start, stop] for start, stop in pairwise(bounds) if stop > start]
+    first, last = parts[0], parts[-1]
+    first[0] += head(smooth[first[0] : first[1]], noise)
+    last[1] -= head(smooth[last[0] : last[1]][::-1], noise)
+    return [slice(*part) for part in parts], len(resets)
 
 
 def turning_point(values: np.ndarray) -> int | None:
     """A reading at which a curve [n] turns by far more than its noise; None if it runs one way."""
+    if len(values) < MIN_READINGS:
+        return None
     smooth, noise = smoothed(values)
     swing = TURNED * float(np.ptp(smooth))
-    turns = zigzag(smooth, swing) if swing > 6 * noise else []
+    turns = find_turns(smooth, swing) if swing > 6 * noise else []
     return turns[0] if turns else None
 
 
@@ -76,57 +72,76 @@ def smoothed(values: np.ndarray) -> tuple[np.ndarray, float]:
     return sums / counts, noise / np.sqrt(width)
 
 
-def zigzag(values: np.ndarray, swing: float) -> list[int]:
-    """Indices of the extremes between which values [n] go back by more than swing."""
-    turns: list[int] = []
-    low = high = 0
-    rising: bool | None = None  # not known before the first swing
-    for index, value in enumerate(values.tolist()):
-        if rising is not False:
-            if value > values[high]:
-                high = index
-            if value < values[high] - swing:
-                if rising:
-                    turns.append(high)
-                rising, low = False, index
-        if rising is not True:
-            if value < values[low]:
-                low = index
-            if value > values[low] + swing:
-                if rising is False:
-                    turns.append(low)
-                rising, high = True, index
-    return turns
+def find_turns(values: np.ndarray, swing: float) -> list[int]:
+    """Indices of the extremes, by turns high and low, from which values [n] go back by `swing`."""
+    from scipy.signal import find_peaks
+
+    if swing <= 0:
+        return []
+    found = []
+    for sign in (1, -1):
+        peaks, _ = find_peaks(sign * values, prominence=swing)
+        found += [(int(peak), sign) for peak in peaks]
+    turns: list[tuple[int, int]] = []
+    for at, sign in sorted(found):
+        if not turns or turns[-1][1] != sign:
+            turns.append((at, sign))
+        elif sign * (values[at] - values[turns[-1][0]]) > 0:
+            turns[-1] = (at, sign)
+    return [at for at, _ in turns]
 
 
-def refined(values: np.ndarray, low: int, at: int, high: int) -> tuple[int, int]:
-    """Where the ramp up to a turn ends and the next one starts.
+def refined(values: np.ndarray, low: int, at: int, high: int) -> int:
+    """The last reading of the ramp up to a turn.
 
     low, at, high: extremes before, at and after the turn. Where a ramp saturates, its largest
     reading is a matter of noise, so the turn is put where exponentials on both sides leave least.
     """
+    # Not up to the extremes beside it, whose places are as uncertain and lie in other ramps.
+    low, high = max(low, at - max(8, (at - low) // 2)), min(high, at + max(8, (high - at) // 2))
     part = values[low : high + 1]
     up = part if values[at] >= part[0] else -part
+    at -= low
+    steps = np.diff(up)
+    peak = int(np.argmax(up))
+    if (steps[:peak] >= 0).all() and (steps[peak:] <= 0).all():
+        return low + peak  # the first of equals: the state may have been read again
 
     def misfit(end: int) -> float:
-        return sum(trend(np.arange(len(side)), side).squares for side in (up[:end], up[end:]))
+        return sum(trend(np.arange(len(x)), x).squares for x in (up[: end + 1], up[end + 1 :]))
 
-    first, last, best = 2, len(up) - 2, at - low  # both sides have two readings or more
-    steps = np.diff(up)
-    if last < first or ((steps[:best] >= 0).all() and (steps[best:] <= 0).all()):
-        first, last = best, best - 1  # without noise, or too short, it is the extreme itself
-    while first <= last:
+    first, last, best = 2, len(up) - 4, at  # both sides have three readings or more
+    if last < first:
+        return low + at
+    found: dict[int, float] = {}
+    while True:
         step = max(1, (last - first) // PLACES)
-        best = min(range(first, last + 1, step), key=misfit)
-        first, last = max(first, best - step + 1), min(last, best + step - 1)
+        found |= {end: misfit(end) for end in range(first, last + 1, step) if end not in found}
+        best = min(found, key=found.__getitem__)
+        first, last = max(2, best - step + 1), min(len(up) - 4, best + step - 1)
         if step == 1:
             break
-    near = up[max(0, best - 1) : best + 1]
-    peak = max(0, best - 1) + int(np.argmax(near))
-    start = peak
-    while start + 1 < len(up) and up[start + 1] == up[peak]:
-        start += 1
-    return low + peak, low + start
+    # That the state at the turn begins the next ramp fits as well as that it ends this one.
+    after = found.get(best + 1, misfit(best + 1) if best + 1 <= len(up) - 4 else np.inf)
+    return low + best + (after <= found[best] * (1 + 4 / max(1, len(up) - 6)))
+
+
+def regular(ends: list[int], n: int) -> list[int]:
+    """Ends of ramps [turns] on the raster of a train whose ramps all have the same two lengths,
+    where they lie so near to one that noise explains the rest; else as they are."""
+    if len(ends) < 3:
+        return ends
+    at = np.array(ends)
+    period = float(np.median(at[2:] - at[:-2]))
+    index = np.arange(len(at))
+    raster = np.zeros(len(at))
+    for parity in (0, 1):
+        own = index % 2 == parity
+        raster[own] = np.round(np.median(at[own] - index[own] // 2 * period))
+        raster[own] += index[own] // 2 * period
+    near = np.abs(at - raster) <= max(2, 0.05 * period)
+    inside = raster[0] >= 0 and raster[-1] < n - 1 and period == round(period)
+    return raster.astype(int).tolist() if near.all() and inside else ends
 
 
 def jump(values: np.ndarray, start: int, end: int) -> int | None:
@@ -136,12 +151,13 @@ def jump(values: np.ndarray, start: int, end: int) -> int | None:
     if change == 0:
         return None
     largest = int(np.argmax(steps * np.sign(change)))
-    short = end - start + 1 < FEWEST
-    return start + largest if short or steps[largest] / change > JUMP else None
+    return start + largest if steps[largest] / change > JUMP else None
 
 
 def head(ramp: np.ndarray, noise: float) -> int:
     """Readings [n] at the start that run against the ramp, where the file begins within another."""
+    if not len(ramp):
+        return 0
     up = ramp if ramp[-1] >= ramp[0] else -ramp
     lowest = int(np.argmin(up))
     return lowest if up[0] - up[lowest] > max(HEAD * np.ptp(up), 6 * noise) else 0

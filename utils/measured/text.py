@@ -1,4 +1,4 @@
-"""From the bytes of a file to its lines, and which separator and which decimal mark they use."""
+"""From the bytes of a file to its lines, and which separator and decimal mark they use."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from itertools import pairwise
 
 from utils.errors import UserError
 
-SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # ZIP: XLSX, ODS; OLE: XLS
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
 COMMENT = re.compile(r'\s*"?(#|%|//|!)')
 POINT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 COMMA = re.compile(r"[+-]?(\d+,?\d*|,\d+)([eEdD][+-]?\d+)?")
-SAMPLE = 400  # lines that a dialect is judged by
+SAMPLE_LINES = 100  # by which a separator is judged
 LIKE_ASCII = str.maketrans({"\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\ufeff": ""})
 SPACES = r"\s+"
+SEPARATOR_NAMES = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,23 @@ class Dialect:
             cells = line.split(self.separator)
         return [cell.strip().strip('"').strip() for cell in cells]
 
+    def numbers(self, lines: Sequence[str]) -> int:
+        """Characters that stand in cells which are numbers."""
+        cells = (cell for line in lines for cell in self.split(line))
+        return sum(len(cell) for cell in cells if self.number.fullmatch(cell))
+
     def __str__(self) -> str:
-        names = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
-        return f"{names[self.separator]} between cells, decimal {self.decimal}"
+        return f"{SEPARATOR_NAMES[self.separator]} between cells, decimal {self.decimal}"
 
 
-# In this order, of those that explain a file equally well.
-SEPARATORS = ("\t", ";", ",", SPACES)
-DIALECTS = tuple(Dialect(s, d) for s in SEPARATORS for d in ("point", "comma"))
+DIALECTS = tuple(Dialect(s, d) for s in SEPARATOR_NAMES for d in ("point", "comma"))
 
 
 def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     """The lines of a text file and the name of its encoding.
 
-    Raises UserError for an empty or binary file, and for spreadsheets.
+    Raises UserError for an empty or binary file.
     """
-    if raw.startswith(SPREADSHEETS):
-        raise UserError(
-            f"{path}: is a spreadsheet (XLSX, XLS, ODS) or an archive, no text; open it and "
-            "save as CSV"
-        )
     encoding = encoding_of(raw)
     try:
         text = raw.decode(encoding)
@@ -96,48 +93,34 @@ def encoding_of(raw: bytes) -> str:
     return "utf-8-sig"
 
 
-def sniff(lines: Sequence[str], decimal: str) -> Dialect:
-    """The dialect that explains most characters of the lines as parts of numbers.
+def dialect_of(lines: Sequence[str], decimal: str) -> Dialect:
+    """The separator that clevercsv finds, and the decimal mark that explains most numbers.
 
     decimal: point, comma, or auto.
     """
+    import clevercsv
+
     lines = [line for line in lines if line.strip() and not COMMENT.match(line)]
+    marks = ("point", "comma") if decimal == "auto" else (decimal,)
     known = {f"sep={s}": s for s in (";", ",", "\t")}
     if lines and lines[0].strip(" ").lower() in known:  # how spreadsheets tell each other
-        separators = (known[lines.pop(0).strip(" ").lower()],)
-    else:
-        absent = {s for s in ("\t", ";") if not any(s in line for line in lines)}
-        separators = [separator for separator in SEPARATORS if separator not in absent]
-    step = max(1, len(lines) // SAMPLE)
-    sample = lines[:100] + lines[100::step]
-    candidates = [
-        dialect
-        for dialect in DIALECTS
-        if dialect.separator in separators and decimal in ("auto", dialect.decimal)
-    ]
-    scores = {dialect: explained(sample, dialect) for dialect in candidates}
-    tabs = max((score for each, score in scores.items() if each.separator == "\t"), default=0)
-    for dialect in candidates:
-        if dialect.separator == SPACES and tabs >= scores[dialect] / 2:
-            del scores[dialect]  # the spaces stand in labels such as `D1 cycle 1`
-    best = max(scores, key=lambda dialect: scores[dialect])  # the first of equals
-    if (
-        decimal == "auto"
-        and best.decimal == "comma"
-        and not any(numbers_in(line, best) > 1 for line in sample)
-    ):
+        separator = known[lines.pop(0).strip(" ").lower()]
+        return max((Dialect(separator, mark) for mark in marks), key=lambda d: d.numbers(lines))
+    middle = len(lines) // 2
+    sample = lines[:SAMPLE_LINES] + lines[max(SAMPLE_LINES, middle) : middle + SAMPLE_LINES]
+    found = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
+    separator = found.delimiter if found and found.delimiter else ","
+    separator = SPACES if separator == " " else separator
+    separators = [",", SPACES] if separator in (",", SPACES) else [separator]
+    candidates = [Dialect(separator, mark) for separator in separators for mark in marks]
+    if '"' not in "".join(sample):  # clevercsv takes no comma for a decimal mark
+        candidates = [c for c in candidates if (c.separator, c.decimal) != (",", "comma")]
+    candidates = candidates or [Dialect(SPACES, marks[0])]
+    best = max(candidates, key=lambda d: d.numbers(sample))  # the first of equals
+    only_one = all(sum(map(bool, map(best.number.fullmatch, best.split(x)))) < 2 for x in sample)
+    if decimal == "auto" and best.decimal == "comma" and best.separator != ";" and only_one:
         return one_comma_a_line(sample, best)
     return best
-
-
-def numbers_in(line: str, dialect: Dialect) -> int:
-    return sum(bool(dialect.number.fullmatch(cell)) for cell in dialect.split(line))
-
-
-def explained(lines: Sequence[str], dialect: Dialect) -> int:
-    """Number of characters that stand in cells which are numbers."""
-    cells = (cell for line in lines for cell in dialect.split(line))
-    return sum(len(cell) for cell in cells if dialect.number.fullmatch(cell))
 
 
 def one_comma_a_line(lines: Sequence[str], best: Dialect) -> Dialect:

@@ -1,0 +1,240 @@
+"""From single ramps to those of a measurement: their branch, their pulses, their order in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.measured.checks import Trend, flaw, trend
+from utils.measured.cutting import Piece
+from utils.measured.measurement import Branch, Ramp
+from utils.measured.numeric_table import NumericTable
+from utils.measured.options import MIN_READINGS, ReadingOptions
+from utils.measured.roles import Roles
+from utils.measured.series import Series
+from utils.measured.vocabulary import names_conductance_way
+
+DECADE = 10.0  # between the ranges of ramps that are pooled
+
+
+@dataclass(eq=False)
+class Directed:
+    """A ramp whose branch is known. pulses: float64 [n], rising; start: None where only their
+    differences are known; after: the piece before, in whose last state this one began."""
+
+    series: Series
+    branch: Branch
+    pulses: np.ndarray
+    fixed: bool
+    found: Trend
+    after: Directed | None = None
+    before: float | None = None
+
+
+def ramps_of(
+    pieces: Sequence[Piece], roles: Roles, options: ReadingOptions, quantity: str
+) -> list[Ramp]:
+    """Raises UserError for what is no ramp, and for ramps that differ by decades."""
+    table = roles.table
+    directed: list[Directed] = []
+    for index, piece in enumerate(pieces):
+        check_length(piece.series, table)
+        one = direct(piece.series, index, roles, options, quantity)
+        follows = piece.follows and directed and directed[-1].series.place == one.series.place
+        if directed and follows_by_lines(directed[-1].series, one.series):
+            follows = True
+        if follows and directed[-1].branch != one.branch:
+            one.after = directed[-1]
+        if follows or (directed and directed[-1].series.place == one.series.place):
+            start_again(one, directed[-1])
+        directed.append(one)
+    check_ramps(directed, table)
+    for branch in ("falling", "rising"):
+        join([one for one in directed if one.branch == branch])
+    if len(options.branches) == 1:
+        directed = only(directed, options.branches[0], roles)
+    return number(directed)
+
+
+def follows_by_lines(one: Series, other: Series) -> bool:
+    """Whether a series of a long table comes right below another, of the same device."""
+    return (
+        one.device == other.device and one.columns[0] == other.columns[0]
+        and one.place != other.place and 0 < other.lines[0] - one.lines[-1] <= 2
+        and bool((np.diff(one.lines) > 0).all())
+    )  # fmt: skip
+
+
+def check_length(series: Series, table: NumericTable) -> None:
+    if len(series) < MIN_READINGS:
+        raise series.error(
+            table, f"only {len(series)} readings; a ramp needs at least {MIN_READINGS} pulses "
+            "(--columns leaves a column out)", len(series) - 1,
+        )  # fmt: skip
+
+
+def direct(
+    series: Series, index: int, roles: Roles, options: ReadingOptions, quantity: str
+) -> Directed:
+    """The branch of a ramp, by its name, else by its values; its pulses in the order of time."""
+    pulses, column = series.pulses, int(series.columns[0])
+    counts_down = pulses is not None and pulses[-1] < pulses[0]
+    found = trend(np.arange(len(series)) if pulses is None else np.abs(pulses - pulses[0]),
+                  series.values)  # fmt: skip
+    way = "rising" if found.change > 0 else "falling"
+    branch = wanted(series, index, options, roles, quantity) or way
+    if branch != way:
+        roles.note(column, f"stored backwards: {branch} by its name, turned")
+        series = replace(series.take(slice(None, None, -1)), branch=branch)
+        found = Trend(-found.change, found.residuals[::-1])
+        if pulses is not None:
+            pulses = series.pulses
+    elif counts_down:
+        roles.note(column, "the pulses count down; read in the order of the lines")
+    if pulses is None:
+        relative = series.counted if series.counted is not None else np.arange(len(series)) * 1.0
+        relative = np.abs(relative - relative[0])
+        return Directed(series, branch, relative, False, found)
+    relative = np.abs(pulses - pulses[0])
+    return Directed(
+        series, branch, relative + (0 if counts_down else pulses.min()), not counts_down, found
+    )
+
+
+def start_again(one: Directed, last: Directed) -> None:
+    """Count the pulses of a ramp anew, where the file counts on from the ramp before."""
+    if one.fixed and last.series.pulses is not None:
+        end, first = last.series.pulses.max(), one.series.pulses.min()
+        if first > end > 0:
+            start = last.pulses[0] if one.branch == last.branch else first - end
+            one.pulses = one.pulses - one.pulses[0] + start
+
+
+def wanted(
+    series: Series, index: int, options: ReadingOptions, roles: Roles, quantity: str
+) -> Branch | None:
+    """The branch that the user, or a name, gives a ramp; None where only its values tell."""
+    if len(options.branches) > 1:
+        return options.branches[index % len(options.branches)]
+    if series.branch is None:
+        return None
+    column = int(series.columns[0])
+    label = " ".join(
+        [roles.table.names[column].text]
+        + [roles.table.cells[0, c] for c in roles.of("branch")]
+        + ([roles.table.names[series.pulse_column].text] if series.pulse_column is not None else [])
+    )
+    by_conductance = names_conductance_way(label)
+    if by_conductance and quantity == "resistance" and not options.resistance:
+        return "rising" if series.branch == "falling" else "falling"
+    if by_conductance and (series.values < 0).all() and quantity != "conductance":
+        raise UserError(
+            f"{roles.table.path}: {series.where(roles.table)}: the values are negative, so whether "
+            "a potentiation raises them or their size is open; say --branches falling rising, in "
+            "the order of the ramps"
+        )
+    return series.branch
+
+
+def check_ramps(directed: Sequence[Directed], table: NumericTable) -> None:
+    """Raise UserError for what is no ramp, and for ramps that differ by decades."""
+    fallback = float(np.sqrt(np.mean([one.found.read_noise**2 for one in directed])))
+    for one in directed:
+        if why := flaw(one.series.values, one.found, fallback):
+            raise one.series.error(table, why)
+    ranges = np.array([abs(one.found.change) for one in directed])
+    middle = float(np.median(ranges))
+    worst = int(np.argmax(np.maximum(ranges / middle, middle / ranges)))
+    if ranges.max() > DECADE * ranges.min():
+        one = directed[worst]
+        raise UserError(
+            f"{table.path}: {one.series.where(table)}: a range of {ranges[worst]:.3g}, while the "
+            f"others have {middle:.3g}, decades apart; choose what belongs together with --columns"
+        )
+
+
+def join(ramps: Sequence[Directed]) -> None:
+    """Where the pulses of ramps of one branch start, as the turns of their train show.
+
+    Between the last reading before a turn and the first after it the state has moved by one pulse,
+    or by none where it was read again, or by something else where the train was interrupted.
+    """
+    turns = [one for one in ramps if one.after is not None]
+    if not turns:
+        return
+    gaps, steps, noises = [], [], []
+    for one in turns:
+        sign = np.sign(one.found.change)
+        fitted = one.series.values - one.found.residuals
+        end = one.after.series.values - one.after.found.residuals
+        gaps.append(sign * (fitted[0] - end[-1]))
+        steps.append(abs(fitted[1] - fitted[0]) / max(1.0, one.pulses[1] - one.pulses[0]))
+        noises.append(np.std(one.found.residuals))
+    gap, step = float(np.mean(gaps)), float(np.mean(steps))
+    noise = float(np.mean(noises)) / np.sqrt(len(turns))
+    span = float(np.mean([abs(one.found.change) for one in turns]))
+    steepening = np.mean([curvature(one) for one in turns])
+    slack = 4 * noise + 0.02 * span
+    again = abs(gap) <= min(slack, 0.4 * step) or abs(gap) < 1e-9 * span
+    goes_on = not again and abs(gap - step * steepening) <= slack + 0.3 * step
+    for one in turns:
+        first = 1.0 if goes_on else 0.0
+        if not one.fixed:
+            one.pulses = one.pulses - one.pulses[0] + first
+        if goes_on and one.pulses[0] == 1:
+            one.before = float(one.after.series.values[-1])
+    if goes_on:
+        usual = float(np.median([len(one.pulses) for one in turns]))
+        for one in ramps:  # the first of a train; with one reading more it begins at 0
+            if one.after is None and not one.fixed and len(one.pulses) <= usual:
+                one.pulses = one.pulses - one.pulses[0] + 1
+
+
+def curvature(one: Directed) -> float:
+    """By how much the step before the first reading is larger than that after it."""
+    fitted = one.series.values - one.found.residuals
+    first, second = abs(fitted[1] - fitted[0]), abs(fitted[2] - fitted[1])
+    return first / second if second > 0 else 1.0
+
+
+def only(directed: Sequence[Directed], branch: str, roles: Roles) -> list[Directed]:
+    """The ramps of one branch; the other gets a line in left_out."""
+    kept = [one for one in directed if one.branch == branch]
+    table = roles.table
+    if not kept:
+        other = "rising" if branch == "falling" else "falling"
+        raise UserError(
+            f"{table.path}: line {table.lines[0]}: --branches {branch}: every ramp is {other}; "
+            "leave it out"
+        )
+    if len(kept) < len(directed):
+        rest = next(one for one in directed if one.branch != branch)
+        roles.left_out.append(
+            f"{len(directed) - len(kept)} {rest.branch} ramps, the first in "
+            f"{rest.series.where(table)}: only the {branch} ones are used, as --branches says"
+        )
+    return kept
+
+
+def number(directed: Sequence[Directed]) -> list[Ramp]:
+    """Device by device in the order of the file; by cycle where the file numbers all of them."""
+    devices: dict[str, list[Directed]] = {}
+    for one in directed:
+        devices.setdefault(one.series.device, []).append(one)
+    ramps = []
+    for device, ones in devices.items():
+        if all(one.series.cycle is not None for one in ones):
+            ones.sort(key=lambda one: one.series.cycle)
+        counts = {"falling": 0, "rising": 0}
+        for order, one in enumerate(ones):
+            counts[one.branch] += 1
+            ramps.append(
+                Ramp(
+                    device, counts[one.branch], one.branch, one.pulses.astype(float),
+                    one.series.values, one.series.lines, order, one.before,
+                )
+            )  # fmt: skip
+    return ramps

@@ -1,0 +1,144 @@
+"""Where the numbers of a file begin, and which lines above them are their header."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.measured.grid import EMPTY, NUMBER, TEXT, Grid
+from utils.measured.text import COMMENT, SEPARATOR_NAMES, SPACES, Dialect
+from utils.measured.vocabulary import KNOWN_UNIT, parse_name
+
+JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
+
+
+@dataclass(frozen=True)
+class Header:
+    """Rows from 0. row: of the names, None if there are none; start: of the first numbers."""
+
+    row: int | None
+    start: int
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+
+def label_columns(kinds: np.ndarray, numeric: np.ndarray) -> np.ndarray:
+    """bool [columns]: those that hold text where others hold numbers, line by line.
+
+    In the first column, where devices have their names, most of the last lines decide.
+    """
+    last = kinds[numeric[-JUDGED_LINES:]] == TEXT
+    labels = last.all(axis=0)
+    labels[0] = last[:, 0].mean() > 0.5
+    return labels
+
+
+def find_header(grid: Grid, labels: np.ndarray) -> Header:
+    """Raises UserError for a header that holds a number among its names."""
+    numeric = np.flatnonzero((grid.kinds == NUMBER).any(axis=1))
+    plain = np.where(labels, EMPTY, grid.kinds)  # as if the labels were not there
+    clean = (plain == NUMBER).any(axis=1) & ~(plain == TEXT).any(axis=1)
+    start = int(np.argmax(clean)) if clean.any() else int(numeric[0])
+    row = row_above(grid, labels, start)
+    below = numeric[numeric > start]
+    if row is None and len(below) and counts(grid, labels, start, below[0]):
+        row, start = start, int(below[0])
+    if row is None:
+        return commented(grid, start)
+    row, names, units = with_units(grid, row)
+    if grid.dialect.separator == SPACES:
+        names = rejoined(grid, grid.lines[row], start)
+    return Header(row, start, tuple(names), tuple(units))
+
+
+def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
+    """Whether a line of numbers, with nothing above it, is a header; below: the next such line.
+
+    It is if it counts 0, 1, 2 … or 1, 2, 3 … where the next line does not, or has integers that
+    rise behind a word where the others have their labels.
+    """
+    if (grid.kinds[:row] != EMPTY).any():
+        return False
+    first, second = grid.numbers[[row, below]]
+    there = ~np.isnan(first) & ~labels
+    if there.sum() < 3 or (np.diff(first[there]) <= 0).any():
+        return False
+    integers = [bool((np.floor(each) == each)[there].all()) for each in (first, second)]
+    if labels[0] and integers == [True, False]:
+        return True
+    steps, low = np.diff(first[there]), first[there][0]
+    return bool((steps == 1).all() and low in (0, 1) and not (np.diff(second[there]) == 1).all())
+
+
+def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
+    """The row of the header of numbers that start in this row; None if there is none."""
+    above = np.flatnonzero((grid.kinds[:start] != EMPTY).any(axis=1))
+    if not len(above):
+        return None
+    row = int(above[-1])
+    kinds = grid.kinds[row]
+    width = int(np.flatnonzero(grid.kinds[start] != EMPTY)[-1]) + 1
+    filled = np.flatnonzero(kinds != EMPTY)
+    if not (kinds == NUMBER).any():
+        fits = grid.dialect.separator == SPACES or filled[-1] + 1 >= width or labels[0]
+        return row if fits or with_units(grid, row)[0] != row else None
+    words = grid.cells[row, filled]
+    if kinds[0] == TEXT and all(re.fullmatch(r"\d+", word) for word in words[1:]):
+        return row  # a name, then numbers of devices or of pulses
+    if len(filled) == grid.count(start):
+        column = int(np.argmax((kinds == TEXT) & ~labels))
+        raise grid.error(
+            row, column, f"'{grid.cells[row, column]}' is no number, and the line no header "
+            "since it holds numbers, too; correct it, or put # before it",
+        )  # fmt: skip
+    return None
+
+
+def with_units(grid: Grid, row: int) -> tuple[int, list[str], list[str]]:
+    """The row of names, and names and units, where the row right above the numbers holds units, or
+    comments below units, as plotting programs write them."""
+    above = np.flatnonzero((grid.kinds[: row + 1] != EMPTY).any(axis=1))[::-1]
+    for depth, at in enumerate(above[:2]):
+        cells = [cell for cell in grid.cells[at] if cell]
+        if not all(KNOWN_UNIT.fullmatch(cell.strip("()[] ")) for cell in cells):
+            continue
+        if len(above) == depth + 1:
+            break
+        names = int(above[depth + 1])
+        if grid.count(names) < len(cells) or (grid.kinds[names] == NUMBER).any():
+            break
+        units = [cell.strip("()[] ") for cell in grid.cells[at]]
+        comments = grid.cells[row] if depth else [""] * len(units)
+        words = [f"{n} {c}".strip() for n, c in zip(grid.cells[names], comments, strict=True)]
+        return names, words, units
+    return row, list(grid.cells[row]), []
+
+
+def rejoined(grid: Grid, line: str, start: int) -> list[str]:
+    """Names in a line that only spaces divide: `G (uS)` is one; none if they are no names."""
+    line, width = line.strip(), grid.count(start)
+    ways = ("(?!)", r"\t+", r"\s{2,}", r"\s+(?![(\[])", r"\s+")  # the first for a single column
+    for names in (re.split(way, line) for way in ways):
+        if len(names) == width:
+            return [name.strip('" ') for name in names]
+    return []
+
+
+def commented(grid: Grid, start: int) -> Header:
+    """Names that stand in a comment right above the numbers, as NumPy's savetxt writes them."""
+    above = [row for row, line in enumerate(grid.lines[:start]) if line.strip()]
+    if not above or not (found := COMMENT.match(grid.lines[above[-1]])):
+        return Header(None, start)
+    line = grid.lines[above[-1]][found.end() :].strip(' "')
+    width = grid.count(start)
+    for separator in (grid.dialect.separator, *SEPARATOR_NAMES):
+        names = Dialect(separator, "point").split(line)
+        if separator == SPACES:
+            names = rejoined(grid, line, start)
+        are_words = not any(grid.dialect.number.fullmatch(name) for name in names)
+        tells = width > 1 or (len(names) == 1 and parse_name(names[0]).role is not None)
+        if len(names) == width and are_words and tells:
+            return Header(above[-1], start, tuple(names))
+    return Header(None, start)

@@ -1,0 +1,287 @@
+"""Which layout a table has, and its series: ramps in columns, in lines, or in a long table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.measured import column_shapes as shape
+from utils.measured.grid import EMPTY, MISSING, NUMBER, TEXT
+from utils.measured.numeric_table import NumericTable
+from utils.measured.options import MIN_READINGS, ReadingOptions
+from utils.measured.roles import Roles, select
+from utils.measured.series import ONE_DEVICE, Series, readings
+from utils.measured.text import SPACES
+from utils.measured.vocabulary import (
+    BRANCH,
+    CYCLE,
+    DEVICE,
+    DRIVE,
+    LABELS,
+    PULSES,
+    READ,
+    RESPONSE,
+    TIME,
+    branch_in,
+    device_of_label,
+    parse_name,
+)
+
+STEEPER = 3.0  # times that lines change more than columns, if they are the ramps
+
+
+def layout_of(table: NumericTable) -> str:
+    """columns, rows or long: by the names, by labels, else by where the numbers change more."""
+    enough = (table.kinds == NUMBER).sum(axis=1).max() >= MIN_READINGS
+    labels = len(key_columns(table))
+    if labels and enough and header_pulses(table, labels) is not None:
+        return "rows"
+    keys = [c for c, name in enumerate(table.names) if name.role in LABELS]
+    groups = len({tuple(row) for row in table.cells[:, keys]})
+    if keys and table.numeric.sum() > 0 and groups <= len(table.cells) / 2:
+        return "long"
+    if any(name.text for name in table.names) and not table.labels[0]:
+        return "columns" if header_pulses(table, 0) is None else "rows"
+    if not enough or table.names[0].role == TIME or is_time(table.cells[0, 0]):
+        return "columns"
+    tall = len(table.cells) >= MIN_READINGS
+    return "rows" if not tall or lines_are_steeper(table) else "columns"
+
+
+def is_time(cell: str) -> bool:
+    return bool(re.search(r"\d:\d|\d{4}-\d\d-\d\d", cell))
+
+
+def lines_are_steeper(table: NumericTable) -> bool:
+    """Whether values change more from the first to the last of a line than of a column."""
+
+    def change(rows: np.ndarray) -> float:
+        present = [row[~np.isnan(row)] for row in rows]
+        return float(np.median([abs(row[-1] - row[0]) for row in present if len(row) > 1] or [0.0]))
+
+    values = table.numbers[:, ~table.labels]
+    if shape.is_counter(values[:, 0]):
+        values = values[:, 1:]
+    if values.shape[1] < MIN_READINGS:
+        return False
+    along, across = change(values), change(values.T)
+    return along > (across if table.labels[0] else STEEPER * across)
+
+
+# Columns and long tables
+
+
+def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> list[Series]:
+    """A series in each column of responses, and in each group of lines with the same labels."""
+    table, left_out = roles.table, roles.left_out
+    columns = select(table, options.columns, "--columns") or roles.of(RESPONSE)
+    if layout == "long" and len(columns) != 1 and options.layout == "long":
+        names = ", ".join(table.title(c) for c in columns)
+        raise UserError(
+            f"{table.path}: line {table.header or 1}: a long table needs one column of values, "
+            f"found {names}; name it with --columns"
+        )
+    if table.dialect.separator == SPACES:
+        refuse_gaps(table)
+    if layout == "long" and options.devices != "auto" and roles.of(DEVICE):
+        raise UserError(
+            f"--devices {options.devices}: a long table names its devices in a column; leave it out"
+        )
+    keys = roles.of(*LABELS) if layout == "long" else []
+    groups = groups_of(table, keys)
+    drives = [c for c in roles.of(DRIVE) if not shape.is_constant(table.numbers[:, c])]
+    devices = devices_of_columns(table, columns, options.devices)
+    pulses = roles.of(PULSES)
+    found = []
+    for column, device in zip(columns, devices, strict=True):
+        at = ([c for c in pulses if c < column] or pulses[:1] or [None])[-1]
+        for rows in groups:
+            rows = in_order(table, roles, rows, at) if keys else rows
+            there = readings(table, rows, np.full(len(rows), column), left_out)
+            if not len(there):
+                if len(groups) > 1:
+                    continue
+                raise table.error(table.lines[rows[0]], column, "no number in this column")
+            name, labels = table.names[column], labels_of(roles, keys, rows[0])
+            breaks = {
+                int(np.searchsorted(there, i)) for c in drives
+                for i in shape.changes(table.numbers[rows, c])
+            }  # fmt: skip
+            found.append(
+                Series(
+                    len(found), labels.get(DEVICE) or device, labels.get(CYCLE, name.cycle),
+                    labels.get(BRANCH) or name.branch or branch_of_pulses(table, at), name.read,
+                    table.lines[rows[there]], np.full(len(there), column),
+                    table.numbers[rows[there], column],
+                    None if at is None else table.numbers[rows[there], at], at,
+                    tuple(sorted(breaks - {0, len(there)})), (there - there[0]).astype(float),
+                )
+            )  # fmt: skip
+    return found
+
+
+def branch_of_pulses(table: NumericTable, at: int | None) -> str | None:
+    return None if at is None else table.names[at].branch
+
+
+def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
+    """Rows of each ramp of a table: those of the same labels, and of the same block."""
+    for row, column in np.argwhere(np.isin(table.kinds[:, keys], (EMPTY, MISSING))):
+        raise table.error(table.lines[row], keys[column], "empty; every reading needs its own")
+    groups: dict[tuple, list[int]] = {}
+    labels = [c for c in keys if table.names[c].role != READ]
+    for row in range(len(table.cells)):
+        groups.setdefault((table.blocks[row], *table.cells[row, labels]), []).append(row)
+    return [np.array(rows) for rows in groups.values()]
+
+
+def in_order(table: NumericTable, roles: Roles, rows: np.ndarray, at: int | None) -> np.ndarray:
+    """Rows of a group in the order of their pulses, where the file has shuffled them."""
+    if at is None:
+        return rows
+    pulses = table.numbers[rows, at]
+    steps = np.diff(pulses)
+    reads = roles.of(READ)
+    shuffled = len(np.unique(pulses)) == len(pulses) and (steps < 0).sum() > 1 < (steps > 0).sum()
+    if not (shuffled or (reads and (steps < 0).any())):
+        return rows
+    return rows[np.argsort(pulses, kind="stable")]
+
+
+def labels_of(roles: Roles, keys: Sequence[int], row: int) -> dict:
+    """What the labels of a line say."""
+    table, labels = roles.table, {}
+    for column in keys:
+        role, cell = roles.roles[column], table.cells[row, column]
+        if role == CYCLE:
+            number = table.numbers[row, column]
+            found = re.search(r"\d+", cell)
+            labels[role] = int(number) if not np.isnan(number) else found and int(found[0])
+        elif role == BRANCH:
+            labels[role] = branch_in(cell)
+        else:
+            labels[role] = cell
+    return labels
+
+
+def refuse_gaps(table: NumericTable) -> None:
+    """Raise UserError for a short line where spaces divide, since nobody knows what it lacks."""
+    counts = (table.kinds != EMPTY).sum(axis=1)
+    short = np.flatnonzero(counts < counts[0])
+    if len(short):
+        row = int(short[0])
+        raise table.error(
+            table.lines[row], int(counts[row]), f"the line has {counts[row]} cells, line "
+            f"{table.lines[0]} has {counts[0]}, and spaces do not show which is empty; save with "
+            "commas or tabs",
+        )  # fmt: skip
+
+
+def devices_of_columns(table: NumericTable, columns: Sequence[int], devices: str) -> list[str]:
+    """A label for the device of each column."""
+    names = [table.names[column] for column in columns]
+    texts = [name.text for name in names]
+    if devices == "each":
+        return [
+            text if text and texts.count(text) == 1 else f"column {column + 1}"
+            for text, column in zip(texts, columns, strict=True)
+        ]
+    if devices == "one" or not any(name.device for name in names):
+        return [ONE_DEVICE] * len(columns)
+    return [name.device or name.text for name in names]
+
+
+# Rows
+
+
+def series_of_rows(
+    table: NumericTable, options: ReadingOptions, left_out: list[str]
+) -> list[Series]:
+    """A ramp in each line, behind its label; pulses counted, or from the line above."""
+    if options.pulses not in (None, "none"):
+        raise UserError(
+            f"--pulses {options.pulses}: in rows, pulses stand in the line above the numbers; "
+            "leave it out, or say none to count them"
+        )
+    keys = key_columns(table)
+    numeric = (table.kinds == NUMBER).any(axis=0)
+    columns = sorted(select(table, options.columns, "--columns")) or [
+        c for c in np.flatnonzero(numeric).tolist() if c not in keys
+    ]
+    if not columns:
+        raise UserError(f"{table.path}: line {table.lines[0]}: no numbers behind the labels")
+    above = None if options.pulses == "none" else header_pulses(table, columns[0])
+    if above is not None and np.isnan(above[np.array(columns) - columns[0]]).any():
+        column = columns[int(np.argmax(np.isnan(above[np.array(columns) - columns[0]])))]
+        raise table.error(table.header, column, "no number of pulses above its values")
+    found = []
+    for row in range(len(table.cells)):
+        rows = np.full(len(columns), row)
+        there = readings(table, rows, np.array(columns), left_out)
+        if not len(there):
+            left_out.append(f"line {table.lines[row]}: no numbers")
+            continue
+        at = np.array(columns)[there]
+        device, cycle, branch = labels_of_line(table, keys, row, options.devices)
+        found.append(
+            Series(
+                row, device, cycle, branch, None, table.lines[rows[there]], at,
+                table.numbers[row, at], None if above is None else above[at - columns[0]], None,
+                (), (there - there[0]).astype(float),
+            )
+        )  # fmt: skip
+    return found
+
+
+def labels_of_line(
+    table: NumericTable, keys: Sequence[int], row: int, devices: str
+) -> tuple[str, int | None, str | None]:
+    """Device, cycle and branch of a line of a table in rows."""
+    label = " ".join(word for word in table.cells[row, keys] if word)
+    cycle, branch = parse_name(label).cycle, branch_in(label)
+    named = []
+    for column in keys:
+        if table.names[column].role == CYCLE:
+            number = table.numbers[row, column]
+            cycle = None if np.isnan(number) else int(number)
+        elif table.names[column].role in (DEVICE, None):
+            named.append(table.cells[row, column])
+    if devices == "each":
+        labels = [" ".join(w for w in table.cells[r, keys] if w) for r in range(len(table.cells))]
+        each = label if label and labels.count(label) == 1 else f"line {table.lines[row]}"
+        return each, cycle, branch
+    words = " ".join(word for word in named if word)
+    return (device_of_label(words) if devices == "auto" else "") or ONE_DEVICE, cycle, branch
+
+
+def key_columns(table: NumericTable) -> list[int]:
+    """The leading columns of a table in rows that are labels."""
+    keys = []
+    for column, name in enumerate(table.names):
+        unnamed = not name.text and shape.is_counter(table.numbers[:, column])
+        first = column == 0 and (unnamed or (table.kinds[:, 0] == TEXT).any())
+        if not (first or table.labels[column] or name.role in LABELS):
+            break
+        keys.append(column)
+    return keys
+
+
+def header_pulses(table: NumericTable, first: int) -> np.ndarray | None:
+    """Numbers of pulses in the names of columns `first` and on, [columns]; None if they tell none.
+
+    Such as 0, 1, 2 … or p0, p1, p2 … or `pulse 10`, `pulse 20` …
+    """
+    names = [name.text for name in table.names[first:]]
+    while names and not names[-1]:
+        names.pop()
+    pattern = r"(?:p|pulses?|puls|impuls(?:ion)?|n|#)?[\s_.#-]*(\d+(?:\.\d+)?)"
+    found = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
+    if len(names) < 3 or not all(found):
+        return None
+    pulses = np.array([float(each[1]) for each in found])
+    if (np.diff(pulses) <= 0).any():
+        return None
+    return np.concatenate([pulses, np.full(len(table.names) - first - len(pulses), np.nan)])

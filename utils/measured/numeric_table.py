@@ -1,0 +1,167 @@
+"""The lines of a file that hold numbers, and the names and units above them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.measured.grid import EMPTY, NUMBER, TEXT, Grid, wrong_dialect
+from utils.measured.header import Header, find_header, label_columns
+from utils.measured.text import Dialect
+from utils.measured.vocabulary import Name, parse_name
+
+
+@dataclass(frozen=True, eq=False)
+class NumericTable:
+    """Cells below their names.
+
+    source: how the file is written, in words; names: one per column; header: line of the names;
+    lines: int [rows], counted from 1; cells, kinds, numbers: [rows, columns], the words, what they
+    are, and float64 with NaN where there is no number; labels: bool [columns], whether text is
+    expected there; blocks: int [rows], which of several tables one below the other; left_out: for
+    the user.
+    """
+
+    path: str
+    source: str
+    dialect: Dialect
+    names: tuple[Name, ...]
+    header: int | None
+    lines: np.ndarray
+    cells: np.ndarray
+    kinds: np.ndarray
+    numbers: np.ndarray
+    labels: np.ndarray
+    blocks: np.ndarray
+    left_out: tuple[str, ...]
+
+    def title(self, column: int) -> str:
+        """`column 3 (G)`: how a column, counted from 0, is called towards the user."""
+        name = self.names[column].text
+        return f"column {column + 1}" + (f" ({name})" if name else "")
+
+    def titles(self, columns: Sequence[int]) -> str:
+        """`columns 2 to 9 (D1 … D8)`: neighbours, counted from 0."""
+        if len(columns) == 1:
+            return self.title(columns[0])
+        names = [self.names[column].text for column in columns]
+        words = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}"
+        return f"columns {columns[0] + 1} to {columns[-1] + 1}" + (
+            f" ({words})" if names[0] else ""
+        )
+
+    def error(self, line: int, column: int, problem: str) -> UserError:
+        """What is wrong with a cell. line: counted from 1; column: from 0."""
+        return UserError(f"{self.path}: line {line}, {self.title(column)}: {problem}")
+
+    @property
+    def numeric(self) -> np.ndarray:
+        """bool [columns]: those that hold numbers, and no labels."""
+        return (self.kinds == NUMBER).any(axis=0) & ~self.labels
+
+
+def find_numbers(grid: Grid) -> NumericTable:
+    """The numbers of a grid and the header above them.
+
+    Raises UserError for a file without numbers, for lines of different separators, for more cells
+    than there are columns, and for text in what looks like the first line of numbers.
+    """
+    numeric = np.flatnonzero((grid.kinds == NUMBER).any(axis=1))
+    if not len(numeric):
+        raise UserError(
+            f"{grid.path}: lines 1 to {len(grid.cells)}: no numbers in any column; name the file "
+            "of the curve"
+        )
+    if (grid.cells[:, 0] == "DataValue").any():
+        return instrument_table(grid)
+    labels = label_columns(grid.kinds, numeric)
+    header = find_header(grid, labels)
+    rows = np.arange(header.start, len(grid.cells))
+    rows = rows[(grid.kinds[rows] != EMPTY).any(axis=1)]
+    check(grid, rows, header)
+    left_out = text_around(grid, header, rows, int(numeric[-1]))
+    rows = rows[rows <= numeric[-1]]
+    return assemble(grid, rows, header, labels, np.zeros(len(rows), int), left_out)
+
+
+def assemble(
+    grid: Grid,
+    rows: np.ndarray,
+    header: Header,
+    labels: np.ndarray,
+    blocks: np.ndarray,
+    left_out: Sequence[str],
+) -> NumericTable:
+    """A table of these rows of the grid; names and units may be fewer than columns."""
+    width = grid.cells.shape[1]
+    names = [*header.names, *[""] * width][:width]
+    units = [*header.units, *[""] * width][:width]
+    return NumericTable(
+        grid.path, grid.source, grid.dialect,
+        tuple(parse_name(name, unit) for name, unit in zip(names, units, strict=True)),
+        None if header.row is None else header.row + 1, rows + 1, grid.cells[rows],
+        grid.kinds[rows], grid.numbers[rows], labels, blocks, tuple(left_out),
+    )  # fmt: skip
+
+
+def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
+    """Raise UserError for lines that are divided in another way than the others."""
+    for row in range(header.start):
+        why = [wrong_dialect(cell, grid.dialect) for cell in grid.cells[row] if cell]
+        if why and all(why):
+            raise grid.error(row, 0, why[0])
+    for row, column in np.argwhere(grid.kinds[rows] == TEXT):
+        if why := wrong_dialect(grid.cells[rows[row], column], grid.dialect):
+            raise grid.error(rows[row], column, why)
+    filled = np.flatnonzero([bool(name) for name in header.names])
+    known = int(filled[-1]) + 1 if len(filled) else 0
+    width = max(known, int(np.flatnonzero(grid.kinds[header.start] != EMPTY)[-1]) + 1)
+    beyond = np.argwhere(grid.kinds[rows, width:] != EMPTY)
+    if len(beyond):
+        row, column = rows[beyond[0, 0]], width + beyond[0, 1]
+        raise grid.error(
+            row, column, f"'{grid.cells[row, column]}' stands behind the {width} cells that line "
+            f"{header.start + 1} has: text, mixed separators, or a decimal comma where commas "
+            "divide; write all lines alike",
+        )  # fmt: skip
+
+
+def text_around(grid: Grid, header: Header, rows: np.ndarray, last: int) -> list[str]:
+    """What of the text around the numbers is not used, for the user."""
+    first = header.start if header.row is None else header.row
+    above = np.flatnonzero((grid.kinds[:first] != EMPTY).any(axis=1))
+    below = rows[rows > last]
+    parts = ((above, "text above the numbers"), (below, "text below the numbers"))
+    return [f"{spread(at + 1, 'line')}: {what}" for at, what in parts if len(at)]
+
+
+def spread(numbers: Sequence[int] | np.ndarray, what: str) -> str:
+    """`line 3`, or `lines 3 to 7`."""
+    low, high = int(numbers[0]), int(numbers[-1])
+    return f"{what} {low}" if low == high else f"{what}s {low} to {high}"
+
+
+def instrument_table(grid: Grid) -> NumericTable:
+    """The lines `DataValue, …` below their `DataName, …`, as source-measure units export them.
+
+    Each further DataName begins another block, that is, another ramp.
+    """
+    rows = np.flatnonzero(grid.cells[:, 0] == "DataValue")
+    heads = np.flatnonzero(grid.cells[:, 0] == "DataName")
+    heads = heads[heads < rows[-1]]
+    names = ["", *grid.cells[heads[0]][1:]] if len(heads) else []
+    for head in heads[1:]:
+        if list(grid.cells[head][1:]) != names[1:]:
+            raise grid.error(
+                head, 0, "the block below has other names than the first; save each in its own file"
+            )
+    header = Header(int(heads[0]) if len(heads) else None, int(rows[0]), tuple(names))
+    check(grid, rows, header)
+    grid.kinds[:, 0] = EMPTY  # the word DataValue has said what it has to say
+    others = np.setdiff1d(np.flatnonzero((grid.cells != "").any(axis=1)), [*rows, *heads])
+    left_out = [f"{len(others)} lines of the instrument's header"] if len(others) else []
+    labels = np.zeros(grid.cells.shape[1], bool)
+    return assemble(grid, rows, header, labels, np.searchsorted(heads, rows), left_out)

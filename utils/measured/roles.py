@@ -1,0 +1,311 @@
+"""What each column of a table holds: found from its name, its unit and its numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.measured import column_shapes as shape
+from utils.measured.grid import EMPTY, NUMBER, TEXT
+from utils.measured.numeric_table import NumericTable
+from utils.measured.options import ReadingOptions
+from utils.measured.vocabulary import (
+    BRANCH,
+    COUNT_WORDS,
+    CURRENT,
+    DEVICE,
+    DRIVE,
+    LABELS,
+    OTHER,
+    PULSES,
+    RESPONSE,
+    TIME,
+    VOLTAGE,
+    branch_in,
+    parse_name,
+    words,
+)
+
+UNKNOWN, NOTHING = "unknown", "empty"
+
+
+@dataclass(eq=False)
+class Roles:
+    """The role of each column and why; notes: what was done to a column, and
+    left_out: what was not used, for the user."""
+
+    table: NumericTable
+    roles: list[str]
+    why: list[str]
+    notes: dict[int, list[str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def of(self, *roles: str) -> list[int]:
+        """The columns that have one of these roles."""
+        return [column for column, role in enumerate(self.roles) if role in roles]
+
+    def set(self, column: int, role: str, why: str) -> None:
+        self.roles[column], self.why[column] = role, why
+
+    def note(self, column: int, text: str) -> None:
+        notes = self.notes.setdefault(column, [])
+        if text not in notes:
+            notes.append(text)
+
+
+def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
+    """Raises UserError for what is no pulse response, and for what nothing decides."""
+    found = Roles(table, [], [])
+    for column in range(len(table.names)):
+        role, why = role_alone(table, column)
+        found.roles.append(role)
+        found.why.append(why)
+    asked = select(table, options.columns, "--columns")
+    if options.pulses not in (None, "none"):
+        (column, *more) = select(table, [options.pulses], "--pulses")
+        if more or column in asked:
+            raise UserError(f"--pulses {options.pulses}: must be one column, none of --columns")
+        if not table.numeric[column]:
+            raise UserError(f"--pulses {options.pulses}: {table.title(column)} holds no numbers")
+        for other in found.of(PULSES):
+            found.set(other, UNKNOWN, "another column holds the pulses, as --pulses says")
+        found.set(column, PULSES, "as --pulses says")
+    choose_pulses(found, options, asked)
+    choose_responses(found, asked)
+    if options.pulses == "none":
+        for column in found.of(PULSES):
+            found.set(column, UNKNOWN, "counts, and is not used, as --pulses none says")
+    refuse_others(found, options)
+    return found
+
+
+def role_alone(table: NumericTable, column: int) -> tuple[str, str]:
+    """The role of a column as far as it tells itself."""
+    name, kinds = table.names[column], table.kinds[:, column]
+    if not table.numeric[column]:
+        return role_of_text(table, column)
+    x = table.numbers[:, column]
+    counter = shape.is_counter(x)
+    if name.role in LABELS:
+        if shape.rises(x) and not np.isnan(x).any() and len(x) >= 5:
+            return PULSES, "counts from line to line"
+        return name.role, "by its name"
+    if name.role == RESPONSE and (name.unit or name.quantity != "response" or not counter):
+        return RESPONSE, "by its unit" if name.unit and name.quantity else "by its name"
+    if counter and not (name.unit and name.role in (TIME, DRIVE, VOLTAGE, CURRENT, OTHER)):
+        return PULSES, "counts " + ("by its name, too" if name.role == PULSES else "0 or 1, 2, 3 …")
+    if name.role == PULSES:
+        if shape.is_constant(x):
+            return UNKNOWN, "called a count, but does not change"
+        generic = all(word in COUNT_WORDS or word.isdigit() for word in words(name.text))
+        integers = shape.are_integers(shape.known(x)) and shape.rises(x)
+        if generic and name.text and not integers:
+            return UNKNOWN, "called a count, but does not count"
+        return PULSES, "by its name"
+    labelled = name.device or name.branch or name.cycle is not None or name.read is not None
+    if labelled and name.role in (None, CURRENT) and (kinds == NUMBER).any():
+        return RESPONSE, "its name tells device, cycle or branch"
+    if name.role is not None:
+        return name.role, "by its unit" if name.unit else "by its name"
+    return UNKNOWN, "has no name" if not name.text else "its name tells nothing"
+
+
+def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
+    name, kinds = table.names[column], table.kinds[:, column]
+    cells = [cell for cell in table.cells[:, column] if cell]
+    if name.role in (*LABELS, TIME) and (kinds != EMPTY).any():
+        return name.role, "by its name"
+    if not (kinds == TEXT).any():
+        return NOTHING, "holds nothing"
+    if all(branch_in(cell) for cell in cells) and table.labels[column]:
+        return BRANCH, "by its words"
+    if re.search(r"\d:\d|\d{4}-\d\d-\d\d", cells[0]):
+        return TIME, "by its words"
+    if not name.text and column == 0 and 1 < len(set(cells)) <= len(cells) / 5:
+        return DEVICE, "labels that repeat"
+    return "text", "holds words"
+
+
+def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -> None:
+    """Leave one column of pulses before each response, and refuse what may count or not."""
+    table = found.table
+    for column in asked:
+        found.set(column, RESPONSE, "as --columns says")
+    if not found.of(PULSES) and options.pulses is None:
+        for column in found.of(TIME, DRIVE, VOLTAGE, CURRENT, OTHER):
+            x = table.numbers[:, column]
+            if shape.is_counter(x) and found.of(RESPONSE, CURRENT, UNKNOWN, VOLTAGE) != [column]:
+                if found.roles[column] == TIME and turns_or_labels(found):
+                    continue
+                raise UserError(
+                    f"{table.path}: {table.title(column)} counts 0 or 1, 2, 3 … and has the unit "
+                    f"{table.names[column].unit}: a sweep of it, or a retention measurement, is no "
+                    f"pulse response; if it counts pulses, say --pulses {column + 1}"
+                )
+    others = [c for c in np.flatnonzero(table.numeric) if found.roles[c] not in (PULSES, *LABELS)]
+    pulses = found.of(PULSES)
+    if pulses and not others:
+        strong = [c for c in pulses if table.names[c].role == PULSES]
+        if strong and "puls" in table.names[strong[0]].text.lower():
+            raise table.error(
+                int(table.lines[0]), strong[0], "pulses, but no column has values for them"
+            )
+        found.set(pulses[-1], RESPONSE, "the only column of numbers that is left")
+        return
+    for before, column in pairwise(pulses):
+        if any(before < other < column for other in others):
+            continue  # each has its responses on its right
+        keep, drop = sorted(
+            (before, column), key=lambda c: ("puls" in table.names[c].text.lower(), c), reverse=True
+        )
+        if found.roles[keep] == found.roles[drop] == PULSES and options.pulses is None:
+            found.set(drop, UNKNOWN, f"counts, but {table.title(keep)} holds the pulses")
+
+
+def choose_responses(found: Roles, asked: Sequence[int]) -> None:
+    """Which columns hold responses, among those whose names leave it open."""
+    table = found.table
+    if asked:
+        for column in found.of(RESPONSE):
+            if column not in asked:
+                found.set(column, UNKNOWN, "not among --columns")
+        return
+    spare = table.numeric.sum() - len(found.of(PULSES)) > 1
+    for column in found.of(UNKNOWN):
+        if spare and table.numeric[column] and shape.is_constant(table.numbers[:, column]):
+            found.set(column, OTHER, "does not change")
+    sure = found.of(RESPONSE)
+    if not sure:
+        open_roles = [role for role in (CURRENT, VOLTAGE) if found.of(role)]
+        varying = [
+            role for role in open_roles
+            if any(not shape.is_constant(table.numbers[:, c]) for c in found.of(role))
+        ]  # fmt: skip
+        for role in varying[:1]:
+            for column in found.of(role):
+                found.set(column, RESPONSE, f"a {role}, and no other column is a response")
+    else:
+        for column in found.of(CURRENT):
+            found.set(column, OTHER, f"{table.title(sure[0])} is used (else --columns)")
+    for column in found.of(VOLTAGE, CURRENT):
+        found.set(column, DRIVE, "a voltage or current beside a response")
+    if not found.of(RESPONSE):
+        candidates = [c for c in found.of(UNKNOWN) if table.numeric[c]]
+        candidates = [c for c in candidates if not found.why[c].startswith("counts")]
+        refuse_unnamed(found, candidates)
+        for column in candidates:
+            found.set(column, RESPONSE, "numbers, and no other column is called a response")
+
+
+def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
+    """Raise UserError where columns that no name tells apart are no responses, or may be none."""
+    table = found.table
+    if len(columns) < 2:
+        return
+    first, second = (table.numbers[:, column] for column in columns[:2])
+    if len(columns) == 2 and shape.cross_zero_together(first, second):
+        raise sweep(table, columns[0], columns[1])
+    for column in columns:
+        x = table.numbers[:, column]
+        start = shape.known(x)[0]
+        zeros = [shape.known(table.numbers[:, c])[0] == 0 for c in columns if c != column]
+        if shape.is_setpoint(x) or (
+            column == 0 and start == 0 and shape.rises(x) and not any(zeros)
+        ):
+            rest = ",".join(str(c + 1) for c in columns if c != column).replace(",", " ")
+            raise UserError(
+                f"{table.path}: {table.title(column)} runs as a drive, a time or a counter does, "
+                f"and nothing names it; if it counts pulses, say --pulses {column + 1}, and if one "
+                f"pulse came before every reading, --columns {rest} --pulses none"
+            )
+
+
+def refuse_others(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError for a table that is no pulse response, by its right name."""
+    table, responses = found.table, found.of(RESPONSE)
+    if not responses:
+        raise UserError(
+            f"{table.path}: line {table.lines[0]}: no column of values; name it with --columns"
+        )
+    drives = [c for c in found.of(DRIVE) if shape.moves(table.numbers[:, c])]
+    for column in drives:
+        x, text = table.numbers[:, column], table.names[column].text
+        if shape.alternates(x):
+            raise UserError(
+                f"{table.path}: {table.title(column)} changes from line to line between two "
+                "values, of writing and of reading; keep the lines of reading"
+            )
+        pulsed = bool({"pulse", "puls", "amplitude", "write", "prog", "impulsion"} & {*words(text)})
+        pulsed = pulsed or (found.of(PULSES) and table.names[column].role == DRIVE)
+        is_current = any(table.names[c].quantity == "current" for c in responses) or any(
+            table.names[c].role == CURRENT for c in responses
+        )
+        if is_current and not pulsed:
+            raise sweep(table, column, responses[0])
+        raise UserError(
+            f"{table.path}: an amplitude staircase, no pulse response: {table.title(column)} "
+            "changes from pulse to pulse; a device file needs identical pulses"
+        )
+    if found.of(PULSES) or options.pulses == "none" or not found.of(TIME):
+        return
+    if not turns_or_labels(found):
+        column = found.of(TIME)[0]
+        raise UserError(
+            f"{table.path}: a retention measurement, no pulse response: {table.title(column)} "
+            "holds times, and no column counts pulses; if one pulse came before every reading, "
+            "say --pulses none"
+        )
+
+
+def sweep(table: NumericTable, drive: int, response: int) -> UserError:
+    return UserError(
+        f"{table.path}: an I-V sweep, no pulse response: {table.title(drive)} moves and "
+        f"{table.title(response)} with it; a device file needs readings after identical pulses"
+    )
+
+
+def turns_or_labels(found: Roles) -> bool:
+    """Whether something else than a counter shows pulses: the names of branches, a drive that
+    changes its sign, or a curve that goes up and down."""
+    from utils.measured.turns import turning_point
+
+    table = found.table
+    if found.of(BRANCH, DRIVE) or any(table.names[c].branch for c in range(len(table.names))):
+        return True
+    columns = found.of(RESPONSE, CURRENT) or found.of(VOLTAGE, UNKNOWN)
+    curves = (shape.known(table.numbers[:, column]) for column in columns)
+    return any(len(x) >= 10 and turning_point(x) is not None for x in curves)
+
+
+def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:
+    """Columns, counted from 0, by numbers from 1, ranges such as 2-5, or names.
+
+    Raises UserError for one that the table does not have.
+    """
+    chosen: list[int] = []
+    width = len(table.names)
+    for word in asked:
+        if found := re.fullmatch(r"(\d+)(?:-(\d+))?", word):
+            low, high = int(found[1]), int(found[2] or found[1])
+            if not 1 <= low <= high <= width:
+                raise UserError(
+                    f"{option} {word}: {table.path} has columns 1 to {width}; choose among them"
+                )
+            matches = list(range(low - 1, high))
+        else:
+            named = [(c, name) for c, name in enumerate(table.names) if name.text]
+            wanted = parse_name(word)
+            matches = [c for c, name in named if name.text == word or name == wanted]
+            matches = matches or [c for c, n in named if n.text.lower() == word.lower()]
+            if not matches:
+                names = ", ".join(dict.fromkeys(n.text for _, n in named)) or "none has a name"
+                raise UserError(
+                    f"{option} {word}: no such column in {table.path}; its names: {names}"
+                )
+        chosen += [column for column in matches if column not in chosen]
+    return chosen
