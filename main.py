@@ -23,20 +23,24 @@ def simulate(run: Run, stop: Stop) -> None:
     share_cores()
     # Imported here, since torch takes seconds and a wrong flag should not have to wait for it.
     from models.currents import Currents
-    from models.matmul import kernels
+    from utils.compute.compiler import Compiler
     from utils.compute.distributed import World
     from utils.compute.processor import choose_device, memory_errors
     from utils.data.datasets import load
-    from utils.records.archive import Archive
-    from utils.records.provenance import sitting
-    from utils.records.summary import table
+    from utils.records.folders import check_names
+    from utils.records.opening import fullest, newest, open_archive
+    from utils.records.summary import discard_empty, farewell, table
     from utils.training.dry_run import describe
     from utils.training.intermediate import add_missing
+    from utils.training.job import Training
+    from utils.training.machine import examine, sizes_of
     from utils.training.plan import Plan
+    from utils.training.sessions import sessions_of
     from utils.training.startup_messages import measured, startup_messages
     from utils.training.train import train
 
     world = World()  # this process alone, or one of those that torchrun has started
+    world.rank_zero_first(lambda: check_names(run.output_dir, run.settings, run.n_models))
     common = run.settings[0]  # for what is the same in all settings
     device = choose_device(run.device, common.tf32, world.local_rank)
     cores = world.take_cores()
@@ -46,43 +50,45 @@ def simulate(run: Run, stop: Stop) -> None:
         currents = Currents.from_arrays(
             data.arrays, data.n_classes, common.padding, scale, device, common.batch_size
         )
-    plan = world.rank_zero_first(lambda: Plan(run, currents, cores, world.local_size))
+    sizes, machine = sizes_of(currents), examine(currents, run.settings, cores, world.local_size)
+    plan = world.rank_zero_first(
+        lambda: Plan(run.settings, sizes, machine, run.compile, run.ledger_level)
+    )
     if world.is_first:
         for line in [*measured(run.settings), *startup_messages(run.settings, currents)]:
             log(line)
     if run.dry_run:
-        describe(run, currents, plan, world, stop)
+        describe(plan, run.tasks, currents, world, stop)
         return world.wait_for_all(stop)
 
     archive = None
     try:
         with stop.deferred():
-            about = sitting(
-                device,
-                data.sha256,
-                plan.compiled,
-                plan.threads,
-                currents.product,
-                kernels(device),
-                run.ledger_level,
+            sessions = sessions_of(plan, currents, data.sha256)
+            choose = fullest if run.resume else newest if world.restarts else None
+            archive, tasks = open_archive(
+                run.output_dir, run.members, sessions, data.sha256, choose, world
             )
-            archive, missing = Archive.open(run, data.sha256, world, about, plan.compiles)
         complete = [member for member in run.members if member in archive.complete]
-        train(world.shard(missing), run, currents, plan, archive, stop, quiet=not world.is_first)
+        compiler = Compiler(plan.compiled)
+        work = Training(
+            currents, compiler, archive, run.checkpoint_minutes, run.compute_intermediate
+        )
+        train(world.shard(tasks), plan, work, stop, quiet=not world.is_first)
         if run.compute_intermediate:
             add_missing(world.shard(complete), currents, archive, stop)
         world.wait_for_all(stop)
     except StoppedError as stopped:
         if archive:
-            stopped.saved = archive.saved(run.members, alone=world.size == 1)
+            stopped.saved = farewell(archive, run.members, is_alone=world.size == 1)
         raise
     except (UserError, OutOfMemoryError):
         if archive and world.size == 1:
-            archive.discard_empty()
+            discard_empty(archive)
         raise
     if world.is_first:
         with suppress(OSError):  # a full disk behind stdout; the results are safe in their files
-            print(table(archive, run), flush=True)
+            print(table(archive, run.n_models), flush=True)
 
 
 def main(args: list[str] | None = None) -> int:

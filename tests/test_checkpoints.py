@@ -35,11 +35,11 @@ def stopped(start, tmp_path) -> list:
 
 
 def edit(path, change) -> None:
-    """Rewrite a checkpoint with changed sittings, which must be one."""
+    """Rewrite a checkpoint with changed sessions, which must be one."""
     content = torch.load(path, weights_only=True)
-    (sitting,) = json.loads(content["sittings"])
-    change(sitting)
-    torch.save(content | {"sittings": json.dumps([sitting])}, path)
+    (session,) = json.loads(content["sessions"])
+    change(session)
+    torch.save(content | {"sessions": json.dumps([session])}, path)
 
 
 def spoil(path) -> None:
@@ -78,7 +78,7 @@ def test_a_checkpoint_that_was_rounded_otherwise_is_not_used(
     name, value, start, tmp_path, undisturbed, stopped
 ):
     for path in stopped:
-        edit(path, lambda sitting: sitting["rounding"].update({name: value}))
+        edit(path, lambda session: session["rounding"].update({name: value}))
         spoil(path)
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0, process.said
@@ -90,7 +90,7 @@ def test_a_checkpoint_that_was_rounded_otherwise_is_not_used(
     assert process.said.count("start afresh (") == 1  # of the other settings there are none
     assert process.said.count("epoch 1/") == 8
     assert_same_results(tmp_path / "out", undisturbed)
-    assert all(record.json["earlier_sittings"] == [] for record in read_all(tmp_path / "out"))
+    assert all(record.json["earlier_sessions"] == [] for record in read_all(tmp_path / "out"))
 
 
 def test_a_checkpoint_of_another_commit_is_used_and_the_commit_recorded(
@@ -98,7 +98,7 @@ def test_a_checkpoint_of_another_commit_is_used_and_the_commit_recorded(
 ):
     commit = "0" * 40
     for path in stopped:
-        edit(path, lambda sitting: sitting["provenance"].update(git_commit=commit))
+        edit(path, lambda session: session["provenance"].update(git_commit=commit))
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0, process.said
     assert process.said.count("2 go on from a checkpoint, 0 start afresh") == 1
@@ -107,8 +107,8 @@ def test_a_checkpoint_of_another_commit_is_used_and_the_commit_recorded(
     halfway = {path.name.removesuffix("-checkpoint.pth") for path in stopped}
     for record in read_all(tmp_path / "out"):
         name = f"{record.folder.name}-{record.json['model']}"
-        earlier = record.json["earlier_sittings"]
-        commits = [sitting["provenance"]["git_commit"] for sitting in earlier]
+        earlier = record.json["earlier_sessions"]
+        commits = [session["provenance"]["git_commit"] for session in earlier]
         assert commits == [commit] * (name in halfway)
         assert record.json["git_commit"] != commit
 
@@ -122,10 +122,10 @@ def test_seconds_count_those_before_the_checkpoint(start, tmp_path, stopped):
     assert sum(each < 100 for each in seconds) == 6
 
 
-def test_every_sitting_is_recorded_the_oldest_first(start, tmp_path, undisturbed, stopped):
+def test_every_session_is_recorded_the_oldest_first(start, tmp_path, undisturbed, stopped):
     """Three runs, of which the first was of another commit."""
     for path in stopped:
-        edit(path, lambda sitting: sitting["provenance"].update(git_commit="1" * 40))
+        edit(path, lambda session: session["provenance"].update(git_commit="1" * 40))
     slower = {"before": "support.sabotage:slower_steps"}
     again = start(*SWEEP, "--resume", "--checkpoint_minutes", 5, **slower)
     again.wait_until(lambda: ": epoch " in again.said)
@@ -135,6 +135,6 @@ def test_every_sitting_is_recorded_the_oldest_first(start, tmp_path, undisturbed
     assert_same_results(tmp_path / "out", undisturbed)
     first = stopped[0].name.removesuffix("-checkpoint.pth")
     record = json.loads(stopped[0].with_name(f"{first}.json").read_text())
-    earlier = [sitting["provenance"] for sitting in record["earlier_sittings"]]
+    earlier = [session["provenance"] for session in record["earlier_sessions"]]
     assert [one["git_commit"] for one in earlier] == ["1" * 40, record["git_commit"]]
     assert ["--resume" in one["command"] for one in earlier] == [False, True]

@@ -9,8 +9,9 @@ from devices.noise import Draw, Stream
 from models.noisy_pair import Conditions
 from models.sparse_matmul import from_blocks
 from utils.settings import Member
+from utils.training.compiling import kind
 from utils.training.ensemble import Ensemble
-from utils.training.trainer import kind
+from utils.training.plan import Job
 
 ROOT_2 = 2**0.5
 NOISY = dict(resistor_noise=0.03, voltage_noise=0.0, device_noise=True, layers=(40,))
@@ -133,6 +134,6 @@ def test_with_and_without_a_flag_are_programs_of_their_own(flag, currents):
         members_of(setting_of(**(NOISY | {"device_noise": False, flag: value})))
         for value in (False, True)
     )
-    assert kind(without) != kind(with_it)
+    assert kind(Job(tuple(without))) != kind(Job(tuple(with_it)))
     structures = {Ensemble.fresh(members, currents).structure for members in (without, with_it)}
     assert len(structures) == 2

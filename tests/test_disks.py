@@ -1,11 +1,17 @@
 """Disks that are full, vanish, or cannot be written to: nothing lost, and told in a line."""
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
-from conftest import read_all
+from conftest import read_all, setting_of
 from support.sweeps import SLOW, SWEEP, assert_same_results
+
+from utils.errors import UserError
+from utils.records.files import HOST, write_bytes
+from utils.records.folders import check_names
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(start, tmp_path, undisturbed):
@@ -85,3 +91,46 @@ def test_a_folder_that_becomes_read_only(start, tmp_path, undisturbed):
     process = start(*SWEEP, "--resume", powerless=True)
     assert process.wait() == 0, process.said
     assert_same_results(out, undisturbed)
+
+
+def test_a_name_longer_than_the_file_system_takes_is_refused_before_anything_trains(
+    start, tmp_path
+):
+    """Folders of 229 to 236 letters could be made, their files could not, after the training."""
+    fields = "double-curved--1.2345678901234567", "double-curved-1.2345678901234567"
+    words = f"--field {fields[0]} {fields[1]} --switch_epoch 1 --var 0.12345678901234567"
+    noises = "--resistor_noise 0.0012345678901234567 --write_noise 0.00123456789 --clipping 0.1"
+    small = "--task Digits --epochs 2 --n_models 1 --layers 16 --compile off"
+    long = f"{small} {words} {noises}".split()
+    process = start(*long, "--physical_clipping")
+    assert process.wait() == 2
+    (line,) = process.said.splitlines()
+    assert line.startswith("main.py: error: --field: names of files in ")
+    assert line.endswith(f" file system takes; shorten {'-'.join(fields)}")
+    assert not (tmp_path / "out").exists()
+    process = start(*long)
+    assert process.wait() == 0, process.said
+    (record,) = read_all(tmp_path / "out")
+    assert 229 <= len(record.folder.name) <= 236
+
+
+def test_the_longest_name_that_is_written_is_one_that_is_checked(tmp_path, monkeypatch):
+    """By hand: the folder, `.` and `.host.pid.tmp`, or a layer's file, whichever is longer."""
+    setting = setting_of(layers=(8, 8, 8))
+    stem = 14 + 1 + len(setting.slug)
+    partial = len(f"..{HOST}.{os.getpid()}.tmp")
+    longest = stem + max(len("-99-intensity-layer-10.pth"), partial)
+    monkeypatch.setattr(os, "pathconf", lambda path, name: longest)
+    check_names(tmp_path / "new" / "out", [setting], n_models=100)
+    monkeypatch.setattr(os, "pathconf", lambda path, name: longest - 1)
+    with pytest.raises(UserError, match=f"1 bytes longer than the {longest - 1} that"):
+        check_names(tmp_path / "new" / "out", [setting], n_models=100)
+
+
+def test_a_partial_file_tells_host_and_process_and_is_short(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Path, "replace", lambda path, target: seen.append(path.name))
+    write_bytes(tmp_path / ("x" * 240 + "-0-accuracies.pth"), b"")
+    assert seen[0].startswith(".xxx")
+    assert seen[0].endswith(f"-0-accuracies.pth.{HOST}.{os.getpid()}.tmp")
+    assert len(seen[0]) < 200

@@ -8,16 +8,18 @@ import pytest
 from conftest import setting_of
 from support import made_up
 
-from utils import parser, run
+from utils import parser, studies
 from utils.errors import UserError
 from utils.flags import PHYSICAL, flag
 from utils.plots import style
 from utils.records import setting_json
 from utils.records.simulations import Simulations, series_columns, setting_columns
 from utils.records.summary import flag_columns
-from utils.settings import Member, Setting, imperfections
-from utils.training.dry_run import Probe
-from utils.training.trainer import kind
+from utils.settings import Member, Setting, Task, imperfections
+from utils.training.compiling import kind
+from utils.training.dry_run import cost
+from utils.training.machine import Machine, Sizes
+from utils.training.plan import Job, Plan
 from utils.training.verification import followed
 
 
@@ -96,7 +98,7 @@ def new_flags(monkeypatch):
         field = MadeUp.__dataclass_fields__[name]
         monkeypatch.setitem(Setting.__dataclass_fields__, name, field)
         monkeypatch.setattr(Setting, name, field.default, raising=False)
-    for module in (setting_json, run):
+    for module in (setting_json, studies):
         monkeypatch.setattr(module, "Setting", MadeUp)
 
 
@@ -108,27 +110,34 @@ def made(**changes) -> Setting:
     return replace(MadeUp(**common), **changes)
 
 
-def members(**changes) -> list[Member]:
-    return [Member(made(**changes), model) for model in range(2)]
+def job(*changes: dict) -> Job:
+    return Job(tuple(Member(made(**each), 0) for each in changes))
 
 
 @pytest.mark.parametrize(
     "changes", [{"hum": 0.5}, {"shape": "square"}, {"shape": "oval"}, {"echo": True}]
 )
 def test_compiled_steps_and_their_times_depend_on_a_new_flag_of_the_physics(changes):
-    assert kind(members(**changes)) != kind(members())
-    assert Probe.cost(None, members(**changes)) != Probe.cost(None, members())
+    assert kind(job(changes)) != kind(job({}))
+    assert cost(job(changes)) != cost(job({}))
 
 
 def test_a_size_alone_needs_no_other_program():
-    assert kind(members(hum=0.5)) == kind([*members(hum=0.1)[:1], *members(hum=0.0)[1:]])
-    assert kind(members(limit=3.0)) == kind(members())
-    assert kind(members(shape="oval")) != kind(members(shape="square"))
+    assert kind(job({"hum": 0.5}, {"hum": 0.5})) == kind(job({"hum": 0.1}, {"hum": 0.0}))
+    assert kind(job({"limit": 3.0})) == kind(job({}))
+    assert kind(job({"shape": "oval"})) != kind(job({"shape": "square"}))
+
+
+def test_networks_of_other_choices_train_apart():
+    tasks = [Task(Member(made(**each), 0)) for each in ({}, {"hum": 0.5}, {"shape": "oval"})]
+    machine = Machine(is_gpu=True, cores=1, free_bytes=1 << 40)
+    plan = Plan(tuple(task.member.setting for task in tasks), Sizes(144, 4, 200), machine)
+    assert sorted(len(job.members) for job in plan.jobs(tasks)) == [1, 2]
 
 
 @pytest.mark.parametrize("changes", [{"hum": 0.5}, {"shape": "oval"}, {"echo": True}])
 def test_the_check_on_a_gpu_follows_the_network_that_has_a_new_flag(changes):
-    trainer = SimpleNamespace(members=[*members(**changes)[:1], *members()])
+    trainer = SimpleNamespace(members=job(changes, {}).members)
     assert followed(trainer) == 0
 
 

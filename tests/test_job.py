@@ -12,10 +12,12 @@ from utils.compute.pool import run_jobs
 from utils.progress import Epoch
 from utils.records.archive import Archive
 from utils.records.folders import create_folders
+from utils.records.session import Session
 from utils.training.job import Complete, Training
+from utils.training.plan import Job
 from utils.training.trainer import Trainer
 
-SITTING = {"provenance": {}, "rounding": {"compiled": False}}
+SESSION = Session({}, {"compiled": False})
 
 
 @pytest.fixture
@@ -23,7 +25,8 @@ def archive_of(tmp_path):
     """Makes an archive with new folders."""
 
     def make(*settings, name="out") -> Archive:
-        return Archive(create_folders(tmp_path / name, settings, "sha"), SITTING)
+        folders = create_folders(tmp_path / name, settings, "sha")
+        return Archive(dict(zip(settings, folders, strict=True)), dict.fromkeys(settings, SESSION))
 
     return make
 
@@ -32,7 +35,7 @@ def run(archive, job, currents, stop) -> tuple[list, list]:
     """Trains a job; returns the sizes of what trained together, and who became complete when."""
     work = Training(currents, Compiler(enabled=False), archive, 5.0)
     sizes, complete = [], []
-    for news in run_jobs(work, [tuple(job)], stop):
+    for news in run_jobs(work, [Job(tuple(job))], stop):
         if isinstance(news, Complete):
             archive.complete.add(news.member)
             complete.append(news.member)

@@ -4,6 +4,8 @@ import json
 import statistics
 
 import pytest
+from conftest import setting_of
+from support import made_up
 from support.lab import write_lab_folder
 from support.simulated import BROKEN, FIGURE_1, LAB, from_files, rows_of
 
@@ -124,3 +126,30 @@ def test_a_command_keeps_the_number_of_networks_whoever_trained_them(copied, tmp
     write_lab_folder(copied, [90.0, 92.0, 94.0], **LAB)
     figures = Figures(copied, tmp_path / "figures")
     assert figures.flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"
+
+
+@pytest.mark.parametrize("ending", ["", "-physical-clipping"])
+def test_physical_clipping_of_the_original_scripts_never_acted(ending, tmp_path):
+    """They compared a function with True: what they recorded as clipped was not."""
+    write_lab_folder(tmp_path, [95.0, 96.0], epochs=3)
+    folder = write_lab_folder(tmp_path, [93.0], epochs=3, stamp="20240801000000", seed=102)
+    (path,) = folder.glob("*.json")
+    record = json.loads(path.read_text())
+    record["optimizer_parameters"]["physical_clipping"] = True
+    path.write_text(json.dumps(record))
+    renamed = folder.rename(folder.with_name(folder.name + ending))
+    for file in renamed.iterdir():
+        file.rename(renamed / file.name.replace(folder.name, renamed.name))
+    read = Simulations.read(tmp_path)
+    assert not read.networks["physical_clipping"].any()
+    assert read.table()[["n", "mean"]].values.tolist() == [[3, (95.0 + 96.0 + 93.0) / 3]]
+    (problem,) = read.problems.itertuples(index=False)
+    assert problem.file == f"{renamed.name}-0.json"
+    assert problem.reason.startswith("physical_clipping is true there, but never acted")
+
+
+def test_a_clipped_record_of_this_program_stays_clipped(tmp_path):
+    made_up.write(tmp_path, [setting_of(physical_clipping=True)], lambda setting, model: 90.0)
+    read = Simulations.read(tmp_path)
+    assert read.networks["physical_clipping"].all()
+    assert read.problems.empty

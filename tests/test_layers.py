@@ -1,82 +1,83 @@
 """One run of networks with different hidden layers: jobs, memory, folders, and the same results."""
 
-import pytest
+from dataclasses import replace
+
 import torch
 from conftest import members_of, setting_of
 from support.arguments import merged
-from test_plan import OnGpu
 
 from utils.compute.compiler import Compiler
 from utils.compute.pool import run_jobs
 from utils.records.archive import Archive
-from utils.records.checkpoints import Checkpoint
 from utils.records.folders import create_folders, matching_folders
+from utils.records.session import Session
 from utils.records.simulations import Simulations
-from utils.run import Run
-from utils.settings import Member
+from utils.settings import Member, Setting, Task
 from utils.studies import STUDIES, Study
 from utils.training import plan
 from utils.training.job import Training
-from utils.training.plan import Plan
+from utils.training.machine import Machine, Sizes
+from utils.training.plan import Job, Plan
 
-SIZES = ((24,), (48,), (24, 12))
+LAYERS = ((24,), (48,), (24, 12))
+CPU = Machine(is_gpu=False, cores=2, free_bytes=1 << 40)
+GPU = Machine(is_gpu=True, cores=2, free_bytes=1 << 40)
 
 
 def settings(**changes):
-    return [setting_of(layers=layers, **changes) for layers in SIZES]
+    return [setting_of(layers=layers, **changes) for layers in LAYERS]
 
 
-def plan_of(currents, compile="auto", **changes) -> Plan:
-    return Plan(Run(settings=tuple(settings(**changes)), compile=compile), currents, cores=2)
+def plan_of(settings: list[Setting], machine: Machine = CPU, compile: str = "auto") -> Plan:
+    """For 144 inputs, 4 classes and 200 images."""
+    return Plan(tuple(settings), Sizes(144, 4, 200), machine, compile)
 
 
-@pytest.fixture
-def on_gpu(currents, monkeypatch):
-    monkeypatch.setattr(plan, "free_bytes", lambda device: 1 << 40)
-    return OnGpu.like(currents)
+def tasks_of(settings: list[Setting], n_models: int) -> list[Task]:
+    return [Task(member) for setting in settings for member in members_of(setting, n_models)]
 
 
-def test_memory_is_planned_for_the_largest_network(currents):
+def test_memory_is_planned_for_the_largest_network():
     """144 inputs, 4 classes: 148 x 48 weights of 84 bytes, 8 values of 52 units for 1000 images."""
-    mine = plan_of(currents)
+    mine = plan_of(settings())
     assert mine.memory(1) == 148 * 48 * 84 + 4 * 8 * 52 * 1000
     assert mine.memory(1, (24, 12)) == (144 * 24 + 24 * 12 + 12 * 4) * 84 + 4 * 8 * 40 * 1000
 
 
-def test_the_largest_networks_start_first(currents):
-    members = [member for setting in settings() for member in members_of(setting, 2)]
-    jobs = plan_of(currents).jobs(members, lambda member: 0)
-    assert [job[0].setting.layers for job in jobs] == [(48,)] * 2 + [(24, 12)] * 2 + [(24,)] * 2
+def test_the_largest_networks_start_first():
+    jobs = plan_of(settings()).jobs(tasks_of(settings(), 2))
+    assert [job.setting.layers for job in jobs] == [(48,)] * 2 + [(24, 12)] * 2 + [(24,)] * 2
 
 
-def test_on_a_gpu_only_networks_of_equal_layers_train_side_by_side(on_gpu, monkeypatch):
-    members = [member for setting in settings() for member in members_of(setting, 3)]
-    mine = plan_of(on_gpu)
-    jobs = mine.jobs(members, lambda member: 0)
-    assert [(job[0].setting.layers, len(job)) for job in jobs] == [
+def test_on_a_gpu_only_networks_of_equal_layers_train_side_by_side():
+    mine, tasks = plan_of(settings(), GPU), tasks_of(settings(), 3)
+    jobs = mine.jobs(tasks)
+    assert [(job.setting.layers, len(job.members)) for job in jobs] == [
         ((48,), 3),
         ((24, 12), 3),
         ((24,), 3),
     ]
-    assert all(len({member.setting.layers for member in job}) == 1 for job in jobs)
-    room = mine.memory(2)  # of the largest
-    monkeypatch.setattr(plan, "free_bytes", lambda device: (room + 1) / plan.SHARE)
-    jobs = mine.jobs(members, lambda member: 0)
-    assert [len(job) for job in jobs if job[0].setting.layers == (48,)] == [2, 1]
-    assert [len(job) for job in jobs if job[0].setting.layers == (24,)] == [3]
+    assert all(len({member.setting.layers for member in job.members}) == 1 for job in jobs)
+    room = (mine.memory(2) + 1) / plan.SHARE  # for two of the largest
+    jobs = plan_of(settings(), replace(GPU, free_bytes=room)).jobs(tasks)
+    assert [len(job.members) for job in jobs if job.setting.layers == (48,)] == [2, 1]
+    assert [len(job.members) for job in jobs if job.setting.layers == (24,)] == [3]
 
 
-def test_compiling_is_decided_for_each_network_by_its_own_work(currents):
+def test_compiling_is_decided_for_each_network_by_its_own_work():
     """7 mini-batches an epoch; 148 x 48 = 7104 weights: 1e8 updates after 2011 epochs."""
-    mine = plan_of(currents, epochs=2011)
-    assert [mine.compiles(setting) for setting in settings()] == [False, True, False]
+    mine = plan_of(settings(epochs=2011))
+    assert [mine.compiles(setting) for setting in settings(epochs=2011)] == [False, True, False]
     assert mine.compiled
-    for layers in SIZES:
-        (setting,) = [s for s in settings(epochs=2011) if s.layers == layers]
-        alone = Plan(Run(settings=(setting,)), currents, cores=2)
-        assert alone.compiled == mine.compiles(setting)
-    assert not plan_of(currents, epochs=2010).compiled
-    assert all(map(plan_of(currents, "on").compiles, settings()))
+    for setting in settings(epochs=2011):
+        assert plan_of([setting]).compiled == mine.compiles(setting)
+    assert not plan_of(settings(epochs=2010)).compiled
+    assert all(map(plan_of(settings(), compile="on").compiles, settings()))
+    assert [job.compiled for job in mine.jobs(tasks_of(settings(epochs=2011), 1))] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_settings_of_one_name_have_folders_of_their_own(tmp_path):
@@ -97,25 +98,23 @@ def test_each_job_is_compiled_or_not_as_planned(currents, tmp_path, stop):
 
     small, large, _ = settings(epochs=1)
     folders = create_folders(tmp_path, [small, large], "0" * 64)
-    sitting = {"provenance": {}, "rounding": {"compiled": True, "threads": 1}, "fell_back": False}
-
-    def compiles(setting):
-        return setting == large
-
-    archive = Archive(folders, sitting, compiles)
-    work = Training(currents, Told(enabled=True), archive, 5.0, compiles)
-    list(run_jobs(work, [(Member(small, 0),)], stop))
+    sessions = {
+        setting: Session({}, {"compiled": setting == large, "threads": 1})
+        for setting in (small, large)
+    }
+    archive = Archive(dict(zip(sessions, folders, strict=True)), sessions)
+    work = Training(currents, Told(enabled=True), archive, 5.0)
+    list(run_jobs(work, [Job((Member(small, 0),))], stop))
     assert not tried
-    list(run_jobs(work, [(Member(large, 0),)], stop))
+    list(run_jobs(work, [Job((Member(large, 0),), compiled=True)], stop))
     assert tried
     for setting, compiled in ((small, False), (large, True)):
         member = Member(setting, 0)
         assert archive.record(member).content["compiled"] == compiled
-        mine = archive.sitting_of(member)
-        assert mine["rounding"] == {"compiled": compiled, "threads": 1}
-        assert archive.differences(Checkpoint({}, 0.0, [mine]), member) == []
-        other = mine | {"rounding": mine["rounding"] | {"compiled": not compiled}}
-        assert archive.differences(Checkpoint({}, 0.0, [other]), member) == ["compiled"]
+        session = sessions[setting]
+        assert session.differences([session]) == []
+        other = replace(session, rounding={"compiled": not compiled, "threads": 1})
+        assert session.differences([session, other]) == ["compiled"]
 
 
 def test_a_study_of_layers_trains_each_as_it_is_alone(simulate, monkeypatch):

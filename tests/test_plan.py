@@ -11,11 +11,11 @@ from devices.ledger_level import LedgerLevel
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.errors import UserError
-from utils.run import Run
-from utils.settings import Member
-from utils.training import plan
+from utils.settings import Member, Task
+from utils.training import machine, plan
 from utils.training.dry_run import Probe
-from utils.training.plan import Plan
+from utils.training.machine import Machine, Sizes, examine, sizes_of
+from utils.training.plan import Job, Plan
 
 
 class OnGpu(Currents):
@@ -31,56 +31,50 @@ class OnGpu(Currents):
         return torch.device("cuda", 0)
 
 
-@pytest.fixture
-def on_gpu(currents, monkeypatch) -> OnGpu:
-    monkeypatch.setattr(plan, "free_bytes", lambda device: 1 << 40)
-    return OnGpu.like(currents)
+SIZES = Sizes(n_inputs=144, n_classes=4, n_train=200)
+CPU = Machine(is_gpu=False, cores=1, free_bytes=1 << 40)
+GPU = Machine(is_gpu=True, cores=1, free_bytes=1 << 40)
 
 
-def plan_of(currents, cores=1, n_models=10, compile="auto", **changes) -> Plan:
-    run = Run(settings=(setting_of(**changes),), n_models=n_models, compile=compile)
-    return Plan(run, currents, cores)
+def plan_of(machine: Machine = CPU, compile: str = "auto", **changes) -> Plan:
+    return Plan((setting_of(**changes),), SIZES, machine, compile)
 
 
-@pytest.fixture
-def memory(monkeypatch):
-    """Makes so many networks fit into the memory at the same time, but not one more."""
-
-    def holds(mine: Plan, networks: int) -> None:
-        one, two = mine.memory(1), mine.memory(2)
-        needed = one + (networks - 1) * (two - one)
-        monkeypatch.setattr(plan, "free_bytes", lambda device: (needed + 1) / plan.SHARE)
-
-    return holds
+def with_room_for(networks: int, mine: Plan) -> Plan:
+    """So many networks fit into the memory at the same time, but not one more."""
+    one, two = mine.memory(1), mine.memory(2)
+    free = (one + (networks - 1) * (two - one) + 1) / plan.SHARE
+    return replace(mine, machine=replace(mine.machine, free_bytes=free))
 
 
-@pytest.fixture
-def repeating(monkeypatch):
-    """Products are the same with any number of threads."""
-    monkeypatch.setattr(Plan, "repeats_itself", True)
+def tasks_of(members, step_of=lambda member: 0) -> list[Task]:
+    return [Task(member, step_of(member)) for member in members]
 
 
-def test_the_memory_of_a_network_is_that_of_its_weights_and_activations(currents, on_gpu):
+def test_sizes_are_those_of_the_data(currents):
+    assert sizes_of(currents) == SIZES
+
+
+def test_the_memory_of_a_network_is_that_of_its_weights_and_activations():
     """(144 x 24 + 24 x 4) weights of 84 bytes; 8 values of 28 units for a test batch of 1000."""
     one = 3552 * 84 + 4 * 8 * 28 * 1000
     for networks in (1, 2, 7):
         beside = (200 << 20) * (networks - 1)  # of processes; on a GPU there are none
-        assert plan_of(currents).memory(networks) == networks * one + beside
-        assert plan_of(on_gpu).memory(networks) == networks * one
+        assert plan_of(CPU).memory(networks) == networks * one + beside
+        assert plan_of(GPU).memory(networks) == networks * one
 
 
-def test_wear_takes_memory_of_its_own(currents):
+def test_wear_takes_memory_of_its_own():
     """Pulses of two devices in double precision, refreshes in single: 20 bytes a weight."""
-    run = Run(settings=(setting_of(),))
-    more = Plan(replace(run, wear=True), currents, 1).memory(1) - Plan(run, currents, 1).memory(1)
-    assert more == 3552 * 20
+    worn = replace(plan_of(), ledger=LedgerLevel.WEAR)
+    assert worn.memory(1) - plan_of().memory(1) == 3552 * 20
 
 
-def test_a_batch_larger_than_the_training_set_is_planned_as_the_training_set(currents, monkeypatch):
+def test_a_batch_larger_than_the_training_set_is_planned_as_the_training_set(monkeypatch):
     monkeypatch.setattr(plan, "TEST_BATCH", 1)
-    whole = plan_of(currents, batch_size=200).memory(1)
-    assert plan_of(currents, batch_size=100_000_000).memory(1) == whole
-    assert plan_of(currents, batch_size=100).memory(1) == whole - 4 * 8 * 28 * 100
+    whole = plan_of(batch_size=200).memory(1)
+    assert plan_of(batch_size=100_000_000).memory(1) == whole
+    assert plan_of(batch_size=100).memory(1) == whole - 4 * 8 * 28 * 100
 
 
 def test_a_batch_larger_than_the_training_set_is_trained_as_the_training_set(simulate):
@@ -90,12 +84,11 @@ def test_a_batch_larger_than_the_training_set_is_trained_as_the_training_set(sim
     assert torch.equal(huge.state["layers.1.weight1"], whole.state["layers.1.weight1"])
 
 
-def test_a_network_larger_than_the_memory_is_refused(currents, monkeypatch):
+def test_a_network_larger_than_the_memory_is_refused():
     """148 million weights of 84 bytes, and 8 values of a million units for 1000 images."""
-    monkeypatch.setattr(plan, "free_bytes", lambda device: 3 << 29)
     message = r"needs 41\.4 GiB of memory, 1\.5 GiB are free; choose smaller --layers"
     with pytest.raises(UserError, match=message):
-        plan_of(currents, layers=(1_000_000,))
+        plan_of(replace(CPU, free_bytes=3 << 29), layers=(1_000_000,))
 
 
 def test_a_refused_plan_leaves_no_folder(start, tmp_path):
@@ -107,16 +100,15 @@ def test_a_refused_plan_leaves_no_folder(start, tmp_path):
 
 
 @pytest.mark.parametrize("networks", [1, 3, 10])
-def test_networks_fit_as_long_as_there_is_memory(networks, currents, on_gpu, memory):
-    for mine in (plan_of(currents), plan_of(on_gpu)):
-        memory(mine, networks)
-        assert mine.at_once() == networks
+def test_networks_fit_as_long_as_there_is_memory(networks):
+    for mine in (plan_of(CPU), plan_of(GPU)):
+        assert with_room_for(networks, mine).at_once() == networks
 
 
-def test_even_one_network_that_hardly_fits_is_tried(currents, monkeypatch):
-    mine = plan_of(currents)
-    monkeypatch.setattr(plan, "free_bytes", lambda device: 0)  # since it was planned
-    assert mine.at_once() == 1
+def test_even_one_network_that_hardly_fits_is_tried():
+    """Several processes share the memory, of which one alone would have enough."""
+    mine = with_room_for(1, plan_of())
+    assert replace(mine, machine=replace(mine.machine, processes=8)).at_once() == 1
 
 
 @pytest.mark.parametrize(
@@ -136,32 +128,26 @@ def test_even_one_network_that_hardly_fits_is_tried(currents, monkeypatch):
         (8, 0, 1, 8),
     ],
 )
-def test_a_worker_for_every_core_and_the_cores_for_all_workers(
-    cores, jobs, workers, threads, currents, repeating
-):
-    assert plan_of(currents, cores).workers(jobs) == (workers, threads)
+def test_a_worker_for_every_core_and_the_cores_for_all_workers(cores, jobs, workers, threads):
+    assert plan_of(replace(CPU, cores=cores)).workers(jobs) == (workers, threads)
 
 
-def test_memory_limits_the_workers(currents, memory, repeating):
-    mine = plan_of(currents, cores=9)
-    memory(mine, 4)
+def test_memory_limits_the_workers():
+    mine = with_room_for(4, plan_of(replace(CPU, cores=9)))
     assert mine.workers(30) == (4, 2)
     assert mine.workers(3) == (3, 3)
 
 
-def test_a_gpu_has_one_process(on_gpu, repeating):
-    assert plan_of(on_gpu, cores=8).workers(10) == (1, 8)
-    assert plan_of(on_gpu, cores=8).threads is None
+def test_a_gpu_has_one_process():
+    assert plan_of(replace(GPU, cores=8)).workers(10) == (1, 8)
+    assert plan_of(replace(GPU, cores=8)).threads is None
 
 
-def test_where_results_depend_on_threads_one_process_trains_with_all(currents, monkeypatch):
-    mine = plan_of(currents, cores=8)
-    monkeypatch.setattr(Plan, "repeats_itself", False)
+def test_where_results_depend_on_threads_one_process_trains_with_all():
+    mine = plan_of(replace(CPU, cores=8, is_repeatable=False))
     assert mine.workers(10) == (1, 8)
     assert mine.threads == 8  # then they decide the rounding
-    assert plan_of(currents, cores=1).threads is None
-    monkeypatch.setattr(Plan, "repeats_itself", True)
-    assert mine.threads is None
+    assert plan_of(replace(CPU, cores=8)).threads is None
 
 
 SHAPES = {  # m, k, n of 24 and 4 units, batches of 32 and of the 8 that are left; 50 test images
@@ -184,15 +170,13 @@ def tried(monkeypatch) -> Counter:
         tried[shape_and_threads] += 1
         return True
 
-    monkeypatch.setattr(plan, "holds_in_a_fork", lambda test: test())
-    monkeypatch.setattr(plan, "repeats_itself", repeats_itself)
+    monkeypatch.setattr(machine, "holds_in_a_fork", lambda test: test())
+    monkeypatch.setattr(machine, "repeats_itself", repeats_itself)
     return tried
 
 
 def test_every_product_is_tried_with_every_number_of_threads(currents, tried):
-    mine = plan_of(currents, cores=9)
-    assert mine.repeats_itself
-    assert mine.repeats_itself  # and not tried again
+    assert examine(currents, [setting_of()], cores=9, processes=1).is_repeatable
     inputs = currents.active_inputs
     sizes = {"active": len(inputs.active), "tested": len(inputs.tested)}
     shapes = {tuple(sizes.get(size, size) for size in shape) for shape in SHAPES}
@@ -204,7 +188,7 @@ def test_sparse_products_need_no_trial(sparse_patterns, tried):
     """Of the first layer, that is; what is dense is the second."""
     currents = currents_of(sparse_patterns)
     assert currents.product == "sparse"
-    assert plan_of(currents, cores=2).repeats_itself
+    assert examine(currents, [setting_of()], cores=2, processes=1).is_repeatable
     second = {shape for shape in SHAPES if {"active", "tested"}.isdisjoint(shape)}
     assert set(tried) == {(*shape, 2) for shape in second}
 
@@ -218,30 +202,31 @@ def test_sparse_products_need_no_trial(sparse_patterns, tried):
     ],
 )
 def test_networks_are_not_spread_where_that_is_not_safe(name, value, currents, monkeypatch):
-    monkeypatch.setattr(plan, "holds_in_a_fork", lambda test: test())
-    monkeypatch.setattr(plan, "repeats_itself", lambda *shape: True)
-    assert plan_of(currents, cores=8).workers(10) == (8, 1)
-    monkeypatch.setattr(plan, name, value)
-    assert plan_of(currents, cores=8).workers(10) == (1, 8)
+    monkeypatch.setattr(machine, "holds_in_a_fork", lambda test: test())
+    monkeypatch.setattr(machine, "repeats_itself", lambda *shape: True)
+    assert examine(currents, [setting_of()], cores=8, processes=1).is_repeatable
+    monkeypatch.setattr(machine, name, value)
+    assert not examine(currents, [setting_of()], cores=8, processes=1).is_repeatable
+    assert examine(currents, [setting_of()], cores=1, processes=1).is_repeatable
+    monkeypatch.setattr(machine, "free_bytes", lambda device: 1 << 40)
+    assert examine(OnGpu.like(currents), [setting_of()], cores=8, processes=1).is_repeatable
 
 
-def test_on_a_cpu_each_network_is_a_job(currents):
+def test_on_a_cpu_each_network_is_a_job():
     members = [Member(setting_of(lr=lr), model) for lr in (1.0, 2.0) for model in range(5)]
-    assert plan_of(currents).jobs(members, lambda member: 0) == [(member,) for member in members]
+    jobs = replace(plan_of(compile="on"), ledger=LedgerLevel.WEAR).jobs(tasks_of(members))
+    assert jobs == [Job((member,), 0, True, LedgerLevel.WEAR) for member in members]
 
 
-def test_on_a_gpu_networks_train_side_by_side_as_many_as_fit(on_gpu, memory):
+def test_on_a_gpu_networks_train_side_by_side_as_many_as_fit():
     members = [Member(setting_of(lr=lr), model) for lr in (1.0, 2.0) for model in range(5)]
-    mine = plan_of(on_gpu)
-    memory(mine, 4)
-    jobs = mine.jobs(members, lambda member: 0)
-    assert [len(job) for job in jobs] == [4, 4, 2]
-    assert [member for job in jobs for member in job] == members
-    memory(mine, 100)
-    assert mine.jobs(members, lambda member: 0) == [tuple(members)]
+    jobs = with_room_for(4, plan_of(GPU)).jobs(tasks_of(members))
+    assert [len(job.members) for job in jobs] == [4, 4, 2]
+    assert [member for job in jobs for member in job.members] == members
+    assert with_room_for(100, plan_of(GPU)).jobs(tasks_of(members)) == [Job(tuple(members))]
 
 
-def test_networks_of_other_devices_or_steps_are_other_jobs(on_gpu):
+def test_networks_of_other_devices_or_steps_are_other_jobs():
     fields = ("double-linear", "double-exponential", "double-linear")
     settings = [setting_of(field=field, lr=float(lr)) for lr, field in enumerate(fields)]
     members = [member for setting in settings for member in members_of(setting, 3)]
@@ -249,14 +234,15 @@ def test_networks_of_other_devices_or_steps_are_other_jobs(on_gpu):
     def step_of(member):
         return 70 * (member.model == 1)
 
-    jobs = plan_of(on_gpu).jobs(members, step_of)
-    assert sorted(map(len, jobs)) == [1, 2, 2, 4]
+    jobs = plan_of(GPU).jobs(tasks_of(members, step_of))
+    assert sorted(len(job.members) for job in jobs) == [1, 2, 2, 4]
     for job in jobs:
-        assert len({(member.setting.field, step_of(member)) for member in job}) == 1
-    assert sorted((m for job in jobs for m in job), key=members.index) == members
+        assert {step_of(member) for member in job.members} == {job.step}
+        assert len({member.setting.field for member in job.members}) == 1
+    assert sorted((m for job in jobs for m in job.members), key=members.index) == members
 
 
-def test_networks_that_are_switched_otherwise_are_other_jobs(on_gpu):
+def test_networks_that_are_switched_otherwise_are_other_jobs():
     """Constants may differ before and after, families and the epoch may not."""
     pairs = [
         ("double-linear", "double-exponential"),
@@ -270,18 +256,17 @@ def test_networks_that_are_switched_otherwise_are_other_jobs(on_gpu):
         setting_of(field="double-linear", epochs=9, switch_epoch=4),
         setting_of(field="double-linear", epochs=9, time_switch=3),  # epoch 3, too
     ]
-    jobs = plan_of(on_gpu).jobs([Member(setting, 0) for setting in settings], lambda member: 0)
-    together = [{settings.index(member.setting) for member in job} for job in jobs]
+    jobs = plan_of(GPU).jobs(tasks_of(Member(setting, 0) for setting in settings))
+    together = [{settings.index(member.setting) for member in job.members} for job in jobs]
     assert sorted(together, key=min) == [{0, 1, 6}, {2}, {3}, {4}, {5}]
 
 
-def test_compiling_is_a_matter_of_one_networks_work(currents):
+def test_compiling_is_a_matter_of_one_networks_work():
     """3552 weights, 7 mini-batches an epoch, 1e8 updates."""
-    for n_models in (1, 1000):
-        assert plan_of(currents, n_models=n_models, epochs=4022).compiled
-        assert not plan_of(currents, n_models=n_models, epochs=4021).compiled
-    assert plan_of(currents, compile="on").compiled
-    assert not plan_of(currents, compile="off", epochs=4022).compiled
+    assert plan_of(epochs=4022).compiled
+    assert not plan_of(epochs=4021).compiled
+    assert plan_of(compile="on").compiled
+    assert not plan_of(compile="off", epochs=4022).compiled
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):
@@ -310,13 +295,12 @@ def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):
 
 def test_dry_run_counts_the_epochs_of_each_side_of_a_switch(currents, stop, monkeypatch):
     (member,) = members_of(setting_of(epochs=5, switch_epoch=2))
-    eager = Compiler(enabled=False)
-    probe, asked = Probe(currents, eager, lambda setting: False, LedgerLevel.NOTHING), []
+    probe, asked = Probe(currents, Compiler(enabled=False)), []
 
     def epoch(trainer, stop):
         asked.append(trainer.ensemble.phase)
         return (1.0, 10.0)[trainer.ensemble.phase]
 
     monkeypatch.setattr(probe, "epoch", epoch)
-    assert list(probe.run((member,), stop)) == [2 * 1.0 + 3 * 10.0]
+    assert list(probe.run(Job((member,)), stop)) == [2 * 1.0 + 3 * 10.0]
     assert asked == [0, 1]

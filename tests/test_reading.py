@@ -22,10 +22,9 @@ from support.curves import (
     words,
 )
 
-from utils.flags import flags_of
+from utils.flags import add, flags_of
 from utils.measured.options import ReadingOptions
 from utils.measured.reading import read
-from utils.parser import add
 
 # One measurement, however it was written
 

@@ -18,12 +18,13 @@ from utils.records import results
 from utils.records.archive import Archive
 from utils.records.folders import Folder, create_folders
 from utils.records.results import IncompleteFileError, Result, check_complete, json_of
+from utils.records.session import Session
 from utils.records.setting_json import from_json
 from utils.records.summary import table
-from utils.run import Run
 from utils.settings import Member
 from utils.training import trainer
 from utils.training.job import Complete, Training
+from utils.training.plan import Job
 from utils.training.trainer import Trainer
 
 CONTRACT = {
@@ -270,6 +271,13 @@ def test_a_ledger_of_an_earlier_training_does_not_stay(written):
     assert not folder.ledger(0).exists()
 
 
+def archive_of(*folders: Folder) -> Archive:
+    settings = [folder.setting for folder in folders]
+    return Archive(
+        dict(zip(settings, folders, strict=True)), dict.fromkeys(settings, Session({}, {}))
+    )
+
+
 def test_table(simulate):
     records = simulate("--n_models 2 --lr 800 3000")
     header, *rows = simulate.table.strip().splitlines()
@@ -296,13 +304,11 @@ def test_the_table_has_a_column_of_write_noise_where_there_is_some(simulate):
 def test_a_record_that_is_missing_is_counted_in_the_table(simulate):
     """As on a network file system, where what another machine wrote may not be seen yet."""
     records = simulate("--n_models 3 --lr 1000 3000")
-    settings = list(dict.fromkeys(from_json(record.json) for record in records))
     folders = [Folder(record.folder, from_json(record.json)) for record in records[::3]]
-    run = Run(settings=tuple(settings), n_models=3, output_dir=folders[0].path.parent)
     folders[0].json(1).unlink()
     for model in range(3):
         folders[1].json(model).unlink()
-    text = table(Archive(folders, {}), run)
+    text = table(archive_of(*folders), n_models=3)
     rows = {line.split()[1]: line for line in text.splitlines()[1:]}
     of_1000, of_3000 = rows["1000"], rows["3000"]
     assert "  2 (1 missing)  " in of_1000
@@ -318,8 +324,7 @@ def test_failed_and_missing_networks_are_told_apart_in_the_table(simulate):
     failed = records[0].json | {"failed_step": 5, "accuracy": None, "swap_accuracy": None}
     folder.json(0).write_text(json.dumps(failed))
     folder.json(2).unlink()
-    run = Run(settings=(folder.setting,), n_models=3, output_dir=folder.path.parent)
-    (row,) = table(Archive([folder], {}), run).splitlines()[1:]
+    (row,) = table(archive_of(folder), n_models=3).splitlines()[1:]
     assert f"  1 (1 failed, 1 missing)  {records[1].json['accuracy']:.2f}  " in row
 
 
@@ -337,10 +342,10 @@ def test_what_became_of_networks_is_made_and_written_one_after_the_other(
     monkeypatch.setattr(trainer, "state_dict", state_dict)
     setting = setting_of(epochs=1)
     (folder,) = create_folders(tmp_path, [setting], "0")
-    archive = Archive([folder], {"provenance": {}, "rounding": {}})
+    archive = archive_of(folder)
     work = Training(currents, Compiler(False), archive, checkpoint_minutes=5)
     written = []
-    for message in work.run(tuple(members_of(setting, 3)), Stop()):
+    for message in work.run(Job(tuple(members_of(setting, 3))), Stop()):
         if isinstance(message, Complete):
             written.append(message.member.model)
             assert made == written

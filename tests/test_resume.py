@@ -7,14 +7,15 @@ import signal
 
 import pytest
 import torch
-from conftest import read_all
+from conftest import read_all, setting_of
 from support.lab import without_newer
 from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints, results
 
 import main
 from utils.compute.distributed import World
 from utils.compute.signals import StoppedError
-from utils.records.folders import HOST
+from utils.records.files import HOST
+from utils.records.folders import Folder, create_folders, matching_folders
 from utils.training.trainer import Trainer
 
 
@@ -73,6 +74,20 @@ def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undistu
 
 def steps_of(paths) -> list[int]:
     return [int(torch.load(path, weights_only=True)["state"]["history.step"]) for path in paths]
+
+
+def test_folders_are_in_the_order_in_which_they_were_made_not_of_clocks_and_names(tmp_path):
+    """The second was made later, by a machine whose clock shows an earlier hour."""
+    setting, sha256 = setting_of(), "0" * 64
+    (first,) = create_folders(tmp_path, [setting], sha256)
+    (second,) = create_folders(tmp_path, [setting], sha256)
+    renamed = second.path.rename(tmp_path / f"20200101000000-{setting.slug}")
+    (renamed / second.settings.name).rename(renamed / f"{renamed.name}.settings")
+    assert matching_folders(tmp_path, setting, sha256) == [first, Folder(renamed, setting)]
+    (settings,) = first.path.glob("*.settings")
+    content = json.loads(settings.read_text())
+    settings.write_text(json.dumps(content | {"created": "2031-01-01T00:00:00+00:00"}))
+    assert matching_folders(tmp_path, setting, sha256) == [Folder(renamed, setting), first]
 
 
 def test_resume_clears_a_folder_that_a_kill_left_half_made(start, tmp_path, undisturbed):

@@ -18,9 +18,8 @@ from utils.flags import flags_of
 from utils.records import setting_json
 from utils.records.folders import identity
 from utils.records.setting_json import from_json, law_of, to_json, with_newer
-from utils.run import sweep
 from utils.settings import Setting
-from utils.studies import STUDIES
+from utils.studies import STUDIES, sweep
 
 DEVICES = [device_of(name) for name in NAMES] + [OTHERS["other exponential"]]
 CHANGES = {

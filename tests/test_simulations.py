@@ -122,10 +122,18 @@ def test_of_equally_many_simulations_the_longer_ones_are_drawn(read):
     assert set(both.main_series()["epochs"]) == {EPOCHS + 10}
 
 
-def test_of_networks_simulated_twice_the_latest_counts(copied):
+@pytest.mark.parametrize("says_when", [True, False])
+def test_of_networks_simulated_twice_the_latest_counts(says_when, copied):
+    """By what a folder says in UTC, whatever its name in local time; by that if it says nothing."""
     (origin,) = copied.glob("*double-linear-500.0-var-0.2-*")
-    later = copied / f"20300101000000-{origin.name.partition('-')[2]}"
+    stamp = "20200101000000" if says_when else "20300101000000"
+    later = copied / f"{stamp}-{origin.name.partition('-')[2]}"
     shutil.copytree(origin, later)
+    (settings,) = later.glob("*.settings")
+    content = json.loads(settings.read_text())
+    assert "+00:00" in content.pop("created")
+    content |= {"created": "2030-01-01T00:00:00+00:00"} if says_when else {}
+    settings.write_text(json.dumps(content))
     for path in sorted(later.iterdir()):
         path = path.rename(later / path.name.replace(origin.name, later.name))
         if path.suffix == ".json":

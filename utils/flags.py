@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
 
 from utils.errors import UserError
 
@@ -90,3 +94,102 @@ def check_values(owner: object) -> None:
                 raise UserError(f"--{name} {number}: must be a finite number >= {each.at_least}")
             if each.above is not None and not each.above < number <= LARGEST:
                 raise UserError(f"--{name} {number}: must be a finite number > {each.above}")
+
+
+def check_writable(flag: str, folder: Path) -> None:
+    """Raise UserError if the folder cannot be made, or is there and cannot be written to."""
+    existing = folder.absolute()
+    try:
+        while not existing.exists() and existing != existing.parent:
+            if existing.is_symlink():
+                raise UserError(f"{flag} {folder}: {existing} is a link to nothing; name another")
+            existing = existing.parent
+    except OSError as error:  # a name too long, or below a folder that may not be entered
+        raise UserError(f"{flag} {folder}: {error.strerror}; name another") from None
+    if not existing.is_dir():
+        raise UserError(f"{flag} {folder}: {existing} is a file; name a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{flag} {folder}: no permission to write in {existing}; name another")
+
+
+class Once(argparse.Action):
+    """Stores a flag's value; refuses a second one, which would silently win over the first."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if hasattr(namespace, self.dest):
+            parser.error(f"{option_string}: given twice; give it once, with all its values")
+        setattr(namespace, self.dest, values)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors in one line, and the flag that was meant for one mistyped."""
+
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        epilog: str | None = None,
+        retired: Mapping[str, str] | None = None,
+    ):
+        """retired: what to say to flags that are taken no more."""
+        self.retired = retired or {}
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+    def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
+        parsed, unknown = self.parse_known_args(args, namespace)
+        flags = [word for word in unknown if word.startswith("-")]
+        if flags:
+            self.error(self.hint(flags[0].split("=")[0]))
+        if unknown:
+            self.error(f"unexpected '{unknown[0]}': a value needs its flag before it; see --help")
+        return parsed
+
+    def hint(self, flag: str) -> str:
+        """What to say to a flag that does not exist."""
+        if flag in self.retired:
+            return f"{flag} {self.retired[flag]}"
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        meant = flag.lower().lstrip("-").replace("-", "_")
+        close = [k for k in known if meant and k.startswith(f"--{meant}")]
+        close += get_close_matches(f"--{meant}", known, n=1, cutoff=0.7)
+        return f"unknown flag {flag}; " + (f"did you mean {close[0]}?" if close else "see --help")
+
+
+def add(group, name: str, flag: Flag, default: Any) -> None:
+    """A flag of the table as an argument."""
+    text = flag.help.replace("%", "%%")  # which argparse formats
+    if flag.kind is bool and not flag.sweeps:
+        group.add_argument(f"--{name}", action="store_true", help=text)
+        return
+    if flag.kind is bool:  # alone it is on
+        group.add_argument(
+            f"--{name}",
+            action=Once,
+            choices=("on", "off"),
+            nargs="*",
+            help=f"[...] {text} (default: {'on' if default else 'off'})",
+        )
+        return
+    if default is None or default == ():
+        shown = ""  # its help tells what it is otherwise
+    else:
+        words = default if flag.is_list else (default,)
+        shown = f" (default: {' '.join(map(str, words))})"
+    group.add_argument(
+        f"--{name}",
+        action=Once,
+        type=flag.kind,
+        nargs="+" if flag.is_list or flag.sweeps else None,
+        metavar=flag.metavar or {float: "X", int: "N"}[flag.kind],
+        help=("[...] " if flag.sweeps else "") + text + shown,
+    )

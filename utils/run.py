@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 from devices.ledger_level import LedgerLevel
 from devices.responses import Response
-from utils.compute.processor import check_device
 from utils.errors import UserError
-from utils.flags import RUNNING, TRAINING, check_values, flag, flags_of
-from utils.settings import LARGEST_SEED, SWITCHES, Member, Setting
+from utils.flags import RUNNING, TRAINING, check_values, check_writable, flag
+from utils.settings import LARGEST_SEED, Member, Setting, Task
 
 COMPILE = ("auto", "on", "off")
 LARGEST_RUN = 1_000_000  # networks
@@ -83,7 +79,6 @@ class Run:
     )
 
     def __post_init__(self):
-        check_device(self.device)
         check_values(self)
         check_names(self.settings)
         check_switches(self.settings)
@@ -108,48 +103,17 @@ class Run:
             else LedgerLevel.NOTHING
         )
 
+    @property
+    def tasks(self) -> list[Task]:
+        """Every network of the run from its start, setting by setting."""
+        return [Task(member) for member in self.members]
+
     @cached_property
     def members(self) -> list[Member]:
         """Every network of the run, setting by setting."""
         return [
             Member(setting, model) for setting in self.settings for model in range(self.n_models)
         ]
-
-
-def sweep(given: Mapping[str, Any]) -> list[Setting]:
-    """Every combination of the values of several flags, the learning rate varying fastest.
-
-    given: values by name, of flags that sweep a sequence of them; where the field is switched, the
-    two fields are one value. Raises UserError where a value is given twice or out of range.
-    """
-    table, axes = flags_of(Setting), {}
-    given = with_second(given)
-    names = [name for name, (each, _) in table.items() if each.sweeps and name in given]
-    for name in sorted(names, key=lambda name: name == "lr"):  # False comes first
-        axes[name] = given[name]
-        for value, count in Counter(given[name]).items():
-            if count > 1:
-                raise UserError(f"--{name} {value}: given {count} times; give each value once")
-    fixed = {name: value for name, value in given.items() if name not in axes}
-    return [
-        Setting(**fixed, **dict(zip(axes, chosen, strict=True)))
-        for chosen in product(*axes.values())
-    ]
-
-
-def with_second(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same with the two fields apart where one follows the other; raises UserError."""
-    switches = [name for name in SWITCHES if name in given]
-    if not switches:
-        return given
-    fields = given.get("field", (Setting.field,))
-    if len(fields) != 2:
-        raise UserError(
-            f"--{switches[0]}: needs two fields, --field A B: first that at the start, then that "
-            f"after the switch; there {'is' if len(fields) == 1 else 'are'} {len(fields)}"
-        )
-    rest = {name: value for name, value in given.items() if name != "field"}
-    return rest | {"field": (fields[0],), "second": fields[1]}
 
 
 def check_names(settings: Sequence[Setting]) -> None:
@@ -185,19 +149,3 @@ def check_switches(settings: Sequence[Setting]) -> None:
                 f"--time_switch {other.time_switch} and {setting.time_switch}: both switch at the "
                 f"start of epoch {switched}; give one of them"
             )
-
-
-def check_writable(flag: str, folder: Path) -> None:
-    """Raise UserError if the folder cannot be made, or is there and cannot be written to."""
-    existing = folder.absolute()
-    try:
-        while not existing.exists() and existing != existing.parent:
-            if existing.is_symlink():
-                raise UserError(f"{flag} {folder}: {existing} is a link to nothing; name another")
-            existing = existing.parent
-    except OSError as error:  # a name too long, or below a folder that may not be entered
-        raise UserError(f"{flag} {folder}: {error.strerror}; name another") from None
-    if not existing.is_dir():
-        raise UserError(f"{flag} {folder}: {existing} is a file; name a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"{flag} {folder}: no permission to write in {existing}; name another")

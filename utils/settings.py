@@ -279,14 +279,17 @@ class Setting:
     @cached_property
     def slug(self) -> str:
         """The part of a folder's name that tells the setting."""
-        values = {name: getattr(self, name) for name in flags_of(Setting)}
-        values["field"] = self.field_name
-        table = flags_of(Setting)
-        return "".join(
-            table[name][0].slug.format(values[name])
-            for name in dict.fromkeys((*FIRST_IN_NAME, *table))
-            if table[name][0].slug and values[name] != table[name][0].omit_if
-        )
+        return "".join(self.name_parts.values())
+
+    @property
+    def name_parts(self) -> dict[str, str]:
+        """What each flag adds to the folder's name, by flag, in the order of the name."""
+        table, parts = flags_of(Setting), {}
+        for name in dict.fromkeys((*FIRST_IN_NAME, *table)):
+            flag, value = table[name][0], getattr(self, name)
+            if flag.slug and value != flag.omit_if:
+                parts[name] = flag.slug.format(self.field_name if name == "field" else value)
+        return parts
 
     def not_given(self) -> dict[str, float]:
         """Values of the flags that are not given and that device files know: measured, or fallback.
@@ -330,6 +333,15 @@ def physics_of(settings: Collection[Setting]) -> dict[str, Hashable]:
             values = {getattr(setting, name) for setting in settings}
             present[name] = frozenset(values) if each.choices else any(values)
     return present
+
+
+def choices_of(setting: Setting) -> tuple[str, ...]:
+    """What a setting has chosen of the physics; networks of other choices cannot train together."""
+    return tuple(
+        getattr(setting, name)
+        for name, (each, _) in flags_of(Setting).items()
+        if each.physics and each.choices
+    )
 
 
 def amount_of_physics(setting: Setting) -> int:
@@ -400,3 +412,11 @@ class Member:
     @property
     def seed(self) -> int:
         return self.setting.seed + self.model
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network that is to be trained from a mini-batch on: 0 for a fresh one."""
+
+    member: Member
+    step: int = 0

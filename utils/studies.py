@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -10,7 +11,6 @@ from typing import Any
 from devices.library import Device, find
 from utils.errors import UserError
 from utils.flags import flags_of
-from utils.run import sweep
 from utils.settings import SWITCHES, Setting, imperfections
 
 FIELDS = (find("double-linear"), find("double-exponential"))
@@ -26,6 +26,42 @@ NONLINEARITIES = tuple(float(nu) for nu in range(-4, 9))
 MAP_RATES = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 WIDTHS = ((64,), (128,), (256,), (512,), (1024,))
 DEPTHS = ((256,), (256, 256), (256, 256, 256))
+
+
+def sweep(given: Mapping[str, Any]) -> list[Setting]:
+    """Every combination of the values of several flags, the learning rate varying fastest.
+
+    given: values by name, of flags that sweep a sequence of them; where the field is switched, the
+    two fields are one value. Raises UserError where a value is given twice or out of range.
+    """
+    table, axes = flags_of(Setting), {}
+    given = with_second(given)
+    names = [name for name, (each, _) in table.items() if each.sweeps and name in given]
+    for name in sorted(names, key=lambda name: name == "lr"):  # False comes first
+        axes[name] = given[name]
+        for value, count in Counter(given[name]).items():
+            if count > 1:
+                raise UserError(f"--{name} {value}: given {count} times; give each value once")
+    fixed = {name: value for name, value in given.items() if name not in axes}
+    return [
+        Setting(**fixed, **dict(zip(axes, chosen, strict=True)))
+        for chosen in product(*axes.values())
+    ]
+
+
+def with_second(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values with the two fields apart where one follows the other; raises UserError."""
+    switches = [name for name in SWITCHES if name in given]
+    if not switches:
+        return given
+    fields = given.get("field", (Setting.field,))
+    if len(fields) != 2:
+        raise UserError(
+            f"--{switches[0]}: needs two fields, --field A B: first that at the start, then that "
+            f"after the switch; there {'is' if len(fields) == 1 else 'are'} {len(fields)}"
+        )
+    rest = {name: value for name, value in given.items() if name != "field"}
+    return rest | {"field": (fields[0],), "second": fields[1]}
 
 
 @dataclass(frozen=True)

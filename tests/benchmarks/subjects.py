@@ -19,8 +19,8 @@ from tests.benchmarks.straightforward import Straightforward
 from utils.compute.compiler import Compiler
 from utils.compute.pool import Worker, receive, send
 from utils.data.datasets import DataSet, find, load
-from utils.run import Run
 from utils.settings import Member, Setting
+from utils.training.machine import examine, sizes_of
 from utils.training.plan import Plan
 from utils.training.trainer import Trainer
 
@@ -242,11 +242,10 @@ class Engines:
     ):
         self.arguments = setting, currents, compiled
         self.spread = {}
-        run = Run(settings=(setting,), compile="on" if compiled else "off")
-        plan = Plan(run, currents, cores)
+        machine = examine(currents, [setting], cores, processes=1)
+        plan = Plan((setting,), sizes_of(currents), machine, "on" if compiled else "off")
         for networks in sorted(counts):
-            members = [Member(setting, model) for model in range(networks)]
-            workers, threads = plan.workers(len(plan.jobs(members, lambda member: 0)))
+            workers, threads = plan.workers(networks)
             if workers > 1:
                 self.spread[networks] = Spread(
                     setting, currents, networks, compiled, workers, threads

@@ -14,9 +14,8 @@ from devices import device_file
 from devices.built_in import look_up
 from utils.console import log
 from utils.errors import RecordError, UserError
-from utils.flags import flags_of
+from utils.flags import Once, Parser, add, flags_of
 from utils.measured.options import READING, ReadingOptions
-from utils.parser import Once, Parser, add
 
 DESCRIPTION = """\
 Read measured curves (CSV, TSV, other text, XLSX), fit both branches, say what came out, and write a

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from utils.errors import UserError
-from utils.flags import flags_of
+from utils.flags import check_writable, flags_of
 from utils.plots import ablation, style, width
 from utils.plots import map as device_map
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
@@ -27,7 +27,7 @@ from utils.plots.selected import Selected, select
 from utils.plots.switch import Switched, draw_switch, select_switched, tell_switch
 from utils.plots.weights import draw_weights
 from utils.records.simulations import Simulations, series_columns, series_of, with_costs
-from utils.run import Run, check_writable
+from utils.run import Run
 from utils.settings import TASKS, Setting, imperfections
 from utils.studies import REFERENCES, STUDIES
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from utils.flags import flags_of
+from utils.records.folders import by_age
 from utils.settings import RESISTOR_PER_VOLTAGE_NOISE, Setting, imperfections
 
 MEASURED = [name for name, (each, _) in flags_of(Setting).items() if each.measured]
@@ -59,6 +60,6 @@ def select(networks: pd.DataFrame, fields: Sequence[str]) -> list[Selected]:
 
 def latest_constants(networks: pd.DataFrame) -> pd.DataFrame:
     """Of each field the networks whose constants are those of its newest folder."""
-    newest = networks.assign(stamp=[folder.id for folder in networks["folder"]])
+    newest = networks.assign(stamp=[by_age(folder.path) for folder in networks["folder"]])
     last = newest.sort_values("stamp", kind="stable").groupby("field")["constants"].last()
     return networks[networks["constants"] == networks["field"].map(last)]

@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from utils.errors import RecordError
+
+HOST = platform.node().partition(".")[0]  # which may share the disk with others
+SECONDS_TO_WRITE = 60  # a file or an empty folder, at most, on the slowest disk
+KEPT_OF_NAME = 60  # characters, from the end, so that a partial file's name is never too long
 
 
 class IncompleteFileError(Exception):
@@ -22,7 +28,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises RecordError if the disk is full, the folder is gone or read-only, ...
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(partial_name(path.name[-KEPT_OF_NAME:]))
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -33,6 +39,34 @@ def write_bytes(path: Path, content: bytes) -> None:
         with suppress(OSError):  # a reader takes no notice of temporary files
             temporary.unlink(missing_ok=True)
         raise unwritable(path, error) from None
+
+
+def partial_name(name: str) -> str:
+    """Of a file or folder in the making: hidden, with the machine and the process at work on it."""
+    return f".{name}.{HOST}.{os.getpid()}.tmp"
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody is at work any more on what has a `partial_name`.
+
+    Raises OSError if it is gone, ValueError if that is not its name.
+    """
+    *_, host, process, _ = path.name.rsplit(".", 3)
+    is_old = time.time() - path.stat().st_mtime > SECONDS_TO_WRITE
+    return is_old or (host == HOST and not is_alive(int(process)))
+
+
+def is_alive(process: int) -> bool:
+    """Whether this machine has a process of that number; where it does not tell, yes."""
+    if os.name != "posix":  # there the call below would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def remove(path: Path) -> None:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import os
-import platform
 import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
-from utils.errors import RecordError
-from utils.records.files import write_json
+from utils.errors import RecordError, UserError
+from utils.records.files import is_abandoned, partial_name, write_json
 from utils.records.setting_json import to_json, with_newer
 from utils.settings import Setting
 
-SECONDS_TO_MAKE_A_FOLDER = 60  # at most, on the slowest disk
-HOST = platform.node().partition(".")[0]  # which may share the disk with others
+USUAL_NAME_MAX = 255  # bytes, where the system does not tell
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,35 @@ def identity(setting: Setting, data_sha256: str) -> dict:
     return to_json(setting) | {"data_sha256": data_sha256}
 
 
+def check_names(output_dir: Path, settings: Sequence[Setting], n_models: int) -> None:
+    """Raise UserError if a name of these simulations is longer than the file system takes."""
+    limit = name_max(output_dir)
+    for setting in settings:
+        folder, last = Folder(output_dir / f"{'0' * 14}-{setting.slug}", setting), n_models - 1
+        layer = 1 + 3 * len(setting.layers)
+        files = (folder.intermediate(last, "intensity", layer), folder.checkpoint(last))
+        names = (partial_name(folder.id), *(file.name for file in files))
+        excess = max(len(os.fsencode(name)) for name in names) - limit
+        if excess > 0:
+            name, text = max(setting.name_parts.items(), key=lambda part: len(part[1]))
+            inside = any(device.measured for device in setting.fields) and name == "field"
+            raise UserError(
+                f"--{name}: names of files in {output_dir} would be {excess} bytes longer than the "
+                f"{limit} that its file system takes; shorten {text.lstrip('-')}"
+                + ', which is the "name" in the device file'
+                * inside
+            )
+
+
+def name_max(folder: Path) -> int:
+    """The longest name in bytes of what is to be made in a folder that need not be there yet."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        return os.pathconf(existing, "PC_NAME_MAX")
+    except (OSError, ValueError, AttributeError):  # Windows has no such question
+        return USUAL_NAME_MAX
+
+
 def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: str) -> list[Folder]:
     """A new folder for each setting, all with one time stamp, but for those of one name.
 
@@ -86,6 +114,7 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
         raise RecordError(f"cannot make {output_dir}: {error.strerror}") from None
     while True:
         now, alike, folders = time.time(), Counter(), []
+        made_at = datetime.fromtimestamp(now, timezone.utc).isoformat()
         for each in settings:
             stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(now + alike[each.slug]))
             folders.append(Folder(output_dir / f"{stamp}-{each.slug}", each))
@@ -93,7 +122,7 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
         made: list[Folder] = []
         try:
             for folder in folders:
-                make_folder(folder, identity(folder.setting, data_sha256))
+                make_folder(folder, identity(folder.setting, data_sha256) | {"created": made_at})
                 made.append(folder)
             return folders
         except BaseException as error:
@@ -109,7 +138,7 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
 
 def make_folder(folder: Folder, settings: dict) -> None:
     """Make a folder out of sight and move it to its place; OSError if that is taken."""
-    hidden = folder.path.with_name(f".{folder.id}.{HOST}.{os.getpid()}.tmp")
+    hidden = folder.path.with_name(partial_name(folder.id))
     hidden.mkdir()
     try:
         write_json(hidden / folder.settings.name, settings)
@@ -122,24 +151,9 @@ def make_folder(folder: Folder, settings: dict) -> None:
 def clear_away(output_dir: Path, setting: Setting) -> None:
     """Remove what `make_folder` could not finish, unless it may still be at work."""
     for hidden in output_dir.glob(f".*-{setting.slug}.*.tmp"):
-        with suppress(OSError):
-            *_, host, process, _ = hidden.name.rsplit(".", 3)
-            is_old = time.time() - hidden.stat().st_mtime > SECONDS_TO_MAKE_A_FOLDER
-            if is_old or (host == HOST and not is_alive(int(process))):
+        with suppress(OSError, ValueError):
+            if is_abandoned(hidden):
                 shutil.rmtree(hidden)
-
-
-def is_alive(process: int) -> bool:
-    """Whether this machine has a process of that number; where it does not tell, yes."""
-    if os.name != "posix":  # there the call below would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is somebody else's
-        return True
-    return True
 
 
 def discard(folder: Folder) -> None:
@@ -153,13 +167,37 @@ def discard(folder: Folder) -> None:
 def matching_folders(output_dir: Path, setting: Setting, data_sha256: str) -> list[Folder]:
     """The folders in which exactly this setting is simulated, oldest first."""
     wanted = identity(setting, data_sha256)
-    folders = (Folder(path, setting) for path in sorted(output_dir.glob(f"*-{setting.slug}")))
+    paths = sorted(output_dir.glob(f"*-{setting.slug}"), key=by_age)
+    folders = (Folder(path, setting) for path in paths)
     return [folder for folder in folders if read_identity(folder) == wanted]
 
 
 def read_identity(folder: Folder) -> dict | None:
     """What a folder says that it holds, None if it does not say."""
     try:
-        return with_newer(json.loads(folder.settings.read_text()))
+        content = with_newer(json.loads(folder.settings.read_text()))
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    content.pop("created", None)
+    return content
+
+
+def created(path: Path) -> float:
+    """When a folder was made, in seconds since 1970: as it says itself, in UTC.
+
+    Where it does not say, as older ones do not, it is the local time in its name; else 0.
+    """
+    try:
+        content = json.loads((path / f"{path.name}.settings").read_text())
+        return datetime.fromisoformat(content["created"]).timestamp()
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    try:
+        return time.mktime(time.strptime(path.name.partition("-")[0], "%Y%m%d%H%M%S"))
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def by_age(path: Path) -> tuple[float, str]:
+    """By which folders are sorted: when they were made, and where that is equal by name."""
+    return created(path), path.name

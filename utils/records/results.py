@@ -17,7 +17,14 @@ from utils.errors import UserError
 from utils.records.files import IncompleteFileError, read_tensors, remove, write_json, write_tensors
 from utils.records.folders import Folder
 from utils.records.ledgers import read_ledger
-from utils.records.setting_json import from_json, law_of, to_json, with_newer
+from utils.records.setting_json import (
+    from_json,
+    has_idle_clipping,
+    is_original,
+    law_of,
+    to_json,
+    with_newer,
+)
 from utils.settings import Member, Setting
 
 # By the number of a layer of pairs in the state dict, 1, 4, ...: currents into it, float32 [in], of
@@ -60,6 +67,9 @@ class Result:
 
 QUANTITIES = ("intensity", "voltage")
 ANY = -1  # of a size: whatever it is
+IDLE_CLIPPING = (
+    "physical_clipping is true there, but never acted in the original scripts: read as not clipped"
+)
 
 
 def write_result(folder: Folder, result: Result, about: dict) -> None:
@@ -136,7 +146,7 @@ class Record:
 
     accuracy, swap_accuracy, switch_accuracy: %, None where there is none; failed: whether it
     stopped being finite; law: of the physics that it follows; is_original: whether the scripts that
-    this project replaces wrote it; content: all of it.
+    this project replaces wrote it; content: all of it; note: what is to be known of it.
     """
 
     setting: Setting
@@ -148,6 +158,7 @@ class Record:
     law: int
     is_original: bool
     content: dict
+    note: str | None = None
 
 
 def read_record(path: Path) -> Record:
@@ -167,7 +178,8 @@ def read_record(path: Path) -> Record:
             switch,
             failed=content.get("failed_step") is not None,
             law=law_of(content),
-            is_original="model" not in content,
+            is_original=is_original(content),
+            note=IDLE_CLIPPING if has_idle_clipping(content) else None,
             content=content,
         )
     except FileNotFoundError:

@@ -57,6 +57,21 @@ def with_newer(record: Mapping) -> dict:
     return record
 
 
+def is_original(record: Mapping) -> bool:
+    """Whether the scripts that this project replaces wrote a record."""
+    return "physics" not in record and "model" not in record
+
+
+def has_idle_clipping(record: Mapping) -> bool:
+    """Whether a record says that requests were clipped, and they were not.
+
+    The original scripts compared a function with True, so that their flag had no effect.
+    """
+    return is_original(record) and bool(
+        record["optimizer_parameters"].get("physical_clipping", False)
+    )
+
+
 def from_json(record: Mapping) -> Setting:
     """The setting of a record, of this program or of the scripts that it replaces.
 
@@ -70,6 +85,8 @@ def from_json(record: Mapping) -> Setting:
             place = place[key]
         convert = each.from_json or (float if each.kind is float else None)
         values[name] = convert(place) if convert else place
+    if has_idle_clipping(record):
+        values["physical_clipping"] = False
     names = values["field"]
     wanted = 1 + any(values[switch] is not None for switch in SWITCHES)
     if len(names) != wanted:

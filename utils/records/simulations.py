@@ -16,7 +16,7 @@ import pandas as pd
 from devices.library import constants
 from utils.errors import UserError
 from utils.flags import flags_of
-from utils.records.folders import Folder
+from utils.records.folders import Folder, by_age, created
 from utils.records.ledgers import LedgerRecord, read_ledger
 from utils.records.results import IncompleteFileError, check_tensors, read_record
 from utils.settings import SWITCHES, TASKS, Setting, imperfections
@@ -74,9 +74,8 @@ class Simulations:
         """
         check_folder(output_dir)
         rows, problems = [], []
-        for path in sorted(output_dir.iterdir()):
-            if path.name.startswith("."):  # as a folder in the making does
-                continue
+        paths = (path for path in output_dir.iterdir() if not path.name.startswith("."))
+        for path in sorted(paths, key=by_age):
             if path.is_dir():
                 found, amiss = read_folder(path)
             else:
@@ -152,14 +151,14 @@ class Simulations:
         return networks[(networks[names] == list(largest[: len(names)])).all(axis=1)]
 
     def latest(self, task: str | None = None) -> pd.DataFrame:
-        """The networks of the latest run: those whose folders have the newest time stamp."""
+        """The networks of the latest run: those whose folders were made last."""
         networks = self.networks
         if task is not None:
             networks = networks[networks["task"] == task]
         if networks.empty:
             return networks
-        stamps = networks["folder"].map(lambda folder: folder.id.partition("-")[0])
-        return networks[stamps == stamps.max()]
+        made = networks["folder"].map(lambda folder: created(folder.path))
+        return networks[made == made.max()]
 
 
 def check_folder(output_dir: Path) -> None:
@@ -191,6 +190,8 @@ def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
             if rows[-1]["failed"]:
                 reason = "failed: its loss or weights stopped being finite"
                 problems.append((path.name, file.name, reason))
+            if rows[-1]["note"]:
+                problems.append((path.name, file.name, rows[-1]["note"]))
     complete = {file.stem for file in records}
     for file in mine:
         if file.name.removesuffix("-accuracies.pth") not in {*complete, file.name}:
@@ -214,6 +215,8 @@ def read_network(path: Path, file: Path) -> dict:
     names = [setting.slug]
     if record.is_original and setting.switched_at:  # which named the two fields alone
         names.append(setting.slug.rpartition("-switch-")[0])
+    if record.note:
+        names.append(f"{setting.slug}-physical-clipping")
     if not any(path.name.endswith(f"-{name}") for name in names):
         raise IncompleteFileError(
             f"{file.name} is of another setting than its folder: {setting.slug}"
@@ -235,6 +238,7 @@ def read_network(path: Path, file: Path) -> dict:
         "at_switch": percent(record.switch_accuracy, record.failed),
         "request": float(requests[-1]),
         "failed": record.failed,
+        "note": record.note,
         "folder": folder,
         "setting": comparable(setting),
     }

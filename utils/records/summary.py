@@ -1,4 +1,4 @@
-"""The table at the end of a run: a row per setting, means over its networks."""
+"""What a run prints at its end: a table, a row for each setting; or what a stop has left."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from devices.ledger_level import LedgerLevel
 from utils.flags import flags_of
 from utils.records.archive import Archive
+from utils.records.folders import discard
 from utils.records.ledgers import LedgerRecord
 from utils.records.results import IncompleteFileError, Record
-from utils.run import Run
 from utils.settings import Member, Setting
 
 DASH = "–"
@@ -31,21 +32,21 @@ def flag_columns(settings: Sequence[Setting]) -> dict[str, str]:
     return headers
 
 
-def table(archive: Archive, run: Run) -> str:
-    """A row for each setting of the run under a header, columns aligned.
+def table(archive: Archive, n_models: int) -> str:
+    """A row for each setting of the archive under a header, columns aligned.
 
     Without the columns of a switch where there is none, and of costs where they are not asked for.
     pulses: of a device in the training, the mean over all; refresh: refreshes of a pair.
     """
-    columns = flag_columns(run.settings)
-    switched = any(setting.switched_at for setting in run.settings)
+    columns = flag_columns(list(archive.sessions))
+    switched = any(setting.switched_at for setting in archive.sessions)
     rows = []
-    for setting in run.settings:
+    for setting, session in archive.sessions.items():
         records, ledgers, missing = [], [], 0
-        for model in range(run.n_models):
+        for model in range(n_models):
             try:  # on a network file system what another machine wrote may not be seen yet
                 records.append(archive.record(Member(setting, model)))
-                if run.ledger_level:
+                if session.ledger:
                     ledgers.append(archive.ledger(Member(setting, model)))
             except IncompleteFileError:
                 missing += 1
@@ -53,7 +54,7 @@ def table(archive: Archive, run: Run) -> str:
             {header: shown(getattr(setting, name)) for name, header in columns.items()}
             | {"field": setting.field_name}
             | results(records, missing, switched)
-            | (costs(ledgers) if run.ledger_level else {})
+            | (costs(ledgers) if session.ledger else {})
             | times(records)
             | {"folder": archive.folders[setting].id}
         )
@@ -121,3 +122,37 @@ def mean_and_deviation(values: Sequence[float], digits: int = 2) -> str:
     if len(values) > 1:
         text += f" ± {statistics.stdev(values):.{digits}f}"
     return text
+
+
+def farewell(archive: Archive, members: Sequence[Member], is_alone: bool) -> str:
+    """What a stopped run leaves, in words; folders that hold nothing are removed.
+
+    is_alone: whether this process is the only one of the run. Otherwise the folders stay, since
+    others may be about to write into them. A network is known to be complete, or looked up by its
+    JSON, which comes last: nothing is read, unless a ledger is asked for that it may lack.
+    """
+    complete = halfway = 0
+    for member in members:
+        is_counted = archive.sessions[member.setting].ledger > LedgerLevel.NOTHING
+        if member in archive.complete or (
+            archive.is_complete(member)
+            if is_counted
+            else archive.folders[member.setting].json(member.model).exists()
+        ):
+            complete += 1
+        else:
+            halfway += archive.checkpoint(member) is not None
+    if complete + halfway == 0:
+        if is_alone:
+            discard_empty(archive)
+        return "nothing was trained yet"
+    return (
+        f"of {len(members)} networks {complete} are complete and {halfway} have a checkpoint; "
+        "the same command with --resume goes on"
+    )
+
+
+def discard_empty(archive: Archive) -> None:
+    """Remove the folders that hold nothing."""
+    for folder in archive.folders.values():
+        discard(folder)

@@ -1,59 +1,55 @@
-"""What a run would do: its settings, who trains what, memory, and time from a short probe."""
+"""What a run would do: its settings, who trains what, memory, and time from a few timed steps."""
 
 from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 
-from devices.ledger_level import LedgerLevel
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.distributed import World
 from utils.compute.pool import run_jobs
-from utils.compute.processor import hardware
 from utils.compute.signals import Stop
 from utils.compute.worker import WorkerStop
-from utils.console import log
-from utils.run import Run
-from utils.settings import Setting, physics_of
-from utils.training.job import Job
-from utils.training.plan import Plan
-from utils.training.trainer import Trainer, announcement, prepare
+from utils.settings import Task, physics_of
+from utils.training.compiling import prepare
+from utils.training.plan import Job, Plan
+from utils.training.trainer import Trainer
 from utils.training.verification import verify
 
 PROBE_SECONDS = 1.0
 
 
-def describe(run: Run, currents: Currents, plan: Plan, world: World, stop: Stop) -> None:
-    """Print it, in process 0; nothing is trained or written."""
-    mine = world.shard(run.members)  # process 0 has the largest part
+def describe(
+    plan: Plan, tasks: Sequence[Task], currents: Currents, world: World, stop: Stop
+) -> None:
+    """Print what process 0 does of the tasks; nothing is trained or written."""
     if not world.is_first:
         return
-    jobs = plan.jobs(mine, lambda member: 0)
+    mine = world.shard(tasks)  # process 0 has the largest part
+    jobs = plan.jobs(mine)
     workers, threads = plan.workers(len(jobs))
-    probe = Probe(currents, Compiler(plan.compiled), plan.compiles, run.ledger_level)
-    compiled = [job for job in jobs if plan.compiles(job[0].setting)]
-    if compiled:
-        log(announcement(compiled))
-    prepare(compiled, currents, probe.compiler, threads, run.ledger_level)
+    compiler = Compiler(plan.compiled)
+    prepare(jobs, currents, compiler, threads)
+    probe = Probe(currents, compiler)
     seconds = seconds_of(jobs, probe, workers, threads, stop)
-    at_once = workers * max(map(len, jobs))
-    share = len(compiled) if probe.compiler.enabled else 0
-    told = "compiled," if share == len(jobs) else "partly compiled," if share else "not compiled,"
-    print(f"{len(run.settings)} settings x {run.n_models} networks on {world.size} processes:")
-    for setting in run.settings:
-        layers = f", layers {' '.join(map(str, setting.layers))}" * (len(plan.layers) > 1)
-        print(f"  {setting.slug}{layers}")
+    at_once = workers * max(len(job.members) for job in jobs)
+    share = sum(job.compiled for job in jobs) if compiler.enabled else 0
+    how = "compiled" if share == len(jobs) else "partly compiled" if share else "not compiled"
+    n_settings = len(plan.settings)
+    several = len({setting.layers for setting in plan.settings}) > 1
+    print(f"{n_settings} settings x {len(tasks) // n_settings} networks on {world.size} processes:")
+    for setting in plan.settings:
+        print(f"  {setting.slug}" + f", layers {' '.join(map(str, setting.layers))}" * several)
     print(
-        f"process 0 trains {len(mine)} networks on {hardware(currents.device)}, up to "
+        f"process 0 trains {len(mine)} networks on {plan.machine.name}, up to "
         f"{at_once} at once{f' on {workers} cores' * (workers > 1)}, in about "
         f"{plan.memory(at_once) / 2**20:.0f} MiB beside the data\n"
-        f"about {duration(seconds)} of training, {told} by a probe of a few steps"
-        + "; what --resume finds complete is counted, too"
-        * run.resume
+        f"about {duration(seconds)} of training, {how}, by a probe of a few steps; what --resume "
+        "finds complete is counted, too"
     )
 
 
@@ -64,31 +60,32 @@ def seconds_of(jobs: Sequence[Job], probe: Probe, workers: int, threads: int, st
     """
     ends, tried = [0.0] * workers, {}  # when each worker is through
     for job in jobs:
-        kind = probe.cost(job)
+        kind = cost(job)
         if kind not in tried:
             tried[kind] = max(run_jobs(probe, [job] * workers, stop, workers, threads))
         heapq.heapreplace(ends, ends[0] + tried[kind])  # the next job is the earliest one's
     return max(ends)
 
 
+def cost(job: Job) -> Hashable:
+    """What the time of a job depends on."""
+    settings = [member.setting for member in job.members]
+    families = tuple(device.response.family for device in job.setting.fields)
+    physics = physics_of(settings).values()
+    return families, job.setting.switched_at, *physics, job.setting.layers, len(settings)
+
+
 class Probe:
     """Takes a few steps of a job: see compute.pool, Work. Yields the seconds that it will take."""
 
-    def __init__(
-        self,
-        currents: Currents,
-        compiler: Compiler,
-        compiles: Callable[[Setting], bool],
-        ledger_level: LedgerLevel,
-    ):
-        self.currents, self.compiler, self.compiles = currents, compiler, compiles
-        self.ledger_level = ledger_level
+    def __init__(self, currents: Currents, compiler: Compiler):
+        self.currents, self.compiler = currents, compiler
         self.graphed = currents.are_on_gpu
 
     @torch.no_grad()
     def run(self, job: Job, stop: Stop | WorkerStop) -> Iterator[float]:
-        compiler = self.compiler if self.compiles(job[0].setting) else Compiler(enabled=False)
-        trainer = Trainer(job, self.currents, compiler, self.graphed, self.ledger_level)
+        compiler = self.compiler if job.compiled else Compiler(enabled=False)
+        trainer = Trainer(job.members, self.currents, compiler, self.graphed, job.ledger)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)
@@ -119,13 +116,6 @@ class Probe:
     def synchronise(self) -> None:
         if self.currents.are_on_gpu:
             torch.cuda.synchronize()
-
-    def cost(self, job: Job) -> Hashable:
-        """What the time of a job depends on."""
-        setting = job[0].setting
-        families = tuple(device.response.family for device in setting.fields)
-        physics = physics_of([setting]).values()
-        return families, setting.switched_at, *physics, setting.layers, len(job)
 
     def divide(self, job: Job) -> list[Job]:
         return []

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from devices.ledger_level import LedgerLevel
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop, StoppedError
@@ -15,12 +14,12 @@ from utils.console import log
 from utils.progress import Epoch
 from utils.records.archive import Archive
 from utils.records.checkpoints import Checkpoint
-from utils.settings import Member, Setting
+from utils.records.session import Session
+from utils.settings import Member
+from utils.training.plan import Job
 from utils.training.slices import slice_of
 from utils.training.trainer import Trainer
 from utils.training.verification import verify
-
-Job = tuple[Member, ...]
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,8 @@ class Complete:
 class Training:
     """What is done with jobs, in this process or in a worker: see compute.pool, Work.
 
-    checkpoint_minutes: the longest training between two checkpoints; compiles: whether the steps of
-    a setting are compiled, where the compiler is enabled; intermediate: whether currents and
-    voltages of the first test image are written; ledger_level: how much of what learning costs is
-    counted costs.
+    checkpoint_minutes: the longest training between two checkpoints; intermediate: whether currents
+    and voltages of the first test image are written.
     """
 
     def __init__(
@@ -45,29 +42,25 @@ class Training:
         compiler: Compiler,
         archive: Archive,
         checkpoint_minutes: float,
-        compiles: Callable[[Setting], bool] = lambda setting: True,
         intermediate: bool = False,
-        ledger_level: LedgerLevel = LedgerLevel.NOTHING,
     ):
         self.currents, self.compiler, self.archive = currents, compiler, archive
-        self.compiles, self.ledger_level = compiles, ledger_level
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.intermediate = intermediate
         self.graphed = currents.are_on_gpu  # until that has gone wrong
 
     def run(self, job: Job, stop: Stop | WorkerStop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
-        compiler = self.compiler if self.compiles(job[0].setting) else Compiler(enabled=False)
-        trainer = Trainer(job, self.currents, compiler, self.graphed, self.ledger_level)
+        compiler = self.compiler if job.compiled else Compiler(enabled=False)
+        trainer = Trainer(job.members, self.currents, compiler, self.graphed, job.ledger)
         trainer.prepare()
         if self.currents.are_on_gpu:
             verify(trainer)
             self.graphed = trainer.graphed
-        self.archive.sitting["fell_back"] = compiler.failure is not None
         checkpointer = Checkpointer(trainer, self.archive, self.checkpoint_seconds, stop)
         with stop.deferred():
             try:
-                for epoch in trainer.train(checkpointer.pause):
+                for epoch in trainer.train(checkpointer.checkpoint_if_due):
                     yield from trainer.news(epoch)
             except StoppedError:
                 checkpointer.write()
@@ -79,17 +72,17 @@ class Training:
 
     def divide(self, job: Job) -> list[Job]:
         """The two halves of what is left of a job; nothing for a single network."""
-        left = tuple(member for member in job if member not in self.archive.complete)
-        if len(job) == 1:
+        left = tuple(member for member in job.members if member not in self.archive.complete)
+        if len(job.members) == 1:
             return []
         half = len(left) // 2
-        return [part for part in (left[:half], left[half:]) if part]
+        return [replace(job, members=part) for part in (left[:half], left[half:]) if part]
 
 
 class Checkpointer:
-    """Keeps the checkpoints of the networks of a trainer, from which it goes on where it can.
+    """Writes the checkpoints of the networks of a trainer, and takes it to where they stand.
 
-    earlier: of each, the sittings that have trained it before this run; seconds: spent so far.
+    earlier: for each network the sessions that trained it before this one; seconds: spent so far.
     """
 
     def __init__(
@@ -98,7 +91,8 @@ class Checkpointer:
         self.trainer, self.archive, self.stop = trainer, archive, stop
         self.every_seconds = every_seconds
         self.start = self.last = time.monotonic()
-        self.earlier: list[list[dict]] = [[] for _ in trainer.members]
+        self.compiling_failed = trainer.compiler.failure is not None
+        self.earlier: list[list[Session]] = [[] for _ in trainer.members]
         self.earlier_seconds = 0.0
         self.restore()
 
@@ -106,13 +100,13 @@ class Checkpointer:
         checkpoints = [self.archive.checkpoint(member) for member in self.trainer.members]
         if not all(checkpoints) or len({checkpoint.step for checkpoint in checkpoints}) != 1:
             return
-        earlier = [checkpoint.sittings for checkpoint in checkpoints]
-        now = self.archive.sitting["fell_back"]
-        if any(sitting["fell_back"] != now for sittings in earlier for sitting in sittings):
+        earlier = [checkpoint.sessions for checkpoint in checkpoints]
+        failed = self.compiling_failed
+        if any(session.compiling_failed != failed for sessions in earlier for session in sessions):
             for member in self.trainer.members:
                 log(
                     f"{member.setting.slug}, network {member.model}: starts afresh, since its "
-                    f"checkpoint is {'' if now else 'not '}of compiled steps"
+                    f"checkpoint is {'' if failed else 'not '}of compiled steps"
                 )
         else:
             self.trainer.restore([checkpoint.state for checkpoint in checkpoints])
@@ -123,8 +117,8 @@ class Checkpointer:
     def seconds(self) -> float:
         return self.earlier_seconds + time.monotonic() - self.start
 
-    def pause(self) -> None:
-        """Hear a stop, and keep what has been reached if it is time."""
+    def checkpoint_if_due(self) -> None:
+        """Write checkpoints if the last are old; raises StoppedError if a stop is asked for."""
         self.stop.check()
         if time.monotonic() - self.last >= self.every_seconds:
             self.write()
@@ -134,8 +128,9 @@ class Checkpointer:
         if self.trainer.step == 0:
             return
         for index, member in enumerate(self.trainer.members):
-            now = self.archive.sitting_of(member)
+            session = self.archive.sessions[member.setting]
+            now = replace(session, compiling_failed=self.compiling_failed)
             earlier = self.earlier[index]
-            sittings = earlier if now in earlier else [*earlier, now]
+            sessions = earlier if now in earlier else [*earlier, now]
             state = slice_of(self.trainer.ensemble, index)
-            self.archive.save_checkpoint(member, Checkpoint(state, self.seconds, sittings))
+            self.archive.save_checkpoint(member, Checkpoint(state, self.seconds, sessions))

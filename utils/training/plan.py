@@ -2,60 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cached_property
-from itertools import groupby, pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from devices.ledger_level import LedgerLevel
-from models.currents import Currents
-from models.matmul import repeats_itself
-from utils.compute.processor import free_bytes
-from utils.compute.worker import holds_in_a_fork
 from utils.errors import UserError
-from utils.run import Run
-from utils.settings import Member, Setting
+from utils.settings import Member, Setting, Task, choices_of
 from utils.training.evaluation import TEST_BATCH
-from utils.training.job import Job
+from utils.training.machine import Machine, Sizes
 
 SHARE = 0.8  # of the free memory that networks may take
 WORTH_COMPILING = 1e8  # weight updates of one network; above this, compiling pays
 STATE_BYTES = 24  # of a weight in training: two voltages, two slopes, itself; one for rounding
-WEAR_BYTES = 20  # of a weight, where the wear of its devices is ledger_level
+WEAR_BYTES = 20  # of a weight, where the wear of its devices is counted
 WORK_BYTES = 60  # of a weight while its network is made, compiled or stepped; measured
 PROCESS_BYTES = 200 << 20  # of a worker beside its network; measured
 
 
-class Plan:
-    """How a run is carried out on this process's processor.
+@dataclass(frozen=True)
+class Job:
+    """Networks that train side by side, from the same mini-batch on, 0 for fresh ones.
 
-    cores: that may compute; processes: of this run on this machine, which divide a CPU's memory
-    among them. Raises UserError if not even one network fits into memory.
+    compiled: whether their steps are; ledger: how much of the cost of learning is counted.
     """
 
-    def __init__(self, run: Run, currents: Currents, cores: int, processes: int = 1):
-        self.setting = run.settings[0]  # for what is the same in all settings
-        self.settings, self.compile, self.ledger_level = run.settings, run.compile, run.ledger_level
-        self.currents, self.cores = currents, cores
-        self.layers = list(dict.fromkeys(setting.layers for setting in run.settings))
-        self.largest = max(self.layers, key=self.weights)
-        self.processes = processes if currents.device.type == "cpu" else 1
-        free, one = free_bytes(currents.device), self.memory(1)
+    members: tuple[Member, ...]
+    step: int = 0
+    compiled: bool = False
+    ledger: LedgerLevel = LedgerLevel.NOTHING
+
+    @property
+    def setting(self) -> Setting:
+        """Of the first network, for what is the same for all of them."""
+        return self.members[0].setting
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the networks of some settings train: it follows from settings, sizes and machine alone.
+
+    compile: "on", "off", or "auto", by the work of a network; ledger: how much is counted. Raises
+    UserError if not even one network fits into memory.
+    """
+
+    settings: tuple[Setting, ...]
+    sizes: Sizes
+    machine: Machine
+    compile: str = "auto"
+    ledger: LedgerLevel = LedgerLevel.NOTHING
+
+    def __post_init__(self):
+        one, free = self.memory(1), self.machine.free_bytes
         if one > SHARE * free:
             raise UserError(
                 f"one network needs {one / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are "
                 "free; choose smaller --layers"
             )
-
-    def weights(self, layers: Sequence[int]) -> int:
-        """Number of weights of one network of such hidden layers."""
-        sizes = [self.currents.n_inputs, *layers, self.currents.n_classes]
-        return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
-
-    def updates(self, layers: Sequence[int]) -> int:
-        """Weight updates of one network in its training."""
-        steps = self.setting.epochs * -(-self.currents.n_train // self.setting.batch_size)
-        return steps * self.weights(layers)
 
     def compiles(self, setting: Setting) -> bool:
         """Whether the steps of a setting's networks are compiled.
@@ -65,8 +68,14 @@ class Plan:
         beside others.
         """
         if self.compile == "auto":
-            return self.updates(setting.layers) >= WORTH_COMPILING
+            steps = setting.epochs * -(-self.sizes.n_train // setting.batch_size)
+            return steps * self.sizes.weights(setting.layers) >= WORTH_COMPILING
         return self.compile == "on"
+
+    @property
+    def compiled(self) -> bool:
+        """Whether any steps are compiled."""
+        return any(map(self.compiles, self.settings))
 
     def memory(self, networks: int, layers: Sequence[int] | None = None) -> int:
         """Bytes that so many networks need at the same time beside the data; peaks lie below.
@@ -74,38 +83,21 @@ class Plan:
         On a CPU each in a worker of its own; on a GPU side by side. layers: the hidden ones, of the
         largest network if not given.
         """
-        layers = self.largest if layers is None else layers
-        n_units = sum(layers) + self.currents.n_classes
+        if layers is None:
+            layers = max((setting.layers for setting in self.settings), key=self.sizes.weights)
+        n_units = sum(layers) + self.sizes.n_classes
         # Activations of a batch of training or testing, their noise and gradients.
-        batch = max(min(self.setting.batch_size, self.currents.n_train), TEST_BATCH)
-        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.ledger_level >= LedgerLevel.WEAR)
-        one = self.weights(layers) * per_weight + 4 * 8 * n_units * batch
-        beside = PROCESS_BYTES * (networks - 1) if self.currents.device.type == "cpu" else 0
+        batch = max(min(self.settings[0].batch_size, self.sizes.n_train), TEST_BATCH)
+        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.ledger >= LedgerLevel.WEAR)
+        one = self.sizes.weights(layers) * per_weight + 4 * 8 * n_units * batch
+        beside = 0 if self.machine.is_gpu else PROCESS_BYTES * (networks - 1)
         return networks * one + beside
 
     def at_once(self, layers: Sequence[int] | None = None) -> int:
         """How many networks the free memory holds at the same time, at least one; see memory."""
-        free = SHARE / self.processes * free_bytes(self.currents.device)
+        free = SHARE / self.machine.processes * self.machine.free_bytes
         one, two = self.memory(1, layers), self.memory(2, layers)
         return max(1, 1 + int((free - one) / (two - one)))
-
-    @cached_property
-    def compiled(self) -> bool:
-        """Whether any steps of the run are compiled."""
-        return any(map(self.compiles, self.settings))
-
-    @cached_property
-    def repeats_itself(self) -> bool:
-        """Whether networks are the same to the bit by any number of threads; tried, in a fork."""
-        counts = {self.cores // workers for workers in range(1, self.cores + 1)} - {1}
-        shapes = [
-            shape
-            for layers in self.layers
-            for shape in product_shapes(replace(self.setting, layers=layers), self.currents)
-        ]
-        return holds_in_a_fork(
-            lambda: all(repeats_itself(*shape, count) for shape in shapes for count in counts)
-        )
 
     def workers(self, n_jobs: int) -> tuple[int, int]:
         """Into how many processes so many jobs go, and with how many threads each.
@@ -114,55 +106,42 @@ class Plan:
         the same alone and among others: where that would not be so, one process trains them in
         turn with all threads.
         """
-        if self.currents.device.type != "cpu" or self.cores == 1 or not self.repeats_itself:
-            return 1, self.cores
-        workers = max(1, min(self.cores, n_jobs, self.at_once()))
-        return workers, self.cores // workers
+        cores = self.machine.cores
+        if self.machine.is_gpu or cores == 1 or not self.machine.is_repeatable:
+            return 1, cores
+        workers = max(1, min(cores, n_jobs, self.at_once()))
+        return workers, cores // workers
 
     @property
     def threads(self) -> int | None:
         """Threads of a process, where results depend on them."""
-        depends = self.currents.device.type == "cpu" and self.cores > 1 and not self.repeats_itself
-        return self.cores if depends else None
+        return None if self.machine.is_repeatable else self.machine.cores
 
-    def jobs(self, members: Sequence[Member], step_of: Callable[[Member], int]) -> list[Job]:
+    def jobs(self, tasks: Sequence[Task]) -> list[Job]:
         """Networks that train side by side: on a CPU each alone, as one fits the cache.
 
         On a GPU as many as the memory holds, from all settings together whose devices are of the
         same family, also after a switch at the same epoch, and whose layers are of the same sizes,
-        as long as they start from the same step (step_of: of a checkpoint, or 0). The largest
-        networks come first, so that no core is left with one at the end.
+        as long as they start from the same step. The largest networks come first, so that no core
+        is left with one at the end.
         """
-        members = sorted(members, key=lambda member: -self.weights(member.setting.layers))
-        if self.currents.device.type == "cpu":
-            return [(member,) for member in members]
 
-        def alike(member: Member) -> tuple:
-            setting = member.setting
+        def alike(task: Task) -> tuple:
+            setting = task.member.setting
             families = tuple(device.response.family for device in setting.fields)
-            size = -self.weights(setting.layers)
-            return size, setting.layers, families, setting.switched_at or 0, step_of(member)
+            switch, size = setting.switched_at or 0, -self.sizes.weights(setting.layers)
+            choices = choices_of(setting)
+            return size, setting.layers, families, choices, switch, task.step
 
         jobs = []
-        for (_, layers, *_), group in groupby(sorted(members, key=alike), key=alike):
-            mine, at_once = tuple(group), self.at_once(layers)
-            jobs += [mine[start : start + at_once] for start in range(0, len(mine), at_once)]
+        tasks = sorted(tasks, key=lambda task: -self.sizes.weights(task.member.setting.layers))
+        if not self.machine.is_gpu:
+            return [self.job([task]) for task in tasks]
+        for (_, layers, *_), group in groupby(sorted(tasks, key=alike), key=alike):
+            mine, at_once = list(group), self.at_once(layers)
+            jobs += [self.job(mine[i : i + at_once]) for i in range(0, len(mine), at_once)]
         return jobs
 
-
-def product_shapes(setting: Setting, currents: Currents) -> list[tuple[int, int, int]]:
-    """m, k, n of all dense products [m, k] times [k, n] of training and testing.
-
-    Sparse ones have a fixed order of their sums with any number of threads.
-    """
-    n_train, n_test = currents.n_train, currents.n_test
-    batch = min(setting.batch_size, n_train)
-    trained = {batch, n_train % batch} - {0}  # images in a batch
-    tested = {min(TEST_BATCH, n_test), n_test % TEST_BATCH} - {0}
-    sizes = [*setting.layers, currents.n_classes]
-    shapes = currents.inputs.product_shapes(sizes[0], trained, tested)
-    for n_in, n_out in pairwise(sizes):
-        shapes += [(n_out, n_in, n) for n in trained | tested]  # V = W I
-        shapes += [(n_out, n, n_in) for n in trained]  # dL/dW = g I^T
-        shapes += [(n_in, n_out, n) for n in trained]  # dL/dI = W^T g
-    return shapes
+    def job(self, tasks: Sequence[Task]) -> Job:
+        members, first = tuple(task.member for task in tasks), tasks[0]
+        return Job(members, first.step, self.compiles(first.member.setting), self.ledger)

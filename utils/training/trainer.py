@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from devices.ledger_level import LedgerLevel
-from devices.pair import Responses
 from models.currents import Currents
 from models.state_dict import ledger_dict, state_dict
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import GraphedCall
 from utils.progress import Epoch
 from utils.records.results import Result
-from utils.settings import Member, physics_of
+from utils.settings import Member
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import evaluate
 from utils.training.intermediate import compute
@@ -211,43 +210,3 @@ class Trainer:
                 intermediates=intermediates and intermediates[index],
                 switch_accuracy=None if switch is None else float(switch[index]),
             )
-
-
-def prepare(
-    jobs: Iterable[Sequence[Member]],
-    currents: Currents,
-    compiler: Compiler,
-    threads: int,
-    ledger_level: LedgerLevel = LedgerLevel.NOTHING,
-) -> None:
-    """Compile in this process what jobs on so many threads need, before workers are forked from it.
-
-    One program serves all jobs of a kind. Should compiling fail, all go on uncompiled: see
-    `Compiler.prepare`.
-    """
-    torch.set_num_threads(threads)  # programs are made for a number of them
-    first = {}
-    for job in jobs:
-        first.setdefault(kind(job), job)
-    for job in first.values():
-        if compiler.enabled:
-            Trainer(job, currents, compiler, ledger_level=ledger_level).prepare()
-
-
-def announcement(jobs: Iterable[Sequence[Member]]) -> str:
-    """What is said before that takes its time."""
-    n = len(set(map(kind, jobs)))
-    if n <= 2:
-        return "compiling the training step, which takes up to half a minute where it is new"
-    return f"compiling {n} training steps, which takes up to half a minute for each that is new"
-
-
-def kind(job: Sequence[Member]) -> Hashable:
-    """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
-    phases = zip(*(member.setting.fields for member in job), strict=True)
-    return (
-        job[0].setting.layers,
-        tuple(Responses([device.response for device in devices]).structure for devices in phases),
-        *physics_of([member.setting for member in job]).values(),
-        len(job),
-    )

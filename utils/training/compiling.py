@@ -1,0 +1,63 @@
+"""Compiling what the jobs of a run need, before workers are forked."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import torch
+
+from devices.pair import Responses
+from models.currents import Currents
+from utils.compute.compiler import Compiler, warn_of_newer_torch
+from utils.console import log
+from utils.settings import physics_of
+from utils.training.plan import Job
+from utils.training.trainer import Trainer
+
+
+def prepare(
+    jobs: Sequence[Job], currents: Currents, compiler: Compiler, threads: int, quiet: bool = False
+) -> None:
+    """Compile in this process what jobs on so many threads need, before workers are forked from it.
+
+    One program serves all jobs of a kind. Should compiling fail, all go on uncompiled: see
+    `Compiler.prepare`. quiet: without a word.
+    """
+    torch.set_num_threads(threads)  # programs are made for a number of them
+    first: dict[Hashable, Job] = {}
+    for job in jobs:
+        if job.compiled:
+            first.setdefault(kind(job), job)
+    if first and not quiet:
+        warn_of_newer_torch()
+        log(announcement(len(first)))
+    for job in first.values():
+        if compiler.enabled:
+            Trainer(job.members, currents, compiler, ledger_level=job.ledger).prepare()
+    if compiler.failure is not None and not quiet:
+        log(
+            f"compiling the training step failed ({compiler.failure}); it runs uncompiled, "
+            "which is several times slower (--compile off silences this)"
+        )
+
+
+def announcement(n_programs: int) -> str:
+    """What is logged before compiling, which takes its time."""
+    if n_programs <= 2:
+        return "compiling the training step, which takes up to half a minute where it is new"
+    return (
+        f"compiling {n_programs} training steps, which takes up to half a minute for each that is "
+        "new"
+    )
+
+
+def kind(job: Job) -> Hashable:
+    """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
+    settings = [member.setting for member in job.members]
+    phases = zip(*(setting.fields for setting in settings), strict=True)
+    return (
+        job.setting.layers,
+        tuple(Responses([device.response for device in devices]).structure for devices in phases),
+        *physics_of(settings).values(),
+        len(job.members),
+    )

@@ -1,0 +1,96 @@
+"""What a plan depends on beside the settings: the sizes of the data, and the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from models.currents import Currents
+from models.matmul import repeats_itself
+from utils.compute.processor import free_bytes, hardware
+from utils.compute.worker import holds_in_a_fork
+from utils.settings import Setting
+from utils.training.evaluation import TEST_BATCH
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a data set: inputs of a network, classes, images to train with."""
+
+    n_inputs: int
+    n_classes: int
+    n_train: int
+
+    def weights(self, layers: Sequence[int]) -> int:
+        """Number of weights of one network with such hidden layers."""
+        sizes = [self.n_inputs, *layers, self.n_classes]
+        return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The processor on which this process computes.
+
+    cores: that may compute; processes: of this run on this machine, which divide the memory of a
+    CPU among them; is_repeatable: whether networks are the same to the bit by any number of
+    threads; name: of the processor.
+    """
+
+    is_gpu: bool
+    cores: int
+    free_bytes: float
+    processes: int = 1
+    is_repeatable: bool = True
+    name: str = ""
+
+
+def sizes_of(currents: Currents) -> Sizes:
+    return Sizes(currents.n_inputs, currents.n_classes, currents.n_train)
+
+
+def examine(currents: Currents, settings: Sequence[Setting], cores: int, processes: int) -> Machine:
+    """The machine on which the data are, with what is free of its memory now."""
+    is_gpu, device = currents.are_on_gpu, currents.device
+    return Machine(
+        is_gpu=is_gpu,
+        cores=cores,
+        processes=1 if is_gpu else processes,
+        is_repeatable=is_gpu or cores == 1 or repeats(currents, settings, cores),
+        free_bytes=free_bytes(device),
+        name=hardware(device),
+    )
+
+
+def repeats(currents: Currents, settings: Sequence[Setting], cores: int) -> bool:
+    """Whether products are the same to the bit by any number of threads; tried, in a fork."""
+    counts = {cores // workers for workers in range(1, cores + 1)} - {1}
+    layers = dict.fromkeys(setting.layers for setting in settings)
+    shapes = [
+        shape
+        for sizes in layers
+        for shape in product_shapes(replace(settings[0], layers=sizes), currents)
+    ]
+
+    def all_repeat() -> bool:
+        return all(repeats_itself(*shape, count) for shape in shapes for count in counts)
+
+    return holds_in_a_fork(all_repeat)
+
+
+def product_shapes(setting: Setting, currents: Currents) -> list[tuple[int, int, int]]:
+    """m, k, n of all dense products [m, k] times [k, n] of training and testing.
+
+    Sparse ones have a fixed order of their sums with any number of threads.
+    """
+    n_train, n_test = currents.n_train, currents.n_test
+    batch = min(setting.batch_size, n_train)
+    trained = {batch, n_train % batch} - {0}  # images in a batch
+    tested = {min(TEST_BATCH, n_test), n_test % TEST_BATCH} - {0}
+    sizes = [*setting.layers, currents.n_classes]
+    shapes = currents.inputs.product_shapes(sizes[0], trained, tested)
+    for n_in, n_out in pairwise(sizes):
+        shapes += [(n_out, n_in, n) for n in trained | tested]  # V = W I
+        shapes += [(n_out, n, n_in) for n in trained]  # dL/dW = g I^T
+        shapes += [(n_in, n_out, n) for n in trained]  # dL/dI = W^T g
+    return shapes

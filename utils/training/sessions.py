@@ -1,0 +1,33 @@
+"""What this call of the program is to the networks of each setting."""
+
+from __future__ import annotations
+
+import torch
+
+from models.currents import Currents
+from models.matmul import kernels
+from utils.records.session import Session, provenance
+from utils.settings import Setting
+from utils.training.plan import Plan
+
+
+def sessions_of(plan: Plan, currents: Currents, data_sha256: str) -> dict[Setting, Session]:
+    """For each setting what is needed to repeat this session, and what decides its rounding.
+
+    Threads count where products depend on their number; kernels by whether they are in use.
+    """
+    device, processor = currents.device, plan.machine.name
+    about = provenance(device, processor) | {"data_sha256": data_sha256}
+    products = {"product": currents.product, **kernels(device)}
+    rounding = {
+        "torch": torch.__version__,
+        "hardware": processor,
+        "threads": plan.threads,
+        **products,
+    }
+    return {
+        setting: Session(
+            about | products, rounding | {"compiled": plan.compiles(setting)}, plan.ledger
+        )
+        for setting in plan.settings
+    }
