@@ -27,7 +27,6 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.compute.distributed import World
     from utils.compute.processor import choose_device, memory_errors
     from utils.data.datasets import load
-    from utils.records.folders import check_names
     from utils.records.opening import fullest, newest, open_archive
     from utils.records.summary import discard_empty, farewell, table
     from utils.training.dry_run import describe
@@ -40,7 +39,6 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.training.train import train
 
     world = World()  # this process alone, or one of those that torchrun has started
-    world.rank_zero_first(lambda: check_names(run.output_dir, run.settings, run.n_models))
     common = run.settings[0]  # for what is the same in all settings
     device = choose_device(run.device, common.tf32, world.local_rank)
     cores = world.take_cores()

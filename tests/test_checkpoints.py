@@ -5,8 +5,12 @@ import signal
 
 import pytest
 import torch
-from conftest import read_all
+from conftest import read_all, setting_of
 from support.sweeps import SLOW, SWEEP, assert_same_results, checkpoints
+
+from utils.records.checkpoints import read_checkpoint, write_checkpoint
+from utils.records.folders import Folder
+from utils.records.session import Session
 
 
 def test_a_damaged_checkpoint_is_not_used(start, tmp_path, undisturbed):
@@ -138,3 +142,20 @@ def test_every_session_is_recorded_the_oldest_first(start, tmp_path, undisturbed
     earlier = [session["provenance"] for session in record["earlier_sessions"]]
     assert [one["git_commit"] for one in earlier] == ["1" * 40, record["git_commit"]]
     assert ["--resume" in one["command"] for one in earlier] == [False, True]
+
+
+def test_a_checkpoint_with_the_keys_of_earlier_programs_is_read(tmp_path):
+    """They called a session a sitting, and what is compiling_failed now was fell_back."""
+    folder = Folder(tmp_path, setting_of())
+    rounding = {"torch": "2.13.0", "compiled": True}
+    sitting = {"provenance": {"git_commit": None}, "rounding": rounding, "fell_back": True}
+    state = {"history.step": torch.tensor(7)}
+    content = {"state": state, "seconds": 3.5, "sittings": json.dumps([sitting])}
+    torch.save(content, folder.checkpoint(0))
+    checkpoint = read_checkpoint(folder, 0)
+    assert (checkpoint.step, checkpoint.seconds) == (7, 3.5)
+    (session,) = checkpoint.sessions
+    assert session == Session({"git_commit": None}, rounding, compiling_failed=True)
+    write_checkpoint(folder, 0, checkpoint)
+    assert read_checkpoint(folder, 0).sessions == [session]
+    assert set(torch.load(folder.checkpoint(0))) == {"state", "seconds", "sessions"}

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import read_all, setting_of
+from conftest import members_of, read_all, setting_of
 from support.sweeps import SLOW, SWEEP, assert_same_results
 
 from utils.errors import UserError
@@ -104,7 +104,7 @@ def test_a_name_longer_than_the_file_system_takes_is_refused_before_anything_tra
     long = f"{small} {words} {noises}".split()
     process = start(*long, "--physical_clipping")
     assert process.wait() == 2
-    (line,) = process.said.splitlines()
+    *_, line = process.said.splitlines()
     assert line.startswith("main.py: error: --field: names of files in ")
     assert line.endswith(f" file system takes; shorten {'-'.join(fields)}")
     assert not (tmp_path / "out").exists()
@@ -121,10 +121,10 @@ def test_the_longest_name_that_is_written_is_one_that_is_checked(tmp_path, monke
     partial = len(f"..{HOST}.{os.getpid()}.tmp")
     longest = stem + max(len("-99-intensity-layer-10.pth"), partial)
     monkeypatch.setattr(os, "pathconf", lambda path, name: longest)
-    check_names(tmp_path / "new" / "out", [setting], n_models=100)
+    check_names(tmp_path / "new" / "out", members_of(setting, 100))
     monkeypatch.setattr(os, "pathconf", lambda path, name: longest - 1)
     with pytest.raises(UserError, match=f"1 bytes longer than the {longest - 1} that"):
-        check_names(tmp_path / "new" / "out", [setting], n_models=100)
+        check_names(tmp_path / "new" / "out", members_of(setting, 100))
 
 
 def test_a_partial_file_tells_host_and_process_and_is_short(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from support import made_up
 
 from utils import parser, studies
 from utils.errors import UserError
-from utils.flags import PHYSICAL, flag
+from utils.flags import PHYSICAL, Stored, flag
 from utils.plots import style
 from utils.records import setting_json
 from utils.records.simulations import Simulations, series_columns, setting_columns
@@ -34,10 +34,7 @@ class MadeUp(Setting):
         float,
         sweeps=True,
         at_least=0,
-        slug="-hum-{}",
-        omit_if=0.0,
-        json="hum",
-        added_later=True,
+        stored=Stored("hum", slug="-hum-{}", omit_if=0.0, added_later=True),
         physics=True,
         imperfection=True,
         column="hum",
@@ -51,10 +48,9 @@ class MadeUp(Setting):
         metavar="SHAPE",
         sweeps=True,
         choices=("round", "square", "oval"),
-        slug="-shape-{}",
-        omit_if="round",
-        json="optimizer_parameters.shape",
-        added_later=True,
+        stored=Stored(
+            "optimizer_parameters.shape", slug="-shape-{}", omit_if="round", added_later=True
+        ),
         physics=True,
         column="shape",
         label="shape",
@@ -65,10 +61,7 @@ class MadeUp(Setting):
         "a switch",
         bool,
         sweeps=True,
-        slug="-echo",
-        omit_if=False,
-        json="optimizer_parameters.echo",
-        added_later=True,
+        stored=Stored("optimizer_parameters.echo", slug="-echo", omit_if=False, added_later=True),
         physics=True,
         column="echo",
         label="echo",
@@ -79,12 +72,14 @@ class MadeUp(Setting):
         "a limit",
         float,
         above=0,
-        slug="-limit-{}",
-        omit_if=math.inf,
-        json="optimizer_parameters.limit",
-        to_json=lambda value: None if value == math.inf else value,
-        from_json=lambda value: math.inf if value is None else float(value),
-        added_later=True,
+        stored=Stored(
+            "optimizer_parameters.limit",
+            slug="-limit-{}",
+            omit_if=math.inf,
+            to_json=lambda value: None if value == math.inf else value,
+            from_json=lambda value: math.inf if value is None else float(value),
+            added_later=True,
+        ),
     )
 
 

@@ -209,6 +209,8 @@ def test_networks_are_not_spread_where_that_is_not_safe(name, value, currents, m
     assert not examine(currents, [setting_of()], cores=8, processes=1).is_repeatable
     assert examine(currents, [setting_of()], cores=1, processes=1).is_repeatable
     monkeypatch.setattr(machine, "free_bytes", lambda device: 1 << 40)
+    monkeypatch.setattr(machine, "hardware", str)
+    monkeypatch.setattr(machine, "kernels", lambda device: {})
     assert examine(OnGpu.like(currents), [setting_of()], cores=8, processes=1).is_repeatable
 
 

@@ -17,7 +17,7 @@ from utils.errors import UserError
 from utils.flags import flags_of
 from utils.records import setting_json
 from utils.records.folders import identity
-from utils.records.setting_json import from_json, law_of, to_json, with_newer
+from utils.records.setting_json import distribution_version, from_json, to_json, with_newer
 from utils.settings import Setting
 from utils.studies import STUDIES, sweep
 
@@ -335,7 +335,7 @@ def test_a_record_with_the_labs_keys_only(optimizer):
     assert setting.voltage_noise == 1.5e-6
     assert isinstance(setting.lr, float)
     assert setting.tf32 is False
-    assert law_of(record) == 1
+    assert distribution_version(record) == 1
 
 
 @pytest.mark.parametrize(
@@ -370,12 +370,11 @@ def test_a_record_of_a_device_that_nobody_knows(monkeypatch):
             from_json(record | {"devices": content})
 
 
-def test_laws():
-    """Physics 1 draws the read noise otherwise, by the same law; 3 to 7 round otherwise."""
-    assert law_of({}) == law_of({"physics": 1}) == law_of({"physics": 2}) == 1
-    assert law_of({"physics": 3}) == law_of({"physics": 4}) == law_of({"physics": 5}) == 1
-    assert law_of({"physics": 6}) == law_of({"physics": 7}) == 1
-    assert law_of({"physics": 8}) == 8
+def test_versions_of_the_distributions():
+    """Physics 1 draws the read noise otherwise, of one distribution; 3 to 7 round otherwise."""
+    assert distribution_version({}) == 1
+    assert {distribution_version({"physics": version}) for version in range(1, 8)} == {1}
+    assert distribution_version({"physics": 8}) == 8
     assert setting_json.PHYSICS == 7
 
 

@@ -18,6 +18,24 @@ PHYSICAL, NETWORK, TRAINING, RUNNING = "device physics", "network", "training", 
 
 
 @dataclass(frozen=True)
+class Stored:
+    """How the value of a flag stands in files.
+
+    json: its place in the record, a path with dots; slug: its part of the folder's name, left out
+    at the value `omit_if`, as it is from tables and titles; to_json, from_json: between value and
+    JSON, where they differ; added_later: records from before the flag lack it, and mean its
+    default.
+    """
+
+    json: str
+    slug: str | None = None
+    omit_if: float | str | None = None
+    to_json: Callable[[Any], Any] | None = None
+    from_json: Callable[[Any], Any] | None = None
+    added_later: bool = False
+
+
+@dataclass(frozen=True)
 class Flag:
     """A row of the table that parser, names, identity, records, tables and titles are read off.
 
@@ -28,15 +46,10 @@ class Flag:
     Values that are not given. measured: the name of the value in device files: what was measured
     of the field's device is taken, or else `fallback`.
 
-    In files. slug: its part of the folder's name, left out at the value `omit_if`, as it is from
-    tables and titles; json: its place in the record, a path with dots; to_json, from_json: between
-    value and JSON, where they differ; added_later: records from before the flag lack it, and mean
-    its default.
-
-    Of a setting. physics: the training step has operations for it, which a network leaves out
-    where the value is 0, false or None, or the default among choices; imperfection: networks are
-    compared with it and without it, at 0; column: its header in the table of a run; label: its
-    name in pictures and texts.
+    Of a setting. stored: how it stands in files; physics: the training step has operations for it,
+    which a network leaves out where the value is 0, false or None, or the default among choices;
+    imperfection: networks are compared with it and without it, at 0; column: its header in the
+    table of a run; label: its name in pictures and texts.
     """
 
     group: str
@@ -48,14 +61,9 @@ class Flag:
     choices: Sequence[str] | None = None
     at_least: float | None = None
     above: float | None = None
-    slug: str | None = None
-    omit_if: float | str | None = None
     fallback: float | None = None
     measured: str | None = None
-    json: str | None = None
-    to_json: Callable[[Any], Any] = lambda value: value
-    from_json: Callable[[Any], Any] | None = None
-    added_later: bool = False
+    stored: Stored | None = None
     physics: bool = False
     imperfection: bool = False
     column: str | None = None

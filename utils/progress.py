@@ -15,7 +15,7 @@ from utils.settings import Setting
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch of some networks of one setting, which train together, has come to.
+    """The results of an epoch of networks of one setting that train together.
 
     models: their numbers; number: of the epoch, counted from 1; accuracy (0 to 1), loss,
     pulse_request (pulses): means over them; failed: those that have stopped being finite, and at
@@ -39,22 +39,22 @@ class Progress:
 
     def __init__(self, epochs: int, quiet: bool = False):
         self.quiet, self.start = quiet, time.monotonic()
-        self.told: set[tuple[Setting, int]] = set()
+        self.reported: set[tuple[Setting, int]] = set()
         self.bar = None
         if sys.stderr.isatty() and not quiet:
             self.bar = tqdm(total=epochs, unit="epoch", dynamic_ncols=True)
 
     def note(self, epoch: Epoch) -> None:
-        """An epoch is over."""
+        """Report an epoch that is over."""
         for model, step in epoch.failed.items():
-            if (epoch.setting, model) not in self.told:
-                self.told.add((epoch.setting, model))
-                self.say(
+            if (epoch.setting, model) not in self.reported:
+                self.reported.add((epoch.setting, model))
+                self.log(
                     f"network {model} of {epoch.setting.slug} failed: loss or weights are not "
                     f"finite from step {step} on; it is recorded as failed"
                 )
         text = (
-            f"{who(epoch)}: epoch {epoch.number}/{epoch.setting.epochs}, "
+            f"{describe_networks(epoch)}: epoch {epoch.number}/{epoch.setting.epochs}, "
             f"accuracy {100 * epoch.accuracy:.2f} %, loss {epoch.loss:.4f}, "
             f"request {epoch.pulse_request:.4g} pulses"
         )
@@ -63,10 +63,10 @@ class Progress:
                 self.bar.set_postfix_str(text, refresh=False)
                 self.bar.update(len(epoch.models))
         elif not self.quiet:
-            self.say(f"{text}, {time.monotonic() - self.start:.1f} s")
+            self.log(f"{text}, {time.monotonic() - self.start:.1f} s")
 
-    def say(self, line: str) -> None:
-        """A line of its own, above the bar if there is one."""
+    def log(self, line: str) -> None:
+        """Print a line above the bar, if there is one."""
         if self.bar is not None:
             with suppress(OSError):
                 self.bar.write(line, file=sys.stderr)
@@ -82,8 +82,8 @@ class Progress:
                 self.bar.close()
 
 
-def who(epoch: Epoch) -> str:
-    """Which networks they are, in short."""
+def describe_networks(epoch: Epoch) -> str:
+    """Setting and number of a single network, or how many there are."""
     if len(epoch.models) == 1:
         return f"{epoch.setting.slug}, network {epoch.models[0]}"
     return f"{epoch.setting.slug}, {len(epoch.models)} networks"

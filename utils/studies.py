@@ -11,7 +11,8 @@ from typing import Any
 from devices.library import Device, find
 from utils.errors import UserError
 from utils.flags import flags_of
-from utils.settings import SWITCHES, Setting, imperfections
+from utils.setting_checks import SWITCHES
+from utils.settings import Setting, imperfections
 
 FIELDS = (find("double-linear"), find("double-exponential"))
 REFERENCES = (*FIELDS, find("double-ideal"))  # what a device of the user's own is compared with
@@ -90,7 +91,7 @@ class SwitchStudy(Study):
     """
 
     def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
-        """As of Study. Of its own epochs to switch at those that a shorter training has."""
+        """Every setting once; a shorter training is switched at those of the epochs that it has."""
         given = dict(given or {})
         common = {**self.sweeps[0], **given}
         if any(name in given for name in SWITCHES):

@@ -36,7 +36,7 @@ def table(settings: Sequence[Setting], accuracy: Callable, n_models: int = 3) ->
                 | {
                     "field": setting.field.name,
                     "constants": "",
-                    "law": 1,
+                    "distribution_version": 1,
                     "original": False,
                     "model_seed": setting.seed + model,
                     "model": model,

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from utils.errors import UserError
+from utils.flag_table import TASKS
 from utils.flags import check_writable, flags_of
 from utils.plots import ablation, style, width
 from utils.plots import map as device_map
@@ -28,7 +29,7 @@ from utils.plots.switch import Switched, draw_switch, select_switched, tell_swit
 from utils.plots.weights import draw_weights
 from utils.records.simulations import Simulations, series_columns, series_of, with_costs
 from utils.run import Run
-from utils.settings import TASKS, Setting, imperfections
+from utils.settings import Setting, imperfections
 from utils.studies import REFERENCES, STUDIES
 
 ROUNDED = {
@@ -292,7 +293,8 @@ class Figures:
         if self.networks.empty:
             return self.healthy
         rows = self.simulations.unswitched
-        names = [name for name in (*series_columns(), "law") if name != "device_noise"]
+        names = [*series_columns(), "distribution_version"]
+        names.remove("device_noise")
         alike = (rows[names] == list(self.networks[names].iloc[0])).all(axis=1)
         return rows[alike & ~rows["failed"]]
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from utils.flag_table import RESISTOR_PER_VOLTAGE_NOISE
 from utils.flags import flags_of
 from utils.records.folders import by_age
-from utils.settings import RESISTOR_PER_VOLTAGE_NOISE, Setting, imperfections
+from utils.settings import Setting, imperfections
 
 MEASURED = [name for name, (each, _) in flags_of(Setting).items() if each.measured]
 

@@ -164,7 +164,7 @@ def physics(networks: pd.DataFrame) -> str:
     parts = [
         label(column, one[column])
         for column, (flag, _) in flags_of(Setting).items()
-        if flag.label and same[column] == 1 and one[column] != flag.omit_if
+        if flag.label and same[column] == 1 and one[column] != flag.stored.omit_if
     ]
     return ", ".join([one["task"], *parts])
 

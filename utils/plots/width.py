@@ -23,7 +23,7 @@ def select(networks: pd.DataFrame) -> pd.DataFrame:
     """The healthy networks of the study, of the largest series but for the layers; maybe none."""
     networks = networks[networks["layers"].isin([*WIDTHS, *DEPTHS]) & ~networks["failed"]]
     largest, names = networks.iloc[:0], [name for name in series_columns() if name != "layers"]
-    for values, rows in networks.groupby([*names, "law"]):
+    for values, rows in networks.groupby([*names, "distribution_version"]):
         given = {**dict(zip(names, values[:-1], strict=True)), "lr": rows["lr"].unique()}
         mine = rows[rows["setting"].isin(set(STUDIES["width"].settings(given)))]
         # Learning rates of one size alone are those of figure 1.

@@ -17,7 +17,7 @@ from pathlib import Path
 from utils.errors import RecordError, UserError
 from utils.records.files import is_abandoned, partial_name, write_json
 from utils.records.setting_json import to_json, with_newer
-from utils.settings import Setting
+from utils.settings import Member, Setting
 
 USUAL_NAME_MAX = 255  # bytes, where the system does not tell
 
@@ -71,11 +71,11 @@ def identity(setting: Setting, data_sha256: str) -> dict:
     return to_json(setting) | {"data_sha256": data_sha256}
 
 
-def check_names(output_dir: Path, settings: Sequence[Setting], n_models: int) -> None:
+def check_names(output_dir: Path, members: Sequence[Member]) -> None:
     """Raise UserError if a name of these simulations is longer than the file system takes."""
-    limit = name_max(output_dir)
-    for setting in settings:
-        folder, last = Folder(output_dir / f"{'0' * 14}-{setting.slug}", setting), n_models - 1
+    limit, last = name_max(output_dir), max(member.model for member in members)
+    for setting in dict.fromkeys(member.setting for member in members):
+        folder = Folder(output_dir / f"{'0' * 14}-{setting.slug}", setting)
         layer = 1 + 3 * len(setting.layers)
         files = (folder.intermediate(last, "intensity", layer), folder.checkpoint(last))
         names = (partial_name(folder.id), *(file.name for file in files))

@@ -13,7 +13,13 @@ from utils.errors import UserError
 from utils.records.archive import Archive
 from utils.records.checkpoints import read_checkpoint, remove_checkpoint
 from utils.records.files import IncompleteFileError
-from utils.records.folders import Folder, clear_away, create_folders, matching_folders
+from utils.records.folders import (
+    Folder,
+    check_names,
+    clear_away,
+    create_folders,
+    matching_folders,
+)
 from utils.records.results import check_complete
 from utils.records.session import Session
 from utils.settings import Member, Setting, Task
@@ -62,13 +68,15 @@ def open_archive(
 
     sessions: of each setting; choose: which folder of a setting that has several to go on in, None
     to start in new ones. Process 0 finds or makes the folders and keeps other runs out of them; all
-    processes get the same answer. Raises UserError if another run is at work in a folder, before
-    any is made; RecordError if folders cannot be made.
+    processes get the same answer. Raises UserError if names would be too long for the file system,
+    or if another run is at work in a folder, before any is made; RecordError if folders cannot be
+    made.
     """
 
     locks: list[IO] = []
 
     def decide() -> dict:
+        check_names(output_dir, members)
         folders: dict[Setting, Folder] = {}
         for setting in sessions if choose else ():
             clear_away(output_dir, setting)

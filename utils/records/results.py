@@ -18,10 +18,10 @@ from utils.records.files import IncompleteFileError, read_tensors, remove, write
 from utils.records.folders import Folder
 from utils.records.ledgers import read_ledger
 from utils.records.setting_json import (
+    distribution_version,
     from_json,
     has_idle_clipping,
     is_original,
-    law_of,
     to_json,
     with_newer,
 )
@@ -145,8 +145,8 @@ class Record:
     """The JSON of a network, read back.
 
     accuracy, swap_accuracy, switch_accuracy: %, None where there is none; failed: whether it
-    stopped being finite; law: of the physics that it follows; is_original: whether the scripts that
-    this project replaces wrote it; content: all of it; note: what is to be known of it.
+    stopped being finite; distribution_version: see setting_json; is_original: whether the scripts
+    that this project replaces wrote it; content: all of it; note: what is to be known of it.
     """
 
     setting: Setting
@@ -155,7 +155,7 @@ class Record:
     swap_accuracy: float | None
     switch_accuracy: float | None
     failed: bool
-    law: int
+    distribution_version: int
     is_original: bool
     content: dict
     note: str | None = None
@@ -177,7 +177,7 @@ def read_record(path: Path) -> Record:
             swap,
             switch,
             failed=content.get("failed_step") is not None,
-            law=law_of(content),
+            distribution_version=distribution_version(content),
             is_original=is_original(content),
             note=IDLE_CLIPPING if has_idle_clipping(content) else None,
             content=content,

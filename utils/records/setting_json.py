@@ -10,14 +10,15 @@ from collections.abc import Mapping
 
 from devices.library import Device, constants, find_built_in, from_constants
 from utils.errors import UserError
-from utils.flags import flags_of
-from utils.settings import SWITCHES, Setting
+from utils.flags import Stored, flags_of
+from utils.setting_checks import SWITCHES
+from utils.settings import Setting
 
 # Raised whenever a change of the code changes what a setting gives; CHANGELOG.md has the history.
 PHYSICS = 7
-# Versions of equal law give the same distributions, and stand in one mean; 1 is also that of the
-# original scripts.
-LAW = {1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1}
+# Versions of the physics that give the same distributions, and so may stand in one mean; 1 is also
+# that of the original scripts.
+DISTRIBUTION_VERSIONS = dict.fromkeys(range(1, 8), 1)
 # What the scripts that this project replaces wrote into every record.
 ALWAYS = {
     "optimizer": "PulseOptimizer",
@@ -29,14 +30,19 @@ ALWAYS = {
 def to_json(setting: Setting) -> dict:
     """The part of a record that says what was simulated: all that decides the numbers but data."""
     record = ALWAYS | {"optimizer_parameters": dict(ALWAYS["optimizer_parameters"])}
-    for name, (each, _) in flags_of(Setting).items():
-        *parents, last = each.json.split(".")
-        place = record
-        for parent in parents:
-            place = place[parent]
-        place[last] = each.to_json(getattr(setting, name))
+    for name, (flag, _) in flags_of(Setting).items():
+        put(record, flag.stored, getattr(setting, name))
     record["optimizer_parameters"]["field"] = [device.name for device in setting.fields]
     return record | {"devices": constants(*setting.fields), "physics": PHYSICS}
+
+
+def put(record: dict, stored: Stored, value: object, always: bool = True) -> None:
+    """Write a value to its place in a record; always: also where one stands already."""
+    *parents, last = stored.json.split(".")
+    for parent in parents:
+        record = record[parent]
+    if always or last not in record:
+        record[last] = stored.to_json(value) if stored.to_json else value
 
 
 def with_newer(record: Mapping) -> dict:
@@ -44,16 +50,12 @@ def with_newer(record: Mapping) -> dict:
 
     It lacks them, and means their defaults. Raises KeyError, TypeError or ValueError if it is none.
     """
-    record = dict(record)
-    for each, default in flags_of(Setting).values():
-        if not each.added_later:
-            continue
-        *parents, last = each.json.split(".")
-        place = record
-        for parent in parents:
-            place[parent] = dict(place[parent])  # not the caller's own
-            place = place[parent]
-        place.setdefault(last, each.to_json(default if each.fallback is None else each.fallback))
+    parameters = dict(record["optimizer_parameters"])  # not the caller's own
+    record = dict(record) | {"optimizer_parameters": parameters}
+    for flag, default in flags_of(Setting).values():
+        if flag.stored.added_later:
+            fallback = default if flag.fallback is None else flag.fallback
+            put(record, flag.stored, fallback, always=False)
     return record
 
 
@@ -79,11 +81,11 @@ def from_json(record: Mapping) -> Setting:
     range.
     """
     values, record = {}, with_newer(record)
-    for name, (each, _) in flags_of(Setting).items():
+    for name, (flag, _) in flags_of(Setting).items():
         place = record
-        for key in each.json.split("."):
+        for key in flag.stored.json.split("."):
             place = place[key]
-        convert = each.from_json or (float if each.kind is float else None)
+        convert = flag.stored.from_json or (float if flag.kind is float else None)
         values[name] = convert(place) if convert else place
     if has_idle_clipping(record):
         values["physical_clipping"] = False
@@ -102,14 +104,14 @@ def from_json(record: Mapping) -> Setting:
 
 
 def built_in(name: str) -> Device:
-    """The same in the records of the original scripts, which knew no files."""
+    """The device of that name; the original scripts knew no files. Raises UserError."""
     try:
         return find_built_in(name)
     except ValueError as error:
         raise UserError(f"field {error}") from None
 
 
-def law_of(record: Mapping) -> int:
-    """Which law of the physics a record follows; those without a version are the oldest."""
+def distribution_version(record: Mapping) -> int:
+    """The version of the distributions that a record follows; without one it is the oldest."""
     version = record.get("physics", 1)
-    return LAW.get(version, version)
+    return DISTRIBUTION_VERSIONS.get(version, version)

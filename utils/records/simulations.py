@@ -1,4 +1,4 @@
-"""All simulations in a folder as tables: a row a network, a row a setting, and what is amiss.
+"""All simulations in a folder as tables: a row a network, a row a setting, and the problems.
 
 Of this program, and of the original scripts: their folders have no `.settings`, and their records
 hold the keys of the contract alone.
@@ -15,14 +15,16 @@ import pandas as pd
 
 from devices.library import constants
 from utils.errors import UserError
+from utils.flag_table import TASKS
 from utils.flags import flags_of
 from utils.records.folders import Folder, by_age, created
 from utils.records.ledgers import LedgerRecord, read_ledger
 from utils.records.results import IncompleteFileError, check_tensors, read_record
-from utils.settings import SWITCHES, TASKS, Setting, imperfections
+from utils.setting_checks import SWITCHES
+from utils.settings import Setting, imperfections
 
 # What tells networks of one setting apart that must not be counted as one, or stand in one mean.
-KIND = ["constants", "law"]
+KIND = ["constants", "distribution_version"]
 RESULTS = ["accuracy", "relaxed", "at_switch", "request", "failed", "model", "folder", "setting"]
 
 
@@ -77,11 +79,11 @@ class Simulations:
         paths = (path for path in output_dir.iterdir() if not path.name.startswith("."))
         for path in sorted(paths, key=by_age):
             if path.is_dir():
-                found, amiss = read_folder(path)
+                found, wrong = read_folder(path)
             else:
-                found, amiss = [], [("", path.name, "no folder of a simulation")]
+                found, wrong = [], [("", path.name, "no folder of a simulation")]
             rows += found
-            problems += amiss
+            problems += wrong
         networks = pd.DataFrame(rows, columns=[*identity_columns(), *RESULTS]).astype(
             {"failed": bool, "original": bool}
         )
@@ -101,7 +103,7 @@ class Simulations:
         networks = self.networks
         groups = [name for name in identity_columns() if name != "model_seed"]
         optional = {
-            name for name, (each, _) in flags_of(Setting).items() if each.omit_if is not None
+            name for name, (each, _) in flags_of(Setting).items() if each.stored.omit_if is not None
         }
         common = {*series_columns(), *optional, *KIND, "original"} - {"task", "epochs", "layers"}
         same = [name for name in groups if name in common and networks[name].nunique() < 2]
@@ -132,7 +134,7 @@ class Simulations:
     def series(
         self, task: str | None, fields: Iterable[str], switched: bool = False
     ) -> pd.DataFrame:
-        """The same, of the series that is the largest among the networks of these fields.
+        """The networks of the series that has most networks of these fields, all fields included.
 
         switched: with those whose field was switched.
         """
@@ -142,7 +144,7 @@ class Simulations:
         counted = networks[networks["field"].isin(fields)]
         if counted.empty:
             return counted
-        names = [*series_columns(), "law"]
+        names = [*series_columns(), "distribution_version"]
         series = counted.groupby(names).size().rename("n").reset_index()
         largest = max(
             series.itertuples(index=False),
@@ -172,7 +174,7 @@ def check_folder(output_dir: Path) -> None:
 
 
 def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
-    """The complete networks in one folder, and what is amiss in it: folder, file, reason."""
+    """The complete networks in one folder, and its problems: folder, file, reason."""
     rows: list[dict] = []
     problems: list[tuple[str, str, str]] = []
     try:
@@ -229,7 +231,7 @@ def read_network(path: Path, file: Path) -> dict:
         "switch": setting.switched_at or 0,
         "field": setting.field_name,
         "constants": json.dumps(constants(*setting.fields)),
-        "law": record.law,
+        "distribution_version": record.distribution_version,
         "original": record.is_original,
         "model_seed": setting.seed + model,
         "model": model,

@@ -26,7 +26,7 @@ def flag_columns(settings: Sequence[Setting]) -> dict[str, str]:
     headers = {}
     for name, (flag, _) in flags_of(Setting).items():
         values = {getattr(setting, name) for setting in settings}
-        is_told = len(values) > 1 if flag.slug is None else values != {flag.omit_if}
+        is_told = len(values) > 1 if flag.stored.slug is None else values != {flag.stored.omit_if}
         if flag.column and is_told:
             headers[name] = flag.column
     return headers

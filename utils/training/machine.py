@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from models.currents import Currents
-from models.matmul import repeats_itself
+from models.matmul import kernels, repeats_itself
 from utils.compute.processor import free_bytes, hardware
 from utils.compute.worker import holds_in_a_fork
 from utils.settings import Setting
@@ -34,7 +34,7 @@ class Machine:
 
     cores: that may compute; processes: of this run on this machine, which divide the memory of a
     CPU among them; is_repeatable: whether networks are the same to the bit by any number of
-    threads; name: of the processor.
+    threads; name: of the processor; kernels: those in C++, and whether they are in use.
     """
 
     is_gpu: bool
@@ -43,6 +43,7 @@ class Machine:
     processes: int = 1
     is_repeatable: bool = True
     name: str = ""
+    kernels: Mapping[str, bool] = field(default_factory=dict)
 
 
 def sizes_of(currents: Currents) -> Sizes:
@@ -59,6 +60,7 @@ def examine(currents: Currents, settings: Sequence[Setting], cores: int, process
         is_repeatable=is_gpu or cores == 1 or repeats(currents, settings, cores),
         free_bytes=free_bytes(device),
         name=hardware(device),
+        kernels=kernels(device),
     )
 
 

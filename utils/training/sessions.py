@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from models.currents import Currents
-from models.matmul import kernels
 from utils.records.session import Session, provenance
 from utils.settings import Setting
 from utils.training.plan import Plan
@@ -16,9 +15,8 @@ def sessions_of(plan: Plan, currents: Currents, data_sha256: str) -> dict[Settin
 
     Threads count where products depend on their number; kernels by whether they are in use.
     """
-    device, processor = currents.device, plan.machine.name
-    about = provenance(device, processor) | {"data_sha256": data_sha256}
-    products = {"product": currents.product, **kernels(device)}
+    processor, products = plan.machine.name, {"product": currents.product, **plan.machine.kernels}
+    about = provenance(currents.device, processor) | {"data_sha256": data_sha256}
     rounding = {
         "torch": torch.__version__,
         "hardware": processor,

@@ -1,0 +1,250 @@
+"""The flags of a network, each one entry: add a flag here and use it, all else follows.
+
+Parser, folder names, identity, records, reading back, columns of tables, titles of pictures, and
+what compiled steps depend on are read off these fields: see utils/flags.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devices.built_in import VALID
+from devices.library import Device, find
+from utils.errors import UserError
+from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, Stored, flag
+
+TASKS = ("MNIST", "Fashion", "Digits")
+RESISTOR_PER_VOLTAGE_NOISE = 1e4  # sigma_r / sigma_v unless sigma_v is given
+
+
+def device(name: str) -> Device:
+    """What --field names; raises UserError if there is no such device."""
+    try:
+        return find(name)
+    except ValueError as error:
+        raise UserError(f"--field {error}") from None
+
+
+def whole_or_none(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlagTable:
+    """All that decides the result of one network, but for its model number.
+
+    Units: lr in pulses per unit of gradient, clipping in pulses, noises and init in the arbitrary
+    units of the Hall voltage. The order of the fields is that of tables. second: the field from the
+    switch on, None where nothing is switched.
+    """
+
+    task: str = flag(
+        "MNIST",
+        RUNNING,
+        f"data set: {', '.join(TASKS)}; Digits needs no download",
+        str,
+        metavar="TASK",
+        choices=TASKS,
+        stored=Stored("task", slug="{}"),
+    )
+    field: Device = flag(
+        find("double-linear"),
+        PHYSICAL,
+        f"device response: {VALID}, or the path of a device file; several are a setting each, all "
+        "training under one field alone, unless --time_switch or --switch_epoch makes two of them "
+        "one setting",
+        device,
+        metavar="FIELD",
+        sweeps=True,
+        column="field",
+        stored=Stored("optimizer_parameters.field", slug="-{}"),
+    )
+    second: Device | None = None  # the field from the switch on; of --field, too
+    lr: float = flag(
+        1000.0,
+        TRAINING,
+        "learning rate, pulses per unit of gradient",
+        float,
+        sweeps=True,
+        at_least=0,
+        column="lr",
+        stored=Stored("optimizer_parameters.lr", slug="-{}"),
+    )
+    var: float = flag(
+        None,
+        PHYSICAL,
+        "sigma_device, relative spread of the devices' slopes "
+        "(default: as measured of the field's device, else 0.2)",
+        float,
+        sweeps=True,
+        at_least=0,
+        imperfection=True,
+        column="var",
+        label="variability",
+        measured="variability",
+        fallback=0.2,
+        stored=Stored("optimizer_parameters.device_variability", slug="-var-{}"),
+    )
+    resistor_noise: float = flag(
+        None,
+        PHYSICAL,
+        "sigma_r, read noise of one device, arb. u. "
+        "(default: as measured of the field's device, else 0)",
+        float,
+        sweeps=True,
+        at_least=0,
+        physics=True,
+        imperfection=True,
+        column="resistor",
+        label="read noise",
+        measured="read_noise",
+        fallback=0.0,
+        stored=Stored("resistor_noise", slug="-resistor-{}"),
+    )
+    voltage_noise: float = flag(
+        None,
+        PHYSICAL,
+        "sigma_v, noise on every output voltage, arb. u. "
+        f"(default: {1 / RESISTOR_PER_VOLTAGE_NOISE:g} x resistor_noise)",
+        float,
+        at_least=0,
+        physics=True,
+        imperfection=True,
+        stored=Stored("voltage_noise", slug="-voltage-{}"),
+    )
+    write_noise: float = flag(
+        None,
+        PHYSICAL,
+        "sigma_w, by which a write misses, fraction of the device's range per "
+        "square root of a pulse (default: as measured of the field's device, else 0)",
+        float,
+        sweeps=True,
+        at_least=0,
+        physics=True,
+        imperfection=True,
+        column="write",
+        label="write noise",
+        measured="write_noise",
+        fallback=0.0,
+        stored=Stored("write_noise", slug="-write-{}", omit_if=0.0, added_later=True),
+    )
+    clipping: float = flag(
+        0.0,
+        PHYSICAL,
+        "smallest pulse that can be applied, pulses",
+        float,
+        sweeps=True,
+        at_least=0,
+        imperfection=True,
+        column="clipping",
+        label="smallest pulse",
+        stored=Stored("optimizer_parameters.clipping", slug="-clipping-{}"),
+    )
+    epochs: int = flag(
+        20, TRAINING, "passes over the training set", int, at_least=1, stored=Stored("epochs")
+    )
+    layers: tuple[int, ...] = flag(
+        (512,),
+        NETWORK,
+        "hidden layer sizes, one or more",
+        int,
+        is_list=True,
+        at_least=1,
+        column="layers",
+        stored=Stored("layers", to_json=list, from_json=tuple),
+    )
+    batch_size: int = flag(
+        128, TRAINING, "images per update", int, at_least=1, stored=Stored("batch_size")
+    )
+    init: float = flag(
+        0.01,
+        PHYSICAL,
+        "half-width of the fresh weights, arb. u.",
+        float,
+        at_least=0,
+        stored=Stored("init"),
+    )
+    input_scale: float = flag(
+        0.001,
+        NETWORK,
+        "current per unit of activation",
+        float,
+        above=0,
+        stored=Stored("input_scale"),
+    )
+    padding: int = flag(
+        2,
+        NETWORK,
+        "zero pixels added on each side of an image",
+        int,
+        at_least=0,
+        stored=Stored("padding"),
+    )
+    device_noise: bool = flag(
+        False,
+        PHYSICAL,
+        "inference, too, reads every device with noise resistor_noise, "
+        "fresh for each mini-batch (default: the backward pass only)",
+        bool,
+        physics=True,
+        label="read noise in inference",
+        stored=Stored("device_noise", slug="-device-noise", omit_if=False, added_later=True),
+    )
+    physical_clipping: bool = flag(
+        False,
+        PHYSICAL,
+        "requests of D pulses become D (1 - exp(-D / 0.18)) before the smallest pulse is looked at",
+        bool,
+        physics=True,
+        label="physical clipping",
+        stored=Stored(
+            "optimizer_parameters.physical_clipping",
+            slug="-physical-clipping",
+            omit_if=False,
+            added_later=True,
+        ),
+    )
+    tf32: bool = flag(
+        False,
+        RUNNING,
+        "on a GPU, multiply in TF32: faster, with 10 bits of mantissa (default: float32)",
+        bool,
+        stored=Stored("tf32", added_later=True),
+    )
+    seed: int = flag(
+        100, TRAINING, "seed of the first network", int, at_least=0, stored=Stored("seed")
+    )
+    time_switch: int | None = flag(
+        None,
+        TRAINING,
+        "switch the field while the network learns: with --field A B under A at "
+        "first, under B from epoch epochs // K on, counted from 0. A value that is not given is as "
+        "measured of A or B, and has to be given where both measured others (default: never)",
+        int,
+        metavar="K",
+        sweeps=True,
+        at_least=2,
+        stored=Stored("time_switch", slug="-switch-{}", from_json=whole_or_none, added_later=True),
+    )
+    switch_epoch: int | None = flag(
+        None,
+        TRAINING,
+        "the same with epoch E, from 1 to the last one (default: never)",
+        int,
+        metavar="E",
+        sweeps=True,
+        at_least=1,
+        stored=Stored(
+            "switch_epoch", slug="-switch-epoch-{}", from_json=whole_or_none, added_later=True
+        ),
+    )
+
+    @property
+    def fields(self) -> tuple[Device, ...]:
+        """The field, or both, the one from the switch on last."""
+        return (self.field,) if self.second is None else (self.field, self.second)
+
+    @property
+    def field_name(self) -> str:
+        """The fields as the folder's name has them: A, or A-B where A is switched to B."""
+        return "-".join(device.name for device in self.fields)
