@@ -23,15 +23,18 @@ class Entry:
     relaxes_to: str | None
 
 
-# Strong field: w = -0.021 x + 2.742, x in [0, 27] pulses, w in [2.175, 2.742] (arb. u.)
+# Measured in a strong magnetic field, where every pulse makes the same step: w = -0.021 x + 2.742,
+# valid for x in [0, 27] pulses, w in [2.175, 2.742] (arb. u.). The constants of the paper's
+# simulations; assumed to be those of every device, but for its slope factor. Measured falling only.
 LINEAR = Linear(slope=-0.021, offset=2.742, pulses_max=27.0)
-# Weak field: w = 1.530 exp(-x / 9.741) + 0.750, x in [0, 27], w in [0.846, 2.280] (arb. u.)
+# Measured in a weak magnetic field: w = 1.530 exp(-x / 9.741) + 0.750, valid for x in [0, 27]
+# pulses, w in [0.846, 2.280] (arb. u.). Source and assumptions as of the linear device.
 EXPONENTIAL = Exponential(amplitude=1.530, decay=9.741, offset=0.750, pulses_max=27.0)
 
 LIBRARY: dict[str, Entry] = {
     "double-linear": Entry(LINEAR, relaxes_to="double-exponential"),
     "double-exponential": Entry(EXPONENTIAL, relaxes_to="double-linear"),
-    # What no device is better than: linear without end. There is no field to switch it to.
+    # No measured device: the upper bound, linear without end. There is no field to switch it to.
     "double-ideal": Entry(replace(LINEAR, endless=True), relaxes_to=None),
 }
 CURVED = "double-curved-"  # and a number, the nonlinearity

@@ -1,4 +1,4 @@
-"""How the Hall voltage of one device answers to voltage pulses: one class for each family.
+"""How the Hall voltage of one device responds to voltage pulses: one class for each family.
 
 A family is an equation (the class) with its constants (the fields), which are data: the devices of
 the library and of users' files differ in them alone. This module does not import torch, so that the

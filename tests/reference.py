@@ -117,9 +117,9 @@ def uniform(shape, *address):
 class Network:
     """One network of device pairs; `sizes` = (inputs, hidden ..., classes).
 
-    lit: the inputs that some training image lights; the others are never written, and no write
-    noise is drawn for them. tested: lit and then those that only test images light; no read noise
-    is drawn for the others.
+    active: the inputs that are not zero in every training image; the others are never written, and
+    no write noise is drawn for them. tested: these, then those that are not zero in test images
+    alone; no read noise is drawn for the others.
     """
 
     def __init__(
@@ -135,12 +135,12 @@ class Network:
         init=0.01,
         input_scale=0.001,
         sigma_w=0.0,
-        lit=None,
+        active=None,
         tested=None,
         device_noise=False,
         physical_clipping=False,
     ):
-        self.sigma_w, self.lit, self.tested = sigma_w, lit, tested
+        self.sigma_w, self.active, self.tested = sigma_w, active, tested
         self.device_noise, self.physical_clipping = device_noise, physical_clipping
         self.device, self.partner = DEVICES[field]
         self.seed, self.lr, self.clipping = seed, lr, clipping
@@ -166,16 +166,16 @@ class Network:
         """V = I W^T + noise; current [batch, in], returns [batch, out]."""
         weight = self.w2[layer] - self.w1[layer]
         if self.device_noise:
-            weight = weight + self.misreadings(layer, draw, part)
+            weight = weight + self.inference_noise(layer, draw, part)
         voltage = current @ weight.T
         noise = normal(voltage.T.shape, self.seed, self.step, layer, draw, part).T
         return voltage + self.sigma_v * noise
 
-    def misreadings(self, layer, draw, part):
+    def inference_noise(self, layer, draw, part):
         """Both devices' noises together, one for all samples."""
         n_out, n_in = self.w1[layer].shape
         noise = np.zeros((n_out, n_in))
-        columns = self.lit if draw == VOLTAGE else self.tested
+        columns = self.active if draw == VOLTAGE else self.tested
         if layer > 0 or columns is None:
             columns = range(n_in)
         draw = DEVICE if draw == VOLTAGE else DEVICE_TEST
@@ -295,7 +295,8 @@ class Network:
     def misses(self, layer, gradient):
         """By how much a device that is written misses, per square root of a pulse."""
         noise = np.zeros(gradient.shape)
-        columns = self.lit if layer == 0 and self.lit is not None else range(gradient.shape[1])
+        has_columns = layer == 0 and self.active is not None
+        columns = self.active if has_columns else range(gradient.shape[1])
         shape = (len(gradient), len(columns))
         noise[:, columns] = normal(shape, self.seed, self.step, layer, WRITE)
         return self.sigma_w * (self.device.top - self.device.bottom) * noise

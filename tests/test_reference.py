@@ -64,7 +64,7 @@ def trained_reference(field, patterns, steps=STEPS, variance=SETTLED, **changes)
         clipping=physics["clipping"],
         init=physics.get("init", wide_init(field)),
         sigma_w=physics.get("write_noise", 0.0),
-        lit=inputs.active.numpy(),
+        active=inputs.active.numpy(),
         tested=inputs.tested.numpy(),
         device_noise=physics.get("device_noise", False),
         physical_clipping=physics.get("physical_clipping", False),
@@ -190,7 +190,7 @@ def test_the_same_without_kernels(field, patterns):
 @pytest.mark.parametrize("write_noise", [0.0, 0.05])
 @pytest.mark.parametrize("field", FIELDS)
 def test_sparse_products_follow_the_reference(field, write_noise, sparse_patterns):
-    """On a CPU, where most inputs are dark: training, and every test batch under each field.
+    """On a CPU, where most inputs are zero: training, and every test batch under each field.
 
     Gradient and update of the first layer in one pass, or with write noise in two.
     """
@@ -206,9 +206,7 @@ def test_sparse_products_follow_the_reference(field, write_noise, sparse_pattern
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
 @pytest.mark.parametrize("product", ["dense", "sparse"])
-def test_inputs_that_only_test_images_light_follow_the_reference(
-    product, field, patterns, sparse_patterns
-):
+def test_inputs_of_tests_alone_follow_the_reference(product, field, patterns, sparse_patterns):
     """Thirty of them, more than trained inputs are rounded up by; outputs a block and a part."""
     whole = sparse_patterns if product == "sparse" else patterns
     images = whole.train_images.copy()
@@ -394,7 +392,7 @@ def test_devices_reach_their_end_in_this_comparison(field, patterns):
 
 @pytest.mark.parametrize("field", [*FIELDS, "other exponential", NEARLY_LINEAR])
 def test_test_outputs_follow_the_reference(field, patterns):
-    """Running statistics, test noise, pixels lit only in the test, and field relaxation."""
+    """Running statistics, test noise, inputs of tests alone, and field relaxation."""
     ensemble, currents = trained_engine([field], patterns)
     inputs = currents.active_inputs
     assert inputs.n_tested + len(inputs.active) == currents.inputs.test.shape[1]

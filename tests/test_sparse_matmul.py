@@ -1,4 +1,4 @@
-"""Products with lit inputs alone, against dense ones in float64, and when they are used."""
+"""Products with inputs that are not zero, against dense ones in float64, and when they are used."""
 
 import os
 import sys
@@ -40,7 +40,7 @@ def test_blocks_by_hand():
 def whole(lists: PairedRows, n_batches: int, n_rows: int, n_columns: int) -> torch.Tensor:
     """The matrices [batch, row, column] that are listed, which all have so many rows."""
     dense = torch.zeros(n_batches, n_rows, n_columns)
-    kinds = [(True, True), (True, False), (False, True)]  # whether each of both rows is lit
+    kinds = [(True, True), (True, False), (False, True)]  # whether each of both rows has it
     for pair, rows in enumerate(lists.rows.tolist()):
         for part, kind in enumerate(kinds):
             for entry in range(*lists.offsets[3 * pair + part :][:2].tolist()):

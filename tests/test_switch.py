@@ -84,7 +84,7 @@ class Reference:
             clipping=physics["clipping"],
             init=physics["init"],
             sigma_w=physics["write_noise"],
-            lit=inputs.active.numpy(),
+            active=inputs.active.numpy(),
             tested=inputs.tested.numpy(),
             device_noise=physics.get("device_noise", False),
             physical_clipping=physics.get("physical_clipping", False),
@@ -203,11 +203,11 @@ def test_networks_with_other_constants_are_switched_side_by_side(patterns):
 
 
 def test_outputs_right_after_the_switch_follow_the_reference(sparse_patterns, monkeypatch):
-    """Dark pairs, which some test images light, are switched, too; noise is drawn afresh."""
+    """Pairs on inputs of tests alone are switched, too; noise is drawn afresh."""
     monkeypatch.setattr("models.sparse_inputs.SMALLEST_BATCH", BATCH)
     noisy = dict(voltage_noise=1e-4, device_noise=True)
     images = sparse_patterns.train_images.copy()
-    images[:, :4] = 0  # four rows of pixels are lit in the test alone
+    images[:, :4] = 0  # four rows of pixels are used in tests alone
     data = replace(sparse_patterns, train_images=images)
     trainer = trainer_of(LINEAR, EXPONENTIAL, data, **noisy)
     assert trainer.currents.product == "sparse"

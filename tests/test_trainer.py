@@ -104,7 +104,7 @@ def check(trainer: Trainer, reference: Network) -> None:
 
 
 def check_ledger(ledger: dict, reference: Network) -> None:
-    """By epoch and layer; and of each device in its life, on dark inputs, too."""
+    """By epoch and layer; and of each device in its life, also on inputs that are always zero."""
     for k, name in enumerate(COUNTS):
         expected = [[layer[k] for layer in epoch] for epoch in reference.ledger]
         np.testing.assert_allclose(ledger[name], expected, rtol=2e-3, atol=2, err_msg=name)

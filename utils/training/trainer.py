@@ -56,10 +56,10 @@ class Trainer:
         return self.graphed_step is not None
 
     @torch.no_grad()
-    def train(self, pause: Callable[[], None]) -> Iterator[int]:
+    def train(self, before_step: Callable[[], None]) -> Iterator[int]:
         """Train to the end, from wherever it stands; yields the number of each epoch, from 0.
 
-        pause: called before every step, when all is in order for a checkpoint or a stop.
+        before_step: called when all is in order for a checkpoint or a stop.
         """
         history = self.ensemble.history
         for epoch in range(self.step // self.per_epoch, self.epochs):
@@ -67,7 +67,7 @@ class Trainer:
                 self.enter(1, switch=True)
                 history.switch_accuracies.copy_(self.test(switched=True))
             for _ in range(self.step % self.per_epoch, self.per_epoch):
-                pause()
+                before_step()
                 factors = self.learn()
             last, _ = self.currents.batch(self.per_epoch - 1, self.batch_size)
             gradients = weight_gradients(self.ensemble.network, last, factors)
