@@ -60,12 +60,14 @@ torch.library.define(
 
 
 @torch.library.register_fake("magnetoionic::sparse_voltage")
-def _(offsets, rows, columns, values, first, n_rows: int, weight, k: int, n_outputs: int) -> Tensor:
+def _(*arguments) -> Tensor:
+    *_, n_rows, weight, _, n_outputs = arguments
     return weight.new_empty(weight.shape[0], n_outputs, n_rows)
 
 
 @torch.library.register_fake("magnetoionic::sparse_gradient")
-def _(offsets, rows, columns, values, first, n_rows: int, gradient) -> Tensor:
+def _(*arguments) -> Tensor:
+    *_, n_rows, gradient = arguments
     return gradient.new_empty(gradient.shape[0], -(-gradient.shape[1] // BLOCK) * n_rows, BLOCK)
 
 
