@@ -8,7 +8,7 @@ from contextlib import suppress
 from utils.compute.processor import OutOfMemoryError, share_cores
 from utils.compute.signals import Stop, StoppedError, wait_for_rank_zero
 from utils.console import log
-from utils.errors import FailedOnOtherRankError, RecordError, UserError
+from utils.errors import FailedOnOtherRankError, RecordError, UserError, WorkerDiedError
 from utils.parser import parse
 from utils.run import Run
 
@@ -99,7 +99,7 @@ def main(args: list[str] | None = None) -> int:
     except OutOfMemoryError:
         wait_for_rank_zero()
         return end(2, f"error: {TOO_LARGE}")
-    except RecordError as error:
+    except (RecordError, WorkerDiedError) as error:
         return end(1, f"error: {error}")
     except FailedOnOtherRankError as elsewhere:
         wait_for_rank_zero()

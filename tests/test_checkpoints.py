@@ -130,7 +130,7 @@ def test_every_session_is_recorded_the_oldest_first(start, tmp_path, undisturbed
     """Three runs, of which the first was of another commit."""
     for path in stopped:
         edit(path, lambda session: session["provenance"].update(git_commit="1" * 40))
-    slower = {"before": "support.sabotage:slower_steps"}
+    slower = {"before": "support.fault_injection:slower_steps"}
     again = start(*SWEEP, "--resume", "--checkpoint_minutes", 5, **slower)
     again.wait_until(lambda: ": epoch " in again.said)
     again.send(signal.SIGTERM)

@@ -182,7 +182,7 @@ def test_an_error_is_told_once_by_all(late, flags, error, tmp_path, monkeypatch)
 def second(monkeypatch):
     """This process as the second of a run, with little patience."""
     monkeypatch.setenv("RANK", "1")
-    monkeypatch.setattr(signals, "TURN", 0.2)
+    monkeypatch.setattr(signals, "RANK_ZERO_TIMEOUT_S", 0.2)
     handlers = {signum: signal.getsignal(signum) for signum in signals.SIGNALS}
     yield
     for signum, handler in handlers.items():
@@ -195,7 +195,7 @@ def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
         main.main(["--lr", "-1"])
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith("main.py: error: --lr -1.0")
-    assert time.monotonic() - start >= signals.TURN
+    assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_an_error_that_process_0_does_not_tell_is_told_by_the_other(
     start = time.monotonic()
     assert main.main([]) == 2
     assert capsys.readouterr().err == f"main.py: error: {told}\n"
-    assert time.monotonic() - start >= signals.TURN
+    assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 
 @pytest.mark.parametrize("exit_code", [1, 2])
@@ -225,7 +225,7 @@ def test_who_has_heard_of_an_error_leaves_process_0_time_to_tell_it(
     start = time.monotonic()
     assert main.main([]) == exit_code
     assert capsys.readouterr().err == ""
-    assert time.monotonic() - start >= signals.TURN
+    assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 
 def test_dry_run_prints_the_plan_once_and_writes_nothing(tmp_path):

@@ -170,7 +170,7 @@ def tried(monkeypatch) -> Counter:
         tried[shape_and_threads] += 1
         return True
 
-    monkeypatch.setattr(machine, "holds_in_a_fork", lambda test: test())
+    monkeypatch.setattr(machine, "holds_in_fork", lambda test: test())
     monkeypatch.setattr(machine, "repeats_itself", repeats_itself)
     return tried
 
@@ -196,13 +196,13 @@ def test_sparse_products_need_no_trial(sparse_patterns, tried):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("holds_in_a_fork", lambda test: False),
+        ("holds_in_fork", lambda test: False),
         ("repeats_itself", lambda m, k, n, threads: m != 24),
         ("repeats_itself", lambda m, k, n, threads: threads != 4),
     ],
 )
 def test_networks_are_not_spread_where_that_is_not_safe(name, value, currents, monkeypatch):
-    monkeypatch.setattr(machine, "holds_in_a_fork", lambda test: test())
+    monkeypatch.setattr(machine, "holds_in_fork", lambda test: test())
     monkeypatch.setattr(machine, "repeats_itself", lambda *shape: True)
     assert examine(currents, [setting_of()], cores=8, processes=1).is_repeatable
     monkeypatch.setattr(machine, name, value)

@@ -1,17 +1,27 @@
-"""Jobs by one process and by several: what comes back, and in which order things happen."""
+"""Jobs in one process and in several: messages, errors, stops, memory, and workers that die."""
 
+import errno
 import os
 import signal
+import sys
 import time
 
 import pytest
 import torch
-from support.errands import Counting, Errands, assert_no_children
+from support.fake_jobs import Counting, FakeJobs, assert_no_children
 
+from utils.compute import worker
 from utils.compute.pool import run_jobs
 from utils.compute.processor import OutOfMemoryError
 from utils.compute.signals import StoppedError
-from utils.errors import RecordError, UserError
+from utils.compute.worker import call_in_fork, holds_in_fork
+from utils.errors import RecordError, UserError, WorkerDiedError
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left_over():
+    yield
+    assert_no_children()
 
 
 def test_messages_of_one_process_come_in_the_order_of_the_jobs(tmp_path, stop):
@@ -20,89 +30,150 @@ def test_messages_of_one_process_come_in_the_order_of_the_jobs(tmp_path, stop):
 
 
 @pytest.mark.parametrize("workers", [2, 5])
-def test_messages_of_workers_all_come_those_of_a_job_in_order(workers, tmp_path, stop):
+def test_all_messages_of_workers_come_and_those_of_a_job_in_order(workers, tmp_path, stop):
     jobs = [2, 1, 3, 5, 4]
     messages = list(run_jobs(Counting(tmp_path), jobs, stop, workers))
     assert sorted(messages) == [(job, number) for job in range(1, 6) for number in range(job)]
     for job in jobs:
         assert [number for name, number in messages if name == job] == list(range(job))
-    assert_no_children()
 
 
-def test_a_later_error_of_another_worker_is_told(tmp_path, stop, capfd):
-    class Failing(Errands):
-        def first(self, stop):
-            self.wait_for("second at work")
-            yield from ()
-            raise UserError("the first")
+class Multiplying(FakeJobs):
+    def run(self, job, stop):
+        yield torch.get_num_threads(), float((torch.ones(400, 500) @ torch.ones(500, 400)).mean())
 
-        def second(self, stop):
-            yield from ()
-            self.note("second at work")
-            while True:
-                try:
-                    stop.check()
-                except StoppedError:
-                    raise RecordError("the second") from None
 
-        def third(self, stop):
-            self.note("third begun")
-            yield from ()
+def test_workers_compute_with_threads_although_this_process_has_used_its_own(tmp_path, stop):
+    """A fork has no copy of the threads."""
+    torch.set_num_threads(2)
+    assert float((torch.ones(400, 500) @ torch.ones(500, 400)).mean()) == 500
+    messages = list(run_jobs(Multiplying(tmp_path), [0, 1, 2], stop, workers=2, threads=2))
+    assert messages == [(2, 500.0)] * 3
 
+
+class Failing(FakeJobs):
+    def first(self, stop):
+        self.wait_for("second at work")
+        yield from ()
+        raise UserError("the first")
+
+    def second(self, stop):
+        yield from ()
+        self.note("second at work")
+        try:
+            self.train_until_stopped(stop)
+        except StoppedError:
+            raise RecordError("the second") from None
+
+    def third(self, stop):
+        self.note("third begun")
+        yield from ()
+
+    def full_disk(self, stop):
+        yield from ()
+        self.note(str(os.getpid()))
+        while len(self.lines) < 2:
+            time.sleep(0.002)
+        raise RecordError("the disk is full")
+
+    def mistake(self, stop):
+        """An error that cannot be sent to another process."""
+        yield from ()
+
+        class LocalError(Exception):
+            pass
+
+        raise LocalError("a mistake")
+
+
+def test_the_first_error_ends_the_run_and_a_later_one_is_logged(tmp_path, stop, capfd):
     work = Failing(tmp_path)
     with pytest.raises(UserError, match=r"^the first$"):
         list(run_jobs(work, ["first", "second", "third"], stop, 2))
     assert capfd.readouterr().err == "main.py: also: the second\n"
-    assert "third begun" not in work.lines  # after an error no job is begun
-    assert_no_children()
+    assert work.lines == ["second at work", "checkpoint"]  # after an error no job begins
 
 
-def test_the_same_error_of_all_workers_is_told_once(tmp_path, stop, capfd):
-    class Failing(Errands):
-        def run(self, job, stop):
-            yield from ()
-            self.note(job)
-            for other in ("a", "b"):
-                self.wait_for(other)
-            raise RecordError("the disk is full")
-
+def test_the_same_error_of_all_workers_is_logged_once(tmp_path, stop, capfd):
     with pytest.raises(RecordError, match=r"^the disk is full$"):
-        list(run_jobs(Failing(tmp_path), ["a", "b"], stop, 2))
+        list(run_jobs(Failing(tmp_path), ["full_disk", "full_disk"], stop, 2))
     assert capfd.readouterr().err == ""
 
 
-class Patient(Errands):
-    """Every job goes on until it is stopped, and leaves a checkpoint then, which takes a while."""
+def test_a_mistake_in_a_worker_is_reported_with_its_place(tmp_path, stop):
+    pattern = r"^a mistake\nin a worker process:\nTraceback(.|\n)*test_pool.py"
+    with pytest.raises(RuntimeError, match=pattern):
+        list(run_jobs(Failing(tmp_path), ["mistake"], stop, 2))
 
-    def run(self, job, stop):
-        yield job
-        while True:
-            try:
-                stop.check()
-            except StoppedError:
-                time.sleep(0.3)
-                self.note(f"checkpoint of {job}")
-                raise
+
+class Stopping(FakeJobs):
+    def train(self, stop):
+        yield "at work"
+        self.train_until_stopped(stop)
+
+    def killed(self, stop):
+        self.wait_for("the other is at work")
+        yield from ()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_stop_lets_all_workers_finish_their_checkpoints(tmp_path, stop):
-    work, at_work = Patient(tmp_path), []
+    work, messages = Stopping(tmp_path), []
 
     def run():
-        for job in run_jobs(work, ["a", "b", "c"], stop, 2):
-            at_work.append(job)
-            if len(at_work) == 2:
+        for message in run_jobs(work, ["train"] * 3, stop, 2):
+            messages.append(message)
+            if len(messages) == 2:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(StoppedError, match="SIGTERM"):
         run()
-    assert sorted(at_work) == ["a", "b"]  # the third is not begun
-    assert sorted(work.lines) == ["checkpoint of a", "checkpoint of b"]
-    assert_no_children()
+    assert messages == ["at work"] * 2  # the third does not begin
+    assert work.lines == ["checkpoint"] * 2
 
 
-class Halving(Errands):
-    """A job is a tuple, of which two are done at once; for more there is no memory."""
+def test_the_death_of_a_worker_lets_the_other_finish_its_checkpoint(tmp_path, stop):
+    work = Stopping(tmp_path)
+
+    def run():
+        for _ in run_jobs(work, ["killed", "train"], stop, 2):
+            work.note("the other is at work")
+
+    with pytest.raises(WorkerDiedError, match="a process of this run has died"):
+        run()
+    assert work.lines == ["the other is at work", "checkpoint"]
+
+
+def test_an_idle_worker_that_is_killed_is_noticed_when_it_gets_a_job():
+    idle = worker.Worker(lambda send, job: job)
+    try:
+        idle.call("a job")
+        assert idle.result() == "a job"
+        os.kill(idle.process.pid, signal.SIGKILL)
+        idle.process.join()
+        idle.call("another job")
+        with pytest.raises(WorkerDiedError):
+            idle.result()
+    finally:
+        idle.end()
+
+
+def test_a_system_that_starts_too_few_processes(tmp_path, stop, monkeypatch):
+    fork, calls = os.fork, []
+
+    def scarce():
+        calls.append(None)
+        if len(calls) > 1:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    monkeypatch.setattr(os, "fork", scarce)
+    with pytest.raises(UserError, match=r"starts no 3 processes.*set \$OMP_NUM_THREADS"):
+        list(run_jobs(Counting(tmp_path), [1, 2, 3], stop, 3))
+
+
+class Halving(FakeJobs):
+    """A job is a tuple; there is memory for two of its items at once."""
 
     def run(self, job, stop):
         yield "size", len(job)
@@ -115,36 +186,66 @@ class Halving(Errands):
         return [job[:half], job[half:]]
 
 
-def test_jobs_too_large_for_the_memory_are_divided(tmp_path, stop):
-    messages = list(run_jobs(Halving(tmp_path), [(0, 1, 2, 3, 4, 5, 6), (7,)], stop))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_jobs_too_large_for_the_memory_are_divided(workers, tmp_path, stop, capfd):
+    messages = list(run_jobs(Halving(tmp_path), [(0, 1, 2, 3, 4, 5, 6), (7,)], stop, workers))
     sizes = [message[1] for message in messages if isinstance(message, tuple)]
-    assert sizes == [7, 3, 1, 2, 4, 2, 2, 1]
-    assert [message for message in messages if isinstance(message, int)] == list(range(8))
-
-
-def test_jobs_of_workers_are_divided_too(tmp_path, stop, capfd):
-    messages = list(run_jobs(Halving(tmp_path), [(0, 1, 2, 3, 4, 5, 6), (7,)], stop, 2))
-    assert sorted(message for message in messages if isinstance(message, int)) == list(range(8))
-    sizes = sorted(message[1] for message in messages if isinstance(message, tuple))
-    assert sizes == [1, 1, 2, 2, 2, 3, 4, 7]
+    numbers = [message for message in messages if isinstance(message, int)]
+    if workers == 1:
+        assert sizes == [7, 3, 1, 2, 4, 2, 2, 1]
+        assert numbers == list(range(8))
+    assert sorted(sizes) == [1, 1, 2, 2, 2, 3, 4, 7]
+    assert sorted(numbers) == list(range(8))
     assert capfd.readouterr().err == ""
+
+
+class TooLarge(FakeJobs):
+    """Jobs begin to need memory when all of them are at work."""
+
+    def __init__(self, folder, jobs):
+        super().__init__(folder)
+        self.jobs = jobs
+
+    def run(self, job, stop):
+        yield from ()
+        self.note(str(job))
+        for other in range(self.jobs):
+            self.wait_for(str(other))
+        torch.empty(1 << 60, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_single_job_too_large_for_the_memory(workers, tmp_path, stop, capfd):
-    class TooLarge(Errands):
-        def run(self, job, stop):
-            yield from ()
-            self.note(str(job))
-            for other in range(workers):
-                self.wait_for(str(other))
-            torch.empty(1 << 60, dtype=torch.uint8)
-
     with pytest.raises(OutOfMemoryError):
-        list(run_jobs(TooLarge(tmp_path), range(workers), stop, workers))
-    lines = capfd.readouterr().err.splitlines()
-    assert lines == [
+        list(run_jobs(TooLarge(tmp_path, workers), range(workers), stop, workers))
+    assert capfd.readouterr().err.splitlines() == [
         f"memory does not suffice for {n} at a time; going on with {n - 1}"
         for n in range(workers, 1, -1)
     ]
-    assert_no_children()
+
+
+def test_a_task_in_a_fork_that_takes_too_long_is_ended():
+    with pytest.raises(RuntimeError, match=r"^it did not end within 0.005 minutes$"):
+        call_in_fork(lambda: time.sleep(60), timeout=0.3)
+
+
+def fails():
+    raise RuntimeError("no threads after a fork")
+
+
+def hangs():
+    time.sleep(60)
+    return True
+
+
+@pytest.mark.parametrize("trial", [lambda: False, fails, hangs, lambda: os._exit(1)])
+def test_a_fork_in_which_a_trial_fails_is_not_trusted(trial, monkeypatch):
+    if trial is hangs:
+        monkeypatch.setattr(worker, "TRIAL_TIMEOUT_S", 0.2)
+    assert not holds_in_fork(trial)
+
+
+def test_a_fork_is_not_trusted_on_other_systems(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(worker, "Worker", lambda *arguments: pytest.fail("forked"))
+    assert not holds_in_fork(lambda: True)

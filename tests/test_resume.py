@@ -48,7 +48,7 @@ def test_resume_takes_no_folder_of_other_settings(change, start, tmp_path):
 def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undisturbed):
     """An old one with a checkpoint of many steps, not a new one with hardly any."""
     out = tmp_path / "out"
-    slower = {"before": "support.sabotage:slower_steps"}
+    slower = {"before": "support.fault_injection:slower_steps"}
     old = start(*SWEEP, **slower)
     old.wait_until(lambda: old.said.count("epoch 2/") == 2)
     old.send(signal.SIGTERM)
@@ -238,7 +238,7 @@ def test_resume_takes_no_folder_of_another_physics(change, field, start, tmp_pat
     same = start(*small, "--resume")
     assert same.wait() == 0
     assert "1 of 1 networks are complete" in same.said
-    process = start(*small, "--resume", before=f"support.sabotage:{change}")
+    process = start(*small, "--resume", before=f"support.fault_injection:{change}")
     assert process.wait() == 0
     assert "1 of 1 networks are complete" not in process.said
     assert "epoch 1/1" in process.said

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import read_all
 from reference import Network
+from support.forking import needs_workers
 from support.sweeps import (
     SLOW,
     THREE,
@@ -25,14 +26,9 @@ from support.sweeps import (
 )
 
 from models.first_layer import pad
-from models.matmul import repeats_itself
-from utils.compute.worker import holds_in_a_fork
 from utils.data.datasets import load
 
-pytestmark = pytest.mark.skipif(
-    not holds_in_a_fork(lambda: repeats_itself(24, 1024, 128, 2)),
-    reason="needs Linux, and products that do not depend on the number of threads",
-)
+pytestmark = needs_workers
 
 
 def test_workers_follow_the_reference(start, tmp_path):
@@ -53,8 +49,8 @@ def test_workers_follow_the_reference(start, tmp_path):
                 actual = record.state[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
                 spread = np.linalg.norm(expected - expected.mean())
                 assert np.linalg.norm(actual - expected) < 5e-3 * spread
-        right = (network.test(test).argmax(1) == data.test_labels).sum()
-        assert abs(297 * float(record.accuracies[0]) - right) < 2
+        correct = (network.test(test).argmax(1) == data.test_labels).sum()
+        assert abs(297 * float(record.accuracies[0]) - correct) < 2
     assert len(outcome) == 2
 
 
@@ -77,18 +73,18 @@ def test_each_epoch_of_each_network_is_reported_as_it_was(start, tmp_path):
     pattern = re.compile(
         rf"{re.escape(THREE_SLUG)}, network (\d): epoch (\d+)/12, accuracy (\S+) %, "
     )
-    told = [pattern.match(line).groups() for line in lines]
-    assert len(told) == 36
+    reported = [pattern.match(line).groups() for line in lines]
+    assert len(reported) == 36
     for record in read_all(tmp_path / "out"):
-        mine = [words[1:] for words in told if words[0] == str(record.json["model"])]
-        assert mine == [
+        epochs = [words[1:] for words in reported if words[0] == str(record.json["model"])]
+        assert epochs == [
             (str(epoch), f"{100 * float(accuracy):.2f}")
             for epoch, accuracy in enumerate(record.accuracies.double(), 1)
         ]
 
 
 def test_workers_of_two_threads(launcher, start, tmp_path):
-    """Four cores for two networks; threads work in processes that were forked."""
+    """On four cores each of two networks has a worker of two threads."""
     two = [*THREE[:4], *"--epochs 2 --n_models 2".split(), *THREE[8:]]
     process = start(*two, threads=4, **SLOW)
     process.wait_until(lambda: "epoch 1/" in process.said)
@@ -133,9 +129,9 @@ def test_no_worker_outlives_a_run_that_is_killed(start):
 
 
 def test_workers_end_with_the_training(start):
-    process = start(*THREE, before="support.sabotage:slow_steps_and_table")
+    process = start(*THREE, before="support.fault_injection:slow_steps_and_table")
     process.wait_until(lambda: len(children(process.pid)) == 2)
-    process.wait_until(lambda: not children(process.pid), seconds=10)
+    process.wait_until(lambda: not children(process.pid))
     assert is_alive(process.pid)  # it prints its table slowly
     assert process.wait() == 0
 
@@ -158,7 +154,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_the_first_decides(
 
 
 def test_a_stop_is_heard_while_the_step_is_compiled(start, tmp_path):
-    process = start(*THREE, "--compile", "on", before="support.sabotage:slow_compiler")
+    process = start(*THREE, "--compile", "on", before="support.fault_injection:slow_compiler")
     process.wait_until(lambda: "at work for a minute" in process.said)
     assert len(children(process.pid)) == 1  # in a process of its own, for all workers
     sent = time.monotonic()
@@ -171,7 +167,7 @@ def test_a_stop_is_heard_while_the_step_is_compiled(start, tmp_path):
 
 
 def test_what_is_complete_is_written_while_others_train(start, tmp_path, three_alone):
-    process = start(*THREE, before="support.sabotage:network_1_is_slow")
+    process = start(*THREE, before="support.fault_injection:network_1_is_slow")
     process.wait_until(lambda: "network 2: epoch 1/" in process.said)
     (path,) = complete(tmp_path / "out")
     assert path.name.endswith("-0.json")

@@ -9,6 +9,10 @@ class RecordError(Exception):
     """Results could not be written: where and why. Exit code 1."""
 
 
+class WorkerDiedError(Exception):
+    """A worker process has died at its work. Exit code 1."""
+
+
 class FailedOnOtherRankError(Exception):
     """Another process of the run has failed and told the user why."""
 

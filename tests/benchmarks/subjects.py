@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from models.sparse_matmul import to_blocks
 from tests.benchmarks.digital import Digital
 from tests.benchmarks.straightforward import Straightforward
 from utils.compute.compiler import Compiler
-from utils.compute.pool import Worker, receive, send
+from utils.compute.worker import Worker
 from utils.data.datasets import DataSet, find, load
 from utils.settings import Member, Setting
 from utils.training.machine import examine, sizes_of
@@ -196,19 +195,19 @@ class Spread:
         self.networks = networks
         shares = [networks // workers + (i < networks % workers) for i in range(workers)]
         self.workers = [
-            Worker(serve, setting, currents, share, compiled, threads=threads) for share in shares
+            Worker(Share(setting, currents, share, compiled), threads) for share in shares
         ]
         self.has_begun = False
 
-    def order(self, work: str, *arguments) -> None:
+    def order(self, method: str, *arguments) -> None:
         if not self.has_begun:  # the first compiles, the others load what it has compiled
             self.has_begun = True
-            self.workers[0].send(("run", 0))
-            self.workers[0].receive()
+            self.workers[0].call(("run", 0))
+            self.workers[0].result()
         for worker in self.workers:
-            worker.send((work, *arguments))
+            worker.call((method, *arguments))
         for worker in self.workers:
-            worker.receive()
+            worker.result()
 
     def run(self, steps: int) -> None:
         self.order("run", steps)
@@ -221,14 +220,20 @@ class Spread:
             worker.end()
 
 
-def serve(pipe: Connection, *arguments) -> None:
-    """A worker of Spread: does with its share of the networks what it is told to."""
-    ours = None
-    while True:  # until the benchmark ends it
-        work, *details = receive(pipe)
-        ours = ours or Ours(*arguments)
-        getattr(ours, work)(*details)
-        send(pipe, "done")
+class Share:
+    """The task of a worker of Spread: calls the methods of `Ours`, which it makes when first asked.
+
+    arguments: those of Ours, for the worker's share of the networks.
+    """
+
+    def __init__(self, *arguments):
+        self.arguments = arguments
+        self.ours: Ours | None = None
+
+    def __call__(self, send, call: tuple) -> None:
+        method, *arguments = call
+        self.ours = self.ours or Ours(*self.arguments)
+        getattr(self.ours, method)(*arguments)
 
 
 class Engines:

@@ -21,7 +21,7 @@ THREE = (
     "--ledger"
 ).split()  # on two cores: networks 0 and 1 at first, network 2 by who is through with one
 THREE_SLUG = "Digits-double-linear-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
-SLOW = {"before": "support.sabotage:slow_steps"}
+SLOW = {"before": "support.fault_injection:slow_steps"}
 
 
 @dataclass

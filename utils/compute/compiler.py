@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from utils.compute.processor import OutOfMemoryError, memory_errors, usable_cores
 from utils.compute.programs import Composite, compile_program, flat, keep, kept_at, load
-from utils.compute.worker import forks, in_a_fork
+from utils.compute.worker import call_in_fork, can_fork
 from utils.console import log
 
 TESTED = (2, 11), (2, 14)  # PyTorch: what is used of its compiler is private, and may change
@@ -56,7 +56,7 @@ class Compiler:
 
         Where no process is forked, as on a GPU, nothing is gained by keeping it.
         """
-        if not forks():
+        if not can_fork():
             return compile_program(module, inputs)
         path = kept_at(key, [*module.state, *flat(inputs)])
         program = load(path)
@@ -80,12 +80,12 @@ class Compiler:
         """
         try:
             with memory_errors():
-                self.may_make = not forks()
+                self.may_make = not can_fork()
                 try:
                     rehearse()
                 except Absent:
                     self.may_make = True
-                    in_a_fork(lambda: self.make(rehearse))
+                    call_in_fork(lambda: self.make(rehearse), torch.get_num_threads())
                     rehearse()
             self.prepared.add(structure)
         except OutOfMemoryError:

@@ -1,35 +1,34 @@
-"""Jobs, one after the other: in this process, or in a pool of worker processes forked from it.
+"""Jobs, one after the other: in this process, or in worker processes forked from it.
 
-Jobs do not interact, so a core that has a worker of its own never waits for another. Workers write
+Jobs do not interact, so a core that has a worker to itself never waits for another. Workers write
 their own files; what travels is a job one way and its messages the other.
 """
 
 from __future__ import annotations
 
 import gc
-import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
 from utils.compute.processor import OutOfMemoryError, memory_errors
 from utils.compute.signals import Stop, StoppedError
-from utils.compute.worker import STOP, Worker, WorkerDiedError, WorkerStop, receive, send
+from utils.compute.worker import Worker
 from utils.console import log
-from utils.errors import RecordError, UserError
+from utils.errors import UserError
 
-POLL = 0.1  # seconds between two looks at whether to stop, here
-DONE = "done"  # from a worker: all of its job is said
+POLL_S = 0.05  # seconds until messages and a stop are looked for again
 
 
 class Work(Protocol):
     """What is done with jobs, which can be pickled."""
 
-    def run(self, job: Any, stop: Stop | WorkerStop) -> Iterator[Any]:
+    def run(self, job: Any, stop: Stop) -> Iterator[Any]:
         """Do a job: yields messages that can be pickled. Calls `stop.check`."""
 
     def divide(self, job: Any) -> list:
@@ -50,15 +49,17 @@ def run_jobs(
         torch.set_num_threads(threads)
         yield from run_here(work, jobs, stop)
         return
-    pool = Pool(work, workers, threads, stop)
+    pool = Pool(work, stop)
     try:
         with stop.deferred():
+            pool.start(workers, threads)
             yield from pool.run(jobs)
     finally:
         pool.end()
 
 
 def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
+    """Do the jobs in this process."""
     queue = deque(jobs)
     while queue:
         job, is_too_large = queue.popleft(), False
@@ -67,7 +68,7 @@ def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
                 yield from work.run(job, stop)
         except OutOfMemoryError:
             is_too_large = True
-        # Out of the except clause, so that nothing holds on to the memory of the attempt.
+        # Outside the except clause, so that nothing holds on to the memory of the attempt.
         if is_too_large:
             stop.check()
             torch.cuda.empty_cache()
@@ -78,128 +79,89 @@ def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
 
 
 class Pool:
-    """Workers, what they are doing, and what they say."""
+    """Workers, the jobs that wait for one, and why the run ends early, once it does."""
 
-    def __init__(self, work: Work, workers: int, threads: int, stop: Stop):
+    def __init__(self, work: Work, stop: Stop):
         self.work, self.stop = work, stop
         self.workers: list[Worker] = []
-        gc.freeze()  # so that collecting garbage copies nothing of the memory that they share
+        self.queue: deque = deque()
+        self.reason: BaseException | None = None
+
+    def start(self, workers: int, threads: int) -> None:
+        gc.freeze()  # so that collecting garbage copies nothing of the memory that is shared
         try:
             for _ in range(workers):
-                self.workers.append(Worker(serve, work, threads=threads))
-        except OSError as error:
-            self.end()
+                task = partial(do_job, self.work, self.stop)
+                self.workers.append(Worker(task, threads))
+        except (OSError, RuntimeError) as error:
             raise UserError(
-                f"the system starts no {workers} processes ({error.strerror}); set "
-                "$OMP_NUM_THREADS to how many there may be"
+                f"the system starts no {workers} processes ({error}); set $OMP_NUM_THREADS to how "
+                "many there may be"
             ) from None
 
     def end(self) -> None:
         """End all workers, whatever they are doing."""
         for worker in self.workers:
             worker.end()
-        self.workers = []
         gc.unfreeze()
 
-    @property
-    def busy(self) -> list[Worker]:
-        return [worker for worker in self.workers if worker.job is not None]
-
     def run(self, jobs: Sequence) -> Iterator[Any]:
-        """All jobs' messages. After an error or a stop no job is begun, and all are stopped."""
-        queue = deque(jobs)
-        reason: BaseException | None = None  # for which the run ends early
-        while self.busy or (queue and reason is None):
-            if reason is None:
-                self.begin(queue)
-            for worker in wait(self.busy, POLL):
-                try:
-                    message = worker.receive()
-                except WorkerDiedError as error:
-                    self.retire(worker)
-                    message = error
-                if isinstance(message, OutOfMemoryError) and reason is None:
-                    message = self.relieve(worker, queue)
-                elif isinstance(message, OutOfMemoryError):  # the run ends anyway
-                    message = DONE
-                if isinstance(message, Exception):
-                    worker.job = None
-                    reason = self.most_serious(reason, message)
-                elif message == DONE:
-                    worker.job = None
-                elif message is not None:
-                    yield message
-            reason = self.hear(reason)
-        if reason is not None:
-            raise reason
-
-    def begin(self, queue: deque) -> None:
-        """Give idle workers jobs."""
-        for worker in self.workers:
-            if worker.job is None and queue:
-                worker.job = queue.popleft()
-                with suppress(WorkerDiedError):  # which is noticed when it is listened to
-                    worker.send(worker.job)
-
-    def relieve(self, worker: Worker, queue: deque) -> OutOfMemoryError | None:
-        """After memory did not suffice: smaller jobs, or fewer at a time; else the error."""
-        job, others = worker.job, len(self.busy) - 1
-        parts = self.work.divide(job)
-        if not parts and not others:
-            return OutOfMemoryError()
-        if not parts:
-            log(f"memory does not suffice for {others + 1} at a time; going on with {others}")
-            self.retire(worker)
-            parts = [job]
-        worker.job = None
-        queue.extendleft(reversed(parts))
-        return None
-
-    def retire(self, worker: Worker) -> None:
-        worker.end()
-        self.workers.remove(worker)
-
-    def hear(self, reason: BaseException | None) -> BaseException | None:
-        """Why the run is to end, if it is; the workers are then told, once."""
-        if reason is None:
+        """All jobs' messages. After an error or a stop no job begins, and those running stop."""
+        self.queue.extend(jobs)
+        while True:
+            for worker in self.workers:
+                if worker.job is None and self.queue and self.reason is None:
+                    worker.call(self.queue.popleft())
+            busy = [worker for worker in self.workers if worker.job is not None]
+            if not busy:
+                break
+            wait([worker.future for worker in busy], POLL_S, FIRST_COMPLETED)
+            for worker in busy:
+                has_ended = worker.future.done()  # before its last messages are read
+                yield from worker.messages()
+                if has_ended:
+                    self.end_job(worker)
             try:
                 self.stop.check()
-                return None
             except StoppedError as stopped:
-                reason = stopped
-        for worker in self.busy:
-            if not worker.is_told:
-                worker.is_told = True
-                with suppress(WorkerDiedError):
-                    worker.send(STOP)
-        return reason
+                self.reason = self.reason or stopped
+            if self.reason:
+                self.stop.request()
+        if self.reason:
+            raise self.reason
 
-    @staticmethod
-    def most_serious(reason: BaseException | None, error: Exception) -> BaseException:
-        """The first error, rather than a stop; of others the user is told at once."""
-        if reason is None or isinstance(reason, StoppedError):
-            return error
-        if str(error) != str(reason):
-            log(f"main.py: also: {error}")
-        return reason
-
-
-def serve(pipe: Connection, work: Work) -> None:
-    """What a worker does, until its pool ends it."""
-    while True:
-        message = receive(pipe)
-        if message == STOP:  # it came when the job was done
-            continue
+    def end_job(self, worker: Worker) -> None:
+        """Take a worker's job from it: done, or else an error or jobs to be queued."""
+        job, worker.job = worker.job, None
         try:
-            with memory_errors():
-                for news in work.run(message, WorkerStop(pipe)):
-                    send(pipe, news)
-            send(pipe, DONE)
-        except StoppedError:
-            send(pipe, DONE)
-        except WorkerDiedError:
-            raise
-        except (OutOfMemoryError, UserError, RecordError) as error:
-            send(pipe, error)
-        except Exception:
-            send(pipe, RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
+            worker.result()
+        except OutOfMemoryError as error:
+            if self.reason is None:
+                self.handle_out_of_memory(worker, job, error)
+        except Exception as error:
+            # The first error counts, rather than a stop; later ones are logged at once.
+            if self.reason is None or isinstance(self.reason, StoppedError):
+                self.reason = error
+            elif str(error) != str(self.reason):
+                log(f"main.py: also: {error}")
+
+    def handle_out_of_memory(self, worker: Worker, job: Any, error: OutOfMemoryError) -> None:
+        """Queue smaller jobs, or do fewer at a time; the run ends if neither is possible."""
+        others = sum(other.job is not None for other in self.workers)
+        parts = self.work.divide(job)
+        if not parts and not others:
+            self.reason = error
+            return
+        if not parts:
+            log(f"memory does not suffice for {others + 1} at a time; going on with {others}")
+            worker.end()
+            self.workers.remove(worker)
+            parts = [job]
+        self.queue.extendleft(reversed(parts))
+
+
+def do_job(work: Work, stop: Stop, send: Callable[[Any], None], job: Any) -> None:
+    """In a worker: do a job to its end, or until the stop, and send its messages."""
+    with suppress(StoppedError):
+        for message in work.run(job, stop):
+            send(message)

@@ -1,206 +1,161 @@
-"""Worker processes forked from this one, and the pipes to them.
+"""Processes forked from this one, which share its memory until they write to it.
 
-Workers share this process's memory as it was, with the data and all imported modules, until they
-write to it, so they start at once. They leave signals to this process and end when it ends, however
-it does.
+A fork has the data and all imported modules at once. It leaves signals to this process and ends
+when this one ends, however it ends.
 """
 
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
-import pickle
 import signal
 import sys
-import time
 import traceback
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from threading import Thread
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import torch
 
 from utils.compute.processor import OutOfMemoryError, memory_errors
-from utils.compute.signals import SIGNALS, StoppedError
-from utils.errors import RecordError
+from utils.compute.signals import SIGNALS
+from utils.errors import RecordError, UserError, WorkerDiedError
 
-PATIENCE = 120.0  # seconds for a trial; it takes one, with many cores and large layers more
-LONGEST = 900.0  # seconds for a task in a fork; none should take a tenth of it
-LISTEN = 0.05  # seconds between two looks for a stop; a look takes as long as a part of a step
-PR_SET_PDEATHSIG = 1  # of Linux' prctl: which signal to get when the parent dies
-STOP = "stop"  # to a worker: end the job in good order
-GONE = (
+TRIAL_TIMEOUT_S = 120.0  # a trial takes one second; more with many cores and large layers
+TASK_TIMEOUT_S = 900.0  # no task should take a tenth of it
+PR_SET_PDEATHSIG = 1  # an option of Linux' prctl: the signal to receive when the parent dies
+WORKER_DIED = (
     "a process of this run has died, perhaps for want of memory, of which a smaller "
     "$OMP_NUM_THREADS needs less; what is complete is safe, and the same command with --resume "
     "goes on"
 )
 
 
-class WorkerDiedError(RecordError):
-    """A worker process that was at work is gone."""
-
-
 class Worker:
-    """A process forked from this one that runs `task(here, *arguments)`, and the pipe to it.
+    """A process forked from this one that calls `task(send, job)` for one job after the other.
 
-    The pipe carries Python objects, tensors as plain bytes. (multiprocessing's own way for tensors
-    needs shared memory, of which containers have little.)
+    The fork inherits the task, which may be any callable. Jobs, results and the messages that the
+    task sends meanwhile are pickled. Each worker has an executor and a pipe to itself: the death of
+    a process ends all of its executor's, and it may hold the lock of a queue.
+
+    job: which it is doing, None if it is idle.
     """
 
-    def __init__(self, task: Callable, *arguments, threads: int = 1):
-        here, there = Pipe()
-        parent = os.getpid()
-        self.job: Any = None
-        self.is_told = False
+    def __init__(self, task: Callable, threads: int = 1):
+        self.pipe, there = multiprocessing.Pipe(duplex=False)
+        arguments = (os.getpid(), partial(task, there.send), threads)
+        self.executor = ProcessPoolExecutor(
+            1, multiprocessing.get_context("fork"), start_worker, arguments
+        )
         # No signal may reach the new process before it has decided to ignore them.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            self.pid = os.fork()
-            if self.pid == 0:
-                here.close()
-                live(parent, threads, task, there, *arguments)
+            pid = self.executor.submit(os.getpid).result()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         there.close()
-        self.pipe = here
+        processes = {process.pid: process for process in multiprocessing.active_children()}
+        self.process = processes[pid]
+        self.job: Any = None
+        self.future: Future | None = None
 
-    def send(self, message: Any) -> None:
-        send(self.pipe, message)
+    def call(self, job: Any = None) -> None:
+        """Begin a call of the task."""
+        self.job = job
+        try:
+            self.future = self.executor.submit(call_task, job)
+        except BrokenProcessPool as error:  # it died since the last call
+            self.future = Future()
+            self.future.set_exception(error)
 
-    def receive(self) -> Any:
-        return receive(self.pipe)
+    def messages(self) -> Iterator[Any]:
+        """Those that have arrived."""
+        with suppress(EOFError, OSError):  # the process has died
+            while self.pipe.poll():
+                yield self.pipe.recv()
 
-    def fileno(self) -> int:
-        return self.pipe.fileno()
+    def result(self, timeout: float | None = None) -> Any:
+        """What the call returns.
+
+        Raises OutOfMemoryError, UserError or RecordError if the task does, RuntimeError for any
+        other of its errors, WorkerDiedError if the process dies, and TimeoutError.
+        """
+        try:
+            result, error = self.future.result(timeout)
+        except BrokenProcessPool:
+            raise WorkerDiedError(WORKER_DIED) from None
+        if error is not None:
+            raise error
+        return result
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
-        with suppress(OSError):  # somebody else has asked what became of it
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        self.pipe.close()
+        self.process.kill()
+        self.executor.shutdown()
 
 
-def send(pipe: Connection, message: Any) -> None:
-    """Raises WorkerDiedError if there is no process at the other end any more; so does
-    `receive`.
-    """
-    try:
-        pipe.send_bytes(pickle.dumps(message))
-    except OSError:
-        raise WorkerDiedError(GONE) from None
+call_in_thread: Callable[[Any], Future]  # begins a call of the task; set in a worker
 
 
-def receive(pipe: Connection) -> Any:
-    try:
-        return pickle.loads(pipe.recv_bytes())
-    except (EOFError, OSError):
-        raise WorkerDiedError(GONE) from None
-
-
-def live(parent: int, threads: int, task: Callable, pipe: Connection, *arguments) -> NoReturn:
-    """In the new process: do the task and end, without going back to where the fork was."""
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == parent:  # else it has died already
-            for signum in SIGNALS:
-                signal.signal(signum, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            # In a thread of its own: OpenMP would wait for ever for the helpers that a thread had
-            # before the fork.
-            thread = Thread(target=work, args=(threads, task, pipe, *arguments))
-            thread.start()
-            thread.join()
-    finally:
+def start_worker(parent: int, task: Callable, threads: int) -> None:
+    """Prepare the process that was just forked from `parent`."""
+    global call_in_thread
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has died already
         os._exit(0)
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    # In a new thread, since OpenMP would wait for ever for the threads that a fork does not copy.
+    thread = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,))
+    call_in_thread = partial(thread.submit, task)
 
 
-def work(threads: int, task: Callable, pipe: Connection, *arguments) -> None:
+def call_task(job: Any) -> tuple[Any, Exception | None]:
+    """In a worker: what the task returns, and its error, of a type that can be pickled."""
     try:
-        torch.set_num_threads(threads)
-        task(pipe, *arguments)
-    except WorkerDiedError:  # nobody is there to be told
-        pass
-    except BaseException:
-        traceback.print_exc()
+        with memory_errors():
+            return call_in_thread(job).result(), None
+    except (OutOfMemoryError, UserError, RecordError) as error:
+        return None, error
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        return None, RuntimeError(f"{reason}\nin a worker process:\n{traceback.format_exc()}")
 
 
-class WorkerStop:
-    """In a worker, what a Stop is in the first process, which passes it on."""
-
-    def __init__(self, pipe: Connection):
-        self.pipe, self.last = pipe, time.monotonic()
-
-    def check(self) -> None:
-        """Raise StoppedError if the first process asks for it."""
-        if time.monotonic() - self.last < LISTEN:
-            return
-        self.last = time.monotonic()
-        if self.pipe.poll() and receive(self.pipe) == STOP:
-            raise StoppedError(signal.SIGTERM)
-
-    def deferred(self) -> AbstractContextManager:
-        return nullcontext()
-
-
-def forks() -> bool:
+def can_fork() -> bool:
     """Whether this process can be forked to compute: on Linux, as long as it uses no GPU."""
     return sys.platform == "linux" and not torch.cuda.is_initialized()
 
 
-def in_a_fork(task: Callable[[], None]) -> None:
-    """Do the task in a process forked from this one.
-
-    Raises RuntimeError with the message of what it raises or if it comes to no end,
-    OutOfMemoryError if that is the reason, and WorkerDiedError if the process is gone.
-    """
-    worker = Worker(report, task, threads=torch.get_num_threads())
+def call_in_fork(task: Callable, threads: int = 1, timeout: float = TASK_TIMEOUT_S) -> Any:
+    """Call the task in a process forked from this one; returns and raises as Worker.result."""
+    worker = Worker(lambda send, job: task(), threads)
     try:
-        if not worker.pipe.poll(LONGEST):
-            raise RuntimeError(f"it came to no end in {LONGEST / 60:g} minutes")
-        error = worker.receive()
+        worker.call()
+        return worker.result(timeout)
+    except TimeoutError:
+        raise RuntimeError(f"it did not end within {timeout / 60:g} minutes") from None
     finally:
         worker.end()
-    if error is not None:
-        raise error
 
 
-def report(pipe: Connection, task: Callable[[], None]) -> None:
-    error = None
-    try:
-        with memory_errors():
-            task()
-    except OutOfMemoryError as reason:
-        error = reason
-    except Exception as reason:
-        error = RuntimeError(str(reason) or type(reason).__name__)
-    send(pipe, error)
-
-
-def holds_in_a_fork(test: Callable[[], bool]) -> bool:
+def holds_in_fork(test: Callable[[], bool]) -> bool:
     """Whether a process forked from this one can differentiate, and finds `test()` true.
 
-    Not on other systems than Linux; and not where it fails or hangs since this process has used
-    threads, which a fork does not copy.
+    Never on other systems than Linux; nor where the trial fails or hangs because this process has
+    used threads, which a fork does not copy.
     """
-    if sys.platform != "linux":
-        return False
-    try:
-        worker = Worker(answer, test)
-    except OSError:  # no more processes, says the system
-        return False
-    try:
-        return worker.pipe.poll(PATIENCE) and worker.receive()
-    except WorkerDiedError:
-        return False
-    finally:
-        worker.end()
 
-
-def answer(pipe: Connection, test: Callable[[], bool]) -> None:
-    with suppress(RuntimeError):
+    def trial() -> bool:
         torch.ones(1, requires_grad=True).sum().backward()
-        send(pipe, test())
+        return test()
+
+    try:
+        return sys.platform == "linux" and call_in_fork(trial, timeout=TRIAL_TIMEOUT_S)
+    except (OSError, RuntimeError, WorkerDiedError):  # OSError: the system starts no process
+        return False

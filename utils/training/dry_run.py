@@ -13,7 +13,6 @@ from utils.compute.compiler import Compiler
 from utils.compute.distributed import World
 from utils.compute.pool import run_jobs
 from utils.compute.signals import Stop
-from utils.compute.worker import WorkerStop
 from utils.settings import Task, physics_of
 from utils.training.compiling import prepare
 from utils.training.plan import Job, Plan
@@ -83,7 +82,7 @@ class Probe:
         self.graphed = currents.are_on_gpu
 
     @torch.no_grad()
-    def run(self, job: Job, stop: Stop | WorkerStop) -> Iterator[float]:
+    def run(self, job: Job, stop: Stop) -> Iterator[float]:
         compiler = self.compiler if job.compiled else Compiler(enabled=False)
         trainer = Trainer(job.members, self.currents, compiler, self.graphed, job.ledger)
         trainer.prepare()
@@ -97,7 +96,7 @@ class Probe:
             seconds += (trainer.epochs - first) * self.epoch(trainer, stop)
         yield seconds
 
-    def epoch(self, trainer: Trainer, stop: Stop | WorkerStop) -> float:
+    def epoch(self, trainer: Trainer, stop: Stop) -> float:
         """Seconds that an epoch takes with its test."""
         trainer.learn()  # not in the count: the first call of all is slow
         start, count = time.monotonic(), 0

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop, StoppedError
-from utils.compute.worker import WorkerStop
 from utils.console import log
 from utils.progress import Epoch
 from utils.records.archive import Archive
@@ -49,7 +48,7 @@ class Training:
         self.intermediate = intermediate
         self.graphed = currents.are_on_gpu  # until that has gone wrong
 
-    def run(self, job: Job, stop: Stop | WorkerStop) -> Iterator[Epoch | Complete]:
+    def run(self, job: Job, stop: Stop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
         compiler = self.compiler if job.compiled else Compiler(enabled=False)
         trainer = Trainer(job.members, self.currents, compiler, self.graphed, job.ledger)
@@ -85,9 +84,7 @@ class Checkpointer:
     earlier: for each network the sessions that trained it before this one; seconds: spent so far.
     """
 
-    def __init__(
-        self, trainer: Trainer, archive: Archive, every_seconds: float, stop: Stop | WorkerStop
-    ):
+    def __init__(self, trainer: Trainer, archive: Archive, every_seconds: float, stop: Stop):
         self.trainer, self.archive, self.stop = trainer, archive, stop
         self.every_seconds = every_seconds
         self.start = self.last = time.monotonic()

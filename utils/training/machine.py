@@ -9,7 +9,7 @@ from itertools import pairwise
 from models.currents import Currents
 from models.matmul import kernels, repeats_itself
 from utils.compute.processor import free_bytes, hardware
-from utils.compute.worker import holds_in_a_fork
+from utils.compute.worker import holds_in_fork
 from utils.settings import Setting
 from utils.training.evaluation import TEST_BATCH
 
@@ -77,7 +77,7 @@ def repeats(currents: Currents, settings: Sequence[Setting], cores: int) -> bool
     def all_repeat() -> bool:
         return all(repeats_itself(*shape, count) for shape in shapes for count in counts)
 
-    return holds_in_a_fork(all_repeat)
+    return holds_in_fork(all_repeat)
 
 
 def product_shapes(setting: Setting, currents: Currents) -> list[tuple[int, int, int]]:

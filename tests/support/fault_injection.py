@@ -1,4 +1,4 @@
-"""What can happen to a run, done to it before it starts: see launcher.py, "before"."""
+"""Faults that tests put into a run before it starts: see launcher.py, "before"."""
 
 import os
 import sys
@@ -51,19 +51,14 @@ def use_up_memory() -> None:
     torch.empty(1 << 60, dtype=torch.uint8)
 
 
-def memory_for_one_worker() -> None:
-    """Network 1 finds none as long as another worker is there."""
-    slow_steps()
-    network_1_needs_all_memory(from_epoch=0)
-
-
 def memory_that_is_used_up_later() -> None:
-    """By network 1, in its third epoch, once network 0 is through and the next one trains."""
+    """By network 1, in its third epoch, when network 0 is complete and network 2 trains."""
     network_1_is_slow()
     network_1_needs_all_memory(from_epoch=2)
 
 
 def network_1_needs_all_memory(from_epoch: int) -> None:
+    """It finds too little as long as another worker is there."""
     train = Trainer.train
 
     def fails(trainer, pause):
@@ -104,7 +99,7 @@ def no_compiler() -> None:
     def compile_program(module, inputs, cores=1):
         raise ImportError("no C++ compiler found")
 
-    compiler.load = lambda path: None  # nothing is kept of earlier runs
+    compiler.load = lambda path: None  # no program of an earlier run
     compiler.compile_program = compile_program
 
 
@@ -118,7 +113,7 @@ def slow_compiler() -> None:
         print("at work for a minute", file=sys.stderr, flush=True)
         time.sleep(60)
 
-    compiler.load = lambda path: None  # nothing is kept of earlier runs
+    compiler.load = lambda path: None  # no program of an earlier run
     compiler.compile_program = compile_program
 
 

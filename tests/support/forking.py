@@ -1,0 +1,11 @@
+"""Whether runs here train in worker processes; to be asked before anything is computed."""
+
+import pytest
+
+from models.matmul import repeats_itself
+from utils.compute.worker import holds_in_fork
+
+needs_workers = pytest.mark.skipif(
+    not holds_in_fork(lambda: repeats_itself(24, 1024, 128, 2)),
+    reason="needs Linux, and products that do not depend on the number of threads",
+)
