@@ -25,8 +25,7 @@ pytest_plugins = [
     "support.launched",
     "support.sweeps",
     "support.simulated",
-    "support.acted_graph",
-    "support.acted_gpu",
+    "support.fake_cuda",
     "support.curves",
 ]
 PROJECT = Path(__file__).parents[1]

@@ -23,10 +23,10 @@ def graphed_trainer(currents, cuda, **changes) -> Trainer:
     return trainer
 
 
-def test_a_graph_repeats_what_was_captured(acted_cuda):
+def test_a_graph_repeats_what_was_captured(fake_cuda):
     """A number of the host's stays what it was, a tensor is read afresh: as a GPU has it."""
     total, step, host = torch.zeros(()), torch.zeros(()), []
-    acted_cuda.state = (total, step)
+    fake_cuda.state = (total, step)
 
     def function():
         host.append(1)
@@ -39,19 +39,19 @@ def test_a_graph_repeats_what_was_captured(acted_cuda):
     assert len(host) == WARM_UP + 1  # three calls, and the capture, which runs nothing
     parts = [1001, 2002, 3003, 4004, 5004, 6004]  # the fourth and later ones are its replays
     assert [float(value) for value in returned] == [2 * sum(parts[: n + 1]) for n in range(6)]
-    (graph,) = acted_cuda.graphs
+    (graph,) = fake_cuda.graphs
     assert graph.replayed == 3
 
 
-def test_the_host_waits_for_the_gpu_now_and_then(acted_cuda):
+def test_the_host_waits_for_the_gpu_now_and_then(fake_cuda):
     """So that a stop is heard in time."""
     call = GraphedCall(lambda: torch.zeros(()))
     for _ in range(2 * SYNCHRONISE + 1):
         call()
-    assert acted_cuda.synchronised == 2
+    assert fake_cuda.synchronised == 2
 
 
-def test_what_asks_the_gpu_cannot_be_captured(acted_cuda):
+def test_what_asks_the_gpu_cannot_be_captured(fake_cuda):
     call = GraphedCall(lambda: torch.zeros(()).item())
     for _ in range(WARM_UP):
         call()
@@ -60,13 +60,13 @@ def test_what_asks_the_gpu_cannot_be_captured(acted_cuda):
 
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
-def test_graphed_training_follows_the_reference(field, patterns, currents, acted_cuda):
+def test_graphed_training_follows_the_reference(field, patterns, currents, fake_cuda):
     """Four epochs, of which each batch is another one; the last of an epoch is smaller."""
     init = 0.47 * find(field).response.span  # voltages all over the range
     physics = dict(field=field, init=init, resistor_noise=0.1, voltage_noise=5e-5)
-    trainer = graphed_trainer(currents, acted_cuda, epochs=4, **physics)
+    trainer = graphed_trainer(currents, fake_cuda, epochs=4, **physics)
     list(trainer.train(lambda: None))
-    (graph,) = acted_cuda.graphs
+    (graph,) = fake_cuda.graphs
     assert graph.replayed == 4 * 6 - WARM_UP
     network = Network((144, 24, 4), field, 100, 3000.0, 0.2, 0.1, 5e-5, 0.1, init=init)
     images, losses = pad(patterns.train_images, 1) / 255, []
@@ -84,9 +84,9 @@ def test_graphed_training_follows_the_reference(field, patterns, currents, acted
 
 
 @pytest.mark.parametrize("batch_size", [32, 40])  # 200 images: a smaller last batch, and none
-def test_graphed_steps_are_the_steps(batch_size, currents, acted_cuda):
+def test_graphed_steps_are_the_steps(batch_size, currents, fake_cuda):
     """Warm-up, capture, replays and the odd batch, through two epochs."""
-    graphed = graphed_trainer(currents, acted_cuda, batch_size=batch_size)
+    graphed = graphed_trainer(currents, fake_cuda, batch_size=batch_size)
     plain = Trainer(members_of(setting_of(batch_size=batch_size)), currents, EAGER)
     with torch.no_grad():
         for _ in range(2 * plain.per_epoch):
@@ -97,5 +97,5 @@ def test_graphed_steps_are_the_steps(batch_size, currents, acted_cuda):
     assert graphed.step == plain.step == 2 * plain.per_epoch
     for mine, theirs in zip(graphed.ensemble.state, plain.ensemble.state, strict=True):
         assert torch.equal(mine, theirs) or mine.isnan().all()
-    (graph,) = acted_cuda.graphs
+    (graph,) = fake_cuda.graphs
     assert graph.replayed == 2 * (200 // batch_size) - WARM_UP

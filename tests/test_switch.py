@@ -382,12 +382,12 @@ def test_a_checkpoint_between_the_last_test_and_the_switch_is_switched(patterns)
     assert_equal(resumed(slices, patterns), list(trainer.results(0.0)))
 
 
-def test_a_graph_is_captured_anew(patterns, acted_cuda, monkeypatch):
+def test_a_graph_is_captured_anew(patterns, fake_cuda, monkeypatch):
     """From it both phases follow the reference."""
     use_graph = Trainer.use_graph
 
     def graphed(trainer, graphed):
-        acted_cuda.state = trainer.ensemble.state
+        fake_cuda.state = trainer.ensemble.state
         use_graph(trainer, graphed)
 
     monkeypatch.setattr(Trainer, "use_graph", graphed)
@@ -395,7 +395,7 @@ def test_a_graph_is_captured_anew(patterns, acted_cuda, monkeypatch):
     trainer.use_graph(True)
     list(trainer.train(lambda: None))
     full = 200 // BATCH * SWITCH
-    assert [graph.replayed for graph in acted_cuda.graphs] == [full - WARM_UP] * 2
+    assert [graph.replayed for graph in fake_cuda.graphs] == [full - WARM_UP] * 2
     check(trainer, Reference(LINEAR, EXPONENTIAL, patterns))
 
 

@@ -27,7 +27,7 @@ class Tape(TorchDispatchMode):
         return returned
 
 
-class ActedGraph:
+class FakeGraph:
     """Does as a CUDA graph does.
 
     Capturing keeps the operations, with their numbers and tensors as they are, and runs none; a
@@ -51,28 +51,28 @@ def is_same_storage(a: Tensor, b: Tensor) -> bool:
     return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
 
 
-class ActedStream:
+class FakeStream:
     synchronised = 0
 
     def wait_stream(self, other) -> None: ...
 
     def synchronize(self) -> None:
-        ActedStream.synchronised += 1
+        FakeStream.synchronised += 1
 
 
-class ActedCuda:
+class FakeCuda:
     """graphs: those that were captured; state: the tensors that a captured call would change.
 
     capturing: whether a call is being captured just now.
     """
 
     def __init__(self):
-        self.graphs: list[ActedGraph] = []
+        self.graphs: list[FakeGraph] = []
         self.state: Sequence[Tensor] = ()
         self.capturing = False
 
     @contextmanager
-    def capture(self, graph: ActedGraph) -> Iterator[None]:
+    def capture(self, graph: FakeGraph) -> Iterator[None]:
         before = [tensor.clone() for tensor in self.state]
         self.capturing = True
         try:
@@ -86,17 +86,17 @@ class ActedCuda:
 
     @property
     def synchronised(self) -> int:
-        return ActedStream.synchronised
+        return FakeStream.synchronised
 
 
 @pytest.fixture
-def acted_cuda(monkeypatch) -> ActedCuda:
+def fake_cuda(monkeypatch) -> FakeCuda:
     """torch.cuda's streams and graphs, acted."""
-    cuda = ActedCuda()
-    monkeypatch.setattr(ActedStream, "synchronised", 0)
-    monkeypatch.setattr(torch.cuda, "Stream", ActedStream)
-    monkeypatch.setattr(torch.cuda, "current_stream", ActedStream)
+    cuda = FakeCuda()
+    monkeypatch.setattr(FakeStream, "synchronised", 0)
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", FakeStream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", ActedGraph)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
     monkeypatch.setattr(torch.cuda, "graph", cuda.capture)
     return cuda
