@@ -19,7 +19,7 @@ class Currents:
     """Input currents and labels, int64 [n], of a training set and a test set.
 
     Batches come in the order of the set; batch `number` begins with image number * size, the last
-    may have fewer images than `size`.
+    may have fewer images than `size`. A batch is at most the whole set, whatever `size`.
     """
 
     inputs: FirstInputs
@@ -44,6 +44,7 @@ class Currents:
         test.
         """
         train_images, train_labels, test_images, test_labels = arrays
+        batch_size = min(batch_size, len(train_labels))
         inputs = first_inputs(train_images, test_images, padding, input_scale, device, batch_size)
         labels = (torch.from_numpy(part).to(device) for part in (train_labels, test_labels))
         return cls(inputs, *labels, n_classes)
@@ -53,6 +54,7 @@ class Currents:
 
         Batches never change, so they are made once.
         """
+        size = min(size, self.n_train)
         made = self.cache.get((number, size))
         if made is None:
             labels = self.train_labels[number * size : (number + 1) * size]

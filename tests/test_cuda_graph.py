@@ -1,4 +1,4 @@
-"""Steps that a GPU replays without Python, acted on the CPU; and on a GPU where there is one."""
+"""Steps that a GPU replays without Python, played on the CPU."""
 
 import numpy as np
 import pytest

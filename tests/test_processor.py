@@ -59,7 +59,7 @@ def test_other_errors_are_no_memory_errors(error):
 
 @pytest.fixture
 def four_gpus(monkeypatch) -> Iterator[list]:
-    """torch.cuda, acted; gives the GPUs that are made the current one."""
+    """A fake torch.cuda; gives the GPUs that are made the current one."""
     chosen = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)

@@ -141,7 +141,13 @@ class FlagTable:
         stored=Stored("optimizer_parameters.clipping", slug="-clipping-{}"),
     )
     epochs: int = flag(
-        20, TRAINING, "passes over the training set", int, at_least=1, stored=Stored("epochs")
+        20,
+        TRAINING,
+        "passes over the training set",
+        int,
+        at_least=1,
+        at_most=1_000_000,
+        stored=Stored("epochs"),
     )
     layers: tuple[int, ...] = flag(
         (512,),
@@ -150,6 +156,7 @@ class FlagTable:
         int,
         is_list=True,
         at_least=1,
+        at_most=10_000_000,
         column="layers",
         stored=Stored("layers", to_json=list, from_json=tuple),
     )
@@ -178,6 +185,7 @@ class FlagTable:
         "zero pixels added on each side of an image",
         int,
         at_least=0,
+        at_most=1000,
         stored=Stored("padding"),
     )
     device_noise: bool = flag(

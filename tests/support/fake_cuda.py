@@ -1,4 +1,4 @@
-"""CUDA graphs and streams, acted on the CPU."""
+"""CUDA graphs and streams, played on the CPU."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -91,7 +91,7 @@ class FakeCuda:
 
 @pytest.fixture
 def fake_cuda(monkeypatch) -> FakeCuda:
-    """torch.cuda's streams and graphs, acted."""
+    """Puts them in place of those of torch.cuda."""
     cuda = FakeCuda()
     monkeypatch.setattr(FakeStream, "synchronised", 0)
     monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
