@@ -156,14 +156,16 @@ def test_a_mistake_in_anything_that_a_step_changes_is_seen(wrong, currents, gpu,
 
 @pytest.mark.parametrize("draw", [Draw.VOLTAGE, Draw.READ, Draw.WRITE, Draw.DEVICE])
 def test_noise_that_repeats_is_seen(draw, currents, gpu, monkeypatch):
-    normal = Stream.normal
+    def repeated(method):
+        def call(stream, which, *rest):
+            if gpu.errs and which == draw:
+                stream = Stream(stream.seed, stream.step * 0, stream.part, stream.layer)
+            return method(stream, which, *rest)
 
-    def repeated(stream, which, shape):
-        if gpu.errs and which == draw:
-            stream = Stream(stream.seed, stream.step * 0, stream.part, stream.layer)
-        return normal(stream, which, shape)
+        return call
 
-    monkeypatch.setattr(Stream, "normal", repeated)
+    for name in ("normal", "noisy"):
+        monkeypatch.setattr(Stream, name, repeated(getattr(Stream, name)))
     gpu.wrong = GRAPH
     assert "differ" in first_mismatch(trainer_of(currents, resistor_noise=0.3, voltage_noise=1e-4))
 
