@@ -65,7 +65,7 @@ def simulate(run: Run, stop: Stop) -> None:
             sessions = sessions_of(plan, currents, data.sha256)
             choose = fullest if run.resume else newest if world.restarts else None
             archive, tasks = open_archive(
-                run.output_dir, run.members, sessions, data.sha256, choose, world
+                run.output_dir, run.members, sessions, data.sha256, choose, world.broadcast
             )
         complete = [member for member in run.members if member in archive.complete]
         compiler = Compiler(plan.compiled)

@@ -1,4 +1,4 @@
-"""What networks have cost, read back: see devices.ledger for what is counted."""
+"""The cost of learning, read back: see devices.ledger for what is counted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from utils.records.folders import Folder
 
 @dataclass(frozen=True)
 class LedgerRecord:
-    """Of one network.
+    """The ledger of one network.
 
     pulses, writes, dropped, refreshes: float64 [epoch, layer], NaN from the epoch of a failure on;
-    pairs: float64 [layer], those on dark inputs included; wear: of each layer by WEAR, float32
-    [out, in]; empty where it was not asked for.
+    pairs: float64 [layer], those of always-zero inputs included; wear: of each layer by WEAR,
+    float32 [out, in]; empty where it was not asked for.
     """
 
     pulses: Tensor

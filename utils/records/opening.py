@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from utils.console import log
 from utils.errors import UserError
@@ -23,9 +23,6 @@ from utils.records.folders import (
 from utils.records.results import check_complete
 from utils.records.session import Session
 from utils.settings import Member, Setting, Task
-
-if TYPE_CHECKING:
-    from utils.compute.distributed import World
 
 try:
     import fcntl
@@ -44,14 +41,13 @@ def fullest(folders: list[Folder]) -> Folder:
     if len(folders) == 1:
         return folders[0]
 
-    def done(numbered: tuple[int, Folder]) -> tuple[int, int, int]:
-        number, folder = numbered
+    def done(folder: Folder) -> tuple[int, int]:
         complete = {folder.model_of(path) for path in folder.path.glob("*.json")}
         halfway = {folder.model_of(path) for path in folder.path.glob("*-checkpoint.pth")}
         checkpoints = (read_checkpoint(folder, model) for model in halfway - complete - {None})
-        return len(complete), sum(c.step for c in checkpoints if c), number
+        return len(complete), sum(c.step for c in checkpoints if c)
 
-    _, chosen = max(enumerate(folders), key=done)
+    chosen = max(reversed(folders), key=done)  # of equals the first: the newest
     log(f"{chosen.id}: taken from {len(folders)} folders of this setting, since it holds most")
     return chosen
 
@@ -62,15 +58,15 @@ def open_archive(
     sessions: Mapping[Setting, Session],
     data_sha256: str,
     choose: Choose | None,
-    world: World,
+    broadcast: Callable[[Callable[[], dict]], dict],
 ) -> tuple[Archive, list[Task]]:
     """The archive of the members, and the tasks that are left of them.
 
     sessions: of each setting; choose: which folder of a setting that has several to go on in, None
-    to start in new ones. Process 0 finds or makes the folders and keeps other runs out of them; all
-    processes get the same answer. Raises UserError if names would be too long for the file system,
-    or if another run is at work in a folder, before any is made; RecordError if folders cannot be
-    made.
+    to start in new ones; broadcast: gives all processes of a run what process 0 decides, which
+    finds or makes the folders and keeps other runs out of them. Raises UserError if names would be
+    too long for the file system, or if another run is at work in a folder, before any is made;
+    RecordError if folders cannot be made.
     """
 
     locks: list[IO] = []
@@ -93,7 +89,7 @@ def open_archive(
         names = [folders[setting].id for setting in sessions]
         return {"folders": names, "steps": [steps.get(member) for member in members]}
 
-    decision = world.broadcast(decide)
+    decision = broadcast(decide)
     names = zip(sessions, decision["folders"], strict=True)
     folders = {setting: Folder(output_dir / name, setting) for setting, name in names}
     steps = list(zip(members, decision["steps"], strict=True))

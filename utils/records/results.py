@@ -34,7 +34,7 @@ Intermediates = dict[int, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one network.
+    """The results of one network.
 
     accuracies: float32 [epochs], test accuracy 0 to 1 after each epoch; pulse_requests: float32
     [epochs], lr times the mean |dL/dw| of the epoch's last batch (pulses); both NaN from the
@@ -75,7 +75,7 @@ IDLE_CLIPPING = (
 def write_result(folder: Folder, result: Result, about: dict) -> None:
     """Write a network's files; once its JSON is there, it is complete. about: provenance."""
     model = result.member.model
-    # That of a network that is trained again: half of its files may be those of another training.
+    # If the network is trained again: until the new JSON, its files may be of two trainings.
     remove(folder.json(model))
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
@@ -83,9 +83,9 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     if result.ledger:
         write_tensors(folder.ledger(model), result.ledger)
     else:
-        remove(folder.ledger(model))  # of a training that is no more
+        remove(folder.ledger(model))  # of an earlier training
     if result.intermediates is None:
-        remove_intermediates(folder, model)  # of weights that are no more
+        remove_intermediates(folder, model)  # of earlier weights
     else:
         write_intermediates(folder, model, result.intermediates)
     write_json(folder.json(model), json_of(result) | about)
@@ -105,9 +105,7 @@ def remove_intermediates(folder: Folder, model: int) -> None:
 
 
 def read_intermediates(folder: Folder, model: int) -> Intermediates:
-    """Raises IncompleteFileError where a network's files are not all there, or not of its
-    layers.
-    """
+    """The currents and voltages of a network; raises IncompleteFileError if any is missing."""
     sizes, found = [ANY, *folder.setting.layers, ANY], {}
     for number, shape in enumerate(pairwise(sizes)):
         layer = 1 + 3 * number
@@ -223,11 +221,9 @@ def expected(setting: Setting) -> dict:
 
 
 def check_tensors(folder: Folder, model: int) -> Tensor:
-    """Raises IncompleteFileError unless a network's tensors are all there and of its setting's
-    shapes.
+    """The pulse requests [epochs] of a network whose tensors all have the shapes of its setting.
 
-    The files are mapped, so that no more of them is read than where their tensors are. Returns its
-    pulse requests [epochs].
+    Raises IncompleteFileError otherwise. The files are mapped, so that little of them is read.
     """
     for path in (folder.accuracies(model), folder.gradients(model)):
         values = read_tensors(path)

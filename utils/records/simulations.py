@@ -209,9 +209,7 @@ def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
 
 
 def read_network(path: Path, file: Path) -> dict:
-    """The row of one network; raises IncompleteFileError or UserError if its files are not in
-    order.
-    """
+    """The row of one network; raises IncompleteFileError or UserError if it cannot be read."""
     record = read_record(file)
     setting, model = record.setting, record.model
     names = [setting.slug]
