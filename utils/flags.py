@@ -46,10 +46,10 @@ class Flag:
     Values that are not given. measured: the name of the value in device files: what was measured
     of the field's device is taken, or else `fallback`.
 
-    Of a setting. stored: how it stands in files; physics: the training step has operations for it,
-    which a network leaves out where the value is 0, false or None, or the default among choices;
-    imperfection: networks are compared with it and without it, at 0; column: its header in the
-    table of a run; label: its name in pictures and texts.
+    Of a setting alone. stored: how it stands in files; physics: the training step has operations
+    for it, which a network leaves out where the value is 0, false or None, or the default among
+    choices; imperfection: networks are compared with it and without it, at 0; column: its header
+    in the table of a run; label: its name in pictures and texts.
     """
 
     group: str
@@ -64,7 +64,7 @@ class Flag:
     above: float | None = None
     fallback: float | None = None
     measured: str | None = None
-    stored: Stored | None = None
+    stored: Stored = Stored("")
     physics: bool = False
     imperfection: bool = False
     column: str | None = None
@@ -90,8 +90,8 @@ def flags_of(kind: type) -> dict[str, tuple[Flag, Any]]:
 def check_values(owner: object) -> None:
     """Raise UserError for a value that is none of the choices, or out of its flag's bounds."""
     for name, (each, default) in flags_of(type(owner)).items():
-        value = getattr(owner, name)
-        if type(value) is type(default) and value == default:
+        value: Any = getattr(owner, name)
+        if value == default and type(value) is type(default):
             continue
         if each.choices and value not in each.choices:
             valid = ", ".join(each.choices)

@@ -21,7 +21,7 @@ def check_switch(setting: FlagTable) -> None:
         return
     (name,) = given
     value, last = getattr(setting, name), setting.epochs - (name == "switch_epoch")
-    lowest = flags_of(FlagTable)[name][0].at_least
+    lowest = flags_of(FlagTable)[name][0].at_least or 0
     if last < lowest:
         raise UserError(
             f"--{name} {value}: nothing can be switched in one epoch; give more --epochs"

@@ -177,7 +177,7 @@ def imperfection(field: Device, name: str, given: Mapping[str, float]) -> float:
     flag, _ = flags_of(Setting)[name]
     measured = field.measured and flag.measured and getattr(field.measured, flag.measured).value
     default = FIGURE_1.get(name, 0.0) if measured is None else measured
-    return given.get(name, default)
+    return float(given.get(name, default))
 
 
 def without(setting: Setting, names: Sequence[str]) -> Setting:

@@ -131,7 +131,9 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
             if isinstance(error, OSError) and error.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 time.sleep(0.1)
             elif isinstance(error, OSError):
-                raise RecordError(f"cannot make {folder.path}: {error.strerror}") from None
+                raise RecordError(
+                    f"cannot make folders in {output_dir}: {error.strerror}"
+                ) from None
             else:
                 raise
 

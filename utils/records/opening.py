@@ -44,7 +44,8 @@ def fullest(folders: list[Folder]) -> Folder:
     def done(folder: Folder) -> tuple[int, int]:
         complete = {folder.model_of(path) for path in folder.path.glob("*.json")}
         halfway = {folder.model_of(path) for path in folder.path.glob("*-checkpoint.pth")}
-        checkpoints = (read_checkpoint(folder, model) for model in halfway - complete - {None})
+        models = (model for model in halfway - complete if model is not None)
+        checkpoints = (read_checkpoint(folder, model) for model in models)
         return len(complete), sum(c.step for c in checkpoints if c)
 
     chosen = max(reversed(folders), key=done)  # of equals the first: the newest
@@ -74,7 +75,9 @@ def open_archive(
     def decide() -> dict:
         check_names(output_dir, members)
         folders: dict[Setting, Folder] = {}
-        for setting in sessions if choose else ():
+        for setting in sessions:
+            if choose is None:
+                break
             clear_away(output_dir, setting)
             if found := matching_folders(output_dir, setting, data_sha256):
                 folders[setting] = choose(found)
@@ -101,7 +104,9 @@ def open_archive(
 def lock(folders: Iterable[Folder]) -> list[IO]:
     """Keep other runs out of the folders as long as these files are open; raises UserError."""
     files = []
-    for folder in folders if fcntl else ():
+    for folder in folders:
+        if fcntl is None:
+            break
         try:
             file = folder.settings.open("rb+")
             files.append(file)

@@ -7,6 +7,7 @@ version of the physics.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from devices.library import Device, constants, find_built_in, from_constants
 from utils.errors import UserError
@@ -82,7 +83,7 @@ def from_json(record: Mapping) -> Setting:
     """
     values, record = {}, with_newer(record)
     for name, (flag, _) in flags_of(Setting).items():
-        place = record
+        place: Any = record
         for key in flag.stored.json.split("."):
             place = place[key]
         convert = flag.stored.from_json or (float if flag.kind is float else None)
@@ -113,5 +114,5 @@ def built_in(name: str) -> Device:
 
 def distribution_version(record: Mapping) -> int:
     """The version of the distributions that a record follows; without one it is the oldest."""
-    version = record.get("physics", 1)
+    version = int(record.get("physics", 1))
     return DISTRIBUTION_VERSIONS.get(version, version)

@@ -94,8 +94,9 @@ class Checkpointer:
         self.restore()
 
     def restore(self) -> None:
-        checkpoints = [self.archive.checkpoint(member) for member in self.trainer.members]
-        if not all(checkpoints) or len({checkpoint.step for checkpoint in checkpoints}) != 1:
+        found = [self.archive.checkpoint(member) for member in self.trainer.members]
+        checkpoints = [checkpoint for checkpoint in found if checkpoint]
+        if len(checkpoints) < len(found) or len({each.step for each in checkpoints}) != 1:
             return
         earlier = [checkpoint.sessions for checkpoint in checkpoints]
         failed = self.compiling_failed
