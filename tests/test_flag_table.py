@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 
 import pytest
 from conftest import setting_of
 from support import made_up
 
 from utils import parser, studies
+from utils.compute.compiler import Compiler
 from utils.errors import UserError
 from utils.flags import PHYSICAL, Stored, flag
 from utils.plots import style
@@ -18,9 +18,11 @@ from utils.records.summary import flag_columns
 from utils.settings import Member, Setting, Task, imperfections
 from utils.training.compiling import kind
 from utils.training.dry_run import cost
+from utils.training.ensemble import Ensemble
 from utils.training.machine import Machine, Sizes
 from utils.training.plan import Job, Plan
-from utils.training.verification import followed
+from utils.training.trainer import Trainer
+from utils.training.verification import first_mismatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +132,25 @@ def test_networks_of_other_choices_train_apart():
     assert sorted(len(job.members) for job in plan.jobs(tasks)) == [1, 2]
 
 
-@pytest.mark.parametrize("changes", [{"hum": 0.5}, {"shape": "oval"}, {"echo": True}])
-def test_the_check_on_a_gpu_follows_the_network_that_has_a_new_flag(changes):
-    trainer = SimpleNamespace(members=job(changes, {}).members)
-    assert followed(trainer) == 0
+def test_the_check_on_a_gpu_sees_a_new_flag_that_a_compiled_step_leaves_out(currents, monkeypatch):
+    """It compares all that a step changes with plain steps, and needs no list of flags."""
+    step = Ensemble.forward
+
+    def with_hum(ensemble, current, labels):
+        factors = step(ensemble, current, labels)
+        for name, tensor in ensemble.named_buffers():
+            if name.endswith("weight1"):
+                tensor.mul_(1 - 0.01 * made(hum=0.5).hum)
+        return factors
+
+    class LeavesHumOut(Compiler):
+        def __call__(self, module, *inputs):
+            return step(module, *inputs) if isinstance(module, Ensemble) else module(*inputs)
+
+    trainer = Trainer(job({"hum": 0.5}).members, currents, LeavesHumOut(enabled=False))
+    assert first_mismatch(trainer) is None
+    monkeypatch.setattr(Ensemble, "forward", with_hum)
+    assert "weight1: off by" in first_mismatch(trainer)
 
 
 def test_the_table_of_a_run_has_a_column_where_a_new_flag_is_used():

@@ -92,7 +92,7 @@ def test_a_network_larger_than_the_memory_is_refused():
 
 
 def test_a_refused_plan_leaves_no_folder(start, tmp_path):
-    process = start("--task", "Digits", "--layers", 1_000_000_000, "--device", "cpu")
+    process = start("--task", "Digits", "--layers", 10_000_000, "--device", "cpu")
     assert process.wait() == 2
     (line,) = process.said.splitlines()
     assert line.startswith("main.py: error: one network needs ")

@@ -109,15 +109,6 @@ def choices_of(setting: Setting) -> tuple[str, ...]:
     )
 
 
-def amount_of_physics(setting: Setting) -> int:
-    """How many kinds of operations a training step of a setting has that others can leave out."""
-    return sum(
-        getattr(setting, name) != default if each.choices else bool(getattr(setting, name))
-        for name, (each, default) in flags_of(Setting).items()
-        if each.physics
-    )
-
-
 @dataclass(frozen=True)
 class Member:
     """One network of a run: model `model` of a setting."""
