@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 
 from utils.compute.processor import OutOfMemoryError, share_cores
 from utils.compute.signals import Stop, StoppedError, wait_for_rank_zero
@@ -32,7 +33,7 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.training.dry_run import describe
     from utils.training.intermediate import add_missing
     from utils.training.job import Training
-    from utils.training.machine import examine, sizes_of
+    from utils.training.machine import examine, sizes_of, try_threads
     from utils.training.plan import Plan
     from utils.training.sessions import sessions_of
     from utils.training.startup_messages import measured, startup_messages
@@ -48,10 +49,11 @@ def simulate(run: Run, stop: Stop) -> None:
         currents = Currents.from_arrays(
             data.arrays, data.n_classes, common.padding, scale, device, common.batch_size
         )
-    sizes, machine = sizes_of(currents), examine(currents, run.settings, cores, world.local_size)
+    sizes, machine = sizes_of(currents), examine(currents, cores, world.local_size)
     plan = world.rank_zero_first(
         lambda: Plan(run.settings, sizes, machine, run.compile, run.ledger_level)
     )
+    plan = replace(plan, machine=try_threads(machine, currents, run.settings))
     if world.is_first:
         for line in [*measured(run.settings), *startup_messages(run.settings, currents)]:
             log(line)

@@ -1,35 +1,20 @@
 """What runs when: networks that train side by side, workers and their threads, and compiling."""
 
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
 from conftest import currents_of, members_of, setting_of
 
 from devices.ledger_level import LedgerLevel
-from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.errors import UserError
 from utils.settings import Member, Task
 from utils.training import machine, plan
 from utils.training.dry_run import Probe
-from utils.training.machine import Machine, Sizes, examine, sizes_of
+from utils.training.machine import Machine, Sizes, sizes_of, try_threads
 from utils.training.plan import Job, Plan
-
-
-class OnGpu(Currents):
-    """Currents that say that they are on a GPU."""
-
-    @classmethod
-    def like(cls, currents: Currents) -> "OnGpu":
-        given = (each.name for each in fields(currents) if each.init)
-        return cls(**{name: getattr(currents, name) for name in given})
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cuda", 0)
-
 
 SIZES = Sizes(n_inputs=144, n_classes=4, n_train=200)
 CPU = Machine(is_gpu=False, cores=1, free_bytes=1 << 40)
@@ -176,7 +161,7 @@ def tried(monkeypatch) -> Counter:
 
 
 def test_every_product_is_tried_with_every_number_of_threads(currents, tried):
-    assert examine(currents, [setting_of()], cores=9, processes=1).is_repeatable
+    assert try_threads(replace(CPU, cores=9), currents, [setting_of()]).is_repeatable
     inputs = currents.active_inputs
     sizes = {"active": len(inputs.active), "tested": len(inputs.tested)}
     shapes = {tuple(sizes.get(size, size) for size in shape) for shape in SHAPES}
@@ -188,7 +173,7 @@ def test_sparse_products_need_no_trial(sparse_patterns, tried):
     """Of the first layer, that is; what is dense is the second."""
     currents = currents_of(sparse_patterns)
     assert currents.product == "sparse"
-    assert examine(currents, [setting_of()], cores=2, processes=1).is_repeatable
+    assert try_threads(replace(CPU, cores=2), currents, [setting_of()]).is_repeatable
     second = {shape for shape in SHAPES if {"active", "tested"}.isdisjoint(shape)}
     assert set(tried) == {(*shape, 2) for shape in second}
 
@@ -204,14 +189,11 @@ def test_sparse_products_need_no_trial(sparse_patterns, tried):
 def test_networks_are_not_spread_where_that_is_not_safe(name, value, currents, monkeypatch):
     monkeypatch.setattr(machine, "holds_in_fork", lambda test: test())
     monkeypatch.setattr(machine, "repeats_itself", lambda *shape: True)
-    assert examine(currents, [setting_of()], cores=8, processes=1).is_repeatable
+    assert try_threads(replace(CPU, cores=8), currents, [setting_of()]).is_repeatable
     monkeypatch.setattr(machine, name, value)
-    assert not examine(currents, [setting_of()], cores=8, processes=1).is_repeatable
-    assert examine(currents, [setting_of()], cores=1, processes=1).is_repeatable
-    monkeypatch.setattr(machine, "free_bytes", lambda device: 1 << 40)
-    monkeypatch.setattr(machine, "hardware", str)
-    monkeypatch.setattr(machine, "kernels", lambda device: {})
-    assert examine(OnGpu.like(currents), [setting_of()], cores=8, processes=1).is_repeatable
+    assert not try_threads(replace(CPU, cores=8), currents, [setting_of()]).is_repeatable
+    assert try_threads(replace(CPU, cores=1), currents, [setting_of()]).is_repeatable
+    assert try_threads(replace(GPU, cores=8), currents, [setting_of()]).is_repeatable
 
 
 def test_on_a_cpu_each_network_is_a_job():

@@ -19,7 +19,7 @@ from utils.compute.compiler import Compiler
 from utils.compute.worker import Worker
 from utils.data.datasets import DataSet, find, load
 from utils.settings import Member, Setting
-from utils.training.machine import examine, sizes_of
+from utils.training.machine import examine, sizes_of, try_threads
 from utils.training.plan import Plan
 from utils.training.trainer import Trainer
 
@@ -247,7 +247,7 @@ class Engines:
     ):
         self.arguments = setting, currents, compiled
         self.spread = {}
-        machine = examine(currents, [setting], cores, processes=1)
+        machine = try_threads(examine(currents, cores, 1), currents, [setting])
         plan = Plan((setting,), sizes_of(currents), machine, "on" if compiled else "off")
         for networks in sorted(counts):
             workers, threads = plan.workers(networks)

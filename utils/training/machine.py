@@ -50,23 +50,27 @@ def sizes_of(currents: Currents) -> Sizes:
     return Sizes(currents.n_inputs, currents.n_classes, currents.n_train)
 
 
-def examine(currents: Currents, settings: Sequence[Setting], cores: int, processes: int) -> Machine:
+def examine(currents: Currents, cores: int, processes: int) -> Machine:
     """The machine on which the data are, with what is free of its memory now."""
     is_gpu, device = currents.are_on_gpu, currents.device
     return Machine(
         is_gpu=is_gpu,
         cores=cores,
-        processes=1 if is_gpu else processes,
-        is_repeatable=is_gpu or cores == 1 or repeats(currents, settings, cores),
         free_bytes=free_bytes(device),
+        processes=1 if is_gpu else processes,
         name=hardware(device),
         kernels=kernels(device),
     )
 
 
-def repeats(currents: Currents, settings: Sequence[Setting], cores: int) -> bool:
-    """Whether products are the same to the bit by any number of threads; tried, in a fork."""
-    counts = {cores // workers for workers in range(1, cores + 1)} - {1}
+def try_threads(machine: Machine, currents: Currents, settings: Sequence[Setting]) -> Machine:
+    """The machine, once it is known whether products are the same to the bit by any threads.
+
+    They are multiplied in a fork; networks of these settings must fit into the memory.
+    """
+    counts = {machine.cores // workers for workers in range(1, machine.cores + 1)} - {1}
+    if machine.is_gpu or not counts:
+        return machine
     layers = dict.fromkeys(setting.layers for setting in settings)
     shapes = [
         shape
@@ -77,7 +81,7 @@ def repeats(currents: Currents, settings: Sequence[Setting], cores: int) -> bool
     def all_repeat() -> bool:
         return all(repeats_itself(*shape, count) for shape in shapes for count in counts)
 
-    return holds_in_fork(all_repeat)
+    return replace(machine, is_repeatable=holds_in_fork(all_repeat))
 
 
 def product_shapes(setting: Setting, currents: Currents) -> list[tuple[int, int, int]]:
