@@ -101,6 +101,17 @@ def is_one_pass(ensemble) -> bool:
     return ensemble.network.layers[0].is_one_pass(ensemble.programming)
 
 
+def random_data(active: float, n_train=70, n_test=10, pixels=(9, 9)) -> DataSet:
+    """Random images of three classes; active: share of the pixels that are not zero."""
+    rng = np.random.default_rng(5)
+
+    def part(n):
+        images = rng.integers(1, 256, (n, *pixels)) * (rng.random((n, *pixels)) < active)
+        return images.astype(np.uint8), rng.integers(0, 3, n)
+
+    return DataSet(*part(n_train), *part(n_test))
+
+
 def members_of(setting: Setting, n_models: int = 1) -> list[Member]:
     return [Member(setting, model) for model in range(n_models)]
 

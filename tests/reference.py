@@ -3,6 +3,7 @@
 It shares no code with the project: constants, random numbers and derivatives are its own.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -114,48 +115,52 @@ def uniform(shape, *address):
     return ((words + 0.5) / 2**31 - 1).reshape(-1)[:count].reshape(shape)
 
 
+@dataclass
+class Physics:
+    """What decides how devices are read and written; arbitrary units of the Hall voltage.
+
+    lr: pulses per unit of gradient; var: relative spread of the slope factors; sigma_r, sigma_v:
+    read noise of a device and noise on every output voltage; clipping: smallest pulse, pulses;
+    sigma_w: write noise, fraction of the range per square root of a pulse.
+    """
+
+    lr: float
+    var: float = 0.0
+    sigma_r: float = 0.0
+    sigma_v: float = 0.0
+    clipping: float = 0.0
+    init: float = 0.01
+    input_scale: float = 0.001
+    sigma_w: float = 0.0
+    device_noise: bool = False
+    physical_clipping: bool = False
+
+
 class Network:
     """One network of device pairs; `sizes` = (inputs, hidden ..., classes).
 
     active: the inputs that are not zero in every training image; the others are never written, and
-    no write noise is drawn for them. tested: these, then those that are not zero in test images
-    alone; no read noise is drawn for the others.
+    no write noise is drawn for them. tested: active and then those that are not zero in test images
+    alone; no read noise is drawn for the others. Either is all inputs if it is None.
     """
 
-    def __init__(
-        self,
-        sizes,
-        field,
-        seed,
-        lr,
-        var,
-        sigma_r,
-        sigma_v,
-        clipping,
-        init=0.01,
-        input_scale=0.001,
-        sigma_w=0.0,
-        active=None,
-        tested=None,
-        device_noise=False,
-        physical_clipping=False,
-    ):
-        self.sigma_w, self.active, self.tested = sigma_w, active, tested
-        self.device_noise, self.physical_clipping = device_noise, physical_clipping
+    def __init__(self, sizes, field, seed, physics, active=None, tested=None):
+        self.physics = physics
+        self.active = np.arange(sizes[0]) if active is None else active
+        self.tested = np.arange(sizes[0]) if tested is None else tested
         self.device, self.partner = DEVICES[field]
-        self.seed, self.lr, self.clipping = seed, lr, clipping
-        self.sigma_r, self.sigma_v, self.input_scale = sigma_r, sigma_v, input_scale
+        self.seed, self.input_scale = seed, physics.input_scale
         self.step = 0
         self.costs = []  # of each layer: pulses, writes, dropped requests, refreshed pairs
         self.worn1, self.worn2, self.refreshed = [], [], []
         self.w1, self.w2, self.v1, self.v2, self.mean, self.var = [], [], [], [], [], []
         for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
             shape = (n_out, n_in)
-            self.w1.append(np.full(shape, self.device.top - init))
-            u = init * uniform(shape, seed, 0, layer, FRESH)
-            self.w2.append(self.device.top - init - u)
-            self.v1.append(abs(1 + var * normal(shape, seed, 0, layer, SLOPE_1)))
-            self.v2.append(abs(1 + var * normal(shape, seed, 0, layer, SLOPE_2)))
+            self.w1.append(np.full(shape, self.device.top - physics.init))
+            u = physics.init * uniform(shape, seed, 0, layer, FRESH)
+            self.w2.append(self.device.top - physics.init - u)
+            self.v1.append(abs(1 + physics.var * normal(shape, seed, 0, layer, SLOPE_1)))
+            self.v2.append(abs(1 + physics.var * normal(shape, seed, 0, layer, SLOPE_2)))
             self.costs.append(np.zeros(4))
             for worn in (self.worn1, self.worn2, self.refreshed):
                 worn.append(np.zeros(shape))
@@ -165,23 +170,22 @@ class Network:
     def output(self, current, layer, draw, part=0):
         """V = I W^T + noise; current [batch, in], returns [batch, out]."""
         weight = self.w2[layer] - self.w1[layer]
-        if self.device_noise:
+        if self.physics.device_noise:
             weight = weight + self.inference_noise(layer, draw, part)
         voltage = current @ weight.T
         noise = normal(voltage.T.shape, self.seed, self.step, layer, draw, part).T
-        return voltage + self.sigma_v * noise
+        return voltage + self.physics.sigma_v * noise
 
     def inference_noise(self, layer, draw, part):
-        """Both devices' noises together, one for all samples."""
+        """Noise of both devices together, one draw for all samples of the batch."""
         n_out, n_in = self.w1[layer].shape
         noise = np.zeros((n_out, n_in))
-        columns = self.active if draw == VOLTAGE else self.tested
-        if layer > 0 or columns is None:
-            columns = range(n_in)
+        inputs = self.active if draw == VOLTAGE else self.tested
+        columns = inputs if layer == 0 else np.arange(n_in)
         draw = DEVICE if draw == VOLTAGE else DEVICE_TEST
         shape = (n_out, len(columns))
         noise[:, columns] = normal(shape, self.seed, self.step, layer, draw, part)
-        return 2**0.5 * self.sigma_r * noise
+        return 2**0.5 * self.physics.sigma_r * noise
 
     def test(self, images, part=0, relaxed=False):
         """Normalised outputs [batch, class] for images [batch, in] in 0..1."""
@@ -254,8 +258,8 @@ class Network:
             if layer > 0:
                 shape = self.w1[layer].shape
                 # Both devices' noises together: the difference of two normal numbers.
-                noise = 2**0.5 * self.sigma_r * normal(shape, self.seed, self.step, layer, READ)
-                read = self.w2[layer] - self.w1[layer] + noise
+                noise = 2**0.5 * normal(shape, self.seed, self.step, layer, READ)
+                read = self.w2[layer] - self.w1[layer] + self.physics.sigma_r * noise
                 g = self.input_scale * (g @ read) * (normalised[layer - 1] > 0)
         for layer, gradient in enumerate(gradients):
             self.update(layer, gradient)
@@ -267,19 +271,19 @@ class Network:
         w = [self.w1[layer], self.w2[layer]]
         if self.device.ends:
             w = [np.clip(each, bottom, top) for each in w]
-        misses = self.misses(layer, gradient)
+        errors = self.write_noise(layer, gradient)
         slopes, own_gradients = (self.v1[layer], self.v2[layer]), (-gradient, gradient)
         for k in (0, 1):
-            pulses = self.lr * abs(own_gradients[k]) * slopes[k]
-            if self.physical_clipping:
+            pulses = self.physics.lr * abs(own_gradients[k]) * slopes[k]
+            if self.physics.physical_clipping:
                 pulses = pulses * (1 - np.exp(-pulses / 0.18))
             pulses[own_gradients[k] < 0] = 0
-            too_small = (pulses > 0) & (pulses < self.clipping)
+            too_small = (pulses > 0) & (pulses < self.physics.clipping)
             pulses[too_small] = 0
             self.costs[layer][:3] += pulses.sum(), np.count_nonzero(pulses), too_small.sum()
             (self.worn1, self.worn2)[k][layer] += pulses
             w[k] = self.device.voltage(self.device.pulses(w[k]) + pulses)
-            w[k] = w[k] + misses * np.sqrt(pulses)
+            w[k] = w[k] + errors * np.sqrt(pulses)
         w1, w2 = w
         before = w1.copy(), w2.copy()
         if self.device.ends:
@@ -292,11 +296,10 @@ class Network:
         self.costs[layer][3] += changed.sum()
         self.refreshed[layer] += changed
 
-    def misses(self, layer, gradient):
-        """By how much a device that is written misses, per square root of a pulse."""
+    def write_noise(self, layer, gradient):
+        """Error of a write, per square root of a pulse."""
         noise = np.zeros(gradient.shape)
-        has_columns = layer == 0 and self.active is not None
-        columns = self.active if has_columns else range(gradient.shape[1])
+        columns = self.active if layer == 0 else np.arange(gradient.shape[1])
         shape = (len(gradient), len(columns))
         noise[:, columns] = normal(shape, self.seed, self.step, layer, WRITE)
-        return self.sigma_w * (self.device.top - self.device.bottom) * noise
+        return self.physics.sigma_w * (self.device.top - self.device.bottom) * noise

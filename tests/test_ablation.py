@@ -3,7 +3,7 @@
 import matplotlib
 import pytest
 from conftest import PROJECT
-from support import made_up
+from support import untrained_runs
 from support.devices import OTHERS, device_file, measured
 
 from devices.library import find
@@ -68,7 +68,7 @@ def test_of_a_device_file_the_measured_values_are_switched_off(tmp_path):
 
 @pytest.fixture
 def linear():
-    (one,) = find_ablations(made_up.table(ABLATION.settings(LINEAR), accuracy))
+    (one,) = find_ablations(untrained_runs.table(ABLATION.settings(LINEAR), accuracy))
     return one
 
 
@@ -105,10 +105,10 @@ def test_the_sentence(linear):
 
 def test_what_is_noise_and_what_are_too_few_is_said():
     settings = ABLATION.settings(LINEAR)
-    noisy = made_up.table(settings, lambda s, model: 90 + model * (-1) ** len(s.slug))
+    noisy = untrained_runs.table(settings, lambda s, model: 90 + model * (-1) ** len(s.slug))
     (one,) = find_ablations(noisy)
     assert "wins nothing that is clear of noise" in takeaway(one)
-    (one,) = find_ablations(made_up.table(settings, accuracy, n_models=2))
+    (one,) = find_ablations(untrained_runs.table(settings, accuracy, n_models=2))
     few = "most is won back without the variability, +2.00 points (no interval from 2 networks)"
     assert few in takeaway(one)
 
@@ -116,7 +116,7 @@ def test_what_is_noise_and_what_are_too_few_is_said():
 def test_of_a_part_only_what_is_known_is_told():
     """Without the networks that lack the variability alone nobody knows what to mend first."""
     settings = [s for s in ABLATION.settings(LINEAR) if s.var or not s.clipping]
-    (one,) = find_ablations(made_up.table(settings, accuracy))
+    (one,) = find_ablations(untrained_runs.table(settings, accuracy))
     assert takeaway(one) == (
         "Ablation, linear at learning rate 1000: of the 3.75 ± 0.14 points to the ideal network "
         "the variability costs 1.00 ± 0.00 alone, the read noise costs 0.50 ± 0.00 alone, the "
@@ -141,7 +141,7 @@ def test_the_table_and_the_picture_have_the_same_numbers(linear):
 
 def test_a_part_is_drawn_and_the_command_for_the_rest_is_told(tmp_path, capsys):
     settings = [s for s in ABLATION.settings({**LINEAR, "epochs": 2}) if s.clipping]
-    made_up.write(tmp_path / "out", settings, accuracy)
+    untrained_runs.write(tmp_path / "out", settings, accuracy)
     figures = Figures(tmp_path / "out", tmp_path / "figures")
     assert figures.ablation() is not None
     said = capsys.readouterr().out.strip()
@@ -171,7 +171,7 @@ def test_device_noise_goes_with_the_read_noise():
 def test_with_device_noise_it_is_drawn_whole(tmp_path, capsys):
     """Networks without read noise have none, and stand beside those that do all the same."""
     given = {**LINEAR, "epochs": 2, "device_noise": True}
-    made_up.write(tmp_path / "out", ABLATION.settings(given), accuracy)
+    untrained_runs.write(tmp_path / "out", ABLATION.settings(given), accuracy)
     figures = Figures(tmp_path / "out", tmp_path / "figures")
     (one,) = figures.ablations()
     assert one.full.device_noise

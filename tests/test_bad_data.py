@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_bad_input import refused
-from test_data import NAMES, example, idx_bytes, write_idx_files
+from support.idx_files import NAMES, example, idx_bytes, write_idx_files
+from support.launched import assert_refused
 
 from utils.data.idx import read_idx
 from utils.errors import UserError
@@ -45,7 +45,7 @@ def test_data_files(damage, start, tmp_path):
     raw.mkdir(parents=True)
     for name, body in content.items():
         (raw / name).write_bytes(body)
-    line = refused(start("--data_dir", tmp_path / "data"), tmp_path / "out")
+    line = assert_refused(start("--data_dir", tmp_path / "data"), tmp_path / "out")
     assert message in line
     assert "replace" in line
 

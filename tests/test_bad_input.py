@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 from conftest import run_main
+from support.launched import assert_refused
 
 from devices.built_in import LIBRARY, Entry
 from devices.library import find
@@ -101,16 +102,6 @@ def test_flags(arguments, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def refused(process, output_dir) -> str:
-    """The same of a run that gets as far as its data."""
-    assert process.wait() == 2
-    assert process.said.count("\n") == 1, process.said
-    assert process.said.startswith("main.py: error: ")
-    assert process.output.read_text() == ""
-    assert not output_dir.exists()
-    return process.said
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -121,7 +112,7 @@ def refused(process, output_dir) -> str:
 )
 def test_what_shows_once_data_and_processor_are_known(arguments, message, start, tmp_path):
     process = start("--task", "Digits", *arguments.split())
-    assert message in refused(process, tmp_path / "out")
+    assert message in assert_refused(process, tmp_path / "out")
 
 
 def test_a_batch_is_at_most_the_training_set(simulate):

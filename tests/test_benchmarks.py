@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from reference import Network
-from test_data import write_idx_files
+from reference import Network, Physics
+from support.idx_files import write_idx_files
+from support.reference_networks import inputs
 
-from models.first_layer import pad
 from tests.benchmarks import bench, beside
 from tests.benchmarks.straightforward import Straightforward
 
@@ -71,14 +71,14 @@ def test_runs_beside_each_other_are_timed_to_their_end(monkeypatch):
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
 def test_the_benchmarks_straightforward_loop_simulates_the_same_physics(field, patterns):
     """Noise off, since it draws its own; from the same fresh pairs."""
-    reference = Network((144, 12, 4), field, 100, 3000.0, 0.0, 0.0, 0.0, 0.1, init=0.1)
+    reference = Network((144, 12, 4), field, 100, Physics(lr=3000.0, clipping=0.1, init=0.1))
     loop = Straightforward(144, 12, field, 3000.0, 0.0, 0.0, 0.0, 0.1, classes=4)
     pairs = [loop.network[0], loop.network[3]]
     with torch.no_grad():
         for pair, w1, w2 in zip(pairs, reference.w1, reference.w2, strict=True):
             pair.weight1.copy_(torch.from_numpy(w1))
             pair.weight2.copy_(torch.from_numpy(w2))
-    images = pad(patterns.train_images, 1) / 255
+    images = inputs(patterns.train_images)
     for start in range(0, 192, 32):
         labels = patterns.train_labels[start : start + 32]
         loop.step(torch.from_numpy(images[start : start + 32]).float(), torch.from_numpy(labels))

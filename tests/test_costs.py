@@ -7,8 +7,8 @@ import matplotlib
 import pandas as pd
 import pytest
 import torch
-from support.lab import write_lab_folder
-from support.simulated import LAB, RATES
+from support.legacy_runs import write_legacy_folder
+from support.simulated import LEGACY, RATES
 
 from devices.ledger import COUNTS
 from utils.errors import UserError
@@ -175,7 +175,7 @@ def test_the_table_has_layers_and_means_over_networks(simulations):
 def test_what_was_simulated_before_the_ledger_is_not_in_the_table(tmp_path, capsys):
     """That of the original scripts, too."""
     folder = tmp_path / "simulations"
-    write_lab_folder(folder, [90.0, 92.0], **LAB)
+    write_legacy_folder(folder, [90.0, 92.0], **LEGACY)
     networks = with_costs(Simulations.read(folder).networks)
     assert networks["pulses"].isna().all()
     assert costs_table(networks, Prices()).empty

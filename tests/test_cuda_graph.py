@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import members_of, setting_of
-from reference import Network
+from support.reference_networks import ReferenceRun, distance
 
 from devices.library import find
-from models.first_layer import pad
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import SYNCHRONISE, WARM_UP, GraphedCall
@@ -68,19 +67,10 @@ def test_graphed_training_follows_the_reference(field, patterns, currents, fake_
     list(trainer.train(lambda: None))
     (graph,) = fake_cuda.graphs
     assert graph.replayed == 4 * 6 - WARM_UP
-    network = Network((144, 24, 4), field, 100, 3000.0, 0.2, 0.1, 5e-5, 0.1, init=init)
-    images, losses = pad(patterns.train_images, 1) / 255, []
-    for first in [*range(0, 200, 32)] * 4:
-        batch = slice(first, first + 32)
-        losses.append(network.train(images[batch], patterns.train_labels[batch])[0])
+    reference = ReferenceRun(trainer.members[0].setting, patterns)
     state = state_dict(trainer.ensemble.network, 0, trainer.ensemble.history.step)
-    for layer, (w1, w2) in enumerate(zip(network.w1, network.w2, strict=True)):
-        for name, expected in (("weight1", w1), ("weight2", w2)):
-            actual = state[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
-            spread = np.linalg.norm(expected - expected.mean())
-            assert np.linalg.norm(actual - expected) < 5e-3 * spread
-    means = np.reshape(losses, (4, 7)).mean(1)
-    np.testing.assert_allclose(trainer.ensemble.history.losses[0], means, rtol=1e-3)
+    assert distance(state, reference.network) < 5e-3
+    np.testing.assert_allclose(trainer.ensemble.history.losses[0], reference.losses, rtol=1e-3)
 
 
 @pytest.mark.parametrize("batch_size", [32, 40])  # 200 images: a smaller last batch, and none

@@ -3,50 +3,19 @@
 import gzip
 import hashlib
 import http.server
-import struct
 import threading
 
 import numpy as np
 import pytest
 import torch
 from conftest import currents_of, dense_currents_of
+from support.idx_files import NAMES, example, idx_bytes, write_idx_files
 
 from models.active_inputs import COLUMNS, ActiveInputs
 from utils.data import datasets
 from utils.data.datasets import DataSet, load
 from utils.data.idx import read_idx
 from utils.errors import UserError
-
-NAMES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-
-
-def idx_bytes(array: np.ndarray) -> bytes:
-    sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    return struct.pack(">HBB", 0, 8, array.ndim) + sizes + array.astype(np.uint8).tobytes()
-
-
-def example(n_train=30, n_test=12, side=6, classes=3) -> list[np.ndarray]:
-    rng = np.random.default_rng(1)
-    return [
-        rng.integers(0, 256, (n_train, side, side)),
-        np.arange(n_train) % classes,
-        rng.integers(0, 256, (n_test, side, side)),
-        np.arange(n_test) % classes,
-    ]
-
-
-def write_idx_files(folder, arrays, compress=False):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, array in zip(NAMES, arrays, strict=True):
-        if compress:
-            (folder / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(array)))
-        else:
-            (folder / name).write_bytes(idx_bytes(array))
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["plain", "gz"])

@@ -8,8 +8,8 @@ import matplotlib
 import pytest
 import torch
 from matplotlib.colors import to_hex
-from support.lab import write_lab_folder
-from support.simulated import EPOCHS, LAB, RATES, from_files, with_other_constants
+from support.legacy_runs import write_legacy_folder
+from support.simulated import EPOCHS, LEGACY, RATES, from_files, with_other_constants
 
 import main
 from utils.errors import UserError
@@ -131,8 +131,10 @@ def test_nor_where_no_figure_shows_their_setting(copied, tmp_path):
 
 
 def test_accuracy_against_epoch_is_that_of_the_latest_run(copied, tmp_path):
-    latest = write_lab_folder(copied, [60.0, 90.0], stamp="20300101000000", **LAB)
-    write_lab_folder(copied, [50.0], stamp="20300101000000", field="double-exponential", **LAB)
+    latest = write_legacy_folder(copied, [60.0, 90.0], stamp="20300101000000", **LEGACY)
+    write_legacy_folder(
+        copied, [50.0], stamp="20300101000000", field="double-exponential", **LEGACY
+    )
     figures = Figures(copied, tmp_path / "figures")
     (axes,) = figures.epochs().axes
     linear, exponential = axes.get_lines()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from conftest import setting_of
-from support import made_up
+from support import untrained_runs
 
 from utils import parser, studies
 from utils.compute.compiler import Compiler
@@ -164,14 +164,14 @@ def test_tables_and_titles_of_figures_follow():
     assert "hum" in imperfections()
     assert "hum" in setting_columns()
     assert set(NEW) - {"hum"} <= set(series_columns())
-    networks = made_up.table([made(hum=0.5, shape="oval", echo=True)], lambda *_: 90.0)
+    networks = untrained_runs.table([made(hum=0.5, shape="oval", echo=True)], lambda *_: 90.0)
     assert style.physics(networks).endswith("mains hum 0.5, shape oval, echo")
-    assert "hum" not in style.physics(made_up.table([made()], lambda *_: 90.0))
+    assert "hum" not in style.physics(untrained_runs.table([made()], lambda *_: 90.0))
 
 
 def test_simulations_are_read_back_with_new_flags_and_never_share_a_mean(tmp_path):
     settings = [made(), made(hum=0.5), made(shape="oval"), made(echo=True), made(limit=3.0)]
-    made_up.write(tmp_path, settings, lambda setting, model: 90.0)
+    untrained_runs.write(tmp_path, settings, lambda setting, model: 90.0)
     read = Simulations.read(tmp_path)
     assert list(read.problems["reason"]) == []
     assert set(read.networks["setting"]) == {replace(each, seed=Setting.seed) for each in settings}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import members_of, setting_of
-from test_reference import LATER, trained_engine, trained_reference
+from support.engine import trained_engine
+from support.reference_networks import EXTRAS, difference, inputs, trained_reference
 
-from models.first_layer import pad
 from models.state_dict import load_state_dict, state_dict
 from utils.training.ensemble import Ensemble
 from utils.training.intermediate import compute
@@ -18,9 +18,9 @@ FLAGS = "--n_models 2 --resistor_noise 0.05 --device_noise --padding 1"
 def test_they_follow_the_reference(data, request):
     """With all noise, as in the test; the image with its zeros, each in its place."""
     data = request.getfixturevalue(data)
-    ensemble, currents = trained_engine(["double-linear"], data, **LATER)
-    reference = trained_reference("double-linear", data, **LATER)
-    images = pad(data.test_images, 1) / 255
+    ensemble, currents = trained_engine(["double-linear"], data, **EXTRAS)
+    reference = trained_reference("double-linear", data, **EXTRAS)
+    images = inputs(data.test_images)
     (layers,) = compute(ensemble, currents)
     assert list(layers) == [1, 4, 7]
     expected = reference.first_image(images)
@@ -28,10 +28,10 @@ def test_they_follow_the_reference(data, request):
     for mine, theirs in zip(layers.values(), expected, strict=True):
         for actual, values in zip(mine, theirs, strict=True):
             assert actual.dtype == torch.float32
-            assert np.linalg.norm(actual.numpy() - values) < 2e-3 * np.linalg.norm(values)
-    reference.sigma_v = 0.0
+            assert difference(actual.numpy(), values) < 2e-3
+    reference.physics.sigma_v = 0.0
     without = reference.first_image(images)[0][1]
-    assert np.linalg.norm(without - expected[0][1]) > 1e-2 * np.linalg.norm(without)
+    assert difference(expected[0][1], without) > 1e-2
 
 
 def test_a_state_dict_is_read_back(dark_patterns):

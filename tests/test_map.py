@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from support import made_up
+from support import untrained_runs
 from support.devices import OTHERS
 
 from devices.library import Device, find
@@ -62,16 +62,16 @@ def test_the_nonlinearity_of_a_table_is_that_of_the_nearest_curve(nu):
 def test_a_curve_that_none_of_the_map_is_near_to_has_no_place_on_it():
     step = Table((0.0, 13.0, 14.0, 27.0), (2.742, 2.74, 2.18, 2.175))
     assert nonlinearity(Device("mine", step)) is None
-    networks = made_up.table(MAP.settings(SOME), accuracy)
+    networks = untrained_runs.table(MAP.settings(SOME), accuracy)
     settings = STUDIES["figure1"].settings({"field": [Device("mine", step)]})
-    figure = draw_map(networks, made_up.table(settings, lambda s, m: 90 - s.lr / 1000))
+    figure = draw_map(networks, untrained_runs.table(settings, lambda s, m: 90 - s.lr / 1000))
     assert len(figure.legends[0].get_texts()) == 1
 
 
 def test_a_table_is_marked_where_its_nearest_curve_is():
-    networks = made_up.table(MAP.settings(SOME), accuracy)
+    networks = untrained_runs.table(MAP.settings(SOME), accuracy)
     table, reference = OTHERS["table"], STUDIES["figure1"].settings({"field": [OTHERS["table"]]})
-    figure = draw_map(networks, made_up.table(reference, lambda s, m: 90 - s.lr / 1000))
+    figure = draw_map(networks, untrained_runs.table(reference, lambda s, m: 90 - s.lr / 1000))
     marked = figure.axes[0].get_lines()[-1]
     assert marked.get_xdata()[0] == pytest.approx(nonlinearity(table))
     assert -2.5 < nonlinearity(table) < 4.5
@@ -94,7 +94,7 @@ def test_the_limit_is_between_neighbours_by_hand():
 
 def test_each_nonlinearity_at_its_own_best_rate():
     """Differences at nu = 2: -0.5 less 0, 0.1, -0.1; s 0.1, error 0.0577350, t 4.302653."""
-    one = Map.of(made_up.table(MAP.settings(SOME), accuracy))
+    one = Map.of(untrained_runs.table(MAP.settings(SOME), accuracy))
     assert [one.best(nu) for nu in one.nus] == [1000, 1000, 1000, 500]
     below = one.below_linear()
     assert {nu: each.mean for nu, each in below.items()} == pytest.approx(
@@ -106,13 +106,15 @@ def test_each_nonlinearity_at_its_own_best_rate():
 
 def test_the_sentence():
     """-0.5 at 2, but for rounding; low: 0.5 / 0.748414 of 2; high: 0.248414 / 1.5 on from 2."""
-    rows = made_up.table(MAP.settings(SOME), lambda s, m: accuracy(s, m) - 1e-9 * (s.lr != 500))
+    rows = untrained_runs.table(
+        MAP.settings(SOME), lambda s, m: accuracy(s, m) - 1e-9 * (s.lr != 500)
+    )
     assert takeaway(Map.of(rows)) == (
         "Map: each at its own best learning rate, a device stays within 0.5 points of a linear one "
         "up to ν = 2.0 (95 %: 1.3 to 2.3) and down to the end of the map, ν = -2 (95 %: at least "
         "to -1.3)."
     )
-    few = made_up.table(MAP.settings(SOME), accuracy, n_models=2)
+    few = untrained_runs.table(MAP.settings(SOME), accuracy, n_models=2)
     assert takeaway(Map.of(few)).endswith("; no interval from 2 networks.")
     assert "95 %" not in takeaway(Map.of(few))
     alone = rows[rows["field"] == "double-curved-2.0"]
@@ -120,9 +122,11 @@ def test_the_sentence():
 
 
 def test_the_picture_shows_means_the_best_rate_and_fields_where_they_belong():
-    networks = made_up.table(MAP.settings(SOME), accuracy)
+    networks = untrained_runs.table(MAP.settings(SOME), accuracy)
     fields = {"field": [*FIELDS, find("double-ideal")]}
-    others = made_up.table(STUDIES["figure1"].settings(fields), lambda s, m: 90 - s.lr / 1000)
+    others = untrained_runs.table(
+        STUDIES["figure1"].settings(fields), lambda s, m: 90 - s.lr / 1000
+    )
     figure = draw_map(networks, others)
     left = figure.axes[0]
     mesh = left.collections[0].get_array().reshape(2, 4)
@@ -141,7 +145,7 @@ def test_the_picture_shows_means_the_best_rate_and_fields_where_they_belong():
 
 
 def test_a_part_of_the_grid_is_drawn():
-    networks = made_up.table(MAP.settings(SOME), accuracy)
+    networks = untrained_runs.table(MAP.settings(SOME), accuracy)
     part = networks[(networks["lr"] == 500) | (networks["field"] != "double-curved-4.0")]
     values = Map.of(part).grid()
     assert np.isnan(values).sum() == 1

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT
-from support.lab import write_lab_folder
-from support.simulated import LAB
+from support.legacy_runs import write_legacy_folder
+from support.simulated import LEGACY
 
 from utils.plots.__main__ import main
 
@@ -31,7 +31,7 @@ def archive(simulations, tmp_path_factory) -> Path:
     """Ours, and three networks of the lab's scripts beside them."""
     folder = tmp_path_factory.mktemp("archive") / "simulations"
     shutil.copytree(simulations, folder)
-    write_lab_folder(folder, [90.0, 92.0, 94.0], **LAB)
+    write_legacy_folder(folder, [90.0, 92.0, 94.0], **LEGACY)
     return folder
 
 

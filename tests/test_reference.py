@@ -5,13 +5,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import DEVICES, currents_of, is_one_pass, setting_of
-from reference import Network
+from conftest import DEVICES, currents_of, is_one_pass
+from reference import Network, Physics
 from support.devices import NAMES as FIELDS
-from support.devices import device_of
+from support.engine import EAGER, trained_engine
+from support.reference_networks import (
+    EXTRAS,
+    STEPS,
+    TEST_BATCH,
+    assert_same_costs,
+    difference,
+    distance,
+    inputs,
+    noisy_setting,
+    state_of,
+    trained_reference,
+    wide_init,
+)
 
 from devices.ledger_level import LedgerLevel
-from models.first_layer import pad
 from models.matmul import kernels
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
@@ -20,109 +32,15 @@ from utils.settings import Member
 from utils.training import evaluation
 from utils.training.ensemble import Ensemble
 
-EAGER = Compiler(enabled=False)
 NEARLY_LINEAR = "double-curved-0.001"
-STEPS = 30
-TEST_BATCH = 16  # of 50 test images: three full batches and an odd one
 TWO_LAYERS = (24,)  # which take less time to compile than three
 TOLERANCE = 5e-3  # 1e-5 as a rule; more where rounding decides whether a request is clipped
 OUTPUT_TOLERANCE = 2e-3  # of the outputs for a test batch
-PHYSICS = dict(
-    lr=3000.0, var=0.2, resistor_noise=0.1, voltage_noise=5e-5, clipping=0.1, layers=(24, 16)
-)
 
 
 @pytest.fixture(autouse=True)
 def several_test_batches(monkeypatch):
     monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
-
-
-def wide_init(field: str) -> float:
-    """Fresh voltages all over the range, so that devices are used up within tens of steps."""
-    return 0.47 * device_of(field).response.span
-
-
-# Running variances start from 1; a test after so few steps would see of the first layer nothing
-# but that, and so they start from 0 here.
-SETTLED = 0.0
-
-
-def trained_reference(field, patterns, steps=STEPS, variance=SETTLED, **changes) -> Network:
-    """The reference after `steps` batches of 32, the last of each epoch smaller.
-
-    variance: from which the running variances start.
-    """
-    physics, inputs = PHYSICS | changes, currents_of(patterns).active_inputs
-    network = Network(
-        (144, *physics["layers"], 4),
-        field,
-        seed=100,
-        lr=physics["lr"],
-        var=physics["var"],
-        sigma_r=physics["resistor_noise"],
-        sigma_v=physics["voltage_noise"],
-        clipping=physics["clipping"],
-        init=physics.get("init", wide_init(field)),
-        sigma_w=physics.get("write_noise", 0.0),
-        active=inputs.active.numpy(),
-        tested=inputs.tested.numpy(),
-        device_noise=physics.get("device_noise", False),
-        physical_clipping=physics.get("physical_clipping", False),
-    )
-    network.var = [np.full_like(var, variance) for var in network.var]
-    images = pad(patterns.train_images, 1) / 255
-    network.losses = []
-    for samples in batches(len(images), steps):
-        labels = patterns.train_labels[samples]
-        loss, network.gradients = network.train(images[samples], labels)
-        network.losses.append(loss)
-    return network
-
-
-def batches(n_images: int, steps: int):
-    starts = range(0, n_images, 32)
-    for step in range(steps):
-        start = starts[step % len(starts)]
-        yield slice(start, min(start + 32, n_images))
-
-
-def trained_engine(
-    fields, patterns, dtype=torch.float32, device="cpu", compiler=EAGER, variance=SETTLED, **changes
-):
-    """The project's ensemble after the same batches, with one network for each of `fields`.
-
-    variance: from which the running variances start; None as they are made.
-    """
-    settings = [
-        setting_of(field=device_of(field), init=wide_init(fields[0]), **(PHYSICS | changes))
-        for field in fields
-    ]
-    currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh(
-        [Member(setting, 0) for setting in settings], currents, LedgerLevel.WEAR
-    )
-    if dtype == torch.float64:
-        ensemble = ensemble.double()
-    per_epoch = -(-currents.n_train // 32)
-    with torch.no_grad():
-        for norm in ensemble.network.norms if variance is not None else ():
-            norm.running_var.fill_(variance)
-        for step in range(STEPS):
-            current, labels = currents.batch(step % per_epoch, 32)
-            call = compiler if len(labels) == 32 else EAGER
-            current = current.to(dtype) if currents.product == "dense" else current
-            call(ensemble, current, labels)
-    return ensemble, currents
-
-
-def distance(state, network) -> float:
-    """Largest over layers and devices of |w - reference| / |reference - its mean|."""
-    errors = []
-    for layer, (w1, w2) in enumerate(zip(network.w1, network.w2, strict=True)):
-        for name, w in (("weight1", w1), ("weight2", w2)):
-            actual = state[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
-            errors.append(np.linalg.norm(actual - w) / np.linalg.norm(w - w.mean()))
-    return max(errors)
 
 
 def check_network(ensemble, model, reference):
@@ -133,15 +51,9 @@ def check_network(ensemble, model, reference):
         norm = f"layers.{2 + 3 * layer}"
         np.testing.assert_allclose(state[f"{norm}.running_mean"], mean, atol=2e-2 * mean.std())
         np.testing.assert_allclose(state[f"{norm}.running_var"], var, rtol=2e-2)
-    check_costs([account.sums[model] for account in ensemble.ledger.accounts], reference.costs)
-
-
-def check_costs(actual, expected):
-    """Of each layer. Rounding decides of a few requests whether they are dropped."""
-    for mine, (pulses, *counts) in zip(actual, expected, strict=True):
-        mine = mine.cpu().double().numpy()
-        assert mine[0] == pytest.approx(pulses, rel=1e-3)
-        np.testing.assert_allclose(mine[1:], counts, rtol=2e-3, atol=2)
+    assert_same_costs(
+        [account.sums[model] for account in ensemble.ledger.accounts], reference.costs
+    )
 
 
 def check_outputs(
@@ -155,14 +67,14 @@ def check_outputs(
     tolerance=OUTPUT_TOLERANCE,
 ):
     """Every test batch, each with noise of its own."""
-    images = pad(patterns.test_images, 1) / 255
+    images = inputs(patterns.test_images)
     parts = evaluation.outputs(ensemble, currents, compiler, relaxed)
     starts = range(0, len(images), TEST_BATCH)
     for number, (start, voltages) in enumerate(zip(starts, parts, strict=True)):
         part = number + evaluation.RELAXED * relaxed
         expected = reference.test(images[start : start + TEST_BATCH], part, relaxed)
         actual = voltages[model].T.cpu().double().numpy()
-        assert np.linalg.norm(actual - expected) < tolerance * np.linalg.norm(expected)
+        assert difference(actual, expected) < tolerance
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -213,17 +125,17 @@ def test_inputs_of_tests_alone_follow_the_reference(product, field, patterns, sp
     images[:, 3:6] = 0
     data, layers = replace(whole, train_images=images), (40, 16)
     ensemble, currents = trained_engine([field], data, layers=layers)
-    inputs = currents.active_inputs
-    assert (currents.product, inputs.n_tested) == (product, 19)
-    assert len(inputs.always_zero) > 19
+    which = currents.active_inputs
+    assert (currents.product, which.n_tested) == (product, 19)
+    assert len(which.always_zero) > 19
     reference = trained_reference(field, data, layers=layers)
     for relaxed in (False, True):
         check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed)
-    images = pad(data.test_images, 1)[:TEST_BATCH] / 255
+    images = inputs(data.test_images)[:TEST_BATCH]
     without = images.copy()
-    without[:, inputs.always_zero] = 0  # the comparison sees them
+    without[:, which.always_zero] = 0  # the comparison sees them
     expected, other = reference.test(images), reference.test(without)
-    assert np.linalg.norm(other - expected) > 10 * OUTPUT_TOLERANCE * np.linalg.norm(expected)
+    assert difference(other, expected) > 10 * OUTPUT_TOLERANCE
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -239,7 +151,6 @@ def test_writing_with_noise_follows_the_reference(field, device, patterns):
         check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed=True)
 
 
-LATER = dict(device_noise=True, physical_clipping=True)
 FINER = 5e-4  # than the rest, since under the other field device noise counts little in tests
 
 
@@ -251,8 +162,8 @@ def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
 ):
     """Training and every test batch, of the other field, too; by dense products and by sparse."""
     data = request.getfixturevalue(data)
-    reference = trained_reference(field, data, **LATER)
-    ensemble, currents = trained_engine([field], data, device=device, **LATER)
+    reference = trained_reference(field, data, **EXTRAS)
+    ensemble, currents = trained_engine([field], data, device=device, **EXTRAS)
     check_network(ensemble, 0, reference)
     for relaxed in (False, True):
         check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed, FINER)
@@ -260,7 +171,7 @@ def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
 
 def test_the_same_compiled(dark_patterns):
     """Layers of a block of outputs, and part of one; dense products are below."""
-    compiler, changes = Compiler(enabled=True), LATER | dict(layers=(40,))
+    compiler, changes = Compiler(enabled=True), EXTRAS | dict(layers=(40,))
     fields = ["double-linear"]
     ensemble, currents = trained_engine(fields, dark_patterns, compiler=compiler, **changes)
     assert currents.product == "sparse"
@@ -276,13 +187,13 @@ def test_networks_with_and_without_them_side_by_side(device, patterns):
     """As in a job on a GPU: of each its own."""
     kinds = [{}, dict(device_noise=True), dict(physical_clipping=True)]
     kinds = [kind | dict(layers=TWO_LAYERS) for kind in kinds]
-    settings = [setting_of(init=wide_init("double-linear"), **(PHYSICS | kind)) for kind in kinds]
+    settings = [noisy_setting("double-linear", **kind) for kind in kinds]
     currents = currents_of(patterns, device=device)
     ensemble = Ensemble.fresh(
         [Member(setting, 0) for setting in settings], currents, LedgerLevel.TOTALS
     )
     for norm in ensemble.network.norms:
-        norm.running_var.fill_(SETTLED)
+        norm.running_var.fill_(0.0)
     for step in range(STEPS):
         ensemble(*currents.batch(step % 7, 32))
     for model, kind in enumerate(kinds):
@@ -297,7 +208,7 @@ def test_networks_with_and_without_them_side_by_side(device, patterns):
     [
         (["double-linear", "other linear", "double-ideal"], False, {}),
         (["other exponential", "double-exponential"], False, {}),
-        (["table", "longer table"], True, LATER | dict(write_noise=0.02)),
+        (["table", "longer table"], True, EXTRAS | dict(write_noise=0.02)),
     ],
     ids=["linear", "exponential", "tables compiled"],
 )
@@ -368,12 +279,7 @@ def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
 def test_the_comparison_sees_every_part_of_the_physics(change, field, patterns):
     """Without one ingredient, the reference itself moves ten times the tolerance away."""
     whole, without = (trained_reference(field, patterns, **c) for c in ({}, change))
-    state = {
-        f"layers.{1 + 3 * layer}.{name}": torch.from_numpy(w[layer])
-        for layer in range(3)
-        for name, w in (("weight1", without.w1), ("weight2", without.w2))
-    }
-    assert distance(state, whole) > 10 * TOLERANCE
+    assert distance(state_of(without), whole) > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -394,8 +300,8 @@ def test_devices_reach_their_end_in_this_comparison(field, patterns):
 def test_test_outputs_follow_the_reference(field, patterns):
     """Running statistics, test noise, inputs of tests alone, and field relaxation."""
     ensemble, currents = trained_engine([field], patterns)
-    inputs = currents.active_inputs
-    assert inputs.n_tested + len(inputs.active) == currents.inputs.test.shape[1]
+    which = currents.active_inputs
+    assert which.n_tested + len(which.active) == currents.inputs.test.shape[1]
     reference = trained_reference(field, patterns)
     for relaxed in (False, True) if reference.partner else (False,):
         check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed)
@@ -404,30 +310,29 @@ def test_test_outputs_follow_the_reference(field, patterns):
 def test_the_comparison_of_tests_sees_which_noise_is_drawn(patterns):
     """The noise of another batch, or of a test under the own field, is seen."""
     reference = trained_reference("double-linear", patterns)
-    images = pad(patterns.test_images, 1)[:TEST_BATCH] / 255
+    images = inputs(patterns.test_images)[:TEST_BATCH]
     expected = reference.test(images, 0)
     for part in (1, evaluation.RELAXED):
-        difference = np.linalg.norm(reference.test(images, part) - expected)
-        assert difference > 10 * OUTPUT_TOLERANCE * np.linalg.norm(expected)
+        assert difference(reference.test(images, part), expected) > 10 * OUTPUT_TOLERANCE
 
 
 def test_the_comparison_of_tests_sees_device_noise_and_its_scale_under_the_other_field(patterns):
     """There it counts by the ratio of the ranges, 1.53 exp(-27/9.741) less 1.53 to 0.567."""
     reference = trained_reference("double-linear", patterns, device_noise=True)
-    images = pad(patterns.test_images, 1)[:TEST_BATCH] / 255
+    images = inputs(patterns.test_images)[:TEST_BATCH]
     expected = reference.test(images, 0, relaxed=True)
-    reference.sigma_r *= (1.53 * (1 - np.exp(-27 / 9.741))) / 0.567
+    reference.physics.sigma_r *= (1.53 * (1 - np.exp(-27 / 9.741))) / 0.567
     other = reference.test(images, 0, relaxed=True)
-    assert np.linalg.norm(other - expected) > 3 * FINER * np.linalg.norm(expected)
-    reference.device_noise = False
+    assert difference(other, expected) > 3 * FINER
+    reference.physics.device_noise = False
     other = reference.test(images, 0, relaxed=True)
-    assert np.linalg.norm(other - expected) > 3 * FINER * np.linalg.norm(expected)
+    assert difference(other, expected) > 3 * FINER
 
 
 def test_reference_gradients_are_right(patterns):
     """The reference's own backward pass against finite differences, noise off."""
-    network = Network((144, 8, 6, 4), "double-linear", 100, 0.0, 0.2, 0.0, 0.0, 0.0, init=0.1)
-    images, labels = pad(patterns.train_images[:16], 1) / 255, patterns.train_labels[:16]
+    network = Network((144, 8, 6, 4), "double-linear", 100, Physics(lr=0.0, var=0.2, init=0.1))
+    images, labels = inputs(patterns.train_images[:16]), patterns.train_labels[:16]
     _, gradients = network.train(images, labels)
     for layer, (row, column) in ((0, (3, 40)), (1, (2, 5)), (2, (1, 1))):
         losses = []

@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 from conftest import read_all, setting_of
-from support.lab import without_newer
+from support.legacy_runs import without_newer
 from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints, results
 
 import main

@@ -7,7 +7,7 @@ import pytest
 from conftest import setting_of
 from msgspec import structs
 from support.devices import NAMES, OTHERS, device_file, device_of, measured
-from support.lab import lab_record, without_newer
+from support.legacy_runs import legacy_record, without_newer
 
 from devices.built_in import LIBRARY
 from devices.device_file import Estimate
@@ -145,14 +145,14 @@ def test_a_switched_setting_is_read_back_and_each_constant_counts(second):
 
 
 def test_a_switched_record_of_the_original_scripts():
-    record = lab_record(lr=500)
+    record = legacy_record(lr=500)
     record["optimizer_parameters"]["field"] = ["double-exponential", "double-linear"]
     setting = from_json(record | {"time_switch": 4})
     assert (setting.field_name, setting.switched_at) == ("double-exponential-double-linear", 5)
     with pytest.raises(ValueError, match="it names 2 fields, not one"):
         from_json(record)
     with pytest.raises(ValueError, match="it names 1 fields, not two"):
-        from_json(lab_record() | {"time_switch": 4})
+        from_json(legacy_record() | {"time_switch": 4})
 
 
 def test_values_that_are_not_given_are_those_measured_of_either_field(tmp_path):
@@ -268,7 +268,7 @@ def test_a_record_from_before_write_noise(mine):
 def test_an_original_record_reads_no_file(tmp_path):
     path = device_file(tmp_path / "mine.json", measured("mine"))
     with pytest.raises(UserError, match="unknown; the valid ones"):
-        from_json(lab_record(field=str(path)))
+        from_json(legacy_record(field=str(path)))
 
 
 def test_endless_devices_have_no_largest_init_or_clipping():
@@ -310,7 +310,7 @@ def test_constants_are_read_from_the_record_not_from_the_library(monkeypatch):
 
 @pytest.mark.parametrize("optimizer", ["DoubleLinearOptimizer", "PulseOptimizer", "Adam"])
 def test_a_record_with_the_labs_keys_only(optimizer):
-    record = json.loads(json.dumps(lab_record(lr=500, optimizer=optimizer)))
+    record = json.loads(json.dumps(legacy_record(lr=500, optimizer=optimizer)))
     assert record.keys() == {
         "task",
         "seed",
@@ -342,7 +342,7 @@ def test_a_record_with_the_labs_keys_only(optimizer):
     "key",
     [
         key
-        for key in lab_record()
+        for key in legacy_record()
         if key
         not in (
             "time_switch",
@@ -355,7 +355,7 @@ def test_a_record_with_the_labs_keys_only(optimizer):
     ],
 )
 def test_a_record_that_lacks_a_setting_is_none(key):
-    record = lab_record()
+    record = legacy_record()
     del record[key]
     with pytest.raises(KeyError, match=key):
         from_json(record)
@@ -363,7 +363,7 @@ def test_a_record_that_lacks_a_setting_is_none(key):
 
 def test_a_record_of_a_device_that_nobody_knows(monkeypatch):
     with pytest.raises(UserError, match="double-linear, double-exponential"):
-        from_json(lab_record(field="memristor"))
+        from_json(legacy_record(field="memristor"))
     record = to_json(setting_of())
     for content in ({}, {"double-linear": {}}, {"double-linear": {"family": "cubic"}}):
         with pytest.raises((KeyError, TypeError, ValueError)):

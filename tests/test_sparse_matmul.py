@@ -6,24 +6,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import currents_of, dense_currents_of, members_of, setting_of
+from conftest import currents_of, dense_currents_of, members_of, random_data, setting_of
 
 from models import sparse_inputs
 from models.sparse_inputs import listed
 from models.sparse_matmul import BLOCK, PairedRows, from_blocks, to_blocks
 from utils.compute import kernel_builder
-from utils.data.datasets import DataSet
 from utils.training.ensemble import Ensemble
-
-
-def data_of(share_lit: float, n_train=70, n_test=10, pixels=(9, 9)) -> DataSet:
-    rng = np.random.default_rng(5)
-
-    def part(n):
-        images = rng.integers(1, 256, (n, *pixels)) * (rng.random((n, *pixels)) < share_lit)
-        return images.astype(np.uint8), rng.integers(0, 3, n)
-
-    return DataSet(*part(n_train), *part(n_test))
 
 
 def test_blocks_by_hand():
@@ -71,7 +60,7 @@ def test_lists_by_hand():
 @pytest.mark.parametrize("batch_size", [32, 45, 150])
 def test_lists_are_the_images(batch_size):
     """Batches with an even and an odd number of images, also such with more than one group."""
-    images = data_of(0.3, n_train=300).train_images.reshape(300, 81)
+    images = random_data(0.3, n_train=300).train_images.reshape(300, 81)
     levels = torch.arange(256).float()
     n_batches = 300 // batch_size
     batches = images[: n_batches * batch_size].reshape(n_batches, batch_size, 81)
@@ -89,7 +78,7 @@ def test_lists_are_the_images(batch_size):
 @pytest.mark.parametrize("n_outputs", [1, 32, 50])
 def test_products_are_the_dense_ones(n_outputs, threads):
     """Two networks; batches of 32, 32 and 6 images, and a test batch that begins in the middle."""
-    currents, dense = currents_of(data_of(0.2)), dense_currents_of(data_of(0.2)).inputs
+    currents, dense = currents_of(random_data(0.2)), dense_currents_of(random_data(0.2)).inputs
     n_inputs, generator = dense.train.shape[1], torch.Generator().manual_seed(1)
     weight = torch.randn(2, n_outputs, n_inputs, generator=generator)
     torch.set_num_threads(threads)
@@ -110,7 +99,7 @@ def test_products_are_the_dense_ones(n_outputs, threads):
 
 
 def test_sums_are_the_same_with_any_number_of_threads():
-    currents = currents_of(data_of(0.3, n_train=200), batch_size=200)
+    currents = currents_of(random_data(0.3, n_train=200), batch_size=200)
     batch, _ = currents.batch(0, 200)
     weight = to_blocks(torch.randn(1, 40, len(currents.active_inputs.active)))
     g = torch.randn(1, 40, 200)
@@ -128,7 +117,7 @@ def test_sums_are_the_same_with_any_number_of_threads():
     [(0.2, 32, "sparse"), (0.2, 31, "dense"), (0.5, 32, "sparse"), (0.65, 32, "dense")],
 )
 def test_what_decides_for_sparse_products(share, batch_size, product):
-    assert currents_of(data_of(share), batch_size=batch_size).product == product
+    assert currents_of(random_data(share), batch_size=batch_size).product == product
 
 
 def test_without_the_kernels_products_are_dense_and_noise_is_torchs(monkeypatch):
@@ -136,7 +125,7 @@ def test_without_the_kernels_products_are_dense_and_noise_is_torchs(monkeypatch)
     kernel_builder.library.cache_clear()
     try:
         assert not sparse_inputs.is_available()
-        currents = currents_of(data_of(0.2))
+        currents = currents_of(random_data(0.2))
         assert currents.product == "dense"
         ensemble = Ensemble.fresh(members_of(setting_of()), currents)
         ensemble(*currents.batch(0, 32))

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import currents_of, dense_currents_of, is_one_pass, setting_of
+from conftest import currents_of, dense_currents_of, is_one_pass, random_data, setting_of
 from support.devices import NAMES, device_of
-from test_sparse_matmul import data_of
 
 from devices.ledger_level import LedgerLevel
 from models import sparse_update
@@ -26,7 +25,7 @@ def dim():
 
 
 def dim_data() -> DataSet:
-    return data_of(0.04, n_train=200, pixels=(9, 9))
+    return random_data(0.04, n_train=200, pixels=(9, 9))
 
 
 OTHERS = {  # of the same family, with constants of their own; of tables also other cells

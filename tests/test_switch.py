@@ -9,14 +9,23 @@ import torch
 from conftest import DEVICES, currents_of, is_one_pass, setting_of
 from reference import Network
 from support.devices import device_of
+from support.reference_networks import (
+    EXTRAS,
+    ONE_IMAGE,
+    TEST_BATCH,
+    ReferenceRun,
+    assert_same_costs,
+    difference,
+    distance,
+    inputs,
+    state_of,
+)
 from support.sweeps import SLOW, assert_same_networks, results
-from test_reference import TEST_BATCH, check_costs, distance
 
 from devices.ledger_level import LedgerLevel
 from devices.library import find
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, PairState
-from models.first_layer import pad
 from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
@@ -25,14 +34,16 @@ from utils.errors import UserError
 from utils.parser import parse
 from utils.settings import Member
 from utils.training import evaluation
-from utils.training.evaluation import SWITCHED
 from utils.training.intermediate import compute
 from utils.training.slices import SWITCHED as SWITCHED_SLICE
 from utils.training.slices import slice_of
 from utils.training.trainer import Trainer
 
 EPOCHS, SWITCH, BATCH = 4, 2, 16  # 13 mini-batches an epoch, the last one smaller
-PHYSICS = dict(
+FLAGS = dict(
+    epochs=EPOCHS,
+    switch_epoch=SWITCH,
+    batch_size=BATCH,
     lr=1500.0,
     var=0.2,
     resistor_noise=0.05,
@@ -43,8 +54,6 @@ PHYSICS = dict(
     layers=(24,),
 )
 ONE_PASS = dict(write_noise=0.0)  # gradient and update of a sparse first layer, on a CPU
-READ = dict(device_noise=True, physical_clipping=True)
-ONE_IMAGE = 1 / 50  # of the test, which rounding may decide
 LINEAR, EXPONENTIAL = "double-linear", "double-exponential"
 
 
@@ -58,67 +67,19 @@ def several_test_batches_and_one_thread(monkeypatch):
     torch.set_num_threads(threads)
 
 
+def switched_setting(first, second, **changes):
+    return setting_of(**FLAGS | changes, field=device_of(first), second=device_of(second))
+
+
+def reference_run(first, second, data, switch=SWITCH, **changes):
+    return ReferenceRun(switched_setting(first, second, **changes), data, switch_epoch=switch)
+
+
 def trainer_of(first, second, data, device="cpu", compiled=False, models=(0,), **changes):
-    fields = dict(field=device_of(first), second=device_of(second))
-    values = dict(epochs=EPOCHS, batch_size=BATCH, switch_epoch=SWITCH) | PHYSICS | changes
-    setting = setting_of(**fields, **values)
-    currents = currents_of(data, device=device, batch_size=values["batch_size"])
+    setting = switched_setting(first, second, **changes)
+    currents = currents_of(data, device=device, batch_size=setting.batch_size)
     members = [Member(setting, model) for model in models]
     return Trainer(members, currents, Compiler(compiled), currents.are_on_gpu, LedgerLevel.TOTALS)
-
-
-class Reference:
-    """A network of the reference through all epochs, and what each has come to."""
-
-    def __init__(self, first, second, data, switch=SWITCH, **changes):
-        physics, inputs = PHYSICS | changes, currents_of(data).active_inputs
-        self.data, self.epoch = data, 0
-        self.network = Network(
-            (144, *physics["layers"], 4),
-            first,
-            seed=100,
-            lr=physics["lr"],
-            var=physics["var"],
-            sigma_r=physics["resistor_noise"],
-            sigma_v=physics["voltage_noise"],
-            clipping=physics["clipping"],
-            init=physics["init"],
-            sigma_w=physics["write_noise"],
-            active=inputs.active.numpy(),
-            tested=inputs.tested.numpy(),
-            device_noise=physics.get("device_noise", False),
-            physical_clipping=physics.get("physical_clipping", False),
-        )
-        self.losses, self.accuracies, self.requests = [], [], []
-        for epoch in range(EPOCHS):
-            if epoch == switch:
-                self.before = [w.copy() for w in (*self.network.w1, *self.network.w2)]
-                self.network.switch(second)
-                self.switch_outputs, self.switch_accuracy = self.test(SWITCHED)
-            self.train(physics["lr"])
-            self.accuracies.append(self.test()[1])
-        self.swap = None
-        if self.network.partner:
-            self.swap_outputs, self.swap = self.test(evaluation.RELAXED, relaxed=True)
-
-    def train(self, lr):
-        images, labels, losses = pad(self.data.train_images, 1) / 255, self.data.train_labels, []
-        for start in range(0, 200, BATCH):
-            samples = slice(start, min(start + BATCH, 200))
-            loss, gradients = self.network.train(images[samples], labels[samples])
-            losses.append(loss)
-        n_weights = sum(gradient.size for gradient in gradients)
-        self.requests.append(lr * sum(abs(each).sum() for each in gradients) / n_weights)
-        self.losses.append(np.mean(losses))
-
-    def test(self, address=0, relaxed=False):
-        """Outputs [image, class] and the share of right ones, batch by batch."""
-        images, outputs = pad(self.data.test_images, 1) / 255, []
-        for number, start in enumerate(range(0, 50, TEST_BATCH)):
-            part = images[start : start + TEST_BATCH]
-            outputs.append(self.network.test(part, number + address, relaxed))
-        outputs = np.concatenate(outputs)
-        return outputs, (outputs.argmax(1) == self.data.test_labels).mean()
 
 
 def check(trainer, reference, model=0):
@@ -131,9 +92,9 @@ def check(trainer, reference, model=0):
         result.accuracies.numpy(), reference.accuracies, atol=1.01 * ONE_IMAGE
     )
     costs = trainer.ensemble.ledger.history[model].sum(dim=0)  # of all epochs, [layer, count]
-    check_costs(costs, reference.network.costs)
+    assert_same_costs(costs, reference.network.costs)
     near = dict(abs=1.01 * ONE_IMAGE)
-    assert result.switch_accuracy == pytest.approx(reference.switch_accuracy, **near)
+    assert result.switch_accuracy == pytest.approx(reference.switch, **near)
     if reference.swap is None:
         assert result.swap_accuracy is None
     else:
@@ -145,10 +106,6 @@ def outputs(trainer, model=0, **how):
     """Of the test, [image, class]."""
     parts = evaluation.outputs(trainer.ensemble, trainer.currents, trainer.compiler, **how)
     return torch.cat(list(parts), dim=-1)[model].T.cpu().double().numpy()
-
-
-def difference(actual, expected):
-    return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -173,12 +130,12 @@ def test_a_switched_network_follows_the_reference(
 
     On sparse inputs devices are read with noise in inference, too, and clipped physically.
     """
-    physics = changes | (READ if data == "sparse_patterns" else {})
+    physics = changes | (EXTRAS if data == "sparse_patterns" else {})
     data = request.getfixturevalue(data)
     if data is request.getfixturevalue("sparse_patterns"):
         monkeypatch.setattr("models.sparse_inputs.SMALLEST_BATCH", BATCH)
     trainer = trainer_of(first, second, data, device, compiled, **physics)
-    reference = Reference(first, second, data, **physics)
+    reference = reference_run(first, second, data, **physics)
     is_sparse = trainer.currents.product == "sparse"
     assert is_one_pass(trainer.ensemble) == (is_sparse and changes == ONE_PASS)
     trainer.prepare()
@@ -199,7 +156,7 @@ def test_networks_with_other_constants_are_switched_side_by_side(patterns):
     trainer = Trainer(members, trainer.currents, Compiler(False), ledger_level=LedgerLevel.TOTALS)
     list(trainer.train(lambda: None))
     for model, pair in enumerate(pairs):
-        check(trainer, Reference(*pair, patterns), model)
+        check(trainer, reference_run(*pair, patterns), model)
 
 
 def test_outputs_right_after_the_switch_follow_the_reference(sparse_patterns, monkeypatch):
@@ -215,7 +172,7 @@ def test_outputs_right_after_the_switch_follow_the_reference(sparse_patterns, mo
     epochs = trainer.train(lambda: None)
     assert [next(epochs) for _ in range(SWITCH)] == [0, 1]
     trainer.enter(1, switch=True)
-    reference = Reference(LINEAR, EXPONENTIAL, data, **noisy)
+    reference = reference_run(LINEAR, EXPONENTIAL, data, **noisy)
     for switched in (True, False):
         error = difference(outputs(trainer, switched=switched), reference.switch_outputs)
         assert (error < 1e-2) == switched
@@ -240,23 +197,23 @@ def test_no_two_tests_of_a_network_have_the_same_noise(patterns, monkeypatch):
 
 def test_devices_are_read_with_noise_on_both_sides_of_a_switch(patterns):
     """In training and in all tests, that under the other field, too; and that is no small part."""
-    noisy = READ | dict(resistor_noise=0.2)
+    noisy = EXTRAS | dict(resistor_noise=0.2)
     trainer = trainer_of(EXPONENTIAL, LINEAR, patterns, **noisy)
     list(trainer.train(lambda: None))
-    reference = Reference(EXPONENTIAL, LINEAR, patterns, **noisy)
+    reference = reference_run(EXPONENTIAL, LINEAR, patterns, **noisy)
     check(trainer, reference)
-    reference.network.device_noise = False
+    reference.network.physics.device_noise = False
     exact, _ = reference.test(evaluation.RELAXED, relaxed=True)
     assert difference(exact, reference.swap_outputs) > 0.1
 
 
 def test_currents_and_voltages_of_a_switched_network_follow_the_reference(patterns):
     """As the hardware has them, that is, by the input scale of after the switch."""
-    trainer = trainer_of(LINEAR, EXPONENTIAL, patterns, **READ)
+    trainer = trainer_of(LINEAR, EXPONENTIAL, patterns, **EXTRAS)
     list(trainer.train(lambda: None))
     (layers,) = compute(trainer.ensemble, trainer.currents)
-    images = pad(patterns.test_images, 1) / 255
-    network = Reference(LINEAR, EXPONENTIAL, patterns, **READ).network
+    images = inputs(patterns.test_images)
+    network = reference_run(LINEAR, EXPONENTIAL, patterns, **EXTRAS).network
     expected = network.first_image(images[:TEST_BATCH])
     np.testing.assert_allclose(layers[1][0], 0.001 * 0.567 / 1.434299 * images[0], rtol=1e-4)
     for mine, theirs in zip(layers.values(), expected, strict=True):
@@ -285,30 +242,25 @@ def test_resume_reads_a_switched_network_by_its_second_field(simulate):
 @pytest.mark.parametrize("part", ["input scale", "epoch", "write noise", "partner"])
 def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatch):
     """Without one of them the reference itself moves ten times the tolerance away."""
-    whole = Reference(LINEAR, EXPONENTIAL, patterns)
+    whole = reference_run(LINEAR, EXPONENTIAL, patterns)
     switch = Network.switch
 
     def without(network, field):
-        scale, sigma_w, partner = network.input_scale, network.sigma_w, network.device
+        scale, sigma_w, partner = network.input_scale, network.physics.sigma_w, network.device
         switch(network, field)
         if part == "input scale":
             network.input_scale = scale
         elif part == "write noise":  # of the range before
-            network.sigma_w = sigma_w * 0.567 / (network.device.top - network.device.bottom)
+            network.physics.sigma_w = sigma_w * 0.567 / (network.device.top - network.device.bottom)
         elif part == "partner":
             network.partner = partner.__class__(0.05, 3.0, 20)
 
     monkeypatch.setattr(Network, "switch", without)
-    other = Reference(LINEAR, EXPONENTIAL, patterns, switch=SWITCH - (part == "epoch"))
+    other = reference_run(LINEAR, EXPONENTIAL, patterns, switch=SWITCH - (part == "epoch"))
     if part == "partner":
         assert difference(other.swap_outputs, whole.swap_outputs) > 0.1
         return
-    state = {
-        f"layers.{1 + 3 * layer}.{name}": torch.from_numpy(w[layer])
-        for layer in range(2)
-        for name, w in (("weight1", other.network.w1), ("weight2", other.network.w2))
-    }
-    assert distance(state, whole.network) > 5e-2
+    assert distance(state_of(other.network), whole.network) > 5e-2
 
 
 def test_a_switch_to_the_same_response_is_none_to_the_bit(patterns):
@@ -396,7 +348,7 @@ def test_a_graph_is_captured_anew(patterns, fake_cuda, monkeypatch):
     list(trainer.train(lambda: None))
     full = 200 // BATCH * SWITCH
     assert [graph.replayed for graph in fake_cuda.graphs] == [full - WARM_UP] * 2
-    check(trainer, Reference(LINEAR, EXPONENTIAL, patterns))
+    check(trainer, reference_run(LINEAR, EXPONENTIAL, patterns))
 
 
 def test_devices_are_switched_by_hand():

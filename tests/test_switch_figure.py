@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from support.arguments import merged
-from support.lab import lab_record, write_lab_folder
 from support.launched import ask
+from support.legacy_runs import legacy_record, write_legacy_folder
 from support.simulated import EPOCHS, SMALL
 
 from devices.library import find
@@ -177,13 +177,13 @@ def test_the_answer_by_hand():
 
 def test_switched_networks_of_the_original_scripts_are_listed_and_not_drawn(tmp_path):
     """Their folders name both fields and no more."""
-    folder = write_lab_folder(tmp_path, [90.0], layers=[16], field="double-linear")
+    folder = write_legacy_folder(tmp_path, [90.0], layers=[16], field="double-linear")
     other = folder.with_name(folder.name.replace("double-linear", NAMES[0]))
     folder.rename(other)
     for path in other.iterdir():
         path = path.rename(path.with_name(path.name.replace(folder.name, other.name)))
         if path.suffix == ".json":
-            record = lab_record(layers=[16]) | {"time_switch": 2}
+            record = legacy_record(layers=[16]) | {"time_switch": 2}
             record["optimizer_parameters"]["field"] = ["double-linear", "double-exponential"]
             path.write_text(json.dumps(record))
     read = Simulations.read(tmp_path)

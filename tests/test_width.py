@@ -3,7 +3,7 @@
 import matplotlib
 import pytest
 from matplotlib import pyplot as plt
-from support import made_up
+from support import untrained_runs
 
 from utils.parser import parse
 from utils.plots.figures import Figures
@@ -30,7 +30,7 @@ def accuracy(setting, model: int) -> float:
 
 @pytest.fixture(scope="module")
 def networks():
-    return made_up.table(WIDTH.settings(), accuracy)
+    return untrained_runs.table(WIDTH.settings(), accuracy)
 
 
 def test_its_settings_by_hand():
@@ -83,7 +83,7 @@ def test_a_part_is_drawn_and_the_command_for_the_rest_is_told(tmp_path, capsys):
     other = [s for s in other if s.field.name == "double-exponential"]
     # Of figure 1, at rates that no other size has been trained at.
     other += WIDTH.settings({"epochs": 2, "layers": (512,), "lr": [4000.0]})
-    made_up.write(tmp_path / "out", [*part, *other], accuracy)
+    untrained_runs.write(tmp_path / "out", [*part, *other], accuracy)
     figures = Figures(tmp_path / "out", tmp_path / "figures")
     assert len(figures.width_networks()) == 3 * len(part)
     assert figures.width() is not None

@@ -6,11 +6,10 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import read_all
-from reference import Network
 from support.forking import needs_workers
+from support.reference_networks import ReferenceRun, distance
 from support.sweeps import (
     SLOW,
     THREE,
@@ -25,8 +24,8 @@ from support.sweeps import (
     run_alone,
 )
 
-from models.first_layer import pad
 from utils.data.datasets import load
+from utils.records.setting_json import from_json
 
 pytestmark = needs_workers
 
@@ -36,21 +35,10 @@ def test_workers_follow_the_reference(start, tmp_path):
     process = start(*THREE, "--epochs", 1, "--n_models", 2)
     assert process.wait() == 0, process.said
     data, outcome = load("Digits", Path()), results(tmp_path / "out")
-    train, test = (pad(images, 2) / 255 for images in (data.train_images, data.test_images))
     for (_, model), record in outcome.items():
-        network = Network(
-            (1024, 24, 10), "double-linear", 100 + model, 4000.0, 0.2, 0.015, 1.5e-6, 0.1
-        )
-        for first in range(0, 1500, 128):
-            batch = slice(first, first + 128)
-            network.train(train[batch], data.train_labels[batch])
-        for layer, (w1, w2) in enumerate(zip(network.w1, network.w2, strict=True)):
-            for name, expected in (("weight1", w1), ("weight2", w2)):
-                actual = record.state[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
-                spread = np.linalg.norm(expected - expected.mean())
-                assert np.linalg.norm(actual - expected) < 5e-3 * spread
-        correct = (network.test(test).argmax(1) == data.test_labels).sum()
-        assert abs(297 * float(record.accuracies[0]) - correct) < 2
+        reference = ReferenceRun(from_json(record.json), data, model, test_batch=10_000)
+        assert distance(record.state, reference.network) < 5e-3
+        assert abs(float(record.accuracies[0]) - reference.accuracies[0]) < 2 / 297
     assert len(outcome) == 2
 
 

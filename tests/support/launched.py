@@ -41,6 +41,16 @@ class Process:
             time.sleep(0.002)
 
 
+def assert_refused(process: Process, output_dir: Path) -> str:
+    """The one line of a run that ends with exit code 2 and has created nothing."""
+    assert process.wait() == 2
+    assert process.said.count("\n") == 1, process.said
+    assert process.said.startswith("main.py: error: ")
+    assert process.output.read_text() == ""
+    assert not output_dir.exists()
+    return process.said
+
+
 def ask(launcher: subprocess.Popen, request: dict) -> int:
     launcher.stdin.write(json.dumps(request) + "\n")
     launcher.stdin.flush()

@@ -9,7 +9,7 @@ import pytest
 
 from support.arguments import merged
 from support.launched import ask
-from support.made_once import made_once
+from support.session_cache import session_cache
 
 RATES = (500.0, 3000.0)
 EPOCHS, N_MODELS = 4, 3
@@ -22,7 +22,9 @@ RUNS = (
     f"{FIELDS} --var 0 --clipping 0.1 0.2 0.5",
     "--var 0 --epochs 1 --n_models 1 --lr 777",  # of another length
 )
-LAB = dict(task="Digits", layers=[16], epochs=EPOCHS)  # of lab.py, beside ours in one series
+LEGACY = dict(
+    task="Digits", layers=[16], epochs=EPOCHS
+)  # of legacy_runs.py, in one series with RUNS
 FIGURE_1 = dict(field="double-linear", lr=500.0, var=0.2, epochs=EPOCHS)  # a row of the table
 
 
@@ -43,7 +45,7 @@ def simulations(launcher, tmp_path_factory) -> Path:
             assert ask(launcher, {"wait": process}) == 0, errors.read_text()
         break_copy(folder)
 
-    return made_once(tmp_path_factory, "simulations", make)
+    return session_cache(tmp_path_factory, "simulations", make)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from conftest import Record, read_all
 
 from support.launched import ask
-from support.made_once import made_once
+from support.session_cache import session_cache
 
 SWEEP = (
     "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
@@ -35,14 +35,18 @@ class Undisturbed:
 @pytest.fixture(scope="session")
 def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
     """The sweep by one process."""
-    folder = made_once(tmp_path_factory, "sweep", lambda folder: run_alone(launcher, folder, SWEEP))
+    folder = session_cache(
+        tmp_path_factory, "sweep", lambda folder: run_alone(launcher, folder, SWEEP)
+    )
     return Undisturbed(folder / "out", results(folder / "out"))
 
 
 @pytest.fixture(scope="session")
 def three_alone(launcher, tmp_path_factory) -> dict:
     """THREE by one process."""
-    folder = made_once(tmp_path_factory, "three", lambda folder: run_alone(launcher, folder, THREE))
+    folder = session_cache(
+        tmp_path_factory, "three", lambda folder: run_alone(launcher, folder, THREE)
+    )
     return results(folder / "out")
 
 

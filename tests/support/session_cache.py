@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+def session_cache(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
     """A folder of all test processes, that `make` fills; others wait for it meanwhile."""
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

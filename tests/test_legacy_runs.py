@@ -1,13 +1,13 @@
-"""The simulations that the lab has: they stay readable, beside ours and whatever lies around."""
+"""Simulations of the original scripts stay readable, beside ours and whatever lies around."""
 
 import json
 import statistics
 
 import pytest
 from conftest import setting_of
-from support import made_up
-from support.lab import write_lab_folder
-from support.simulated import BROKEN, FIGURE_1, LAB, from_files, rows_of
+from support import untrained_runs
+from support.legacy_runs import write_legacy_folder
+from support.simulated import BROKEN, FIGURE_1, LEGACY, from_files, rows_of
 
 from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
 from utils.plots.figures import Figures
@@ -21,7 +21,7 @@ def read(simulations) -> Simulations:
 
 def test_what_the_labs_scripts_wrote_has_rows_beside_ours(copied, read):
     """Nothing of either is dropped, though seeds and settings are the same."""
-    folder = write_lab_folder(copied, [90.0, 92.0, 94.0], **LAB)
+    folder = write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
     assert not list(folder.glob("*.settings"))
     assert len(list(folder.iterdir())) == 4 * 3
     together = Simulations.read(copied)
@@ -39,8 +39,8 @@ def test_what_the_labs_scripts_wrote_has_rows_beside_ours(copied, read):
 
 
 def test_a_folder_of_the_lab_alone(tmp_path):
-    write_lab_folder(tmp_path, [95.0], epochs=3)
-    write_lab_folder(tmp_path, [85.0, 87.0], epochs=3, field="double-exponential", lr=3000.0)
+    write_legacy_folder(tmp_path, [95.0], epochs=3)
+    write_legacy_folder(tmp_path, [85.0, 87.0], epochs=3, field="double-exponential", lr=3000.0)
     read = Simulations.read(tmp_path)
     assert read.problems.empty
     table = read.table()
@@ -56,15 +56,15 @@ def test_other_folders_and_files_are_named_and_stop_nothing(copied, read):
     (copied / "old figures").mkdir()
     (copied / "old figures" / "figure1.png").write_bytes(b"")
     (copied / ".hidden").mkdir()
-    renamed = write_lab_folder(copied, [50.0], stamp="20240101000000", **LAB)
+    renamed = write_legacy_folder(copied, [50.0], stamp="20240101000000", **LEGACY)
     renamed.rename(copied / "the best one")
-    half = write_lab_folder(copied, [50.0, 51.0], stamp="20240202000000", **LAB)
+    half = write_legacy_folder(copied, [50.0, 51.0], stamp="20240202000000", **LEGACY)
     (half / f"{half.name}-1.json").unlink()
     (half / f"{half.name}-0-gradients.pth").write_bytes(b"PK")
     (half / "remark.txt").write_text("x")
-    other = write_lab_folder(copied, [50.0], stamp="20240303000000", lr=501.0, **LAB)
+    other = write_legacy_folder(copied, [50.0], stamp="20240303000000", lr=501.0, **LEGACY)
     (other / f"{other.name}-0.json").write_text('{"task": "Digits"}')
-    switched = write_lab_folder(copied, [50.0], stamp="20240404000000", lr=502.0, **LAB)
+    switched = write_legacy_folder(copied, [50.0], stamp="20240404000000", lr=502.0, **LEGACY)
     file = switched / f"{switched.name}-0.json"
     record = json.loads(file.read_text())
     record["optimizer_parameters"]["field"] = ["double-linear", "double-exponential"]
@@ -88,7 +88,7 @@ def test_other_folders_and_files_are_named_and_stop_nothing(copied, read):
 
 def test_a_run_that_goes_on_is_named_as_such(tmp_path):
     """Its folder is there, and of its first network the accuracies."""
-    folder = write_lab_folder(tmp_path, [50.0], **LAB)
+    folder = write_legacy_folder(tmp_path, [50.0], **LEGACY)
     for end in (".json", ".pth", "-gradients.pth"):
         (folder / f"{folder.name}-0{end}").unlink()
     read = Simulations.read(tmp_path)
@@ -102,8 +102,8 @@ def test_a_run_that_goes_on_is_named_as_such(tmp_path):
 
 
 def test_networks_of_the_labs_scripts_are_drawn_with_ours(copied, simulations, tmp_path):
-    write_lab_folder(copied, [90.0, 92.0, 94.0], **LAB)
-    write_lab_folder(copied, [70.0, 72.0], lr=1000.0, **LAB)
+    write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
+    write_legacy_folder(copied, [70.0, 72.0], lr=1000.0, **LEGACY)
     figures = Figures(copied, tmp_path / "figures")
     assert figures.drawn().startswith("Drawn: 65 networks of task Digits")
     assert figures.drawn().endswith(
@@ -123,7 +123,7 @@ def test_networks_of_the_labs_scripts_are_drawn_with_ours(copied, simulations, t
 
 def test_a_command_keeps_the_number_of_networks_whoever_trained_them(copied, tmp_path):
     """Three of ours beside three of the lab's are still three a run."""
-    write_lab_folder(copied, [90.0, 92.0, 94.0], **LAB)
+    write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
     figures = Figures(copied, tmp_path / "figures")
     assert figures.flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"
 
@@ -131,8 +131,8 @@ def test_a_command_keeps_the_number_of_networks_whoever_trained_them(copied, tmp
 @pytest.mark.parametrize("ending", ["", "-physical-clipping"])
 def test_physical_clipping_of_the_original_scripts_never_acted(ending, tmp_path):
     """They compared a function with True: what they recorded as clipped was not."""
-    write_lab_folder(tmp_path, [95.0, 96.0], epochs=3)
-    folder = write_lab_folder(tmp_path, [93.0], epochs=3, stamp="20240801000000", seed=102)
+    write_legacy_folder(tmp_path, [95.0, 96.0], epochs=3)
+    folder = write_legacy_folder(tmp_path, [93.0], epochs=3, stamp="20240801000000", seed=102)
     (path,) = folder.glob("*.json")
     record = json.loads(path.read_text())
     record["optimizer_parameters"]["physical_clipping"] = True
@@ -149,7 +149,9 @@ def test_physical_clipping_of_the_original_scripts_never_acted(ending, tmp_path)
 
 
 def test_a_clipped_record_of_this_program_stays_clipped(tmp_path):
-    made_up.write(tmp_path, [setting_of(physical_clipping=True)], lambda setting, model: 90.0)
+    untrained_runs.write(
+        tmp_path, [setting_of(physical_clipping=True)], lambda setting, model: 90.0
+    )
     read = Simulations.read(tmp_path)
     assert read.networks["physical_clipping"].all()
     assert read.problems.empty

@@ -1,4 +1,4 @@
-"""Simulations as the scripts that this project replaces wrote them: the lab's archives."""
+"""Simulations as the original scripts wrote them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 RANGES = {"double-linear": (2.175, 2.742), "double-exponential": (0.846, 2.280)}
 
 
-def lab_record(**changes) -> dict:
+def legacy_record(**changes) -> dict:
     """A network's JSON, with exactly the keys of those scripts; flags as they are named here."""
     values = (
         dict(
@@ -68,14 +68,14 @@ def without_newer(record: dict) -> dict:
     return older | {"optimizer_parameters": parameters}
 
 
-def write_lab_folder(
+def write_legacy_folder(
     output_dir: Path, accuracies: Sequence[float], stamp: str = "20240725163936", **changes
 ) -> Path:
     """A folder of networks of these test accuracies (%), four files each.
 
     Accuracy after field relaxation is 10 less, the pulse request of the last epoch 0.5.
     """
-    one = lab_record(**changes)
+    one = legacy_record(**changes)
     parameters = one["optimizer_parameters"]
     (field,) = parameters["field"]
     folder = output_dir / (
@@ -87,7 +87,7 @@ def write_lab_folder(
     generator = torch.Generator().manual_seed(0)
     sizes = [1024, *one["layers"], 10]
     for model, accuracy in enumerate(accuracies):
-        record = lab_record(**changes | {"accuracy": accuracy, "swap_accuracy": accuracy - 10})
+        record = legacy_record(**changes | {"accuracy": accuracy, "swap_accuracy": accuracy - 10})
         stem = folder / f"{folder.name}-{model}"
         history = torch.linspace(0.1, accuracy / 100, one["epochs"])
         torch.save(history, f"{stem}-accuracies.pth")

@@ -1,0 +1,45 @@
+"""The project's ensembles, trained on the batches of `reference_networks.trained_reference`."""
+
+import torch
+from conftest import currents_of
+
+from devices.ledger_level import LedgerLevel
+from models.currents import Currents
+from support.reference_networks import STEPS, noisy_setting, wide_init
+from utils.compute.compiler import Compiler
+from utils.data.datasets import DataSet
+from utils.settings import Member
+from utils.training.ensemble import Ensemble
+
+EAGER = Compiler(enabled=False)
+
+
+def trained_engine(
+    fields: list[str],
+    data: DataSet,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    compiler: Compiler = EAGER,
+    variance: float | None = 0.0,
+    **changes,
+) -> tuple[Ensemble, Currents]:
+    """An ensemble with one network for each of `fields` after so many batches, and its inputs.
+
+    variance: from which the running variances start; None as they are made.
+    """
+    changes = {"init": wide_init(fields[0]), **changes}
+    members = [Member(noisy_setting(field, **changes), 0) for field in fields]
+    currents = currents_of(data, device=device)
+    ensemble = Ensemble.fresh(members, currents, LedgerLevel.WEAR)
+    if dtype == torch.float64:
+        ensemble = ensemble.double()
+    per_epoch = -(-currents.n_train // 32)
+    with torch.no_grad():
+        for norm in ensemble.network.norms if variance is not None else ():
+            norm.running_var.fill_(variance)
+        for step in range(STEPS):
+            current, labels = currents.batch(step % per_epoch, 32)
+            call = compiler if len(labels) == 32 else EAGER
+            current = current.to(dtype) if currents.product == "dense" else current
+            call(ensemble, current, labels)
+    return ensemble, currents
