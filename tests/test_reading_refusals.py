@@ -6,6 +6,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from utils.errors import UserError
 from utils.measured.checks import flaw, trend
@@ -154,7 +156,6 @@ def test_missing_files_and_folders(tmp_path):
         (dict(reads=5), r"holds 12 readings, no multiple of --reads 5"),
         (dict(split=50), r"line 13, column 2 \(D1\): holds 12 readings, fewer than --split 50"),
         (dict(split="turns"), r"line 2, column 2 \(D1\): has no turning point"),
-        (dict(layout="long", columns=["D1", "D2"]), "one column of values"),
         (dict(layout="rows"), "only 3 readings"),
     ],
 )
@@ -313,3 +314,62 @@ def test_turns_of_noisy_curves_are_found(nonlinearity, read_noise):
         assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]]
     assert np.sqrt(np.mean(np.square(off))) <= (read_noise > 0) + 60 * read_noise
     assert np.abs(off).max() <= 3 * (read_noise > 0) + 250 * read_noise
+
+
+# Any table of numbers
+
+NAMES = ["", "pulse", "Step", "n", "G (uS)", "I (A)", "V (V)", "t (s)", "device", "cycle", "G_LTP"]
+NAMES += ["G_LTD", "read 1", "D1", "D2", "foo", "branch", "R (ohm)"]
+
+
+@st.composite
+def tables(draw) -> str:
+    """The text of a table of counters, ramps, trains, walks and noise, under any names."""
+    n = draw(st.integers(1, 50))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    x = np.arange(n)
+    kinds = [x, x + 1, x[::-1], x % 7, x // 3, np.abs(x % 20 - 10), np.exp(-x / 5), np.ones(n)]
+    kinds += [1 - np.exp(-x / 5), rng.normal(size=n), np.cumsum(rng.normal(size=n))]
+    chosen = draw(st.lists(st.integers(0, len(kinds) - 1), min_size=1, max_size=4))
+    noise = draw(st.sampled_from([0, 0.01])) * rng.normal(size=n)
+    scale = draw(st.sampled_from([1, -1, 1e-6, 1e30]))
+    columns = [kinds[k] + (k > 5) * noise for k in chosen]
+    rows = [",".join(f"{scale ** (k > 5) * c[i]:.6g}" for k, c in zip(chosen, columns, strict=True))
+            for i in range(n)]  # fmt: skip
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=len(chosen), max_size=len(chosen)))
+    return "\n".join([*[",".join(names)] * draw(st.booleans()), *rows])
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    text=tables(),
+    how=st.sampled_from(
+        [{}, {}, dict(split="turns"), dict(split=6), dict(layout="rows"), dict(pulses="none")]
+    ),
+)
+def test_any_table_is_refused_in_one_line_or_gives_each_reading_once(tmp_path, text, how):
+    path = tmp_path / "any.csv"
+    path.write_text(text + "\n")
+    try:
+        measurement = read(path, ReadingOptions(**how))
+    except UserError as caught:
+        message = str(caught)
+    else:
+        message = ""
+    assert "\n" not in message
+    if message:
+        return
+    for ramp in measurement.ramps:
+        assert len(ramp.values) == len(ramp.pulses) == len(ramp.lines) >= 5
+        assert np.isfinite(ramp.values).all()
+        assert (np.diff(ramp.pulses) > 0).all()
+        assert ramp.pulses[0] >= 0
+    if len(measurement.understood.query("role == 'response'")) == 1 and measurement.reads == 1:
+        lines = [line for ramp in measurement.ramps for line in ramp.lines.tolist()]
+        if "columns" not in measurement.understood.query("role == 'response'").column.iloc[0]:
+            assert len(set(lines)) == len(lines)

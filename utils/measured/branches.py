@@ -15,6 +15,7 @@ from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.roles import Roles
 from utils.measured.series import Series
+from utils.measured.turns import without_spikes
 from utils.measured.vocabulary import names_conductance_way
 
 DECADE = 10.0  # between the ranges of ramps that are pooled
@@ -22,8 +23,11 @@ DECADE = 10.0  # between the ranges of ramps that are pooled
 
 @dataclass(eq=False)
 class Directed:
-    """A ramp whose branch is known. pulses: float64 [n], rising; start: None where only their
-    differences are known; after: the piece before, in whose last state this one began."""
+    """A ramp whose branch is known.
+
+    pulses: float64 [n], rising; fixed: whether their start is known, not only their differences;
+    found: its trend; after: the ramp of the other branch right before it; before: see Ramp.
+    """
 
     series: Series
     branch: Branch
@@ -39,16 +43,15 @@ def ramps_of(
 ) -> list[Ramp]:
     """Raises UserError for what is no ramp, and for ramps that differ by decades."""
     table = roles.table
+    if len({int(piece.series.columns[0]) for piece in pieces}) == 1:
+        pieces = sorted(pieces, key=lambda piece: piece.series.lines.min())
     directed: list[Directed] = []
     for index, piece in enumerate(pieces):
         check_length(piece.series, table)
         one = direct(piece.series, index, roles, options, quantity)
-        follows = piece.follows and directed and directed[-1].series.place == one.series.place
-        if directed and follows_by_lines(directed[-1].series, one.series):
-            follows = True
-        if follows and directed[-1].branch != one.branch:
-            one.after = directed[-1]
-        if follows or (directed and directed[-1].series.place == one.series.place):
+        if directed and follows(directed[-1].series, one.series, piece):
+            if directed[-1].branch != one.branch:
+                one.after = directed[-1]
             start_again(one, directed[-1])
         directed.append(one)
     check_ramps(directed, table)
@@ -59,13 +62,15 @@ def ramps_of(
     return number(directed)
 
 
-def follows_by_lines(one: Series, other: Series) -> bool:
-    """Whether a series of a long table comes right below another, of the same device."""
-    return (
-        one.device == other.device and one.columns[0] == other.columns[0]
-        and one.place != other.place and 0 < other.lines[0] - one.lines[-1] <= 2
-        and bool((np.diff(one.lines) > 0).all())
-    )  # fmt: skip
+def follows(one: Series, other: Series, piece: Piece) -> bool:
+    """Whether the readings of a ramp come right after those of another of the same device."""
+    if one.device != other.device or one.columns[0] != other.columns[0]:
+        return False
+    in_time = bool((np.diff(one.lines) > 0).all() and (np.diff(other.lines) > 0).all())
+    if one.place == other.place and piece.follows:
+        return in_time
+    step = one.lines[-1] - one.lines[-2]  # several where readings of the same pulse are averaged
+    return in_time and 0 < other.lines[0] - one.lines[-1] <= step + 1
 
 
 def check_length(series: Series, table: NumericTable) -> None:
@@ -82,8 +87,8 @@ def direct(
     """The branch of a ramp, by its name, else by its values; its pulses in the order of time."""
     pulses, column = series.pulses, int(series.columns[0])
     counts_down = pulses is not None and pulses[-1] < pulses[0]
-    found = trend(np.arange(len(series)) if pulses is None else np.abs(pulses - pulses[0]),
-                  series.values)  # fmt: skip
+    at = np.arange(len(series)) if pulses is None else np.abs(pulses - pulses[0])
+    found = trend(at, without_spikes(series.values))
     way = "rising" if found.change > 0 else "falling"
     branch = wanted(series, index, options, roles, quantity) or way
     if branch != way:
@@ -143,7 +148,7 @@ def check_ramps(directed: Sequence[Directed], table: NumericTable) -> None:
     """Raise UserError for what is no ramp, and for ramps that differ by decades."""
     fallback = float(np.sqrt(np.mean([one.found.read_noise**2 for one in directed])))
     for one in directed:
-        if why := flaw(one.series.values, one.found, fallback):
+        if why := flaw(without_spikes(one.series.values), one.found, fallback):
             raise one.series.error(table, why)
     ranges = np.array([abs(one.found.change) for one in directed])
     middle = float(np.median(ranges))
@@ -189,8 +194,8 @@ def join(ramps: Sequence[Directed]) -> None:
     if goes_on:
         usual = float(np.median([len(one.pulses) for one in turns]))
         for one in ramps:  # the first of a train; with one reading more it begins at 0
-            if one.after is None and not one.fixed and len(one.pulses) <= usual:
-                one.pulses = one.pulses - one.pulses[0] + 1
+            if one.after is None and one.pulses[0] == 0 and len(one.pulses) <= usual:
+                one.pulses = one.pulses + 1
 
 
 def curvature(one: Directed) -> float:

@@ -52,7 +52,7 @@ def trend(pulses: np.ndarray, values: np.ndarray) -> Trend:
 
 def shapes_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Exponentials of x [n] in 0 … 1, and the same less their means; both [shapes, n]."""
-    times = np.geomspace(min(0.5, 2 / len(x)), 2, 16)
+    times = np.geomspace(min(0.5, 2 / len(x)), 2, 24)
     shapes = np.stack([x, *(np.exp(-x / t) for t in times), *(np.exp((x - 1) / t) for t in times)])
     return shapes, shapes - shapes.mean(axis=1, keepdims=True)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 STEADY = 0.05  # spread of a drive that does not move, of its size
-MOVING = 0.3  # share of lines in which a drive that moves has another value than in the line before
 
 
 def known(numbers: np.ndarray) -> np.ndarray:
@@ -41,16 +40,16 @@ def rises(numbers: np.ndarray) -> bool:
 
 
 def moves(numbers: np.ndarray) -> bool:
-    """Whether a drive changes from line to line; one value, or one for each ramp, does not."""
+    """Whether a drive has other values than one, or one for either polarity."""
     x = known(numbers)
-    if len(x) < 3 or np.ptp(x) <= STEADY * np.abs(x).max():
-        return False
-    return float((np.abs(np.diff(x)) > STEADY * STEADY * np.ptp(x)).mean()) > MOVING
+    sides = (x[x > 0], x[x < 0])
+    return any(len(x) and np.ptp(x) > STEADY * np.abs(x).max() for x in sides)
 
 
 def alternates(numbers: np.ndarray) -> bool:
-    """Whether a drive changes between two values, from line to line."""
-    return len(np.unique(known(numbers).round(6))) == 2
+    """Whether a drive changes between two values from line to line."""
+    x = known(numbers)
+    return len(np.unique(x)) == 2 and float((np.diff(x) != 0).mean()) > 0.9
 
 
 def changes(numbers: np.ndarray) -> list[int]:
@@ -82,3 +81,15 @@ def cross_zero_together(one: np.ndarray, other: np.ndarray) -> bool:
     if len(a) < 8 or min(a.mean(), 1 - a.mean(), b.mean(), 1 - b.mean()) < 0.1:
         return False
     return float((a == b).mean()) > 0.95 or float((a != b).mean()) > 0.95
+
+
+def retraces(numbers: np.ndarray) -> bool:
+    """Whether a column goes back through exactly the values that it came through, as a sweep does
+    and a reading does not."""
+    x = known(numbers)
+    turn = int(np.argmax(x))
+    length = min(turn, len(x) - 1 - turn)
+    if length < 5 or x[turn] == x[turn - length]:
+        return False
+    back, forth = x[turn + 1 : turn + 1 + length], x[turn - length : turn][::-1]
+    return float((back == forth).mean()) > 0.9

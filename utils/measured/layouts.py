@@ -78,15 +78,9 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
     """A series in each column of responses, and in each group of lines with the same labels."""
     table, left_out = roles.table, roles.left_out
     columns = select(table, options.columns, "--columns") or roles.of(RESPONSE)
-    if layout == "long" and len(columns) != 1 and options.layout == "long":
-        names = ", ".join(table.title(c) for c in columns)
-        raise UserError(
-            f"{table.path}: line {table.header or 1}: a long table needs one column of values, "
-            f"found {names}; name it with --columns"
-        )
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
-    if layout == "long" and options.devices != "auto" and roles.of(DEVICE):
+    if layout == "long" and options.devices != "auto":
         raise UserError(
             f"--devices {options.devices}: a long table names its devices in a column; leave it out"
         )

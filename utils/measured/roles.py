@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from utils.measured.vocabulary import (
 )
 
 UNKNOWN, NOTHING = "unknown", "empty"
+PULSED_WORDS = set(
+    "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
+)
 
 
 @dataclass(eq=False)
@@ -142,10 +145,11 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
             if shape.is_counter(x) and found.of(RESPONSE, CURRENT, UNKNOWN, VOLTAGE) != [column]:
                 if found.roles[column] == TIME and turns_or_labels(found):
                     continue
+                kind = "a retention measurement" if found.roles[column] == TIME else "a sweep"
                 raise UserError(
-                    f"{table.path}: {table.title(column)} counts 0 or 1, 2, 3 … and has the unit "
-                    f"{table.names[column].unit}: a sweep of it, or a retention measurement, is no "
-                    f"pulse response; if it counts pulses, say --pulses {column + 1}"
+                    f"{table.path}: {kind}, no pulse response: {table.title(column)} counts 0 or "
+                    f"1, 2, 3 … in {table.names[column].unit}; if it counts pulses, say --pulses "
+                    f"{column + 1}"
                 )
     others = [c for c in np.flatnonzero(table.numeric) if found.roles[c] not in (PULSES, *LABELS)]
     pulses = found.of(PULSES)
@@ -207,9 +211,12 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
     table = found.table
     if len(columns) < 2:
         return
-    first, second = (table.numbers[:, column] for column in columns[:2])
-    if len(columns) == 2 and shape.cross_zero_together(first, second):
-        raise sweep(table, columns[0], columns[1])
+    for one, other in combinations(columns, 2):
+        if shape.cross_zero_together(table.numbers[:, one], table.numbers[:, other]):
+            raise sweep(table, one, other)
+    for one, other in pairwise([*columns, columns[0]]):
+        if shape.retraces(table.numbers[:, one]):
+            raise sweep(table, one, other)
     for column in columns:
         x = table.numbers[:, column]
         start = shape.known(x)[0]
@@ -240,8 +247,7 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
                 f"{table.path}: {table.title(column)} changes from line to line between two "
                 "values, of writing and of reading; keep the lines of reading"
             )
-        pulsed = bool({"pulse", "puls", "amplitude", "write", "prog", "impulsion"} & {*words(text)})
-        pulsed = pulsed or (found.of(PULSES) and table.names[column].role == DRIVE)
+        pulsed = bool(PULSED_WORDS & {*words(text)})
         is_current = any(table.names[c].quantity == "current" for c in responses) or any(
             table.names[c].role == CURRENT for c in responses
         )

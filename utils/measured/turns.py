@@ -24,6 +24,7 @@ def cut_at_turns(values: np.ndarray) -> tuple[list[slice], int]:
     No reading belongs to two ramps: the one at which the curve turns ends the ramp before. A reset
     is a piece that mostly is a single step. What a file cuts off at its ends is in no slice.
     """
+    values = without_spikes(values)
     smooth, noise = smoothed(values)
     extremes = [0, *find_turns(smooth, SWING * np.ptp(smooth)), len(values) - 1]
     jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
@@ -46,10 +47,23 @@ def turning_point(values: np.ndarray) -> int | None:
     """A reading at which a curve [n] turns by far more than its noise; None if it runs one way."""
     if len(values) < MIN_READINGS:
         return None
-    smooth, noise = smoothed(values)
+    smooth, noise = smoothed(without_spikes(values))
     swing = TURNED * float(np.ptp(smooth))
     turns = find_turns(smooth, swing) if swing > 6 * noise else []
     return turns[0] if turns else None
+
+
+def without_spikes(values: np.ndarray) -> np.ndarray:
+    """Values [n] in which a single reading far off, a lost one, is the mean of its neighbours."""
+    clean = values.copy()
+    spread = float(np.ptp(values))
+    for at in range(2, len(values) - 2):
+        before, after = clean[at - 1], values[at + 1]
+        off = abs(values[at] - (before + after) / 2)
+        near = max(abs(before - clean[at - 2]), abs(values[at + 2] - after), abs(after - before))
+        if off > 0.2 * spread and off > 5 * near:
+            clean[at] = (before + after) / 2
+    return clean
 
 
 def smoothed(values: np.ndarray) -> tuple[np.ndarray, float]:
@@ -123,7 +137,7 @@ def refined(values: np.ndarray, low: int, at: int, high: int) -> int:
             break
     # That the state at the turn begins the next ramp fits as well as that it ends this one.
     after = found.get(best + 1, misfit(best + 1) if best + 1 <= len(up) - 4 else np.inf)
-    return low + best + (after <= found[best] * (1 + 4 / max(1, len(up) - 6)))
+    return low + best + (after <= found[best] * (1 + 10 / max(1, len(up) - 8)))
 
 
 def regular(ends: list[int], n: int) -> list[int]:

@@ -99,6 +99,7 @@ INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G",
 
 BRACKETS = re.compile(r"[\s,_]*[(\[{]\s*([^()\[\]{}]*?)\s*[)\]}]")
 AFTER_SLASH = re.compile(r"^(.*\S)\s*(?:/|\bin\b)\s*(\S+)$")
+PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, as (W11)
 DEVICE_NAME = re.compile(
     r"(?<![^\W\d_])(?:(?:device|dev|dut|sample|chip|cell|bauteil|probe|zelle|composant|dispositif|"
     r"[ée]chantillon|cellule|w(?=\d\d)|junction)[\s_.#-]*(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
@@ -145,12 +146,12 @@ def parse_name(header: str, unit: str = "") -> Name:
     """A header such as `G (uS)`, `R / kΩ`, `Time[us]_LTP` or `Conductance (W11)`."""
     text, found = without_unit(header.strip())
     unit = unit or found
-    device, cycle, read = (
-        pattern.search(text) for pattern in (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER)
-    )
+    device = DEVICE_NAME.search(text) or PLACE.search(text)
+    rest = text.replace(device[0], " ") if device else text
+    cycle, read = CYCLE_NUMBER.search(rest), READ_NUMBER.search(rest)
     role, quantity = role_of(text, unit)
     return Name(
-        text, unit, role, quantity, branch_in(text), device[0] if device else None,
+        text, unit, role, quantity, branch_in(text), device[0].strip("()[]{}") if device else None,
         int(cycle[1]) if cycle else None, int(read[1]) if read else None,
     )  # fmt: skip
 
@@ -166,7 +167,7 @@ def without_unit(header: str) -> tuple[str, str]:
         if set(words(inner)) & (RESPONSE_OF.keys() | AMBIGUOUS.keys()):
             continue  # abs(I)
         if rest and re.search(r"[^\d\s.#]", inner) and not (is_label or branch_in(inner)):
-            if re.fullmatch(r"[A-Za-z]{1,2}\d+", inner):  # W11: a place on the chip
+            if PLACE.fullmatch(found[0].strip(" ,_")):
                 continue
             return rest, inner
     if (found := AFTER_SLASH.match(header)) and KNOWN_UNIT.fullmatch(found[2]):
