@@ -22,14 +22,14 @@ for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from devices.ledger_level import LedgerLevel
 
-Value = TypeVar("Value")  # a tensor, or what is to become C++
+Value = Any  # a tensor, or an expression that is printed as C++
 COUNTS = ("pulses", "writes", "dropped", "refreshes")
 WEAR = ("pulses1", "pulses2", "refreshes")  # of the single devices, of the pair
 
@@ -45,6 +45,11 @@ class Account(nn.Module):
     `pulses2` of its devices, float64, since single precision would lose a part of each small pulse
     that is added to thousands; `refreshes` float32, in which they are whole numbers.
     """
+
+    sums: Tensor
+    pulses1: Tensor
+    pulses2: Tensor
+    refreshes: Tensor
 
     def __init__(self, weight: Tensor, keeps_wear: bool = False):
         """weight: of the pairs, float [model, out, in]."""
@@ -103,6 +108,9 @@ class Ledger(nn.Module):
     Where nothing is counted there are no accounts, and no buffers.
     """
 
+    accounts: Sequence[Account]
+    history: Tensor
+
     def __init__(
         self,
         weights: Sequence[Tensor],
@@ -114,7 +122,8 @@ class Ledger(nn.Module):
         self.level = level
         counted = weights if level >= LedgerLevel.TOTALS else []
         keeps_wear = level >= LedgerLevel.WEAR
-        self.accounts = nn.ModuleList(Account(weight, keeps_wear) for weight in counted)
+        accounts = nn.ModuleList(Account(weight, keeps_wear) for weight in counted)
+        self.accounts = accounts  # pyright: ignore[reportAttributeAccessIssue]
         if counted:
             shape = (len(weights[0]), epochs, len(weights), len(COUNTS))
             history = weights[0].new_full(shape, torch.nan, dtype=torch.float64)
@@ -124,7 +133,7 @@ class Ledger(nn.Module):
         """That of a layer, counted from 0, if there is one."""
         return self.accounts[layer] if self.level >= LedgerLevel.TOTALS else None
 
-    def add_refreshes(self, layer: int, refreshes: Tensor) -> None:
+    def add_refreshes(self, layer: int, refreshes: Tensor | int) -> None:
         """Count so many further refreshes, [model], of pairs of a layer that no update reaches."""
         if self.level >= LedgerLevel.TOTALS:
             self.accounts[layer].sums[:, COUNTS.index("refreshes")] += refreshes

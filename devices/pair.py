@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Generic, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,11 @@ from devices.lookup import Tables
 from devices.noise import Draw, Stream
 from devices.responses import Response, Table
 
-Value = TypeVar("Value")  # a tensor, or what is to become C++
+Value = Any  # a tensor [model, out, in], or an expression that is printed as C++
 
 
 @dataclass(frozen=True)
-class PairState(Generic[Value]):
+class PairState:
     """What programming changes of pairs: Hall voltages of their two devices (arb. u.)."""
 
     w1: Value
@@ -25,7 +25,7 @@ class PairState(Generic[Value]):
 
 
 @dataclass(frozen=True)
-class PairParameters(Generic[Value]):
+class PairParameters:
     """What pairs keep for their life: slope factors of their devices, and how these respond."""
 
     slope1: Value
@@ -62,6 +62,10 @@ class Responses(nn.Module):
     `lowest` and `highest`, each rounded once from its exact value. Raises ValueError where families
     differ.
     """
+
+    w_max: Tensor
+    lowest: Tensor
+    highest: Tensor
 
     def __init__(self, responses: Sequence[Response], device: torch.device | None = None):
         """responses: that of each network, with numbers as constants."""
@@ -105,6 +109,12 @@ class PairArray(nn.Module):
     every forward pass needs it. Of these the voltages alone are saved: slopes follow from the seed.
     responses: that of each network. Who needs the pairs in another order maps the array, see `map`.
     """
+
+    weight1: Tensor
+    weight2: Tensor
+    slope1: Tensor
+    slope2: Tensor
+    weight: Tensor
 
     def __init__(self, responses: Sequence[Response], state: PairState, slopes: Sequence[Tensor]):
         """slopes: slope factors of the devices 1 and of the devices 2."""

@@ -26,6 +26,11 @@ class Programming(nn.Module):
     network has it, so that nothing is drawn or computed.
     """
 
+    learning_rate: Tensor
+    clipping: Tensor
+    write_noise: Tensor | None
+    physical: Tensor | None
+
     def __init__(
         self,
         learning_rate: Tensor,
@@ -56,13 +61,13 @@ def per_network_or_none(values: Tensor | None) -> Tensor | None:
 
 
 def update(
-    state: PairState[Value],
+    state: PairState,
     gradient: Value,
-    parameters: PairParameters[Value],
+    parameters: PairParameters,
     programming: Programming,
     noise: Value | None = None,
     account: Account | None = None,
-) -> PairState[Value]:
+) -> PairState:
     """The pairs after one mini-batch.
 
     gradient: dL/dW, and all of the pairs, [model, out, in]. Since W = w2 - w1, dL/dw2 is the
@@ -79,7 +84,7 @@ def update(
     request = requested_pulses(gradient, slope, programming)
     pulses = torch.where(request >= programming.clipping, request, 0.0)
     written = response.after(torch.where(second, before.w2, before.w1), pulses)
-    if noise is not None:
+    if noise is not None and programming.write_noise is not None:
         written = written + programming.write_noise * noise * pulses.sqrt()
     used = PairState(
         torch.where(second, before.w1, written), torch.where(second, written, before.w2)
@@ -103,13 +108,13 @@ def physically_clipped(request: Value) -> Value:
     return -request * expm1(-request / PHYSICAL_PULSE)
 
 
-def clamp(state: PairState[Value], response: Response | Responses) -> PairState[Value]:
+def clamp(state: PairState, response: Response | Responses) -> PairState:
     """The voltages within the range."""
     w1, w2 = (w.clamp(response.lowest, response.highest) for w in (state.w1, state.w2))
     return PairState(w1, w2)
 
 
-def refresh(state: PairState[Value], response: Response | Responses) -> PairState[Value]:
+def refresh(state: PairState, response: Response | Responses) -> PairState:
     """Reset the devices that have reached the end of their range, keeping `w2 - w1`.
 
     Where w1 is used up, w2 starts again from the top of the range and w1 takes what is left of
@@ -123,9 +128,7 @@ def refresh(state: PairState[Value], response: Response | Responses) -> PairStat
     return PairState(w1, w2)
 
 
-def is_refreshed(
-    used: PairState[Value], after: PairState[Value], pulses: Value, lowest: Value
-) -> Value:
+def is_refreshed(used: PairState, after: PairState, pulses: Value, lowest: Value) -> Value:
     """Whether a pair was refreshed: used up by a write, or found so and put elsewhere.
 
     used, after: the pair before and after its refresh. At the largest weight of its range, one
@@ -137,6 +140,6 @@ def is_refreshed(
     return used_up & ((pulses > 0) | moved)
 
 
-def clamp_and_refresh(state: PairState[Value], response: Response | Responses) -> PairState[Value]:
+def clamp_and_refresh(state: PairState, response: Response | Responses) -> PairState:
     """The pairs after any number of mini-batches that give them no gradient."""
     return refresh(clamp(state, response), response)

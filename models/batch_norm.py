@@ -20,6 +20,9 @@ class BatchNorm(nn.Module):
     has no variance: it gives zeros and leaves the running statistics as they are.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, running_mean: Tensor, running_var: Tensor):
         super().__init__()
         self.register_buffer("running_mean", running_mean)

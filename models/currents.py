@@ -46,8 +46,8 @@ class Currents:
         train_images, train_labels, test_images, test_labels = arrays
         batch_size = min(batch_size, len(train_labels))
         inputs = first_inputs(train_images, test_images, padding, input_scale, device, batch_size)
-        labels = (torch.from_numpy(part).to(device) for part in (train_labels, test_labels))
-        return cls(inputs, *labels, n_classes)
+        train, test = (torch.from_numpy(part).to(device) for part in (train_labels, test_labels))
+        return cls(inputs, train, test, n_classes)
 
     def batch(self, number: int, size: int) -> tuple[FirstCurrents, Tensor]:
         """Mini-batch `number`: currents for the first layer, and labels.

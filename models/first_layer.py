@@ -43,6 +43,8 @@ class FirstLayer(PairLayer):
     `refreshes`, int32 [model, out, in]: how often these were refreshed.
     """
 
+    refreshes: Tensor
+
     def __init__(self, pairs: PairArray, always_zero: PairArray, inputs: ActiveInputs):
         super().__init__(pairs)
         self.always_zero, self.inputs = always_zero, inputs
@@ -57,10 +59,6 @@ class FirstLayer(PairLayer):
     @property
     def n_pairs(self) -> int:
         return self.n_outputs * self.inputs.total
-
-    def is_one_pass(self, programming: Programming) -> bool:
-        """Whether gradient and update are one."""
-        return False
 
     def loaded(self) -> None:
         super().loaded()
@@ -136,6 +134,8 @@ class SparseFirstLayer(FirstLayer):
     Buffer `in_range`, bool [model, block]: where an update without a pulse is known to leave all
     pairs of a block as they are. That changes no result, and is never saved.
     """
+
+    in_range: Tensor
 
     def __init__(self, pairs: PairArray, always_zero: PairArray, inputs: ActiveInputs):
         """pairs: on the active inputs, [model, out, in]."""
@@ -214,16 +214,15 @@ class SparseFirstLayer(FirstLayer):
         return torch.cat([part.unflatten(1, (-1, n)) for part, n in blocks], dim=2).flatten(1, 2)
 
 
-LAYERS = {DenseInputs: FirstLayer, SparseInputs: SparseFirstLayer}
-
-
 def first_layer(pairs: PairArray, inputs: FirstInputs) -> FirstLayer:
     """The layer of newly made pairs [model, out, in], on all inputs, for inputs of that kind."""
-    parts = (
-        pairs.map(lambda values, index=index: values[..., index].contiguous())
-        for index in (inputs.active_inputs.active, inputs.active_inputs.always_zero)
+    index = inputs.active_inputs
+    active, always_zero = (
+        pairs.map(lambda values, columns=columns: values[..., columns].contiguous())
+        for columns in (index.active, index.always_zero)
     )
-    return LAYERS[type(inputs)](*parts, inputs.active_inputs)
+    kind = SparseFirstLayer if isinstance(inputs, SparseInputs) else FirstLayer
+    return kind(active, always_zero, index)
 
 
 def first_inputs(
@@ -243,7 +242,7 @@ def first_inputs(
     inputs = ActiveInputs.from_images(*(pad(image, padding) for image in used))
     # Where a pixel is in an image without its frame, counted from 1; 0 in the frame.
     numbers = np.arange(1, train_images[0].size + 1).reshape(train_images[:1].shape)
-    place = pad(numbers, padding)[0]
+    (place,) = pad(numbers, padding)
 
     def selected(images: np.ndarray, wanted: Tensor) -> np.ndarray:
         whole = np.pad(images.reshape(len(images), -1), ((0, 0), (1, 0)))  # zero in front

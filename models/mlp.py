@@ -39,17 +39,21 @@ class MLP(nn.Module):
     network draws its noise from the stream of its own seed, int64 [model].
     """
 
+    layers: Sequence[PairLayer]
+    norms: Sequence[BatchNorm]
+    seed: Tensor
+
     def __init__(
         self, layers: Sequence[PairLayer], physics: NetworkPhysics, seed: Tensor, input_scale: float
     ):
         super().__init__()
-        self.layers, self.physics = nn.ModuleList(layers), physics
+        self.layers = nn.ModuleList(layers)  # pyright: ignore[reportAttributeAccessIssue]
+        self.physics = physics
         self.input_scale = input_scale
         shapes = [(len(seed), layer.n_outputs) for layer in layers]
         new = layers[0].weight
-        self.norms = nn.ModuleList(
-            BatchNorm(new.new_zeros(shape), new.new_ones(shape)) for shape in shapes
-        )
+        norms = (BatchNorm(new.new_zeros(shape), new.new_ones(shape)) for shape in shapes)
+        self.norms = nn.ModuleList(norms)  # pyright: ignore[reportAttributeAccessIssue]
         self.register_buffer("seed", seed, persistent=False)
 
     def propagate(
@@ -61,7 +65,7 @@ class MLP(nn.Module):
         address the noise; weights: of each layer, arranged as its pairs, in tests as they are read.
         """
         draw = Draw.VOLTAGE if self.training else Draw.TEST
-        currents, voltages = [], []
+        currents, voltages, normalised = [], [], torch.empty(0)
         layers = zip(self.layers, self.norms, weights, strict=True)
         for number, (layer, norm, weight) in enumerate(layers):
             conditions = Conditions(self.physics, Stream(self.seed, step, part, number), draw)

@@ -21,6 +21,11 @@ class NetworkPhysics(nn.Module):
     grown since the field was switched while the network learned; None as long as it never was.
     """
 
+    voltage_noise: Tensor | None
+    resistor_noise: Tensor | None
+    device_noise: Tensor | None
+    gain: Tensor | None
+
     def __init__(self, voltage_noise: Tensor, resistor_noise: Tensor, device_noise: Tensor):
         """Each float32 [model], zero for none."""
         super().__init__()
@@ -88,14 +93,14 @@ class NoisyPairProduct(torch.autograd.Function):
         return conditions.measured(product(reading, current))
 
     @staticmethod
-    def backward(ctx, grad_voltage: Tensor):
+    def backward(ctx, *grad_outputs: Tensor):
         """dL/dW = g I^T, and dL/dI = (w2 + e2 - w1 - e1)^T g with e1, e2 ~ N(0, sigma_r).
 
         Each device is read with fresh noise; e2 - e1 is one normal number of sqrt(2) sigma_r, drawn
         as such; it is not that of inference. Nothing is read, drawn or multiplied for a gradient
         that is not asked for.
         """
-        weight, current = ctx.saved_tensors
+        (grad_voltage,), (weight, current) = grad_outputs, ctx.saved_tensors
         physics, stream = ctx.conditions.physics, ctx.conditions.stream
         grad_weight = grad_current = None
         if ctx.needs_input_grad[0]:

@@ -47,14 +47,19 @@ class PairLayer(nn.Module):
         """What a compiled program depends on, beside the shapes of the tensors."""
         return type(self).__name__, self.n_outputs, self.n_inputs
 
+    def is_one_pass(self, programming: Programming) -> bool:
+        """Whether gradient and update are one pass, as they may be in a first layer."""
+        return False
+
     def normal(self, draw: Draw, stream: Stream) -> Tensor:
         """A float32 N(0, 1) number for each pair that is trained, arranged as the weight."""
         return stream.normal(draw, (self.n_outputs, self.n_inputs))
 
-    def voltage(self, weight: Tensor, current: Tensor, conditions: Conditions) -> Tensor:
+    def voltage(self, weight: Tensor, current, conditions: Conditions) -> Tensor:
         """Output voltages [model, out, batch].
 
-        weight: as trained, or as a test reads it; in training it is read here.
+        weight: as trained, or as a test reads it; in training it is read here; current: [model, in,
+        batch], or as a first layer takes it.
         """
         return NoisyPairProduct.apply(weight, current, conditions, self.read_noise(conditions))
 

@@ -54,11 +54,8 @@ class SparseInputs:
     def pays(train: np.ndarray, batch_size: int) -> bool:
         """Whether sparse products are faster: a matter of data, setting and machine alone."""
         n_active = np.count_nonzero(train)
-        return (
-            batch_size >= SMALLEST_BATCH
-            and n_active <= min(DENSE_ABOVE * train.size, LARGEST)
-            and is_available()
-        )
+        is_sparse = bool(n_active <= min(DENSE_ABOVE * train.size, LARGEST))
+        return batch_size >= SMALLEST_BATCH and is_sparse and is_available()
 
     @classmethod
     def from_images(
@@ -114,6 +111,14 @@ class SparseInputs:
         """Its currents, those of the inputs that are tested."""
         return self.levels[torch.from_numpy(self.test_images[0]).long()]
 
+    def train_images(self, numbers: Tensor) -> Tensor:
+        """Sparse inputs are listed batch by batch: no image is found by its number."""
+        raise NotImplementedError("sparse inputs are read in batches")
+
+    def excerpt(self, n_train: int, n_test: int, device: torch.device) -> SparseInputs:
+        """Sparse inputs are listed batch by batch, on the CPU: no part is taken elsewhere."""
+        raise NotImplementedError("sparse inputs are read in batches, on the CPU")
+
     def product_shapes(self, n_outputs: int, trained: set[int], tested: set[int]) -> list[tuple]:
         """No dense product: sparse sums have a fixed order with any number of threads."""
         return []
@@ -137,7 +142,7 @@ def listed(
     if rows is None:
         rows = torch.empty(n_full * pairs_of(batch_size) + pairs_of(rest), 2, dtype=torch.int32)
         function(SOURCE, "pair_images", "pnnnp")(images.ctypes.data, *shape, rows.data_ptr())
-    most = np.count_nonzero(images)
+    most = int(np.count_nonzero(images))
     offsets = torch.empty(3 * len(rows) + 1, dtype=torch.int32)
     columns, values = torch.empty(most, dtype=torch.int32), torch.empty(most, 2)
     function(SOURCE, "list_pairs", "pnnnnppppp")(

@@ -96,8 +96,10 @@ class SparseBatch:
     @cached_property
     def tensors(self) -> list[Tensor]:
         """All of it that changes from batch to batch, or may."""
-        both = (self.by_image, self.first_image), (self.by_input, self.first_input)
-        return [each for rows, first in both if rows for each in (*rows.tensors, first)]
+        tensors = [*self.by_image.tensors, self.first_image]
+        if self.by_input is not None and self.first_input is not None:
+            tensors += [*self.by_input.tensors, self.first_input]
+        return tensors
 
     def of(self, tensors: Sequence[Tensor]) -> SparseBatch:
         """The same with other tensors, which are stand-ins while a program is compiled."""
@@ -123,7 +125,12 @@ class SparseBatch:
         )
 
     def gradient(self, grad_voltage: Tensor) -> Tensor:
-        """dL/dW = g I^T, in blocks, from g [model, out, batch]."""
+        """dL/dW = g I^T, in blocks, from g [model, out, batch].
+
+        Raises ValueError for a batch that is not listed by inputs, as those of tests.
+        """
+        if self.by_input is None:
+            raise ValueError("nothing is learned from a batch that is listed by images alone")
         return torch.ops.magnetoionic.sparse_gradient(
             *self.by_input.tensors, self.first_input, self.n_inputs, grad_voltage.contiguous()
         )

@@ -18,6 +18,14 @@ class History(nn.Module):
     switched, NaN before that test, None before the switch.
     """
 
+    step: Tensor
+    loss_sum: Tensor
+    failed_step: Tensor
+    accuracies: Tensor
+    pulse_requests: Tensor
+    losses: Tensor
+    switch_accuracies: Tensor | None
+
     def __init__(self, seed: Tensor, epochs: int):
         """seed: int64 [model], where the buffers are to be."""
         super().__init__()
@@ -49,6 +57,12 @@ class History(nn.Module):
         """Make room for the test right after a switch, or take it away again."""
         unknown = torch.full_like(self.accuracies[:, 0], torch.nan)
         self.switch_accuracies = unknown if number > 0 else None
+
+    def note_switch(self, accuracies: Tensor) -> None:
+        """Enter the test accuracies right after the field was switched, [model]."""
+        if self.switch_accuracies is None:
+            raise AssertionError("the field was not switched")
+        self.switch_accuracies.copy_(accuracies)
 
     def close_epoch(self, epoch: int, steps: int, pulse_request: Tensor) -> None:
         """Enter what an epoch, counted from 0, of so many steps has come to, but for the test.

@@ -61,11 +61,11 @@ class Trainer:
 
         before_step: called when all is in order for a checkpoint or a stop.
         """
-        history = self.ensemble.history
+        history, factors = self.ensemble.history, []
         for epoch in range(self.step // self.per_epoch, self.epochs):
             if epoch == self.switched_at and not self.ensemble.phase:
                 self.enter(1, switch=True)
-                history.switch_accuracies.copy_(self.test(switched=True))
+                history.note_switch(self.test(switched=True))
             for _ in range(self.step % self.per_epoch, self.per_epoch):
                 before_step()
                 factors = self.learn()
