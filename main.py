@@ -33,6 +33,7 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.training.dry_run import describe
     from utils.training.intermediate import add_missing
     from utils.training.job import Training
+    from utils.training.kernels import load_kernels_of
     from utils.training.machine import examine, sizes_of, try_threads
     from utils.training.plan import Plan
     from utils.training.sessions import sessions_of
@@ -44,6 +45,7 @@ def simulate(run: Run, stop: Stop) -> None:
     device = choose_device(run.device, common.tf32, world.local_rank)
     cores = world.take_cores()
     data = world.rank_zero_first(lambda: load(common.task, run.data_dir, common.padding))
+    world.rank_zero_first(lambda: load_kernels_of(run.settings, device))
     scale = common.input_scale
     with memory_errors():
         currents = Currents.from_arrays(

@@ -1,208 +1,177 @@
-"""Tables of measured points in networks: their lines are found by a direct index, not by a search.
+"""Tables of measured points in networks: resampled to equal cells, of which each is one line.
 
-The range is divided into equal cells, so fine that hardly one holds more than one point. A cell
-knows the line from its left edge on, and the next points with the change of slope at each. So a
-compiled program finds the lines of all pairs in one pass, without the binary searches that take
-several times as long. On a CPU a kernel (lookup.cpp) computes the same, to the bit, and passes over
-devices that receive no pulses.
+A network looks up its devices' tables for every pair at every step. The points are therefore
+resampled, once for each response, to cells of equal width, with the value at a cell's edge and the
+change over the cell: the cell of a number is found by a product, without a search. They are as many
+as are needed to meet every measured point within 1e-4 of the span, the steps of the table times a
+power of two. A table works for a response that rises, too.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import lru_cache
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from devices.responses import Table
-from utils.compute import kernel_builder
+from devices.resampling import cell_count, cells, pulses_within_tolerance, within_tolerance
+from devices.responses import Table, piecewise, single
 
-SOURCE = Path(__file__).parents[1] / "models/kernels/lookup.cpp"
-KNOWN = ((1, 0), (1, 1))  # knots looked at in a cell, of both directions, by the kernel
-
-MOST_CELLS = 8192  # more would not stay in the cache of a core
-NO_POINT = 1e30  # cells away, farther than any voltage gets
-ON_EDGE = 1e-6  # cells by which a point may miss an edge and count as on it
-
-MOST_PARTS = 16  # into which the smallest step is divided to find a common one
+Value = TypeVar("Value")  # a Tensor, or an Expression of models.kernels
 
 
-@dataclass(frozen=True, eq=False)
-class Points:
-    """A function by its points, float64 [points]; the knots rise from about 0."""
+Rows = list[tuple[float, float]]  # of each cell, value at its left edge and change over it
+CONSTANTS = "start", "cells_per_voltage", "cells_per_pulse", "last_by_voltage", "last_by_pulses"
+TABLES = "by_voltage", "by_pulses"
 
-    knots: Tensor
-    values: Tensor
 
-    @cached_property
-    def n(self) -> int:
-        """Fewest cells with all knots on edges, as equal steps can be, or else with one in each."""
-        steps = float(self.knots[-1] / self.knots.diff().min())
-        for parts in range(1, 1 + min(MOST_PARTS, int(MOST_CELLS / steps))):
-            if self.most_in_a_cell(n := round(steps * parts)) == 0:
-                return n
-        n = 1 << (len(self.knots) - 1).bit_length()
-        while n < MOST_CELLS and self.most_in_a_cell(n) > 1:
-            n *= 2
-        return n
+class Sampled(Protocol):
+    """A function in equal cells: the number of its last cell, and what a cell holds."""
 
-    @cached_property
-    def depth(self) -> int:
-        """How many knots are within the fullest of these cells."""
-        return self.most_in_a_cell(self.n)
+    last: Value
 
-    def most_in_a_cell(self, n: int) -> int:
-        at = self.knots[1:-1] * (n / self.knots[-1])
-        inside = at[(at - at.round()).abs() > ON_EDGE]
-        return int(inside.long().bincount().max()) if len(inside) else 0
+    def look_up(self, cell: Value) -> tuple[Value, Value]:
+        """Value at the left edge of a cell, given by its whole number, and change over the cell."""
+
+
+class SampledResponse(Protocol):
+    """A response f in equal cells.
+
+    start: f(0). by_voltage: from f - start to a position in cells of by_pulses, which leads from
+    there to f - start.
+    """
+
+    start: Value
+    cells_per_voltage: Value
+    by_voltage: Sampled
+    cells_per_pulse: Value
+    by_pulses: Sampled
+
+
+def cell_of(position: Value, last: Value) -> Value:
+    """The whole number of the cell at a position, counted in cells; the outermost go on.
+
+    That of a NaN is 0.
+    """
+    inside = torch.where(position > 0, position, 0.0)
+    return torch.where(inside < last, inside, last).floor()
+
+
+def after(voltage: Value, pulses: Value, response: SampledResponse) -> Value:
+    """The voltage once `pulses` >= 0 further pulses are applied: f(f^-1(w) + pulses).
+
+    Written as a change of the voltage, so that no pulse is no change, to the bit; and the position
+    on the curve as a cell and a distance from its edge, so that few pulses are not rounded among
+    many.
+    """
+    by_voltage, by_pulses = response.by_voltage, response.by_pulses
+    place = (voltage - response.start) * response.cells_per_voltage
+    cell = cell_of(place, by_voltage.last)
+    position, change = by_voltage.look_up(cell)
+    position = position + change * (place - cell)
+    before = cell_of(position, by_pulses.last)
+    value, slope = by_pulses.look_up(before)
+    distance = position - before
+    further = distance + pulses * response.cells_per_pulse
+    now = cell_of(before + further, by_pulses.last)
+    new_value, new_slope = by_pulses.look_up(now)
+    landed = new_value + new_slope * (further - (now - before))
+    changed = voltage + (landed - (value + slope * distance))
+    return torch.where(pulses > 0, changed, voltage)  # against rounding at an edge
+
+
+class Cells(NamedTuple):
+    """A function of one network in equal cells: how many to a unit, and what each holds."""
+
+    per_unit: float
+    rows: Rows
 
 
 @lru_cache(maxsize=64)
-def points_of(table: Table) -> tuple[Points, Points]:
-    """Pulses against the distance below the top, and voltages against pulses.
+def resampled(table: Table) -> tuple[float, Cells, Cells]:
+    """f(0) in single precision, as networks hold it, and the cells of `by_voltage`, `by_pulses`.
 
-    From the top as networks hold it, in single precision, so that no distance is rounded.
+    Raises ValueError where a table is too steep for that; see devices.resampling.
     """
-    pulses, voltages = (
-        torch.tensor(each, dtype=torch.float64) for each in (table.pulses, table.voltages)
-    )
-    below = voltages[0].float().double() - voltages
-    return Points(below, pulses), Points(pulses, voltages)
+    start, pulses, end = single(table.voltages[0]), table.pulses, table.pulses_max
+    depths = [voltage - start for voltage in table.voltages]
+    deepest, sign = depths[-1], math.copysign(1.0, depths[-1])
+    rising = [sign * depth for depth in depths]
+
+    def depth_at(pulses_so_far: float) -> float:
+        return piecewise(pulses_so_far, pulses, depths)
+
+    def pulses_at(depth: float) -> float:
+        return piecewise(sign * depth, rising, pulses)
+
+    n = cell_count(depth_at, pulses, within_tolerance(depths))
+    m = cell_count(pulses_at, depths, pulses_within_tolerance(pulses, depths))
+    positions = cells(lambda depth: pulses_at(depth) * n / end, deepest, m)
+    return start, Cells(m / deepest, positions), Cells(n / end, cells(depth_at, end, n))
 
 
-class Lines(nn.Module):
-    """Piecewise linear functions, one for each network, the last line of each going on.
+class SampledFunctions(nn.Module):
+    """A function of each network. Buffers `cells` [model, cell, 2] and `last` [model, 1, 1].
 
-    Buffer `cells` [model, cell, number]: value at the left edge of a cell and change per cell after
-    it; then for each next knot where it is, counted from the edge in cells, and how the slope
-    changes there; filled up to a multiple of four numbers. [model, 1, 1]: `scale`, cells per unit,
-    `width`, its inverse, and `last`, the number of the last cell. A network has as many cells, and
-    knots that are looked at in each, as it needs, so that it rounds as it would alone; rows are
-    filled up to equal shapes. shape: number of cells, of knots.
+    A network has as many cells as it needs, so that it rounds as it would alone; the rest is zero.
     """
 
-    def __init__(self, functions: Sequence[Points], least: int, device: torch.device | None):
-        """least: knots that are looked at in a cell."""
+    def __init__(self, functions: Sequence[Rows], device: torch.device | None):
         super().__init__()
-        sizes = [(each.n, max(least, each.depth)) for each in functions]
-        self.shape = (1 << max(n - 1 for n, _ in sizes).bit_length(), max(d for _, d in sizes))
-        rows = [self.row(each, *size) for each, size in zip(functions, sizes, strict=True)]
-        for name in rows[0]:
-            values = torch.stack([row[name] for row in rows]).float().to(device)
+        rows = [torch.tensor(function, dtype=torch.float64) for function in functions]
+        cells = nn.utils.rnn.pad_sequence(rows, batch_first=True).float()
+        last = torch.tensor([len(row) - 1.0 for row in rows])[:, None, None]
+        self.register_buffer("cells", cells.to(device), persistent=False)
+        self.register_buffer("last", last.to(device), persistent=False)
+
+    def look_up(self, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Value at the left edge of a cell, and change over it, [model, out, in] all."""
+        index = cell.long().flatten(1)
+        value, change = (
+            self.cells[..., column].gather(1, index).view_as(cell) for column in (0, 1)
+        )
+        return value, change
+
+
+class SampledResponses(nn.Module):
+    """The measured responses of the networks of an ensemble, which may differ in their points.
+
+    Buffers float32 [model, 1, 1]: `start`, f(0), and `cells_per_voltage`, `cells_per_pulse`.
+    """
+
+    def __init__(self, responses: Sequence[Table], device: torch.device | None = None):
+        super().__init__()
+        start, by_voltage, by_pulses = zip(*map(resampled, responses), strict=True)
+        self.by_voltage = SampledFunctions([each.rows for each in by_voltage], device)
+        self.by_pulses = SampledFunctions([each.rows for each in by_pulses], device)
+        for name, numbers in (
+            ("start", start),
+            ("cells_per_voltage", [each.per_unit for each in by_voltage]),
+            ("cells_per_pulse", [each.per_unit for each in by_pulses]),
+        ):
+            values = torch.tensor(numbers, dtype=torch.float32, device=device)[:, None, None]
             self.register_buffer(name, values, persistent=False)
 
-    def row(self, points: Points, n: int, depth: int) -> dict[str, Tensor]:
-        """The buffers of one network, of n cells in which so many knots are looked at."""
-        knots, values = points.knots, points.values
-        scale = n / knots[-1]
-        at, edges = knots * scale, torch.arange(n, dtype=torch.float64)
-        slopes = values.diff() / at.diff()
-        k = torch.searchsorted(at[1:-1].contiguous(), edges + ON_EDGE, right=True)
-
-        def filled(cells: Tensor, filler: float) -> Tensor:
-            return torch.cat([cells, cells.new_full((self.shape[0] - n,), filler)])
-
-        beyond = torch.cat([at[1:-1], at.new_full((depth,), NO_POINT)])
-        changes = torch.cat([slopes.diff(), at.new_zeros(depth)])
-        columns = [filled(values[k] + slopes[k] * (edges - at[k]), 0.0), filled(slopes[k], 0.0)]
-        for number in range(self.shape[1]):
-            looked_at = number < depth  # else as if there were none before the next cell
-            point = beyond[k + number] - edges if looked_at else torch.ones_like(edges)
-            change = changes[k + number] if looked_at else torch.zeros_like(edges)
-            columns += [filled(point, 1.0), filled(change, 0.0)]
-        columns += [torch.zeros_like(columns[0])] * (-len(columns) % 4)
-        numbers = {"scale": scale, "width": 1 / scale, "last": scale.new_tensor(n - 1)}
-        row = {name: number[None, None] for name, number in numbers.items()}
-        return row | {"cells": torch.stack(columns, dim=1)}
+    @property
+    def shape(self) -> tuple[int, int]:
+        """What compiled programs depend on: the largest numbers of cells."""
+        return self.by_voltage.cells.shape[1], self.by_pulses.cells.shape[1]
 
     @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """All buffers, as the kernel takes them."""
-        return self.cells, self.scale, self.width, self.last
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | float]:
-        """At x [model, out, in]: value, slope (per cell), and how many cells it surely goes on."""
-        z = x * self.scale
-        cell = torch.minimum(z, self.last).long().clamp(0, self.shape[0] - 1)  # also of a NaN
-        index = cell.flatten(1)
-
-        def of_cell(number: int) -> Tensor:
-            return self.cells[..., number].gather(1, index).view_as(z)
-
-        beyond = z - cell  # the left edge
-        slope, end = of_cell(1), 1.0
-        value = of_cell(0) + slope * beyond
-        for knot in reversed(range(self.shape[1])):
-            point, change = of_cell(2 + 2 * knot), of_cell(3 + 2 * knot)
-            past = beyond >= point
-            value = value + change * (beyond - point).clamp(min=0)
-            slope = torch.where(past, slope + change, slope)
-            end = torch.where(past, end, point)
-        return value, slope, end - beyond
-
-
-class Tables(nn.Module):
-    """The tables of the networks of an ensemble, which may differ in their number of points.
-
-    top: the highest voltage, [model, 1, 1].
-    """
-
-    def __init__(self, each: Sequence[Table], device: torch.device | None = None):
-        super().__init__()
-        inverses, responses = zip(*map(points_of, each), strict=True)
-        self.pulses_at = Lines(inverses, 1, device)
-        self.voltage_after = Lines(responses, 0, device)
-        top = torch.tensor([table.voltages[0] for table in each], dtype=torch.float32)
-        self.register_buffer("top", top.to(device)[:, None, None], persistent=False)
+    def constants(self) -> dict[str, Tensor]:
+        """The numbers of the formula, [model, 1, 1], by the names in CONSTANTS."""
+        lasts = self.by_voltage.last, self.by_pulses.last
+        scales = self.start, self.cells_per_voltage, self.cells_per_pulse
+        return dict(zip(CONSTANTS, (*scales, *lasts), strict=True))
 
     @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """All buffers, as the kernels take them."""
-        return *self.pulses_at.tensors, *self.voltage_after.tensors, self.top
-
-    @property
-    def knots(self) -> int:
-        """Looked at in a cell on the way from pulses to the voltage."""
-        return self.voltage_after.shape[1]
-
-    @property
-    def shape(self) -> tuple:
-        """What compiled programs depend on."""
-        return self.pulses_at.shape, self.voltage_after.shape, self.has_kernel(self.top)
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """The cells, [model, cell, 2], in the order of TABLES."""
+        return self.by_voltage.cells, self.by_pulses.cells
 
     def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
-        """Hall voltage [model, out, in] once further pulses are applied; see Response.
-
-        A device that stays on its line is taken down it, so that a small change is not rounded
-        twice; others by way of their number of pulses.
-        """
-        if self.has_kernel(voltage):
-            voltage, pulses = voltage.contiguous(), pulses.contiguous()
-            return torch.ops.magnetoionic.table_after(voltage, pulses, self.tensors, self.knots)
-        before, slope, room = self.pulses_at(self.top - voltage)
-        down = pulses / slope  # cells
-        near = voltage - self.pulses_at.width * down
-        far, _, _ = self.voltage_after(before + pulses)
-        lower = torch.minimum(torch.where(down <= room, near, far), voltage)  # against rounding
-        return torch.where(pulses > 0, lower, voltage)
-
-    def has_kernel(self, voltage: Tensor) -> bool:
-        """Whether such voltages are computed by the kernel; the numbers are the same."""
-        knots = self.pulses_at.shape[1], self.knots
-        is_single = voltage.dtype == torch.float32
-        return is_single and knots in KNOWN and kernel_builder.has_kernel(SOURCE, voltage.device)
-
-
-# An operator, of lookup.cpp, so that compiled programs can call it.
-torch.library.define(
-    "magnetoionic::table_after",
-    "(Tensor voltage, Tensor pulses, Tensor[] tables, int knots) -> Tensor",
-)
-
-
-@torch.library.register_fake("magnetoionic::table_after")
-def _(voltage: Tensor, pulses: Tensor, tables: list[Tensor], knots: int) -> Tensor:
-    return voltage.new_empty(voltage.shape)
+        """Hall voltage [model, out, in] once further pulses are applied; see Response."""
+        return after(voltage, pulses, self)

@@ -14,20 +14,17 @@ the Box-Muller transform.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 
 import torch
 from torch import Tensor
-
-from utils.compute import kernel_builder
 
 WORD = 0xFFFFFFFF  # 32-bit words, held in int64 tensors
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
-SOURCE = Path(__file__).parents[1] / "models/kernels/noise.cpp"
 
 
 class Draw(IntEnum):
@@ -39,7 +36,7 @@ class Draw(IntEnum):
     VOLTAGE = 3  # noise on the output voltages while training
     READ = 4  # read noise of a pair in the backward pass
     TEST = 6  # noise on the output voltages while testing
-    WRITE = 7  # by which a device that is written misses
+    WRITE = 7  # write noise of a device
     DEVICE = 8  # read noise of a pair in inference while training
     DEVICE_TEST = 9  # the same while testing
 
@@ -81,37 +78,25 @@ class Stream:
 
     def words(self, draw: Draw, count: int) -> tuple[Tensor, ...]:
         """Four int64 tensors [model, ceil(count / 4)] of random 32-bit words."""
-        # Bound to a tensor, else PyTorch's compiler takes it for an index of 32 bits on a GPU.
-        block = torch.arange((count + 3) // 4, device=self.seed.device) + (self.step & 0)
-        purpose = torch.full_like(block, self.purpose(draw))
-        counter = (block, self.step + torch.zeros_like(block), purpose, self.part + purpose * 0)
-        seed = self.seed[:, None]
-        return philox(counter, (seed & WORD, (seed >> 32) & WORD))
+        return words(self.seed, self.step, self.part, self.purpose(draw), count)
 
     def normal(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
-        """Float32 N(0, 1) numbers [model, *shape].
-
-        By a kernel on a CPU that can have it, from the same words; it rounds the last bits of the
-        Box-Muller transform otherwise.
-        """
-        if has_kernel(self.seed.device):
-            address = self.seed.contiguous(), self.step, self.part, self.purpose(draw)
-            numbers = torch.ops.magnetoionic.normal(*address, math.prod(shape))
-            return numbers.unflatten(1, shape)
-        a, b, c, d = self.words(draw, math.prod(shape))
-        return self._arrange((*box_muller(a, b), *box_muller(c, d)), shape)
+        """Float32 N(0, 1) numbers [model, *shape]."""
+        address = self.seed.contiguous(), self.step, self.part, self.purpose(draw)
+        return torch.ops.magnetoionic.normal(*address, math.prod(shape)).unflatten(1, shape)
 
     def noisy(self, draw: Draw, values: Tensor, sigma: Tensor) -> Tensor:
         """Values [model, ...] with normal noise of size sigma [model, 1, 1] on each.
 
-        To the bit `values + sigma * self.normal(draw, ...)`, without a tensor of the noise.
+        To the bit `values + sigma * self.normal(draw, ...)`, of float32 without a tensor of the
+        noise where a kernel is loaded.
         """
-        if has_kernel(self.seed.device) and values.dtype == sigma.dtype == torch.float32:
-            address = self.seed.contiguous(), self.step, self.part, self.purpose(draw)
-            return torch.ops.magnetoionic.noisy(
-                *address, values.flatten(1).contiguous(), sigma.flatten().contiguous()
-            ).view_as(values)
-        return values + sigma * self.normal(draw, values.shape[1:]).to(values)
+        if not values.dtype == sigma.dtype == torch.float32:
+            return values + sigma * self.normal(draw, values.shape[1:]).to(values)
+        address = self.seed.contiguous(), self.step, self.part, self.purpose(draw)
+        return torch.ops.magnetoionic.noisy(
+            *address, values.flatten(1).contiguous(), sigma.flatten().contiguous()
+        ).view_as(values)
 
     def purpose(self, draw: Draw) -> int:
         """The word of a draw's address that says what it is for, and in which layer."""
@@ -119,23 +104,46 @@ class Stream:
 
     def uniform(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
         """Float32 U(-1, 1) numbers [model, *shape]."""
-        words = self.words(draw, math.prod(shape))
-        return self._arrange([(word.float() + 0.5) * 2**-31 - 1 for word in words], shape)
-
-    def _arrange(self, quarters, shape: tuple[int, ...]) -> Tensor:
-        flat = torch.cat(list(quarters), dim=1)[:, : math.prod(shape)]
-        return flat.unflatten(1, shape)
+        count = math.prod(shape)
+        quarters = [(word.float() + 0.5) * 2**-31 - 1 for word in self.words(draw, count)]
+        return joined(quarters, count).unflatten(1, shape)
 
 
-def has_kernel(device: torch.device) -> bool:
-    """Whether normal numbers come from the kernel there."""
-    return kernel_builder.has_kernel(SOURCE, device)
+def words(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> tuple[Tensor, ...]:
+    """Four int64 tensors [model, ceil(count / 4)] of random 32-bit words at an address."""
+    # Bound to a tensor, else PyTorch's compiler takes it for an index of 32 bits on a GPU.
+    block = torch.arange((count + 3) // 4, device=seed.device) + (step & 0)
+    purposes = torch.full_like(block, purpose)
+    counter = (block, step + torch.zeros_like(block), purposes, part + purposes * 0)
+    key = seed[:, None]
+    return philox(counter, (key & WORD, (key >> 32) & WORD))
 
 
-# Operators, of noise.cpp, so that compiled programs can call them.
+def joined(quarters: Sequence[Tensor], count: int) -> Tensor:
+    """The first `count` of the numbers of four tensors, one after the other: [model, count]."""
+    return torch.cat(list(quarters), dim=1)[:, :count]
+
+
+def normal(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> Tensor:
+    """Float32 N(0, 1) numbers [model, count]."""
+    a, b, c, d = words(seed, step, part, purpose, count)
+    return joined((*box_muller(a, b), *box_muller(c, d)), count)
+
+
+def noisy(
+    seed: Tensor, step: Tensor, part: Tensor, purpose: int, values: Tensor, sigma: Tensor
+) -> Tensor:
+    """Values [model, count] with normal noise of size sigma [model] on each."""
+    return values + sigma[:, None] * normal(seed, step, part, purpose, values.shape[1])
+
+
+# Operators, for which models.kernels has a kernel on the CPU. It draws the same words, and rounds
+# the last bits of the Box-Muller transform otherwise.
 ADDRESS = "Tensor seed, Tensor step, Tensor part, int purpose"
 torch.library.define("magnetoionic::normal", f"({ADDRESS}, int count) -> Tensor")
 torch.library.define("magnetoionic::noisy", f"({ADDRESS}, Tensor values, Tensor sigma) -> Tensor")
+for name, function in {"normal": normal, "noisy": noisy}.items():
+    torch.library.impl(f"magnetoionic::{name}", "CompositeExplicitAutograd", function)
 
 
 @torch.library.register_fake("magnetoionic::normal")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from devices.lookup import Tables
+from devices.lookup import SampledResponses
 from devices.noise import Draw, Stream
 from devices.responses import Response, Table
 
@@ -37,6 +37,7 @@ class Constants(nn.Module):
     """The constants of a family as buffers, float32 [model, 1, 1], under their names there."""
 
     shape: tuple = ()  # what compiled programs depend on, beside the family
+    tables: tuple = ()
 
     def __init__(self, responses: Sequence[Response], device: torch.device | None = None):
         super().__init__()
@@ -46,12 +47,16 @@ class Constants(nn.Module):
             values = per_network((getattr(response, name) for response in responses), device)
             self.register_buffer(name, values, persistent=False)
 
+    @property
+    def constants(self) -> dict[str, Tensor]:
+        """The constants by their names."""
+        return {name: getattr(self, name) for name in self.names}
+
     def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
-        constants = {name: getattr(self, name) for name in self.names}
-        return self.family(**constants).after(voltage, pulses)
+        return self.family(**self.constants).after(voltage, pulses)
 
 
-IN_NETWORKS = {Table: Tables}  # families that are not computed from constants alone
+IN_NETWORKS = {Table: SampledResponses}  # families that are not computed from constants alone
 
 
 class Responses(nn.Module):

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from devices.resampling import cell_count, within_tolerance
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -205,7 +207,7 @@ class Exponential(Response):
 class Table(Response):
     """Measured points, lines between them; the last line goes on beyond the end.
 
-    In networks `after` runs by `devices.lookup`, which finds the line without a search.
+    In networks `after` runs by `devices.lookup`, to 1e-4 of the span.
     """
 
     family: ClassVar[str] = "table"
@@ -230,6 +232,7 @@ class Table(Response):
                     f"voltages does not fall at its number {k + 1} (in single precision); mirror "
                     "a curve that rises, leave out points of a flat part"
                 )
+        cell_count(self.response, self.pulses, within_tolerance(self.voltages))
 
     @property
     def pulses_max(self) -> float:

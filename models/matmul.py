@@ -16,16 +16,11 @@ copies.
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from devices import noise
-from utils.compute import kernel_builder
-
-SOURCE = Path(__file__).parent / "kernels/matmul.cpp"
-FEW = 16  # outputs of a layer, up to which the kernel is faster
+MAX_OUTPUTS = 16  # of a layer, up to which the kernel is faster
 
 
 def _onednn_linear():
@@ -40,13 +35,13 @@ def _onednn_linear():
 
 ONEDNN_LINEAR = _onednn_linear()
 
-# An operator of its own, so that compiled programs can call it.
+# An operator, so that compiled programs call it: a [m, k] times the transpose of b [n, k], float32
+# on the CPU, both contiguous.
 torch.library.define("magnetoionic::product", "(Tensor a, Tensor b) -> Tensor")
 
 
 @torch.library.impl("magnetoionic::product", "CPU")
 def _(a: Tensor, b: Tensor) -> Tensor:
-    """a [m, k] times the transpose of b [n, k], float32 on the CPU, both contiguous."""
     return ONEDNN_LINEAR(a, b, None, "none", [], "")
 
 
@@ -55,12 +50,23 @@ def _(a: Tensor, b: Tensor) -> Tensor:
     return a.new_empty(a.shape[0], b.shape[0])
 
 
-# Operators, of matmul.cpp: a [model, m, k] times b [model, k, n], and times b [model, n, k]
-# transposed. Of flexible layout: the compiler then keeps a factor once that both of them take, in a
-# layout of its choice.
-FLEXIBLE = {"schema": "(Tensor a, Tensor b) -> Tensor", "tags": torch.Tag.flexible_layout}
-torch.library.define("magnetoionic::small_product", **FLEXIBLE)
-torch.library.define("magnetoionic::small_product_transposed", **FLEXIBLE)
+# Operators for which models.kernels has a kernel on the CPU: a [model, m, k] times b [model, k, n],
+# and times b [model, n, k] transposed. Of flexible layout: the compiler then keeps a factor once
+# that both of them take, in a layout of its choice.
+for name in ("small_product", "small_product_transposed"):
+    torch.library.define(
+        f"magnetoionic::{name}", "(Tensor a, Tensor b) -> Tensor", tags=torch.Tag.flexible_layout
+    )
+
+
+@torch.library.impl("magnetoionic::small_product", "CompositeExplicitAutograd")
+def _(a: Tensor, b: Tensor) -> Tensor:
+    return large_product(a, b)
+
+
+@torch.library.impl("magnetoionic::small_product_transposed", "CompositeExplicitAutograd")
+def _(a: Tensor, b: Tensor) -> Tensor:
+    return large_product(a, b.mT)
 
 
 @torch.library.register_fake("magnetoionic::small_product")
@@ -73,16 +79,6 @@ def _(a: Tensor, b: Tensor) -> Tensor:
     return a.new_empty(*a.shape[:2], b.shape[1])
 
 
-def has_kernel(device: torch.device) -> bool:
-    """Whether small products come from the kernel there."""
-    return kernel_builder.has_kernel(SOURCE, device)
-
-
-def kernels(device: torch.device) -> dict[str, bool]:
-    """Which kernels that round otherwise than PyTorch are in use there; ready for JSON."""
-    return {"noise_kernel": noise.has_kernel(device), "product_kernel": has_kernel(device)}
-
-
 def product(a: Tensor, b: Tensor) -> Tensor:
     """`a @ b`, network by network.
 
@@ -91,35 +87,37 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     """
     if b.dim() == 2:
         return matrix_product(a.flatten(0, 1), b).unflatten(0, a.shape[:2])
-    if is_small(a, b):
-        return small_product(a, b)
-    if a.shape[0] == 1:
-        return matrix_product(a[0], b[0])[None]
-    return a @ b
+    return small_product(a, b) if is_small(a, b) else large_product(a, b)
 
 
 def matrix_product(a: Tensor, b: Tensor) -> Tensor:
     """a [m, k] times b [k, n]."""
-    if is_small(a, b):
-        return small_product(a[None], b[None])[0]
-    if ONEDNN_LINEAR is None or a.device.type != "cpu" or a.dtype != torch.float32:
-        return a @ b
-    # Contiguous, since other strides fall to oneDNN's reference code, a thousand times slower.
-    return torch.ops.magnetoionic.product(a.contiguous(), b.t().contiguous())
+    return product(a[None], b[None])[0]
 
 
 def is_small(a: Tensor, b: Tensor) -> bool:
-    """Whether the kernel multiplies matrices a [..., m, k] and b [..., k, n]."""
-    is_single = a.dtype == b.dtype == torch.float32
-    return is_single and min(a.shape[-2:]) <= FEW and has_kernel(a.device)
+    """Whether matrices a [model, m, k] and b [model, k, n] are worth the kernel's product."""
+    return a.dtype == b.dtype == torch.float32 and min(a.shape[-2:]) <= MAX_OUTPUTS
 
 
 def small_product(a: Tensor, b: Tensor) -> Tensor:
-    """a [model, m, k] times b [model, k, n], by the kernel, which takes b transposed, too."""
+    """a [model, m, k] times b [model, k, n], by the operator that takes b as it is stored."""
     _, m, k = a.shape
-    if b.mT.is_contiguous() and k > 1 and m <= FEW:
+    if b.mT.is_contiguous() and k > 1 and m <= MAX_OUTPUTS:
         return torch.ops.magnetoionic.small_product_transposed(a, b.mT)
     return torch.ops.magnetoionic.small_product(a, b)
+
+
+def large_product(a: Tensor, b: Tensor) -> Tensor:
+    """a [model, m, k] times b [model, k, n], by PyTorch's libraries."""
+    is_onednn = ONEDNN_LINEAR is not None and a.device.type == "cpu" and a.dtype == torch.float32
+    if a.shape[0] > 1:
+        return a @ b
+    if not is_onednn:
+        return (a[0] @ b[0])[None]
+    # Contiguous, since other strides fall to oneDNN's reference code, a thousand times slower.
+    a, b = a[0].contiguous(), b[0].t().contiguous()
+    return torch.ops.magnetoionic.product(a, b)[None]
 
 
 def repeats_itself(m: int, k: int, n: int, threads: int) -> bool:

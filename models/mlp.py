@@ -14,7 +14,7 @@ from devices.pair import PairArray
 from devices.responses import Response
 from models.batch_norm import BatchNorm
 from models.first_layer import FirstCurrents, FirstInputs, first_layer
-from models.matmul import kernels
+from models.kernels.load import kernels_in_use
 from models.noisy_pair import Conditions, NetworkPhysics
 from models.pair_layer import PairLayer
 
@@ -93,7 +93,7 @@ class MLP(nn.Module):
         """
         first = self.layers[0].pairs
         layers = tuple((layer.kind, layer.weight.shape) for layer in self.layers)
-        kinds = tuple(kernels(self.seed.device).values())
+        kinds = tuple(kernels_in_use(self.seed.device).values())
         family = first.responses.structure
         return family, self.physics.structure, layers, self.input_scale, self.seed.device, kinds
 

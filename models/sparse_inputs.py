@@ -6,25 +6,23 @@ As the sparse product of the first layer reads them, see models.sparse_matmul.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models import sparse_matmul
 from models.active_inputs import ActiveInputs
+from models.kernels.load import SPARSE_INPUTS, SPARSE_MATMUL, is_loaded
 from models.sparse_matmul import LARGEST, PairedRows, SparseBatch
-from utils.compute.kernel_builder import function, libraries
+from utils.compute.kernel_builder import function
 
-SOURCE = Path(__file__).parent / "kernels/sparse_inputs.cpp"
 DENSE_ABOVE = 0.5  # share of inputs that are not zero; with more, the dense product is faster
 SMALLEST_BATCH = 32  # images; with fewer, the lists of a batch are longer than what they list
 
 
 def is_available() -> bool:
-    """Whether the kernels are there; builds them if need be."""
-    return None not in libraries((SOURCE, ""), (sparse_matmul.SOURCE, ""))
+    """Whether the kernels are there."""
+    return is_loaded(SPARSE_INPUTS) and is_loaded(SPARSE_MATMUL)
 
 
 @dataclass(frozen=True)
@@ -141,11 +139,12 @@ def listed(
     rows = inputs
     if rows is None:
         rows = torch.empty(n_full * pairs_of(batch_size) + pairs_of(rest), 2, dtype=torch.int32)
-        function(SOURCE, "pair_images", "pnnnp")(images.ctypes.data, *shape, rows.data_ptr())
+        pair_images = function(SPARSE_INPUTS[0], "pair_images", "pnnnp")
+        pair_images(images.ctypes.data, *shape, rows.data_ptr())
     most = int(np.count_nonzero(images))
     offsets = torch.empty(3 * len(rows) + 1, dtype=torch.int32)
     columns, values = torch.empty(most, dtype=torch.int32), torch.empty(most, 2)
-    function(SOURCE, "list_pairs", "pnnnnppppp")(
+    function(SPARSE_INPUTS[0], "list_pairs", "pnnnnppppp")(
         images.ctypes.data,
         *shape,
         int(by_input),

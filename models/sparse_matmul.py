@@ -14,14 +14,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 BLOCK = 32  # outputs; as in the kernel
 LARGEST = 2**31 - 1  # entries that the kernel can count
-SOURCE = Path(__file__).parent / "kernels/sparse_matmul.cpp"
 
 
 @dataclass(frozen=True)

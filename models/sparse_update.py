@@ -20,14 +20,13 @@ from torch import Tensor
 from devices.ledger import Account
 from devices.pair import PairArray
 from devices.programming import Programming
-from devices.responses import Table
-from models.kernels.formulas import LIMITS, constants_of, formulas, names_of
+from models.kernels.formulas import LIMITS, formulas, names_of
+from models.kernels.load import is_loaded, load_kernels
 from models.sparse_matmul import LISTS, SparseBatch
-from utils.compute import kernel_builder
 
 SOURCE = Path(__file__).parent / "kernels/sparse_update.cpp"
 ARGUMENTS = (
-    f"({LISTS}, Tensor gradient, Tensor[] constants, Tensor[] tables, int knots, "
+    f"({LISTS}, Tensor gradient, Tensor[] constants, Tensor[] tables, "
     "Tensor(a!) weight1, Tensor(b!) weight2, Tensor slope1, Tensor slope2, Tensor(c!) weight, "
     "Tensor(d!) in_range, Tensor(e!)? totals, Tensor(f!)? pulses1, Tensor(g!)? pulses2, "
     "Tensor(h!)? refreshes, int n_inputs) -> ()"
@@ -42,11 +41,10 @@ def name_of(family: str, physical: bool) -> str:
 
 @cache
 def operator(family: str, physical: bool) -> Callable[..., None]:
-    """That operator, its kernel loaded: programs that were compiled before call it by its name."""
+    """That operator, which programs that were compiled before call by its name."""
     name = f"magnetoionic::{name_of(family, physical)}"
     torch.library.define(name, ARGUMENTS)
     torch.library.register_fake(name, lambda *arguments: None)
-    kernel_builder.library(*kernel_of(family, physical))
     return getattr(torch.ops.magnetoionic, name_of(family, physical))
 
 
@@ -57,8 +55,6 @@ def has_kernel(pairs: PairArray, programming: Programming) -> bool:
     """
     responses = pairs.responses
     if programming.write_noise is not None or pairs.weight.dtype != torch.float32:
-        return False
-    if responses.family is Table and not responses.equation.has_kernel(pairs.weight):
         return False
     kind = responses.family.family, programming.physical is not None
     return is_available(*kind, pairs.weight.device)
@@ -73,8 +69,8 @@ def is_available(family: str, physical: bool, device: torch.device) -> bool:
     if device.type != "cpu" or kernel is None:
         return False
     operator(family, physical)
-    source, text = kernel
-    return kernel_builder.has_kernel(source, device, text)
+    load_kernels([kernel])
+    return is_loaded(kernel)
 
 
 def kernel_of(family: str, physical: bool) -> tuple[Path, str] | None:
@@ -103,13 +99,10 @@ def write(
     responses, family = pairs.responses, pairs.responses.family.family
     physical = programming.physical is not None
     constants = {name: getattr(responses, name) for name in LIMITS}
-    constants |= {name: getattr(responses.equation, name) for name in constants_of(family)}
+    constants |= responses.equation.constants
     constants |= {"learning_rate": programming.learning_rate, "clipping": programming.clipping}
     if physical:
         constants["physical"] = programming.physical.float()
-    tables, knots = [], 0
-    if responses.family is Table:
-        tables, knots = responses.equation.tensors, responses.equation.knots
     costs = [None] * 4 if account is None else account.tensors
     if any(each is not None and each.dtype != torch.float64 for each in costs[:3]):
         raise TypeError("pulses are added up in double precision")
@@ -120,8 +113,7 @@ def write(
         batch.first_input,
         grad_voltage.contiguous(),
         [constants[name] for name in names_of(family, physical)],
-        tables,
-        knots,
+        list(responses.equation.tables),
         pairs.weight1,
         pairs.weight2,
         pairs.slope1,

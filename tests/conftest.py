@@ -16,6 +16,7 @@ from support.arguments import merged
 import main
 from devices.library import find
 from models.currents import Currents
+from models.kernels.load import load_kernels
 from utils.compute.cache import cache_folder
 from utils.compute.signals import SIGNALS, Stop
 from utils.data.datasets import DataSet
@@ -36,6 +37,12 @@ DEVICES = [
         "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
     ),
 ]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def kernels():
+    """As in a run, operators are computed by the kernels in C++, where there is a compiler."""
+    load_kernels()
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from scipy import stats
 from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from devices import noise
 from devices.noise import Draw, Stream, philox
-from utils.compute import kernel_builder
+from models.kernels.load import python_only
+from utils.compute.programs import without_kernel
 
 
 def stream(seeds=(100,), step=0, part=0, layer=0, device="cpu") -> Stream:
@@ -21,6 +21,16 @@ def stream(seeds=(100,), step=0, part=0, layer=0, device="cpu") -> Stream:
         torch.tensor(part, device=device),
         layer,
     )
+
+
+@pytest.fixture(params=["kernel", "python"])
+def computed(request):
+    """By the kernel, where there is a compiler, and by PyTorch's operations."""
+    if request.param == "kernel":
+        yield
+        return
+    with python_only():
+        yield
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -56,23 +66,21 @@ def test_draws_are_those_of_the_reference(seed, device):
     np.testing.assert_allclose(actual, expected, atol=2e-7)
 
 
-def test_the_kernel_draws_what_torch_does(monkeypatch):
+def test_the_kernel_draws_what_torch_does():
     """From the same words; the transform rounds otherwise."""
     seeds, counts = (5, 2**40 + 5), (1, 3, 4, 127, 128, 129, 5000)
     mine = stream(seeds, step=7, part=3, layer=2)
     by_kernel = [mine.normal(Draw.READ, (count,)) for count in counts]
-    monkeypatch.setattr(noise, "has_kernel", lambda device: False)
-    for count, numbers in zip(counts, by_kernel, strict=True):
-        torch.testing.assert_close(numbers, mine.normal(Draw.READ, (count,)), atol=5e-6, rtol=0)
+    with python_only():
+        by_python = [mine.normal(Draw.READ, (count,)) for count in counts]
+    for actual, expected in zip(by_kernel, by_python, strict=True):
+        torch.testing.assert_close(actual, expected, atol=5e-6, rtol=0)
 
 
-@pytest.mark.parametrize("kernel", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(2, 1, 1), (2, 3, 43), (2, 50, 100)])
-def test_noise_is_added_to_values(shape, dtype, kernel, monkeypatch):
+def test_noise_is_added_to_values(shape, dtype, computed):
     """To the bit, whichever computes; of each network its own size, in any memory order."""
-    if not kernel:
-        monkeypatch.setattr(noise, "has_kernel", lambda device: False)
     mine, sigma = stream((5, 2**40 + 5), step=7, part=3, layer=2), torch.tensor([0.3, 1e-3])
     sigma = sigma[:, None, None].to(dtype)
     values = torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
@@ -81,11 +89,8 @@ def test_noise_is_added_to_values(shape, dtype, kernel, monkeypatch):
         assert torch.equal(mine.noisy(Draw.READ, ordered, sigma), expected)
 
 
-@pytest.mark.parametrize("kernel", [True, False])
 @pytest.mark.parametrize("device", DEVICES)
-def test_normal_distribution(device, kernel, monkeypatch):
-    if not kernel:
-        monkeypatch.setattr(noise, "has_kernel", lambda device: False)
+def test_normal_distribution(device, computed):
     numbers = stream(device=device).normal(Draw.VOLTAGE, (1_000_003,))[0].cpu().double()
     assert stats.kstest(numbers.numpy(), "norm").pvalue > 1e-3
     assert abs(numbers).max() > 4.5
@@ -139,8 +144,9 @@ def test_words_are_not_computed_from_a_bare_index():
         return Stream(seed, step, part).normal(Draw.READ, (5, 11))
 
     one = stream()
-    with kernel_builder.plain():
-        graph = make_fx(numbers)(one.seed, one.step, one.part)
+    with python_only():
+        written_out = without_kernel(one.seed.device)
+        graph = make_fx(numbers, written_out)(one.seed, one.step, one.part)
     (index,) = graph.graph.find_nodes(op="call_function", target=torch.ops.aten.arange.default)
     others = [argument for user in index.users for argument in user.args if argument is not index]
     assert [user.target for user in index.users].count(torch.ops.aten.mul.Tensor) == 0

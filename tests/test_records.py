@@ -10,7 +10,7 @@ import torch
 from conftest import members_of, setting_of
 
 from devices.ledger import COUNTS, WEAR
-from models.matmul import kernels
+from models.kernels.load import kernels_in_use
 from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop
 from utils.errors import RecordError
@@ -82,8 +82,8 @@ def test_json_has_settings_results_and_provenance(simulate, monkeypatch):
     assert content["versions"]["torch"] == torch.__version__
     assert content["device"] == "cpu"
     assert content["command"] == ["main.py", "--lr", "700"]
-    assert content["physics"] == 7
-    used = kernels(torch.device("cpu"))
+    assert content["physics"] == 8
+    used = kernels_in_use(torch.device("cpu"))
     assert {name: content[name] for name in used} == used
     assert content["devices"] == {
         "double-linear": {

@@ -24,10 +24,9 @@ from support.reference_networks import (
 )
 
 from devices.ledger_level import LedgerLevel
-from models.matmul import kernels
+from models.kernels.load import kernels_in_use, python_only
 from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
-from utils.compute.kernel_builder import plain
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.ensemble import Ensemble
@@ -90,9 +89,9 @@ def test_training_follows_the_reference(field, dtype, device, patterns):
 @pytest.mark.parametrize("field", FIELDS)
 def test_the_same_without_kernels(field, patterns):
     """As where there is no compiler: noise, small products and tables by PyTorch."""
-    with plain():
+    with python_only():
         ensemble, currents = trained_engine([field], patterns)
-        assert not any(kernels(currents.device).values())
+        assert not any(kernels_in_use(currents.device).values())
         reference = trained_reference(field, patterns)
         check_network(ensemble, 0, reference)
         for relaxed in (False, True) if reference.partner else (False,):

@@ -84,7 +84,7 @@ def test_the_record_by_hand():
         },
         "criterion": "CrossEntropyLoss",
         "tf32": False,
-        "physics": 7,
+        "physics": 8,
         "write_noise": 0.0,
         "switch_epoch": None,
         "device_noise": False,
@@ -371,11 +371,11 @@ def test_a_record_of_a_device_that_nobody_knows(monkeypatch):
 
 
 def test_versions_of_the_distributions():
-    """Physics 1 draws the read noise otherwise, of one distribution; 3 to 7 round otherwise."""
+    """Physics 1 draws the read noise otherwise, of one distribution; others round otherwise."""
     assert distribution_version({}) == 1
-    assert {distribution_version({"physics": version}) for version in range(1, 8)} == {1}
-    assert distribution_version({"physics": 8}) == 8
-    assert setting_json.PHYSICS == 7
+    assert {distribution_version({"physics": version}) for version in range(1, 9)} == {1}
+    assert distribution_version({"physics": 9}) == 9
+    assert setting_json.PHYSICS == 8
 
 
 @pytest.mark.parametrize("name", flags_of(Setting))

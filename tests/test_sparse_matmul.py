@@ -1,17 +1,12 @@
 """Products with inputs that are not zero, against dense ones in float64, and when they are used."""
 
-import os
-import sys
-
 import numpy as np
 import pytest
 import torch
 from conftest import currents_of, dense_currents_of, members_of, random_data, setting_of
 
-from models import sparse_inputs
 from models.sparse_inputs import listed
 from models.sparse_matmul import BLOCK, PairedRows, from_blocks, to_blocks
-from utils.compute import kernel_builder
 from utils.training.ensemble import Ensemble
 
 
@@ -120,56 +115,10 @@ def test_what_decides_for_sparse_products(share, batch_size, product):
     assert currents_of(random_data(share), batch_size=batch_size).product == product
 
 
-def test_without_the_kernels_products_are_dense_and_noise_is_torchs(monkeypatch):
-    monkeypatch.setenv(kernel_builder.SWITCH, "0")
-    kernel_builder.library.cache_clear()
-    try:
-        assert not sparse_inputs.is_available()
-        currents = currents_of(random_data(0.2))
-        assert currents.product == "dense"
-        ensemble = Ensemble.fresh(members_of(setting_of()), currents)
-        ensemble(*currents.batch(0, 32))
-        assert float(ensemble.history.loss_sum) > 0
-    finally:
-        kernel_builder.library.cache_clear()
-
-
-def test_a_compiler_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
-    """As on a machine without one."""
-    source = tmp_path / "broken.cpp"
-    source.write_text("no C++")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert kernel_builder.library(source) is None
-    assert not list((tmp_path / "cache" / "magnetoionic").iterdir())
-
-
-def test_a_kernel_is_built_once(tmp_path, monkeypatch):
-    source = tmp_path / "answer.cpp"
-    source.write_text('extern "C" int answer() { return 42; }')
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert kernel_builder.library(source).answer() == 42
-    (kept,) = (tmp_path / "cache" / "magnetoionic").iterdir()
-    kernel_builder.library.cache_clear()
-    monkeypatch.setattr(kernel_builder, "build", lambda *_: pytest.fail("built again"))
-    assert kernel_builder.library(source).answer() == 42
-    assert kept.name.startswith("answer-")
-
-
-def test_several_kernels_are_built_side_by_side(tmp_path, monkeypatch):
-    """Loading of modules stays as it was, though each build changes it for a while."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    sources = [tmp_path / f"answer{number}.cpp" for number in range(2)]
-    for number, source in enumerate(sources):
-        source.write_text(f'extern "C" int answer() {{ return {number}; }}')
-    sources.append(tmp_path / "broken.cpp")
-    sources[2].write_text("no C++")
-    flags, build = sys.getdlopenflags(), kernel_builder.build
-
-    def changing(*arguments):
-        build(*arguments)
-        sys.setdlopenflags(flags | os.RTLD_GLOBAL)
-
-    monkeypatch.setattr(kernel_builder, "build", changing)
-    first, second, none = kernel_builder.libraries(*((source, "") for source in sources))
-    assert [first.answer(), second.answer(), none] == [0, 1, None]
-    assert sys.getdlopenflags() == flags
+def test_without_the_kernels_products_are_dense(monkeypatch):
+    monkeypatch.setattr("models.sparse_inputs.is_loaded", lambda kernel: False)
+    currents = currents_of(random_data(0.2))
+    assert currents.product == "dense"
+    ensemble = Ensemble.fresh(members_of(setting_of()), currents)
+    ensemble(*currents.batch(0, 32))
+    assert float(ensemble.history.loss_sum) > 0

@@ -1,7 +1,5 @@
 """Gradient and update of the first layer in one pass: what both give one after the other."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from conftest import currents_of, dense_currents_of, is_one_pass, random_data, setting_of
@@ -9,7 +7,7 @@ from support.devices import NAMES, device_of
 
 from devices.ledger_level import LedgerLevel
 from models import sparse_update
-from utils.compute.kernel_builder import library, plain
+from models.kernels.load import python_only
 from utils.data.datasets import DataSet
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
@@ -232,7 +230,7 @@ def test_when_it_is_used(dim):
 
     assert is_used()
     assert not is_used(write_noise=0.01)
-    with plain():
+    with python_only():
         assert not is_used()
     doubled = Ensemble.fresh([Member(setting_of(), 0)], dim).double()
     assert not is_one_pass(doubled)
@@ -243,14 +241,3 @@ def test_accounts_of_single_precision_are_refused(dim):
     ensemble.ledger.float()
     with pytest.raises(TypeError, match="double precision"):
         ensemble(*dim.batch(0, 32))
-
-
-def test_kernels_of_several_families_are_built_in_one_process(tmp_path, monkeypatch):
-    """As where two fields are trained for the first time."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    source = tmp_path / "answer.cpp"
-    source.write_text('#include "formulas.h"\nextern "C" int answer() { return ANSWER; }')
-    built = [library(Path(source), f"#define ANSWER {answer}") for answer in (41, 42)]
-    if None in built:
-        pytest.skip("needs a C++ compiler")
-    assert [each.answer() for each in built] == [41, 42]

@@ -1,21 +1,19 @@
 """What is said before a run starts: how many images, and when its tests come too early."""
 
 import dataclasses
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import currents_of, setting_of
-from support.devices import device_of
 
-from devices import lookup, noise
-from models import sparse_update
 from models.batch_norm import SETTLING_STEPS
 from models.currents import Currents
 from utils.compute import kernel_builder
 from utils.data.datasets import DataSet
-from utils.training.startup_messages import lacks_kernels, startup_messages
+from utils.training import kernels
+from utils.training.startup_messages import startup_messages
 
 
 @pytest.fixture(scope="module")
@@ -54,48 +52,47 @@ def test_a_test_set_larger_than_the_training_set_is_doubted(patterns):
     assert "larger than the training set; are their files exchanged?" in doubt
 
 
-@pytest.fixture
-def no_compiler(monkeypatch, tmp_path):
-    """Nothing is in the cache, and nothing can be built."""
-
-    def fail(*_):
-        raise RuntimeError("no C++ compiler")
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(kernel_builder, "build", fail)
-    kernel_builder.library.cache_clear()
-    yield
-    kernel_builder.library.cache_clear()
-
-
-def test_kernels_that_cannot_be_built_are_missed(patterns, monkeypatch, no_compiler):
+def test_kernels_that_could_not_be_built_are_named(patterns, monkeypatch):
     """On a CPU, and not where the user does without them."""
+    monkeypatch.setattr(kernel_builder, "_failures", {Path("noise.cpp"): "no C++ compiler"})
+    monkeypatch.setattr(kernel_builder, "_notes", [])
     setting, currents = setting_of(batch_size=2), currents_of(patterns)
     _, line = startup_messages([setting], currents)
     assert line == (
-        "the C++ kernels could not be built, so this run is slower; install a C++ compiler (g++), "
-        "or set MAGNETOIONIC_NATIVE=0 to do without"
+        "this run is slower without the C++ kernels noise.cpp: no C++ compiler "
+        "(MAGNETOIONIC_NATIVE=0 does without them)"
     )
-    on_gpu = SimpleNamespace(device=torch.device("cuda"), product="dense")
-    assert not lacks_kernels([setting_of(field=device_of("table"))], on_gpu)
-    monkeypatch.setenv("MAGNETOIONIC_NATIVE", "0")
-    assert len(startup_messages([setting], currents)) == 1
 
 
-@pytest.mark.parametrize(("field", "told"), [("double-linear", 0), ("table", 1)])
-def test_the_kernel_of_tables_is_missed_by_tables_alone(field, told, patterns, monkeypatch):
-    """Where it is the only one that cannot be built."""
-    library = kernel_builder.library
-    monkeypatch.setattr(
-        kernel_builder,
-        "library",
-        lambda s, *rest: None if s == lookup.SOURCE else library(s, *rest),
-    )
-    if library(noise.SOURCE) is None:
-        pytest.skip("needs a C++ compiler")
-    settings = [setting_of(batch_size=2), setting_of(field=device_of(field), batch_size=2)]
-    lines = startup_messages(settings, currents_of(patterns))
-    assert sum("kernels could not be built" in line for line in lines) == told
+def test_a_cache_that_is_not_kept_is_named(patterns, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    _, line = startup_messages([setting_of(batch_size=2)], currents_of(patterns))
+    assert line.startswith("compiled parts are not kept for later runs: /proc/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "names"),
+    [
+        ({}, "cpu", ["linear"]),
+        (dict(physical_clipping=True), "cpu", ["linear_physical"]),
+        (dict(write_noise=0.1), "cpu", []),  # which the update in one pass does not draw
+        (dict(field="double-exponential"), "cpu", ["exponential"]),
+        (dict(second="double-exponential", switch_epoch=1), "cpu", ["exponential", "linear"]),
+        ({}, "cuda", None),
+    ],
+    ids=str,
+)
+def test_a_run_loads_the_kernels_that_it_can_use(changes, device, names, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(kernels, "load_kernels", lambda wanted: loaded.append(list(wanted)))
+    kernels.load_kernels_of([setting_of(**changes)] * 2, torch.device(device))
+    if names is None:
+        assert loaded == []
+        return
+    texts = [text for _, text in loaded[0]]
+    assert len(texts) == len(names)
+    for text, name in zip(texts, names, strict=True):
+        assert f'#define OPERATOR "sparse_update_{name}"' in text
 
 
 def test_batch_normalisation_settles_in_86_steps():
@@ -133,19 +130,3 @@ def test_a_run_says_that_its_tests_come_too_early(simulate):
     assert len(too_early(simulate.errors)) == 1
     simulate("--batch_size 16")
     assert not too_early(simulate.errors)
-
-
-@pytest.mark.parametrize("told", [False, True])
-def test_the_kernel_of_sparse_updates_is_missed_where_inputs_are_sparse(
-    told, patterns, sparse_patterns, monkeypatch
-):
-    library = kernel_builder.library
-    monkeypatch.setattr(
-        kernel_builder,
-        "library",
-        lambda s, *rest: None if s == sparse_update.SOURCE else library(s, *rest),
-    )
-    if library(noise.SOURCE) is None:
-        pytest.skip("needs a C++ compiler")
-    settings = [setting_of(), setting_of(physical_clipping=True, field="double-exponential")]
-    assert lacks_kernels(settings, currents_of(sparse_patterns if told else patterns)) == told

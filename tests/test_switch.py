@@ -26,10 +26,10 @@ from devices.ledger_level import LedgerLevel
 from devices.library import find
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, PairState
+from models.kernels.load import python_only
 from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
-from utils.compute.kernel_builder import plain
 from utils.errors import UserError
 from utils.parser import parse
 from utils.settings import Member
@@ -188,7 +188,7 @@ def test_no_two_tests_of_a_network_have_the_same_noise(patterns, monkeypatch):
 
     monkeypatch.setattr(Stream, "words", noted)
     trainer = trainer_of(LINEAR, EXPONENTIAL, patterns)
-    with plain():
+    with python_only():
         list(trainer.train(lambda: None))
         list(trainer.results(0.0))
     batches = -(-50 // TEST_BATCH)

@@ -15,7 +15,6 @@ import main
 from devices.ledger_level import LedgerLevel
 from devices.noise import Draw, Stream
 from models.currents import Currents
-from utils.compute import kernel_builder
 from utils.compute.compiler import Compiler
 from utils.compute.processor import OutOfMemoryError
 from utils.errors import UserError
@@ -229,7 +228,6 @@ def test_both_fields_of_a_switch_are_verified_and_the_first_graph_trains(current
 
 def test_a_run_goes_on_without_a_graph_that_fails(gpu, simulate, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(Currents, "are_on_gpu", True)
-    monkeypatch.setattr(kernel_builder, "has_kernel", lambda *_: False)  # as there
     small = "--task Digits --epochs 1 --n_models 1 --layers 16 --batch_size 30 --device cpu".split()
     records = []
     for wrong in (None, GRAPH):

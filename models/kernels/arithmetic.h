@@ -4,6 +4,10 @@
 
 #pragma once
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
 #include "vectors.h"
 
 #ifdef __clang__
@@ -21,6 +25,25 @@ inline Vector absolute(Vector x) { return Vector(Integers(x) & 0x7FFFFFFF); }
 inline Vector clamped(Vector x, Vector least, Vector most) {  // a NaN stays one
     x = choose(x < least, least, x);
     return choose(x > most, most, x);
+}
+
+inline Vector floored(Vector x) {  // of |x| < 2^31
+    const Vector whole = __builtin_convertvector(__builtin_convertvector(x, Integers), Vector);
+    return choose(whole > x, whole - 1.0f, whole);
+}
+
+// From a table of two columns, that of each row; rows are whole numbers.
+inline Vector looked_up(const float *table, Vector row, int column) {
+    const Integers index = __builtin_convertvector(row, Integers) * 2 + column;
+#ifdef __AVX512F__
+    return Vector(_mm512_i32gather_ps(__m512i(index), table, sizeof(float)));
+#elif defined(__AVX2__)
+    return Vector(_mm256_i32gather_ps(table, __m256i(index), sizeof(float)));
+#else
+    Vector found;
+    for (int l = 0; l < LANES; l++) found[l] = table[index[l]];
+    return found;
+#endif
 }
 
 // e^x = 2^n e^r: n the whole number that is nearest to x / ln 2, and e^r by its series. Of x from

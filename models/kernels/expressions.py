@@ -52,6 +52,9 @@ class Expression:
     def exp(self) -> Expression:
         return Expression("exponential({})", self)
 
+    def floor(self) -> Expression:
+        return Expression("floored({})", self)
+
     def element_size(self) -> int:
         """Bytes: single precision."""
         return 4

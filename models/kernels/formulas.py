@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import cache
 from types import SimpleNamespace
 
+from devices import lookup
 from devices.ledger import is_dropped
 from devices.pair import PairParameters, PairState
 from devices.programming import update
@@ -19,9 +20,11 @@ TRUTHS = "second", "dropped", "refreshed"  # of which 1 is -1, all bits
 
 
 def constants_of(family: str) -> list[str]:
-    """The numbers of a family, by name; a table has none."""
+    """The numbers of a family's formula, by name."""
     response = FAMILIES[family]
-    return [] if response is Table else [f.name for f in fields(response) if f.type == "float"]
+    if response is Table:
+        return list(lookup.CONSTANTS)
+    return [f.name for f in fields(response) if f.type == "float"]
 
 
 def names_of(family: str, physical: bool) -> list[str]:
@@ -36,9 +39,9 @@ def formulas(family: str, physical: bool) -> str:
 
     physical: whether requests are clipped physically in some network. Functions: `ask` for the
     device of a pair that is written, its voltage and its pulses, whether it is the second one, and
-    whether a request is dropped; `answer`, what its voltage then is, but for tables, for which
-    TABLE is defined; `settle`, the pair and its weight after that, and whether it was refreshed.
-    The Constants are `names_of` the family.
+    whether a request is dropped; `answer`, what its voltage then is; `settle`, the pair and its
+    weight after that, and whether it was refreshed. The Constants are `names_of` the family, and
+    its tables.
     """
     names = names_of(family, physical)
     constants = {name: Expression(f"c.{name}") for name in names}
@@ -67,18 +70,41 @@ def formulas(family: str, physical: bool) -> str:
         account=SimpleNamespace(note=note),
     )
     settled = {"new1": pair.w1, "new2": pair.w2, "weight": pair.w2 - pair.w1, **refreshes}
-    text = [
-        f"struct Constants {{\n    Vector {', '.join(names)};\n}};\n",
-        function("ask", PAIR, asked),
-        function("settle", [*PAIR, "written"], settled),
-    ]
-    if FAMILIES[family] is Table:
-        text.append("#define TABLE")
-    else:
-        values = FAMILIES[family](**{name: constants[name] for name in constants_of(family)})
-        answer = values.after(Expression("voltage"), Expression("pulses"))
-        text.append(function("answer", ["voltage", "pulses"], {"written": answer}))
-    return "\n".join(text)
+    answer = response_after(family, constants, Expression("voltage"), Expression("pulses"))
+    return "\n".join(
+        [
+            f"constexpr int NUMBERS = {len(names)}, TABLES = {len(tables_of(family))};",
+            f"struct Constants {{\n    Vector {', '.join(names)};\n"
+            "    const float *tables[2];\n};",
+            function("ask", PAIR, asked),
+            function("settle", [*PAIR, "written"], settled),
+            function("answer", ["voltage", "pulses"], {"written": answer}),
+        ]
+    )
+
+
+def tables_of(family: str) -> tuple[str, ...]:
+    """The tables that a family's formula looks up, by name."""
+    return lookup.TABLES if FAMILIES[family] is Table else ()
+
+
+def response_after(
+    family: str, constants: Mapping[str, Expression], voltage: Expression, pulses: Expression
+) -> Expression:
+    """The voltage of a device once further pulses are applied."""
+    if FAMILIES[family] is not Table:
+        values = {name: constants[name] for name in constants_of(family)}
+        return FAMILIES[family](**values).after(voltage, pulses)
+
+    def sampled(number: int, name: str) -> SimpleNamespace:
+        def look_up(cell: Expression) -> list[Expression]:
+            table = f"c.tables[{number}]"
+            return [Expression(f"looked_up({table}, {{}}, {column})", cell) for column in (0, 1)]
+
+        return SimpleNamespace(last=constants[f"last_{name}"], look_up=look_up)
+
+    tables = {name: sampled(number, name) for number, name in enumerate(lookup.TABLES)}
+    return lookup.after(voltage, pulses, SimpleNamespace(**constants, **tables))
 
 
 def function(name: str, given: Sequence[str], results: Mapping[str, Expression]) -> str:

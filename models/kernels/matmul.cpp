@@ -180,7 +180,7 @@ Tensor small_product_transposed(Tensor a, Tensor b) {
     return result;
 }
 
-const Operator<small_product> by_rows("small_product");
-const Operator<small_product_transposed> by_dots("small_product_transposed");
-
 }  // namespace
+
+OPERATORS(as_operator<small_product>("small_product"),
+          as_operator<small_product_transposed>("small_product_transposed"))

@@ -165,7 +165,6 @@ Tensor noisy_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, Tensor v
     return result;
 }
 
-const Operator<normal_of> for_normal("normal");
-const Operator<noisy_of> for_noisy("noisy");
-
 }  // namespace
+
+OPERATORS(as_operator<normal_of>("normal"), as_operator<noisy_of>("noisy"))

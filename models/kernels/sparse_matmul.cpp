@@ -64,7 +64,7 @@ Tensor sparse_gradient(Tensor offsets, Tensor rows, Tensor columns, Tensor value
     return result;
 }
 
-const Operator<sparse_voltage> for_voltage("sparse_voltage");
-const Operator<sparse_gradient> for_gradient("sparse_gradient");
-
 }  // namespace
+
+OPERATORS(as_operator<sparse_voltage>("sparse_voltage"),
+          as_operator<sparse_gradient>("sparse_gradient"))

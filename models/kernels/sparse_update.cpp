@@ -20,12 +20,10 @@ __attribute__((noinline)) void gradient_of(const Lists &lists, int64_t pair, con
 }  // namespace
 
 // From here on, no product and sum is rounded as one.
-#include "lookup.h"
+#include "arithmetic.h"
 #include "formulas.h"
 
 namespace {
-
-constexpr int NUMBERS = sizeof(Constants) / sizeof(Vector);
 
 // The pairs of a block, [k, 32] of each. The last three, their wear, are null where none is kept.
 struct Pairs {
@@ -100,76 +98,13 @@ inline void settle_at(const Constants &c, const Pairs &pairs, Counts &counts, in
     if (mine) store(mine, load(mine) - __builtin_convertvector(refreshed, Vector));
 }
 
-#ifdef TABLE
-
-typedef Table Measured;
-
-// Vectors of pairs that wait for each other, since reading from tables takes its time.
-template <bool COUNTED>
-class Devices {
-  public:
-    Devices(const Constants &c, const Pairs &pairs, Counts &counts, const Measured &table)
-        : c(c), pairs(pairs), counts(counts), table(table) {}
-
-    void write(int64_t place, Vector gradient, Vector before, Vector asked) {
-        at[n] = place;
-        gradients[n] = gradient;
-        voltage[n] = before;
-        pulses[n] = asked;
-        if (++n == CHUNK) finish();
-    }
-
-    void finish() {
-        table_after(table, chunk, voltage, pulses, written, n);
-        for (int v = 0; v < n; v++)
-            settle_at<COUNTED>(c, pairs, counts, at[v], gradients[v], written[v]);
-        n = 0;
-    }
-
-  private:
-    const Constants &c;
-    const Pairs &pairs;
-    Counts &counts;
-    const Measured table;
-    Chunk chunk;
-    Vector gradients[CHUNK], voltage[CHUNK], pulses[CHUNK], written[CHUNK];
-    int64_t at[CHUNK];
-    int n = 0;
-};
-
-#else
-
-struct Measured {  // nothing
-    Measured(const std::vector<Tensor> &, int64_t, int64_t) {}
-};
-
-template <bool COUNTED>
-struct Devices {
-    const Constants &c;
-    const Pairs &pairs;
-    Counts &counts;
-    const Measured table;
-
-    void write(int64_t at, Vector gradient, Vector voltage, Vector pulses) {
-        Vector written;
-        answer(c, voltage, pulses, written);
-        settle_at<COUNTED>(c, pairs, counts, at, gradient, written);
-    }
-
-    void finish() {}
-};
-
-#endif
-
 // Pairs of inputs from number `first` on, of one block; gradient as the dense matrix of the block.
 // settled: whether none of them is known to move without a pulse.
 template <bool COUNTED>
-Counts program(const Constants &constants, const Measured &table, const Pairs &pairs,
-               const Lists &lists, const float *gradient, bool settled, int64_t first,
-               int64_t last) {
+Counts program(const Constants &constants, const Pairs &pairs, const Lists &lists,
+               const float *gradient, bool settled, int64_t first, int64_t last) {
     const Constants c = constants;  // of its own: no store changes it
     Counts counts;
-    Devices<COUNTED> devices{c, pairs, counts, table};
     for (int64_t p = first; p < last; p++) {
         const bool is_lit = lists.has_entries(p);
         float sums[2 * BLOCK] = {};
@@ -198,22 +133,23 @@ Counts program(const Constants &constants, const Measured &table, const Pairs &p
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++) {
                 if (COUNTED && pairs.pulses1) wear_at(pairs, at + v * LANES, pulses[v], second[v]);
-                devices.write(at + v * LANES, g[v], voltage[v], pulses[v]);
+                Vector written;
+                answer(c, voltage[v], pulses[v], written);
+                settle_at<COUNTED>(c, pairs, counts, at + v * LANES, g[v], written);
             }
         }
     }
-    devices.finish();
     return counts;
 }
 
 // Of pairs of inputs; gradient [model, n_out, k], k images. constants: of each network, in order of
-// Constants; tables, knots: of Table. w1, w2, slope1, slope2, weight, pulses1, pulses2 and
+// Constants; tables [model, cell, 2], in theirs. w1, w2, slope1, slope2, weight, pulses1, pulses2 and
 // refreshes [model, block, n_inputs, 32]; totals [model, 4], to which pulses, writes, dropped
 // requests and refreshes are added; none where nothing is kept. settled [model, block]: whether an
 // update without a pulse is known to leave all pairs as they are.
 void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
                    Tensor gradient, std::vector<Tensor> constants, std::vector<Tensor> tables,
-                   int64_t knots, Tensor w1, Tensor w2, Tensor slope1, Tensor slope2,
+                   Tensor w1, Tensor w2, Tensor slope1, Tensor slope2,
                    Tensor weight, Tensor settled, std::optional<Tensor> totals,
                    std::optional<Tensor> pulses1, std::optional<Tensor> pulses2,
                    std::optional<Tensor> refreshes, int64_t n_inputs) {
@@ -232,9 +168,11 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
         std::vector<float> room;
         const float *mine = gradient.data() + (model * n_out + block * BLOCK) * k;
         const float *dense = dense_of(mine, outputs, k, room);
-        Vector numbers[NUMBERS];
-        for (int i = 0; i < NUMBERS; i++) numbers[i] = all(constants[i].data()[model]);
-        const Constants &c = *reinterpret_cast<const Constants *>(numbers);
+        Constants c;
+        for (int i = 0; i < NUMBERS; i++)
+            reinterpret_cast<Vector *>(&c)[i] = all(constants[i].data()[model]);
+        for (int i = 0; i < TABLES; i++)
+            c.tables[i] = tables[i].data() + model * tables[i].size(1) * tables[i].size(2);
         const int64_t start = work / parts * n_inputs * BLOCK;
         auto here = [&](const Tensor &pairs) { return pairs.data() + start; };
         const Pairs pairs = {
@@ -243,7 +181,7 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
             pulses2 ? pulses2->data<double>() + start : nullptr,
             refreshes ? here(*refreshes) : nullptr};
         const Counts counts = (totals ? program<true> : program<false>)(
-            c, Measured(tables, knots, model), pairs, lists, dense, is_settled[work / parts],
+            c, pairs, lists, dense, is_settled[work / parts],
             work % parts * n_pairs / parts, (work % parts + 1) * n_pairs / parts);
         ends_settled[work] = !any(counts.above);
         for (int l = 0; l < LANES && totals; l++) {
@@ -262,6 +200,6 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
         totals->data<double>()[i / 4 / parts / blocks * 4 + i % 4] += sums[i];
 }
 
-const Operator<sparse_update> registered(OPERATOR);
-
 }  // namespace
+
+OPERATORS(as_operator<sparse_update>(OPERATOR))

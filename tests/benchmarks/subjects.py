@@ -19,6 +19,7 @@ from utils.compute.compiler import Compiler
 from utils.compute.worker import Worker
 from utils.data.datasets import DataSet, find, load
 from utils.settings import Member, Setting
+from utils.training.kernels import load_kernels_of
 from utils.training.machine import examine, sizes_of, try_threads
 from utils.training.plan import Plan
 from utils.training.trainer import Trainer
@@ -60,6 +61,7 @@ def data_set(data_dir: Path) -> tuple[DataSet, str]:
 
 def currents_of(data: DataSet, device: torch.device, batch_size: int = BATCH) -> Currents:
     """The data as figure 1 takes it; batches of one image are always dense."""
+    load_kernels_of([FIGURE_1], device)
     return Currents.from_arrays(
         data.arrays, data.n_classes, FIGURE_1.padding, FIGURE_1.input_scale, device, batch_size
     )

@@ -12,16 +12,18 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Hashable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 
 from utils.compute.cache import cache_folder, processor_features
 
 SOURCES = Path(__file__).parents[2]
+NAMESPACE = "magnetoionic"  # of the project's operators
 ROOMS = ("devices", "models", "utils")  # whose sources a program may depend on
 
 
@@ -112,7 +114,8 @@ def compile_program(
 
     arguments = [*module.state, *flat(inputs)]
     with torch.autograd.set_multithreading_enabled(False):  # trace the backward pass here, too
-        graph = make_fx(pure, tracing_mode="fake")(*arguments)
+        written_out = without_kernel(arguments[0].device)
+        graph = make_fx(pure, decomposition_table=written_out, tracing_mode="fake")(*arguments)
     # The graph's own stand-ins for the arguments: their sizes are numbers, not symbols.
     arguments = [node.meta["val"] for node in graph.graph.find_nodes(op="placeholder")]
     settings = {
@@ -122,6 +125,23 @@ def compile_program(
     }
     with config.patch(settings):
         return standalone_compile(graph, arguments)
+
+
+def without_kernel(device: torch.device) -> dict[OpOverload, Callable]:
+    """The project's operators that have no kernel on a device, and what computes them in Python.
+
+    A program contains the operations of these, so that they are fused with those around them.
+    """
+    default = torch._C.DispatchKey.CompositeExplicitAutograd
+    own = torch._C._dispatch_key_for_device(device.type)
+    found = {}
+    for name in torch._C._dispatch_get_registrations_for_dispatch_key(default.name):
+        namespace, _, operator = name.partition("::")
+        if namespace != NAMESPACE or torch._C._dispatch_has_kernel_for_dispatch_key(name, own):
+            continue
+        overload = getattr(getattr(torch.ops, namespace), operator).default
+        found[overload] = partial(overload._op_dk, default)
+    return found
 
 
 def load_compiler() -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from models.currents import Currents
-from models.matmul import kernels, repeats_itself
+from models.kernels.load import kernels_in_use
+from models.matmul import repeats_itself
 from utils.compute.processor import free_bytes, hardware
 from utils.compute.worker import holds_in_fork
 from utils.settings import Setting
@@ -59,7 +60,7 @@ def examine(currents: Currents, cores: int, processes: int) -> Machine:
         free_bytes=free_bytes(device),
         processes=1 if is_gpu else processes,
         name=hardware(device),
-        kernels=kernels(device),
+        kernels=kernels_in_use(device),
     )
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devices import lookup, noise
 from devices.library import Device
-from devices.responses import Table
-from models import matmul, sparse_inputs, sparse_matmul, sparse_update
 from models.batch_norm import MOMENTUM, SETTLING_STEPS
 from models.currents import Currents
 from utils.compute import kernel_builder
+from utils.compute.cache import cache_problem
 from utils.flags import flags_of
 from utils.settings import Setting
 
@@ -65,28 +63,6 @@ def startup_messages(settings: Sequence[Setting], currents: Currents) -> list[st
             f"variance that it starts from, an epoch has {per_epoch}; a smaller --batch_size "
             "shortens that"
         )
-    if lacks_kernels(settings, currents):
-        lines.append(
-            "the C++ kernels could not be built, so this run is slower; install a C++ compiler "
-            f"(g++), or set {kernel_builder.SWITCH}=0 to do without"
-        )
+    if currents.device.type == "cpu":
+        lines += [*kernel_builder.problems(), *filter(None, [cache_problem()])]
     return lines
-
-
-def lacks_kernels(settings: Sequence[Setting], currents: Currents) -> bool:
-    """Whether a kernel that makes a CPU faster is missing although it is wanted.
-
-    What is there afterwards need not be built by every worker.
-    """
-    if currents.device.type != "cpu" or not kernel_builder.is_wanted():
-        return False
-    used = {(module.SOURCE, "") for module in (noise, matmul, sparse_inputs, sparse_matmul)}
-    for setting in settings:
-        for field in setting.fields:
-            family = field.response.family
-            if isinstance(field.response, Table):
-                used.add((lookup.SOURCE, ""))
-            if currents.product == "sparse" and setting.write_noise == 0:
-                used.add(sparse_update.kernel_of(family, setting.physical_clipping))
-    is_lacking = None in used
-    return None in kernel_builder.libraries(*used - {None}) or is_lacking
