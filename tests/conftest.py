@@ -31,12 +31,15 @@ pytest_plugins = [
 ]
 PROJECT = Path(__file__).parents[1]
 COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch's compiler keeps its parts
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-    ),
-]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
 
 
 @pytest.fixture(autouse=True, scope="session")
