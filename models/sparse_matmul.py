@@ -99,7 +99,7 @@ class SparseBatch:
             tensors += [*self.by_input.tensors, self.first_input]
         return tensors
 
-    def of(self, tensors: Sequence[Tensor]) -> SparseBatch:
+    def with_tensors(self, tensors: Sequence[Tensor]) -> SparseBatch:
         """The same with other tensors, which are stand-ins while a program is compiled."""
         parts = [(PairedRows(*part[:4]), part[4]) for part in (tensors[:5], tensors[5:]) if part]
         (by_image, first_image), (by_input, first_input) = [*parts, (None, None)][:2]

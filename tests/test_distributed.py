@@ -23,7 +23,7 @@ import main
 from utils.compute import distributed, signals
 from utils.compute.distributed import World, collective
 from utils.compute.processor import OutOfMemoryError
-from utils.errors import FailedOnOtherRankError, RecordError, UserError
+from utils.errors import FailedOnOtherRankError, UserError, WorkerDiedError
 
 SWEEP = (
     "--task Digits --layers 48 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
@@ -151,7 +151,7 @@ def test_a_process_without_work_leaves_the_folders_to_the_others(tmp_path):
 
 
 def test_waiting_for_a_process_that_has_died_is_told_in_words():
-    with pytest.raises(RecordError, match="another process of this run has died"), collective():
+    with pytest.raises(WorkerDiedError, match="another process of this run has died"), collective():
         raise RuntimeError("Connection closed by peer")
 
 

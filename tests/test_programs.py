@@ -9,7 +9,7 @@ from torch import nn
 
 from utils.compute import compiler, programs
 from utils.compute.compiler import Compiler
-from utils.compute.programs import kept_at
+from utils.compute.programs import program_path
 
 
 class Counting(nn.Module):
@@ -84,14 +84,14 @@ def test_parts_that_are_gone_are_made_without_threads(kept, tmp_path, monkeypatc
 def test_a_program_is_kept_for_all_that_it_depends_on(monkeypatch):
     tensors = [torch.zeros(2, 3)]
     torch.set_num_threads(1)
-    mine = kept_at("call", tensors)
-    assert kept_at("call", [torch.zeros(2, 3)]) == mine
-    assert kept_at("another", tensors) != mine
-    assert kept_at("call", [torch.zeros(3, 2)]) != mine
-    assert kept_at("call", [torch.zeros(3, 2).T]) != mine
-    assert kept_at("call", [torch.zeros(2, 3, dtype=torch.float64)]) != mine
+    mine = program_path("call", tensors)
+    assert program_path("call", [torch.zeros(2, 3)]) == mine
+    assert program_path("another", tensors) != mine
+    assert program_path("call", [torch.zeros(3, 2)]) != mine
+    assert program_path("call", [torch.zeros(3, 2).T]) != mine
+    assert program_path("call", [torch.zeros(2, 3, dtype=torch.float64)]) != mine
     torch.set_num_threads(2)
-    assert kept_at("call", tensors) != mine
+    assert program_path("call", tensors) != mine
     torch.set_num_threads(1)
     monkeypatch.setattr(programs, "surroundings", lambda: "another version of the sources")
-    assert kept_at("call", tensors) != mine
+    assert program_path("call", tensors) != mine

@@ -10,7 +10,7 @@ class RecordError(Exception):
 
 
 class WorkerDiedError(Exception):
-    """A worker process has died at its work. Exit code 1."""
+    """A worker, or another process under torchrun, has died. Exit code 1."""
 
 
 class FailedOnOtherRankError(Exception):

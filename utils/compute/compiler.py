@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from utils.compute.processor import OutOfMemoryError, memory_errors, usable_cores
-from utils.compute.programs import Composite, compile_program, flat, keep, kept_at, load
+from utils.compute.programs import Composite, compile_program, flat, load, program_path, save
 from utils.compute.worker import call_in_fork, can_fork
 from utils.console import log
 
-TESTED = (2, 11), (2, 14)  # PyTorch: what is used of its compiler is private, and may change
+TESTED_TORCH = (2, 11), (2, 14)  # PyTorch: what is used of its compiler is private, and may change
 
 
-class Absent(Exception):
-    """A program is not kept on disk, and may not be made here."""
+class MissingProgramError(Exception):
+    """A program is not in the cache, and must not be compiled in this process."""
 
 
 class Compiler:
@@ -32,7 +32,7 @@ class Compiler:
         self.failure: str | None = None
         self.programs: dict[Hashable, Callable] = {}
         self.prepared: set[Hashable] = set()
-        self.may_make, self.cores = True, 1
+        self.may_compile, self.cores = True, 1
 
     def __call__(self, module: nn.Module, *inputs: Tensor | Composite):
         """`module(*inputs)`; its buffers change in place, as they would in the call.
@@ -52,19 +52,20 @@ class Compiler:
     def program(
         self, key: Hashable, module: nn.Module, inputs: Sequence[Tensor | Composite]
     ) -> Callable:
-        """The one that is kept on disk; else it is made, and kept. Raises Absent if it may not.
+        """The program of a call: from the cache, or else compiled and written to it.
 
-        Where no process is forked, as on a GPU, nothing is gained by keeping it.
+        Where no process is forked, as on a GPU, nothing is gained by the cache. Raises
+        MissingProgramError if it is not there and must not be compiled in this process.
         """
         if not can_fork():
             return compile_program(module, inputs)
-        path = kept_at(key, [*module.state, *flat(inputs)])
+        path = program_path(key, [*module.state, *flat(inputs)])
         program = load(path)
         if program is None:
-            if not self.may_make:
-                raise Absent
+            if not self.may_compile:
+                raise MissingProgramError
             program = compile_program(module, inputs, self.cores)
-            keep(program, path)
+            save(program, path)
         return program
 
     def is_prepared(self, structure: Hashable) -> bool:
@@ -74,18 +75,18 @@ class Compiler:
     def prepare(self, structure: Hashable, rehearse: Callable[[], None]) -> None:
         """Compile what `rehearse` calls for modules of this structure.
 
-        What is not kept on disk is made in a fork of this process, where there is one, since
-        processes that have differentiated cannot be forked, as workers are. Should it fail, go on
-        uncompiled; `failure` then tells why. Raises OutOfMemoryError if memory does not suffice.
+        What is not in the cache is compiled in a fork of this process, where that is possible: a
+        process that has differentiated can no longer be forked, as it is for workers. Should it
+        fail, go on uncompiled; `failure` is then the reason. Raises OutOfMemoryError.
         """
         try:
             with memory_errors():
-                self.may_make = not can_fork()
+                self.may_compile = not can_fork()
                 try:
                     rehearse()
-                except Absent:
-                    self.may_make = True
-                    call_in_fork(lambda: self.make(rehearse), torch.get_num_threads())
+                except MissingProgramError:
+                    self.may_compile = True
+                    call_in_fork(lambda: self.compile_in_fork(rehearse), torch.get_num_threads())
                     rehearse()
             self.prepared.add(structure)
         except OutOfMemoryError:
@@ -94,10 +95,10 @@ class Compiler:
             lines = [line for line in str(error).splitlines() if line.strip()]
             self.fall_back(lines[0].strip() if lines else type(error).__name__)
         finally:
-            self.may_make = True
+            self.may_compile = True
 
-    def make(self, rehearse: Callable[[], None]) -> None:
-        """The same by all cores, in a process that then ends."""
+    def compile_in_fork(self, rehearse: Callable[[], None]) -> None:
+        """Compile with all cores, in a process that ends afterwards."""
         self.cores = usable_cores()
         rehearse()
 
@@ -109,7 +110,7 @@ class Compiler:
 def warn_of_newer_torch(version: str = torch.__version__) -> None:
     """A line if the compiler is newer than those that were tested."""
     major, minor = (int(part) for part in version.split(".")[:2])
-    oldest, newest = TESTED
+    oldest, newest = TESTED_TORCH
     if (major, minor) > newest:
         tested = " to ".join(f"{major}.{minor}" for major, minor in (oldest, newest))
         log(

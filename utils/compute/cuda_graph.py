@@ -9,7 +9,7 @@ import torch
 
 T = TypeVar("T")
 WARM_UP = 3  # calls before the graph is captured, as CUDA asks for
-SYNCHRONISE = 50  # calls that may be under way on the GPU, so that a stop is heard in time
+SYNCHRONISE = 50  # calls that may wait on the GPU, so that a stop is noticed in time
 
 
 class GraphedCall:

@@ -15,21 +15,21 @@ import torch.distributed as dist
 
 from utils.compute.processor import usable_cores
 from utils.compute.signals import Stop
-from utils.errors import FailedOnOtherRankError, RecordError, UserError
+from utils.errors import FailedOnOtherRankError, RecordError, UserError, WorkerDiedError
 
 T = TypeVar("T")
-PATIENCE = timedelta(days=365)  # processes wait for each other as long as the slowest trains
-POLL = 0.2  # seconds
+COLLECTIVE_TIMEOUT = timedelta(days=365)  # processes wait as long as the slowest one trains
+POLL_S = 0.2  # seconds
 LAUNCH = "start several processes with torchrun, or unset WORLD_SIZE, RANK and their like"
 
 
 @contextmanager
 def collective() -> Iterator[None]:
-    """Talking to the other processes; raises RecordError if one of them has died."""
+    """Communication with the other processes; raises WorkerDiedError if one of them has died."""
     try:
         yield
     except RuntimeError:  # of which all errors of torch.distributed are kinds
-        raise RecordError(
+        raise WorkerDiedError(
             "another process of this run has died; what is complete is safe, and the same command "
             "with --resume goes on"
         ) from None
@@ -65,7 +65,7 @@ class World:
         store = dist.PrefixStore(f"attempt {self.restarts}", store)
         with collective():
             dist.init_process_group(
-                "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
+                "gloo", store=store, rank=rank, world_size=size, timeout=COLLECTIVE_TIMEOUT
             )
 
     @property
@@ -142,6 +142,6 @@ class World:
             work = dist.barrier(async_op=True)
             while not work.is_completed():
                 stop.check()
-                time.sleep(POLL)
+                time.sleep(POLL_S)
             work.wait()  # raises if it was completed by the death of another process
             dist.destroy_process_group()

@@ -1,7 +1,8 @@
 """Which processor computes, its cores and its memory; the device in two steps, without torch first.
 
 Limits that a container or a batch job sets (Linux' control groups) bound cores and memory as the
-machine's own do.
+machine's own do. They are read here, since joblib.cpu_count sees the outermost group alone and
+rounds quotas up, and no library that we have reads limits of memory.
 """
 
 from __future__ import annotations
@@ -21,22 +22,21 @@ from utils.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-ABSENT = "this machine offers {count} CUDA GPUs; use --device auto or --device cpu"
+NO_SUCH_GPU = "this machine offers {count} CUDA GPUs; use --device auto or --device cpu"
 DEFAULT_BYTES = 4 << 30
-SPINS = "1000"  # looks of an OpenMP thread for the others before it sleeps; measured
-# How torch, CUDA, cuBLAS and the C library say it; Linux' allocator in torch the last.
+OPENMP_SPINS = "1000"  # of a waiting OpenMP thread before it sleeps; measured
+# In messages of torch, CUDA, cuBLAS and the C library; the last of Linux' allocator in torch.
 NO_MEMORY = ("out of memory", "not enough memory", "alloc_failed", "can't allocate memory")
 
 
 def share_cores() -> None:
-    """Let threads that wait for others sleep soon, so that other runs on the same cores go on.
+    """Let waiting threads sleep soon, so that other runs on the same cores go on.
 
-    Beside another run they would otherwise look for each other, millions of times, where the one
-    that is looked for has no core. To be called before torch is imported. What the user has set
-    stays.
+    Otherwise each spins millions of times, which takes the core from the thread that it waits for.
+    To be called before torch is imported. What the user has set stays.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+        os.environ.setdefault("GOMP_SPINCOUNT", OPENMP_SPINS)
 
 
 def check_device(name: str) -> None:
@@ -45,11 +45,11 @@ def check_device(name: str) -> None:
         raise UserError(f"--device {name}: must be auto, cpu, cuda, or cuda:1 and the like")
     if name.startswith("cuda"):
         count = driver_gpus()
-        if index_of(name) >= count:
-            raise UserError(f"--device {name}: {ABSENT.format(count=count)}")
+        if gpu_number(name) >= count:
+            raise UserError(f"--device {name}: {NO_SUCH_GPU.format(count=count)}")
 
 
-def index_of(name: str) -> int:
+def gpu_number(name: str) -> int:
     return int(name.partition(":")[2] or 0)
 
 
@@ -81,14 +81,14 @@ def choose_device(name: str, tf32: bool = False, local_rank: int | None = None) 
     if local_rank is not None and name == "cuda" and count:
         name = f"cuda:{local_rank % count}"
     if name.startswith("cuda"):
-        if index_of(name) >= count:
+        if gpu_number(name) >= count:
             raise UserError(
                 f"--device {name}: the driver has it, but this build of PyTorch "
                 f"({torch.__version__}) can use {count} CUDA GPUs; install a CUDA build"
             )
         torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.cuda.set_device(index_of(name))  # streams and graphs are those of the current one
-        return torch.device("cuda", index_of(name))
+        torch.cuda.set_device(gpu_number(name))  # streams and graphs are those of the current one
+        return torch.device("cuda", gpu_number(name))
     if tf32:
         raise UserError("--tf32 has an effect on a CUDA GPU only, and this run computes on the CPU")
     return torch.device("cpu")
@@ -100,9 +100,7 @@ class OutOfMemoryError(Exception):
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Raise OutOfMemoryError for any of the errors by which torch, CUDA or the compiler tell of
-    it.
-    """
+    """Raise OutOfMemoryError for any such error of torch, CUDA, the compiler or Python."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -135,19 +133,19 @@ def free_bytes(device: torch.device) -> int:
 
 
 def machine_bytes() -> int:
-    """Memory that is free on this machine; half of what it has where the system does not tell."""
+    """Free memory of this machine; half of all memory where the system does not report it."""
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return 1024 * int(line.split()[1])
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError):  # a system that does not tell
+    except (AttributeError, ValueError):  # the system does not report it
         return DEFAULT_BYTES
 
 
 def control_groups(
-    root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")
+    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
 ) -> Iterator[Path]:
     """Folders of the control groups of this process, each within the next: all limits count.
 
@@ -155,7 +153,7 @@ def control_groups(
     group as the root.
     """
     try:
-        lines = mine.read_text().splitlines()
+        lines = membership.read_text().splitlines()
     except OSError:
         return
     for line in lines:
@@ -202,7 +200,7 @@ def memory_left(group: Path) -> int | None:
 
 
 def hardware(device: torch.device) -> str:
-    """What the device is called."""
+    """The name of the device."""
     if device.type == "cuda":
         import torch
 
@@ -211,7 +209,7 @@ def hardware(device: torch.device) -> str:
 
 
 def processor_name() -> str:
-    """The processor as it calls itself, where the system tells."""
+    """The name that the processor reports, where the system passes it on."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

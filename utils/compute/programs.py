@@ -1,8 +1,8 @@
-"""Programs that PyTorch's compiler makes of a module's call, and where they are kept on disk.
+"""Programs that PyTorch's compiler makes of a module's call, and their cache on disk.
 
-A kept program is addressed by all that it depends on: the call, the shapes of its tensors, the
-project's sources, PyTorch, the processor and the number of threads. It is loaded in a moment, and
-without autograd, so that processes may be forked afterwards.
+The name of a program in the cache is a hash of all that it depends on: the call, the shapes of its
+tensors, the project's sources, PyTorch, the processor and the number of threads. Loading it takes a
+moment and no autograd, so that processes may be forked afterwards.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Composite(Protocol):
     form: Hashable
     tensors: Sequence[Tensor]
 
-    def of(self, tensors: Sequence[Tensor]) -> Composite:
+    def with_tensors(self, tensors: Sequence[Tensor]) -> Composite:
         """The same with other tensors."""
 
 
@@ -43,7 +43,7 @@ def flat(inputs: Sequence[Tensor | Composite]) -> list[Tensor]:
     return [tensor for part in parts for tensor in part]
 
 
-def kept_at(call: Hashable, tensors: Sequence[Tensor]) -> Path:
+def program_path(call: Hashable, tensors: Sequence[Tensor]) -> Path:
     """The file of the program for a call with such tensors, whether it is there or not."""
     shapes = [(tuple(tensor.shape), tensor.stride(), tensor.dtype) for tensor in tensors]
     about = (call, shapes, torch.get_num_threads(), surroundings())
@@ -61,10 +61,10 @@ def surroundings() -> str:
 
 
 def load(path: Path) -> Callable | None:
-    """The program that is kept there; None if there is none, or none that can be read.
+    """The program in that file; None if there is none, or none that can be read.
 
-    Parts that PyTorch has kept elsewhere, and that are gone, are compiled one after the other: a
-    process forked from this one would wait for ever for threads that had done it.
+    PyTorch caches parts of it elsewhere. Parts that are missing there are compiled one after the
+    other: a process forked from this one would wait for ever for threads that had done it.
     """
     if not path.exists():
         return None
@@ -79,8 +79,8 @@ def load(path: Path) -> Callable | None:
         return None
 
 
-def keep(program, path: Path) -> None:
-    """Keep a program, whole or not at all. Raises what a full or unwritable disk raises."""
+def save(program, path: Path) -> None:
+    """Write a program to disk, whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     program.save(path=str(partial), format="binary")
@@ -106,7 +106,9 @@ def compile_program(
         buffers = dict(zip(names, tensors, strict=False))
         rest = iter(tensors[len(names) :])
         call = (
-            next(rest) if isinstance(each, Tensor) else each.of([next(rest) for _ in each.tensors])
+            next(rest)
+            if isinstance(each, Tensor)
+            else each.with_tensors([next(rest) for _ in each.tensors])
             for each in inputs
         )
         outputs = functional_call(module, buffers, tuple(call))
@@ -145,7 +147,7 @@ def without_kernel(device: torch.device) -> dict[OpOverload, Callable]:
 
 
 def load_compiler() -> None:
-    """Import it, which takes seconds; it wants to know then where its programs are kept."""
+    """Import the compiler, which takes seconds and reads then where its cache is."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
     # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before,
     # and on machines with one that float32 is not TF32, which is meant.
