@@ -1,4 +1,4 @@
-// What is lit in images, listed for the sparse products: see light.py.
+// The entries of images that are not zero, listed for the sparse products: see sparse_inputs.py.
 
 #include <cstdint>
 #include <vector>
@@ -52,7 +52,7 @@ extern "C" void pair_images(const uint8_t *image, int64_t n, int64_t pixels, int
     }
 }
 
-// The entries of pairs of rows: columns in which one of both is lit, and the levels of both there;
+// The entries of pairs of rows: columns in which one of both is not zero, and the levels of both there;
 // those of both rows, then those of the first alone, then those of the second. Batches of `size`
 // images; rows are their images, or (by_input) their pixels, and columns the other; row
 // [batch, pair, 2], offset [3 pairs + 1].

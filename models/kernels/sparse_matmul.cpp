@@ -1,4 +1,4 @@
-// Products of the first layer with what is lit alone: see sparse_matmul.py.
+// Products of the first layer with the inputs that are not zero: see sparse_matmul.py.
 
 #include "sparse.h"
 

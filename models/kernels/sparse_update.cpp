@@ -1,5 +1,5 @@
-// The gradient of the first layer and the update of its pairs in one pass, by what is lit alone: see
-// sparse_update.py.
+// The gradient of the first layer and the update of its pairs in one pass, by the inputs that are
+// not zero: see sparse_update.py.
 //
 // What is asked for, and what becomes of a pair, is in formulas.h, which formulas.py writes.
 
@@ -106,14 +106,14 @@ Counts program(const Constants &constants, const Pairs &pairs, const Lists &list
     const Constants c = constants;  // of its own: no store changes it
     Counts counts;
     for (int64_t p = first; p < last; p++) {
-        const bool is_lit = lists.has_entries(p);
+        const bool is_active = lists.has_entries(p);
         float sums[2 * BLOCK] = {};
-        if (is_lit) gradient_of(lists, p, gradient, sums);
+        if (is_active) gradient_of(lists, p, gradient, sums);
         for (int r = 0; r < 2; r++) {
             if (lists.row[2 * p + r] < 0) continue;
             const int64_t at = int64_t(lists.row[2 * p + r]) * BLOCK;
-            // No light, no gradient.
-            if (!is_lit && (settled || row_rests(c, pairs, at))) continue;
+            // An input that is zero has no gradient.
+            if (!is_active && (settled || row_rests(c, pairs, at))) continue;
             Vector g[VECTORS], voltage[VECTORS], pulses[VECTORS];
             Integers second[VECTORS], written = {};
 #pragma GCC unroll 4
