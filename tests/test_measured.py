@@ -16,7 +16,8 @@ from devices.device_file import Estimate
 from devices.library import find
 from utils.measured import example
 from utils.measured.__main__ import main
-from utils.measured.fitting import fit
+from utils.measured.device_fit import fit_device
+from utils.measured.model_units import device_file as file_of
 from utils.measured.report import pm, report
 
 EXAMPLE = PROJECT / "figures" / "example-device.csv"
@@ -81,7 +82,7 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     assert (device.source.file, device.relaxes_to) == ("example-device.csv", "double-linear")
     output = capsys.readouterr().out
     assert "20 devices × 3 falling ramps × 28 readings" in output
-    assert "taken: exponential; exponential fits, linear does not" in output
+    assert "taken             exponential; exponential fits, linear does not" in output
     assert "device file: my-device.json" in output
 
 
@@ -100,45 +101,51 @@ def test_what_is_read_is_said_before_anything_is_fitted(small, capsys, monkeypat
         assert "1 device × 3 falling ramps × 28 readings" in capsys.readouterr().out
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("utils.measured.fitting.fit", refuse)
+    monkeypatch.setattr("utils.measured.device_fit.fit_device", refuse)
     with pytest.raises(KeyboardInterrupt):
         main([str(small)])
 
 
+def report_of(one) -> str:
+    fitted = fit_device(one)
+    return "\n".join(report(fitted, file_of(fitted, "d", None)))
+
+
 def test_the_report_says_everything_of_several_devices():
-    text = "\n".join(report(fit(exponential(2.77).measurement(0))))
+    text = report_of(exponential(2.77).measurement(0))
     for words in (
-        r"R² +\S+ +\S+ +\S+",
-        r"rms of residuals, % of range",
-        r"lag-1 of residuals",
-        r"AICc, above the least +\S+ +0\.0 +\S+",
-        r"taken: exponential; ",
-        r"27 pulses from 6\d\.\d+ to \d\d\.\d+ uS",
-        r"range +\d\d\.\d+ ± \d\.\d+ uS",
-        r"range ratio +\d\.",
-        r"offset \S+ ± \S+ uS, amplitude \S+ ± \S+ uS, decay \S+ ± \S+ p",
-        r"nonlinearity ν +2\.\d+ ± 0\.\d+; NeuroSim's label 3\.\d+ ± 0\.\d+",
-        r"read noise +\S+ ± \S+ % of the range; model units 0\.00\d+ ± ",
-        r"write noise +\S+ ± \S+ % of the range per √pulse; model units",
+        r"Values in uS, noises and spreads in % of the range",
+        r"falling branch \(depression\): 27 pulses from 6\d\.\d+ to \d\d\.\d+",
+        r"R² +rms % +lag-1 +AICc +residuals are noise, p",
+        r"  exponential +0\.9\d+ +\S+ +\S+ +0\.0 +0\.\d",
+        r"taken +exponential; ",
+        r"range +\d\d\.\d+ ± \d\.\d+; ratio of its ends \d\.",
+        r"offset \S+ ± \S+, amplitude \S+ ± \S+, decay \S+ ± \S+ pulses",
+        r"nonlinearity ν +2\.\d+ ± 0\.\d+; NeuroSim's label -3\.\d+ ± 0\.\d+, its sign for depr",
+        r"read noise +\S+ ± \S+ %",
+        r"write noise +\S+ ± \S+ % per √pulse",
         r"resolvable states +\d+\.\d ± \d",
-        r"σ_device +0\.\d+ ± 0\.\d+, 8 devices",
+        r"σ_device +\d+\.?\d* ± \d+\.?\d* % of the slopes of 8 devices",
+        r"spread of ranges +",
+        r"as flags: --var 0\.\d+ --resistor_noise 0\.00\d+ --write_noise 0\.0\d+$",
     ):
         assert re.search(words, text), words
+    assert text.count("uS") == 1
 
 
 def test_the_report_says_what_cannot_be_measured_and_what_is_odd():
-    one = exponential(2.77, n=5, devices=1, cycles=1, sigma=0.0)
-    text = "\n".join(report(fit(one.measurement(0))))
+    text = report_of(exponential(2.77, n=5, devices=1, cycles=1, sigma=0.0).measurement(0))
     assert "not measurable from one device: give --var" in text
-    assert "read noise        not measurable: too few readings" in text
-    up = measurement(np.linspace(1, 2, 28)[:, None] + 0.001 * np.sin(np.arange(28) * 7)[:, None])
-    text = "\n".join(report(fit(up)))
-    assert "the curve rises; it is mirrored" in text
-    clean = "\n".join(report(fit(measurement(np.exp(-np.arange(28) / 9.7)[:, None]))))
-    assert "these values have no noise" in clean
-    table = "\n".join(report(fit(two_bends(read=0.002, write=0.002).measurement(0))))
-    assert "taken: table; no family fits" in table
-    assert "(of an exponential that does not fit)" in table
+    assert "read noise        not measurable" in text
+    text = report_of(
+        measurement(np.linspace(1, 2, 28)[:, None] + 0.001 * np.sin(np.arange(28) * 7)[:, None])
+    )
+    assert "uses the rising curve mirrored" in text
+    text = report_of(measurement(np.exp(-np.arange(28) / 9.7)[:, None]))
+    assert "have no noise; a measurement has" in text
+    text = report_of(two_bends(read=0.002, write=0.002).measurement(0))
+    assert "taken             table; no family fits" in text
+    assert "(of the nearest exponential)" in text
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from support.curves import labels, words
 
-from utils.measured.fitted import response_of
-from utils.measured.fitting import fit
+from utils.measured.branch_fit import quality
+from utils.measured.device_fit import fit_device
+from utils.measured.model_units import device_file, response_of
 from utils.measured.options import ReadingOptions
-from utils.measured.ramps import one_branch
 from utils.measured.reading import read
-from utils.measured.report import device_file
 
 
 @pytest.fixture
@@ -63,32 +62,34 @@ def test_real_noisy_ramps_below_each_other_are_found(real, tmp_path):
         assert len(ramp.values) == pytest.approx(1000, abs=160)
 
 
-@pytest.mark.parametrize(("name", "nl"), [("crosssim-set", -1.43), ("crosssim-reset", 0.24)])
+@pytest.mark.parametrize(("name", "nl"), [("crosssim-set", -1.43), ("crosssim-reset", -0.24)])
 def test_real_curves_that_no_family_fits_become_tables(name, nl, real):
-    fitted = fit(one_branch(real(f"{name}.csv")))
-    assert fitted.family == "table"
-    assert fitted.why.startswith("no family fits")
-    assert fitted.neurosim.value == pytest.approx(nl, abs=0.2)
-    assert fitted.quality["exponential"].lag_1 > 0.95
+    fitted = fit_device(real(f"{name}.csv"))
+    (branch,) = fitted.branches.values()
+    assert branch.family == "table"
+    assert branch.why.startswith("no family fits")
+    assert fitted.neurosim_of(branch).value == pytest.approx(nl, abs=0.2)
+    assert quality(branch.data, branch.fits["exponential"]).lag_1 > 0.95
     for noise in (fitted.read_noise, fitted.write_noise):
         assert noise.value == pytest.approx(0.0004, abs=0.00015)
         assert noise.error < 0.1 * noise.value
-    response, _ = response_of(fitted)
+    response = response_of(branch)
     response.check()
     assert (response.w_max, response.w_min) == pytest.approx((2.742, 2.175))
 
 
-def test_real_curves_with_much_noise_find_their_families(real):
-    up, down = (
-        fit(one_branch(real("reram-gong.csv", branches=[branch])))
-        for branch in ("rising", "falling")
-    )
+def test_both_real_branches_with_much_noise_find_their_families(real):
+    fitted = fit_device(real("reram-gong.csv"))
+    up, down = fitted.rising, fitted.falling
     assert (up.family, down.family) == ("linear", "exponential")
-    assert up.neurosim.value == pytest.approx(0.07, abs=0.1)
-    assert down.neurosim.value == pytest.approx(3.1, abs=0.2)
-    assert device_file(up, "d", None).response_units.slope < 0
-    for fitted in (up, down):
-        assert fitted.read_noise.value == pytest.approx(0.055, abs=0.01)
-        assert fitted.write_noise.value == pytest.approx(0.03, abs=0.005)
-        assert fitted.memory is not None  # its write noise does not add up over the ramp
-        assert fitted.memory * 999 < 50
+    assert fitted.neurosim_of(up).value == pytest.approx(0.07, abs=0.1)
+    assert fitted.neurosim_of(down).value == pytest.approx(-3.1, abs=0.2)
+    device = device_file(fitted, "d", None)
+    assert device.units.slope > 0
+    assert device.falling.range.value == pytest.approx(1.85, abs=0.15)
+    assert device.rising.range.value == pytest.approx(2.0, abs=0.15)
+    assert fitted.read_noise.value == pytest.approx(0.055, abs=0.01)
+    assert fitted.write_noise.value == pytest.approx(0.03, abs=0.005)
+    for branch in (up, down):
+        assert branch.memory is not None  # its write noise does not add up over the ramp
+        assert branch.memory * 999 < 50

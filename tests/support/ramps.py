@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
-from utils.measured.ramps import Measurement, Ramp
+from utils.measured.measurement import Measurement, Ramp
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,41 @@ def two_bends(n: int = 28, **values) -> Truth:
 def measurement(values: np.ndarray, cycles: int = 1, pulses: np.ndarray | None = None):
     """Columns of readings, cycle by cycle of each device, as what reading hands over."""
     pulses = np.arange(len(values), dtype=float) if pulses is None else pulses
-    ramps = tuple(
-        Ramp(f"D{column // cycles + 1}", column % cycles, pulses, values[:, column])
+    branch = "rising" if values[-1].mean() > values[0].mean() else "falling"
+    ramps = [
+        Ramp(
+            f"D{column // cycles + 1}", column % cycles + 1, branch, pulses, values[:, column],
+            np.arange(len(values)) + 2, column % cycles,
+        )
         for column in range(values.shape[1])
-    )
-    rising = bool(values[-1].mean() > values[0].mean())
-    return Measurement(ramps, rising, "uS", "simulated.csv", "0" * 64, {}, ("read",), ())
+    ]  # fmt: skip
+    return measured(ramps)
+
+
+def measured(ramps, repeated_read_noise: float | None = None, reads: int = 1) -> Measurement:
+    """What reading hands over."""
+    return Measurement(
+        "simulated.csv", "0" * 64, "conductance", "uS", tuple(ramps), repeated_read_noise, reads,
+        pd.DataFrame(), "read", (), {},
+    )  # fmt: skip
+
+
+def both_branches(one: Measurement, other: Measurement) -> Measurement:
+    """The ramps of both, those of the other after those of the one."""
+    later = max(ramp.order for ramp in one.ramps) + 1
+    moved = tuple(replace(ramp, order=ramp.order + later) for ramp in other.ramps)
+    return replace(one, ramps=one.ramps + moved)
 
 
 def transformed(one: Measurement, factor: float, offset: float) -> Measurement:
-    """The same curve in another unit, with an offset, or upside down."""
-    ramps = tuple(replace(ramp, values=offset + factor * ramp.values) for ramp in one.ramps)
-    return replace(one, ramps=ramps, rising=one.rising != (factor < 0))
+    """The same curves in another unit, with an offset, or upside down."""
+    turned = {"falling": "rising", "rising": "falling"}
+    ramps = tuple(
+        replace(
+            ramp,
+            values=offset + factor * ramp.values,
+            branch=turned[ramp.branch] if factor < 0 else ramp.branch,
+        )
+        for ramp in one.ramps
+    )
+    return replace(one, ramps=ramps)

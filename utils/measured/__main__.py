@@ -74,17 +74,15 @@ def run(flags: Namespace) -> None:
     check_replaceable(output, measurement.file, measurement.sha256)
     show(describe(measurement), "")
 
-    from utils.measured.fitting import fit
-    from utils.measured.ramps import one_branch
-    from utils.measured.report import device_file as device_of
-    from utils.measured.report import report
-
-    fitted = fit(one_branch(measurement), given.get("family"))
-    show(*report(fitted))
-
+    from utils.measured.device_fit import fit_device
     from utils.measured.picture import draw, rendered
+    from utils.measured.report import report
+    from utils.measured.sanity import sane_device_file
 
-    write(output, device_of(fitted, name, relaxes_to), rendered(draw(fitted)))
+    fitted = fit_device(measurement, given.get("family"))
+    device = sane_device_file(fitted, name, relaxes_to)
+    show(*report(fitted, device))
+    write(output, device, rendered(draw(fitted)))
     show(f"\ndevice file: {output}", f"picture: {output.with_suffix('.png')} (and .pdf, .svg)")
 
 

@@ -1,63 +1,32 @@
-"""The families fitted to ramps by generalised least squares, each ramp alone and all together.
+"""Linear and exponential curves fitted to the ramps of a branch by generalised least squares.
 
-A ramp of device i is, on the scale of `scaled`,
-
-    level(t) = start + range * h(v_i t),    h(s) = (1 - e^(-ν s)) / (1 - e^(-ν)),
-
-h(s) = s at ν = 0, which is the linear family. `start` is the ramp's own, `range` and the
-nonlinearity ν are the mean device's, and the slope factors v_i have the mean 1.
+A ramp is start + range * h(t; ν) on the scale of `BranchData`. For a given ν it is linear in start
+and range, so the best ν is the minimum of a function of one variable (variable projection): the
+best of a grid, refined. Devices may differ in two ways, and which of them it is the data decide: in
+their slope factors v_i, which stretch the pulses of the mean device, or in their ranges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.optimize import least_squares, minimize_scalar
+from scipy.sparse import csr_matrix
 
-from utils.measured.scaled import Group, Scaled
-from utils.measured.whitening import Noise, Whitener
+from utils.measured.branch import BranchData, Group
+from utils.measured.curves import STEEPEST, by_nonlinearity, by_saturation, curve, saturating
+from utils.measured.noise import Noise, Whitener
 
-STEEPEST = 60.0  # |ν|: beyond, everything happens within a pulse or two
-TRIED = np.concatenate([-np.geomspace(8, 0.1, 12), [0.0], np.geomspace(0.1, 30, 16)])
-STEPS = 60  # of the search for a minimum, which needs about ten
-
-
-def curve(time: np.ndarray, nonlinearity: np.ndarray | float) -> np.ndarray:
-    """h at these times; both are broadcast against each other."""
-    if np.ndim(nonlinearity) == 0 and abs(nonlinearity) >= 1e-7:  # often, and quickly
-        return np.expm1(-nonlinearity * time) / np.expm1(-nonlinearity)
-    time, nu = np.broadcast_arrays(np.asarray(time, float), np.asarray(nonlinearity, float))
-    straight = np.abs(nu) < 1e-7
-    safe = np.where(straight, 1.0, nu)
-    return np.where(
-        straight, time + nu * time * (1 - time) / 2, np.expm1(-safe * time) / np.expm1(-safe)
-    )
-
-
-def by_time(time: np.ndarray, nonlinearity: np.ndarray | float) -> np.ndarray:
-    """dh/ds."""
-    time, nu = np.broadcast_arrays(np.asarray(time, float), np.asarray(nonlinearity, float))
-    straight = np.abs(nu) < 1e-7
-    safe = np.where(straight, 1.0, nu)
-    return np.where(straight, 1 + nu * (0.5 - time), -safe * np.exp(-safe * time) / np.expm1(-safe))
-
-
-def by_nonlinearity(time: np.ndarray, nonlinearity: np.ndarray | float) -> np.ndarray:
-    """dh/dν."""
-    time, nu = np.broadcast_arrays(np.asarray(time, float), np.asarray(nonlinearity, float))
-    small = np.abs(nu) < 1e-3  # where the difference below would cancel
-    safe = np.where(small, 1.0, nu)
-    whole = np.expm1(-safe)
-    exact = (
-        np.exp(-safe) * np.expm1(-safe * time) - time * np.exp(-safe * time) * whole
-    ) / whole**2
-    near = time * (1 - time) * (0.5 + nu * (1 - 2 * time) / 6)
-    return np.where(small, near, exact)
+STEEP = np.array([14, 17, 21, 27, 35, 45, 60.0])  # beyond, all happens within a pulse or two
+GRID = np.concatenate([-STEEP[::-1], np.linspace(-12, 12, 49), STEEP])
+MAX_DENSE = 40  # parameters of a fit up to which its matrix is not worth being sparse
 
 
 class Whitened:
-    """A group of ramps freed of what their noises correlate and of each ramp's own start."""
+    """A group of ramps freed of what their noises correlate and of the start of each ramp."""
 
     def __init__(self, group: Group, noise: Noise):
         self.group = group
@@ -73,74 +42,233 @@ class Whitened:
         return white - self.one @ (self.one.T @ white)
 
     def starts(self, columns: np.ndarray) -> np.ndarray:
-        """The start that fits each column best, [any]."""
+        """The best start of each of some columns; [n, any] -> [any]."""
         return (self.one.T @ self.whiten(columns))[0] / self.size
 
+    @cached_property
+    def grid(self) -> np.ndarray:
+        """The curves of all nonlinearities of the grid, [n, tried]."""
+        return self(np.stack([curve(self.group.time, nu) for nu in GRID], axis=1))
 
-def whitened(scaled: Scaled, noise: Noise) -> list[Whitened]:
-    return [Whitened(group, noise) for group in scaled.groups]
+    def shape(self, nonlinearity: float) -> np.ndarray:  # [n, 1]
+        return self(curve(self.group.time, nonlinearity)[:, None])
+
+
+def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
+    return [Whitened(group, noise) for group in data.groups]
+
+
+# ------------------------------------------------------------------ variable projection
+
+
+def common_shape(
+    groups: Sequence[Whitened], unit: np.ndarray, straight: bool = False
+) -> tuple[float, np.ndarray]:
+    """The best ν of all ramps together, and the range of each unit.
+
+    unit: [ramps], which ramps share a range, -1 for ramps that do not belong.
+    """
+    chosen = [(g, np.flatnonzero(unit[g.group.ramps] >= 0)) for g in groups]
+    chosen = [(g, c, unit[g.group.ramps[c]]) for g, c in chosen if len(c)]
+    n_units = int(unit.max()) + 1
+
+    def project(shapes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Products with the levels and squares, [units, shapes]."""
+        product = np.zeros((n_units, shapes[0].shape[1]))
+        square = np.zeros_like(product)
+        for (group, columns, of), shape in zip(chosen, shapes, strict=True):
+            np.add.at(product, of, group.level[:, columns].T @ shape)
+            np.add.at(square, of, (shape**2).sum(0))
+        return product, square
+
+    def sizes(nu: float) -> tuple[np.ndarray, list[np.ndarray]]:
+        shapes = [group.shape(nu) for group, *_ in chosen]
+        product, square = project(shapes)
+        return (product / square)[:, 0], shapes
+
+    def misfit(nu: float) -> float:
+        size, shapes = sizes(nu)
+        return sum(
+            float(((group.level[:, columns] - shape * size[of]) ** 2).sum())
+            for (group, columns, of), shape in zip(chosen, shapes, strict=True)
+        )
+
+    if straight:
+        return 0.0, sizes(0.0)[0]
+    product, square = project([group.grid for group, *_ in chosen])
+    best = int((product**2 / square).sum(0).argmax())
+    low, high = GRID[max(best - 1, 0)], GRID[min(best + 1, len(GRID) - 1)]
+    found = minimize_scalar(
+        misfit, bounds=(low, high), method="bounded", options={"xatol": 1e-10, "maxiter": 60}
+    )
+    return float(found.x), sizes(float(found.x))[0]
 
 
 @dataclass(frozen=True, eq=False)
-class Alone:
-    """A family fitted to each ramp by itself: start, range, nonlinearity, each [ramps]."""
+class RampFits:
+    """Every ramp fitted on its own; all [ramps]."""
 
     start: np.ndarray
     range: np.ndarray
     nonlinearity: np.ndarray
 
     def level(self, group: Group) -> np.ndarray:
-        """What it says of a group of ramps, [n, ramps]."""
-        shape = curve(group.time[:, None], self.nonlinearity[group.ramps])
-        return self.start[group.ramps] + self.range[group.ramps] * shape
+        """The fits of the ramps of a group, [n, ramps]."""
+        shapes = [curve(group.time, nu) for nu in self.nonlinearity[group.ramps]]
+        return self.start[group.ramps] + self.range[group.ramps] * np.stack(shapes, axis=1)
 
 
-def fit_each(groups: Sequence[Whitened], straight: bool) -> Alone:
-    """Fit start, range and, unless straight, nonlinearity of every ramp."""
-    n_ramps = sum(len(each.group.ramps) for each in groups)
-    start, extent, nonlinearity = (np.zeros(n_ramps) for _ in range(3))
-    for white in groups:
-        ramps = white.group.ramps
-        nu, size = search(white, np.array([0.0]) if straight else TRIED)
-        if not straight:
-            nu, size = refine(white, nu, size)
-        extent[ramps], nonlinearity[ramps] = size, nu
-        start[ramps] = white.starts(white.group.level - size * curve(white.group.time[:, None], nu))
-    return Alone(start, extent, nonlinearity)
+def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) -> RampFits:
+    start, size, nonlinearity = np.zeros((3, data.n_ramps))
+    for group in groups:
+        for column, ramp in enumerate(group.group.ramps):
+            unit = np.full(data.n_ramps, -1)
+            unit[ramp] = 0
+            nonlinearity[ramp], (size[ramp],) = common_shape([group], unit, straight)
+            fitted = size[ramp] * curve(group.group.time, nonlinearity[ramp])
+            left = group.group.level[:, column] - fitted
+            start[ramp] = group.starts(left[:, None])[0]
+    return RampFits(start, size, nonlinearity)
 
 
-def search(white: Whitened, tried: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The best of some nonlinearities for each ramp, and the range that goes with it."""
-    shapes = white(curve(white.group.time[:, None], tried))  # [n, tried]
-    product, square = shapes.T @ white.level, (shapes**2).sum(0)[:, None]  # [tried, ramps]
-    best = (product**2 / square).argmax(0)
-    return tried[best], np.take_along_axis(product / square, best[None], 0)[0]
+# ------------------------------------------------------------------ how devices may differ
 
 
-def refine(white: Whitened, nu: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Levenberg and Marquardt's method for all ramps of a group at once."""
-    time = white.group.time[:, None]
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """How ramps are made from parameters θ. unit: [ramps], the unit of each, a device or a ramp.
 
-    def residuals(nu, size):
-        return white.level - size * white(curve(time, nu))
+    device: [units], the device of each unit.
+    """
 
-    left = residuals(nu, size)
-    squares, damping = (left**2).sum(0), np.full_like(nu, 1e-3)
-    for _ in range(STEPS):
-        j = np.stack([white(curve(time, nu)), size * white(by_nonlinearity(time, nu))])
-        normal = np.einsum("anr,bnr->rab", j, j)
-        slope = np.einsum("anr,nr->ra", j, left)
-        scale = np.einsum("raa->ra", normal)
-        damped = normal + np.einsum("r,ra,ab->rab", damping, scale + 1e-300, np.eye(2))
-        step = np.linalg.solve(damped, slope[..., None])[..., 0]
-        new_size, new_nu = size + step[:, 0], np.clip(nu + step[:, 1], -STEEPEST, STEEPEST)
-        new_left = residuals(new_nu, new_size)
-        new_squares = (new_left**2).sum(0)
-        better = new_squares <= squares
-        moved = better & (np.abs(new_nu - nu) + np.abs(new_size - size) > 1e-12)
-        nu, size = np.where(better, new_nu, nu), np.where(better, new_size, size)
-        left, squares = np.where(better, new_left, left), np.where(better, new_squares, squares)
-        damping = np.where(better, damping / 10, damping * 10)
-        if not moved.any() and (better | (damping > 1e6)).all():
-            break
-    return nu, size
+    unit: np.ndarray
+    device: np.ndarray
+
+    @property
+    def n_units(self) -> int:
+        return len(self.device)
+
+    def mean_of_devices(self, value: np.ndarray) -> np.ndarray:
+        """From [units] to [devices]."""
+        return np.bincount(self.device, value) / np.bincount(self.device)
+
+    def values(self, theta: np.ndarray, group: Group) -> np.ndarray:
+        """Levels above the start, [n, ramps]."""
+        raise NotImplementedError
+
+    def derivatives(self, theta: np.ndarray, group: Group) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Which parameters, [ramps], and derivatives by them, [n, ramps]."""
+        raise NotImplementedError
+
+    def summary(self, theta: np.ndarray) -> np.ndarray:
+        """Range and ν of the mean device, slope factors and range factors of all, [2 + 2 devices].
+
+        The factors have the mean 1.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Ranges(Variation):
+    """One ν, and a range for each unit; θ = (ν, ranges)."""
+
+    def values(self, theta, group):
+        return curve(group.time, theta[0])[:, None] * theta[1 + self.unit[group.ramps]]
+
+    def derivatives(self, theta, group):
+        own = 1 + self.unit[group.ramps]
+        ones = np.ones(len(own))
+        return [
+            (0 * own, by_nonlinearity(group.time, theta[0])[:, None] * theta[own]),
+            (own, curve(group.time, theta[0])[:, None] * ones),
+        ]
+
+    def summary(self, theta):
+        ranges = self.mean_of_devices(theta[1:])
+        mean = ranges.mean()
+        return np.concatenate([[mean, theta[0]], np.ones_like(ranges), ranges / mean])
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes(Variation):
+    """A ν and a range for each device, so slope factors and range factors; θ = (ν_i, ranges)."""
+
+    def values(self, theta, group):
+        nus, sizes = np.split(theta, 2)
+        of = self.unit[group.ramps]
+        return np.stack([sizes[u] * curve(group.time, nus[u]) for u in of], axis=1)
+
+    def derivatives(self, theta, group):
+        nus, sizes = np.split(theta, 2)
+        of = self.unit[group.ramps]
+        by_nu = [sizes[u] * by_nonlinearity(group.time, nus[u]) for u in of]
+        by_size = [curve(group.time, nus[u]) for u in of]
+        return [(of, np.stack(by_nu, axis=1)), (self.n_units + of, np.stack(by_size, axis=1))]
+
+    def summary(self, theta):
+        nus, sizes = np.split(theta, 2)
+        whole = sizes / -np.expm1(-nus)  # what the curve would reach in the end
+        mean = nus.mean()
+        size = -np.expm1(-mean) * whole.mean()
+        return np.concatenate([[size, mean], nus / mean, whole / whole.mean()])
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes(Variation):
+    """One curve of level against pulses, run through at the pace m of each unit.
+
+    level = z (1 - e^(-βz)) / (βz) with z = m t, so that β = 0 is the line; θ = (β, paces), or the
+    paces alone where straight.
+    """
+
+    straight: bool
+
+    def split(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        return (0.0, theta) if self.straight else (theta[0], theta[1:])
+
+    def values(self, theta, group):
+        beta, pace = self.split(theta)
+        z = group.time[:, None] * pace[self.unit[group.ramps]]
+        return z * saturating(beta * z)
+
+    def derivatives(self, theta, group):
+        beta, pace = self.split(theta)
+        own = self.unit[group.ramps]
+        z = group.time[:, None] * pace[own]
+        by_pace = group.time[:, None] * np.exp(np.minimum(-beta * z, -STEEPEST))
+        if self.straight:
+            return [(own, by_pace)]
+        return [(0 * own, z**2 * by_saturation(beta * z)), (1 + own, by_pace)]
+
+    def summary(self, theta):
+        beta, pace = self.split(theta)
+        paces = self.mean_of_devices(pace)
+        mean = paces.mean()
+        nu = beta * mean
+        size = float(mean * saturating(np.array(nu)))
+        return np.concatenate([[size, nu], paces / mean, np.ones_like(paces)])
+
+
+def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
+    """The parameters of least squares, from there on."""
+    columns = [np.arange(g.level.size).reshape(g.level.shape) for g in groups]
+    ends = np.cumsum([0, *(g.level.size for g in groups)])
+
+    def residuals(theta: np.ndarray) -> np.ndarray:
+        return np.concatenate([(g(model.values(theta, g.group)) - g.level).ravel() for g in groups])
+
+    def jacobian(theta: np.ndarray):
+        rows, places, values = [], [], []
+        for g, column, end in zip(groups, columns, ends, strict=False):
+            for index, by in model.derivatives(theta, g.group):
+                rows.append((column + end).ravel())
+                places.append(np.broadcast_to(index, column.shape).ravel())
+                values.append(g(by).ravel())
+        parts = np.concatenate(values), (np.concatenate(rows), np.concatenate(places))
+        matrix = csr_matrix(parts, shape=(ends[-1], len(theta)))
+        return matrix.toarray() if len(theta) <= MAX_DENSE else matrix
+
+    found = least_squares(
+        residuals, theta, jacobian, x_scale="jac", ftol=1e-13, xtol=1e-12, gtol=1e-14, max_nfev=60
+    )
+    return found.x

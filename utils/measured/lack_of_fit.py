@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from utils.measured.families import Alone, by_nonlinearity, curve
-from utils.measured.noise import Part, inside
-from utils.measured.scaled import Scaled
-from utils.measured.whitening import Noise, Whitener
+from utils.measured.branch import BranchData
+from utils.measured.curves import by_nonlinearity, curve
+from utils.measured.families import RampFits
+from utils.measured.noise import Noise, Part, Whitener, inside
 
-DOUBTFUL = 0.005  # probability below which residuals are no noise
-SMALL = 0.05  # lag-1: below, however many readings show it, the curve is not what it comes from
-ENOUGH = 5  # ramps, whose slow deviations are compared with each other
+MIN_PROBABILITY = 0.005  # probability below which residuals are no noise
+MIN_LAG_1 = 0.05  # lag-1: below, however many readings show it, the curve is not what it comes from
+MIN_RAMPS = 5  # ramps, whose slow deviations are compared with each other
 
 
 @dataclass(frozen=True)
@@ -40,34 +40,33 @@ class LackOfFit:
 
     @property
     def passed(self) -> bool:
-        return (self.neighbours > DOUBTFUL or self.lag_1 < SMALL) and (
-            self.slow is None or self.slow > DOUBTFUL
+        return (self.neighbours > MIN_PROBABILITY or self.lag_1 < MIN_LAG_1) and (
+            self.slow is None or self.slow > MIN_PROBABILITY
         )
 
 
-def parts_of(scaled: Scaled, alone: Alone, straight: bool) -> list[Part]:
+def parts_of(data: BranchData, alone: RampFits, straight: bool) -> list[Part]:
     """The ramps less a family's fit, each with what another fit would take, to first order."""
     parts = []
-    for group in scaled.groups:
-        time = group.time[:, None]
-        nonlinearity = alone.nonlinearity[group.ramps] * np.ones_like(time)  # [n, ramps]
-        columns = [np.ones_like(nonlinearity), curve(time, nonlinearity)]
+    for group in data.groups:
+        nus = alone.nonlinearity[group.ramps]
+        nus = nus[:1] if straight else nus
+        columns = [np.ones((len(nus), len(group.time))), [curve(group.time, nu) for nu in nus]]
         if not straight:
-            columns.append(by_nonlinearity(time, nonlinearity))
-        basis = np.stack(columns).transpose(2, 1, 0)  # [ramps, n, columns]
-        basis = basis[:1] if straight else basis
+            columns.append([by_nonlinearity(group.time, nu) for nu in nus])
+        basis = np.stack(columns, axis=2)  # [ramps, n, columns]
         parts.append(Part(group.time, group.level - alone.level(group), np.linalg.qr(basis)[0]))
     return parts
 
 
-def test(parts: Sequence[Part], law: Noise) -> LackOfFit:
-    """parts: ramps less the fit of a family; law: the noises, the family taken for true."""
+def lack_of_fit(parts: Sequence[Part], noise: Noise) -> LackOfFit:
+    """parts: ramps less the fit of a family; noise: with the family taken for true."""
     product, expected, total, spare, n = 0.0, 0.0, 0.0, 0, 0
     slow = []  # deviations of each ramp in the directions of polynomials, [directions, ramps]
     length = int(np.median(np.concatenate([[len(p.time)] * p.level.shape[1] for p in parts])))
     degree = min(max(length // 10, 3), 10) if length >= 10 else 2
     for part in parts:
-        whiten = Whitener(part.time, law)
+        whiten = Whitener(part.time, noise)
         level, q, _ = part.whitened(whiten)
         left = level - np.einsum("snc,cr->nr" if len(q) == 1 else "rnc,cr->nr", q, inside(q, level))
         product += float((left[1:] * left[:-1]).sum())
@@ -79,7 +78,7 @@ def test(parts: Sequence[Part], law: Noise) -> LackOfFit:
             slow.append(slow_part(part.time, whiten, q, left, degree))
     lag_1 = (product - total / spare * expected) / total if total and spare > 0 else 0.0
     deviations = np.concatenate(slow, axis=1) if slow else np.zeros((0, 0))
-    if deviations.shape[1] >= ENOUGH:
+    if deviations.shape[1] >= MIN_RAMPS:
         probability = compared_with_each_other(deviations)
     else:
         probability = compared_with_fast_ones(deviations, total, spare)

@@ -1,4 +1,4 @@
-"""Read noise and write noise of ramps, from the covariances of their increments.
+"""Read noise and write noise of ramps, by restricted likelihood of their increments.
 
 A reading is the state of the device plus read noise; every pulse adds write noise to the state,
 which the following pulses keep (linear devices) or carry towards the end of the range (f(f^-1(w) +
@@ -7,10 +7,10 @@ state forgets has
 
     var(Δ_k) = σ_w² + (1 + φ²) σ_r²,    cov(Δ_k, Δ_k+1) = -φ σ_r²,    all others 0,
 
-φ being the part of a deviation that is left after one pulse: with φ = 1, σ_r² = -cov(Δ_k, Δ_k+1)
-and σ_w² = var(Δ_k) - 2 σ_r². Both are estimated by restricted maximum likelihood over the
-increments of all ramps, which needs no correction for the parameters of the smooth curve and, with
-large read noise, a fraction of the data that these two moments need.
+φ being the part of a deviation that is left after one pulse. Both variances are at least 0.
+Restricted likelihood needs no correction for the parameters of the smooth curve and, with large
+read noise, a fraction of the data that the two moments need. No library has this covariance with a
+basis for each ramp: statsmodels' local level model fits one series at a time.
 """
 
 from __future__ import annotations
@@ -19,27 +19,72 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg.lapack import dgtsv, dpttrf
 from scipy.optimize import minimize_scalar
 
-from utils.measured.scaled import Scaled
-from utils.measured.whitening import FLOOR, Noise, Whitener
+from utils.measured.branch import BranchData
 
-SHORTER = np.geomspace(0.3, 0.003, 7)  # of the range of pulses: memories that write noise may have
-CLEARLY = 9.0  # gain in twice the log-likelihood that a shorter memory must bring
-NOTHING = 0.05  # of its standard error: a smaller noise is none
-FEWEST = 8  # readings to spare without which the two noises cannot be told apart
+FLOOR = 1e-9  # of the range: read noise that is always assumed, far below what any file resolves
+MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
+MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
+MIN_STANDARD_ERRORS = 0.05  # a smaller noise is none
+MIN_SPARE = 8  # readings to spare without which the two noises cannot be told apart
+FASTEST_GROWTH = -2.0  # forgetting: deviations that grow faster would drown the end of the curve
 
 
-def smooth(time: np.ndarray, nonlinearity: float, most: int = 10) -> np.ndarray:
+@dataclass(frozen=True)
+class Noise:
+    """Deviations from the smooth curve, levels and times as in `BranchData`.
+
+    read: standard deviation of a reading. write: standard deviation of the state after a unit of
+    time without forgetting. forgetting: rate at which a deviation of the state decays, per unit of
+    time (the curve's own nonlinearity, unless the data show another memory).
+    """
+
+    read: float
+    write: float
+    forgetting: float
+
+
+class Whitener:
+    """Turns deviations at given times into independent ones of unit variance.
+
+    time: [n]. What it returns is in order of time: entry k depends on readings up to k alone.
+    """
+
+    def __init__(self, time: np.ndarray, noise: Noise):
+        step = np.diff(time)
+        kept = np.exp(-noise.forgetting * step)  # φ
+        read = noise.read**2 + FLOOR**2
+        # The covariance of what `increments` returns is tridiagonal: L D Lᵀ, L with one diagonal
+        # below.
+        diagonal = np.concatenate([[read], noise.write**2 * step + read * (1 + kept**2)])
+        variance, self.below, failed = dpttrf(diagonal, -kept * read)
+        if failed:
+            raise ArithmeticError("the covariance of the increments is not positive")
+        self.kept, self.size = kept[:, None], np.sqrt(variance)[:, None]
+        self.above, self.ones = np.zeros_like(self.below), np.ones(len(time))
+        self.log_determinant = float(np.log(variance).sum())
+
+    def __call__(self, columns: np.ndarray) -> np.ndarray:
+        """columns: [n, at least one]; returns the same shape."""
+        if columns.shape[1] == 0:
+            raise ValueError("nothing to whiten")  # LAPACK would write where it must not
+        increments = columns.copy()
+        increments[1:] -= self.kept * columns[:-1]
+        return dgtsv(self.below, self.ones, self.above, increments)[3] / self.size
+
+
+def smooth(time: np.ndarray, nonlinearity: float, max_degree: int = 10) -> np.ndarray:
     """A basis for smooth ramps, [n, columns], orthonormal: polynomials, and exponentials.
 
     It holds every linear ramp, and every exponential one near the given nonlinearity to first
     order, so that what it leaves over is noise for them, too; the degree of its polynomials grows
-    with the number of readings, up to `most`.
+    with the number of readings, up to `max_degree`.
     """
     n = len(time)
     place = 2 * time / time[-1] - 1
-    degree = 2 if n < 10 else min(max(n // 10, 3), most)
+    degree = 2 if n < 10 else min(max(n // 10, 3), max_degree)
     columns = np.polynomial.legendre.legvander(place, degree)
     if n >= 10 and abs(nonlinearity) > 0.5:  # below, polynomials hold it
         exponential = np.exp(-nonlinearity * time - max(0.0, -nonlinearity))
@@ -76,9 +121,11 @@ class Part:
         return level, q, 2 * float(size) * n_ramps / sets
 
 
-def smooth_parts(scaled: Scaled, nonlinearity: float, most: int = 10) -> list[Part]:
+def smooth_parts(data: BranchData, nonlinearity: float, max_degree: int = 10) -> list[Part]:
     """The ramps, each with any smooth curve of its own."""
-    return [Part(g.time, g.level, smooth(g.time, nonlinearity, most)[None]) for g in scaled.groups]
+    return [
+        Part(g.time, g.level, smooth(g.time, nonlinearity, max_degree)[None]) for g in data.groups
+    ]
 
 
 def inside(q: np.ndarray, level: np.ndarray) -> np.ndarray:
@@ -89,91 +136,87 @@ def inside(q: np.ndarray, level: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Estimated:
+class NoiseEstimate:
     """The noises of a measurement, and standard errors; None for what it cannot tell.
 
-    law: the noises to fit with, their variances averaged over what the data leave possible: the
+    weights: the noises to fit with, their variances averaged over what the data leave possible: the
     best estimate from few readings is often that one of the noises is 0, with which fits would seem
     far too certain.
     """
 
     noise: Noise
-    law: Noise
+    weights: Noise
     read_error: float | None
     write_error: float | None
 
 
-def estimate(parts: Sequence[Part], forgetting: float) -> Estimated:
-    """The noises of all ramps.
-
-    forgetting: as in `Noise`. Where there are too few readings to tell the noises apart, all is
-    read noise.
-    """
+def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
+    """The noises of all ramps; where too few readings tell them apart, all is read noise."""
     spare = sum(part.spare for part in parts)
-    if spare < FEWEST:
+    if spare < MIN_SPARE:
         squares, _, _ = likelihood_parts(parts, Noise(1.0, 0.0, forgetting))
         noise = Noise(float(np.sqrt(squares / max(spare, 1))), 0.0, forgetting)
-        return Estimated(noise, noise, None, None)
-    _, noise = fit(parts, forgetting)
-    read, write = errors(parts, noise)
-    law = averaged(parts, forgetting)
+        return NoiseEstimate(noise, noise, None, None)
+    profile = Profile(parts, forgetting)
+    _, noise = profile.best()
+    read, write = standard_errors(parts, noise)
     noise = replace(
         noise,
-        read=0.0 if noise.read < NOTHING * read else noise.read,
-        write=0.0 if noise.write < NOTHING * write else noise.write,
+        read=0.0 if noise.read < MIN_STANDARD_ERRORS * read else noise.read,
+        write=0.0 if noise.write < MIN_STANDARD_ERRORS * write else noise.write,
     )
-    return Estimated(noise, law, read, write)
+    return NoiseEstimate(noise, profile.averaged(), read, write)
 
 
-def about_their_mean(estimated: Estimated, ramps: int) -> Estimated:
-    """The same for deviations from the mean of so many ramps, which are smaller than they were."""
+def about_their_mean(estimate: NoiseEstimate, ramps: int) -> NoiseEstimate:
+    """Noises, estimated from deviations from the mean of so many ramps, which are too small."""
     factor = float(np.sqrt(ramps / (ramps - 1)))
 
-    def larger(law: Noise) -> Noise:
-        return replace(law, read=law.read * factor, write=law.write * factor)
+    def larger(noise: Noise) -> Noise:
+        return replace(noise, read=noise.read * factor, write=noise.write * factor)
 
-    return replace(
-        estimated,
-        noise=larger(estimated.noise),
-        law=larger(estimated.law),
-        read_error=estimated.read_error and estimated.read_error * factor,
-        write_error=estimated.write_error and estimated.write_error * factor,
-    )
+    return NoiseEstimate(
+        larger(estimate.noise), larger(estimate.weights),
+        estimate.read_error and estimate.read_error * factor,
+        estimate.write_error and estimate.write_error * factor,
+    )  # fmt: skip
 
 
-def find_forgetting(scaled: Scaled, nonlinearity: float) -> float:
+def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     """How fast write noise fades: as the curve itself makes it, unless data clearly show otherwise.
 
     Then it may not fade at all, or sooner. Slow deviations tell it, so fewer of them count as
-    the smooth curve than for the noises themselves.
+    the smooth curve than for the noises themselves. Of a curve that steepens much, deviations do
+    not grow as fast as the curve: its beginning is too flat to tell how many pulses it received.
     """
-    parts = smooth_parts(scaled, nonlinearity, most=3)
-    if sum(part.spare for part in parts) < 20 * FEWEST:
-        return nonlinearity
-    own, _ = fit(parts, nonlinearity)
-    others = [0.0, *(nonlinearity + 1 / memory for memory in SHORTER)]
-    least, rate = min((fit(parts, rate)[0], rate) for rate in others)
-    return rate if own - least > CLEARLY else nonlinearity
+    by_curve = max(nonlinearity, FASTEST_GROWTH)
+    parts = smooth_parts(data, nonlinearity, 3)
+    if sum(part.spare for part in parts) < 20 * MIN_SPARE:
+        return by_curve if nonlinearity > FASTEST_GROWTH else 0.0
+    own, _ = Profile(parts, by_curve).best()
+    others = [0.0, *(by_curve + 1 / memory for memory in MEMORIES)]
+    least, rate = min((Profile(parts, rate).best()[0], rate) for rate in others)
+    return rate if own - least > MIN_GAIN or nonlinearity < FASTEST_GROWTH else by_curve
 
 
-def errors(parts: Sequence[Part], noise: Noise) -> tuple[float, float]:
+def standard_errors(parts: Sequence[Part], noise: Noise) -> tuple[float, float]:
     """Standard errors of read and write, from the expected information of their spectrum.
 
-    Increments of one law have sines as principal axes (exactly so at even pulses); a smooth basis
-    takes those of lowest frequency.
+    Increments of one distribution have sines as principal axes (exactly so at even pulses); a
+    smooth basis takes those of lowest frequency.
     """
     information = np.zeros((2, 2))
     for part in parts:
         n = len(part.time)
-        step = part.time[-1] / (n - 1)
-        kept = np.exp(-noise.forgetting * step)
+        step = (part.time[-1] - part.time[0]) / (n - 1)
+        left = np.exp(-noise.forgetting * step)
         angle = np.pi * np.arange(part.basis.shape[2], n) / n  # [n - columns]
-        of_read = 1 + kept**2 - 2 * kept * np.cos(angle)
+        of_read = 1 + left**2 - 2 * left * np.cos(angle)
         of_write = np.full_like(of_read, step)
         variance = (noise.read**2 + FLOOR**2) * of_read + noise.write**2 * of_write
         share = np.stack([of_read, of_write]) / variance
         information += part.level.shape[1] / 2 * share @ share.T
-    read, write = np.sqrt(np.diag(np.linalg.inv(information)))
+    read, write = np.sqrt(np.diag(np.linalg.pinv(information)))
     return root_error(noise.read, read), root_error(noise.write, write)
 
 
@@ -201,30 +244,26 @@ class Profile:
         noise = Noise(unit.read * size, unit.write * size, self.forgetting)
         return 2 * spare * np.log(size) + logarithms, noise
 
+    def best(self) -> tuple[float, Noise]:
+        """-2 log of it at its best, and the noise there."""
+        coarse = np.linspace(-12, 12, 9)
+        middle = coarse[np.argmin([self(odds)[0] for odds in coarse])]
+        found = minimize_scalar(
+            lambda odds: self(odds)[0], bounds=(middle - 3, middle + 3), options={"xatol": 0.03}
+        )
+        return self(float(found.x))
 
-def fit(parts: Sequence[Part], forgetting: float) -> tuple[float, Noise]:
-    """-2 log of the restricted likelihood at its best, and the noise there."""
-    profile = Profile(parts, forgetting)
-    coarse = np.linspace(-12, 12, 9)
-    middle = coarse[np.argmin([profile(odds)[0] for odds in coarse])]
-    found = minimize_scalar(
-        lambda odds: profile(odds)[0], bounds=(middle - 3, middle + 3), options={"xatol": 0.01}
-    )
-    return profile(float(found.x))
-
-
-def averaged(parts: Sequence[Part], forgetting: float) -> Noise:
-    """Mean variances over the likelihood of the share of write noise, all shares equally likely."""
-    profile = Profile(parts, forgetting)
-    odds = np.linspace(-8, 8, 33)
-    found = [profile(each) for each in odds]
-    deviance = np.array([each[0] for each in found])
-    weight = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
-    read, write = (
-        np.sqrt(np.average([getattr(law, name) ** 2 for _, law in found], weights=weight))
-        for name in ("read", "write")
-    )
-    return Noise(float(read), float(write), forgetting)
+    def averaged(self) -> Noise:
+        """Mean variances over the likelihood of the share of write noise, all equally likely."""
+        odds = np.linspace(-8, 8, 17)
+        found = [self(each) for each in odds]
+        deviance = np.array([each[0] for each in found])
+        weight = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
+        read, write = (
+            np.sqrt(np.average([getattr(noise, name) ** 2 for _, noise in found], weights=weight))
+            for name in ("read", "write")
+        )
+        return Noise(float(read), float(write), self.forgetting)
 
 
 def likelihood_parts(parts: Sequence[Part], noise: Noise) -> tuple[float, int, float]:

@@ -1,4 +1,4 @@
-"""The picture of a fit: curves, residuals, change per pulse, and how devices or cycles differ."""
+"""The picture of a fit: order of time, curves, residuals, steps, how devices or cycles differ."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utils.measured.fitted import Fit
+from devices.built_in import LINEAR as MODEL
+from utils.measured.branch import mean_curve
+from utils.measured.branch_fit import BranchFit
+from utils.measured.device_fit import DeviceFit
+from utils.measured.model_units import response_of, step_at, symmetry_point
 from utils.measured.report import pm
-from utils.measured.scaled import mean_curve
+from utils.measured.spreads import drift
 from utils.plots import style
 
-MEAN, FITTED = "black", "#D55E00"
-FAINT = dict(color=style.GREY, lw=0.5, rasterized=True)
+COLOURS = {"falling": "#882255", "rising": "#009E73"}
+MARKERS = {"falling": "v", "rising": "^"}
+MARK = dict(ls="", mfc="white", ms=3, mew=0.8)
 PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6}
 SHOWN = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 QUANTITIES = {
@@ -24,23 +29,25 @@ QUANTITIES = {
     "Ohm": "resistance",
 }  # fmt: skip
 BINS = 20  # of change per pulse, where there are many more pulses
-FEW = 15  # devices that are shown one by one
+MAX_DOTS = 100  # readings that are shown as dots
+MAX_SINGLE = 15  # devices that are shown one by one
 
 
-def draw(fit: Fit) -> Figure:
-    """Panels a to d; a to c where there are too few devices and cycles to compare."""
+def draw(fit: DeviceFit) -> Figure:
+    """Panels a to e; a to d where there are too few devices and cycles to compare."""
     style.use()
-    several = len(fit.scaled.devices) > 1
-    cycles = fit.drift.first.value is not None
+    several = len(fit.devices) > 1
+    cycles = any(drift(branch).first.value is not None for branch in fit.branches.values())
     figure = Figure(figsize=(style.PAGE, 5.0))
-    panels = figure.subplot_mosaic("ab;cd" if several or cycles else "aa;bc")
-    draw_ramps(panels["a"], fit)
-    draw_residuals(panels["b"], fit)
-    draw_changes(panels["c"], fit)
+    panels = figure.subplot_mosaic("aab;cde" if several or cycles else "aab;ccd")
+    draw_time(panels["a"], fit)
+    draw_pulses(panels["b"], fit)
+    draw_residuals(panels["c"], fit)
+    draw_steps(panels["d"], fit)
     if several:
-        draw_slopes(panels["d"], fit)
+        draw_slopes(panels["e"], fit)
     elif cycles:
-        draw_cycles(panels["d"], fit)
+        draw_cycles(panels["e"], fit)
     for letter, axes in panels.items():
         axes.annotate(
             letter, (0, 1), xytext=(-30, 6), xycoords="axes fraction",
@@ -75,12 +82,9 @@ def display(unit: str | None, largest: float) -> tuple[float, str, str]:
     return 10.0**-power, "measured value", f"10$^{{{power}}}$ {unit}"
 
 
-def values(fit: Fit) -> tuple[float, str]:
-    """Factor and label for measured values."""
-    scaled = fit.scaled
-    ends = scaled.first + scaled.step * (fit.first + np.array([0.0, fit.range]))
-    factor, quantity, unit = display(fit.measurement.unit, float(np.abs(ends).max()))
-    return factor, f"{quantity} ({unit})"
+def values(fit: DeviceFit) -> tuple[float, str, str]:
+    """Factor, quantity and unit for measured values."""
+    return display(fit.measurement.unit or None, float(np.abs(fit.ends).max()))
 
 
 def above(axes: Axes, columns: int) -> None:
@@ -91,159 +95,172 @@ def above(axes: Axes, columns: int) -> None:
     )  # fmt: skip
 
 
-def draw_ramps(axes: Axes, fit: Fit) -> None:
-    scaled, (factor, label) = fit.scaled, values(fit)
-
-    def measured(level):
-        return factor * (scaled.first + scaled.step * level)
-
-    n, devices = scaled.n_ramps, len(scaled.devices)
-    text = f"{n} ramps, {devices} devices" if devices > 1 else f"{n} ramp{'s' * (n > 1)}"
-    look = FAINT | dict(alpha=0.6)
-    if n == 1:
-        dots = len(scaled.groups[0].time) <= 100
-        look = dict(color=MEAN, marker="o", ls="", mfc="white", ms=3, mew=0.8) if dots else FAINT
-    for group in scaled.groups:
-        lines = axes.plot(pulses(fit, group.time), measured(group.level), **look)
-        lines[0].set_label(text)
-        text = None
-    ramps = [(g.time, level) for g in scaled.groups for level in g.level.T]
-    if len(ramps) > 1:
-        time, mean = mean_curve(ramps)
-        every = max(1, len(time) // 25)
-        axes.plot(
-            pulses(fit, time)[::every], measured(mean)[::every], "o", color=MEAN, mfc="white",
-            ms=3, mew=0.8, label="mean", zorder=3,
-        )  # fmt: skip
-    time = np.linspace(0, 1, 400)
-    name = f"{fit.family}, $v_i$ = 1" if devices > 1 else f"{fit.family} fit"
-    axes.plot(pulses(fit, time), measured(fit.level(time)), color=FITTED, label=name)
-    axes.set_xlabel("pulses")
-    axes.set_ylabel(label)
-    axes.yaxis.set_major_locator(MaxNLocator(6))
-    above(axes, 3)
+def faint(name: str) -> dict:
+    return dict(color=COLOURS[name], lw=0.5, alpha=0.5, rasterized=True)
 
 
-def draw_residuals(axes: Axes, fit: Fit) -> None:
-    """Of each ramp about the fit with its own start and slope factor, in % of the range."""
-    ramps = []
-    for group, residual in zip(fit.scaled.groups, fit.taken.residual, strict=True):
-        percent = 100 * residual / fit.range * np.sign(fit.scaled.step)
-        axes.plot(pulses(fit, group.time), percent, alpha=0.6, **FAINT)
-        ramps += [(group.time, each) for each in percent.T]
-    if len(ramps) > 1:
-        axes.plot([], [], label=f"{len(ramps)} ramps", **FAINT)
-        time, mean = mean_curve(ramps)
-        axes.plot(pulses(fit, time), mean, color=MEAN, label="mean")
-    else:
-        axes.plot([], [], label="residual", **FAINT)
-    axes.axhline(0, color=FITTED, lw=0.8)
-    if fit.read_noise.value:
-        noise = 100 * fit.read_noise.value
-        axes.axhspan(-noise, noise, color=FITTED, alpha=0.15, lw=0, label="± read noise")
-    axes.set_xlabel("pulses")
-    axes.set_ylabel("residual (% of range)")
-    above(axes, 3)
+def look(name: str, ramps: int, readings: int) -> dict:
+    """Of measured readings: dots of a single short ramp, faint lines of many."""
+    if ramps == 1 and readings <= MAX_DOTS:
+        return dict(color=COLOURS[name], marker=MARKERS[name], **MARK)
+    return faint(name)
 
 
-def draw_changes(axes: Axes, fit: Fit) -> None:
-    """Change per pulse against the value that the fit has there, with the spread of all ramps."""
-    level, change, fitted = changes(fit)
-    places = np.unique(level)
-    if len(places) > 1.5 * BINS:
-        edges = np.quantile(level, np.linspace(0, 1, BINS + 1))
-        groups = np.clip(np.searchsorted(edges, level, side="right") - 1, 0, BINS - 1)
-    else:
-        groups = np.searchsorted(places, level)
-    owns = [groups == each for each in np.unique(groups)]
-    at, mean, line = (np.array([v[own].mean() for own in owns]) for v in (level, change, fitted))
-    spread = np.array([change[own].std() for own in owns])
-    factor, label = values(fit)
-    step = abs(fit.scaled.step)
-    scale, _, unit = display(fit.measurement.unit, step * float(np.abs(mean).max()))
-    at = factor * (fit.scaled.first + fit.scaled.step * at)
-    mean, spread, line = mean * scale * fit.scaled.step, spread * scale * step, line * scale
-    if spread.any():
-        axes.fill_between(
-            at, mean - spread, mean + spread, color=style.GREY, alpha=0.25, lw=0, label="± 1 s.d."
-        )
-    counted = f"{'mean' if spread.any() else 'change'}, n = {len(level)}"
-    axes.plot(at, mean, "o", color=MEAN, mfc="white", ms=3, mew=0.8, label=counted)
-    axes.plot(at, line * fit.scaled.step, color=FITTED, label=f"{fit.family} fit")
-    axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set_xlabel(label)
-    axes.set_ylabel(f"change per pulse ({unit})")
-    above(axes, 3)
-
-
-def changes(fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Level of the fit, change of level per pulse, and that of the fit, for each step of each ramp.
-
-    By the fit's level, not the reading's: a reading that noise has raised falls the more after it.
-    """
-    last, rows = fit.scaled.pulses_max, []
-    for group in fit.scaled.groups:
-        inside = group.time <= 1 + 1e-9  # a table ends there
-        step = np.diff(group.time[inside])[:, None] * last
-        level = fit.level(group.time[inside])[:, None]
-        change = np.diff(group.level[inside], axis=0) / step
-        middle, slope = (level[1:] + level[:-1]) / 2, np.diff(level, axis=0) / step
-        rows.append(np.stack(np.broadcast_arrays(middle, change, slope)).reshape(3, -1))
-    value, change, fitted = np.concatenate(rows, axis=1)
-    return np.round(value, 12), change, fitted
-
-
-def draw_slopes(axes: Axes, fit: Fit) -> None:
-    """The slope factors of the devices, and the normal distribution that a network draws from."""
-    slopes = np.sort(fit.taken.slopes)
-    sigma = fit.variability
-    label = f"{len(slopes)} devices"
-    if len(slopes) <= FEW:
-        errors = np.sqrt(np.diag(fit.taken.covariance)[2:])[np.argsort(fit.taken.slopes)]
-        errors = errors * fit.taken.scatter
-        axes.errorbar(
-            slopes, np.arange(1, len(slopes) + 1), xerr=errors, fmt="o", color=MEAN, mfc="white",
-            ms=3.5, mew=0.8, lw=0.8, label=label,
-        )  # fmt: skip
-        axes.axvline(1, color=FITTED, lw=0.8)
-        axes.axvspan(
-            1 - sigma.value, 1 + sigma.value, color=FITTED, alpha=0.15, lw=0,
-            label=rf"1 ± σ$_\mathrm{{device}}$, {pm(sigma)}",
-        )  # fmt: skip
-        axes.set_ylabel("device, sorted")
-        axes.set_ylim(0.3, len(slopes) + 0.7)
-    else:
-        counts, edges, _ = axes.hist(slopes, bins="auto", color=style.GREY, alpha=0.5, label=label)
-        if sigma.value:
-            grid = np.linspace(min(slopes[0], 1 - 3 * sigma.value), 1 + 3 * sigma.value, 300)
-            density = np.exp(-((grid - 1) ** 2) / 2 / sigma.value**2) / sigma.value
-            density *= counts.sum() * (edges[1] - edges[0]) / np.sqrt(2 * np.pi)
-            axes.plot(grid, density, color=FITTED, label=rf"σ$_\mathrm{{device}}$ = {pm(sigma)}")
-        axes.set_ylabel("devices")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("slope factor $v_i$")
+def draw_time(axes: Axes, fit: DeviceFit) -> None:
+    """All readings of each device, one ramp after the other as they were measured."""
+    factor, quantity, unit = values(fit)
+    begin: dict[str, int] = {}
+    told = set()
+    for ramp in sorted(fit.measurement.ramps, key=lambda ramp: ramp.order):
+        first = begin.get(ramp.device, 0)
+        begin[ramp.device] = first + len(ramp.values)
+        branch = fit.branches[ramp.branch].data
+        label = None
+        if ramp.branch not in told:
+            told.add(ramp.branch)
+            label = f"{branch.n_ramps} {ramp.branch} ramp{'s' * (branch.n_ramps > 1)}"
+        shown = look(ramp.branch, len(fit.devices), len(ramp.values))
+        readings = first + np.arange(1, len(ramp.values) + 1)
+        axes.plot(readings, factor * ramp.values, label=label, **shown)
+    several = f" of each of {len(fit.devices)} devices" * (len(fit.devices) > 1)
+    axes.set_xlabel(f"reading{several}, in the order of time")
+    axes.set_ylabel(f"{quantity} ({unit})")
     above(axes, 2)
 
 
-def draw_cycles(axes: Axes, fit: Fit) -> None:
+def draw_pulses(axes: Axes, fit: DeviceFit) -> None:
+    factor, quantity, unit = values(fit)
+    for name, branch in fit.branches.items():
+        data, n = branch.data, branch.data.n_ramps
+        for group in data.groups:
+            shown = look(name, n, len(group.time))
+            axes.plot(pulses(branch, group.time), factor * branch.measured(group.level), **shown)
+        ramps = [(g.time, level) for g in data.groups for level in g.level.T]
+        if n > 1:
+            time, mean = mean_curve(ramps)
+            every = max(1, len(time) // 20)
+            marks = dict(color=COLOURS[name], marker=MARKERS[name], zorder=3, **MARK)
+            shown = factor * branch.measured(mean[::every])
+            axes.plot(pulses(branch, time[::every]), shown, **marks)
+        time = np.linspace(0, 1, 400)
+        level = branch.measured(branch.start + branch.taken.level(time))
+        label = f"{name}: {branch.family}"
+        axes.plot(pulses(branch, time), factor * level, color=COLOURS[name], label=label, lw=1.2)
+    axes.set_xlabel("pulses")
+    axes.set_ylabel(f"{quantity} ({unit})")
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    above(axes, 1)
+
+
+def draw_residuals(axes: Axes, fit: DeviceFit) -> None:
+    """Of each ramp about the fit with its own start, slope and range, in % of the range."""
+    for name, branch in fit.branches.items():
+        ramps = []
+        for group, residual in zip(branch.data.groups, branch.taken.residual, strict=True):
+            percent = 100 * residual / branch.taken.range * np.sign(branch.data.step)
+            axes.plot(pulses(branch, group.time), percent, **faint(name))
+            ramps += [(group.time, each) for each in percent.T]
+        time, mean = mean_curve(ramps)
+        label = f"{name}, mean" if len(ramps) > 1 else name
+        axes.plot(pulses(branch, time), mean, color=COLOURS[name], lw=1.0, label=label)
+    axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
+    axes.set_xlabel("pulses")
+    axes.set_ylabel("residual (% of range)")
+    above(axes, 1)
+
+
+def draw_steps(axes: Axes, fit: DeviceFit) -> None:
+    """Size of a step against value, for pulses of both polarities."""
+    factor, quantity, unit = values(fit)
+    for name, branch in fit.branches.items():
+        value, change = changes(branch)
+        many = len(np.unique(value)) > 2 * BINS
+        groups = np.digitize(value, np.linspace(value.min(), value.max(), BINS + 1)[1:-1])
+        where = [np.flatnonzero(groups == k) for k in range(BINS)] if many else [
+            np.flatnonzero(value == each) for each in np.unique(value)
+        ]  # fmt: skip
+        points = [(value[i].mean(), change[i].mean()) for i in where if len(i)]
+        at, mean = np.array(points).T
+        marks = dict(color=COLOURS[name], marker=MARKERS[name], **MARK)
+        axes.plot(factor * at, factor * mean, label=f"{name}, mean", **marks)
+        response = response_of(branch)
+        voltages = np.linspace(MODEL.w_min, MODEL.w_max, 200)
+        steps = np.array([step_at(response, float(each)) for each in voltages])
+        first, last = branch.ends
+        shown = first + (last - first) * (MODEL.w_max - voltages) / MODEL.span
+        size = steps * branch.range / MODEL.span
+        axes.plot(factor * shown, factor * size, color=COLOURS[name], lw=1.2)
+    point = symmetry_point(fit)
+    if point is not None:
+        low, _ = fit.ends
+        at = low + fit.range * (point.value - MODEL.w_min) / MODEL.span
+        axes.axvline(factor * at, color="black", lw=0.8, ls=":", label="symmetry point")
+    axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(f"{quantity} ({unit})")
+    axes.set_ylabel(f"step of a pulse ({unit})")
+    above(axes, 1)
+
+
+def changes(branch: BranchFit) -> tuple[np.ndarray, np.ndarray]:
+    """Value of the fit and size of the step per pulse, for each step of each ramp, as measured.
+
+    By the fit's value, not the reading's: one that noise has raised falls the more after it.
+    """
+    data, rows = branch.data, []
+    for group in data.groups:
+        inside = group.time <= 1 + 1e-9  # a table ends there
+        time = group.time[inside]
+        level = branch.start + branch.taken.level(time)
+        middle = np.round((level[1:] + level[:-1]) / 2, 12)[:, None]
+        step = np.diff(group.level[inside], axis=0) / (np.diff(time)[:, None] * data.pulses_max)
+        rows.append(np.stack(np.broadcast_arrays(middle, step)).reshape(2, -1))
+    level, step = np.concatenate(rows, axis=1)
+    return branch.measured(level), abs(data.step) * step
+
+
+def draw_slopes(axes: Axes, fit: DeviceFit) -> None:
+    """The factors of the devices: of their slopes or, where these are alike, of their ranges."""
+    factors, sigma, what = fit.slopes, fit.variability, "slope"
+    if (factors == 1).all():
+        branch = next(iter(fit.branches.values()))
+        factors, sigma, what = branch.taken.sizes, fit.range_spread, "range"
+    ordered, black = np.sort(factors), "black"
+    label = f"{len(ordered)} devices"
+    if len(ordered) <= MAX_SINGLE:
+        places = np.arange(1, len(ordered) + 1)
+        axes.plot(ordered, places, "o", color=black, label=label, mfc="white", ms=3.5, mew=0.8)
+        axes.set_ylabel("device, sorted")
+        axes.set_ylim(0.3, len(ordered) + 0.7)
+    else:
+        axes.hist(ordered, bins="auto", color=style.GREY, alpha=0.5, label=label)
+        axes.set_ylabel("devices")
+    if sigma.value:
+        low, high = 1 - sigma.value, 1 + sigma.value
+        label = f"1 ± σ, {pm(sigma)}"
+        axes.axvspan(low, high, color=style.GREY, alpha=0.25, lw=0, label=label)
+    axes.axvline(1, color=black, lw=0.8)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(f"{what} factor")
+    above(axes, 1)
+
+
+def draw_cycles(axes: Axes, fit: DeviceFit) -> None:
     """First value and range of each ramp of a single device, as they drift from cycle to cycle."""
-    alone = fit.alone["exponential"]
-    order = np.argsort(fit.scaled.cycle)
-    cycle = fit.scaled.cycle[order] + 1
-    for value, marker, colour, label in (
-        (alone.start, "o", MEAN, f"first value, n = {len(cycle)}"),
-        (alone.range, "s", FITTED, f"range, n = {len(cycle)}"),
-    ):
-        away = 100 * (value - value.mean())[order] / alone.range.mean()
-        axes.plot(cycle, away, marker, color=colour, mfc="white", ms=3, mew=0.8, label=label)
+    for name, branch in fit.branches.items():
+        alone, order = branch.alone, np.argsort(branch.data.cycle)
+        cycle = branch.data.cycle[order]
+        for value, face, what in ((alone.start, "white", "start"), (alone.range, None, "range")):
+            away = 100 * (value - value.mean())[order] / alone.range.mean()
+            marks = MARK | dict(mfc=face or COLOURS[name], marker=MARKERS[name])
+            axes.plot(cycle, away, color=COLOURS[name], label=f"{name}, {what}", **marks)
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("cycle")
-    axes.set_ylabel("deviation from mean (% of range)")
+    axes.set_ylabel("change (% of range)")
     above(axes, 2)
 
 
-def pulses(fit: Fit, time: np.ndarray) -> np.ndarray:
+def pulses(branch: BranchFit, time: np.ndarray) -> np.ndarray:
     """As the file counts them."""
-    return fit.scaled.start + fit.scaled.pulses_max * time
+    return branch.data.origin + branch.data.pulses_max * time

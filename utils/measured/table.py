@@ -8,80 +8,113 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from utils.measured.families import Whitened
-from utils.measured.noise import Part
-from utils.measured.pooled import Pooled, Shape, fit_all
-from utils.measured.scaled import Scaled, mean_curve
+from utils.measured.branch import BranchData, mean_curve
+from utils.measured.families import Variation, Whitened, solve
+from utils.measured.lack_of_fit import MIN_RAMPS
+from utils.measured.mean_device import MeanDevice, aicc, complete, units
+from utils.measured.noise import Noise, Part
 
-SMALLEST = 2e-6  # of the range: a smaller step between two points is none in float32
-DRIFT = 2  # degree of what a ramp may differ by from the mean curve, beside its slope factor
+SMALLEST_STEP = 2e-6  # of the range: a smaller one between two points is none in float32
+DRIFT_DEGREE = 2  # of what a ramp may differ by from the mean curve, beside its slope factor
 ROUNDS = 3  # of slope factors from the mean curve, and the mean curve from slope factors
+WIDTH = 0.05  # of the range of pulses, over which the slope of a table is taken
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """Strictly rising points of the mean device on the scale of `scaled`.
-
-    time: [points], from 0 to 1; height: [points].
-    """
+class MeanTable(MeanDevice):
+    """Strictly rising points of the mean device: time [points], from 0 to 1, and height above the
+    first one, [points]."""
 
     time: np.ndarray
     height: np.ndarray
 
-    def at(self, time: np.ndarray) -> np.ndarray:
-        return np.interp(time, self.time, self.height)
+    def level(self, time: np.ndarray) -> np.ndarray:
+        beyond = np.maximum(np.asarray(time) - 1, 0.0) * end_slope(self.time, self.height)
+        return np.interp(time, self.time, self.height) + beyond
 
-    @property
-    def range(self) -> float:
-        return float(self.height[-1] - self.height[0])
+    def slope(self, time: np.ndarray) -> np.ndarray:
+        low, high = np.maximum(time - WIDTH, 0.0), np.minimum(time + WIDTH, 1.0)
+        return (self.level(high) - self.level(low)) / (high - low)
 
 
-def fit_table(scaled: Scaled, groups: Sequence[Whitened]) -> tuple[Table, Pooled]:
+@dataclass(frozen=True, eq=False)
+class TableSlopes(Variation):
+    """A given curve, run through at the pace of each device; θ = paces."""
+
+    time: np.ndarray
+    height: np.ndarray
+
+    def at(self, s: np.ndarray) -> np.ndarray:
+        beyond = np.maximum(s - self.time[-1], 0.0) * end_slope(self.time, self.height)
+        return np.interp(s, self.time, self.height) - self.height[0] + beyond
+
+    def values(self, theta, group):
+        return self.at(group.time[:, None] * theta[self.unit[group.ramps]])
+
+    def derivatives(self, theta, group):
+        own = self.unit[group.ramps]
+        s = group.time[:, None] * theta[own]
+        width = 0.01  # over which the steps of single pulses are averaged
+        low = np.maximum(s - width, 0.0)
+        slope = (self.at(s + width) - self.at(low)) / (s + width - low)
+        return [(own, group.time[:, None] * slope)]
+
+    def summary(self, theta):
+        mean = theta.mean()
+        size = float(self.at(np.array(mean)))
+        return np.concatenate([[size, 0.0], theta / mean, np.ones_like(theta)])
+
+
+def end_slope(time: np.ndarray, height: np.ndarray) -> float:
+    late = time[-1] - WIDTH * (time[-1] - time[0])
+    return float((height[-1] - np.interp(late, time, height)) / (time[-1] - late))
+
+
+def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
     """The mean curve, and how far each device is from it.
 
     With several devices the mean curve is that of the device of mean slope: the ramps are averaged
     over v_i x pulses, since a plain average of curves of different slopes has a shape of its own.
     """
-    n_devices = len(scaled.devices)
-    slopes, start = np.ones(n_devices), np.zeros(scaled.n_ramps)
-    for round_ in range(ROUNDS if n_devices > 1 else 1):
-        time, height = averaged(scaled, slopes, start)
-        time, height = strictly_rising(time, height)
-        pooled = fit_all(groups, shape_of(time, height), n_devices, slopes if round_ else None)
-        slopes, start = pooled.slopes, pooled.start
+    unit, device = units(data)[0]
+    slopes, start = np.ones(len(device)), np.zeros(data.n_ramps)
+    for _ in range(ROUNDS if len(device) > 1 else 1):
+        time, height = from_no_pulse(*strictly_rising(*averaged(data, slopes, start)))
+        model = TableSlopes(unit, device, time, height)
+        theta = solve(groups, model, slopes) if len(device) > 1 else slopes
+        slopes = theta / theta.mean()
+        fit = complete(data, groups, model, theta, "table", "slopes")
+        start = fit.start
+    height = model.at(time * theta.mean())
     ends = np.interp([0.0, 1.0], time, height)
     inside = (time > 0) & (time < 1)
-    table = Table(
-        np.concatenate([[0.0], time[inside], [1.0]]),
-        np.concatenate([ends[:1], height[inside], ends[1:]]),
-    )
-    return Table(*strictly_rising(table.time, table.height)), pooled
+    time = np.concatenate([[0.0], time[inside], [1.0]])
+    height = np.concatenate([ends[:1], height[inside], ends[1:]])
+    time, height = strictly_rising(time, height)
+    height = height - height[0]
+    values = {name: getattr(fit, name) for name in MeanDevice.__dataclass_fields__}
+    determinants = sum(len(g.group.ramps) * g.whiten.log_determinant for g in groups)
+    parameters = data.n_readings - fit.spare + len(time) - 1
+    values |= dict(
+        range=float(height[-1]), spare=data.n_readings - parameters,
+        aicc=aicc(fit.squares + determinants, data.n_readings, parameters),
+    )  # fmt: skip
+    return MeanTable(**values, time=time, height=height)
 
 
-def parts_of(scaled: Scaled, table: Table, pooled: Pooled) -> list[Part]:
-    """The ramps less the table, each with what another slope factor and slow drift would add."""
-    shape, parts = shape_of(table.time, table.height), []
-    for group, residual in zip(scaled.groups, pooled.residual, strict=True):
-        time = group.time[:, None]
-        slope = time * shape.by_time(time * pooled.slopes[group.device], 1.0, 0.0)  # [n, ramps]
-        place = np.polynomial.legendre.legvander(2 * group.time / group.time[-1] - 1, DRIFT)
-        places = np.broadcast_to(place, (slope.shape[1], *place.shape))
-        basis = np.concatenate([places, slope.T[..., None]], axis=2)  # [ramps, n, columns]
-        parts.append(Part(group.time, residual, np.linalg.qr(basis)[0]))
-    return parts
-
-
-def averaged(scaled: Scaled, slopes: np.ndarray, start: np.ndarray):
-    """Mean of all ramps over v_i t; positions and values."""
-    grid = np.unique(np.concatenate([group.time for group in scaled.groups]))
+def averaged(
+    data: BranchData, slopes: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of all ramps over v_i t; positions and values."""
+    grid = np.unique(np.concatenate([group.time for group in data.groups]))
     if (slopes != 1).any():  # a fast device tells how the curve goes on
         grid = np.concatenate([grid, grid[1:] + grid[-1]])
     ramps = [
         (group.time * slopes[device], level - start[ramp])
-        for group in scaled.groups
+        for group in data.groups
         for ramp, device, level in zip(group.ramps, group.device, group.level.T, strict=True)
     ]
-    return mean_curve(ramps, grid, fewest=max(1, len(ramps) // 10))
+    return mean_curve(ramps, grid, min_ramps=max(1, len(ramps) // 10))
 
 
 def strictly_rising(time: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,25 +128,53 @@ def strictly_rising(time: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, n
     heights = fitted.x[edges[:-1]]
     centres = (time[edges[:-1]] + time[edges[1:] - 1]) / 2
     centres[0], centres[-1] = time[0], time[-1]
-    kept = np.concatenate([[True], np.diff(heights) > SMALLEST * (heights[-1] - heights[0])])
-    if not kept[-1]:  # the last point stays, the one before it goes
-        kept[np.flatnonzero(kept)[-1]] = False
-        kept[-1] = True
-    return centres[kept], heights[kept]
+    rises = np.diff(heights) > SMALLEST_STEP * (heights[-1] - heights[0])
+    chosen = np.concatenate([[True], rises])
+    if not chosen[-1]:  # the last point stays, the one before it goes
+        chosen[np.flatnonzero(chosen)[-1]] = False
+        chosen[-1] = True
+    return centres[chosen], heights[chosen]
 
 
-def shape_of(time: np.ndarray, height: np.ndarray) -> Shape:
-    """A table as a family in which nothing but slope factors is left to fit."""
-    late = time[-1] - 0.05 * (time[-1] - time[0])
-    slope = (height[-1] - np.interp(late, time, height)) / (time[-1] - late)
+def from_no_pulse(time: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The curve from t = 0 on; where no ramp was read before the first pulse, its first line."""
+    if time[0] <= 0 or len(time) < 2:
+        return time, height
+    slope = (height[1] - height[0]) / (time[1] - time[0])
+    first = height[0] - slope * time[0]
+    return np.concatenate([[0.0], time]), np.concatenate([[first], height])
 
-    def value(s, size, nu):
-        beyond = np.maximum(s - time[-1], 0.0)
-        return np.interp(s, time, height) - height[0] + slope * beyond
 
-    def by_time(s, size, nu):
-        width = 0.01  # over which the steps of single pulses are averaged
-        low = np.maximum(s - width, 0.0)
-        return (value(s + width, size, nu) - value(low, size, nu)) / (s + width - low)
+def parts_of(data: BranchData, table: MeanTable) -> list[Part]:
+    """The ramps less the table, each with what another slope factor and slow drift would add."""
+    parts = []
+    for group, residual in zip(data.groups, table.residual, strict=True):
+        time = group.time[:, None]
+        slope = time * table.slope(time * table.slopes[group.device])  # [n, ramps]
+        place = np.polynomial.legendre.legvander(2 * group.time / group.time[-1] - 1, DRIFT_DEGREE)
+        places = np.broadcast_to(place, (slope.shape[1], *place.shape))
+        basis = np.concatenate([places, slope.T[..., None]], axis=2)  # [ramps, n, columns]
+        parts.append(Part(group.time, residual, np.linalg.qr(basis)[0]))
+    return parts
 
-    return Shape(value, by_time, knots=len(time) - 1)
+
+def table_errors(data: BranchData, table: MeanTable, noise: Noise, spread: float) -> np.ndarray:
+    """Standard errors of the points of the table relative to its first; of that, of the mean start.
+
+    They hold the scatter of the ramps about the table (where there are too few ramps, that which
+    their noises make), and the drawing of these devices, which stretches the pulses. On the scale
+    of `BranchData`, [points].
+    """
+    time, ramps = table.time, data.n_ramps
+    if ramps >= MIN_RAMPS:
+        away = [  # from the table, relative to its first point, [ramps][points]
+            np.interp(time, group.time, residual - residual[0])
+            for group, residuals in zip(data.groups, table.residual, strict=True)
+            for residual in residuals.T
+        ]
+        variance = np.var(away, axis=0, ddof=1) / ramps
+        variance[0] = noise.read**2 / ramps
+    else:
+        variance = (2 * noise.read**2 + noise.write**2 * time) / ramps * table.scatter**2
+        variance[0] /= 2
+    return np.sqrt(variance + spread**2 / len(table.slopes) * (time * table.slope(time)) ** 2)

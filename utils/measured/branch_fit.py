@@ -1,0 +1,173 @@
+"""From the ramps of one branch to its curve: all families fitted, one taken.
+
+The order of things: a first fit that knows of no noise; read and write noise from the increments,
+any smooth curve taken off; linear and exponential by generalised least squares with these noises,
+each ramp on its own; whether what they leave is noise; all families with all ramps together; the
+choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.measured import lack_of_fit, mean_device, noise, table
+from utils.measured.branch import BranchData
+from utils.measured.families import RampFits, common_shape, fit_each_ramp, whitened
+from utils.measured.lack_of_fit import LackOfFit
+from utils.measured.mean_device import EQUAL, MeanDevice
+from utils.measured.noise import Noise, NoiseEstimate
+
+EQUATIONS = ("linear", "exponential")
+FAMILIES = (*EQUATIONS, "table")
+STRAIGHT = 0.01  # |ν| below which an exponential can no longer be told from a line in float32
+
+
+@dataclass(frozen=True, eq=False)
+class BranchFit:
+    """All that is known of a branch.
+
+    noise: of the ramps, on the scale of `data`. memory: how long write noise lasts, as a fraction
+    of pulses_max, where the data show that it fades sooner than in a device of this curve. alone:
+    every ramp on its own. nearest: ν of the exponential that is nearest to all readings. fits,
+    tests: by family (of a table no test). apart: the exponential whose devices differ in slope and
+    in range, where that can be told. family: the one that was taken. why: in words.
+    """
+
+    data: BranchData
+    noise: NoiseEstimate
+    memory: float | None
+    alone: RampFits
+    nearest: float
+    fits: dict[str, MeanDevice]
+    tests: dict[str, LackOfFit]
+    apart: MeanDevice | None
+    family: str
+    why: str
+
+    @property
+    def taken(self) -> MeanDevice:
+        return self.fits[self.family]
+
+    @property
+    def start(self) -> float:
+        """The mean device before the first pulse, on the scale of `data`."""
+        return float(self.taken.start.mean())
+
+    def measured(self, level: np.ndarray | float) -> np.ndarray | float:
+        """A level in the unit of the measurement."""
+        return self.data.first + self.data.step * level
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Before the first pulse and after the last one, in the unit of the measurement."""
+        return self.measured(self.start), self.measured(self.start + self.taken.range)
+
+    @property
+    def range(self) -> float:
+        """In the unit of the measurement; above 0 where the fit runs as the data do."""
+        return abs(self.data.step) * self.taken.range
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well a family fits.
+
+    r_squared: of all ramps, each with a start of its own. of_mean: of the mean over ramps. rms: of
+    the residuals, as a fraction of the range. lag_1: autocorrelation of the residuals as they are,
+    which write noise makes large in a true family, too.
+    """
+
+    r_squared: float
+    of_mean: float
+    rms: float
+    lag_1: float
+
+
+def quality(data: BranchData, fit: MeanDevice) -> Quality:
+    square = spread = product = square_of_mean = spread_of_mean = 0.0
+    for group, left in zip(data.groups, fit.residual, strict=True):
+        square += float((left**2).sum())
+        product += float((left[1:] * left[:-1]).sum())
+        spread += float(((group.level - group.level.mean(0)) ** 2).sum())
+        mean = group.level.mean(1)
+        square_of_mean += float((left.mean(1) ** 2).sum()) * len(group.ramps)
+        spread_of_mean += float(((mean - mean.mean()) ** 2).sum()) * len(group.ramps)
+    rms = np.sqrt(square / data.n_readings)
+    return Quality(
+        1 - square / spread, 1 - square_of_mean / spread_of_mean, float(rms / fit.range),
+        product / square if square else 0.0,
+    )  # fmt: skip
+
+
+def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
+    """Fit everything; `family` names the one to take, else the data decide.
+
+    Raises UserError where an exponential is wanted of a straight line.
+    """
+    unit, _ = mean_device.units(data)[-1]
+    nearest, _ = common_shape(whitened(data, Noise(1.0, 0.0, 0.0)), unit)
+    first = float(np.clip(nearest, -10, 30))
+    forgetting = noise.find_forgetting(data, first)
+    estimate = noise.estimate_noise(noise.smooth_parts(data, first), forgetting)
+    groups = whitened(data, estimate.weights)
+    alone, own, tests = {}, {}, {}
+    for name in EQUATIONS:
+        straight = name == "linear"
+        alone[name] = fit_each_ramp(data, groups, straight)
+        parts = lack_of_fit.parts_of(data, alone[name], straight)
+        own[name] = noise.estimate_noise(parts, forgetting)
+        tests[name] = lack_of_fit.lack_of_fit(parts, own[name].weights)
+    # The same noises for all families, so that they are compared by their curves alone: those of
+    # the most general family that fits, which knows slow deviations better than increments do.
+    passed = [name for name in ("exponential", "linear") if tests[name].passed]
+    if passed:
+        estimate = own[passed[0]]
+    elif data.n_ramps >= lack_of_fit.MIN_RAMPS:
+        # Then the curve need not be smooth: the noises are those about the mean of the ramps.
+        parts = table.parts_of(data, table.fit_table(data, groups))
+        estimate = noise.about_their_mean(noise.estimate_noise(parts, forgetting), data.n_ramps)
+    groups = whitened(data, estimate.weights)
+    exponentials = mean_device.fit_exponentials(data, groups)
+    fits = {
+        "linear": mean_device.fit_linear(data, groups),
+        "exponential": mean_device.best_of(list(exponentials.values())),
+        "table": table.fit_table(data, groups),
+    }
+    taken, why = choose(fits, tests, family)
+    if taken == "exponential" and abs(fits[taken].nonlinearity) < STRAIGHT:
+        raise UserError(
+            f"{file}: the nonlinearity of its {data.ramps[0].branch} branch is "
+            f"{fits[taken].nonlinearity:.2g}, which is a straight line; take --family linear"
+        )
+    memory = 1 / (forgetting - first) if forgetting > max(first, 0.0) else None
+    apart = exponentials.get("both")
+    return BranchFit(
+        data, estimate, memory, alone["exponential"], nearest, fits, tests, apart, taken, why
+    )
+
+
+def choose(
+    fits: dict[str, MeanDevice], tests: dict[str, LackOfFit], wanted: str | None
+) -> tuple[str, str]:
+    """The family to take, and why."""
+    passed = [name for name in EQUATIONS if tests[name].passed]
+    if not passed:
+        best = "table"
+        why = "no family fits: the residuals of linear and exponential are no noise"
+    elif len(passed) == 1:
+        (best,) = passed
+        other = next(name for name in EQUATIONS if name != best)
+        why = f"{best} fits, {other} does not: its residuals are no noise"
+    else:
+        gain = fits["linear"].aicc - fits["exponential"].aicc
+        best = "exponential" if gain > EQUAL else "linear"
+        if abs(gain) <= EQUAL or not np.isfinite(gain):
+            why = "linear and exponential fit equally well (AICc within 2); linear is the simpler"
+        else:
+            why = f"both families fit, {best} has the smaller AICc, by {abs(gain):.1f}"
+    if wanted is None or wanted == best:
+        return best, why
+    return wanted, f"asked for by --family; the data would choose {best}, since {why}"

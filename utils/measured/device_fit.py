@@ -1,0 +1,219 @@
+"""A measured device: both branches together, on one range, with what devices differ by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from devices.device_file import Estimate, SignedEstimate
+from utils.errors import UserError
+from utils.measured.branch import branch_data
+from utils.measured.branch_fit import BranchFit, fit_branch
+from utils.measured.curves import neurosim_label
+from utils.measured.mean_device import constants_covariance
+from utils.measured.measurement import Measurement
+from utils.measured.outliers import leave_out_single_readings
+from utils.measured.spreads import (
+    NOT_MEASURABLE,
+    apart_spread,
+    noise_estimate,
+    pooled,
+    spread,
+    times,
+)
+from utils.measured.table import table_errors
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceFit:
+    """All that is known of a measured device. falling, rising: None where there is no such branch.
+
+    measurement: without the readings that are far off, each of which is a sentence of `far_off`.
+    slopes: factors of the devices, [devices], from both branches; slopes_covariance: theirs.
+    """
+
+    measurement: Measurement
+    far_off: tuple[str, ...]
+    falling: BranchFit | None
+    rising: BranchFit | None
+    slopes: np.ndarray
+    slopes_covariance: np.ndarray
+
+    @property
+    def branches(self) -> dict[str, BranchFit]:
+        both = {"falling": self.falling, "rising": self.rising}
+        return {name: fit for name, fit in both.items() if fit is not None}
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return max((fit.data.devices for fit in self.branches.values()), key=len)
+
+    # The range that both branches share
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Lower and upper end, the means of those of the branches, in the measured unit."""
+        ends = np.array([sorted(fit.ends) for fit in self.branches.values()])
+        return tuple(float(each) for each in ends.mean(0))
+
+    @property
+    def range(self) -> float:
+        low, high = self.ends
+        return high - low
+
+    # What devices and cycles differ by
+
+    @cached_property
+    def variability(self) -> Estimate:
+        """sigma_device: the relative standard deviation of the slope factors."""
+        if len(self.slopes) < 2:
+            return NOT_MEASURABLE
+        if (self.slopes == 1).all():  # the ranges alone differ
+            found = [apart_spread(fit, "slopes") for fit in self.branches.values()]
+            return min(found, key=lambda each: np.inf if each.error is None else each.error)
+        return spread(self.slopes, self.slopes_covariance)
+
+    @cached_property
+    def range_spread(self) -> Estimate:
+        """The relative standard deviation of the ranges, where slopes are told apart from them."""
+        found = []
+        for fit in self.branches.values():
+            taken, n = fit.taken, len(fit.data.devices)
+            if n > 1 and taken.family == "exponential" and taken.varies != "slopes":
+                found.append(
+                    spread(taken.sizes, taken.covariance[2 + n :, 2 + n :] * taken.scatter**2)
+                )
+            elif n > 1 and taken.family == "exponential":
+                found.append(apart_spread(fit, "ranges"))
+        return pooled([each for each in found if each.value is not None])
+
+    @property
+    def read_noise(self) -> Estimate:
+        """As a fraction of the common range; from repeated readings where there are any."""
+        direct = self.measurement.repeated_read_noise
+        if direct is not None:
+            n = sum(len(ramp.values) for ramp in self.measurement.ramps)
+            spare = max(n * (self.measurement.reads - 1), 1)
+            size = direct / self.range
+            return self.as_fraction(Estimate(size, float(size / np.sqrt(2 * spare))))
+        found = [
+            times(
+                noise_estimate(fit.noise.noise.read, fit.noise.read_error),
+                abs(fit.data.step) / self.range,
+            )
+            for fit in self.branches.values()
+        ]
+        return self.as_fraction(pooled([each for each in found if each.value is not None]))
+
+    @property
+    def write_noise(self) -> Estimate:
+        """As a fraction of the range per square root of a pulse."""
+        found = [
+            times(
+                noise_estimate(fit.noise.noise.write, fit.noise.write_error),
+                1 / fit.taken.range / np.sqrt(fit.data.pulses_max),
+            )
+            for fit in self.branches.values()
+        ]
+        return self.as_fraction(pooled([each for each in found if each.value is not None]))
+
+    def as_fraction(self, estimate: Estimate) -> Estimate:
+        """With the error of the range that it is a fraction of."""
+        if not estimate.value:
+            return estimate
+        ranges = [self.range_of(fit) for fit in self.branches.values()]
+        of_range = np.mean([each.error / each.value for each in ranges]) * estimate.value
+        return Estimate(float(estimate.value), float(np.hypot(estimate.error, of_range)))
+
+    # Of one branch
+
+    def covariance(self, fit: BranchFit) -> np.ndarray:
+        """Of (range, ν, start) of the mean device, on the scale of the branch."""
+        return constants_covariance(
+            fit.taken, self.variability.value or 0.0, self.range_spread.value or 0.0
+        )
+
+    def point_errors(self, fit: BranchFit) -> np.ndarray:
+        """Of the points of a table, on the scale of the branch."""
+        weights = fit.noise.weights
+        return table_errors(fit.data, fit.taken, weights, self.variability.value or 0.0)
+
+    def range_of(self, fit: BranchFit) -> Estimate:
+        """As measured."""
+        if fit.family == "table":
+            error = float(self.point_errors(fit)[-1])
+        else:
+            error = float(np.sqrt(self.covariance(fit)[0, 0]))
+        return Estimate(fit.range, error * abs(fit.data.step))
+
+    def nonlinearity_of(self, fit: BranchFit) -> SignedEstimate:
+        """ν of the exponential, whichever family was taken; of the nearest one if none fits."""
+        exponential = fit.fits["exponential"]
+        covariance = constants_covariance(exponential, self.variability.value or 0.0, 0.0)
+        error = float(np.sqrt(covariance[1, 1]))
+        if not fit.tests["exponential"].passed:
+            return SignedEstimate(
+                fit.nearest, max(error, abs(fit.nearest - exponential.nonlinearity))
+            )
+        return SignedEstimate(exponential.nonlinearity, error)
+
+    def neurosim_of(self, fit: BranchFit) -> SignedEstimate:
+        nu, width, falling = self.nonlinearity_of(fit), 1e-4, not fit.data.is_rising
+        low, high = (neurosim_label(nu.value + each, falling) for each in (-width, width))
+        error = abs(high - low) / (2 * width) * nu.error
+        return SignedEstimate(neurosim_label(nu.value, falling), error)
+
+    @property
+    def asymmetry(self) -> Estimate:
+        """|ν of the rising branch - ν of the falling one|."""
+        if self.falling is None or self.rising is None:
+            return NOT_MEASURABLE
+        up, down = (self.nonlinearity_of(fit) for fit in (self.rising, self.falling))
+        return Estimate(abs(up.value - down.value), float(np.hypot(up.error, down.error)))
+
+
+def fit_device(measurement: Measurement, family: str | None = None) -> DeviceFit:
+    """Both branches fitted; `family` names the one to take, else the data decide.
+
+    Raises UserError where ramps do not run as their branch says, and where an exponential is wanted
+    of a straight line.
+    """
+    # Its matrices are small: more threads wait for each other longer than they compute.
+    with threadpool_limits(1, user_api="blas"):
+        measurement, far_off = leave_out_single_readings(measurement)
+        is_train = any(ramp.before is not None for ramp in measurement.ramps)
+        fits: dict[str, BranchFit | None] = {"falling": None, "rising": None}
+        for name in fits:
+            ramps = [ramp for ramp in measurement.ramps if ramp.branch == name]
+            if ramps:
+                data = branch_data(ramps, measurement.file, is_train)
+                fits[name] = fit_branch(data, measurement.file, family)
+        if not any(fits.values()):
+            raise UserError(f"{measurement.file}: holds no ramp")
+        slopes, covariance = shared_slopes([fit for fit in fits.values() if fit])
+        branches = fits["falling"], fits["rising"]
+        return DeviceFit(measurement, tuple(far_off), *branches, slopes, covariance)
+
+
+def shared_slopes(fits: Sequence[BranchFit]) -> tuple[np.ndarray, np.ndarray]:
+    """The slope factors of the devices and their covariance, from all branches by their weights.
+
+    Branches of other devices than those of the first one cannot be taken together; then the branch
+    of more devices tells.
+    """
+    fits = sorted(fits, key=lambda fit: -len(fit.data.devices))
+    n = len(fits[0].data.devices)
+    fits = [fit for fit in fits if fit.data.devices == fits[0].data.devices]
+    covariances = [
+        fit.taken.covariance[2 : 2 + n, 2 : 2 + n] * fit.taken.scatter**2 for fit in fits
+    ]
+    if len(fits) == 1:
+        return fits[0].taken.slopes, covariances[0]
+    weights = [np.linalg.pinv(each, rcond=1e-9, hermitian=True) for each in covariances]
+    covariance = np.linalg.pinv(sum(weights), rcond=1e-9, hermitian=True)
+    away = sum(w @ (fit.taken.slopes - 1) for w, fit in zip(weights, fits, strict=True))
+    return 1 + covariance @ away, covariance

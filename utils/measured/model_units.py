@@ -1,0 +1,169 @@
+"""A measured device in units of the model: its responses, where they are symmetric, its file.
+
+Both branches stand on one range, that of the linear device. A rising branch is handed about as its
+mirrored curve, which falls: f_up(x) = w_max + w_min - g(x).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import brentq
+
+from devices.built_in import LINEAR as MODEL
+from devices.device_file import (
+    DeviceFile,
+    Estimate,
+    MeasuredBranch,
+    SignedEstimate,
+    Source,
+    Units,
+)
+from devices.responses import Exponential, Linear, Response
+from devices.responses import Table as TableResponse
+from utils.measured.branch_fit import BranchFit
+from utils.measured.device_fit import DeviceFit
+from utils.measured.spreads import times
+
+SMALL_PULSE = 0.01  # of the pulses of a range: the step by which two polarities are compared
+GRID_POINTS = 201  # of the range, between which the symmetry point is looked for
+
+
+def response_of(fit: BranchFit, nonlinearity: float | None = None) -> Response:
+    """A branch in units of the model; nonlinearity: another one than was fitted."""
+    span, top, last = MODEL.span, MODEL.w_max, fit.data.pulses_max
+    if fit.family == "table":
+        pulses = tuple(float(f"{each:.12g}") for each in fit.taken.time * last)
+        heights = fit.taken.height / fit.taken.range
+        return TableResponse(pulses, tuple(float(top - span * each) for each in heights))
+    if fit.family == "linear":
+        return Linear(slope=-span / last, offset=top, pulses_max=last)
+    nu = fit.taken.nonlinearity if nonlinearity is None else nonlinearity
+    amplitude = float(-span / np.expm1(-nu))
+    return Exponential(amplitude, decay=last / nu, offset=top - amplitude, pulses_max=last)
+
+
+def errors_of(device: DeviceFit, fit: BranchFit) -> dict[str, float | tuple[float, ...]]:
+    """Standard errors of the constants of a branch.
+
+    Those of the measured constants, divided by the measured range as it was fitted: the map to
+    model units is a definition and has no error of its own.
+    """
+    last, unit = fit.data.pulses_max, MODEL.span / fit.taken.range
+    if fit.family == "table":
+        return {"voltages": tuple(float(each * unit) for each in device.point_errors(fit))}
+    errors = device.covariance(fit)
+    if fit.family == "linear":
+        slope, start = np.sqrt(errors[0, 0]) * unit / last, np.sqrt(errors[2, 2]) * unit
+        return {"slope": float(slope), "offset": float(start)}
+    # Derivatives of amplitude = range / (1 - e^-ν) and of the end, start + amplitude, by (range, ν,
+    # start).
+    nu = fit.taken.nonlinearity
+    share = -1 / np.expm1(-nu)
+    by = np.array([share, -fit.taken.range * share**2 * np.exp(-nu), 0.0])
+    end = by + np.array([0.0, 0.0, 1.0])
+    return {
+        "amplitude": float(np.sqrt(by @ errors @ by) * unit),
+        "decay": float(last / nu**2 * np.sqrt(errors[1, 1])),
+        "offset": float(np.sqrt(end @ errors @ end) * unit),
+    }
+
+
+# Both branches against each other
+
+
+def step_at(falling: Response, voltage: float) -> float:
+    """How far a pulse lowers a voltage, from the change over a small part of the range."""
+    pulses = SMALL_PULSE * falling.pulses_max
+    inside = min(max(voltage, falling.w_min), falling.w_max)
+    before = falling.inverse(inside) - pulses / 2  # a curve goes on beyond its range
+    return (falling.response(before) - falling.response(before + pulses)) / pulses
+
+
+def steps(up: Response, down: Response, voltage: float) -> tuple[float, float]:
+    """How far a small pulse of either polarity moves a voltage; up: the mirrored rising branch."""
+    return step_at(up, MODEL.w_max + MODEL.w_min - voltage), step_at(down, voltage)
+
+
+def step_ratio(device: DeviceFit) -> float | None:
+    """Of a pulse up to a pulse down at the middle of the range; None of a single branch."""
+    if device.falling is None or device.rising is None:
+        return None
+    middle = (MODEL.w_max + MODEL.w_min) / 2
+    up, down = steps(response_of(device.rising), response_of(device.falling), middle)
+    return up / down
+
+
+def symmetry_point(device: DeviceFit) -> Estimate | None:
+    """The voltage where a small pulse of either polarity makes the same step, if there is one.
+
+    Its error is that of the nonlinearities, None where a branch is a table.
+    """
+    if device.falling is None or device.rising is None:
+        return None
+    up, down = response_of(device.rising), response_of(device.falling)
+    found = crossing(up, down)
+    if found is None or "table" in (device.rising.family, device.falling.family):
+        return found if found is None else Estimate(found, None)
+    square = 0.0
+    for fit in (device.rising, device.falling):
+        if fit.family == "linear":
+            continue
+        nu = device.nonlinearity_of(fit)
+        other = response_of(fit, nu.value + nu.error)
+        moved = crossing(other, down) if fit.data.is_rising else crossing(up, other)
+        square += (MODEL.span if moved is None else moved - found) ** 2
+    return Estimate(found, float(np.sqrt(square)))
+
+
+def crossing(up: Response, down: Response) -> float | None:
+    """The voltage of equal steps that is nearest to the middle of the range."""
+
+    def difference(voltage: float) -> float:
+        one, other = steps(up, down, voltage)
+        return one - other
+
+    grid = np.linspace(MODEL.w_min, MODEL.w_max, GRID_POINTS)
+    signs = np.sign([difference(float(each)) for each in grid])
+    places = np.flatnonzero(signs[1:] * signs[:-1] < 0)
+    if not len(places):
+        return None
+    place = places[np.argmin(np.abs(places - GRID_POINTS // 2))]
+    return float(brentq(difference, grid[place], grid[place + 1]))
+
+
+# The device file
+
+
+def device_file(device: DeviceFit, name: str, relaxes_to: str | None) -> DeviceFile:
+    """The measured device in units of the model. relaxes_to: as it shall stand in the file."""
+    measurement, (low, _) = device.measurement, device.ends
+    slope = device.range / MODEL.span
+    return DeviceFile(
+        name=name,
+        falling=device.falling and branch_of(device, device.falling),
+        rising=device.rising and branch_of(device, device.rising),
+        symmetry_point=symmetry_point(device),
+        range_spread=rounded(device.range_spread),
+        variability=rounded(device.variability),
+        read_noise=rounded(times(device.read_noise, MODEL.span)),
+        write_noise=rounded(device.write_noise),
+        units=Units(measurement.unit or None, slope, low - slope * MODEL.w_min),
+        source=Source(measurement.file, measurement.sha256, dict(measurement.how)),
+        relaxes_to=relaxes_to,
+    )
+
+
+def branch_of(device: DeviceFit, fit: BranchFit) -> MeasuredBranch:
+    nu = device.nonlinearity_of(fit)
+    return MeasuredBranch.from_response(
+        response_of(fit), fit.data.is_rising, errors=errors_of(device, fit),
+        range=device.range_of(fit), nonlinearity=SignedEstimate(nu.value, nu.error),
+    )  # fmt: skip
+
+
+def rounded(estimate: Estimate) -> Estimate:
+    """To four digits, far below any error: folders of results are named after these numbers."""
+    value, error = (
+        None if each is None else float(f"{each:.4g}") for each in (estimate.value, estimate.error)
+    )
+    return Estimate(value, error)

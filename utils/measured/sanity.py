@@ -1,0 +1,127 @@
+"""The last step before a result is printed or written: nothing absurd passes.
+
+Whatever a fit may have found, a number is believed once it is printed. So a range has the sign and
+the size of what was read, the curve explains the readings, no noise is negative, every error is
+finite, and the device file is read back and can be trained with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from devices.constants import in_words, is_finite
+from devices.device_file import DeviceFile, from_json
+from devices.responses import Response
+from utils.errors import UserError
+from utils.measured.branch_fit import BranchFit, quality
+from utils.measured.device_fit import DeviceFit
+from utils.measured.model_units import device_file
+
+RANGE_LIMITS = 0.5, 2.0  # of the fitted range against that of the readings
+MIN_R_SQUARED = 0.5  # of the family taken, of the mean over ramps
+MAX_SPREAD = 1.0  # of slope factors: larger ones are no spread about a mean
+WAYS = {"falling": "fall", "rising": "rise"}
+
+
+def sane_device_file(fit: DeviceFit, name: str, relaxes_to: str | None) -> DeviceFile:
+    """The device file of a fit; UserError, which says in one line what is odd about the data,
+    unless all is sane."""
+    for odd in oddities(fit):
+        raise refusal(fit, odd)
+    try:
+        device = device_file(fit, name, relaxes_to)
+    except ValueError as error:
+        raise refusal(fit, f"its device file is none ({error})") from None
+    for odd in oddities_of_file(device):
+        raise refusal(fit, odd)
+    return device
+
+
+def refusal(fit: DeviceFit, odd: str) -> UserError:
+    return UserError(
+        f"{fit.measurement.file}: {odd}; nothing is written. Look at the columns that were read, "
+        "or choose others with --columns"
+    )
+
+
+def oddities(fit: DeviceFit) -> Iterator[str]:
+    """What is odd about a fit; what comes later may rest on what comes first."""
+    for name, branch in fit.branches.items():
+        yield from oddities_of_branch(name, branch)
+        for what, estimate in (
+            ("range", fit.range_of(branch)),
+            ("nonlinearity", fit.nonlinearity_of(branch)),
+        ):
+            if not is_known(estimate.value, estimate.error):
+                yield f"the {what} of its {name} branch has no finite error"
+    for what, estimate in (
+        ("read noise", fit.read_noise),
+        ("write noise", fit.write_noise),
+        ("spread of slopes", fit.variability),
+        ("spread of ranges", fit.range_spread),
+    ):
+        if estimate.value is None:
+            continue
+        if not is_known(estimate.value, estimate.error):
+            yield f"its {what} is not finite"
+        elif estimate.value < 0:
+            yield f"its {what} is negative, {estimate.value:.3g}"
+        elif what.startswith("spread") and estimate.value > MAX_SPREAD:
+            yield f"its {what} is {estimate.value:.0%}, so its devices have no mean"
+
+
+def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:
+    raw = float(np.median([np.ptp(ramp.values) for ramp in fit.data.ramps]))
+    size = fit.range
+    if not math.isfinite(size):
+        yield f"no finite range fits its {name} branch"
+        return
+    if not size > 0:
+        yield f"its {name} ramps {WAYS[name]} by {raw:.3g}, but the curve that fits best does not"
+        return
+    low, high = RANGE_LIMITS
+    if not low * raw <= size <= high * raw:
+        yield (
+            f"the fitted range of its {name} branch is {size:.3g}, while its ramps run over "
+            f"{raw:.3g}"
+        )
+    explained = quality(fit.data, fit.taken).of_mean
+    if not explained > MIN_R_SQUARED:
+        yield (
+            f"the {fit.family} curve explains only {max(explained, 0):.0%} of its {name} branch, "
+            "so the ramps have no common shape"
+        )
+
+
+def oddities_of_file(device: DeviceFile) -> Iterator[str]:
+    if not is_finite(msgspec.to_builtins(device)):
+        yield "a number of its device file is not finite"
+        return
+    try:
+        again = from_json(msgspec.json.encode(device).decode())
+    except msgspec.MsgspecError as error:
+        yield f"its device file cannot be read back ({in_words(error)})"
+        return
+    for response in {again.response, again.rising_mirrored} - {None}:
+        if not can_be_trained(response):
+            yield "the curve of its device file cannot be trained with"
+            return
+
+
+def can_be_trained(response: Response) -> bool:
+    """Whether pulses lower the voltage from everywhere in the range, by finite steps."""
+    pulse = response.pulses_max / 100
+    for share in np.linspace(0, 0.99, 34):
+        before = response.response(float(share) * response.pulses_max)
+        after = response.after(before, pulse)
+        if not math.isfinite(after) or not after < before or not response.span > 0:
+            return False
+    return True
+
+
+def is_known(value: float | None, error: float | None) -> bool:
+    return value is not None and math.isfinite(value) and error is not None and math.isfinite(error)

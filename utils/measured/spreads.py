@@ -1,0 +1,103 @@
+"""How much devices differ from each other, and how the cycles of a device drift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from devices.device_file import Estimate, SignedEstimate
+from utils.measured.branch import BranchData
+from utils.measured.branch_fit import BranchFit
+from utils.measured.noise import FLOOR, root_error
+
+NOT_MEASURABLE = Estimate(None, None)
+
+
+def spread(factors: np.ndarray, covariance: np.ndarray) -> Estimate:
+    """The standard deviation of factors of mean 1.
+
+    Less what the errors of the fit add to it, and without the bias that the root of a variance of
+    few devices has (a normal distribution is assumed).
+    """
+    n = len(factors)
+    apparent = float(factors.var(ddof=1))
+    of_fit = float(np.trace(covariance) - covariance.sum() / n) / (n - 1)
+    true = max(apparent - of_fit, 0.0)
+    error = max(apparent, of_fit) * np.sqrt(2 / (n - 1))  # of the variance
+    bias = np.sqrt(2 / (n - 1)) * np.exp(gammaln(n / 2) - gammaln((n - 1) / 2))
+    return Estimate(float(np.sqrt(true) / bias), root_error(np.sqrt(true), error) / float(bias))
+
+
+def apart_spread(fit: BranchFit, of: str) -> Estimate:
+    """The spread that the simplest fit does without, from the fit with both spreads."""
+    if fit.apart is None:
+        return NOT_MEASURABLE
+    n = len(fit.data.devices)
+    first = 2 if of == "slopes" else 2 + n
+    part = slice(first, first + n)
+    factors = fit.apart.slopes if of == "slopes" else fit.apart.sizes
+    return spread(factors, fit.apart.covariance[part, part] * fit.apart.scatter**2)
+
+
+def noise_estimate(value: float, error: float | None) -> Estimate:
+    if error is None:
+        return NOT_MEASURABLE
+    return Estimate(0.0 if value <= 10 * FLOOR else value, error)
+
+
+def times(estimate: Estimate | SignedEstimate, factor: float) -> Estimate | SignedEstimate:
+    if estimate.value is None:
+        return estimate
+    return type(estimate)(
+        estimate.value * factor, None if estimate.error is None else estimate.error * factor
+    )
+
+
+def pooled(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of standard deviations, weighted by what their variances are known to."""
+    if len(estimates) < 2:
+        return estimates[0] if estimates else NOT_MEASURABLE
+    value, error = np.array([(each.value, each.error) for each in estimates]).T
+    of_variance = np.maximum(2 * value * error, error**2)
+    if not (of_variance > 0).all():
+        return Estimate(float(value.mean()), estimates[0].error)
+    weight = 1 / of_variance**2
+    root = float(np.sqrt((weight * value**2).sum() / weight.sum()))
+    return Estimate(root, root_error(root, float(1 / np.sqrt(weight.sum()))))
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Change from one cycle to the next, as fractions of the range; None if there are too few."""
+
+    first: SignedEstimate
+    range: SignedEstimate
+
+
+def drift(fit: BranchFit) -> Drift:
+    """Slow change of first value and range over the cycles of a device, by straight lines.
+
+    Their standard errors come from the scatter of the ramps about the lines.
+    """
+    mean = float(fit.alone.range.mean())
+    return Drift(
+        per_cycle(fit.data, fit.alone.start / mean), per_cycle(fit.data, fit.alone.range / mean)
+    )
+
+
+def per_cycle(data: BranchData, value: np.ndarray) -> SignedEstimate:
+    """Slope of a value of each ramp against cycle, common to all devices, each about its mean."""
+    cycle, level = data.cycle.astype(float), value.copy()
+    for device in range(len(data.devices)):
+        own = data.device == device
+        cycle[own] -= cycle[own].mean()
+        level[own] -= level[own].mean()
+    square, spare = float((cycle**2).sum()), len(value) - len(data.devices) - 1
+    if spare < 1 or square == 0:
+        return SignedEstimate(None)
+    slope = float((cycle * level).sum()) / square
+    rest = float(((level - slope * cycle) ** 2).sum()) / spare
+    return SignedEstimate(slope, float(np.sqrt(rest / square)))
