@@ -1,6 +1,7 @@
 """Small files as labs write them, made by simulation, so that what each holds is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import PROJECT
 
@@ -124,3 +125,82 @@ def test_a_train_is_cut_at_its_turns_without_losing_a_reading():
     last = [r.values[-1] for r in measurement.ramps]
     assert [r.before for r in measurement.ramps] == [None, *last[:-1]]
     assert measurement.left_out == ()
+
+
+# Other files of these kinds, written here
+
+UP = 10 + 40 * (1 - np.exp(-3 * np.arange(40) / 39)) / (1 - np.exp(-3))
+DOWN = 60 - UP
+SWEEP = np.concatenate([np.linspace(0, 1, 26), np.linspace(1, 0, 26)[1:]])
+
+
+def table(head: str, *columns, separator: str = ",") -> str:
+    rows = zip(*columns, strict=True)
+    return "\n".join([head, *(separator.join(f"{x:.6g}" for x in row) for row in rows)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (table("index,Vg (V),Id (A)", np.arange(51), SWEEP, np.exp(SWEEP)), "an I-V sweep"),
+        (table("U [V];I [A]", SWEEP, SWEEP**3, separator=";"), "an I-V sweep"),
+        ("\n".join(f"{v:.2f}\t{v**3:.4f}" for v in SWEEP), "an I-V sweep"),
+        (table("Time (s),G (S)", np.arange(40), UP), "a retention measurement"),
+        (table("n,Vpulse (V),G", np.arange(40), 1 + np.arange(40) // 10, UP), "an amplitude stair"),
+        (table("Pulsbreite (us),R (Ohm)", 10 * np.arange(1, 41), UP), "an amplitude staircase"),
+        (table("D1,D2", UP, 1000 * UP), "decades apart"),
+        ("G\n" + "\n".join(f"{x + k / 1000:.3f}" for x in UP for k in (0, 1, 0)), "--reads 3"),
+        (table("", UP[:0]) + "\n".join(f"{v:.2f} {1 + v:.3f}" for v in SWEEP[:26]), "--pulses 1"),
+    ],
+)
+def test_other_files_that_are_no_pulse_response(text, kind, tmp_path):
+    path = tmp_path / "other.csv"
+    path.write_text(text.lstrip("\n"))
+    with pytest.raises(UserError, match=kind):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (table("n_up,G_up,n_down,G_down", np.arange(1, 41), UP, np.arange(40, 0, -1), UP),
+         [("rising", 1, 40, 10, 50), ("falling", 0, 39, 50, 10)]),
+        ("Puls;Leitwert LTP;Leitwert LTD\n;nS;nS\n" + "".join(
+            f"{k};{a:.3f};{b:.3f}\n".replace(".", ",")
+            for k, (a, b) in enumerate(zip(UP, DOWN, strict=True))),
+         [("rising", 0, 39, 10, 50), ("falling", 0, 39, 50, 10)]),
+        (table("pulse,R_SET (ohm),R_RESET (ohm)", np.arange(40), DOWN, UP),
+         [("falling", 0, 39, 50, 10), ("rising", 0, 39, 10, 50)]),
+        (table("pulse,read 1 (nS),read 2 (nS)", np.arange(40), UP - 1, UP + 1),
+         [("rising", 0, 39, 10, 50)]),
+        (table("V (V),t (s),G (nS)", [2] * 40 + [-2] * 40, np.arange(80) / 7, [*UP, *DOWN]),
+         [("rising", 0, 39, 10, 50), ("falling", 0, 39, 50, 10)]),
+        (table("pulse,G", np.arange(40), np.where(np.arange(40) == 33, 0, UP)),
+         [("rising", 0, 39, 10, 50)]),  # a lost reading is no turn
+    ],
+)  # fmt: skip
+def test_other_files_with_both_branches(text, expected, tmp_path):
+    path = tmp_path / "other.csv"
+    path.write_text(text)
+    measurement = read(path)
+    assert {ramp.device for ramp in measurement.ramps} == {"1"}
+    found = [row[1:2] + row[3:] for row in ramps(measurement)]
+    assert [row[0] for row in found] == [row[0] for row in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one[1:] == pytest.approx(other[1:], rel=1e-4)
+
+
+def test_a_workbook_is_read_like_text(tmp_path):
+    path = tmp_path / "book.xlsx"
+    frame = pd.DataFrame({"Pulse number": np.arange(1, 41), "Depression (µS)": DOWN})
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"notes": ["none"]}).to_excel(book, sheet_name="Info", index=False)
+        frame.to_excel(book, sheet_name="Data", index=False)
+    for sheet in ("Data", "2"):
+        measurement = read(path, ReadingOptions(sheet=sheet))
+        np.testing.assert_allclose(measurement.ramps[0].values, DOWN, rtol=1e-14)  # 16 digits
+        assert (measurement.unit, measurement.ramps[0].branch) == ("µS", "falling")
+    with pytest.raises(UserError, match="no numbers"):
+        read(path)
+    with pytest.raises(UserError, match=r"--sheet 3: no such sheet in .*; its sheets: Info, Data"):
+        read(path, ReadingOptions(sheet="3"))

@@ -17,11 +17,12 @@ from utils.measured import vocabulary
 from utils.measured.branches import ramps_of
 from utils.measured.cutting import Repeats, average_columns, average_lines, cut
 from utils.measured.grid import read_grid
-from utils.measured.layouts import layout_of, series_of_columns, series_of_rows
+from utils.measured.layouts import layout_of, series_of_columns
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, spread
 from utils.measured.options import ReadingOptions
-from utils.measured.roles import NOTHING, Roles, find_roles
+from utils.measured.roles import Roles, find_roles
+from utils.measured.rows import series_of_rows
 from utils.measured.series import ONE_DEVICE, Series
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def understood(roles: Roles) -> pd.DataFrame:
     ]
     rows = []
     for (role, why), group in groupby(range(len(told)), key=told.__getitem__):
-        if role != NOTHING:
+        if role != vocabulary.NOTHING:
             rows.append((roles.table.titles(list(group)), role, why))
     return pandas.DataFrame(rows, columns=["column", "role", "why"])
 

@@ -22,7 +22,8 @@ class Series:
     as the file names them, else None. lines, columns: int [n], where each reading stands, lines
     from 1 and columns from 0. values: float64 [n]. pulses: float64 [n] as the file counts them,
     None where it does not. pulse_column: where they stand, None if in no column. breaks: indices at
-    which another ramp begins for sure. gaps: int [n], pulses without a reading before each reading.
+    which another ramp begins for sure. counted: float64 [n], 0, 1, 2 … with the pulses that lack a
+    reading.
     """
 
     place: int
@@ -36,7 +37,7 @@ class Series:
     pulses: np.ndarray | None
     pulse_column: int | None
     breaks: tuple[int, ...] = ()
-    counted: np.ndarray | None = None  # float64 [n], 0, 1, 2 … with the gaps of missing readings
+    counted: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.values)

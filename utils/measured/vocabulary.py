@@ -15,6 +15,7 @@ PULSES, TIME, DRIVE, RESPONSE, VOLTAGE, CURRENT = (
 )  # fmt: skip
 DEVICE, CYCLE, BRANCH, READ, OTHER = "device", "cycle", "branch", "read", "other"
 LABELS = (DEVICE, CYCLE, BRANCH, READ)
+UNKNOWN, NOTHING = "unknown", "empty"
 
 # Quantities that a drive or a pulse has; a name with one of these words never counts pulses.
 DRIVE_WORDS = set(

@@ -1,0 +1,111 @@
+"""Tables that hold no pulse response are refused, by the name of what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
+
+from utils.errors import UserError
+from utils.measured import column_shapes as shape
+from utils.measured.numeric_table import NumericTable
+from utils.measured.options import ReadingOptions
+from utils.measured.turns import turning_point
+from utils.measured.vocabulary import (
+    BRANCH,
+    CURRENT,
+    DRIVE,
+    PULSES,
+    RESPONSE,
+    TIME,
+    UNKNOWN,
+    VOLTAGE,
+    words,
+)
+
+if TYPE_CHECKING:
+    from utils.measured.roles import Roles
+
+PULSED_WORDS = set(
+    "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
+)
+
+
+def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
+    """Raise UserError where columns that no name tells apart are no responses, or may be none."""
+    table = found.table
+    if len(columns) < 2:
+        return
+    for one, other in combinations(columns, 2):
+        if shape.cross_zero_together(table.numbers[:, one], table.numbers[:, other]):
+            raise sweep(table, one, other)
+    for one, other in pairwise([*columns, columns[0]]):
+        if shape.retraces(table.numbers[:, one]):
+            raise sweep(table, one, other)
+    for column in columns:
+        x = table.numbers[:, column]
+        start = shape.known(x)[0]
+        zeros = [shape.known(table.numbers[:, c])[0] == 0 for c in columns if c != column]
+        if shape.is_setpoint(x) or (
+            column == 0 and start == 0 and shape.rises(x) and not any(zeros)
+        ):
+            rest = ",".join(str(c + 1) for c in columns if c != column).replace(",", " ")
+            raise UserError(
+                f"{table.path}: {table.title(column)} runs as a drive, a time or a counter does, "
+                f"and nothing names it; if it counts pulses, say --pulses {column + 1}, and if one "
+                f"pulse came before every reading, --columns {rest} --pulses none"
+            )
+
+
+def refuse_others(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError for a table that is no pulse response, by its right name."""
+    table, responses = found.table, found.of(RESPONSE)
+    if not responses:
+        raise UserError(
+            f"{table.path}: line {table.lines[0]}: no column of values; name it with --columns"
+        )
+    drives = [c for c in found.of(DRIVE) if shape.moves(table.numbers[:, c])]
+    for column in drives:
+        x, text = table.numbers[:, column], table.names[column].text
+        if shape.alternates(x):
+            raise UserError(
+                f"{table.path}: {table.title(column)} changes from line to line between two "
+                "values, of writing and of reading; keep the lines of reading"
+            )
+        pulsed = bool(PULSED_WORDS & {*words(text)})
+        is_current = any(table.names[c].quantity == "current" for c in responses) or any(
+            table.names[c].role == CURRENT for c in responses
+        )
+        if is_current and not pulsed:
+            raise sweep(table, column, responses[0])
+        raise UserError(
+            f"{table.path}: an amplitude staircase, no pulse response: {table.title(column)} "
+            "changes from pulse to pulse; a device file needs identical pulses"
+        )
+    if found.of(PULSES) or options.pulses == "none" or not found.of(TIME):
+        return
+    if not turns_or_labels(found):
+        column = found.of(TIME)[0]
+        raise UserError(
+            f"{table.path}: a retention measurement, no pulse response: {table.title(column)} "
+            "holds times, and no column counts pulses; if one pulse came before every reading, "
+            "say --pulses none"
+        )
+
+
+def sweep(table: NumericTable, drive: int, response: int) -> UserError:
+    return UserError(
+        f"{table.path}: an I-V sweep, no pulse response: {table.title(drive)} moves and "
+        f"{table.title(response)} with it; a device file needs readings after identical pulses"
+    )
+
+
+def turns_or_labels(found: Roles) -> bool:
+    """Whether something else than a counter shows pulses: the names of branches, a drive that
+    changes its sign, or a curve that goes up and down."""
+    table = found.table
+    if found.of(BRANCH, DRIVE) or any(table.names[c].branch for c in range(len(table.names))):
+        return True
+    columns = found.of(RESPONSE, CURRENT) or found.of(VOLTAGE, UNKNOWN)
+    curves = (shape.known(table.numbers[:, column]) for column in columns)
+    return any(len(x) >= 10 and turning_point(x) is not None for x in curves)

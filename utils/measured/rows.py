@@ -1,0 +1,114 @@
+"""Series of a table in rows: a ramp in each line, behind its label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.measured import column_shapes as shape
+from utils.measured.grid import NUMBER, TEXT
+from utils.measured.numeric_table import NumericTable
+from utils.measured.options import ReadingOptions
+from utils.measured.roles import select
+from utils.measured.series import ONE_DEVICE, Series, readings
+from utils.measured.vocabulary import (
+    CYCLE,
+    DEVICE,
+    LABELS,
+    branch_in,
+    device_of_label,
+    parse_name,
+)
+
+
+def series_of_rows(
+    table: NumericTable, options: ReadingOptions, left_out: list[str]
+) -> list[Series]:
+    """A ramp in each line, behind its label; pulses counted, or from the line above."""
+    if options.pulses not in (None, "none"):
+        raise UserError(
+            f"--pulses {options.pulses}: in rows, pulses stand in the line above the numbers; "
+            "leave it out, or say none to count them"
+        )
+    keys = key_columns(table)
+    numeric = (table.kinds == NUMBER).any(axis=0)
+    columns = sorted(select(table, options.columns, "--columns")) or [
+        c for c in np.flatnonzero(numeric).tolist() if c not in keys
+    ]
+    if not columns:
+        raise UserError(f"{table.path}: line {table.lines[0]}: no numbers behind the labels")
+    above = None if options.pulses == "none" else header_pulses(table, columns[0])
+    if above is not None and np.isnan(above[np.array(columns) - columns[0]]).any():
+        column = columns[int(np.argmax(np.isnan(above[np.array(columns) - columns[0]])))]
+        raise table.error(table.header, column, "no number of pulses above its values")
+    found = []
+    for row in range(len(table.cells)):
+        rows = np.full(len(columns), row)
+        there = readings(table, rows, np.array(columns), left_out)
+        if not len(there):
+            left_out.append(f"line {table.lines[row]}: no numbers")
+            continue
+        at = np.array(columns)[there]
+        device, cycle, branch = labels_of_line(table, keys, row, options.devices)
+        found.append(
+            Series(
+                row, device, cycle, branch, None, table.lines[rows[there]], at,
+                table.numbers[row, at], None if above is None else above[at - columns[0]], None,
+                (), (there - there[0]).astype(float),
+            )
+        )  # fmt: skip
+    return found
+
+
+def labels_of_line(
+    table: NumericTable, keys: Sequence[int], row: int, devices: str
+) -> tuple[str, int | None, str | None]:
+    """Device, cycle and branch of a line of a table in rows."""
+    label = " ".join(word for word in table.cells[row, keys] if word)
+    cycle, branch = parse_name(label).cycle, branch_in(label)
+    named = []
+    for column in keys:
+        if table.names[column].role == CYCLE:
+            number = table.numbers[row, column]
+            cycle = None if np.isnan(number) else int(number)
+        elif table.names[column].role in (DEVICE, None):
+            named.append(table.cells[row, column])
+    if devices == "each":
+        labels = [" ".join(w for w in table.cells[r, keys] if w) for r in range(len(table.cells))]
+        each = label if label and labels.count(label) == 1 else f"line {table.lines[row]}"
+        return each, cycle, branch
+    words = " ".join(word for word in named if word)
+    return (device_of_label(words) if devices == "auto" else "") or ONE_DEVICE, cycle, branch
+
+
+def key_columns(table: NumericTable) -> list[int]:
+    """The leading columns of a table in rows that are labels."""
+    keys = []
+    for column, name in enumerate(table.names):
+        unnamed = not name.text and shape.is_counter(table.numbers[:, column])
+        first = column == 0 and (unnamed or (table.kinds[:, 0] == TEXT).any())
+        if not (first or table.labels[column] or name.role in LABELS):
+            break
+        keys.append(column)
+    return keys
+
+
+def header_pulses(table: NumericTable, first: int) -> np.ndarray | None:
+    """Numbers of pulses in the names of columns `first` and on, [columns]; None if they tell none.
+
+    Such as 0, 1, 2 … or p0, p1, p2 … or `pulse 10`, `pulse 20` …
+    """
+    names = [name.text for name in table.names[first:]]
+    while names and not names[-1]:
+        names.pop()
+    pattern = r"(?:p|pulses?|puls|impuls(?:ion)?|n|#)?[\s_.#-]*(\d+(?:\.\d+)?)"
+    found = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
+    if len(names) < 3 or not all(found):
+        return None
+    pulses = np.array([float(each[1]) for each in found])
+    if (np.diff(pulses) <= 0).any():
+        return None
+    return np.concatenate([pulses, np.full(len(table.names) - first - len(pulses), np.nan)])
