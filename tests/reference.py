@@ -151,6 +151,7 @@ class Network:
         self.device, self.partner = DEVICES[field]
         self.seed, self.input_scale = seed, physics.input_scale
         self.step = 0
+        self.losses, self.gradients = [], []  # of each batch; of the last one, by layer
         self.costs = []  # of each layer: pulses, writes, dropped requests, refreshed pairs
         self.worn1, self.worn2, self.refreshed = [], [], []
         self.w1, self.w2, self.v1, self.v2, self.mean, self.var = [], [], [], [], [], []
@@ -264,6 +265,8 @@ class Network:
         for layer, gradient in enumerate(gradients):
             self.update(layer, gradient)
         self.step += 1
+        self.losses.append(loss)
+        self.gradients = gradients
         return loss, gradients
 
     def update(self, layer, gradient):
