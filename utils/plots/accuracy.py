@@ -170,16 +170,17 @@ def draw_curve(
     field: str,
     label: str,
     dashes: str,
-    colour: str | None = None,
-    marker: str | None = None,
+    look: tuple[str, str] | None = None,
 ) -> None:
-    """Means with a band of one standard deviation to each side, none for less than 3 networks."""
+    """Means with a band of one standard deviation to each side, none for less than 3 networks.
+
+    look: colour and marker, if they are not those of the field drawn alone.
+    """
     if points.empty:
         return
-    colour = colour or style.colour(field)
+    colour, marker = look or (style.colour(field), style.markers([field])[field])
     std = points["std"].where(points["size"] >= FEWEST)
     face = colour if dashes == "-" else "white"
-    marker = marker or style.markers([field])[field]
     axes.plot(
         points.index, points["mean"], dashes, marker=marker, color=colour, mfc=face, label=label
     )

@@ -39,8 +39,8 @@ def draw_comparison(selected: Selected) -> Figure:
     means = []
     for field, rows in reversed(best.items()):  # so that the first is on top
         points = curve(networks, field, clipping)
-        draw_curve(rates, points, field, style.name(field), "-", colours[field], markers[field])
         label = style.name(field)
+        draw_curve(rates, points, field, label, "-", (colours[field], markers[field]))
         means.append(draw_history(epochs, rows, colours[field], label, markers[field]))
     leave_out_first(epochs, torch.stack(means))
     draw_layers(layers, best, colours)
