@@ -29,3 +29,8 @@ def test_the_changelog_has_every_version_of_the_physics():
 def test_links_lead_to_files(page):
     links = re.findall(r"\]\((?!https?:)([^)#]*)", page.read_text())
     assert [link for link in links if link and not (page.parent / link).exists()] == []
+
+
+def test_the_table_of_promises_names_files_that_exist():
+    named = re.findall(r"`(test_\w+\.py)`", (PROJECT / "tests" / "README.md").read_text())
+    assert set(named) <= {path.name for path in (PROJECT / "tests").glob("test_*.py")}
