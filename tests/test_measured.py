@@ -1,6 +1,7 @@
 """`python -m utils.measured`: what it says and the files it leaves."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -70,7 +71,16 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     response = device.response
     assert (device.name, response.family, response.pulses_max) == ("my-device", "exponential", 27)
     assert response.decay == pytest.approx(9.741, abs=3 * device.falling.errors["decay"])
-    assert device.response_units.slope * response.span == pytest.approx(42, abs=2)
+    assert device.units.slope * response.span == pytest.approx(42, abs=2)
+    for branch, true in ((device.falling, 27 / 9.741), (device.rising, example.RISING)):
+        assert branch.range.value == pytest.approx(42, abs=3 * branch.range.error)
+        nu = branch.nonlinearity
+        assert nu.value == pytest.approx(true, abs=3 * nu.error)
+    # By hand: steps down 2.77 (w - low), up 1.5 (top - w), low = -1 / (e^2.77 - 1) of the range.
+    low, top = -1 / (math.exp(27 / 9.741) - 1), 1 / (1 - math.exp(-1.5))
+    by_hand = (1.5 * top + 27 / 9.741 * low) / (1.5 + 27 / 9.741)
+    point = device.symmetry_point
+    assert (point.value - 2.175) / 0.567 == pytest.approx(by_hand, abs=3 * point.error / 0.567)
     for found, true in (
         (device.variability, example.VARIABILITY),
         (device.read_noise, example.READ * 0.567),
@@ -81,7 +91,7 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     assert device.units.unit == "uS"
     assert (device.source.file, device.relaxes_to) == ("example-device.csv", "double-linear")
     output = capsys.readouterr().out
-    assert "20 devices × 3 falling ramps × 28 readings" in output
+    assert "20 devices × 2 falling ramps × 28 readings and 2 rising ramps × 28 rea" in output
     assert "taken             exponential; exponential fits, linear does not" in output
     assert "device file: my-device.json" in output
 

@@ -426,3 +426,9 @@ def test_each_constant_of_the_device_and_of_its_partner_makes_it_another_simulat
     assert len(set(identities)) == len(set(devices)) == 1 + len(partner) + len(others)
     for one in others:
         assert setting_of(field=one).slug == setting_of(field=device).slug
+
+
+def test_a_spread_in_percent_is_refused_with_what_was_meant():
+    with pytest.raises(UserError, match="almost surely 5 %: --var 0"):
+        Setting(var=5.0)
+    assert Setting(var=1.0).var == 1.0

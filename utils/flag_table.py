@@ -78,6 +78,8 @@ class FlagTable:
         float,
         sweeps=True,
         at_least=0,
+        at_most=1,
+        hint="a spread of {0:.0%} of the slopes is almost surely {0:g} %: --var {1:g}",
         imperfection=True,
         column="var",
         label="variability",

@@ -41,7 +41,8 @@ class Flag:
 
     On the command line. group: its heading in --help; kind: from a word of the command line to its
     value; is_list: the value is a tuple; sweeps: the flag takes several values, each a setting;
-    choices: all valid values; at_least, at_most, above: bounds.
+    choices: all valid values; at_least, at_most, above: bounds; hint: what a value above at_most
+    is likely meant to be, with {0} for the value and {1} for a hundredth of it.
 
     Values that are not given. measured: the name of the value in device files: what was measured
     of the field's device is taken, or else `fallback`.
@@ -61,6 +62,7 @@ class Flag:
     choices: Sequence[str] | None = None
     at_least: float | None = None
     at_most: float | None = None
+    hint: str = ""
     above: float | None = None
     fallback: float | None = None
     measured: str | None = None
@@ -102,7 +104,8 @@ def check_values(owner: object) -> None:
             if each.at_least is not None and not each.at_least <= number <= LARGEST:
                 raise UserError(f"--{name} {number}: must be a finite number >= {each.at_least}")
             if each.at_most is not None and number > each.at_most:
-                raise UserError(f"--{name} {number}: must be at most {each.at_most}")
+                hint = "; " + each.hint.format(number, number / 100) if each.hint else ""
+                raise UserError(f"--{name} {number}: must be at most {each.at_most}{hint}")
             if each.above is not None and not each.above < number <= LARGEST:
                 raise UserError(f"--{name} {number}: must be a finite number > {each.above}")
 

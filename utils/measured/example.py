@@ -2,9 +2,9 @@
 
     python -m utils.measured.example > figures/example-device.csv
 
-A built-in device, in several copies with slope factors of their own, each pulsed from one end of
-its range for several cycles, with write noise and read noise as the simulation has them; read in
-µS.
+A device in several copies with slope factors of their own, each pulsed down and up again for some
+cycles, with write noise and read noise as the simulation has them; read in µS. Down it responds as
+a built-in device, up by a curve that is less bent.
 """
 
 from __future__ import annotations
@@ -12,43 +12,47 @@ from __future__ import annotations
 import math
 import random
 
-from devices.built_in import EXPONENTIAL
+from devices.built_in import EXPONENTIAL, curved
+from devices.responses import Response
 
-DEVICES, CYCLES = 20, 3
+DEVICES, CYCLES = 20, 2
 VARIABILITY = 0.15  # sigma_device
 READ, WRITE = 0.01, 0.01  # fractions of the range, the second one per square root of a pulse
 HIGHEST, LOWEST = 62.0, 20.0  # µS, ends of the range
+RISING = 1.5  # nonlinearity of the pulses up
 HEAD = """\
 # Simulated, not measured: an example for python -m utils.measured, made by
 # python -m utils.measured.example > figures/example-device.csv
-# {devices} devices double-exponential (nonlinearity 2.77), {cycles} cycles of {pulses} pulses each;
-# sigma_device {variability}, read noise {read:.0%} of the range,
-# write noise {write:.0%} of the range per square root of a pulse
+# {devices} devices, {cycles} cycles of {pulses} pulses down (LTD, the curve of double-exponential,
+# nonlinearity 2.77) and as many up (LTP, nonlinearity {rising}); sigma_device {variability},
+# read noise {read:.0%} of the range, write noise {write:.0%} of it per square root of a pulse
 """
 
 
-def ramp(slope: float, draw: random.Random) -> list[float]:
-    """Readings of one device before and after each pulse of a cycle, in µS."""
-    response = EXPONENTIAL
-    scale = (HIGHEST - LOWEST) / response.span
+def ramp(response: Response, slope: float, draw: random.Random) -> list[float]:
+    """Readings of one device before and after each pulse, as fractions of the way, 0 to 1."""
     voltage, readings = response.w_max, []
     for pulse in range(int(response.pulses_max) + 1):
         if pulse:
             voltage = response.after(voltage, slope)
             voltage += WRITE * response.span * math.sqrt(slope) * draw.gauss(0, 1)
-        reading = voltage + READ * response.span * draw.gauss(0, 1)
-        readings.append(LOWEST + scale * (reading - response.w_min))
+        readings.append((response.w_max - voltage) / response.span + READ * draw.gauss(0, 1))
     return readings
 
 
 def text(seed: int = 2025) -> str:
-    """The file: a column for each cycle of each device, a line for each pulse."""
+    """The file: a column for each ramp of each device, a line for each pulse."""
     draw = random.Random(seed)
-    slopes = [abs(draw.gauss(1, VARIABILITY)) for _ in range(DEVICES)]
-    columns = [ramp(slope, draw) for slope in slopes for _ in range(CYCLES)]
-    names = [f"D{d + 1} cycle {c + 1} (uS)" for d in range(DEVICES) for c in range(CYCLES)]
+    names, columns = [], []
+    for device in range(DEVICES):
+        slope = abs(draw.gauss(1, VARIABILITY))
+        for cycle in range(CYCLES):
+            down, up = (ramp(each, slope, draw) for each in (EXPONENTIAL, curved(RISING)))
+            names += [f"D{device + 1} cycle {cycle + 1} {way} (uS)" for way in ("LTD", "LTP")]
+            columns.append([HIGHEST - (HIGHEST - LOWEST) * share for share in down])
+            columns.append([LOWEST + (HIGHEST - LOWEST) * share for share in up])
     head = HEAD.format(
-        devices=DEVICES, cycles=CYCLES, pulses=int(EXPONENTIAL.pulses_max),
+        devices=DEVICES, cycles=CYCLES, pulses=int(EXPONENTIAL.pulses_max), rising=RISING,
         variability=VARIABILITY, read=READ, write=WRITE,
     )  # fmt: skip
     lines = [",".join(["pulse", *names])]
