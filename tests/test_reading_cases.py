@@ -146,6 +146,8 @@ def table(head: str, *columns, separator: str = ",") -> str:
         (table("U [V];I [A]", SWEEP, SWEEP**3, separator=";"), "an I-V sweep"),
         ("\n".join(f"{v:.2f}\t{v**3:.4f}" for v in SWEEP), "an I-V sweep"),
         (table("Time (s),G (S)", np.arange(40), UP), "a retention measurement"),
+        (table("index,Time (s),R", np.arange(40), 3 * np.arange(40), DOWN), "say --pulses 1"),
+        (table(",t (s),G (S)", np.arange(40), np.geomspace(1, 1e4, 40), DOWN), "retention"),
         (table("n,Vpulse (V),G", np.arange(40), 1 + np.arange(40) // 10, UP), "an amplitude stair"),
         (table("Pulsbreite (us),R (Ohm)", 10 * np.arange(1, 41), UP), "an amplitude staircase"),
         (table("D1,D2", UP, 1000 * UP), "decades apart"),

@@ -13,6 +13,7 @@ from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
 from utils.measured.vocabulary import (
     BRANCH,
+    COUNT_WORDS,
     CURRENT,
     DRIVE,
     PULSES,
@@ -82,15 +83,27 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
             f"{table.path}: an amplitude staircase, no pulse response: {table.title(column)} "
             "changes from pulse to pulse; a device file needs identical pulses"
         )
-    if found.of(PULSES) or options.pulses == "none" or not found.of(TIME):
+    if options.pulses is not None or not found.of(TIME) or turns_or_labels(found):
         return
-    if not turns_or_labels(found):
-        column = found.of(TIME)[0]
+    counters, column = found.of(PULSES), found.of(TIME)[0]
+    # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
+    if table.numeric[column] and counters and all(is_line_number(table, c) for c in counters):
+        raise UserError(
+            f"{table.path}: {table.title(counters[0])} counts and {table.title(column)} holds "
+            "times: pulses, or the readings of a retention measurement; if it counts pulses, say "
+            f"--pulses {counters[0] + 1}"
+        )
+    if not counters:
         raise UserError(
             f"{table.path}: a retention measurement, no pulse response: {table.title(column)} "
             "holds times, and no column counts pulses; if one pulse came before every reading, "
             "say --pulses none"
         )
+
+
+def is_line_number(table: NumericTable, column: int) -> bool:
+    """Whether a counter's name, such as index or n, or no name at all, may count readings only."""
+    return all(word in COUNT_WORDS or word.isdigit() for word in words(table.names[column].text))
 
 
 def sweep(table: NumericTable, drive: int, response: int) -> UserError:
