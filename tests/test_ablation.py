@@ -5,12 +5,12 @@ import pytest
 from conftest import PROJECT
 from support import untrained_runs
 from support.devices import OTHERS, device_file, measured
+from support.simulated import report_on
 
 from devices.library import find
 from utils.errors import UserError
 from utils.parser import parse
-from utils.plots.ablation import draw_ablation, find_ablations, table, takeaway
-from utils.plots.figures import Figures
+from utils.plots.ablation import conclusion, draw_ablation, find_ablations, table
 from utils.studies import STUDIES
 
 matplotlib.use("Agg")
@@ -68,8 +68,8 @@ def test_of_a_device_file_the_measured_values_are_switched_off(tmp_path):
 
 @pytest.fixture
 def linear():
-    (one,) = find_ablations(untrained_runs.table(ABLATION.settings(LINEAR), accuracy))
-    return one
+    (ablation,) = find_ablations(untrained_runs.table(ABLATION.settings(LINEAR), accuracy))
+    return ablation
 
 
 def test_points_by_hand(linear):
@@ -90,34 +90,34 @@ def test_points_by_hand(linear):
         "resistor_noise": 1.5,
         "clipping": 1.25,
     }
-    assert [one.mean for one in linear.left().values()] == [2.75, 1.0, 3.75]
+    assert [one.mean for one in linear.together().values()] == [2.75, 1.0, 3.75]
 
 
 def test_the_sentence(linear):
-    assert takeaway(linear) == (
+    assert conclusion(linear) == (
         "Ablation, linear at learning rate 1000: of the 3.75 ± 0.14 points to the ideal network "
         "the variability costs 1.00 ± 0.00 alone, the read noise costs 0.50 ± 0.00 alone, the "
-        "smallest pulse costs 0.25 ± 0.14 alone, the response 1.00 ± 0.00; mend the variability "
-        "first, which wins back +2.00 points (95 %: +2.00 to +2.00) (mean ± standard error over "
-        "equal seeds, n = 3)."
+        "smallest pulse costs 0.25 ± 0.14 alone, the response 1.00 ± 0.00; the variability "
+        "matters most: without it +2.00 points (95 %: +2.00 to +2.00) are won back (mean ± "
+        "standard error over equal seeds, n = 3)."
     )
 
 
-def test_what_is_noise_and_what_are_too_few_is_said():
+def test_noise_and_too_few_networks_are_named():
     settings = ABLATION.settings(LINEAR)
     noisy = untrained_runs.table(settings, lambda s, model: 90 + model * (-1) ** len(s.slug))
-    (one,) = find_ablations(noisy)
-    assert "wins nothing that is clear of noise" in takeaway(one)
-    (one,) = find_ablations(untrained_runs.table(settings, accuracy, n_models=2))
+    (ablation,) = find_ablations(noisy)
+    assert "wins nothing that is clear of noise" in conclusion(ablation)
+    (ablation,) = find_ablations(untrained_runs.table(settings, accuracy, n_models=2))
     few = "most is won back without the variability, +2.00 points (no interval from 2 networks)"
-    assert few in takeaway(one)
+    assert few in conclusion(ablation)
 
 
-def test_of_a_part_only_what_is_known_is_told():
-    """Without the networks that lack the variability alone nobody knows what to mend first."""
+def test_of_a_part_only_what_is_known_is_concluded():
+    """Without the networks that lack the variability alone nobody knows what matters most."""
     settings = [s for s in ABLATION.settings(LINEAR) if s.var or not s.clipping]
-    (one,) = find_ablations(untrained_runs.table(settings, accuracy))
-    assert takeaway(one) == (
+    (ablation,) = find_ablations(untrained_runs.table(settings, accuracy))
+    assert conclusion(ablation) == (
         "Ablation, linear at learning rate 1000: of the 3.75 ± 0.14 points to the ideal network "
         "the variability costs 1.00 ± 0.00 alone, the read noise costs 0.50 ± 0.00 alone, the "
         "response 1.00 ± 0.00; of what is trained most is won back without the read noise, +1.50 "
@@ -139,21 +139,21 @@ def test_the_table_and_the_picture_have_the_same_numbers(linear):
     assert "n = 3" in figure.legends[0].get_title().get_text()
 
 
-def test_a_part_is_drawn_and_the_command_for_the_rest_is_told(tmp_path, capsys):
+def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(tmp_path):
     settings = [s for s in ABLATION.settings({**LINEAR, "epochs": 2}) if s.clipping]
     untrained_runs.write(tmp_path / "out", settings, accuracy)
-    figures = Figures(tmp_path / "out", tmp_path / "figures")
-    assert figures.ablation() is not None
-    said = capsys.readouterr().out.strip()
+    report = report_on(tmp_path / "out", tmp_path / "figures")
+    assert report.draw("ablation") is not None
     command = (
         "figures/ablation.sh --resume --field double-linear --lr 1000 --var 0.2 "
         "--resistor_noise 0.015 --write_noise 0 --clipping 0.1 --epochs 2 --n_models 3"
     )
-    assert said == f"The ablation lacks 5 of its 9 settings; make them with: {command}"
+    line = f"Ablation lacks 5 of its 9 settings; make them with: {command}"
+    assert report.missing("ablation") == [line]
     assert (PROJECT / command.split()[0]).exists()
     run = parse(["--study", "ablation", *command.split()[1:]])
     assert len(set(run.settings) - set(settings)) == 5
-    assert {path.name for path in figures.folder.iterdir()} == {
+    assert {path.name for path in report.folder.iterdir()} == {
         "ablation.pdf",
         "ablation.svg",
         "ablation.png",
@@ -168,16 +168,16 @@ def test_device_noise_goes_with_the_read_noise():
     }
 
 
-def test_with_device_noise_it_is_drawn_whole(tmp_path, capsys):
+def test_with_device_noise_it_is_drawn_whole(tmp_path):
     """Networks without read noise have none, and stand beside those that do all the same."""
     given = {**LINEAR, "epochs": 2, "device_noise": True}
     untrained_runs.write(tmp_path / "out", ABLATION.settings(given), accuracy)
-    figures = Figures(tmp_path / "out", tmp_path / "figures")
-    (one,) = figures.ablations()
-    assert one.full.device_noise
-    assert one.lost("resistor_noise") is not None
-    assert figures.ablation() is not None
-    assert "lacks" not in capsys.readouterr().out
+    report = report_on(tmp_path / "out", tmp_path / "figures")
+    (ablation,) = report.select("ablation")
+    assert ablation.full.device_noise
+    assert ablation.lost("resistor_noise") is not None
+    assert report.draw("ablation") is not None
+    assert report.missing("ablation") == []
 
 
 def test_the_ideal_network_of_other_studies_has_no_device_noise():
@@ -190,14 +190,11 @@ def test_the_ideal_network_of_other_studies_has_no_device_noise():
         STUDIES["figure2"].settings({"device_noise": True})
 
 
-def test_without_simulations_the_command_is_told(tmp_path, capsys):
+@pytest.mark.parametrize(("name", "count"), [("ablation", 17), ("map", 78), ("width", 63)])
+def test_without_simulations_the_command_is_named(name, count, tmp_path):
     (tmp_path / "out").mkdir()
-    figures = Figures(tmp_path / "out", tmp_path / "figures", "Digits")
-    for draw in (figures.ablation, figures.map, figures.width):
-        assert draw() is None
-    said = capsys.readouterr().out
-    for name, count in (("ablation", 17), ("map", 78), ("width", 63)):
-        assert f"The {name} lacks {count} of its {count} settings; make them with: " in said
-        assert f"figures/{name}.sh --resume --task Digits" in said
-    assert figures.ablation_table().empty
-    assert figures.width_table().empty
+    report = report_on(tmp_path / "out", tmp_path / "figures", "Digits")
+    assert report.draw(name) is None
+    (line,) = report.missing(name)
+    assert line.startswith(f"{name.capitalize()} lacks {count} of its {count} settings; make them")
+    assert line.endswith(f"figures/{name}.sh --resume --task Digits")

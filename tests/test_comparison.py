@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from msgspec import structs
 from support.devices import OTHERS, device_file, device_of, measured
 from support.launched import ask
-from support.simulated import EPOCHS, N_MODELS, RATES, SMALL
+from support.simulated import EPOCHS, N_MODELS, RATES, SMALL, report_on
 
 from devices.device_file import Units
 from devices.library import Device, find
@@ -21,10 +21,11 @@ from devices.responses import Linear
 from utils.errors import UserError
 from utils.parser import parse
 from utils.plots import style
-from utils.plots.accuracy import draw_curve
 from utils.plots.comparison import draw_comparison, draw_responses
-from utils.plots.figures import Figures
-from utils.plots.selected import as_measured, select
+from utils.plots.networks import Networks
+from utils.plots.panels import draw_means
+from utils.plots.report import Report
+from utils.plots.selection import as_measured, fair_choices
 from utils.records.simulations import Simulations
 
 matplotlib.use("Agg")
@@ -54,14 +55,14 @@ def mine(launcher, tmp_path_factory):
 
 
 @pytest.fixture
-def figures(mine, tmp_path) -> Figures:
-    return Figures(mine, tmp_path / "figures")
+def report(mine, tmp_path) -> Report:
+    return report_on(mine, tmp_path / "figures")
 
 
 @pytest.fixture(scope="module")
 def picture(mine):
-    """Each with its own values, drawn and not saved."""
-    return draw_comparison(select(Simulations.read(mine).networks, ["mine", *BUILT_IN])[0])
+    """Each field with its own noises, drawn and not saved."""
+    return draw_comparison(fair_choices(Simulations.read(mine).networks, ["mine", *BUILT_IN])[0])
 
 
 def accuracies(simulations, field: str, lr: float, var: float, write: float) -> list[float]:
@@ -95,27 +96,27 @@ def test_each_field_has_its_own_values(picture, mine):
         history = histories[style.name(field)]
         assert len(history.get_ydata()) == EPOCHS
         assert history.get_ydata()[-1] == pytest.approx(max(means), rel=1e-5)
-    told = [text.get_text() for text in picture.legends[0].get_texts()]
-    assert told[0].startswith("mine, n = 3\n")
-    assert [f"{value}" in told[0] for value in ("0.1,", "0.002,", "0.01\n")] == [True] * 3
-    assert told[1].startswith("linear, n = 3\n")
-    assert "0.2," in told[1]
+    labels = [text.get_text() for text in picture.legends[0].get_texts()]
+    assert labels[0].startswith("mine, n = 3\n")
+    assert [f"{value}" in labels[0] for value in ("0.1,", "0.002,", "0.01\n")] == [True] * 3
+    assert labels[1].startswith("linear, n = 3\n")
+    assert "0.2," in labels[1]
     assert "mean ± sd" in picture.legends[0].get_title().get_text()
     assert len(layers) == 2
 
 
-def test_equal_values_are_a_second_picture(figures, mine):
-    figures.own_device()
-    assert {path.stem for path in figures.folder.iterdir()} == {
+def test_equal_noises_are_a_second_picture(report, mine):
+    for name in ("own-device", "own-device-other-noises"):
+        assert report.draw(name) is not None
+    assert {path.stem for path in report.folder.iterdir()} == {
         "own-device",
         "own-device-other-noises",
     }
     networks = Simulations.read(mine).networks
-    own, equal, *rest = select(networks, ["mine", *BUILT_IN])
+    own, equal = fair_choices(networks, ["mine", *BUILT_IN])
     assert (own.as_measured, equal.as_measured) == (True, False)
     assert own.fields == equal.fields == ["mine", *BUILT_IN]
     assert set(equal.networks["var"]) == {0.1}
-    assert all(one.fields == BUILT_IN for one in rest)
     figure = draw_comparison(equal)
     line = lines_of(figure.axes[1])["ideal"]
     expected = [statistics.fmean(accuracies(mine, "double-ideal", lr, 0.1, 0.01)) for lr in RATES]
@@ -149,13 +150,13 @@ def test_the_unit_of_the_measurement_is_on_an_axis_of_its_own(picture):
     assert axis.spines["right"].get_bounds() == pytest.approx(span)
 
 
-def of(name: str, response, units: Units) -> Device:
+def device_with(name: str, response, units: Units) -> Device:
     return Device(name, response, None, structs.replace(measured(name, response), units=units))
 
 
 def test_a_mirrored_curve_rises_on_its_axis_and_without_a_unit_it_says_so():
-    one = of("a", OTHERS["table"].response, Units(None, -2.0, 8.0))
-    other = of("b", OTHERS["longer table"].response, Units("nA", 3.0, 0.0))
+    one = device_with("a", OTHERS["table"].response, Units(None, -2.0, 8.0))
+    other = device_with("b", OTHERS["longer table"].response, Units("nA", 3.0, 0.0))
     axes = plt.figure().add_subplot()
     draw_responses(
         axes, [one, other, find("double-linear")], dict.fromkeys(["a", "b", "double-linear"], "k")
@@ -191,7 +192,7 @@ def test_any_family_is_drawn(name):
     assert (max(line.get_xdata()) > device.response.pulses_max) == device.response.endless
 
 
-def test_weights_beyond_every_range_are_told(picture):
+def test_weights_beyond_every_range_are_counted(picture):
     for number, axes in enumerate(picture.axes[3:]):
         shares = [outline.get_data().values.sum() for outline in axes.patches]
         assert shares[0] == pytest.approx(1, abs=1e-3)
@@ -213,8 +214,8 @@ def test_journal_width_letters_and_a_legend_that_covers_nothing(picture):
 
 def test_two_networks_have_no_band(mine):
     networks = Simulations.read(mine).networks
-    (selected, *_) = select(networks[networks["model"] < 2], ["mine", *BUILT_IN])
-    figure = draw_comparison(selected)
+    choice, *_ = fair_choices(networks[networks["model"] < 2], ["mine", *BUILT_IN])
+    figure = draw_comparison(choice)
     for axes in figure.axes[1:3]:
         for band in axes.collections:  # with no number in it
             assert not any(
@@ -231,18 +232,17 @@ def test_bands_start_at_three_networks():
     points = pd.DataFrame(
         {"mean": [90.0, 91.0], "std": [1.0, 2.0], "size": [2, 3]}, [500.0, 1000.0]
     )
-    draw_curve(axes, points, "double-linear", "linear", "-")
+    draw_means(axes, points, "k", "linear")
     (band,) = axes.collections
     drawn = [path.get_extents() for path in band.get_paths()]
     assert {(each.x0, each.y0, each.y1) for each in drawn} == {(1000.0, 89.0, 93.0)}
 
 
-def test_without_a_device_the_command_is_told_and_it_trains_what_is_drawn(
-    simulations, tmp_path, capsys
-):
-    assert Figures(simulations, tmp_path).own_device() is None
-    said = capsys.readouterr().out.strip()
-    assert said.endswith(": figures/own-device.sh my-device.json --resume")
+def test_without_a_device_the_command_is_named_and_it_trains_what_is_drawn(simulations, tmp_path):
+    report = report_on(simulations, tmp_path / "figures")
+    assert report.draw("own-device") is None
+    (line,) = report.missing("own-device")
+    assert line.endswith(": figures/own-device.sh my-device.json --resume")
     file = device_file(tmp_path / "x.json", measured("mine"))
     run = parse(["--study", "own-device", "--field", str(file), *BUILT_IN, "--resume"])
     assert {setting.field.name for setting in run.settings} == {"mine", *BUILT_IN}
@@ -250,27 +250,26 @@ def test_without_a_device_the_command_is_told_and_it_trains_what_is_drawn(
     assert all(as_measured(setting) == setting for setting in run.settings)
 
 
-def test_what_is_missing_beside_a_device_is_told(mine, tmp_path, capsys):
-    figures = Figures(mine, tmp_path)
-    networks = figures.simulations.networks
-    figures.simulations = replace(
-        figures.simulations, networks=networks[networks["field"].isin(["mine", "double-linear"])]
-    )
-    assert figures.own_device() is not None
-    assert capsys.readouterr().out.strip() == (
+def test_what_is_missing_beside_a_device_is_named(mine, tmp_path):
+    simulations = Simulations.read(mine)
+    networks = simulations.networks
+    part = networks[networks["field"].isin(["mine", "double-linear"])]
+    report = Report(Networks(replace(simulations, networks=part)), tmp_path)
+    assert report.draw("own-device") is not None
+    assert report.missing("own-device") == [
         "double-exponential, double-ideal not beside it; add with: figures/own-device.sh mine.json "
         "--resume --task Digits --epochs 4 --layers 16 --n_models 3"
-    )
+    ]
 
 
-def test_any_fields_are_compared_and_unknown_ones_refused(figures, simulations, tmp_path):
-    figure = figures.comparison(["double-ideal", "mine"])
+def test_any_fields_are_compared_and_unknown_ones_refused(report, simulations, tmp_path):
+    figure = report.compare(["double-ideal", "mine"])
     assert list(lines_of(figure.axes[1])) == ["mine", "ideal"]  # the first is on top
-    assert {path.stem for path in figures.folder.iterdir()} == {"comparison"}
-    other = Figures(simulations, tmp_path / "other")
-    assert other.comparison(["double-linear", "double-exponential"]) is not None
+    assert {path.stem for path in report.folder.iterdir()} == {"comparison"}
+    other = report_on(simulations, tmp_path / "other")
+    assert other.compare(["double-linear", "double-exponential"]) is not None
     with pytest.raises(UserError, match=r"--fields nobody: is not simulated; .*double-linear"):
-        Figures(simulations, tmp_path / "none").comparison(["nobody"])
+        report_on(simulations, tmp_path / "none").compare(["nobody"])
     assert not (tmp_path / "none").exists()
 
 

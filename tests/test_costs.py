@@ -8,13 +8,12 @@ import pandas as pd
 import pytest
 import torch
 from support.legacy_runs import write_legacy_folder
-from support.simulated import LEGACY, RATES
+from support.simulated import LEGACY, RATES, report_on
 
 from devices.ledger import COUNTS
 from utils.errors import UserError
 from utils.plots.accuracy import FIELD_NAMES
-from utils.plots.costs import draw_costs, tell_costs
-from utils.plots.figures import Figures
+from utils.plots.costs import conclusion, draw_costs
 from utils.plots.prices import Prices, costs, costs_table
 from utils.records.ledgers import LedgerRecord
 from utils.records.simulations import Simulations, with_costs
@@ -23,12 +22,12 @@ matplotlib.use("Agg")
 NAN = float("nan")
 
 
-def of(*rows) -> torch.Tensor:
+def rows_of(*rows) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
 def ledger(wear=True) -> LedgerRecord:
-    """Two epochs and two layers: of 2 x 3 pairs, on inputs of which the last is dark, and of 1."""
+    """Two epochs and two layers: of 2 x 3 pairs, the last input always zero, and of 1."""
     first = {
         "pulses1": torch.tensor([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]),
         "pulses2": torch.tensor([[5.0, 0.0, 0.0], [7.0, 8.0, 0.0]]),
@@ -39,10 +38,10 @@ def ledger(wear=True) -> LedgerRecord:
         for name, value in (("pulses1", 40.0), ("pulses2", 20.0), ("refreshes", 6.0))
     }
     return LedgerRecord(
-        pulses=of([20, 50], [10, 10]),
-        writes=of([15, 25], [5, 5]),
-        dropped=of([60, 5], [20, 15]),
-        refreshes=of([3, 5], [1, 1]),
+        pulses=rows_of([20, 50], [10, 10]),
+        writes=rows_of([15, 25], [5, 5]),
+        dropped=rows_of([60, 5], [20, 15]),
+        refreshes=rows_of([3, 5], [1, 1]),
         pairs=torch.tensor([6.0, 1.0]),
         wear=(first, second) if wear else (),
     )
@@ -68,7 +67,7 @@ def test_totals_by_layer_by_hand():
 
 def test_a_layer_that_was_never_written_has_no_spread():
     still = {name: torch.zeros(2, 3) for name in ("pulses1", "pulses2", "refreshes")}
-    nothing = of([0, 0], [0, 0])
+    nothing = rows_of([0, 0], [0, 0])
     row = costs(
         LedgerRecord(nothing, nothing, nothing, nothing, torch.tensor([6.0, 1.0]), (still, still)),
         0,
@@ -79,7 +78,7 @@ def test_a_layer_that_was_never_written_has_no_spread():
 
 
 def test_wear_by_hand():
-    """The first layer's 8 devices that are not dark: 0 1 2 3 4 5 7 8; beyond are shares of all."""
+    """The first layer's 8 devices of active inputs: 0 1 2 3 4 5 7 8; beyond are shares of all."""
     prices = Prices(endurance=4.0, refresh_endurance=2.0)
     row = costs(ledger(), 0, prices)
     assert (row["median"], row["99th"], row["largest"]) == (3, 8, 8)
@@ -130,8 +129,8 @@ def from_ledgers(simulations, field: str, clipping: float, var: float) -> dict:
 
 
 def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
-    figures = Figures(simulations, tmp_path / "figures")
-    reached, refreshed = figures.costs().axes
+    report = report_on(simulations, tmp_path / "figures")
+    reached, refreshed = report.draw("costs").axes
     for field, container, other in zip(
         FIELD_NAMES, reached.containers, refreshed.containers, strict=True
     ):
@@ -147,9 +146,9 @@ def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
         std = statistics.stdev(pulses for pulses, _ in values[RATES[0]])
         assert right - left == pytest.approx(2 * std)
     assert {text.get_text() for text in reached.texts} == {"500", "3000"}
-    assert (figures.folder / "costs.pdf").exists()
-    (told,) = (each for each in figures.takeaways() if each.startswith("Costs"))
-    assert told.startswith("Costs (mean ± std, n = 3): linear takes ")
+    assert (report.folder / "costs.pdf").exists()
+    (sentence,) = (each for each in report.conclusions() if each.startswith("Costs"))
+    assert sentence.startswith("Costs (mean ± std, n = 3): linear takes ")
 
 
 def test_the_table_has_layers_and_means_over_networks(simulations):
@@ -180,10 +179,10 @@ def test_what_was_simulated_before_the_ledger_is_not_in_the_table(tmp_path, caps
     assert networks["pulses"].isna().all()
     assert costs_table(networks, Prices()).empty
     assert draw_costs(networks) is None
-    assert tell_costs(networks) == "Costs: no simulations with --ledger yet."
-    figures = Figures(folder, tmp_path / "figures")
-    assert figures.costs() is None
-    assert figures.costs_table().empty
+    assert conclusion(networks) == "Costs: no simulations with --ledger yet."
+    report = report_on(folder, tmp_path / "figures")
+    assert report.draw("costs") is None
+    assert report.costs().empty
     assert "No simulation has counted its costs yet: --ledger does." in capsys.readouterr().out
 
 
@@ -206,7 +205,7 @@ def test_the_sentence_by_hand():
     """Best at 2000 with 8 pulses; at 1000 it is 0.4 points less with 3; 500 is too far below."""
     linear = rows("double-linear", [(500, 95.0, 1.0), (1000, 97.0, 3.0), (2000, 97.4, 8.0)])
     unknown = rows("double-exponential", [(500, 99.0, NAN)])
-    assert tell_costs(pd.DataFrame(linear + unknown)) == (
+    assert conclusion(pd.DataFrame(linear + unknown)) == (
         "Costs (one network a point): linear takes 8 pulses per device for its best 97.40 % "
         "(learning rate 2000), and 3 for 97.00 %, within 0.5 points of it (learning rate 1000)."
     )

@@ -9,33 +9,40 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 from support.legacy_runs import write_legacy_folder
-from support.simulated import EPOCHS, LEGACY, RATES, from_files, with_other_constants
+from support.simulated import (
+    EPOCHS,
+    LEGACY,
+    RATES,
+    from_files,
+    report_on,
+    with_other_constants,
+)
 
 import main
 from utils.errors import UserError
 from utils.plots import style
-from utils.plots.accuracy import BY_RATE, draw_accuracy
-from utils.plots.figures import Figures
+from utils.plots.accuracy import BY_RATE, clippings, draw_accuracy
+from utils.plots.report import Report
 
 matplotlib.use("Agg")
 
 
 @pytest.fixture(scope="module")
-def figures(simulations, tmp_path_factory) -> Figures:
-    return Figures(simulations, tmp_path_factory.mktemp("figures"))
+def report(simulations, tmp_path_factory) -> Report:
+    return report_on(simulations, tmp_path_factory.mktemp("figures"))
 
 
-def physics_of(one) -> float:
+def variability(study) -> float:
     """The variability of a figure, which tells it from the others."""
-    return one.study.settings()[0].var
+    return study.settings()[0].var
 
 
-@pytest.mark.parametrize("one", BY_RATE.values(), ids=lambda one: f"figure {one.number}")
-def test_axes_carry_the_curves_of_the_files(one, figures, simulations):
-    var = physics_of(one)
-    figure = draw_accuracy(one, figures.networks)
-    assert len(figure.axes) == len(one.clippings)
-    for axes, clipping in zip(figure.axes, one.clippings, strict=True):
+@pytest.mark.parametrize("study", BY_RATE.values(), ids=lambda study: study.name)
+def test_axes_carry_the_curves_of_the_files(study, report, simulations):
+    var = variability(study)
+    figure = draw_accuracy(study, report.networks.main)
+    assert len(figure.axes) == len(clippings(study))
+    for axes, clipping in zip(figure.axes, clippings(study), strict=True):
         linear, exponential, relaxed = axes.get_lines()
         for line, field, key in (
             (linear, "double-linear", "accuracy"),
@@ -60,16 +67,17 @@ def test_axes_carry_the_curves_of_the_files(one, figures, simulations):
 
 def test_the_studies_of_the_figures_by_hand():
     assert {
-        number: (one.study.name, physics_of(one), one.clippings) for number, one in BY_RATE.items()
+        number: (study.name, variability(study), clippings(study))
+        for number, study in BY_RATE.items()
     } == {
-        1: ("figure1", 0.2, (0.1,)),
-        2: ("figure2", 0.0, (0.0,)),
-        3: ("figure3", 0.0, (0.1, 0.2, 0.5)),
+        1: ("figure1", 0.2, [0.1]),
+        2: ("figure2", 0.0, [0.0]),
+        3: ("figure3", 0.0, [0.1, 0.2, 0.5]),
     }
 
 
-def test_table_is_rounded_for_reading(figures, simulations):
-    table = figures.table()
+def test_table_is_rounded_for_reading(report, simulations):
+    table = report.settings()
     assert len(table) == 5 * 4 + 1
     row = table[(table["field"] == "double-linear") & (table["lr"] == 500) & (table["var"] == 0.2)]
     values = from_files(simulations, "double-linear", 0.1, 0.2)[500.0]
@@ -78,14 +86,14 @@ def test_table_is_rounded_for_reading(figures, simulations):
     assert row["voltage_noise"].item() == "1.5e-06"
 
 
-def test_figures_draw_the_largest_series_only(figures):
+def test_figures_draw_the_largest_series_only(report):
     """The single network of one epoch at learning rate 777 is in the table, not in a figure."""
-    assert 777.0 in set(figures.table()["lr"])
-    assert 777.0 not in set(figures.networks["lr"])
+    assert 777.0 in set(report.settings()["lr"])
+    assert 777.0 not in set(report.networks.main["lr"])
 
 
-def test_learning_curves_and_weights_show_both_fields(figures, simulations):
-    curves, weights = figures.learning_curves(), figures.weights()
+def test_learning_curves_and_weights_show_both_fields(report, simulations):
+    curves, weights = report.draw("learning-curves"), report.draw("weights")
     assert [axes.get_title() for axes in curves.axes[:2]] == ["linear", "exponential"]
     line = curves.axes[0].get_lines()[-1]
     assert list(line.get_xdata()) == list(range(1, EPOCHS + 1))
@@ -98,8 +106,8 @@ def test_learning_curves_and_weights_show_both_fields(figures, simulations):
             assert outline.get_data().values.sum() == pytest.approx(1, abs=1e-3)
 
 
-def test_responses_are_drawn_over_their_range(figures):
-    figure = figures.devices()
+def test_responses_are_drawn_over_their_range(report):
+    figure = report.draw("devices")
     line = figure.axes[0].get_lines()[0]
     assert line.get_ydata()[0] == pytest.approx(2.742)
     assert line.get_ydata()[-1] == pytest.approx(2.175)
@@ -110,24 +118,24 @@ def test_devices_of_one_name_with_other_constants_are_never_in_one_mean(
     copied, simulations, tmp_path
 ):
     with_other_constants(copied, "*double-linear-500.0-var-0.2-*", slope=-0.0211)
-    figures = Figures(copied, tmp_path / "figures")
+    networks = report_on(copied, tmp_path / "figures").networks
     values = from_files(simulations, "double-linear", 0.1, 0.2)
-    line = draw_accuracy(BY_RATE[1], figures.networks).axes[0].get_lines()[0]
+    line = draw_accuracy(BY_RATE[1], networks.main).axes[0].get_lines()[0]
     assert line.get_ydata()[0] == pytest.approx(statistics.fmean(values[500.0]))
-    assert set(figures.reference_networks().groupby(["field", "lr"]).size()) == {3}
+    assert set(networks.reference().groupby(["field", "lr"]).size()) == {3}
 
 
 def test_nor_where_no_figure_shows_their_setting(copied, tmp_path):
-    """Then learning curves and weights are those of the commonest physics and constants."""
+    """Learning curves and weights then show the commonest physics, with the newest constants."""
     for folder in copied.iterdir():
         if "-777.0-" not in folder.name:
             for path in folder.glob("*.json"):
                 path.unlink()
     with_other_constants(copied, "*double-linear-777.0-*", slope=-0.0211)
-    figures = Figures(copied, tmp_path / "figures")
-    assert len(figures.networks) == 2
-    groups = figures.reference_networks().groupby(["field", "lr"])
-    assert all(rows["constants"].nunique() == 1 for _, rows in groups)
+    networks = report_on(copied, tmp_path / "figures").networks
+    assert len(networks.main) == 2
+    groups = networks.reference().groupby(["field", "lr"])
+    assert [rows["constants"].nunique() for _, rows in groups] == [1]
 
 
 def test_accuracy_against_epoch_is_that_of_the_latest_run(copied, tmp_path):
@@ -135,8 +143,8 @@ def test_accuracy_against_epoch_is_that_of_the_latest_run(copied, tmp_path):
     write_legacy_folder(
         copied, [50.0], stamp="20300101000000", field="double-exponential", **LEGACY
     )
-    figures = Figures(copied, tmp_path / "figures")
-    (axes,) = figures.epochs().axes
+    report = report_on(copied, tmp_path / "figures")
+    (axes,) = report.epochs().axes
     linear, exponential = axes.get_lines()
     assert (linear.get_label(), exponential.get_label()) == ("linear", "exponential")
     paths = [latest / f"{latest.name}-{model}-accuracies.pth" for model in range(2)]
@@ -145,20 +153,20 @@ def test_accuracy_against_epoch_is_that_of_the_latest_run(copied, tmp_path):
     assert list(linear.get_ydata()) == pytest.approx((100 * histories.mean(0)).tolist())
     assert linear.get_ydata()[-1] == pytest.approx(75.0)
     assert exponential.get_ydata()[-1] == pytest.approx(50.0)
-    assert (figures.folder / "accuracy-against-epoch.pdf").exists()
+    assert (report.folder / "accuracy-against-epoch.pdf").exists()
 
 
 def test_environment_variables_name_folders_and_task(simulations, tmp_path, monkeypatch):
     monkeypatch.setenv("MAGNETOIONIC_SIMULATIONS", str(simulations))
     monkeypatch.setenv("MAGNETOIONIC_FIGURES", str(tmp_path / "figures"))
     monkeypatch.setenv("MAGNETOIONIC_TASK", "Digits")
-    figures = Figures.from_environment()
-    assert len(figures.networks) == 60
-    assert figures.folder.parent == tmp_path / "figures"
+    report = Report.from_environment()
+    assert len(report.networks.main) == 60
+    assert report.folder.parent == tmp_path / "figures"
     monkeypatch.setenv("MAGNETOIONIC_TASK", "Fashion")
-    figures = Figures.from_environment()
-    assert figures.networks.empty
-    assert figures.flags() == " --task Fashion"
+    networks = Report.from_environment().networks
+    assert networks.main.empty
+    assert networks.flags() == " --task Fashion"
 
 
 @pytest.mark.parametrize(
@@ -178,13 +186,13 @@ def test_environment_variables_that_name_nothing(
     monkeypatch.setenv("MAGNETOIONIC_FIGURES", str(tmp_path / "figures"))
     monkeypatch.setenv(f"MAGNETOIONIC_{variable}", value)
     with pytest.raises(UserError, match=message):
-        Figures.from_environment()
+        Report.from_environment()
     assert [path.name for path in Path().iterdir()] == ["file"]
 
 
 @pytest.fixture
 def with_currents(copied) -> Path:
-    """The single network at learning rate 777 has kept its currents and voltages."""
+    """The simulations, with currents and voltages of the network at learning rate 777."""
     words = "--task Digits --layers 16 --epochs 1 --n_models 1 --lr 777 --var 0 --device cpu"
     words += " --compile off --resume --compute_intermediate --output_dir"
     assert main.main([*words.split(), str(copied)]) == 0
@@ -194,20 +202,20 @@ def with_currents(copied) -> Path:
 def test_currents_and_voltages_of_an_image_are_those_of_the_files(
     with_currents, tmp_path, stop, capsys
 ):
-    figure = Figures(with_currents, tmp_path / "figures").intermediate()
+    figure = report_on(with_currents, tmp_path / "figures").draw("intermediate")
     (folder,) = with_currents.glob("*-777.0-*")
 
-    def of(quantity: str, layer: int) -> torch.Tensor:
+    def read(quantity: str, layer: int) -> torch.Tensor:
         path = folder / f"{folder.name}-0-{quantity}-layer-{layer}.pth"
         return torch.load(path, weights_only=True)
 
     picture, first_in, second_in, _, first_out, second_out = figure.axes[:6]
     (image,) = picture.get_images()
-    assert image.get_array().ravel().tolist() == of("intensity", 1).tolist()
+    assert image.get_array().ravel().tolist() == read("intensity", 1).tolist()
     for axes, values in (
-        (first_in, of("intensity", 1)),
-        (second_in, of("intensity", 4)),
-        (first_out, of("voltage", 1)),
+        (first_in, read("intensity", 1)),
+        (second_in, read("intensity", 4)),
+        (first_out, read("voltage", 1)),
     ):
         (outline,) = axes.patches
         counts, edges = outline.get_data().values, outline.get_data().edges
@@ -217,16 +225,16 @@ def test_currents_and_voltages_of_an_image_are_those_of_the_files(
         assert sum(counts * (edges[1:] + edges[:-1]) / 2) == pytest.approx(
             float(values.sum()), abs=len(values) * (edges[1] - edges[0]) / 2
         )
-    n_dark = int((of("intensity", 1) == 0).sum())
-    assert f"{100 * n_dark / 1024:.0f} % carry none" in first_in.get_xlabel()
+    n_zero = int((read("intensity", 1) == 0).sum())
+    assert f"{100 * n_zero / 1024:.0f} % carry none" in first_in.get_xlabel()
     by_class = second_out.get_lines()[0]
-    assert list(by_class.get_ydata()) == pytest.approx(of("voltage", 4).tolist())
+    assert list(by_class.get_ydata()) == pytest.approx(read("voltage", 4).tolist())
     assert list(by_class.get_xdata()) == list(range(10))
     assert "arb. u." in first_in.get_xlabel()
     assert "arb. u." in second_out.get_ylabel()
 
 
-def test_a_series_that_a_figure_cannot_have_is_said_so(copied, tmp_path, capsys):
+def test_a_series_that_a_figure_cannot_have_is_reported(copied, tmp_path, capsys):
     """Figure 2 has no read noise, and so no device noise."""
     for path in copied.glob("*-resistor-0.015-*/*"):
         name = f"{path.parent.name}-device-noise"
@@ -239,17 +247,17 @@ def test_a_series_that_a_figure_cannot_have_is_said_so(copied, tmp_path, capsys)
             text = path.read_text()
             path.write_text(text.replace('"device_noise": false', '"device_noise": true'))
         folder.rename(folder.with_name(f"{folder.name}-device-noise"))
-    figures = Figures(copied, tmp_path / "figures")
-    assert figures.accuracy(1) is not None
-    assert figures.accuracy(2) is None
-    said = capsys.readouterr().out
-    assert "--device_noise" in said  # of the command that makes what figure 1 lacks
-    assert "Figure 2 has no simulations of this kind: --device_noise: has no effect" in said
-    assert figures.takeaways()[1] == "Figure 2: no simulations yet."
+    report = report_on(copied, tmp_path / "figures")
+    assert report.draw("figure1") is not None
+    assert report.draw("figure2") is None
+    assert "--device_noise" in report.missing("figure1")[0]
+    (line,) = report.missing("figure2")
+    assert line.startswith("Figure 2 has no simulations of this kind: --device_noise: has no eff")
+    assert report.conclusions()[1] == "Figure 2: no simulations yet."
 
 
-def test_without_such_files_the_command_that_makes_them_is_named(figures, capsys):
-    assert figures.intermediate() is None
-    said = capsys.readouterr().out
-    assert "No currents and voltages yet; make them with: figures/figure1.sh" in said
-    assert said.endswith("--compute_intermediate --resume\n")
+def test_without_such_files_the_command_that_makes_them_is_named(report):
+    assert report.draw("intermediate") is None
+    (line,) = report.missing("intermediate")
+    assert line.startswith("No currents and voltages yet; make them with: figures/figure1.sh")
+    assert line.endswith(" --compute_intermediate")

@@ -12,6 +12,7 @@ from utils.compute.compiler import Compiler
 from utils.errors import UserError
 from utils.flags import PHYSICAL, Stored, flag
 from utils.plots import style
+from utils.plots.networks import Networks
 from utils.records import setting_json
 from utils.records.simulations import Simulations, series_columns, setting_columns
 from utils.records.summary import flag_columns
@@ -178,7 +179,7 @@ def test_simulations_are_read_back_with_new_flags_and_never_share_a_mean(tmp_pat
     table = read.table()
     assert len(table) == len(settings)
     assert set(NEW) <= set(table.columns)
-    assert len(read.main_series()) == 2 * 3  # which differ in an imperfection alone
+    assert len(Networks(read).main) == 2 * 3  # which differ in an imperfection alone
     folders = "\n".join(sorted(path.name for path in tmp_path.iterdir()))
     for part in ("-hum-0.5\n", "-shape-oval", "-echo", "-limit-3.0"):
         assert part in folders

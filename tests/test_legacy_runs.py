@@ -7,10 +7,10 @@ import pytest
 from conftest import setting_of
 from support import untrained_runs
 from support.legacy_runs import write_legacy_folder
-from support.simulated import BROKEN, FIGURE_1, LEGACY, from_files, rows_of
+from support.simulated import BROKEN, FIGURE_1, LEGACY, from_files, report_on, rows_of
 
-from utils.plots.accuracy import BY_RATE, draw_accuracy, takeaway
-from utils.plots.figures import Figures
+from utils.plots.accuracy import BY_RATE, conclusion, draw_accuracy
+from utils.plots.networks import Networks
 from utils.records.simulations import Simulations
 
 
@@ -48,7 +48,7 @@ def test_a_folder_of_the_lab_alone(tmp_path):
         ["MNIST", "double-exponential", 3000.0, 2, 86.0],
         ["MNIST", "double-linear", 500.0, 1, 95.0],
     ]
-    assert len(read.main_series()) == 3
+    assert len(Networks(read).main) == 3
 
 
 def test_other_folders_and_files_are_named_and_stop_nothing(copied, read):
@@ -94,7 +94,7 @@ def test_a_run_that_goes_on_is_named_as_such(tmp_path):
     read = Simulations.read(tmp_path)
     assert read.networks.empty
     assert read.table().empty
-    assert read.main_series().empty
+    assert Networks(read).main.empty
     assert list(read.problems["reason"]) == [
         "incomplete: no JSON, the run was stopped or goes on",
         "no complete network, or the folder was renamed",
@@ -104,28 +104,29 @@ def test_a_run_that_goes_on_is_named_as_such(tmp_path):
 def test_networks_of_the_labs_scripts_are_drawn_with_ours(copied, simulations, tmp_path):
     write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
     write_legacy_folder(copied, [70.0, 72.0], lr=1000.0, **LEGACY)
-    figures = Figures(copied, tmp_path / "figures")
-    assert figures.drawn().startswith("Drawn: 65 networks of task Digits")
-    assert figures.drawn().endswith(
+    report = report_on(copied, tmp_path / "figures")
+    networks = report.networks
+    assert networks.describe().startswith("Drawn: 65 networks of task Digits")
+    assert networks.describe().endswith(
         "1 of other kinds are not. 5 of them are of the original scripts."
     )
-    line = draw_accuracy(BY_RATE[1], figures.networks).axes[0].get_lines()[0]
+    line = draw_accuracy(BY_RATE[1], networks.main).axes[0].get_lines()[0]
     values = from_files(simulations, "double-linear", 0.1, 0.2)
     assert list(line.get_xdata()) == [500.0, 1000.0, 3000.0]
     assert list(line.get_ydata()) == pytest.approx(
         [statistics.fmean([*values[500.0], 90, 92, 94]), 71.0, statistics.fmean(values[3000.0])]
     )
-    assert "n = 2 to 6" in takeaway(BY_RATE[1], figures.networks)
-    rates = [line.get_label() for line in figures.learning_curves().axes[0].get_lines()]
+    assert "n = 2 to 6" in conclusion(BY_RATE[1], networks.main)
+    rates = [line.get_label() for line in report.draw("learning-curves").axes[0].get_lines()]
     assert rates == ["500", "1000", "3000"]
-    assert figures.weights() is not None
+    assert report.draw("weights") is not None
 
 
 def test_a_command_keeps_the_number_of_networks_whoever_trained_them(copied, tmp_path):
     """Three of ours beside three of the lab's are still three a run."""
     write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
-    figures = Figures(copied, tmp_path / "figures")
-    assert figures.flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"
+    networks = report_on(copied, tmp_path / "figures").networks
+    assert networks.flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"
 
 
 @pytest.mark.parametrize("ending", ["", "-physical-clipping"])

@@ -4,6 +4,7 @@ import math
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from support import untrained_runs
@@ -11,9 +12,9 @@ from support.devices import OTHERS
 
 from devices.library import Device, find
 from devices.responses import Table
-from utils.plots.map import Map, draw_map, limit, takeaway
+from utils.plots.map import Map, conclusion, draw_map, find_limit, select
 from utils.plots.nonlinearity import nonlinearity
-from utils.plots.statistics import Estimate
+from utils.plots.statistics import Difference
 from utils.studies import FIELDS, STUDIES, curved
 
 matplotlib.use("Agg")
@@ -32,6 +33,14 @@ def accuracy(setting, model: int) -> float:
     nu = nonlinearity(setting.field)
     value = 96 - 0.125 * nu**2 - ((setting.lr == 500) != (nu == 4))
     return value + (0, 2, 4)[model] + (0, 0.1, -0.1)[model] * (nu != 0)
+
+
+def map_beside(*devices: Device) -> Map:
+    """The map, with networks of other devices that are best at the smallest learning rate."""
+    settings = STUDIES["figure1"].settings({"field": devices})
+    others = untrained_runs.table(settings, lambda setting, model: 90 - setting.lr / 1000)
+    curved = untrained_runs.table(MAP.settings(SOME), accuracy)
+    return select(pd.concat([curved, others], ignore_index=True))
 
 
 def test_its_settings_by_hand():
@@ -62,16 +71,13 @@ def test_the_nonlinearity_of_a_table_is_that_of_the_nearest_curve(nu):
 def test_a_curve_that_none_of_the_map_is_near_to_has_no_place_on_it():
     step = Table((0.0, 13.0, 14.0, 27.0), (2.742, 2.74, 2.18, 2.175))
     assert nonlinearity(Device("mine", step)) is None
-    networks = untrained_runs.table(MAP.settings(SOME), accuracy)
-    settings = STUDIES["figure1"].settings({"field": [Device("mine", step)]})
-    figure = draw_map(networks, untrained_runs.table(settings, lambda s, m: 90 - s.lr / 1000))
+    figure = draw_map(map_beside(Device("mine", step)))
     assert len(figure.legends[0].get_texts()) == 1
 
 
 def test_a_table_is_marked_where_its_nearest_curve_is():
-    networks = untrained_runs.table(MAP.settings(SOME), accuracy)
-    table, reference = OTHERS["table"], STUDIES["figure1"].settings({"field": [OTHERS["table"]]})
-    figure = draw_map(networks, untrained_runs.table(reference, lambda s, m: 90 - s.lr / 1000))
+    table = OTHERS["table"]
+    figure = draw_map(map_beside(table))
     marked = figure.axes[0].get_lines()[-1]
     assert marked.get_xdata()[0] == pytest.approx(nonlinearity(table))
     assert -2.5 < nonlinearity(table) < 4.5
@@ -82,21 +88,21 @@ def test_a_table_is_marked_where_its_nearest_curve_is():
 def test_the_limit_is_between_neighbours_by_hand():
     """0, -0.2 and -1.0 at 0, 1 and 2: -0.5 is 3/8 of the way; with 0.2 less or more 1/8 or 5/8."""
     curve = {
-        nu: Estimate(mean, 0.1, mean - 0.2 * (nu > 0), mean + 0.2 * (nu > 0), 3)
+        nu: Difference(mean, 0.1, mean - 0.2 * (nu > 0), mean + 0.2 * (nu > 0), 3)
         for nu, mean in ((0.0, 0.0), (1.0, -0.2), (2.0, -1.0), (-1.0, 0.1), (-2.0, 0.0))
     }
-    up = limit(curve, 1)
+    up = find_limit(curve, 1)
     assert (up.at, up.low, up.high) == pytest.approx((1.375, 1.125, 1.625))
-    down = limit(curve, -1)
+    down = find_limit(curve, -1)
     assert math.isnan(down.at)
     assert down.end == -2.0
 
 
 def test_each_nonlinearity_at_its_own_best_rate():
     """Differences at nu = 2: -0.5 less 0, 0.1, -0.1; s 0.1, error 0.0577350, t 4.302653."""
-    one = Map.of(untrained_runs.table(MAP.settings(SOME), accuracy))
+    one = select(untrained_runs.table(MAP.settings(SOME), accuracy))
     assert [one.best(nu) for nu in one.nus] == [1000, 1000, 1000, 500]
-    below = one.below_linear()
+    below = one.above_linear()
     assert {nu: each.mean for nu, each in below.items()} == pytest.approx(
         {-2.0: -0.5, 0.0: 0.0, 2.0: -0.5, 4.0: -2.0}
     )
@@ -109,25 +115,20 @@ def test_the_sentence():
     rows = untrained_runs.table(
         MAP.settings(SOME), lambda s, m: accuracy(s, m) - 1e-9 * (s.lr != 500)
     )
-    assert takeaway(Map.of(rows)) == (
+    assert conclusion(select(rows)) == (
         "Map: each at its own best learning rate, a device stays within 0.5 points of a linear one "
         "up to ν = 2.0 (95 %: 1.3 to 2.3) and down to the end of the map, ν = -2 (95 %: at least "
         "to -1.3)."
     )
     few = untrained_runs.table(MAP.settings(SOME), accuracy, n_models=2)
-    assert takeaway(Map.of(few)).endswith("; no interval from 2 networks.")
-    assert "95 %" not in takeaway(Map.of(few))
+    assert conclusion(select(few)).endswith("; no interval from 2 networks.")
+    assert "95 %" not in conclusion(select(few))
     alone = rows[rows["field"] == "double-curved-2.0"]
-    assert takeaway(Map.of(alone)) == "Map: too few nonlinearities yet."
+    assert conclusion(select(alone)) == "Map: too few nonlinearities yet."
 
 
 def test_the_picture_shows_means_the_best_rate_and_fields_where_they_belong():
-    networks = untrained_runs.table(MAP.settings(SOME), accuracy)
-    fields = {"field": [*FIELDS, find("double-ideal")]}
-    others = untrained_runs.table(
-        STUDIES["figure1"].settings(fields), lambda s, m: 90 - s.lr / 1000
-    )
-    figure = draw_map(networks, others)
+    figure = draw_map(map_beside(*FIELDS, find("double-ideal")))
     left = figure.axes[0]
     mesh = left.collections[0].get_array().reshape(2, 4)
     nus = np.array([-2, 0, 2, 4])
@@ -147,7 +148,7 @@ def test_the_picture_shows_means_the_best_rate_and_fields_where_they_belong():
 def test_a_part_of_the_grid_is_drawn():
     networks = untrained_runs.table(MAP.settings(SOME), accuracy)
     part = networks[(networks["lr"] == 500) | (networks["field"] != "double-curved-4.0")]
-    values = Map.of(part).grid()
-    assert np.isnan(values).sum() == 1
-    assert draw_map(part, part) is not None
-    assert draw_map(networks[networks["lr"] == 500], networks) is None
+    assert np.isnan(select(part).grid()).sum() == 1
+    assert draw_map(select(part)) is not None
+    assert draw_map(select(networks[networks["lr"] == 500])) is None
+    assert select(networks[networks["field"] == "double-linear"]) is None

@@ -134,7 +134,7 @@ def test_without_jupyter(archive, tmp_path):
     assert "linear reaches" in result.stdout
     assert "3 of them are of the original scripts" in result.stdout
     assert "energy / J" in result.stdout
-    assert "no simulation ran with --wear" in result.stdout
+    assert "No simulation recorded the pulses of single devices" in result.stdout
     (folder,) = (tmp_path / "figures").iterdir()
     assert result.stdout.splitlines()[-1] == f"figures are in {folder}"
 
@@ -162,7 +162,7 @@ def test_the_latest_run_alone(archive, plots, tmp_path):
         ("", {"task": "CIFAR"}, "task CIFAR: unknown; the valid ones: MNIST, Fashion, Digits"),
     ],
 )
-def test_what_is_not_there_is_told_in_one_line(arguments, variables, message, plots, tmp_path):
+def test_what_is_missing_is_named_in_one_line(arguments, variables, message, plots, tmp_path):
     (tmp_path / "simulations").mkdir()
     (tmp_path / "file").write_text("")
     paths = {"simulations": tmp_path / "simulations", "figures": tmp_path / "figures"}

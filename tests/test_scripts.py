@@ -7,7 +7,8 @@ import sys
 import pytest
 from conftest import PROJECT
 
-from utils.plots.accuracy import BY_RATE
+from utils.plots.accuracy import BY_RATE, clippings
+from utils.plots.networks import Networks
 from utils.records.simulations import Simulations
 from utils.studies import STUDIES
 
@@ -117,14 +118,14 @@ def test_a_batch_script_trains(tmp_path):
     assert len(Simulations.read(tmp_path / "out").networks) == 2
 
 
-@pytest.mark.parametrize("one", BY_RATE.values(), ids=lambda one: f"figure {one.number}")
-def test_studies_make_the_settings_of_their_figure(one, start, tmp_path):
+@pytest.mark.parametrize("study", BY_RATE.values(), ids=lambda study: study.name)
+def test_studies_make_the_settings_of_their_figure(study, start, tmp_path):
     small = "--task Digits --epochs 1 --n_models 1 --layers 8 --device cpu".split()
-    process = start("--study", f"figure{one.number}", *small)
+    process = start("--study", study.name, *small)
     assert process.wait() == 0, process.said
-    networks = Simulations.read(tmp_path / "out").networks
-    assert len(networks) == 12 * len(one.clippings)
-    assert one.missing(networks) is None
+    networks = Networks(Simulations.read(tmp_path / "out"))
+    assert len(networks.all) == 12 * len(clippings(study))
+    assert networks.missing(study) == []
 
 
 def test_batch_scripts_stop_at_a_failure_with_its_exit_code(tmp_path):

@@ -1,4 +1,4 @@
-"""All simulations of a folder as tables, and what is amiss in it."""
+"""All simulations of a folder as tables, and the problems found in it."""
 
 import json
 import shutil
@@ -17,8 +17,10 @@ from support.simulated import (
 )
 
 from utils.errors import UserError
-from utils.plots.accuracy import BY_RATE
+from utils.plots.networks import Networks
+from utils.plots.selection import latest_run
 from utils.records.simulations import Simulations
+from utils.studies import STUDIES
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +97,14 @@ def test_failed_networks_are_counted_and_not_averaged(read):
     networks = read.networks.copy()
     networks.loc[first, ["accuracy", "relaxed", "request"]] = float("nan")
     networks.loc[first, "failed"] = True
-    rows = Simulations(networks, read.problems).table()
+    failing = Simulations(networks, read.problems)
+    rows = failing.table()
     rows = rows[rows["lr"] == 500]
     assert set(rows["n"]) == {2}
     assert set(rows["failed"]) == {1}
     assert rows["mean"].notna().all()
-    assert BY_RATE[1].missing(networks) == BY_RATE[1].missing(read.networks)
+    figure_1 = STUDIES["figure1"]
+    assert Networks(failing).missing(figure_1) == Networks(read).missing(figure_1)
 
 
 def test_a_network_that_failed_is_named_with_its_folder(copied):
@@ -119,7 +123,7 @@ def test_a_network_that_failed_is_named_with_its_folder(copied):
 def test_of_equally_many_simulations_the_longer_ones_are_drawn(read):
     longer = read.networks.assign(epochs=read.networks["epochs"] + 10)
     both = Simulations(pd.concat([longer, read.networks], ignore_index=True), read.problems)
-    assert set(both.main_series()["epochs"]) == {EPOCHS + 10}
+    assert set(Networks(both).main["epochs"]) == {EPOCHS + 10}
 
 
 @pytest.mark.parametrize("says_when", [True, False])
@@ -141,7 +145,7 @@ def test_of_networks_simulated_twice_the_latest_counts(says_when, copied):
     read = Simulations.read(copied)
     row = rows_of(read.table(), **FIGURE_1)
     assert (row["n"].item(), row["mean"].item()) == (3, 12.5)
-    assert {folder.id for folder in read.latest()["folder"]} == {later.name}
+    assert {folder.id for folder in latest_run(read.networks)["folder"]} == {later.name}
 
 
 def test_devices_of_one_name_with_other_constants_have_rows_of_their_own(copied, read):

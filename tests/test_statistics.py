@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from utils.plots.accuracy import compared
-from utils.plots.statistics import difference, estimate
+from utils.plots.accuracy import compare
+from utils.plots.statistics import difference, mean_difference
 
 
 def networks(field="double-linear", lr=1000.0, first_seed=100, **accuracies) -> pd.DataFrame:
@@ -17,22 +17,22 @@ def networks(field="double-linear", lr=1000.0, first_seed=100, **accuracies) -> 
 
 def test_mean_error_and_interval_by_hand():
     """1, 2, 3: s = 1, error 1 / sqrt(3), t of 2 degrees of freedom 4.302653."""
-    one = estimate(pd.Series([1.0, 2.0, 3.0]))
+    one = mean_difference(pd.Series([1.0, 2.0, 3.0]))
     assert (one.mean, one.n) == (2.0, 3)
     assert one.error == pytest.approx(0.5773503)
     assert (one.low, one.high) == pytest.approx((-0.4841377, 4.4841377))
     assert not one.is_clear
-    assert str(one) == "+2.00 (95 %: -0.48 to +4.48)"
-    assert estimate(pd.Series([2.9, 3.0, 3.1])).is_clear
+    assert str(one) == "+2.00 points (95 %: -0.48 to +4.48)"
+    assert mean_difference(pd.Series([2.9, 3.0, 3.1])).is_clear
 
 
-def test_fewer_than_three_have_no_interval_which_is_said():
-    two = estimate(pd.Series([1.0, 2.0]))
+def test_fewer_than_three_have_no_interval_which_is_stated():
+    two = mean_difference(pd.Series([1.0, 2.0]))
     assert (two.mean, two.error, two.n) == (1.5, pytest.approx(0.5), 2)
-    assert str(two) == "+1.50 (no interval from 2 networks)"
+    assert str(two) == "+1.50 points (no interval from 2 networks)"
     assert not two.is_clear
-    assert str(estimate(pd.Series([-1.0]))) == "-1.00 (no interval from 1 network)"
-    assert estimate(pd.Series([float("nan")])) is None
+    assert str(mean_difference(pd.Series([-1.0]))) == "-1.00 points (no interval from 1 network)"
+    assert mean_difference(pd.Series([float("nan")])) is None
 
 
 def test_differences_are_of_equal_seeds():
@@ -55,8 +55,13 @@ def test_fields_are_compared_at_equal_rates_and_at_the_best():
             networks("double-exponential", 3000.0, values=[80.0, 80.0, 80.0]),
         ]
     )
-    told, best = compared(rows)
-    assert told == (
+
+    def compared(rows: pd.DataFrame) -> list[str]:
+        fields = ("double-linear", "double-exponential")
+        return compare(*(rows[rows["field"] == field] for field in fields))
+
+    by_rate, best = compared(rows)
+    assert by_rate == (
         "linear minus exponential, over equal seeds: +2.00 points (95 %: -0.48 to +4.48) at 500, "
         "+16.00 points (95 %: +11.03 to +20.97) at 3000"
     )

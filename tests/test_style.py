@@ -7,7 +7,7 @@ from matplotlib import font_manager
 from matplotlib import pyplot as plt
 
 from utils.plots import style
-from utils.plots.accuracy import leave_out_far
+from utils.plots.panels import leave_out_outliers
 
 matplotlib.use("Agg")
 
@@ -50,10 +50,10 @@ def points(*means: float) -> pd.DataFrame:
     )
 
 
-def test_what_lies_far_below_is_told_and_not_on_the_axis():
+def test_what_lies_far_below_is_written_and_not_on_the_axis():
     """What is near lies within 97 to 94; the gap below it, of 44, is wider than these 3."""
     axes = plt.figure().add_subplot()
-    leave_out_far([(axes, points(50.0, 94.0, 95.0, 96.0, 96.0, 97.0, 97.0), "k")])
+    leave_out_outliers([(axes, points(50.0, 94.0, 95.0, 96.0, 96.0, 97.0, 97.0), "k")])
     low, high = axes.get_ylim()
     assert low == pytest.approx(93.5 - 2 * 0.06 * 3.5)
     assert high == pytest.approx(97 + 0.06 * 3.5)
@@ -64,12 +64,12 @@ def test_what_lies_far_below_is_told_and_not_on_the_axis():
 def test_a_point_as_far_below_as_the_others_lie_apart_is_on_the_axis():
     """As figure 1 has it."""
     axes = plt.figure().add_subplot()
-    leave_out_far([(axes, points(96.0, 96.0, 95.0, 94.0, 92.0, 90.0, 88.5), "k")])
+    leave_out_outliers([(axes, points(96.0, 96.0, 95.0, 94.0, 92.0, 90.0, 88.5), "k")])
     assert not axes.texts
 
 
 def test_nothing_is_left_out_of_a_curve_that_falls_evenly():
     axes = plt.figure().add_subplot()
-    leave_out_far([(axes, points(70.0, 75.0, 80.0, 85.0, 90.0, 95.0), "k")])
+    leave_out_outliers([(axes, points(70.0, 75.0, 80.0, 85.0, 90.0, 95.0), "k")])
     assert not axes.texts
     assert axes.get_autoscaley_on()

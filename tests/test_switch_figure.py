@@ -11,14 +11,13 @@ import pytest
 from matplotlib.colors import to_hex
 from support.arguments import merged
 from support.launched import ask
-from support.legacy_runs import legacy_record, write_legacy_folder
-from support.simulated import EPOCHS, SMALL
+from support.simulated import EPOCHS, SMALL, report_on
 
 from devices.library import find
 from utils.plots import style
 from utils.plots.curves import draw_epochs
-from utils.plots.figures import Figures
-from utils.plots.switch import Switched, epochs_under, tell_switch
+from utils.plots.report import Report
+from utils.plots.switch import Switched, conclusion, epochs_under
 from utils.records.simulations import Simulations
 from utils.settings import Setting
 
@@ -53,8 +52,8 @@ def switched(launcher, simulations, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def figures(switched, tmp_path_factory) -> Figures:
-    return Figures(switched, tmp_path_factory.mktemp("figures"))
+def report(switched, tmp_path_factory) -> Report:
+    return report_on(switched, tmp_path_factory.mktemp("figures"))
 
 
 def values_of(folder: Path, name: str, switch: int | None, key: str) -> list[float]:
@@ -64,34 +63,33 @@ def values_of(folder: Path, name: str, switch: int | None, key: str) -> list[flo
     return [json.loads(path.read_text())[key] for path in sorted(found)]
 
 
-def test_switched_networks_have_rows_of_their_own(figures, simulations):
-    table = figures.table()
-    mine = table[table["field"].isin(NAMES)]
-    assert sorted(zip(mine["field"], mine["switch"], mine["n"], strict=True)) == [
+def test_switched_networks_have_rows_of_their_own(report, simulations):
+    table = report.settings()
+    switched = table[table["field"].isin(NAMES)]
+    assert sorted(zip(switched["field"], switched["switch"], switched["n"], strict=True)) == [
         (name, switch, 3) for name in sorted(NAMES) for switch in (1, 2)
     ]
-    row = mine[(mine["field"] == NAMES[0]) & (mine["switch"] == 2)]
-    values = values_of(
-        figures.simulations.networks["folder"].iloc[0].path.parent, NAMES[0], 2, "switch_accuracy"
-    )
+    row = switched[(switched["field"] == NAMES[0]) & (switched["switch"] == 2)]
+    folder = report.networks.all["folder"].iloc[0].path.parent
+    values = values_of(folder, NAMES[0], 2, "switch_accuracy")
     assert row["at_switch_mean"].item() == round(statistics.fmean(values), 2)
     alone = Simulations.read(simulations).table()
     assert not {"switch", "at_switch_mean"} & {*alone.columns}
     assert len(table) == len(alone) + 4
 
 
-def test_no_other_figure_shows_them(figures, simulations, tmp_path):
-    alone = Figures(simulations, tmp_path / "figures")
-    assert list(figures.networks["field"]) == list(alone.networks["field"])
-    assert set(figures.reference_networks()["switch"]) == {0}
-    lines = [one.accuracy(1).axes[0].get_lines() for one in (figures, alone)]
-    for mine, theirs in zip(*lines, strict=True):
-        assert list(mine.get_ydata()) == list(theirs.get_ydata())
-    assert figures.takeaways()[:3] == alone.takeaways()[:3]
+def test_no_other_figure_shows_them(report, simulations, tmp_path):
+    alone = report_on(simulations, tmp_path / "figures")
+    assert list(report.networks.main["field"]) == list(alone.networks.main["field"])
+    assert set(report.networks.reference()["switch"]) == {0}
+    lines = [each.draw("figure1").axes[0].get_lines() for each in (report, alone)]
+    for line, other in zip(*lines, strict=True):
+        assert list(line.get_ydata()) == list(other.get_ydata())
+    assert report.conclusions()[:3] == alone.conclusions()[:3]
 
 
-def test_against_epoch_they_have_names_of_their_own(figures):
-    networks = figures.simulations.networks
+def test_against_epoch_they_have_names_of_their_own(report):
+    networks = report.networks.all
     (axes,) = draw_epochs(networks[networks["switch"] > 0]).axes
     assert [line.get_label() for line in axes.get_lines()] == [
         "exponential, then linear, switch 1",
@@ -101,8 +99,8 @@ def test_against_epoch_they_have_names_of_their_own(figures):
     ]
 
 
-def test_the_figure_carries_the_means_of_the_files(figures, switched):
-    figure = figures.switch()
+def test_the_figure_carries_the_means_of_the_files(report, switched):
+    figure = report.draw("switch")
     by_epochs, linear_first, exponential_first = figure.axes
     ends = [
         values_of(switched, f"double-{name}", None, "accuracy")
@@ -125,23 +123,22 @@ def test_the_figure_carries_the_means_of_the_files(figures, switched):
             statistics.fmean(values_of(switched, name, at, "switch_accuracy")) for at in (1, 2)
         ]
         assert [float(line.get_ydata()[0]) for line in marks] == pytest.approx(means)
-    assert (figures.folder / "switch.pdf").exists()
+    assert (report.folder / "switch.pdf").exists()
 
 
-def test_what_is_missing_is_said_with_the_command(figures, capsys):
-    figures.switch()
-    assert capsys.readouterr().out == (
-        "Switch lacks 6 of its 12 settings; make them with: figures/switch.sh --resume "
-        "--task Digits --epochs 4 --layers 16 --n_models 3\n"
-    )
+COMMAND = "figures/switch.sh --resume --task Digits --epochs 4 --layers 16 --n_models 3"
 
 
-def test_without_any_the_command_is_said(simulations, tmp_path, capsys):
-    alone = Figures(simulations, tmp_path / "figures", "Digits")
-    assert alone.switch() is None
-    assert capsys.readouterr().out == (
-        "No switched fields yet; figures/switch.sh --resume --task Digits\n"
-    )
+def test_the_command_that_makes_what_is_missing_is_named(report):
+    line = f"Switch lacks 6 of its 12 settings; make them with: {COMMAND}"
+    assert report.missing("switch") == [line]
+
+
+def test_without_any_the_command_is_named(simulations, tmp_path):
+    alone = report_on(simulations, tmp_path / "figures", "Digits")
+    assert alone.draw("switch") is None
+    (line,) = alone.missing("switch")
+    assert line.endswith(f"make them with: {COMMAND}")
 
 
 def networks_of(linear_first: dict, exponential_first: dict) -> pd.DataFrame:
@@ -157,22 +154,22 @@ def networks_of(linear_first: dict, exponential_first: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_answer_by_hand():
+def test_the_conclusion_by_hand():
     """Within half a point of 96: 95.5 is, 95.49 is not; what is lost again later does not count."""
     networks = networks_of(
         {None: 96.0, 1: 91.0, 5: 95.6, 10: 95.49, 15: 95.5}, {None: 90.0, 5: 95.8, 15: 94.0}
     )
-    assert tell_switch(Switched(networks, LINEAR, EXPONENTIAL)) == (
+    assert conclusion(Switched(networks, LINEAR, EXPONENTIAL)) == (
         "Switch (one network a point): how many of 20 epochs linear has to be on to stay within "
         "0.5 points of its accuracy:\n  learning rate 1000, always linear 96.00 %: at first, 15 "
         "are enough (95.50 %); at last, 15 are enough (95.80 %)."
     )
     networks = networks_of({None: 96.0, 15: 93.0}, {None: 90.0})
-    assert tell_switch(Switched(networks, LINEAR, EXPONENTIAL)).endswith(
+    assert conclusion(Switched(networks, LINEAR, EXPONENTIAL)).endswith(
         "at first, 15 are not enough (93.00 %); at last, not simulated."
     )
     networks = networks_of({15: 93.0}, {None: 90.0})
-    assert "no network was always linear" in tell_switch(Switched(networks, LINEAR, EXPONENTIAL))
+    assert "no network was always linear" in conclusion(Switched(networks, LINEAR, EXPONENTIAL))
 
 
 def test_switched_networks_of_the_original_scripts_are_listed_and_not_drawn(tmp_path):
@@ -190,6 +187,6 @@ def test_switched_networks_of_the_original_scripts_are_listed_and_not_drawn(tmp_
     assert read.problems.empty
     (row,) = read.networks.itertuples()
     assert (row.field, row.switch, row.original) == (NAMES[0], 10, True)
-    figures = Figures(tmp_path, tmp_path / "figures")
-    assert figures.switch() is None
-    assert figures.networks.empty
+    report = report_on(tmp_path, tmp_path / "figures")
+    assert report.draw("switch") is None
+    assert report.networks.main.empty

@@ -4,10 +4,10 @@ import matplotlib
 import pytest
 from matplotlib import pyplot as plt
 from support import untrained_runs
+from support.simulated import report_on
 
 from utils.parser import parse
-from utils.plots.figures import Figures
-from utils.plots.width import draw_width, table, takeaway
+from utils.plots.width import conclusion, draw_width, table
 from utils.studies import STUDIES
 
 matplotlib.use("Agg")
@@ -65,18 +65,18 @@ def test_table_and_sentence(networks):
     assert len(rows) == 7 * 3
     row = rows[(rows["layers"] == "64") & (rows["field"] == "exponential")]
     assert row[["best lr", "n", "mean", "to ideal"]].values.tolist() == [[1000.0, 3, 89.25, -4.0]]
-    assert takeaway(networks) == (
+    assert conclusion(networks) == (
         "Width: linear minus exponential, each at its best learning rate, over equal seeds: "
         "+2.00 points (95 %: +2.00 to +2.00) with 128 hidden neurons, +3.00 points (95 %: +3.00 "
         "to +3.00) with 64 hidden neurons; linear is better in all 7 networks."
     )
-    assert "no linear and exponential" in takeaway(networks[networks["field"] == "double-ideal"])
-    two = takeaway(networks[networks["model"] < 2])
+    assert "no linear and exponential" in conclusion(networks[networks["field"] == "double-ideal"])
+    two = conclusion(networks[networks["model"] < 2])
     assert "(no interval from 2 networks)" in two
     assert two.endswith("which is better is clear in 0 of 7 networks.")
 
 
-def test_a_part_is_drawn_and_the_command_for_the_rest_is_told(tmp_path, capsys):
+def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(tmp_path):
     """Not mixed with networks of other layers, or of the same in another physics."""
     part = [s for s in WIDTH.settings({"epochs": 2}) if s.layers in ((64,), (128,))]
     other = STUDIES["figure2"].settings({"epochs": 2, "layers": (64,)})
@@ -84,12 +84,12 @@ def test_a_part_is_drawn_and_the_command_for_the_rest_is_told(tmp_path, capsys):
     # Of figure 1, at rates that no other size has been trained at.
     other += WIDTH.settings({"epochs": 2, "layers": (512,), "lr": [4000.0]})
     untrained_runs.write(tmp_path / "out", [*part, *other], accuracy)
-    figures = Figures(tmp_path / "out", tmp_path / "figures")
-    assert len(figures.width_networks()) == 3 * len(part)
-    assert figures.width() is not None
-    said = capsys.readouterr().out.strip()
+    report = report_on(tmp_path / "out", tmp_path / "figures")
+    assert len(report.select("width")) == 3 * len(part)
+    assert report.draw("width") is not None
     command = "figures/width.sh --resume --epochs 2 --n_models 3"
-    assert said == f"The width lacks 45 of its 63 settings; make them with: {command}"
+    line = f"Width lacks 45 of its 63 settings; make them with: {command}"
+    assert report.missing("width") == [line]
     run = parse(["--study", "width", *command.split()[1:]])
     assert len(set(run.settings) - set(part)) == 45
-    assert len(figures.width_table()) == 6
+    assert len(report.table("width")) == 6

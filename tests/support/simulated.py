@@ -10,6 +10,9 @@ import pytest
 from support.arguments import merged
 from support.launched import ask
 from support.session_cache import session_cache
+from utils.plots.networks import Networks
+from utils.plots.report import Report
+from utils.records.simulations import Simulations
 
 RATES = (500.0, 3000.0)
 EPOCHS, N_MODELS = 4, 3
@@ -50,7 +53,7 @@ def simulations(launcher, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def copied(simulations, tmp_path) -> Path:
-    """A copy of the same, to add to."""
+    """A copy of the small simulations, to add to."""
     return shutil.copytree(simulations, tmp_path / "simulations")
 
 
@@ -71,6 +74,11 @@ def break_copy(folder: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:5000])
     (broken / f"{broken.name}-1.json").write_text("{")
     (broken / f"{broken.name}-2.json").unlink()
+
+
+def report_on(simulations: Path, figures: Path, task: str | None = None) -> Report:
+    """The report that is drawn into a folder of figures."""
+    return Report(Networks(Simulations.read(simulations), task), figures)
 
 
 def from_files(simulations: Path, field: str, clipping: float, var: float, key="accuracy"):

@@ -8,14 +8,15 @@ import os
 import matplotlib
 
 from utils.errors import UserError
-from utils.plots.figures import Figures
+from utils.plots.report import Report
+from utils.plots.sections import SECTIONS
 
 PRICES = {
     "pulse_energy": ("J", "energy of a pulse, for the table of costs"),
     "refresh_energy": ("J", "energy of the refresh of a pair"),
     "pulse_time": ("S", "duration of a pulse, seconds"),
-    "endurance": ("N", "pulses that a device stands; needs runs with --wear"),
-    "refresh_endurance": ("N", "refreshes that a device stands; needs runs with --wear"),
+    "endurance": ("N", "pulses that a device endures; needs runs with --wear"),
+    "refresh_endurance": ("N", "refreshes that a device endures; needs runs with --wear"),
 }
 
 
@@ -49,38 +50,29 @@ def main() -> None:
             os.environ[f"MAGNETOIONIC_{name.upper()}"] = value
     matplotlib.use("Agg")
     try:
-        figures = Figures.from_environment()
+        report = Report.from_environment()
         if flags.latest:
-            figures.epochs()
+            report.epochs()
         elif flags.fields:
-            figures.comparison(flags.fields)
+            report.compare(flags.fields)
         else:
-            draw_all(figures)
+            write(report)
     except UserError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
-    pictures = sorted(figures.folder.glob("*.png"))
-    print(f"figure: {pictures[0]}" if len(pictures) == 1 else f"figures are in {figures.folder}")
+    pictures = sorted(report.folder.glob("*.png"))
+    print(f"figure: {pictures[0]}" if len(pictures) == 1 else f"figures are in {report.folder}")
 
 
-def draw_all(figures: Figures) -> None:
-    for problem in figures.problems().itertuples(index=False):
+def write(report: Report) -> None:
+    """Every section, with what is left out and what is missing, and what they say."""
+    for problem in report.problems().itertuples(index=False):
         print(f"left out: {problem.folder}/{problem.file}: {problem.reason}")
-    print(figures.table().to_string(index=False))
-    print(figures.drawn())
-    figures.devices()
-    for number in figures.by_rate:
-        figures.accuracy(number)
-    figures.learning_curves()
-    figures.weights()
-    figures.intermediate()
-    figures.own_device()
-    figures.switch()
-    if figures.costs() is not None:
-        print(figures.costs_table().to_string(index=False))
-    figures.ablation()
-    figures.map()
-    figures.width()
-    print("\n".join(figures.takeaways()))
+    print(report.settings().to_string(index=False))
+    print(report.networks.describe())
+    for name in SECTIONS:
+        report.show(name)
+    print(report.costs().to_string(index=False))
+    print("\n".join(report.conclusions()))
 
 
 if __name__ == "__main__":

@@ -16,16 +16,15 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from utils.flags import flags_of
 from utils.plots import style
-from utils.plots.accuracy import said
-from utils.plots.statistics import FEWEST, Estimate, difference, span
-from utils.records.simulations import fields_in
+from utils.plots.accuracy import FIELD_NAMES
+from utils.plots.panels import legend_above
+from utils.plots.selection import fields_in
+from utils.plots.statistics import MIN_FOR_SPREAD, Difference, describe_count, difference
 from utils.settings import Setting
-from utils.studies import FIELDS, IDEAL, PERFECT, without
+from utils.studies import IDEAL, PERFECT, without
 
-NAMES = {name: flag.label for name, (flag, _) in flags_of(Setting).items()}
-ALONE, MENDED = "lost by it alone", "won back without it"
+ALONE, WON_BACK, TOGETHER = "lost by it alone", "won back without it", "lost"
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
 
 
@@ -40,6 +39,10 @@ class Ablation:
     networks: dict[Setting, pd.DataFrame]
 
     @property
+    def field(self) -> str:
+        return self.full.field.name
+
+    @property
     def imperfections(self) -> list[str]:
         return [name for name in PERFECT if getattr(self.full, name)]
 
@@ -51,7 +54,7 @@ class Ablation:
 
     @property
     def flags(self) -> str:
-        """The same on the command line. A device file is taken to have its device's name."""
+        """What makes these settings on the command line; a device file has its device's name."""
         field = f"{self.full.field}{'.json' * (self.full.field.measured is not None)}"
         sizes = (f" --{name} {getattr(self.full, name):g}" for name in PERFECT)
         return f" --field {field} --lr {self.full.lr:g}{''.join(sizes)}"
@@ -61,95 +64,97 @@ class Ablation:
         return without(self.full, self.imperfections)
 
     @property
-    def ideal(self) -> Setting:
-        return replace(self.none, field=IDEAL)
-
-    @property
     def settings(self) -> list[Setting]:
-        """Every combination, and the ideal network."""
+        """Every combination of imperfections of its field."""
         names = self.imperfections
         absent = [some for k in range(len(names) + 1) for some in combinations(names, k)]
-        return [*(without(self.full, some) for some in absent), self.ideal]
+        return [without(self.full, some) for some in absent]
 
     @property
-    def present(self) -> int:
+    def n_present(self) -> int:
         """How many settings of its own field are there."""
-        return sum(setting in self.networks for setting in self.settings[:-1])
+        return sum(setting in self.networks for setting in self.settings)
 
-    def minus(self, first: Setting, second: Setting) -> Estimate | None:
+    def minus(self, first: Setting, second: Setting) -> Difference | None:
         if first not in self.networks or second not in self.networks:
             return None
         return difference(self.networks[first], self.networks[second])
 
-    def lost(self, name: str) -> Estimate | None:
+    def lost(self, name: str) -> Difference | None:
         """Points that the imperfection costs a network that has no other."""
         others = [other for other in self.imperfections if other != name]
         return self.minus(self.none, without(self.full, others))
 
-    def won_back(self, name: str) -> Estimate | None:
+    def won_back(self, name: str) -> Difference | None:
         """Points that are won where it alone is removed from the full set."""
         return self.minus(without(self.full, [name]), self.full)
 
-    def left(self) -> dict[str, Estimate | None]:
+    def together(self) -> dict[str, Difference | None]:
         """What all of them cost together, what the response costs, and the sum of both."""
+        ideal = replace(self.none, field=IDEAL)
         return {
             "all imperfections": self.minus(self.none, self.full),
-            "the response alone": self.minus(self.ideal, self.none),
-            "all, to the ideal network": self.minus(self.ideal, self.full),
+            "the response alone": self.minus(ideal, self.none),
+            "all, to the ideal network": self.minus(ideal, self.full),
         }
+
+    def rows(self) -> list[tuple[str, str, Difference]]:
+        """What it is about, whether alone or won back or together, and the points, if known."""
+        rows = []
+        for name in self.imperfections:
+            label = style.label(name, getattr(self.full, name))
+            rows += [(label, ALONE, self.lost(name)), (label, WON_BACK, self.won_back(name))]
+        rows += [(label, TOGETHER, points) for label, points in self.together().items()]
+        return [(label, what, points) for label, what, points in rows if points]
+
+    @property
+    def count(self) -> str:
+        """Of how many networks its numbers are."""
+        return describe_count([points.n for _, _, points in self.rows()])
 
 
 def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
     """For each field the ablation of which most is there, at its best learning rate; linear first.
 
-    networks: healthy ones of one series. At least two combinations have to be there.
+    networks: healthy ones of one series. At least two combinations have to be there, and something
+    that they say of a single imperfection.
     """
     by_setting = dict(list(networks.groupby("setting", sort=False)))
     found = []
-    for field in fields_in(networks, [device.name for device in FIELDS]):
+    for field in fields_in(networks, FIELD_NAMES):
         if field == IDEAL.name:
             continue
-        full = [
-            setting
+        candidates = [
+            Ablation(setting, by_setting)
             for setting, rows in by_setting.items()
             if rows["field"].iloc[0] == field
             and sum(bool(getattr(setting, name)) for name in PERFECT) > 1
         ]
-        candidates = [Ablation(setting, by_setting) for setting in full]
-        candidates = [one for one in candidates if one.present > 1 and partial(one)]
+        candidates = [
+            ablation
+            for ablation in candidates
+            if ablation.n_present > 1 and any(what != TOGETHER for _, what, _ in ablation.rows())
+        ]
         if candidates:
             found.append(max(candidates, key=completeness))
     return found
 
 
-def partial(one: Ablation) -> bool:
-    """Whether there is anything to tell of single imperfections."""
-    return any(one.lost(name) or one.won_back(name) for name in one.imperfections)
-
-
-def completeness(one: Ablation) -> tuple:
-    share = one.present / (len(one.settings) - 1)
-    return one.present, share, one.networks[one.full]["accuracy"].mean()
+def completeness(ablation: Ablation) -> tuple:
+    """How much of an ablation is there, and how well its full set learns."""
+    share = ablation.n_present / len(ablation.settings)
+    accuracy = ablation.networks[ablation.full]["accuracy"].mean()
+    return ablation.n_present, share, accuracy
 
 
 def table(ablations: Sequence[Ablation]) -> pd.DataFrame:
     """A row for each number of the figure, in points of accuracy."""
-    rows = []
-    for one in ablations:
-        head = (style.name(one.full.field.name), one.full.lr)
-        for name in one.imperfections:
-            of = f"{NAMES[name]} {getattr(one.full, name):g}"
-            for what, value in ((ALONE, one.lost(name)), (MENDED, one.won_back(name))):
-                if value:
-                    rows.append((*head, of, what, *numbers(value)))
-        for of, value in one.left().items():
-            if value:
-                rows.append((*head, of, "lost", *numbers(value)))
+    rows = [
+        (style.name(a.field), a.full.lr, of, what, p.mean, p.error, p.low, p.high, p.n)
+        for a in ablations
+        for of, what, p in a.rows()
+    ]
     return pd.DataFrame(rows, columns=COLUMNS).round(3)
-
-
-def numbers(one: Estimate) -> tuple:
-    return one.mean, one.error, one.low, one.high, one.n
 
 
 def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
@@ -160,92 +165,81 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
     if not ablations:
         return None
     width = style.COLUMN if len(ablations) == 1 else style.PAGE
-    n_rows = max(len(one.imperfections) for one in ablations) + 3
+    n_rows = max(len(ablation.imperfections) for ablation in ablations) + 3
     figure, panels = plt.subplots(
         1, len(ablations), figsize=(width, 0.9 + 0.27 * n_rows), squeeze=False, sharex=True
     )
-    colours = style.colours(one.full.field.name for one in ablations)
-    for axes, one in zip(panels[0], ablations, strict=True):
-        draw_panel(axes, one, colours[one.full.field.name])
+    colours = style.colours(ablation.field for ablation in ablations)
+    for axes, ablation in zip(panels[0], ablations, strict=True):
+        draw_panel(axes, ablation, colours[ablation.field])
     style.letter(panels[0])
-    ns = [n for one in ablations for n in counts(one)]
+    counts = [points.n for ablation in ablations for _, _, points in ablation.rows()]
     handles = [
-        Line2D([], [], color=style.GREY, marker="o", ls="", mfc=face) for face in (None, "white")
+        Line2D([], [], color=style.GREY, marker=marker, ls="", mfc=face)
+        for marker, face in (("o", None), ("o", "white"), ("D", None))
     ]
-    handles.append(Line2D([], [], color=style.GREY, marker="D", ls=""))
-    kind = "mean ± standard error over equal seeds" if max(ns) >= FEWEST else "mean"
-    figure.legend(
-        handles,
-        [ALONE, MENDED, "together"],
-        title=f"{kind}, {span(ns)}",
-        title_fontsize=7,
-        loc="outside upper center",
-        ncols=2 if len(ablations) == 1 else 3,
-    )
+    spread = " ± standard error over equal seeds" * (max(counts) >= MIN_FOR_SPREAD)
+    title = f"mean{spread}, {describe_count(counts)}"
+    columns = 2 if len(ablations) == 1 else 3
+    legend_above(figure, handles, [ALONE, WON_BACK, "together"], title, columns)
     return figure
 
 
-def counts(one: Ablation) -> list[int]:
-    pairs = [each for name in one.imperfections for each in (one.lost(name), one.won_back(name))]
-    return [each.n for each in (*pairs, *one.left().values()) if each]
-
-
-def draw_panel(axes, one: Ablation, colour: str) -> None:
-    labels = [f"{NAMES[name]} {getattr(one.full, name):.3g}" for name in one.imperfections]
-    for place, name in enumerate(one.imperfections):
-        draw_value(axes, place - 0.14, one.lost(name), colour, "o", colour)
-        draw_value(axes, place + 0.14, one.won_back(name), colour, "o", "white")
-    n = len(labels)
-    left = one.left()
-    for place, value in enumerate(left.values(), start=n):
-        draw_value(axes, place, value, colour, "D", colour)
-    axes.set_yticks(range(n + len(left)), [*labels, *left])
-    axes.set_ylim(n + len(left) - 0.5, -0.5)
-    axes.axhline(n - 0.5, color=style.GREY, lw=0.5)
+def draw_panel(axes, ablation: Ablation, colour: str) -> None:
+    """The numbers of one field, a row for each imperfection and for what they do together."""
+    labels = [style.label(name, getattr(ablation.full, name)) for name in ablation.imperfections]
+    names = [*labels, *ablation.together()]
+    for label, what, points in ablation.rows():
+        shift = {ALONE: -0.14, WON_BACK: 0.14, TOGETHER: 0.0}[what]
+        axes.errorbar(
+            points.mean,
+            names.index(label) + shift,
+            xerr=points.error if points.n >= MIN_FOR_SPREAD else None,
+            fmt="D" if what == TOGETHER else "o",
+            color=colour,
+            mfc="white" if what == WON_BACK else colour,
+            elinewidth=1,
+            capsize=2,
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.axhline(len(labels) - 0.5, color=style.GREY, lw=0.5)
     axes.axvline(0, color=style.GREY, lw=0.7, ls=":")
     axes.set_xlabel("points of test accuracy (dotted: none)")
-    axes.set_title(f"{style.name(one.full.field.name)}, learning rate {one.full.lr:g}")
+    axes.set_title(f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}")
 
 
-def draw_value(axes, place, one: Estimate | None, colour: str, marker: str, face: str) -> None:
-    if one is None:
-        return
-    error = one.error if one.n >= FEWEST else None
-    axes.errorbar(
-        one.mean, place, xerr=error, fmt=marker, color=colour, mfc=face, elinewidth=1, capsize=2
+def conclusion(ablation: Ablation) -> str:
+    """What is left to the ideal network, what each costs, and which matters most."""
+    together = ablation.together()
+    costs = [
+        f"the {style.label(name)} costs {points.plus_minus} alone"
+        for name in ablation.imperfections
+        if (points := ablation.lost(name))
+    ]
+    if response := together["the response alone"]:
+        costs.append(f"the response {response.plus_minus}")
+    parts = [", ".join(costs)] if costs else []
+    if costs and (left := together["all, to the ideal network"]):
+        parts = [f"of the {left.plus_minus} points to the ideal network {parts[0]}"]
+    return (
+        f"Ablation, {style.name(ablation.field)} at learning rate {ablation.full.lr:g}: "
+        f"{'; '.join([*parts, *matters_most(ablation)])} "
+        f"(mean ± standard error over equal seeds, {ablation.count})."
     )
 
 
-def takeaway(one: Ablation) -> str:
-    """What is left to the ideal network, what each costs, and what to mend first."""
-    head = f"Ablation, {style.name(one.full.field.name)} at learning rate {one.full.lr:g}"
-    left = one.left()["all, to the ideal network"]
-    alone = {name: one.lost(name) for name in one.imperfections}
-    scale = f"of the {pm(left)} points to the ideal network " if left else ""
-    parts = [f"the {NAMES[name]} costs {pm(cost)} alone" for name, cost in alone.items() if cost]
-    if response := one.left()["the response alone"]:
-        parts.append(f"the response {pm(response)}")
-    costs = [f"{scale}{', '.join(parts)}"] if parts else []
-    told = "; ".join(costs + mended(one))
-    return f"{head}: {told} (mean ± standard error over equal seeds, {span(counts(one))})."
-
-
-def mended(one: Ablation) -> list[str]:
-    """What to mend first, as far as that is known."""
-    back = {name: value for name in one.imperfections if (value := one.won_back(name))}
+def matters_most(ablation: Ablation) -> list[str]:
+    """Which imperfection matters most, as far as that is known."""
+    back = {name: p for name in ablation.imperfections if (p := ablation.won_back(name))}
     if not back:
         return []
-    first = max(back, key=lambda name: back[name].mean)
-    value = back[first]
-    if len(back) < len(one.imperfections) or math.isnan(value.low):
-        return [f"of what is trained most is won back without the {NAMES[first]}, {said(value)}"]
-    if value.is_clear and value.mean > 0:
-        return [f"mend the {NAMES[first]} first, which wins back {said(value)}"]
+    name, points = max(back.items(), key=lambda item: item[1].mean)
+    if len(back) < len(ablation.imperfections) or math.isnan(points.low):
+        return [f"of what is trained most is won back without the {style.label(name)}, {points}"]
+    if points.is_clear and points.mean > 0:
+        return [f"the {style.label(name)} matters most: without it {points} are won back"]
     return [
-        "mending one alone wins nothing that is clear of noise; most would be won by the "
-        f"{NAMES[first]}, {said(value)}"
+        "removing one alone wins nothing that is clear of noise; most would be won without the "
+        f"{style.label(name)}, {points}"
     ]
-
-
-def pm(one: Estimate) -> str:
-    return f"{one.mean:.2f}" + ("" if math.isnan(one.error) else f" ± {one.error:.2f}")

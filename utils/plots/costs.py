@@ -8,16 +8,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from utils.plots import style
-from utils.plots.accuracy import FEWEST, FIELD_NAMES, counted
-from utils.records.simulations import COSTS, fields_in
+from utils.plots.accuracy import FIELD_NAMES
+from utils.plots.selection import fields_in
+from utils.plots.statistics import MIN_FOR_SPREAD, describe_mean
+from utils.records.simulations import COSTS
 
 CLOSE = 0.5  # points of accuracy within which a learning rate is about as good as the best
 
 
-def points_of(networks: pd.DataFrame, field: str) -> pd.DataFrame:
-    """Mean and standard deviation over networks of accuracy (%) and COSTS, by learning rate."""
-    mine = networks[networks["field"] == field].dropna(subset=["pulses"])
-    grouped = mine.groupby("lr")[["accuracy", *COSTS]]
+def summarise_costs(networks: pd.DataFrame, field: str) -> pd.DataFrame:
+    """Mean, standard deviation and number of networks of accuracy (%) and COSTS, by learning rate.
+
+    networks: see `draw_costs`; those without a ledger are left out.
+    """
+    rows = networks[networks["field"] == field].dropna(subset=["pulses"])
+    grouped = rows.groupby("lr")[["accuracy", *COSTS]]
     return grouped.agg(["mean", "std", "size"]).sort_index()
 
 
@@ -31,64 +36,54 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
     networks = networks[networks["pulses"] > 0]
     if networks.empty:
         return None
-    order = fields_in(networks, FIELD_NAMES)
-    colours = style.colours(order)
     figure, (reached, refreshed) = plt.subplots(1, 2, figsize=(style.PAGE, 2.9))
-    for field in order:
-        points = points_of(networks, field)
-        draw_points(reached, points, "accuracy", colours[field], style.name(field))
-        draw_points(refreshed, points, "refreshes", colours[field], style.name(field))
-        name_rates(reached, points, "accuracy", colours[field])
+    order = fields_in(networks, FIELD_NAMES)
+    for field, colour in style.colours(order).items():
+        points = summarise_costs(networks, field)
+        draw_points(reached, points, "accuracy", colour, style.name(field))
+        draw_points(refreshed, points, "refreshes", colour, style.name(field))
+        name_rates(reached, points, colour)
     for axes in (reached, refreshed):
         axes.set_xscale("log")
-        plain_ticks(axes.xaxis)
+        use_plain_ticks(axes.xaxis)
         axes.set_xlabel("pulses per device in the whole training")
     reached.set_ylabel("test accuracy (%)")
     refreshed.set_ylabel("refreshes per pair")
     if (networks["refreshes"] > 0).all():
         refreshed.set_yscale("log")
-        plain_ticks(refreshed.yaxis)
+        use_plain_ticks(refreshed.yaxis)
     else:  # as of ideal devices
         refreshed.set_ylim(0)
-    reached.legend(loc="best", title=counted(networks))
+    reached.legend(loc="best", title=describe_mean(networks))
     style.letter((reached, refreshed))
     reached.set_title("numbers are learning rates")
     figure.suptitle(style.physics(networks))
     return figure
 
 
-def plain_ticks(axis) -> None:
-    """Of a logarithmic axis: at 1, 2 and 5 times the powers of 10, as plain numbers."""
+def use_plain_ticks(axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of 10, as plain numbers."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
 
-def draw_points(axes, points: pd.DataFrame, what: str, colour: str, label: str) -> None:
+def draw_points(axes, points: pd.DataFrame, quantity: str, colour: str, label: str) -> None:
     """Means over networks, connected by learning rate, with standard deviations from three on."""
-    x, y = points["pulses"], points[what]
-    errors = (one["std"].where(one["size"] >= FEWEST).fillna(0) for one in (x, y))
-    x_error, y_error = errors
+    x, y = points["pulses"], points[quantity]
+    x_error, y_error = (p["std"].where(p["size"] >= MIN_FOR_SPREAD).fillna(0) for p in (x, y))
+    shape = {"marker": "o", "lw": 0.8, "elinewidth": 0.8}
     axes.errorbar(
-        x["mean"],
-        y["mean"],
-        xerr=x_error,
-        yerr=y_error,
-        color=colour,
-        marker="o",
-        lw=0.8,
-        elinewidth=0.8,
-        label=label,
+        x["mean"], y["mean"], xerr=x_error, yerr=y_error, color=colour, label=label, **shape
     )
 
 
-def name_rates(axes, points: pd.DataFrame, what: str, colour: str) -> None:
-    """The learning rate beside each point."""
-    x, y = points["pulses"], points[what]
-    for rate in points.index:
+def name_rates(axes, points: pd.DataFrame, colour: str) -> None:
+    """Write the learning rate beside each point of accuracy."""
+    for rate, row in points.iterrows():
         axes.annotate(
             f"{rate:g}",
-            (x["mean"][rate], y["mean"][rate]),
+            (row["pulses", "mean"], row["accuracy", "mean"]),
             xytext=(3, 3),
             textcoords="offset points",
             fontsize=6,
@@ -96,26 +91,24 @@ def name_rates(axes, points: pd.DataFrame, what: str, colour: str) -> None:
         )
 
 
-def tell_costs(networks: pd.DataFrame) -> str:
+def conclusion(networks: pd.DataFrame) -> str:
     """How many pulses per device each field needs for its best accuracy, and for almost that."""
-    told = []
+    networks, parts = networks.dropna(subset=["pulses"]), []
     for field in fields_in(networks, FIELD_NAMES):
-        points = points_of(networks, field)
-        if points.empty:
-            continue
+        points = summarise_costs(networks, field)
         accuracy, pulses = points["accuracy"]["mean"], points["pulses"]["mean"]
         best = accuracy.idxmax()
         cheapest = pulses[accuracy >= accuracy.max() - CLOSE].idxmin()
-        text = (
+        part = (
             f"{style.name(field)} takes {pulses[best]:.3g} pulses per device for its best "
             f"{accuracy[best]:.2f} % (learning rate {best:g})"
         )
         if cheapest != best:
-            text += (
+            part += (
                 f", and {pulses[cheapest]:.3g} for {accuracy[cheapest]:.2f} %, within {CLOSE:g} "
                 f"points of it (learning rate {cheapest:g})"
             )
-        told.append(text)
-    if not told:
+        parts.append(part)
+    if not parts:
         return "Costs: no simulations with --ledger yet."
-    return f"Costs ({counted(networks.dropna(subset=['pulses']))}): {'; '.join(told)}."
+    return f"Costs ({describe_mean(networks)}): {'; '.join(parts)}."

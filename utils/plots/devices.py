@@ -19,7 +19,7 @@ def draw_devices() -> Figure:
     for device in FIELDS:
         response = device.response
         colour, label = style.colour(device.name), style.name(device.name)
-        marker = style.markers([device.name])[device.name]
+        marker = style.marker(device.name)
         inside = torch.linspace(0, response.pulses_max, 200)
         beyond = torch.linspace(response.pulses_max, 1.2 * response.pulses_max, 50)
         voltage.plot(inside, response.response(inside), color=colour, label=label)
@@ -63,7 +63,7 @@ def draw_devices() -> Figure:
 
 
 def slopes() -> torch.Tensor:
-    """Slope factors of some devices, |N(1, sigma_device)|, as a fresh network draws them."""
+    """Slope factors of devices, |N(1, sigma_device)|, as a fresh network draws them."""
     zero = torch.tensor(0)
     stream = Stream(torch.tensor([100]), zero, zero)
     return (1 + SIGMA * stream.normal(Draw.SLOPE_1, (N_DEVICES,))[0]).abs()

@@ -12,8 +12,8 @@ from devices import built_in
 from devices.library import Device
 from devices.responses import Exponential, Linear, Response
 
-PLACES = 201  # at which curves are compared
-NEAR = 0.05  # of the range, rms, that a curve may be off to stand for another
+N_PLACES = 201  # at which curves are compared
+TOLERANCE = 0.05  # of the range, rms, that a curve may be off to stand for another
 
 
 def nonlinearity(device: Device) -> float | None:
@@ -28,25 +28,25 @@ def nonlinearity(device: Device) -> float | None:
     return 0.0 if isinstance(response, Linear) else nearest(response)
 
 
-def has_own(device: Device) -> bool:
+def has_nonlinearity(device: Device) -> bool:
     """Whether it has a nonlinearity of its own."""
     return isinstance(device.response, (Exponential, Linear))
 
 
 @lru_cache(maxsize=64)
 def nearest(response: Response) -> float | None:
-    """Of the nearest curve; None if it is farther off than NEAR."""
-    target = fallen(response)
+    """The nonlinearity of the nearest curve; None if it is farther off than TOLERANCE."""
+    target = share_fallen(response)
     ends = (-built_in.LARGEST_NONLINEARITY, built_in.LARGEST_NONLINEARITY)
     found = minimize_scalar(
-        lambda nu: np.square(fallen(built_in.curved(nu)) - target).mean(),
+        lambda nu: np.square(share_fallen(built_in.curved(nu)) - target).mean(),
         bounds=ends,
         method="bounded",
     )
-    return float(found.x) if math.sqrt(found.fun) <= NEAR else None
+    return float(found.x) if math.sqrt(found.fun) <= TOLERANCE else None
 
 
-def fallen(response: Response) -> np.ndarray:
-    """How much of its range a device has fallen, 0 to 1, over the same of its pulses: [PLACES]."""
-    pulses = np.linspace(0, response.pulses_max, PLACES).tolist()
+def share_fallen(response: Response) -> np.ndarray:
+    """The share of its range that a device has fallen, over the share of its pulses: [N_PLACES]."""
+    pulses = np.linspace(0, response.pulses_max, N_PLACES).tolist()
     return np.array([(response.w_max - response.response(x)) / response.span for x in pulses])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import pandas as pd
 import torch
@@ -20,10 +20,10 @@ KEYS = [name for name in setting_columns() if name not in ("task", "voltage_nois
 
 @dataclass(frozen=True)
 class Prices:
-    """What the user's devices take; None where it is not known.
+    """What the user's devices take and endure; None where it is not known.
 
     pulse_energy, refresh_energy: J, of a pulse, and of the refresh of a pair; pulse_time: s;
-    endurance: pulses that a device stands; refresh_endurance: refreshes that it stands.
+    endurance, refresh_endurance: pulses and refreshes that a device endures.
     """
 
     pulse_energy: float | None = None
@@ -34,7 +34,7 @@ class Prices:
 
     @classmethod
     def from_environment(cls) -> Prices:
-        """Those that MAGNETOIONIC_PULSE_ENERGY, _REFRESH_ENERGY, ... name; raises UserError."""
+        """From the variables MAGNETOIONIC_PULSE_ENERGY, _REFRESH_ENERGY, ...; raises UserError."""
         given = {}
         for name in (field.name for field in fields(cls)):
             word = os.environ.get(f"MAGNETOIONIC_{name.upper()}")
@@ -43,7 +43,7 @@ class Prices:
         return cls(**given)
 
 
-UNKNOWN = Prices()
+NO_PRICES = Prices()
 
 
 def number(name: str, word: str) -> float:
@@ -59,26 +59,25 @@ def number(name: str, word: str) -> float:
 def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """A row for each setting and layer, and one for all layers: means over networks, as text.
 
-    Of settings that were counted.
-
-    pulses, writes, dropped, refreshes: totals of the training; a device's pulses: mean, and of
-    networks that keep wear the median, 99th percentile and largest, dark inputs left out; beyond:
-    devices with more pulses, or refreshes, than they stand. Of all layers, with prices: energy;
-    time, where one device is written after the other, which none takes longer than, and where all
-    are written at once, which none takes less than: that of a device with the mean of pulses, or,
-    with wear, of the busiest one. Refreshes are not part of the time.
+    Settings without a ledger are left out. pulses, writes, dropped, refreshes: totals of the
+    training. per device, median, 99th, largest: pulses of a device, the last three where the wear
+    of single devices was recorded, without inputs that are always zero. beyond: the share of the
+    devices that take more pulses, or refreshes, than they endure. In the row of all layers, with
+    prices: energy; the time if one device is written after the other, the longest possible, and if
+    all are written at once, the shortest possible: that of a device with the mean number of pulses,
+    or, with wear, of the busiest one. Refreshes are not part of the time.
     """
     rows = []
-    for _, same in networks.groupby([*KEYS, "constants", "original"], sort=True):
-        known = [one for one in ledgers_of(same) if one and one.pulses.isfinite().all()]
-        if not known:
+    for _, alike in networks.groupby([*KEYS, "constants", "original"], sort=True):
+        ledgers = [each for each in ledgers_of(alike) if each and each.pulses.isfinite().all()]
+        if not ledgers:
             continue
-        setting = {name: same[name].iloc[0] for name in KEYS}
-        n_layers = len(same["layers"].iloc[0]) + 1
+        setting = {name: alike[name].iloc[0] for name in KEYS}
+        n_layers = len(alike["layers"].iloc[0]) + 1
         for layer in [*range(n_layers), None]:
             label = "all" if layer is None else str(layer + 1)
-            each = [costs(ledger, layer, prices) for ledger in known]
-            rows.append(setting | {"layer": label, "n": len(known)} | mean_of(each))
+            means = mean_costs([costs(ledger, layer, prices) for ledger in ledgers])
+            rows.append(setting | {"layer": label, "n": len(ledgers)} | means)
     varied = [name for name in KEYS if name not in ("field", "lr")]
     same = [name for name in varied if networks[name].nunique() < 2]
     table = pd.DataFrame(rows, columns=None if rows else [*KEYS, "layer", "n"]).drop(columns=same)
@@ -86,33 +85,33 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
 
 
 def costs(ledger: LedgerRecord, layer: int | None, prices: Prices) -> dict[str, float]:
-    """Of one network, by the table's column: of a layer, counted from 0, or of all."""
-    mine = slice(None) if layer is None else slice(layer, layer + 1)
+    """The costs of one network, by the table's column.
+
+    layer: counted from 0; None for all layers together.
+    """
+    layers = slice(None) if layer is None else slice(layer, layer + 1)
     names = ("pulses", "writes", "dropped", "refreshes")
-    row = {name: float(getattr(ledger, name)[:, mine].sum()) for name in names}
-    pairs = float(ledger.pairs[mine].sum())
+    row = {name: float(getattr(ledger, name)[:, layers].sum()) for name in names}
+    pairs = float(ledger.pairs[layers].sum())
     requests = row["dropped"] + row["writes"]
     row["dropped %"] = 100 * row["dropped"] / requests if requests else math.nan
     row["per device"] = row["pulses"] / (2 * pairs)
     row["per pair"] = row["refreshes"] / pairs
     busiest = row["per device"]
     if ledger.wear:
-        part = LedgerRecord(
-            *(getattr(ledger, name) for name in (*names, "pairs")), ledger.wear[mine]
-        )
-        row |= wear_of(part, prices)
+        row |= wear_columns(replace(ledger, wear=ledger.wear[layers]), prices)
         busiest = row["largest"]
     if layer is None:
         row |= priced(row, busiest, prices)
     return row
 
 
-def wear_of(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
+def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
     """How the pulses are spread over the devices that see any, or whose partner does."""
     pulses = torch.cat(
         [
-            torch.stack([each["pulses1"], each["pulses2"]])[:, lit(each)].flatten()
-            for each in ledger.wear
+            torch.stack([layer["pulses1"], layer["pulses2"]])[:, active(layer)].flatten()
+            for layer in ledger.wear
         ]
     )
     row = {
@@ -120,7 +119,7 @@ def wear_of(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
         "99th": percentile(pulses, 0.99),
         "largest": percentile(pulses, 1.0),
     }
-    n_devices = 2 * float(sum(each["refreshes"].numel() for each in ledger.wear))
+    n_devices = 2 * float(sum(layer["refreshes"].numel() for layer in ledger.wear))
     if prices.endurance is not None:
         count = int((ledger.worn_pulses() > prices.endurance).sum())
         row["beyond endurance %"] = 100 * count / n_devices
@@ -130,8 +129,8 @@ def wear_of(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
     return row
 
 
-def lit(wear: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Pairs of a layer, bool [out, in], whose input was not dark in all of the training."""
+def active(wear: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Pairs of a layer, bool [out, in], whose input was not always zero in the training."""
     written = (wear["pulses1"] + wear["pulses2"] > 0).any(dim=0)
     return written.expand_as(wear["pulses1"])
 
@@ -145,18 +144,18 @@ def percentile(values: torch.Tensor, share: float) -> float:
 
 def priced(row: Mapping[str, float], busiest: float, prices: Prices) -> dict[str, float]:
     """Energy in J and times in s of a network, as far as prices are known."""
-    told = {}
+    columns = {}
     if prices.pulse_energy is not None or prices.refresh_energy is not None:
-        told["energy / J"] = row["pulses"] * (prices.pulse_energy or 0.0) + row["refreshes"] * (
+        columns["energy / J"] = row["pulses"] * (prices.pulse_energy or 0.0) + row["refreshes"] * (
             prices.refresh_energy or 0.0
         )
     if prices.pulse_time is not None:
-        told["one by one, at most / s"] = row["pulses"] * prices.pulse_time
-        told["all at once, at least / s"] = busiest * prices.pulse_time
-    return told
+        columns["one by one, at most / s"] = row["pulses"] * prices.pulse_time
+        columns["all at once, at least / s"] = busiest * prices.pulse_time
+    return columns
 
 
-def mean_of(rows: list[dict[str, float]]) -> dict[str, str]:
+def mean_costs(rows: list[dict[str, float]]) -> dict[str, str]:
     """The mean of each column over networks, in four digits."""
     if not rows:
         return {}

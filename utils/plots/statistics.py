@@ -1,7 +1,7 @@
-"""Differences between settings: pairwise over seeds, with standard error and 95 % interval.
+"""Means over networks, and differences between settings over equal seeds with their intervals.
 
 Networks of equal seed start from the same numbers and see the same noise, so their difference is
-known better than either accuracy. Student's t with n - 1 degrees of freedom.
+known better than either accuracy. Intervals are Student's t with n - 1 degrees of freedom.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import pandas as pd
 from scipy.stats import t
 
 CONFIDENCE = 0.95
-FEWEST = 3  # networks, from which on a spread is drawn and an interval told
+MIN_FOR_SPREAD = 3  # networks, from which on a spread is drawn and an interval given
 SEED = ["model_seed", "original"]  # the original scripts draw other numbers from an equal seed
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over n networks, or pairs of them. error: of the mean, NaN where n < 2.
+class Difference:
+    """The mean difference of n pairs of networks, in points of accuracy.
 
-    low, high: ends of its 95 % interval, NaN where n < 3.
+    error: standard error of the mean, NaN where n < 2. low, high: ends of the 95 % interval, NaN
+    where n < 3.
     """
 
     mean: float
@@ -36,14 +37,20 @@ class Estimate:
         """Whether 0 is outside of the interval."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def plus_minus(self) -> str:
+        """The mean with its standard error: `1.20 ± 0.14`."""
+        return f"{self.mean:.2f}" + ("" if math.isnan(self.error) else f" ± {self.error:.2f}")
+
     def __str__(self) -> str:
-        """In points: `+1.20 (95 %: +1.00 to +1.40)`."""
+        """The mean with its interval: `+1.20 points (95 %: +1.00 to +1.40)`."""
         if math.isnan(self.low):
-            return f"{self.mean:+.2f} (no interval from {self.n} network{'s' * (self.n > 1)})"
-        return f"{self.mean:+.2f} (95 %: {self.low:+.2f} to {self.high:+.2f})"
+            networks = f"{self.n} network{'s' * (self.n > 1)}"
+            return f"{self.mean:+.2f} points (no interval from {networks})"
+        return f"{self.mean:+.2f} points (95 %: {self.low:+.2f} to {self.high:+.2f})"
 
 
-def estimate(values: pd.Series) -> Estimate | None:
+def mean_difference(values: pd.Series) -> Difference | None:
     """Mean, standard error s / sqrt(n) and mean ± t s / sqrt(n); None without a number."""
     values = values.dropna()
     n = len(values)
@@ -51,23 +58,43 @@ def estimate(values: pd.Series) -> Estimate | None:
         return None
     mean = float(values.mean())
     error = float(values.std()) / math.sqrt(n) if n > 1 else math.nan
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error if n >= FEWEST else math.nan
-    return Estimate(mean, error, mean - half, mean + half, n)
-
-
-def span(counts: Sequence[int]) -> str:
-    """Of how many networks: `n = 10`, or `n = 2 to 3`."""
-    low, high = min(counts), max(counts)
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
-
-
-def by_seed(networks: pd.DataFrame, value: str = "accuracy") -> pd.Series:
-    """A value of the networks of one setting, by seed."""
-    return networks.groupby(SEED)[value].mean()
+    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error if n >= MIN_FOR_SPREAD else math.nan
+    return Difference(mean, error, mean - half, mean + half, n)
 
 
 def difference(
     first: pd.DataFrame, second: pd.DataFrame, value: str = "accuracy"
-) -> Estimate | None:
+) -> Difference | None:
     """First minus second over the seeds that both have; None if there is none."""
-    return estimate(by_seed(first, value) - by_seed(second, value))
+    by_seed = (networks.groupby(SEED)[value].mean() for networks in (first, second))
+    return mean_difference(next(by_seed) - next(by_seed))
+
+
+def summary(networks: pd.DataFrame, by: str = "lr", value: str = "accuracy") -> pd.DataFrame:
+    """Mean, standard deviation and number of networks of a value, a row for each value of `by`."""
+    return networks.groupby(by)[value].agg(["mean", "std", "size"]).sort_index()
+
+
+def best_rate(networks: pd.DataFrame) -> float:
+    """The learning rate of highest mean accuracy."""
+    return networks.groupby("lr")["accuracy"].mean().idxmax()
+
+
+def at_best_rate(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks at the learning rate of highest mean accuracy; none where there are none."""
+    return networks if networks.empty else networks[networks["lr"] == best_rate(networks)]
+
+
+def describe_count(counts: Sequence[int]) -> str:
+    """How many networks there are: `n = 10`, or `n = 2 to 3`."""
+    low, high = min(counts), max(counts)
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def describe_mean(networks: pd.DataFrame) -> str:
+    """What is drawn of each setting, and of how many networks: `mean ± std, n = 10`."""
+    counts = networks.groupby("setting", sort=False).size()
+    if counts.max() == 1:
+        return "one network a point"
+    spread = " ± std" if counts.max() >= MIN_FOR_SPREAD else ""
+    return f"mean{spread}, {describe_count(counts)}"

@@ -148,8 +148,19 @@ def darker(colour: str) -> str:
 
 
 def colour(field: str) -> str:
-    """That of a field which no other is drawn beside."""
+    """The colour of a field drawn alone."""
     return colours([field])[field]
+
+
+def marker(field: str) -> str:
+    """The marker of a field drawn alone."""
+    return markers([field])[field]
+
+
+def shade(colour: str, position: int, count: int) -> tuple[float, ...]:
+    """The colour from pale (position 0) to full (the last of `count`)."""
+    share = 0.3 + 0.7 * (position + 1) / count
+    return tuple(1 - share * (1 - part) for part in to_rgb(colour))
 
 
 def name(field: str) -> str:
@@ -169,11 +180,13 @@ def physics(networks: pd.DataFrame) -> str:
     return ", ".join([one["task"], *parts])
 
 
-def label(name: str, value: object) -> str:
-    """The value of a flag as titles have it: `read noise 0.015`."""
+def label(name: str, value: object = None) -> str:
+    """The words for a flag in pictures, with its value if given: `read noise 0.015`."""
     text = flags_of(Setting)[name][0].label
     if isinstance(value, (bool, np.bool_)):
         return text if value else f"no {text}"
+    if value is None:
+        return text
     return f"{text} {value:g}" if isinstance(value, float) else f"{text} {value}"
 
 

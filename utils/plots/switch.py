@@ -13,14 +13,14 @@ from matplotlib.ticker import MaxNLocator
 
 from devices.library import Device
 from utils.plots import style
-from utils.plots.accuracy import FEWEST, counted
-from utils.plots.curves import histories, leave_out_first
-from utils.records.simulations import series_of
-from utils.settings import Setting, imperfections
-from utils.studies import FIELDS, Study
+from utils.plots.panels import draw_means, leave_out_first_epoch, read_histories
+from utils.plots.selection import FIELD_AND_RATE, comparable
+from utils.plots.statistics import best_rate, describe_mean, summary
+from utils.settings import Setting
+from utils.studies import FIELDS
 
 SHOWN = 0.85  # of the last accuracy, from which on one right after a switch is on the axis
-KEPT = 0.5  # points below the device that is never switched, within which its accuracy is kept
+TOLERANCE = 0.5  # points below the device that is never switched, within which accuracy is kept
 
 
 @dataclass(frozen=True)
@@ -44,42 +44,36 @@ class Switched:
         """Learning rates at which something was switched."""
         return sorted(self.networks[self.networks["switch"] > 0]["lr"].unique())
 
+    @property
+    def orders(self) -> list[tuple[Device, Device]]:
+        """The field at first and the one from the switch on."""
+        return [(self.asked, self.other), (self.other, self.asked)]
+
     def order(self, first: Device, rate: float) -> pd.DataFrame:
         """Networks that began under a field, and both ends: never, and always under `asked`."""
         rows = self.networks[self.networks["lr"] == rate]
         began = rows["setting"].map(lambda setting: setting.field == first)
         return rows[began | (rows["switch"] == 0)]
 
-    def curve(self, first: Device, rate: float) -> pd.DataFrame:
-        """Mean and standard deviation of their accuracies (%) by epochs under `asked`."""
-        grouped = self.order(first, rate).groupby("under")["accuracy"]
-        return grouped.agg(["mean", "std", "size"]).sort_index()
-
-    def missing(self, study: Study) -> str | None:
-        """How many settings of the study are not there; None if all are, or of other fields."""
-        if {self.asked, self.other} != set(FIELDS):
-            return None
-        wanted = set(study.settings(series_of(self.networks)))
-        absent = wanted - set(self.networks["setting"])
-        return f"{len(absent)} of its {len(wanted)} settings" if absent else None
+    def accuracies(self, first: Device, rate: float) -> pd.DataFrame:
+        """Mean and standard deviation of accuracy (%) by epochs under `asked`."""
+        return summary(self.order(first, rate), by="under")
 
 
-def select_switched(networks: pd.DataFrame) -> Switched | None:
+def select(networks: pd.DataFrame) -> Switched | None:
     """The two fields, and the physics, of which most switched networks are there; None if none.
 
-    networks: healthy ones of one series. Those of the original scripts are left out.
+    networks: healthy ones. Switched ones of the original scripts are left out.
     """
-    switched = networks[(networks["switch"] > 0) & ~networks["original"]]
-    if switched.empty:
+    networks = networks[(networks["switch"] == 0) | ~networks["original"]]
+    vary = (*FIELD_AND_RATE, "switch", "constants")
+    rows = comparable(networks, vary, among=networks["switch"] > 0)
+    if rows.empty:
         return None
-    physics = list(switched.groupby(imperfections()).size().idxmax())
-    switched = switched[(switched[imperfections()] == physics).all(axis=1)]
-    pairs = Counter(frozenset(setting.fields) for setting in switched["setting"])
+    pairs = Counter(frozenset(s.fields) for s in rows[rows["switch"] > 0]["setting"])
     (pair, _), *_ = pairs.most_common(1)
     asked, other = sorted(pair, key=lambda device: (device != FIELDS[0], device.name))
-    rows = networks[(networks[imperfections()] == physics).all(axis=1)]
     rows = rows[rows["setting"].map(lambda setting: pair.issuperset(setting.fields))]
-    rows = rows[(rows["switch"] == 0) | ~rows["original"]]
     under = [epochs_under(asked, setting) for setting in rows["setting"]]
     return Switched(rows.assign(under=under), asked, other)
 
@@ -90,87 +84,84 @@ def epochs_under(device: Device, setting: Setting) -> int:
     return before if setting.field == device else setting.epochs - before
 
 
-def draw_switch(one: Switched) -> Figure:
+def draw_switch(switched: Switched | None) -> Figure | None:
     """Above: accuracy against epochs under a field, by learning rate; below: learning curves."""
+    if switched is None:
+        return None
     figure = plt.figure(figsize=(style.PAGE, 4.8))
     top, bottom = figure.subfigures(2, 1)
-    above = top.subplots(1, len(one.rates), sharey=True, squeeze=False)[0]
-    for axes, rate in zip(above, one.rates, strict=True):
-        draw_by_epochs(axes, one, rate)
+    above = top.subplots(1, len(switched.rates), sharey=True, squeeze=False)[0]
+    for axes, rate in zip(above, switched.rates, strict=True):
+        draw_by_epochs(axes, switched, rate)
     above[0].set_ylabel("test accuracy after training (%)")
-    above[0].legend(loc="lower right", title=counted(one.networks))
-    rate = best_rate(one)
+    above[0].legend(loc="lower right", title=describe_mean(switched.networks))
+    rate = rate_of_curves(switched)
     below = bottom.subplots(1, 2, sharey=True)
     lows = []
-    for axes, first in zip(below, (one.asked, one.other), strict=True):
-        draw_curves(axes, one, first, rate)
+    for axes, (first, then) in zip(below, switched.orders, strict=True):
+        draw_curves(axes, switched.order(first, rate), first, then)
         lows.append(axes.get_ylim()[0])
     low, high = min(lows), max(axes.dataLim.y1 for axes in below)
     below[0].set_ylim(low, high + 0.05 * (high - low))
     below[0].set_ylabel("test accuracy (%)")
     style.letter((*above, *below))
-    figure.suptitle(style.physics(one.networks))
+    figure.suptitle(style.physics(switched.networks))
     return figure
 
 
-def best_rate(one: Switched) -> float:
-    """That at which the field asked for is best alone, else the smallest."""
-    always = one.networks[(one.networks["under"] == one.epochs)]
-    always = always[always["lr"].isin(one.rates)]
-    return one.rates[0] if always.empty else always.groupby("lr")["accuracy"].mean().idxmax()
+def rate_of_curves(switched: Switched) -> float:
+    """The learning rate at which the field asked for is best alone, otherwise the smallest."""
+    always = switched.networks[switched.networks["under"] == switched.epochs]
+    always = always[always["lr"].isin(switched.rates)]
+    return switched.rates[0] if always.empty else best_rate(always)
 
 
-def draw_by_epochs(axes, one: Switched, rate: float) -> None:
+def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
     """Both orders at one learning rate, with the ends as lines, and what counts as kept."""
-    for first, then in ((one.asked, one.other), (one.other, one.asked)):
-        points, colour = one.curve(first, rate), style.colour(first.name)
-        std = points["std"].where(points["size"] >= FEWEST)
+    for first, then in switched.orders:
+        points, colour = switched.accuracies(first, rate), style.colour(first.name)
         label = f"{style.name(first.name)}, then {style.name(then.name)}"
-        axes.plot(points.index, points["mean"], marker="o", color=colour, label=label)
-        low, high = points["mean"] - std, points["mean"] + std
-        axes.fill_between(points.index, low, high, color=colour, alpha=0.2, lw=0)
-        end = 0 if first == one.other else one.epochs
+        draw_means(axes, points, colour, label)
+        end = 0 if first == switched.other else switched.epochs
         if end in points.index:
             level = points["mean"][end]
             axes.axhline(level, color=colour, lw=0.7, ls="--", zorder=0)
             if end:
-                axes.axhspan(level - KEPT, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
+                axes.axhspan(level - TOLERANCE, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
     axes.set_title(f"learning rate {rate:g}")
-    name = style.name(one.asked.name)
-    axes.set_xlabel(f"epochs under {name} (grey: {KEPT:g} points below always {name})")
+    name = style.name(switched.asked.name)
+    axes.set_xlabel(f"epochs under {name} (grey: {TOLERANCE:g} points below always {name})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def draw_curves(axes, one: Switched, first: Device, rate: float) -> None:
-    """Learning curves that begin under a field, in the colour of the one that is on."""
-    then = one.other if first == one.asked else one.asked
+def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
+    """Learning curves that begin under a field, in the colour of the one that is on.
+
+    rows: networks of one learning rate that began under the first field, or were never switched.
+    """
     before, after = (style.colour(device.name) for device in (first, then))
-    rows, means, marked = one.order(first, rate), [], []
-    for switch, group in rows.groupby("switch"):
-        if switch == 0:
-            continue
-        mean = 100 * histories(group, "accuracies").mean(0)
+    means, marked = [], []
+    for switch, group in rows[rows["switch"] > 0].groupby("switch"):
+        mean = 100 * read_histories(group, "accuracies").mean(0)
         at_switch = float(group["at_switch"].mean())
         axes.plot(range(1, switch + 1), mean[:switch], color=before)
         behind = [at_switch, *mean[switch:].tolist()]
-        axes.plot(range(switch, one.epochs + 1), behind, color=after, lw=0.9)
+        axes.plot(range(switch, len(mean) + 1), behind, color=after, lw=0.9)
         axes.plot([switch] * 2, [mean[switch - 1], at_switch], color=after, lw=0.7, ls=":")
         axes.plot(switch, at_switch, "D", color=after, mfc="white", zorder=3)
         means.append(mean)
         marked.append((switch, at_switch))
-    for device in (first, then):
-        alone = rows[(rows["switch"] == 0) & (rows["field"] == device.name)]
-        if not alone.empty:
-            mean = 100 * histories(alone, "accuracies").mean(0)
-            epochs = range(1, one.epochs + 1)
-            axes.plot(epochs, mean, color=style.colour(device.name), lw=0.7, ls="--", zorder=0)
-            means.append(mean)
+    for field, group in rows[rows["switch"] == 0].groupby("field"):
+        mean = 100 * read_histories(group, "accuracies").mean(0)
+        epochs = range(1, len(mean) + 1)
+        axes.plot(epochs, mean, color=style.colour(field), lw=0.7, ls="--", zorder=0)
+        means.append(mean)
     if means:
         means = torch.stack(means)
-        leave_out_first(axes, means)
+        leave_out_first_epoch(axes, means)
         show_marks(axes, marked, SHOWN * float(means[:, -1].mean()))
-    names = [style.name(device.name) for device in (first, then)]
-    axes.set_title(f"{names[0]}, then {names[1]}, learning rate {rate:g}")
+    names = f"{style.name(first.name)}, then {style.name(then.name)}"
+    axes.set_title(f"{names}, learning rate {rows['lr'].iloc[0]:g}")
     axes.set_xlabel("epoch (◇ right after the switch; dashed: never switched)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -194,34 +185,32 @@ def show_marks(axes, marked: list[tuple[int, float]], lowest: float) -> None:
             )
 
 
-def tell_switch(one: Switched) -> str:
+def conclusion(switched: Switched) -> str:
     """How long the field asked for must be on to keep its accuracy, computed from the curves."""
-    name, parts = style.name(one.asked.name), []
-    for rate in one.rates:
-        told = [tell_order(one, first, rate) for first in (one.asked, one.other)]
-        always = one.curve(one.asked, rate)["mean"].get(one.epochs)
+    name, lines = style.name(switched.asked.name), []
+    for rate in switched.rates:
+        orders = "; ".join(describe_order(switched, first, rate) for first, _ in switched.orders)
+        always = switched.accuracies(switched.asked, rate)["mean"].get(switched.epochs)
         if always is not None:
-            parts.append(
-                f"\n  learning rate {rate:g}, always {name} {always:.2f} %: {'; '.join(told)}."
-            )
-    if not parts:
+            lines.append(f"\n  learning rate {rate:g}, always {name} {always:.2f} %: {orders}.")
+    if not lines:
         return f"Switch: no network was always {name}, to compare with."
     return (
-        f"Switch ({counted(one.networks)}): how many of {one.epochs} epochs {name} has to be on "
-        f"to stay within {KEPT:g} points of its accuracy:{''.join(parts)}"
+        f"Switch ({describe_mean(switched.networks)}): how many of {switched.epochs} epochs {name} "
+        f"has to be on to stay within {TOLERANCE:g} points of its accuracy:{''.join(lines)}"
     )
 
 
-def tell_order(one: Switched, first: Device, rate: float) -> str:
-    """The same of one order: the fewest epochs from which on the accuracy is kept."""
-    points = one.curve(first, rate)["mean"]
-    kept = points >= points.get(one.epochs, float("nan")) - KEPT
-    when = "at first" if first == one.asked else "at last"
-    enough = [under for under in points.index if kept.loc[under:].all()]
-    inside = [under for under in points.index if 0 < under < one.epochs]
-    if not inside:
+def describe_order(switched: Switched, first: Device, rate: float) -> str:
+    """The fewest epochs, at first or at last, from which on the accuracy is kept."""
+    points, epochs = switched.accuracies(first, rate)["mean"], switched.epochs
+    is_kept = points >= points.get(epochs, float("nan")) - TOLERANCE
+    when = "at first" if first == switched.asked else "at last"
+    enough = [under for under in points.index if is_kept.loc[under:].all()]
+    simulated = [under for under in points.index if 0 < under < epochs]
+    if not simulated:
         return f"{when}, not simulated"
-    if not enough or enough[0] == one.epochs:
-        most = inside[-1]
+    if not enough or enough[0] == epochs:
+        most = simulated[-1]
         return f"{when}, {most} are not enough ({points[most]:.2f} %)"
     return f"{when}, {enough[0]} are enough ({points[enough[0]]:.2f} %)"

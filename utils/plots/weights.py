@@ -12,29 +12,30 @@ from matplotlib.lines import Line2D
 
 from devices.responses import Response
 from utils.plots import style
-from utils.plots.accuracy import FIELD_NAMES, counted
-from utils.records.simulations import fields_in
+from utils.plots.accuracy import FIELD_NAMES
+from utils.plots.selection import fields_in
+from utils.plots.statistics import at_best_rate, describe_count
+from utils.records.tensor_names import pair_tensor
 
 BINS = 80
+Pair = tuple[torch.Tensor, torch.Tensor]  # w1 and w2, one dimension
 
 
-def best_rates(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def fields_at_best_rate(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The networks of each field at its best learning rate."""
-    best = {}
-    for field in fields_in(networks, FIELD_NAMES):
-        mine = networks[networks["field"] == field]
-        rate = mine.groupby("lr")["accuracy"].mean().idxmax()
-        best[field] = mine[mine["lr"] == rate]
-    return best
+    return {
+        field: at_best_rate(networks[networks["field"] == field])
+        for field in fields_in(networks, FIELD_NAMES)
+    }
 
 
 def draw_weights(networks: pd.DataFrame) -> Figure | None:
     """Histograms of w2 - w1 for each layer, and of the devices within their range.
 
-    networks: rows of `Simulations.networks`, healthy ones; None if there are none. Pixels that are
-    dark in all training images are left out, as their pairs are never programmed.
+    networks: rows of `Simulations.networks`, healthy ones; None if there are none. Inputs that are
+    zero in all training images are left out, as their pairs are never programmed.
     """
-    best = best_rates(networks)
+    best = fields_at_best_rate(networks)
     if not best:
         return None
     n_layers = layers_of(networks)
@@ -50,7 +51,7 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
             continue
         devices = torch.cat([w for pair in pairs[field] for w in pair])
         place = (devices - response.w_min) / response.span
-        steps(range_axes, place, (0, 1), colours[field], label)
+        draw_histogram(range_axes, place, (0, 1), colours[field], label)
     low, high = r"w$_\mathrm{min}$", r"w$_\mathrm{max}$"
     range_axes.set_xlabel(f"(w − {low}) / ({high} − {low})")
     range_axes.set_title("single devices")
@@ -61,8 +62,8 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     labels.append("range of a pair")
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
     style.letter(panels[0])
-    together = counted(pd.concat(best.values())).replace("mean ± std, ", "").replace("mean, ", "")
-    figure.suptitle(f"{style.physics(networks)}; {together}")
+    count = describe_count([len(rows) for rows in best.values()])
+    figure.suptitle(f"{style.physics(networks)}; {count}")
     return figure
 
 
@@ -72,60 +73,56 @@ def layers_of(networks: pd.DataFrame) -> int:
 
 
 def response_of(rows: pd.DataFrame) -> Response:
-    """That of networks of one device."""
+    """The response of networks of one device."""
     return rows["setting"].iloc[0].field.response
 
 
 def draw_layers(
     panels: Sequence, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str]
-) -> dict[str, list[tuple[torch.Tensor, torch.Tensor]]]:
+) -> dict[str, list[Pair]]:
     """Histograms of the weights, a panel for each layer, with the range that a pair can attain.
 
-    best: the networks of each field. Returns the voltages of each, as `voltages` does.
+    best: the networks of each field. Returns the voltages of each field, see `read_voltages`.
     """
-    pairs = {field: voltages(rows, len(panels)) for field, rows in best.items()}
-    spans = {field: response_of(rows).span for field, rows in best.items()}
-    endless = {field for field, rows in best.items() if response_of(rows).endless}
-    for number, axes in enumerate(panels, start=1):
-        weights = {
-            field: w2 - w1 for field, layer in pairs.items() for w1, w2 in [layer[number - 1]]
-        }
-        limits = [spans[field] for field in spans if field not in endless]
-        widest = max(limits or [float(weights[field].abs().max()) for field in endless])
+    pairs = {field: read_voltages(rows, len(panels)) for field, rows in best.items()}
+    spans = {f: response_of(r).span for f, r in best.items() if not response_of(r).endless}
+    for number, axes in enumerate(panels):
+        weights = {field: w2 - w1 for field, pair in pairs.items() for w1, w2 in [pair[number]]}
+        widest = max(spans.values() or [float(values.abs().max()) for values in weights.values()])
+        labels = ["weight w$_2$ − w$_1$ (arb. u.)"]
         for field, values in weights.items():
             label = f"{style.name(field)}, lr {best[field]['lr'].iloc[0]:g}"
-            steps(axes, values, (-widest, widest), colours[field], label)
-            for edge in () if field in endless else (-spans[field], spans[field]):
+            draw_histogram(axes, values, (-widest, widest), colours[field], label)
+            for edge in (-spans[field], spans[field]) if field in spans else ():
                 axes.axvline(edge, color=colours[field], lw=0.7, ls="--")
-        told = [
-            f"{style.name(field)}: {share:.2g} % beyond"
-            for field in weights
-            if (share := 100 * float((weights[field].abs() > widest).double().mean())) >= 0.001
-        ]
-        axes.set_xlabel("\n".join(["weight w$_2$ − w$_1$ (arb. u.)", *told]))
-        axes.set_title(f"layer {number}")
+            beyond = 100 * float((values.abs() > widest).double().mean())
+            if beyond >= 0.001:
+                labels.append(f"{style.name(field)}: {beyond:.2g} % beyond")
+        axes.set_xlabel("\n".join(labels))
+        axes.set_title(f"layer {number + 1}")
         axes.set_yscale("log")
     return pairs
 
 
-def voltages(rows: pd.DataFrame, n_layers: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Hall voltages (w1, w2) of each layer, all networks together, one dimension."""
-    layers = [([], []) for _ in range(n_layers)]
+def read_voltages(rows: pd.DataFrame, n_layers: int) -> list[Pair]:
+    """Hall voltages (w1, w2) of each layer, all networks together."""
+    layers: list[tuple[list, list]] = [([], []) for _ in range(n_layers)]
     for row in rows.itertuples():
         state = torch.load(row.folder.weights(row.model), weights_only=True, mmap=True)
-        for layer, (first, second) in enumerate(layers):
-            w1, w2 = (state[f"layers.{1 + 3 * layer}.{name}"] for name in ("weight1", "weight2"))
-            if layer == 0:
-                programmed = (w1 != w1.new_tensor(row.setting.field.response.w_max - row.init)).any(
-                    dim=0
-                )
+        for number, voltages in enumerate(layers):
+            w1, w2 = (state[pair_tensor(number, name)] for name in ("weight1", "weight2"))
+            if number == 0:
+                fresh = w1.new_tensor(row.setting.field.response.w_max - row.init)
+                programmed = (w1 != fresh).any(dim=0)
                 w1, w2 = w1[:, programmed], w2[:, programmed]
-            first.append(w1.flatten())
-            second.append(w2.flatten())
-    return [(torch.cat(first), torch.cat(second)) for first, second in layers]
+            voltages[0].append(w1.flatten())
+            voltages[1].append(w2.flatten())
+    return [(torch.cat(w1), torch.cat(w2)) for w1, w2 in layers]
 
 
-def steps(axes, values: torch.Tensor, limits: tuple[float, float], colour: str, label: str) -> None:
+def draw_histogram(
+    axes, values: torch.Tensor, limits: tuple[float, float], colour: str, label: str
+) -> None:
     """The outline of a histogram between limits, as the share of the values in each bin.
 
     Each is thinner than the one before, which tells them apart in grey, and where they coincide.

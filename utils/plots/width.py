@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -10,74 +10,72 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from utils.plots import style
-from utils.plots.accuracy import draw_curve, leave_out_far, said
-from utils.plots.statistics import FEWEST, Estimate, difference, span
-from utils.records.simulations import series_columns
+from utils.plots.panels import draw_means, leave_out_outliers, legend_above
+from utils.plots.selection import comparable, in_study, varied_by_figures
+from utils.plots.statistics import (
+    MIN_FOR_SPREAD,
+    Difference,
+    at_best_rate,
+    describe_count,
+    difference,
+    summary,
+)
 from utils.studies import DEPTHS, REFERENCES, STUDIES, WIDTHS
 
 LINEAR, EXPONENTIAL, IDEAL = (device.name for device in REFERENCES)
 Layers = tuple[int, ...]
+LAYERS: list[Layers] = [*WIDTHS, *DEPTHS[1:]]
 
 
 def select(networks: pd.DataFrame) -> pd.DataFrame:
-    """The healthy networks of the study, of the largest series but for the layers; maybe none."""
-    networks = networks[networks["layers"].isin([*WIDTHS, *DEPTHS]) & ~networks["failed"]]
-    largest, names = networks.iloc[:0], [name for name in series_columns() if name != "layers"]
-    for values, rows in networks.groupby([*names, "distribution_version"]):
-        given = {**dict(zip(names, values[:-1], strict=True)), "lr": rows["lr"].unique()}
-        mine = rows[rows["setting"].isin(set(STUDIES["width"].settings(given)))]
-        # Learning rates of one size alone are those of figure 1.
-        mine = mine[mine.groupby("lr")["layers"].transform("nunique") > 1]
-        if len(mine) > len(largest):
-            largest = mine
-    return largest
+    """The largest set of the study's networks, at any learning rate; maybe none.
+
+    networks: healthy ones. Learning rates of one size alone are those of figure 1.
+    """
+    rates = {"lr": networks["lr"].unique()} if len(networks) else {}
+    rows = networks[in_study(networks, STUDIES["width"], rates, but=("layers",))]
+    rows = comparable(rows, vary=varied_by_figures("layers"))
+    return rows[rows.groupby("lr")["layers"].transform("nunique") > 1] if len(rows) else rows
 
 
 def best(networks: pd.DataFrame, field: str, layers: Layers) -> pd.DataFrame:
     """The networks of a field and of such layers at their best learning rate; maybe none."""
-    mine = networks[(networks["field"] == field) & (networks["layers"] == layers)]
-    if mine.empty:
-        return mine
-    return mine[mine["lr"] == mine.groupby("lr")["accuracy"].mean().idxmax()]
+    return at_best_rate(networks[(networks["field"] == field) & (networks["layers"] == layers)])
 
 
-def curve(networks: pd.DataFrame, field: str, axis: Sequence[Layers], at) -> pd.DataFrame:
-    """Mean and standard deviation of accuracy, each at its best rate, by `at` of the layers."""
-    found = {at(layers): best(networks, field, layers)["accuracy"] for layers in axis}
-    rows = {
-        place: (values.mean(), values.std(), len(values))
-        for place, values in found.items()
-        if len(values)
-    }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "std", "size"])
+def summarise(
+    networks: pd.DataFrame, field: str, axis: Sequence[Layers], place: Callable[[Layers], int]
+) -> pd.DataFrame:
+    """Mean and standard deviation of accuracy, each at its best rate, by `place` of the layers."""
+    rows = pd.concat([best(networks, field, layers) for layers in axis])
+    return summary(rows.assign(place=rows["layers"].map(place)), by="place")
 
 
 def table(networks: pd.DataFrame) -> pd.DataFrame:
-    """A row for each field and network: its best learning rate, and what it is below ideal."""
+    """A row for each field and network: its best learning rate, and its distance from ideal."""
     rows = []
-    for layers in (*WIDTHS, *DEPTHS[1:]):
+    for layers in LAYERS:
         ideal = best(networks, IDEAL, layers)
         for field in (LINEAR, EXPONENTIAL, IDEAL):
-            mine = best(networks, field, layers)
-            if mine.empty:
+            chosen = best(networks, field, layers)
+            if chosen.empty:
                 continue
-            accuracy, below = mine["accuracy"], difference(mine, ideal)
-            values = (
-                (below.mean, below.low, below.high) if below and field != IDEAL else (None,) * 3
-            )
+            accuracy = chosen["accuracy"]
+            points = difference(chosen, ideal) if field != IDEAL else None
             rows.append(
-                (
-                    " ".join(map(str, layers)),
-                    style.name(field),
-                    mine["lr"].iloc[0],
-                    len(mine),
-                    accuracy.mean(),
-                    accuracy.std(),
-                    *values,
-                )
+                {
+                    "layers": " ".join(map(str, layers)),
+                    "field": style.name(field),
+                    "best lr": chosen["lr"].iloc[0],
+                    "n": len(chosen),
+                    "mean": accuracy.mean(),
+                    "std": accuracy.std(),
+                    "to ideal": points and points.mean,
+                    "low": points and points.low,
+                    "high": points and points.high,
+                }
             )
-    columns = ["layers", "field", "best lr", "n", "mean", "std", "to ideal", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).round(2)
+    return pd.DataFrame(rows).round(2)
 
 
 def draw_width(networks: pd.DataFrame) -> Figure | None:
@@ -87,11 +85,12 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
     figure, (width, depth) = plt.subplots(1, 2, figsize=(style.PAGE, 2.8), sharey=True)
     drawn = []
     for field in (LINEAR, EXPONENTIAL, IDEAL):
-        for axes, axis, at in ((width, WIDTHS, lambda one: one[0]), (depth, DEPTHS, len)):
-            points = curve(networks, field, axis, at)
-            draw_curve(axes, points, field, style.name(field), "-")
-            drawn.append((axes, points, style.colour(field)))
-    leave_out_far(drawn)
+        colour, marker = style.colour(field), style.marker(field)
+        for axes, axis, place in ((width, WIDTHS, lambda layers: layers[0]), (depth, DEPTHS, len)):
+            points = summarise(networks, field, axis, place)
+            draw_means(axes, points, colour, style.name(field), marker)
+            drawn.append((axes, points, colour))
+    leave_out_outliers(drawn)
     sizes = [layers[0] for layers in WIDTHS]
     width.set_xscale("log")
     width.set_xticks(sizes, [str(size) for size in sizes])
@@ -101,48 +100,37 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
     depth.set_xticks([len(layers) for layers in DEPTHS])
     depth.set_xlabel(f"hidden layers of {DEPTHS[0][0]} neurons")
     style.letter((width, depth))
-    counts = [
-        len(best(networks, field, layers))
-        for field in (LINEAR, EXPONENTIAL, IDEAL)
-        for layers in (*WIDTHS, *DEPTHS)
-    ]
-    counts = [count for count in counts if count]
-    kind = "mean ± std" if max(counts) >= FEWEST else "mean"
-    handles, labels = width.get_legend_handles_labels()
-    if not handles:
-        handles, labels = depth.get_legend_handles_labels()
-    title = f"{networks['task'].iloc[0]}, each at its best learning rate; {kind}, {span(counts)}"
-    figure.legend(
-        handles, labels, title=title, title_fontsize=7, loc="outside upper center", ncols=3
-    )
+    counts = [int(size) for _, points, _ in drawn for size in points["size"]]
+    kind = "mean ± std" if max(counts) >= MIN_FOR_SPREAD else "mean"
+    task = networks["task"].iloc[0]
+    title = f"{task}, each at its best learning rate; {kind}, {describe_count(counts)}"
+    with_curves = width if width.get_lines() else depth
+    legend_above(figure, *with_curves.get_legend_handles_labels(), title, 3)
     return figure
 
 
-def takeaway(networks: pd.DataFrame) -> str:
+def conclusion(networks: pd.DataFrame) -> str:
     """Where linear minus exponential is least and most, over all networks that are there."""
-    found: dict[Layers, Estimate] = {}
-    for layers in (*WIDTHS, *DEPTHS[1:]):
-        one = difference(best(networks, LINEAR, layers), best(networks, EXPONENTIAL, layers))
-        if one is not None:
-            found[layers] = one
+    found: dict[Layers, Difference] = {}
+    for layers in LAYERS:
+        points = difference(best(networks, LINEAR, layers), best(networks, EXPONENTIAL, layers))
+        if points is not None:
+            found[layers] = points
     if not found:
         return "Width: no linear and exponential networks of equal layers yet."
     order = sorted(found, key=lambda layers: found[layers].mean)
-    told = [
-        f"{said(found[each])} with {named(each)}" for each in dict.fromkeys(order[:1] + order[-1:])
+    ends = [
+        f"{found[layers]} with {' + '.join(map(str, layers))} hidden neurons"
+        for layers in dict.fromkeys((order[0], order[-1]))
     ]
-    if all(one.low > 0 for one in found.values()):
+    if all(points.low > 0 for points in found.values()):
         verdict = f"linear is better in all {len(found)}"
-    elif all(one.high < 0 for one in found.values()):
+    elif all(points.high < 0 for points in found.values()):
         verdict = f"exponential is better in all {len(found)}"
     else:
-        clear = sum(one.is_clear for one in found.values())
-        verdict = f"which is better is clear in {clear} of {len(found)}"
+        n_clear = sum(points.is_clear for points in found.values())
+        verdict = f"which is better is clear in {n_clear} of {len(found)}"
     return (
         "Width: linear minus exponential, each at its best learning rate, over equal seeds: "
-        f"{', '.join(told)}; {verdict} networks."
+        f"{', '.join(ends)}; {verdict} networks."
     )
-
-
-def named(layers: Layers) -> str:
-    return " + ".join(map(str, layers)) + " hidden neurons"

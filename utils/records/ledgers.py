@@ -11,6 +11,7 @@ from torch import Tensor
 from devices.ledger import COUNTS, WEAR
 from utils.records.files import IncompleteFileError, read_tensors
 from utils.records.folders import Folder
+from utils.records.tensor_names import pair_tensor
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read_ledger(folder: Folder, model: int) -> LedgerRecord | None:
         check(content, name, shape, path.name)
     wear = []
     for layer in range(layers if isinstance(content, dict) else 0):
-        names = {name: f"layers.{1 + 3 * layer}.{name}" for name in WEAR}
+        names = {name: pair_tensor(layer, name) for name in WEAR}
         if names["pulses1"] not in content:
             break
         for name in names.values():

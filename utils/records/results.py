@@ -25,6 +25,7 @@ from utils.records.setting_json import (
     to_json,
     with_newer,
 )
+from utils.records.tensor_names import layer_number, pair_tensor
 from utils.settings import Member, Setting
 
 # By the number of a layer of pairs in the state dict, 1, 4, ...: currents into it, float32 [in], of
@@ -98,7 +99,7 @@ def write_intermediates(folder: Folder, model: int, intermediates: Intermediates
 
 
 def remove_intermediates(folder: Folder, model: int) -> None:
-    for layer in range(1, 3 * len(folder.setting.layers) + 2, 3):
+    for layer in map(layer_number, range(len(folder.setting.layers) + 1)):
         for quantity in QUANTITIES:
             with suppress(OSError):
                 folder.intermediate(model, quantity, layer).unlink(missing_ok=True)
@@ -108,7 +109,7 @@ def read_intermediates(folder: Folder, model: int) -> Intermediates:
     """The currents and voltages of a network; raises IncompleteFileError if any is missing."""
     sizes, found = [ANY, *folder.setting.layers, ANY], {}
     for number, shape in enumerate(pairwise(sizes)):
-        layer = 1 + 3 * number
+        layer = layer_number(number)
         paths = [folder.intermediate(model, quantity, layer) for quantity in QUANTITIES]
         found[layer] = tuple(read_tensors(path) for path in paths)
         for path, values, size in zip(paths, found[layer], shape, strict=True):
@@ -232,7 +233,7 @@ def check_tensors(folder: Folder, model: int) -> Tensor:
     state = read_tensors(folder.weights(model))
     sizes = [ANY, *folder.setting.layers, ANY]  # pixels and classes are a matter of the data
     for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
-        for name in (f"layers.{1 + 3 * layer}.weight1", f"layers.{1 + 3 * layer}.weight2"):
+        for name in (pair_tensor(layer, "weight1"), pair_tensor(layer, "weight2")):
             weight = state.get(name) if isinstance(state, dict) else None
             shape = tuple(weight.shape) if isinstance(weight, Tensor) else ()
             if len(shape) != 2 or n_out not in (ANY, shape[0]) or n_in not in (ANY, shape[1]):

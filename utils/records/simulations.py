@@ -7,7 +7,6 @@ hold the keys of the contract alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +14,8 @@ import pandas as pd
 
 from devices.library import constants
 from utils.errors import UserError
-from utils.flag_table import TASKS
 from utils.flags import flags_of
-from utils.records.folders import Folder, by_age, created
+from utils.records.folders import Folder, by_age
 from utils.records.ledgers import LedgerRecord, read_ledger
 from utils.records.results import IncompleteFileError, check_tensors, read_record
 from utils.setting_checks import SWITCHES
@@ -90,11 +88,6 @@ class Simulations:
         networks = networks.drop_duplicates(identity_columns(), keep="last", ignore_index=True)
         return cls(networks, pd.DataFrame(problems, columns=["folder", "file", "reason"]))
 
-    @property
-    def unswitched(self) -> pd.DataFrame:
-        """The networks that trained under one field alone."""
-        return self.networks[self.networks["switch"] == 0]
-
     def table(self) -> pd.DataFrame:
         """A row for each setting: n networks, mean and standard deviation over them.
 
@@ -122,45 +115,6 @@ class Simulations:
             mean_request=("request", "mean"),
         )
         return table.reset_index().drop(columns=list(dict.fromkeys(same)))
-
-    def main_series(self, task: str | None = None) -> pd.DataFrame:
-        """The networks that differ only in what figures vary: the largest such series.
-
-        Of equally large ones that of more epochs, then MNIST before others. Without those whose
-        field was switched.
-        """
-        return self.series(task, self.networks["field"])
-
-    def series(
-        self, task: str | None, fields: Iterable[str], switched: bool = False
-    ) -> pd.DataFrame:
-        """The networks of the series that has most networks of these fields, all fields included.
-
-        switched: with those whose field was switched.
-        """
-        networks = self.networks if switched else self.unswitched
-        if task is not None:
-            networks = networks[networks["task"] == task]
-        counted = networks[networks["field"].isin(fields)]
-        if counted.empty:
-            return counted
-        names = [*series_columns(), "distribution_version"]
-        series = counted.groupby(names).size().rename("n").reset_index()
-        largest = max(
-            series.itertuples(index=False),
-            key=lambda one: (one.n, one.epochs, -TASKS.index(one.task)),
-        )
-        return networks[(networks[names] == list(largest[: len(names)])).all(axis=1)]
-
-    def latest(self, task: str | None = None) -> pd.DataFrame:
-        """The networks of the latest run: those whose folders were made last."""
-        networks = self.networks
-        if task is not None:
-            networks = networks[networks["task"] == task]
-        if networks.empty:
-            return networks
-        made = networks["folder"].map(lambda folder: created(folder.path))
-        return networks[made == made.max()]
 
 
 def check_folder(output_dir: Path) -> None:
@@ -289,9 +243,3 @@ def series_of(networks: pd.DataFrame) -> dict:
         return {}
     setting = networks["setting"].iloc[0]
     return {name: getattr(setting, name) for name in series_columns()}
-
-
-def fields_in(networks: pd.DataFrame, first: Sequence[str]) -> list[str]:
-    """The fields of some networks: those named `first`, then the others as they come."""
-    there = list(dict.fromkeys(networks["field"]))
-    return [field for field in first if field in there] + [f for f in there if f not in first]

@@ -1,0 +1,104 @@
+"""What the report says: which networks it shows, what is missing, what follows."""
+
+import statistics
+
+import pandas as pd
+import pytest
+from support.simulated import EPOCHS, N_MODELS, RATES, from_files, report_on
+
+from utils.parser import parse
+from utils.plots.accuracy import BY_RATE, conclusion, describe_best
+from utils.plots.report import Report
+from utils.plots.sections import SECTIONS
+
+
+@pytest.fixture(scope="module")
+def report(simulations, tmp_path_factory) -> Report:
+    return report_on(simulations, tmp_path_factory.mktemp("figures"))
+
+
+def test_what_is_missing_names_the_command_that_makes_it(report):
+    (line,) = report.missing("figure2")
+    command = "figures/figure2.sh --resume --task Digits --epochs 4 --layers 16 --n_models 3"
+    assert line == f"Figure 2 lacks 8 of its 12 settings; make them with: {command}"
+    run = parse(["--study", "figure2", *command.split()[1:]])
+    assert run.n_models == N_MODELS
+    present = set(report.networks.main["setting"])
+    assert sum(setting in present for setting in run.settings) == 4
+
+
+def test_ten_networks_a_setting_need_no_flag(report):
+    """It is what the scripts train by themselves."""
+    ten = pd.concat([report.networks.main] * 4, ignore_index=True)
+    ten["model"] = range(len(ten))
+    ten = ten[ten.groupby("setting", sort=False).cumcount() < 10]
+    assert report.networks.flags(ten) == " --task Digits --epochs 4 --layers 16"
+
+
+def test_what_is_drawn_is_described(report):
+    assert report.networks.describe() == (
+        f"Drawn: 60 networks of task Digits, epochs {EPOCHS}, layers (16,), batch_size 128, init "
+        "0.01, input_scale 0.001, padding 2; 1 of other kinds are not."
+    )
+
+
+def test_an_empty_folder_gives_commands_and_no_error(tmp_path, capsys):
+    (tmp_path / "nothing").mkdir()
+    report = report_on(tmp_path / "nothing", tmp_path / "figures", "Digits")
+    assert report.settings().empty
+    assert report.problems().empty
+    for name in SECTIONS:
+        assert (report.show(name) is not None) == (name == "devices")  # needs no simulations
+    output = capsys.readouterr().out
+    for name in ("figure1", "figure2", "figure3", "switch", "ablation", "map", "width"):
+        assert f"figures/{name}.sh --resume --task Digits\n" in output
+    assert all("no simulations" in sentence for sentence in report.conclusions())
+    assert report.epochs() is None
+    assert "python main.py --task Digits" in capsys.readouterr().out
+    assert report.table("ablation").empty
+    assert report.table("width").empty
+
+
+def test_the_conclusion_is_computed_from_the_curves_and_says_of_how_many(report, simulations):
+    sentence = conclusion(BY_RATE[1], report.networks.main)
+    assert sentence.startswith("Figure 1 (mean ± std, n = 3): linear reaches ")
+    for field, word in (("double-linear", "linear"), ("double-exponential", "exponential")):
+        values = from_files(simulations, field, 0.1, 0.2)
+        means = {rate: statistics.fmean(values[rate]) for rate in RATES}
+        best = max(means, key=means.get)
+        std = statistics.stdev(values[best])
+        assert (
+            f"{word} reaches {means[best]:.2f} ± {std:.2f} % at learning rate {best:g}" in sentence
+        )
+    assert all("n = 3" in sentence for sentence in report.conclusions())
+
+
+def test_the_conclusion_of_one_network_a_point_and_of_unequally_many(report):
+    networks = report.networks.main
+    single = networks[networks["model"] == 0]
+    assert "Figure 1 (one network a point): " in conclusion(BY_RATE[1], single)
+    fewer = networks[(networks["lr"] == 500) | (networks["model"] < 2)]
+    assert "Figure 1 (mean ± std, n = 2 to 3): " in conclusion(BY_RATE[1], fewer)
+
+
+def networks(**accuracies) -> pd.DataFrame:
+    """A network for each learning rate, by its accuracy: r500=90.0."""
+    rates = [float(rate[1:]) for rate in accuracies]
+    return pd.DataFrame({"lr": rates, "accuracy": list(accuracies.values())})
+
+
+def test_learning_rates_close_to_the_best_are_named_without_those_between_that_are_not():
+    three = networks(r500=95.5, r1000=96.0, r2000=95.2)
+    assert describe_best("double-linear", three).endswith("500 to 2000")
+    apart = describe_best("double-linear", networks(r500=96.0, r1000=90.0, r2000=96.5))
+    assert apart.endswith(
+        "at learning rate 2000 and stays within 1 point of it for 500, 2000 alone"
+    )
+
+
+def test_a_field_alone_has_its_sentence(report):
+    linear = report.networks.main[report.networks.main["field"] == "double-linear"]
+    sentence = conclusion(BY_RATE[1], linear)
+    assert "linear reaches" in sentence
+    assert "minus" not in sentence
+    assert "nan" not in sentence

@@ -1,0 +1,128 @@
+"""What several figures draw: means with a band, learning curves, axes that show the differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from utils.plots import style
+from utils.plots.statistics import MIN_FOR_SPREAD
+
+RATE_LABEL = "learning rate (pulses per unit gradient)"
+
+
+def draw_means(
+    axes,
+    points: pd.DataFrame,
+    colour: str,
+    label: str,
+    marker: str = "o",
+    dashed: bool = False,
+) -> None:
+    """Means with a band of one standard deviation to each side, none for less than 3 networks.
+
+    points: see `statistics.summary`. Dashed curves have open markers.
+    """
+    if points.empty:
+        return
+    std = points["std"].where(points["size"] >= MIN_FOR_SPREAD)
+    low, high = points["mean"] - std, points["mean"] + std
+    shape = {"ls": "--" if dashed else "-", "marker": marker, "mfc": "white" if dashed else colour}
+    axes.plot(points.index, points["mean"], color=colour, label=label, **shape)
+    axes.fill_between(points.index, low, high, color=colour, alpha=0.2, lw=0)
+
+
+def draw_history(axes, rows: pd.DataFrame, colour, label: str, marker: str) -> torch.Tensor:
+    """Mean test accuracy of some networks against epoch, with its band; returned in %, [epoch]."""
+    values = 100 * read_histories(rows, "accuracies")  # [model, epoch]
+    std = values.std(0) if len(rows) > 1 else torch.zeros(values.shape[1])
+    epochs = pd.RangeIndex(1, values.shape[1] + 1)
+    points = pd.DataFrame({"mean": values.mean(0), "std": std, "size": len(rows)}, epochs)
+    draw_means(axes, points, colour, label, marker)
+    return values.mean(0)
+
+
+def read_histories(rows: pd.DataFrame, kind: str) -> torch.Tensor:
+    """Accuracies (0 to 1) or gradients (pulses) of some networks: [model, epoch]."""
+    paths = [getattr(row.folder, kind)(row.model) for row in rows.itertuples()]
+    return torch.stack([torch.load(path, weights_only=True) for path in paths])
+
+
+def legend_above(figure: Figure, handles, labels: Sequence[str], title: str, columns: int) -> None:
+    """A legend above the panels, where it covers no curve."""
+    figure.legend(
+        handles,
+        labels,
+        title=title,
+        title_fontsize=7,
+        loc="outside upper center",
+        ncols=columns,
+        handlelength=2.8,
+    )
+
+
+def lowest_of_cluster(means: pd.Series) -> float:
+    """The lowest of the points that lie close: the gap below it is wider than they lie apart.
+
+    At least half of the points lie close.
+    """
+    falling = sorted(means.dropna(), reverse=True)
+    for k in range((len(falling) + 1) // 2, len(falling)):
+        if falling[k - 1] - falling[k] > falling[0] - falling[k - 1]:
+            return falling[k - 1]
+    return falling[-1]
+
+
+def leave_out_outliers(drawn: Sequence[tuple]) -> None:
+    """Scale the common axis by the points that lie close, and write those far below at its end.
+
+    drawn: axes, points (see `statistics.summary`) and colour of each curve.
+    """
+    means = pd.concat([points["mean"] for _, points, _ in drawn])
+    edge = lowest_of_cluster(means)
+    if not (means < edge).any():
+        return
+    std = pd.concat([p["std"].where(p["size"] >= MIN_FOR_SPREAD).fillna(0) for _, p, _ in drawn])
+    low, high = (means - std)[means >= edge].min(), means.max()
+    room = 0.06 * (high - low)
+    drawn[0][0].set_ylim(low - 2 * room, high + room)
+    below = [
+        (axes, rate, mean, colour)
+        for axes, points, colour in drawn
+        for rate, mean in points["mean"][points["mean"] < edge].items()
+    ]
+    for number, (axes, rate, mean, colour) in enumerate(below):
+        n_above = sum(a is axes and r == rate for a, r, _, _ in below[:number])
+        axes.annotate(
+            f"↓ {mean:.0f}",
+            (rate, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3, 2 + 8 * n_above),
+            textcoords="offset points",
+            color=colour,
+            fontsize=style.SMALL,
+        )
+
+
+def leave_out_first_epoch(axes, means: torch.Tensor) -> None:
+    """Scale the axis by the epochs after the first where that one lies far below, and say so.
+
+    means: accuracy in %, [setting, epoch].
+    """
+    first, rest = means[:, 0], means[:, 1:]
+    if rest.numel() == 0 or first.max() >= rest.min() - 2 * (rest.max() - rest.min()):
+        return
+    room = 0.5 * (rest.max() - rest.min()) + 1
+    axes.set_ylim(float(rest.min() - room), float(rest.max() + 0.3 * room))
+    low, high = f"{float(first.min()):.0f}", f"{float(first.max()):.0f}"
+    axes.annotate(
+        f"↙ epoch 1: {low} %" if low == high else f"↙ epoch 1: {low} to {high} %",
+        (2.2, 0.02),
+        xycoords=("data", "axes fraction"),
+        color=style.GREY,
+        fontsize=style.SMALL,
+        va="bottom",
+    )

@@ -1,0 +1,143 @@
+"""The report on a folder of simulations, for the notebook and `python -m utils.plots`."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from utils.errors import UserError
+from utils.flag_table import TASKS
+from utils.flags import check_writable
+from utils.plots import style
+from utils.plots.comparison import draw_comparison
+from utils.plots.curves import draw_epochs
+from utils.plots.networks import Networks
+from utils.plots.prices import Prices, costs_table
+from utils.plots.sections import SECTIONS
+from utils.plots.selection import comparable, fair_choices, latest_run, varied_by_figures
+from utils.records.simulations import Simulations
+
+ROUNDED = {
+    "mean": 2,
+    "std": 2,
+    "relaxed_mean": 2,
+    "relaxed_std": 2,
+    "at_switch_mean": 2,
+    "mean_request": 4,
+}
+
+
+class Report:
+    """The sections on some networks, each drawn into a new folder of figures.
+
+    Raises UserError if no figures can be made there.
+    """
+
+    def __init__(self, networks: Networks, figures: Path):
+        style.use()
+        check_writable("figures:", figures)
+        self.networks = networks
+        self.parent = figures
+        self.shown: dict[str, Any] = {}  # by section
+
+    @classmethod
+    def from_environment(cls) -> Report:
+        """Folders, data set and prices that MAGNETOIONIC_SIMULATIONS, _FIGURES, ... name.
+
+        Raises UserError if there is no folder of simulations, or a value is not valid.
+        """
+        task = os.environ.get("MAGNETOIONIC_TASK")
+        if task is not None and task not in TASKS:
+            raise UserError(f"task {task}: unknown; the valid ones: {', '.join(TASKS)}")
+        simulations = Path(os.environ.get("MAGNETOIONIC_SIMULATIONS", "simulations"))
+        networks = Networks(Simulations.read(simulations), task, Prices.from_environment())
+        return cls(networks, Path(os.environ.get("MAGNETOIONIC_FIGURES", "figures")))
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the figures, made once something is drawn."""
+        return style.new_folder(self.parent)
+
+    def select(self, name: str) -> Any:
+        """What a section shows."""
+        if name not in self.shown:
+            self.shown[name] = SECTIONS[name].select(self.networks)
+        return self.shown[name]
+
+    def draw(self, name: str) -> Figure | None:
+        """The picture of a section, saved; None if there is nothing to draw."""
+        return self.save(SECTIONS[name].draw(self.select(name)), SECTIONS[name].name)
+
+    def show(self, name: str) -> Figure | None:
+        """The picture of a section, and on the console which commands make what it lacks."""
+        for line in self.missing(name):
+            print(line)
+        return self.draw(name)
+
+    def save(self, figure: Figure | None, stem: str) -> Figure | None:
+        if figure is not None:
+            style.save(figure, self.folder, stem)
+            plt.close(figure)  # a notebook shows what a cell returns, and that once
+        return figure
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The numbers of a section."""
+        return SECTIONS[name].table(self.select(name))
+
+    def missing(self, name: str) -> list[str]:
+        """Which commands make what a section lacks, a line each."""
+        return SECTIONS[name].missing(self.networks, self.select(name))
+
+    def conclusions(self) -> list[str]:
+        """What the networks say, a sentence or more for each section."""
+        return [
+            s for name, section in SECTIONS.items() for s in section.conclude(self.select(name))
+        ]
+
+    def settings(self) -> pd.DataFrame:
+        """A row for each setting; accuracies in %, requests in pulses."""
+        table = self.networks.simulations.table().round(ROUNDED)
+        return table.assign(voltage_noise=table["voltage_noise"].map("{:g}".format))
+
+    def problems(self) -> pd.DataFrame:
+        """Whatever is incomplete or unreadable, with the reason."""
+        return self.networks.simulations.problems
+
+    def costs(self) -> pd.DataFrame:
+        """What every layer has cost in each setting, and all of them, with prices if given."""
+        prices = self.networks.prices
+        table = costs_table(self.networks.drawn, prices)
+        limits = {prices.endurance, prices.refresh_endurance} - {None}
+        if table.empty:
+            print("No simulation has counted its costs yet: --ledger does.")
+        elif limits and "largest" not in table:
+            print("No simulation recorded the pulses of single devices yet: --wear does.")
+        return table
+
+    def compare(self, fields: list[str]) -> Figure | None:
+        """Any fields that are there, by name. Raises UserError for one that is not."""
+        networks = self.networks.unswitched
+        present = sorted(set(networks["field"]))
+        for field in fields:
+            if field not in present:
+                valid = ", ".join(present) or "none yet"
+                raise UserError(f"--fields {field}: is not simulated; those that are: {valid}")
+        alike = comparable(networks, vary=varied_by_figures(), among=networks["field"].isin(fields))
+        choice, *_ = fair_choices(alike, fields)
+        missing = [field for field in fields if field not in choice.fields]
+        if missing:
+            print(f"not drawn, since simulated with other values: {', '.join(missing)}")
+        return self.save(draw_comparison(choice), "comparison")
+
+    def epochs(self) -> Figure | None:
+        """Accuracy against epoch for the latest run."""
+        latest = latest_run(self.networks.all)
+        if latest.empty:
+            print("No simulations yet; make some with: python main.py --task Digits")
+        return self.save(draw_epochs(latest[~latest["failed"]]), "accuracy-against-epoch")

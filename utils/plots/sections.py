@@ -1,0 +1,206 @@
+"""The sections of a report: what each shows, what it says, and what makes what it lacks.
+
+A new picture is a module with `select`, `draw_...` and `conclusion`, and one entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from utils.plots import ablation, accuracy, comparison, costs, switch, width
+from utils.plots import map as device_map
+from utils.plots.curves import draw_learning_curves
+from utils.plots.devices import draw_devices
+from utils.plots.intermediate import draw_intermediate, with_intermediates
+from utils.plots.networks import Networks
+from utils.plots.selection import FairChoice, comparable, fair_choices, varied_by_figures
+from utils.plots.weights import draw_weights
+from utils.records.simulations import series_of
+from utils.studies import REFERENCES, STUDIES
+
+
+@dataclass(frozen=True)
+class Section:
+    """A picture, with a table where there is one.
+
+    name: that of the picture's files. select: what is shown, from all networks. draw, conclude,
+    table: from that, the picture (None if there is nothing to draw), sentences, and numbers.
+    missing: from all networks and what is shown, a line for each command that makes more.
+    """
+
+    name: str
+    select: Callable[[Networks], Any]
+    draw: Callable[[Any], Figure | None]
+    conclude: Callable[[Any], list[str]] = lambda shown: []
+    missing: Callable[[Networks, Any], list[str]] = lambda networks, shown: []
+    table: Callable[[Any], pd.DataFrame] | None = None
+
+
+def by_rate(number: int) -> Section:
+    """Figure 1, 2 or 3."""
+    study = accuracy.BY_RATE[number]
+    return Section(
+        f"{study.name}-accuracy-against-learning-rate",
+        lambda networks: networks.main,
+        partial(accuracy.draw_accuracy, study),
+        lambda shown: [accuracy.conclusion(study, shown)],
+        lambda networks, shown: networks.missing(study),
+    )
+
+
+def from_figure_1(name: str, flags: str = "") -> Callable[[Networks, Any], list[str]]:
+    """What is missing of a picture that figure 1 makes, too. flags: what else it takes."""
+
+    def missing(networks: Networks, shown: pd.DataFrame) -> list[str]:
+        command = f"{networks.command(STUDIES['figure1'])}{flags}"
+        return [] if len(shown) else [f"No {name} yet; make them with: {command}"]
+
+    return missing
+
+
+def intermediates(networks: Networks) -> pd.DataFrame:
+    kept = with_intermediates(networks.unswitched)
+    return networks.reference(comparable(kept, vary=varied_by_figures()))
+
+
+def measured_choices(networks: Networks) -> list[FairChoice]:
+    """Devices of the user's own beside linear, exponential and ideal ones."""
+    measured = networks.measured_fields()
+    is_measured = networks.unswitched["field"].isin(measured)
+    alike = comparable(networks.unswitched, vary=varied_by_figures(), among=is_measured)
+    choices = fair_choices(alike, [*measured, *(device.name for device in REFERENCES)])
+    return [choice for choice in choices if {*measured} & {*choice.fields}]
+
+
+def missing_beside(networks: Networks, choices: list[FairChoice]) -> list[str]:
+    """Which built-in devices are not beside the user's, or that there is none of the user's."""
+    study = STUDIES["own-device"]
+    if not choices:
+        return [
+            "No device of your own yet; train it beside the built-in ones with: "
+            f"{study.command} my-device.json --resume"
+        ]
+    missing = [device.name for device in REFERENCES if device.name not in choices[0].fields]
+    files = "".join(f" {name}.json" for name in networks.measured_fields())
+    command = f"{study.command}{files} --resume{networks.flags(choices[0].networks)}"
+    return [f"{', '.join(missing)} not beside it; add with: {command}"] * bool(missing)
+
+
+def with_equal_noises(networks: Networks) -> FairChoice | None:
+    """The second choice, where it has other noises and built-in devices, too."""
+    _, second = ([*measured_choices(networks), None, None])[:2]
+    references = {device.name for device in REFERENCES}
+    return second if second and not second.as_measured and references & {*second.fields} else None
+
+
+def missing_switched(networks: Networks, shown: switch.Switched | None) -> list[str]:
+    study = STUDIES["switch"]
+    if shown is None:
+        return networks.missing(study)
+    if {shown.asked, shown.other} != set(switch.FIELDS):
+        return []  # the study is of the paper's two fields
+    flags = networks.flags(shown.networks)
+    return networks.missing(study, shown.networks, flags=flags)
+
+
+def select_ablations(networks: Networks) -> list[ablation.Ablation]:
+    """Device noise goes with the read noise, so that networks without either stand beside."""
+    is_main = networks.unswitched.index.isin(networks.main.index)
+    among = pd.Series(is_main, networks.unswitched.index)
+    alike = comparable(networks.unswitched, varied_by_figures("device_noise"), among)
+    return ablation.find_ablations(alike)
+
+
+def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> list[str]:
+    study, series = STUDIES["ablation"], series_of(networks.main)
+    if not shown:
+        return networks.missing(study)
+    lines = []
+    for each in shown:
+        noisy = each.full.device_noise
+        flags = f"{each.flags}{' --device_noise' * noisy}{networks.flags(but=('device_noise',))}"
+        given = series | each.given | {"device_noise": noisy}
+        lines += networks.missing(study, networks.unswitched, given, flags)
+    return lines
+
+
+def missing_widths(networks: Networks, shown: pd.DataFrame) -> list[str]:
+    alike = networks.main if shown.empty else shown
+    given = {name: value for name, value in series_of(alike).items() if name != "layers"}
+    flags = networks.flags(alike, but=("layers",))
+    return networks.missing(STUDIES["width"], shown, given, flags)
+
+
+SECTIONS: dict[str, Section] = {
+    section.name.partition("-accuracy")[0]: section
+    for section in (
+        Section("devices", lambda networks: None, lambda shown: draw_devices()),
+        *map(by_rate, accuracy.BY_RATE),
+        Section(
+            "learning-curves",
+            Networks.reference,
+            draw_learning_curves,
+            missing=from_figure_1("learning curves"),
+        ),
+        Section("weights", Networks.reference, draw_weights, missing=from_figure_1("weights")),
+        Section(
+            "intermediate",
+            intermediates,
+            draw_intermediate,
+            missing=from_figure_1("currents and voltages", " --compute_intermediate"),
+        ),
+        Section(
+            "own-device",
+            lambda networks: next(iter(measured_choices(networks)), None),
+            comparison.draw_comparison,
+            lambda shown: [comparison.conclusion(shown)] if shown else [],
+            lambda networks, shown: missing_beside(networks, [shown] if shown else []),
+        ),
+        Section("own-device-other-noises", with_equal_noises, comparison.draw_comparison),
+        Section(
+            "switch",
+            lambda networks: switch.select(networks.healthy),
+            switch.draw_switch,
+            lambda shown: [switch.conclusion(shown)] if shown else [],
+            missing_switched,
+        ),
+        Section(
+            "costs",
+            lambda networks: networks.reference_costs,
+            costs.draw_costs,
+            lambda shown: [costs.conclusion(shown)],
+            lambda networks, shown: from_figure_1("costs of learning", " --ledger")(
+                networks, shown.dropna(subset=["pulses"])
+            ),
+        ),
+        Section(
+            "ablation",
+            select_ablations,
+            ablation.draw_ablation,
+            lambda shown: [ablation.conclusion(each) for each in shown],
+            missing_ablations,
+            ablation.table,
+        ),
+        Section(
+            "map",
+            lambda networks: device_map.select(networks.drawn, networks.measured_fields()),
+            device_map.draw_map,
+            lambda shown: [device_map.conclusion(shown)] if shown else [],
+            lambda networks, shown: networks.missing(STUDIES["map"]),
+        ),
+        Section(
+            "width",
+            lambda networks: width.select(networks.unswitched),
+            width.draw_width,
+            lambda shown: [width.conclusion(shown)] if len(shown) else [],
+            missing_widths,
+            width.table,
+        ),
+    )
+}

@@ -1,0 +1,134 @@
+"""Which networks may be compared: those that differ in nothing but what a picture varies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from utils.errors import UserError
+from utils.flag_table import RESISTOR_PER_VOLTAGE_NOISE, TASKS
+from utils.flags import flags_of
+from utils.records.folders import by_age, created
+from utils.records.simulations import series_columns, setting_columns
+from utils.settings import Setting, imperfections
+from utils.studies import Study
+
+MEASURED = [name for name, (flag, _) in flags_of(Setting).items() if flag.measured]
+FIELD_AND_RATE = ("field", "lr")
+
+
+def varied_by_figures(*more: str) -> list[str]:
+    """The settings that differ between the figures, and within them."""
+    return [*FIELD_AND_RATE, *imperfections(), "constants", *more]
+
+
+def comparable(
+    networks: pd.DataFrame,
+    vary: Collection[str],
+    among: pd.Series | None = None,
+    most: str | None = None,
+) -> pd.DataFrame:
+    """The largest set of networks that differ in nothing but the settings named in `vary`.
+
+    among: a bool for each network; networks without it are not counted, but belong to the set.
+    most: a setting of which the set shall have as many values as possible, before networks are
+    counted. Of equally large sets that of more epochs is taken, then MNIST before other tasks.
+    Unless `constants` vary, each device has those of its newest simulation.
+    """
+    counted = networks if among is None else networks[among]
+    if counted.empty:
+        return counted
+    deciding = [*setting_columns(), *series_columns()[1:], "distribution_version"]
+    agreeing = [name for name in deciding if name not in vary]
+
+    def rank(rows: pd.DataFrame) -> tuple:
+        first = rows.iloc[0]
+        n_values = 0 if most is None else rows[most].nunique()
+        return n_values, len(rows), first["epochs"], -TASKS.index(first["task"])
+
+    largest = max((rows for _, rows in counted.groupby(agreeing)), key=rank)
+    chosen = networks[(networks[agreeing] == list(largest[agreeing].iloc[0])).all(axis=1)]
+    return chosen if "constants" in vary else with_newest_constants(chosen)
+
+
+def with_newest_constants(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks whose device has the constants of the newest simulation of its name."""
+    ages = [folder and by_age(folder.path) for folder in networks["folder"]]
+    newest = networks.assign(stamp=ages)
+    last = newest.sort_values("stamp", kind="stable").groupby("field")["constants"].last()
+    return networks[networks["constants"] == networks["field"].map(last)]
+
+
+def in_study(
+    networks: pd.DataFrame, study: Study, given: dict | None = None, but: Collection[str] = ()
+) -> pd.Series:
+    """Whether each network has a setting of the study, bool.
+
+    given: values, by flag, that win over the study's. but: settings that are the study's own; the
+    others that figures do not vary (series) are those of the network itself.
+    """
+    names = [name for name in series_columns() if name not in but]
+    wanted: set[Setting] = set()
+    for values in networks[names].drop_duplicates().itertuples(index=False):
+        try:
+            wanted.update(study.settings(values._asdict() | (given or {})))
+        except UserError:  # as of device noise where the study has no read noise
+            continue
+    return networks["setting"].isin(wanted)
+
+
+@dataclass(frozen=True)
+class FairChoice:
+    """Networks of several fields that may be compared, of each field with one set of constants.
+
+    fields: in the order in which they are drawn; as_measured: whether each field has the noises of
+    its own device, otherwise all have the same.
+    """
+
+    networks: pd.DataFrame
+    fields: list[str]
+    as_measured: bool
+
+
+def fair_choices(networks: pd.DataFrame, fields: Sequence[str]) -> list[FairChoice]:
+    """Networks of these fields, each with its own noises, and all with equal noises.
+
+    Of either kind the set that has most of the fields; the kind that has more of them is first,
+    with own noises before equal ones. networks: healthy ones of one series.
+    """
+    networks = networks[networks["field"].isin(fields)]
+    if networks.empty:
+        return []
+    networks = with_newest_constants(networks)
+    own = networks[[as_measured(setting) == setting for setting in networks["setting"]]]
+    derived = own["resistor_noise"] / RESISTOR_PER_VOLTAGE_NOISE
+    by_its_flag = own["voltage_noise"].where(own["voltage_noise"] != derived, -1.0)
+    hidden = own.assign(voltage_noise=by_its_flag, **dict.fromkeys(MEASURED, 0.0))
+    choices = []
+    for rows, is_own in ((hidden, True), (networks, False)):
+        rows = networks.loc[comparable(rows, vary=FIELD_AND_RATE, most="field").index]
+        present = set(rows["field"])
+        drawn = [field for field in fields if field in present]
+        choices += [FairChoice(rows, drawn, is_own)] * bool(drawn)
+    return sorted(choices, key=lambda choice: (-len(choice.fields), not choice.as_measured))
+
+
+def as_measured(setting: Setting) -> Setting:
+    """The setting with the noises measured of its field's device, as without any flag."""
+    derived = setting.resistor_noise / RESISTOR_PER_VOLTAGE_NOISE
+    voltage_noise = None if setting.voltage_noise == derived else setting.voltage_noise
+    return replace(setting, voltage_noise=voltage_noise, **dict.fromkeys(MEASURED))
+
+
+def latest_run(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks whose folders were made last."""
+    made = networks["folder"].map(lambda folder: created(folder.path))
+    return networks[made == made.max()]
+
+
+def fields_in(networks: pd.DataFrame, first: Sequence[str]) -> list[str]:
+    """The fields of some networks: those named `first`, then the others as they come."""
+    present = list(dict.fromkeys(networks["field"]))
+    return [field for field in first if field in present] + [f for f in present if f not in first]
