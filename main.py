@@ -12,6 +12,8 @@ from utils.console import log
 from utils.errors import FailedOnOtherRankError, RecordError, UserError, WorkerDiedError
 from utils.parser import parse
 from utils.run import Run
+from utils.settings import Setting
+from utils.studies import MAX_EXTENSIONS, beyond_edges
 
 TOO_LARGE = (
     "a single network does not fit into memory; choose smaller --layers or a smaller "
@@ -19,8 +21,11 @@ TOO_LARGE = (
 )
 
 
-def simulate(run: Run, stop: Stop) -> None:
-    """Train every network of the run, write its files, and print what came out."""
+def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
+    """Train every network of the run, write its files, and print what came out.
+
+    Returns the mean accuracy of each setting (%), of a run in one process without --dry_run.
+    """
     share_cores()
     # Imported here, since torch takes seconds and a wrong flag should not have to wait for it.
     from models.currents import Currents
@@ -29,7 +34,7 @@ def simulate(run: Run, stop: Stop) -> None:
     from utils.compute.processor import choose_device, memory_errors
     from utils.data.datasets import load
     from utils.records.opening import fullest, newest, open_archive
-    from utils.records.summary import discard_empty, farewell, table
+    from utils.records.summary import discard_empty, farewell, mean_accuracies, table
     from utils.training.dry_run import describe
     from utils.training.intermediate import add_missing
     from utils.training.job import Training
@@ -61,7 +66,8 @@ def simulate(run: Run, stop: Stop) -> None:
             log(line)
     if run.dry_run:
         describe(plan, run.tasks, currents, world, stop)
-        return world.wait_for_all(stop)
+        world.wait_for_all(stop)
+        return {}
 
     archive = None
     try:
@@ -91,12 +97,19 @@ def simulate(run: Run, stop: Stop) -> None:
     if world.is_first:
         with suppress(OSError):  # a full disk behind stdout; the results are safe in their files
             print(table(archive, run.n_models), flush=True)
+    return mean_accuracies(archive, run.n_models) if world.size == 1 else {}
 
 
 def main(args: list[str] | None = None) -> int:
     try:
         stop = Stop().install()
-        simulate(parse(args), stop)
+        run = parse(args)
+        accuracies = simulate(run, stop)
+        for _ in range(MAX_EXTENSIONS if run.extends_rates else 0):
+            if more := beyond_edges(accuracies):
+                rates = ", ".join(f"{setting.field} {setting.lr:g}" for setting in more)
+                log(f"best at the edge of the learning rates tried, so these are added: {rates}")
+                accuracies |= simulate(replace(run, settings=more), stop)
     except UserError as error:
         wait_for_rank_zero()
         return end(2, f"error: {error}")

@@ -1,6 +1,11 @@
 #!/usr/bin/env bash
 # A device of your own beside linear, exponential and ideal ones, over learning rates.
 #
+# The exponential one has the range of the linear device, as a device file has: double-curved-2.77.
+# Learning rates are those of 27 pulses in a range: a device with more gets as many times the rate,
+# so that equal rates make equal steps. Where a device is best at the edge of what was tried, the
+# range is extended, at most three times, unless --lr is given.
+#
 #     nohup figures/own-device.sh my-device.json --resume &> own-device.txt &
 #
 # The device file comes first; there may be more than one. Each field has its own values: those of
@@ -23,4 +28,4 @@ fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ -x .venv/bin/python ] && default=.venv/bin/python || default=python
 exec "${PYTHON:-$default}" main.py --study own-device \
-    --field "${devices[@]}" double-linear double-exponential double-ideal "$@"
+    --field "${devices[@]}" double-linear double-curved-2.77 double-ideal "$@"

@@ -18,7 +18,7 @@ def report(simulations, tmp_path_factory) -> Report:
 
 
 def test_what_is_missing_names_the_command_that_makes_it(report):
-    (line,) = report.missing("figure2")
+    line, *_ = report.missing("figure2")
     command = "figures/figure2.sh --resume --task Digits --epochs 4 --layers 16 --n_models 3"
     assert line == f"Figure 2 lacks 8 of its 12 settings; make them with: {command}"
     run = parse(["--study", "figure2", *command.split()[1:]])
@@ -36,15 +36,16 @@ def test_ten_networks_a_setting_need_no_flag(report):
 
 
 def test_what_is_drawn_is_described(report):
-    assert report.networks.describe() == (
-        f"Drawn: 60 networks of task Digits, epochs {EPOCHS}, layers (16,), batch_size 128, init "
-        "0.01, input_scale 0.001, padding 2; 1 of other kinds are not."
-    )
+    assert report.networks.describe() == [
+        f"Drawn: 60 networks of task Digits, epochs {EPOCHS}, layers 16, batch_size 128, init "
+        "0.01, input_scale 0.001, padding 2.",
+        "Not drawn: 1 network (epochs 1); --epochs 1 draws them.",
+    ]
 
 
 def test_an_empty_folder_gives_commands_and_no_error(tmp_path, capsys):
     (tmp_path / "nothing").mkdir()
-    report = report_on(tmp_path / "nothing", tmp_path / "figures", "Digits")
+    report = report_on(tmp_path / "nothing", tmp_path / "figures", task="Digits")
     assert report.settings().empty
     assert report.problems().empty
     for name in SECTIONS:
@@ -61,14 +62,15 @@ def test_an_empty_folder_gives_commands_and_no_error(tmp_path, capsys):
 
 def test_the_conclusion_is_computed_from_the_curves_and_says_of_how_many(report, simulations):
     sentence = conclusion(BY_RATE[1], report.networks.main)
-    assert sentence.startswith("Figure 1 (mean ± std, n = 3): linear reaches ")
+    assert sentence.startswith("Figure 1 (mean ± std, n = 3; one test image is 0.34 points): ")
     for field, word in (("double-linear", "linear"), ("double-exponential", "exponential")):
         values = from_files(simulations, field, 0.1, 0.2)
         means = {rate: statistics.fmean(values[rate]) for rate in RATES}
         best = max(means, key=means.get)
         std = statistics.stdev(values[best])
         assert (
-            f"{word} reaches {means[best]:.2f} ± {std:.2f} % at learning rate {best:g}" in sentence
+            f"{word} reaches {means[best]:.2f} ± {std:.2f} % at learning rate {best:g}, the "
+            f"{'lowest' if best == 500 else 'highest'} tried" in sentence
         )
     assert all("n = 3" in sentence for sentence in report.conclusions())
 
@@ -76,9 +78,9 @@ def test_the_conclusion_is_computed_from_the_curves_and_says_of_how_many(report,
 def test_the_conclusion_of_one_network_a_point_and_of_unequally_many(report):
     networks = report.networks.main
     single = networks[networks["model"] == 0]
-    assert "Figure 1 (one network a point): " in conclusion(BY_RATE[1], single)
+    assert "Figure 1 (one network a point; one test image" in conclusion(BY_RATE[1], single)
     fewer = networks[(networks["lr"] == 500) | (networks["model"] < 2)]
-    assert "Figure 1 (mean ± std, n = 2 to 3): " in conclusion(BY_RATE[1], fewer)
+    assert "Figure 1 (mean ± std, n = 2 to 3; one test image" in conclusion(BY_RATE[1], fewer)
 
 
 def networks(**accuracies) -> pd.DataFrame:
@@ -92,7 +94,7 @@ def test_learning_rates_close_to_the_best_are_named_without_those_between_that_a
     assert describe_best("double-linear", three).endswith("500 to 2000")
     apart = describe_best("double-linear", networks(r500=96.0, r1000=90.0, r2000=96.5))
     assert apart.endswith(
-        "at learning rate 2000 and stays within 1 point of it for 500, 2000 alone"
+        "2000, the highest tried, and stays within 1 point of it for 500, 2000 alone"
     )
 
 

@@ -207,5 +207,6 @@ def test_the_sentence_by_hand():
     unknown = rows("double-exponential", [(500, 99.0, NAN)])
     assert conclusion(pd.DataFrame(linear + unknown)) == (
         "Costs (one network a point): linear takes 8 pulses per device for its best 97.40 % "
-        "(learning rate 2000), and 3 for 97.00 %, within 0.5 points of it (learning rate 1000)."
+        "(learning rate 2000, the highest tried), and 3 for 97.00 %, within 0.5 points of it "
+        "(learning rate 1000)."
     )

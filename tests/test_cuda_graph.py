@@ -7,9 +7,9 @@ from conftest import members_of, setting_of
 from support.reference_networks import ReferenceRun, distance
 
 from devices.library import find
-from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import SYNCHRONISE, WARM_UP, GraphedCall
+from utils.training.state_dict import state_dict
 from utils.training.trainer import Trainer
 
 EAGER = Compiler(enabled=False)

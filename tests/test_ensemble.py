@@ -10,11 +10,11 @@ from support.devices import NAMES, device_of
 
 from models.active_inputs import ActiveInputs
 from models.dense_inputs import DenseInputs
-from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
 from utils.training.slices import restore, slice_of
+from utils.training.state_dict import state_dict
 from utils.training.trainer import Trainer
 
 

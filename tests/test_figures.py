@@ -59,7 +59,7 @@ def test_axes_carry_the_curves_of_the_files(study, report, simulations):
         expected = from_files(simulations, "double-linear", clipping, var)
         lows = [statistics.fmean(v) - statistics.stdev(v) for v in expected.values()]
         assert bands[0].y0 == pytest.approx(min(lows))
-        assert "pulses per unit gradient" in axes.get_xlabel()
+    assert "pulses per unit gradient" in figure.get_supxlabel()
     assert "%" in figure.axes[0].get_ylabel()
     if len(figure.axes) > 1:
         assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()

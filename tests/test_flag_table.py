@@ -14,7 +14,8 @@ from utils.flags import PHYSICAL, Stored, flag
 from utils.plots import style
 from utils.plots.networks import Networks
 from utils.records import setting_json
-from utils.records.simulations import Simulations, series_columns, setting_columns
+from utils.records.columns import series_columns, setting_columns
+from utils.records.simulations import Simulations
 from utils.records.summary import flag_columns
 from utils.settings import Member, Setting, Task, imperfections
 from utils.training.compiling import kind

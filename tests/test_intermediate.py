@@ -7,9 +7,9 @@ from conftest import members_of, setting_of
 from support.engine import trained_engine
 from support.reference_networks import EXTRAS, difference, inputs, trained_reference
 
-from models.state_dict import load_state_dict, state_dict
 from utils.training.ensemble import Ensemble
 from utils.training.intermediate import compute
+from utils.training.state_dict import load_state_dict, state_dict
 
 FLAGS = "--n_models 2 --resistor_noise 0.05 --device_noise --padding 1"
 

@@ -11,9 +11,9 @@ from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated
 
 from devices.ledger import COUNTS, WEAR, Account
 from devices.ledger_level import LedgerLevel
-from models.state_dict import ledger_dict
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
+from utils.training.state_dict import ledger_dict
 from utils.training.trainer import Trainer
 
 

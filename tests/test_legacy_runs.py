@@ -106,10 +106,10 @@ def test_networks_of_the_labs_scripts_are_drawn_with_ours(copied, simulations, t
     write_legacy_folder(copied, [70.0, 72.0], lr=1000.0, **LEGACY)
     report = report_on(copied, tmp_path / "figures")
     networks = report.networks
-    assert networks.describe().startswith("Drawn: 65 networks of task Digits")
-    assert networks.describe().endswith(
-        "1 of other kinds are not. 5 of them are of the original scripts."
-    )
+    drawn, others = networks.describe()
+    assert drawn.startswith("Drawn: 65 networks of task Digits")
+    assert drawn.endswith(" 5 of them are of the original scripts.")
+    assert others.startswith("Not drawn: 1 network ")
     line = draw_accuracy(BY_RATE[1], networks.main).axes[0].get_lines()[0]
     values = from_files(simulations, "double-linear", 0.1, 0.2)
     assert list(line.get_xdata()) == [500.0, 1000.0, 3000.0]

@@ -25,11 +25,11 @@ from support.reference_networks import (
 
 from devices.ledger_level import LedgerLevel
 from models.kernels.load import kernels_in_use, python_only
-from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.ensemble import Ensemble
+from utils.training.state_dict import state_dict
 
 NEARLY_LINEAR = "double-curved-0.001"
 TWO_LAYERS = (24,)  # which take less time to compile than three

@@ -77,7 +77,7 @@ def test_own_device_trains_files_beside_the_built_in_ones(files, tmp_path):
     assert result.returncode == 0, result.stderr
     folder, *words = result.stdout.splitlines()
     assert folder == str(PROJECT)
-    built_in = ["double-linear", "double-exponential", "double-ideal"]
+    built_in = ["double-linear", "double-curved-2.77", "double-ideal"]
     assert words == ["main.py", "--study", "own-device", "--field", *files, *built_in, *given]
 
 

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 from support.arguments import merged
 from support.launched import ask
+from support.legacy_runs import legacy_record, write_legacy_folder
 from support.simulated import EPOCHS, SMALL, report_on
 
 from devices.library import find
@@ -106,7 +107,7 @@ def test_the_figure_carries_the_means_of_the_files(report, switched):
         values_of(switched, f"double-{name}", None, "accuracy")
         for name in ("exponential", "linear")
     ]
-    lines = [line for line in by_epochs.get_lines() if line.get_label()[0] != "_"]
+    lines = [line for line in by_epochs.get_lines() if line.get_marker() in ("o", "s")]
     for line, name, first, under in zip(
         lines, NAMES, (LINEAR, EXPONENTIAL), ([1, 2], [2, 3]), strict=True
     ):
@@ -115,7 +116,12 @@ def test_the_figure_carries_the_means_of_the_files(report, switched):
         middle = [values_of(switched, name, switch, "accuracy") for switch in at]
         means = [statistics.fmean(values) for values in (ends[0], *middle, ends[1])]
         assert list(line.get_ydata()) == pytest.approx(means)
-        assert to_hex(line.get_color()).upper() == style.COLOURS[first.name]
+    levels = {line.get_label(): line for line in by_epochs.get_lines()}
+    for name, values in zip(("exponential", "linear"), ends, strict=True):
+        assert levels[f"always {name}"].get_ydata()[0] == pytest.approx(statistics.fmean(values))
+        assert to_hex(levels[f"always {name}"].get_color()).upper() == style.colour(
+            f"double-{name}"
+        )
     for axes, name in ((linear_first, NAMES[0]), (exponential_first, NAMES[1])):
         marks = [line for line in axes.get_lines() if line.get_marker() == "D"]
         assert [int(line.get_xdata()[0]) for line in marks] == [1, 2]
@@ -135,7 +141,7 @@ def test_the_command_that_makes_what_is_missing_is_named(report):
 
 
 def test_without_any_the_command_is_named(simulations, tmp_path):
-    alone = report_on(simulations, tmp_path / "figures", "Digits")
+    alone = report_on(simulations, tmp_path / "figures", task="Digits")
     assert alone.draw("switch") is None
     (line,) = alone.missing("switch")
     assert line.endswith(f"make them with: {COMMAND}")

@@ -16,11 +16,11 @@ from support.reference_networks import (
 
 from devices.ledger import COUNTS
 from devices.ledger_level import LedgerLevel
-from models.state_dict import state_dict
 from utils.compute.compiler import Compiler
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.slices import slice_of
+from utils.training.state_dict import state_dict
 from utils.training.trainer import Trainer
 
 EPOCHS = 4

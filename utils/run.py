@@ -23,6 +23,9 @@ class Run:
     """One call of the program: every setting, n_models networks each, and where they run."""
 
     settings: tuple[Setting, ...]
+    extends_rates: bool = (
+        False  # beyond the best learning rate of a field, where that is at an edge
+    )
     n_models: int = flag(
         10, TRAINING, "networks per setting, seeded seed, seed + 1, ...", int, at_least=1
     )

@@ -15,8 +15,12 @@ from utils.setting_checks import SWITCHES
 from utils.settings import Setting, imperfections
 
 FIELDS = (find("double-linear"), find("double-exponential"))
-REFERENCES = (*FIELDS, find("double-ideal"))  # what a device of the user's own is compared with
-IDEAL = REFERENCES[-1]
+IDEAL = find("double-ideal")
+REFERENCES = (*FIELDS, IDEAL)
+# What a device of the user's own is compared with. Device files are mapped onto the range of the
+# linear device, so the exponential beside them has that range, too; the paper's has 2.5 times it.
+SAME_RANGE = find("double-curved-2.77")
+BESIDE = (FIELDS[0], SAME_RANGE, IDEAL)
 SWITCHED_AT = (1, 2, 5, 10, 15)  # epochs, of 20
 RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
 FIGURE_1 = {"var": 0.2, "resistor_noise": 0.015, "clipping": 0.1}  # its imperfections
@@ -136,6 +140,36 @@ def curved(nonlinearity: float) -> Device:
 
 
 @dataclass(frozen=True)
+class OwnDeviceStudy(Study):
+    """Devices of the user's own beside others, at learning rates that make equal steps.
+
+    Learning rates, those given as well, are those of a device with 27 pulses in its range. One with
+    more pulses makes a smaller step with each, and gets as many times the rate.
+    """
+
+    def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
+        values = {**self.sweeps[0], **(given or {})}
+        sweep({"field": values["field"], "lr": values["lr"]})  # which refuses what is given twice
+        rates = {
+            field: tuple(rate_of_equal_steps(rate, field) for rate in values["lr"])
+            for field in values["field"]
+        }
+        sweeps = [{**values, "field": (field,), "lr": rates[field]} for field in rates]
+        return settings_of(sweeps, {})
+
+
+def rate_of_equal_steps(rate: float, device: Device) -> float:
+    """The learning rate at which a device makes the steps that the linear one makes at `rate`."""
+    factor = rate_factor(device)
+    return rate if factor == 1 else float(f"{rate * factor:.4g}")
+
+
+def rate_factor(device: Device) -> float:
+    """By how many times more pulses than the built-in devices take a range is divided."""
+    return device.response.pulses_max / FIELDS[0].response.pulses_max
+
+
+@dataclass(frozen=True)
 class AblationStudy(Study):
     """Every combination of imperfections that are there or not, and the ideal network.
 
@@ -217,10 +251,10 @@ STUDIES: dict[str, Study] = {
             "the same with the smallest pulse (--clipping) alone, at three values",
             [by_rate(0.0, 0.0, (0.1, 0.2, 0.5))],
         ),
-        Study(
+        OwnDeviceStudy(
             "own-device",
             "linear, exponential and ideal; figures/own-device.sh FILE.json adds your own",
-            [{"field": REFERENCES, "lr": RATES}],
+            [{"field": BESIDE, "lr": RATES}],
         ),
         SwitchStudy(
             "switch",
@@ -251,6 +285,26 @@ STUDIES: dict[str, Study] = {
         ),
     )
 }
+
+
+EXTENDING = ("own-device",)  # studies that add learning rates where the best is at the edge
+MAX_EXTENSIONS = 3
+
+
+def beyond_edges(accuracies: Mapping[Setting, float]) -> tuple[Setting, ...]:
+    """Settings of half or twice the learning rate, where the best is the lowest or the highest.
+
+    accuracies: mean over networks, of settings that for each field differ in nothing but that.
+    """
+    more = []
+    for field in dict.fromkeys(setting.field for setting in accuracies):
+        settings = [setting for setting in accuracies if setting.field == field]
+        best = max(settings, key=accuracies.__getitem__)
+        rates = [setting.lr for setting in settings]
+        for edge, factor in ((min(rates), 0.5), (max(rates), 2.0)):
+            if best.lr == edge:
+                more.append(replace(best, lr=float(f"{factor * edge:.4g}")))
+    return tuple(more)
 
 
 def find_study(name: str) -> Study:

@@ -76,9 +76,9 @@ def break_copy(folder: Path) -> None:
     (broken / f"{broken.name}-2.json").unlink()
 
 
-def report_on(simulations: Path, figures: Path, task: str | None = None) -> Report:
-    """The report that is drawn into a folder of figures."""
-    return Report(Networks(Simulations.read(simulations), task), figures)
+def report_on(simulations: Path, figures: Path, **filters) -> Report:
+    """The report that is drawn into a folder of figures, as if the simulations stood as usual."""
+    return Report(Networks(Simulations.read(simulations), filters), figures)
 
 
 def from_files(simulations: Path, field: str, clipping: float, var: float, key="accuracy"):

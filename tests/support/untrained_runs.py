@@ -11,15 +11,10 @@ import pandas as pd
 import torch
 
 from devices.library import measurements
+from utils.records.columns import RESULTS, identity_columns, series_columns, setting_columns
 from utils.records.folders import create_folders
 from utils.records.setting_json import to_json
-from utils.records.simulations import (
-    RESULTS,
-    comparable,
-    identity_columns,
-    series_columns,
-    setting_columns,
-)
+from utils.records.simulations import comparable
 from utils.settings import Setting
 
 

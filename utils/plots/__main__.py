@@ -1,15 +1,15 @@
-"""Draw all figures without a notebook: `python -m utils.plots`."""
+"""Draw all figures without a notebook, and say what they show: `python -m utils.plots`."""
 
 from __future__ import annotations
 
-import argparse
 import os
-
-import matplotlib
+from pathlib import Path
+from typing import Any
 
 from utils.errors import UserError
-from utils.plots.report import Report
-from utils.plots.sections import SECTIONS
+from utils.flags import Parser, add, flags_of
+from utils.records.columns import series_columns
+from utils.settings import Setting
 
 PRICES = {
     "pulse_energy": ("J", "energy of a pulse, for the table of costs"),
@@ -18,13 +18,14 @@ PRICES = {
     "endurance": ("N", "pulses that a device endures; needs runs with --wear"),
     "refresh_endurance": ("N", "refreshes that a device endures; needs runs with --wear"),
 }
+ALONE = ("latest", "fields")  # flags that draw one picture and nothing else
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m utils.plots", description=__doc__)
+def make_parser() -> Parser:
+    parser = Parser("python -m utils.plots", __doc__)
     parser.add_argument("--simulations", metavar="DIR", help="folder of the simulations")
     parser.add_argument("--figures", metavar="DIR", help="where a folder of figures is made")
-    parser.add_argument("--task", help="data set to draw (default: the one with most networks)")
+    parser.add_argument("--table", metavar="FILE", help="write all results as CSV to this file")
     parser.add_argument(
         "--latest",
         action="store_true",
@@ -36,43 +37,62 @@ def main() -> None:
         metavar="NAME",
         help="compare these fields in one picture, nothing else; devices of files by their names",
     )
+    prices = parser.add_argument_group("prices")
     for name, (unit, text) in PRICES.items():
-        parser.add_argument(f"--{name}", metavar=unit, help=text)
-    flags = parser.parse_args()
-    if flags.latest and flags.fields:
-        parser.exit(2, f"{parser.prog}: error: --fields: leave out --latest, or the other way\n")
-    for name in PRICES if flags.latest or flags.fields else ():
-        if getattr(flags, name) is not None:
-            other = "--latest" if flags.latest else "--fields"
-            parser.exit(2, f"{parser.prog}: error: --{name}: leave out {other}\n")
-    for name in ("simulations", "figures", "task", *PRICES):
-        if (value := getattr(flags, name)) is not None:
-            os.environ[f"MAGNETOIONIC_{name.upper()}"] = value
-    matplotlib.use("Agg")
+        prices.add_argument(f"--{name}", metavar=unit, help=text)
+    filters = parser.add_argument_group(
+        "filters", "Draw networks with these values only (default: those of which there are most)."
+    )
+    for name in series_columns():
+        add(filters, name, flags_of(Setting)[name][0], None)
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
+    given = vars(parser.parse_args())
+    filters = {name: given.pop(name) for name in series_columns() if name in given}
+    for alone in ALONE:
+        for other in (*ALONE, *PRICES):
+            if alone in given and other in given and alone != other:
+                parser.error(f"--{other}: leave out --{alone}")
+    for name in ("simulations", "figures", *PRICES):
+        if name in given:
+            os.environ[f"MAGNETOIONIC_{name.upper()}"] = given[name]
     try:
-        report = Report.from_environment()
-        if flags.latest:
-            report.epochs()
-        elif flags.fields:
-            report.compare(flags.fields)
-        else:
-            write(report)
+        write(given, {name: filter_value(name, value) for name, value in filters.items()})
     except UserError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+        parser.error(str(error))
+
+
+def filter_value(name: str, value: Any) -> Any:
+    """The value, or a list of values, of a flag as it was parsed."""
+    flag, _ = flags_of(Setting)[name]
+    if flag.is_list:
+        return tuple(value)
+    if flag.kind is bool and flag.sweeps:
+        return [word == "on" for word in value] or [True]
+    return value
+
+
+def write(given: dict[str, Any], filters: dict[str, Any]) -> None:
+    """What the flags ask for. given: flags by name; filters: see Networks."""
+    import matplotlib  # as all that takes seconds, once the flags are known to be right
+
+    matplotlib.use("Agg")
+    from utils.plots.report import Report
+
+    report = Report.from_environment(filters)
+    if "table" in given:
+        report.write_table(Path(given["table"]))
+    if "latest" in given:
+        report.epochs()
+    elif "fields" in given:
+        report.compare(given["fields"])
+    else:
+        report.write()
     pictures = sorted(report.folder.glob("*.png"))
     print(f"figure: {pictures[0]}" if len(pictures) == 1 else f"figures are in {report.folder}")
-
-
-def write(report: Report) -> None:
-    """Every section, with what is left out and what is missing, and what they say."""
-    for problem in report.problems().itertuples(index=False):
-        print(f"left out: {problem.folder}/{problem.file}: {problem.reason}")
-    print(report.settings().to_string(index=False))
-    print(report.networks.describe())
-    for name in SECTIONS:
-        report.show(name)
-    print(report.costs().to_string(index=False))
-    print("\n".join(report.conclusions()))
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from utils.flags import flags_of
 from utils.plots import style
-from utils.plots.accuracy import FIELD_NAMES
 from utils.plots.panels import legend_above
 from utils.plots.selection import fields_in
 from utils.plots.statistics import MIN_FOR_SPREAD, Difference, describe_count, difference
 from utils.settings import Setting
-from utils.studies import IDEAL, PERFECT, without
+from utils.studies import FIGURE_1, IDEAL, PERFECT, without
 
 ALONE, WON_BACK, TOGETHER = "lost by it alone", "won back without it", "lost"
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
@@ -58,6 +58,17 @@ class Ablation:
         field = f"{self.full.field}{'.json' * (self.full.field.measured is not None)}"
         sizes = (f" --{name} {getattr(self.full, name):g}" for name in PERFECT)
         return f" --field {field} --lr {self.full.lr:g}{''.join(sizes)}"
+
+    def origin(self, name: str) -> str:
+        """That the size of an imperfection is the study's and was not measured, where it is so."""
+        measured = self.full.field.measured
+        flag, _ = flags_of(Setting)[name]
+        if measured is None or (
+            flag.measured and getattr(measured, flag.measured).value is not None
+        ):
+            return ""
+        of_figure_1 = FIGURE_1.get(name) == getattr(self.full, name)
+        return f" ({getattr(self.full, name):g}{' of figure 1' * of_figure_1}, not measured)"
 
     @property
     def none(self) -> Setting:
@@ -121,7 +132,7 @@ def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
     """
     by_setting = dict(list(networks.groupby("setting", sort=False)))
     found = []
-    for field in fields_in(networks, FIELD_NAMES):
+    for field in fields_in(networks):
         if field == IDEAL.name:
             continue
         candidates = [
@@ -170,8 +181,11 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
         1, len(ablations), figsize=(width, 0.9 + 0.27 * n_rows), squeeze=False, sharex=True
     )
     colours = style.colours(ablation.field for ablation in ablations)
-    for axes, ablation in zip(panels[0], ablations, strict=True):
+    for number, (axes, ablation) in enumerate(zip(panels[0], ablations, strict=True)):
         draw_panel(axes, ablation, colours[ablation.field])
+        if number and labels_of(ablations[0]) == labels_of(ablation):
+            axes.tick_params(labelleft=False)
+    figure.supxlabel("points of test accuracy, lost or won back (dotted: neither)")
     style.letter(panels[0])
     counts = [points.n for ablation in ablations for _, _, points in ablation.rows()]
     handles = [
@@ -179,7 +193,7 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
         for marker, face in (("o", None), ("o", "white"), ("D", None))
     ]
     spread = " ± standard error over equal seeds" * (max(counts) >= MIN_FOR_SPREAD)
-    title = f"mean{spread}, {describe_count(counts)}"
+    title = f"{ablations[0].full.task}; mean{spread}, {describe_count(counts)}"
     columns = 2 if len(ablations) == 1 else 3
     legend_above(figure, handles, [ALONE, WON_BACK, "together"], title, columns)
     return figure
@@ -187,8 +201,7 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
 
 def draw_panel(axes, ablation: Ablation, colour: str) -> None:
     """The numbers of one field, a row for each imperfection and for what they do together."""
-    labels = [style.label(name, getattr(ablation.full, name)) for name in ablation.imperfections]
-    names = [*labels, *ablation.together()]
+    names = labels_of(ablation)
     for label, what, points in ablation.rows():
         shift = {ALONE: -0.14, WON_BACK: 0.14, TOGETHER: 0.0}[what]
         axes.errorbar(
@@ -198,27 +211,33 @@ def draw_panel(axes, ablation: Ablation, colour: str) -> None:
             fmt="D" if what == TOGETHER else "o",
             color=colour,
             mfc="white" if what == WON_BACK else colour,
+            ms=2.5,
             elinewidth=1,
-            capsize=2,
+            capsize=4,
         )
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.axhline(len(labels) - 0.5, color=style.GREY, lw=0.5)
+    axes.axhline(len(ablation.imperfections) - 0.5, color=style.GREY, lw=0.5)
     axes.axvline(0, color=style.GREY, lw=0.7, ls=":")
-    axes.set_xlabel("points of test accuracy (dotted: none)")
     axes.set_title(f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}")
+
+
+def labels_of(ablation: Ablation) -> list[str]:
+    """The names of the rows of a panel."""
+    sizes = [style.label(name, getattr(ablation.full, name)) for name in ablation.imperfections]
+    return [*sizes, *ablation.together()]
 
 
 def conclusion(ablation: Ablation) -> str:
     """What is left to the ideal network, what each costs, and which matters most."""
     together = ablation.together()
     costs = [
-        f"the {style.label(name)} costs {points.plus_minus} alone"
+        f"the {style.label(name)}{ablation.origin(name)} {describe_cost(points)} alone"
         for name in ablation.imperfections
         if (points := ablation.lost(name))
     ]
     if response := together["the response alone"]:
-        costs.append(f"the response {response.plus_minus}")
+        costs.append(f"the response {describe_cost(response)}")
     parts = [", ".join(costs)] if costs else []
     if costs and (left := together["all, to the ideal network"]):
         parts = [f"of the {left.plus_minus} points to the ideal network {parts[0]}"]
@@ -227,6 +246,12 @@ def conclusion(ablation: Ablation) -> str:
         f"{'; '.join([*parts, *matters_most(ablation)])} "
         f"(mean ± standard error over equal seeds, {ablation.count})."
     )
+
+
+def describe_cost(points: Difference) -> str:
+    """`costs 0.50 ± 0.02`, or `improves by` where less than nothing is lost."""
+    verb = "costs" if points.mean >= 0 else "improves by"
+    return f"{verb} {points.plus_minus.removeprefix('-')}"
 
 
 def matters_most(ablation: Ablation) -> list[str]:

@@ -7,9 +7,22 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from utils.plots import style
-from utils.plots.panels import RATE_LABEL, draw_means, leave_out_outliers, legend_above
+from utils.plots.panels import (
+    RATE_LABEL,
+    draw_means,
+    leave_out_outliers,
+    legend_above,
+    mark_edge,
+)
 from utils.plots.selection import in_study
-from utils.plots.statistics import at_best_rate, describe_mean, difference, summary
+from utils.plots.statistics import (
+    at_best_rate,
+    describe_best_rate,
+    describe_mean,
+    describe_resolution,
+    difference,
+    summary,
+)
 from utils.studies import FIELDS, STUDIES, Study
 
 FIELD_NAMES = tuple(device.name for device in FIELDS)
@@ -24,8 +37,9 @@ def clippings(study: Study) -> list[float]:
 
 
 def select(study: Study, networks: pd.DataFrame) -> pd.DataFrame:
-    """The healthy networks that the study's figure shows. networks: of one series."""
-    return networks[in_study(networks, study) & ~networks["failed"]]
+    """The healthy networks of a study, at any learning rate. networks: of one series."""
+    rates = {"lr": networks["lr"].unique()} if len(networks) else {}
+    return networks[in_study(networks, study, rates) & ~networks["failed"]]
 
 
 def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
@@ -36,28 +50,31 @@ def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
         return None
     width = style.COLUMN if len(present) == 1 else style.PAGE
     figure, panels = plt.subplots(
-        1, len(present), figsize=(width, 2.7), sharex=True, sharey=True, squeeze=False
+        1, len(present), figsize=(width, 2.9), sharex=True, sharey=True, squeeze=False
     )
-    drawn = []
+    drawn, arrows = [], set()
     for axes, clipping in zip(panels[0], present, strict=True):
         rows = networks[networks["clipping"] == clipping]
         for field in FIELD_NAMES:
-            points, colour = summary(rows[rows["field"] == field]), style.colour(field)
+            alike, colour = rows[rows["field"] == field], style.colour(field)
+            points = summary(alike)
             draw_means(axes, points, colour, style.name(field), style.marker(field))
+            arrows.add(mark_edge(axes, points, alike, colour))
             drawn.append((axes, points, colour))
         relaxed = summary(rows[rows["field"] == LINEAR], value="relaxed")
-        label, colour = f"{style.name(LINEAR)}, after field relaxation", style.colour(LINEAR)
+        label, colour = f"{style.name(LINEAR)}, relaxed", style.colour(LINEAR)
         draw_means(axes, relaxed, colour, label, style.marker(LINEAR), dashed=True)
         drawn.append((axes, relaxed, colour))
-        axes.set_xlabel(RATE_LABEL)
         if len(clippings(study)) > 1:
             axes.set_title(style.label("clipping", clipping))
     leave_out_outliers(drawn)
+    figure.supxlabel(RATE_LABEL)
     style.letter(panels[0])
     panels[0][0].set_ylabel("test accuracy (%)")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    columns = 1 if width == style.COLUMN else len(labels)
-    legend_above(figure, handles, labels, describe_mean(networks), columns)
+    lines = "\n" if width == style.COLUMN else " "
+    title = f"{style.physics(networks)};{lines}{describe_mean(networks)}{max(arrows)}"
+    legend_above(figure, handles, labels, title, 3)
     return figure
 
 
@@ -73,7 +90,8 @@ def conclusion(study: Study, networks: pd.DataFrame) -> str:
         parts += compare(*by_field.values())
         panel = f"\n  {style.label('clipping', clipping)}: " if len(clippings(study)) > 1 else " "
         lines.append(panel + "; ".join(parts) + ".")
-    return f"{name} ({describe_mean(networks)}):{''.join(lines)}"
+    head = f"{describe_mean(networks)}{describe_resolution(networks)}"
+    return f"{name} ({head}):{''.join(lines)}"
 
 
 def compare(linear: pd.DataFrame, exponential: pd.DataFrame) -> list[str]:
@@ -98,7 +116,7 @@ def describe_best(field: str, networks: pd.DataFrame) -> str:
     """How good a field gets, and at which learning rates it stays close to that."""
     points = summary(networks)
     best = points["mean"].idxmax()
-    std = points["std"][best]
+    std, rate = points["std"][best], describe_best_rate(networks)
     spread = "" if pd.isna(std) else f" ± {std:.2f}"
     close = points["mean"] >= points["mean"].max() - CLOSE
     rates = list(points.index[close])
@@ -108,5 +126,5 @@ def describe_best(field: str, networks: pd.DataFrame) -> str:
         where = ", ".join(f"{rate:g}" for rate in rates) + " alone"
     return (
         f"{style.name(field)} reaches {points['mean'][best]:.2f}{spread} % at learning rate "
-        f"{best:g} and stays within {CLOSE:g} point of it for {where}"
+        f"{rate}, and stays within {CLOSE:g} point of it for {where}"
     )

@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from utils.plots import style
-from utils.plots.accuracy import FIELD_NAMES
 from utils.plots.selection import fields_in
-from utils.plots.statistics import MIN_FOR_SPREAD, describe_mean
+from utils.plots.statistics import MIN_FOR_SPREAD, describe_best_rate, describe_mean
 from utils.records.simulations import COSTS
 
 CLOSE = 0.5  # points of accuracy within which a learning rate is about as good as the best
@@ -37,12 +36,13 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
     if networks.empty:
         return None
     figure, (reached, refreshed) = plt.subplots(1, 2, figsize=(style.PAGE, 2.9))
-    order = fields_in(networks, FIELD_NAMES)
+    order = fields_in(networks)
+    markers = style.markers(order)
     for field, colour in style.colours(order).items():
-        points = summarise_costs(networks, field)
-        draw_points(reached, points, "accuracy", colour, style.name(field))
-        draw_points(refreshed, points, "refreshes", colour, style.name(field))
-        name_rates(reached, points, colour)
+        points, look = summarise_costs(networks, field), (colour, markers[field])
+        for axes, quantity in ((reached, "accuracy"), (refreshed, "refreshes")):
+            draw_points(axes, points, quantity, look, style.name(field))
+            name_rates(axes, points, quantity, colour)
     for axes in (reached, refreshed):
         axes.set_xscale("log")
         use_plain_ticks(axes.xaxis)
@@ -56,8 +56,7 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
         refreshed.set_ylim(0)
     reached.legend(loc="best", title=describe_mean(networks))
     style.letter((reached, refreshed))
-    reached.set_title("numbers are learning rates")
-    figure.suptitle(style.physics(networks))
+    figure.suptitle(f"{style.physics(networks)}; numbers are learning rates")
     return figure
 
 
@@ -68,22 +67,33 @@ def use_plain_ticks(axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def draw_points(axes, points: pd.DataFrame, quantity: str, colour: str, label: str) -> None:
-    """Means over networks, connected by learning rate, with standard deviations from three on."""
+def draw_points(axes, points: pd.DataFrame, quantity: str, look: tuple, label: str) -> None:
+    """Means over networks, connected by learning rate, with standard deviations from three on.
+
+    look: colour and marker.
+    """
     x, y = points["pulses"], points[quantity]
     x_error, y_error = (p["std"].where(p["size"] >= MIN_FOR_SPREAD).fillna(0) for p in (x, y))
-    shape = {"marker": "o", "lw": 0.8, "elinewidth": 0.8}
+    colour, marker = look
     axes.errorbar(
-        x["mean"], y["mean"], xerr=x_error, yerr=y_error, color=colour, label=label, **shape
+        x["mean"],
+        y["mean"],
+        xerr=x_error,
+        yerr=y_error,
+        color=colour,
+        marker=marker,
+        lw=0.8,
+        elinewidth=0.8,
+        label=label,
     )
 
 
-def name_rates(axes, points: pd.DataFrame, colour: str) -> None:
-    """Write the learning rate beside each point of accuracy."""
+def name_rates(axes, points: pd.DataFrame, quantity: str, colour: str) -> None:
+    """Write the learning rate beside each point."""
     for rate, row in points.iterrows():
         axes.annotate(
             f"{rate:g}",
-            (row["pulses", "mean"], row["accuracy", "mean"]),
+            (row["pulses", "mean"], row[quantity, "mean"]),
             xytext=(3, 3),
             textcoords="offset points",
             fontsize=6,
@@ -94,14 +104,14 @@ def name_rates(axes, points: pd.DataFrame, colour: str) -> None:
 def conclusion(networks: pd.DataFrame) -> str:
     """How many pulses per device each field needs for its best accuracy, and for almost that."""
     networks, parts = networks.dropna(subset=["pulses"]), []
-    for field in fields_in(networks, FIELD_NAMES):
-        points = summarise_costs(networks, field)
+    for field in fields_in(networks):
+        points, alike = summarise_costs(networks, field), networks[networks["field"] == field]
         accuracy, pulses = points["accuracy"]["mean"], points["pulses"]["mean"]
         best = accuracy.idxmax()
         cheapest = pulses[accuracy >= accuracy.max() - CLOSE].idxmin()
         part = (
             f"{style.name(field)} takes {pulses[best]:.3g} pulses per device for its best "
-            f"{accuracy[best]:.2f} % (learning rate {best:g})"
+            f"{accuracy[best]:.2f} % (learning rate {describe_best_rate(alike)})"
         )
         if cheapest != best:
             part += (

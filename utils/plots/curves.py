@@ -8,14 +8,19 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from utils.plots import style
-from utils.plots.accuracy import FIELD_NAMES
-from utils.plots.panels import draw_history, leave_out_first_epoch, read_histories
+from utils.plots.panels import (
+    draw_history,
+    finish_epoch_axis,
+    leave_out_first_epoch,
+    lowest_of_cluster,
+    name_ends,
+    read_histories,
+)
 from utils.plots.selection import fields_in
 from utils.plots.statistics import describe_mean
-from utils.records.simulations import setting_columns
+from utils.records.columns import setting_columns
 from utils.settings import Setting
 
 
@@ -24,7 +29,7 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
 
     networks: rows of `Simulations.networks` that differ in field and learning rate; None if none.
     """
-    fields = fields_in(networks, FIELD_NAMES)
+    fields = fields_in(networks)
     if not fields:
         return None
     figure, panels = plt.subplots(
@@ -35,16 +40,46 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
         rows = networks[networks["field"] == field]
         draw_rates(column[0], rows, "accuracies", 100, colours[field])
         draw_rates(column[1], rows, "gradients", 1, colours[field])
-        column[0].set_title(style.name(field))
-        column[1].set_xlabel("epoch")
-        column[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(fields) > 3:  # where a title would run into the letters beside it
+            place = {"transform": column[0].transAxes, "ha": "right", "color": colours[field]}
+            name = style.name(field).replace(" (", "\n(")
+            column[0].text(0.97, 0.12, name, fontsize=style.SMALL, **place)
+        else:
+            column[0].set_title(style.name(field))
+        finish_epoch_axis(column[1], int(networks["epochs"].iloc[0]))
         column[1].set_title("learning rate", loc="right", fontsize=style.SMALL)
+    show_differences(panels[0])
     panels[0, 0].set_ylabel("test accuracy (%)")
     panels[1, 0].set_ylabel("mean request (pulses per pair)")
     panels[1, 0].set_ylim(0)
+    for axes in panels.flat:
+        ends = {line.get_label(): float(line.get_ydata()[-1]) for line in axes.get_lines()}
+        colours = {line.get_label(): line.get_color() for line in axes.get_lines()}
+        name_ends(axes, ends, int(networks["epochs"].iloc[0]), colours)
     style.letter(panels.flat)
     figure.suptitle(f"{style.physics(networks)}; {describe_mean(networks).replace(' ± std', '')}")
     return figure
+
+
+def show_differences(panels: Sequence) -> None:
+    """Scale the common axis by the curves that end close to the best, from the second epoch on.
+
+    Curves that end below it are named at its lower end.
+    """
+    curves = [line for axes in panels for line in axes.get_lines()]
+    edge = lowest_of_cluster(pd.Series([float(line.get_ydata()[-1]) for line in curves]))
+    close = [line.get_ydata() for line in curves if line.get_ydata()[-1] >= edge]
+    values = [value for curve in close for value in curve[1:]]
+    if not values:
+        return
+    low, high = float(min(values)), float(max(values))
+    panels[0].set_ylim(low - 0.1 * (high - low) - 0.1, high + 0.05 * (high - low) + 0.1)
+    for axes in panels:
+        far = [line for line in axes.get_lines() if line.get_ydata()[-1] < edge]
+        words = [f"{line.get_label()}: {float(line.get_ydata()[-1]):.0f} %" for line in far]
+        if words:
+            text = f"↓ {', '.join(words)}"
+            axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=style.SMALL)
 
 
 def draw_rates(axes, networks: pd.DataFrame, kind: str, scale: float, colour: str) -> None:
@@ -59,15 +94,6 @@ def draw_rates(axes, networks: pd.DataFrame, kind: str, scale: float, colour: st
         epochs, shade = range(1, len(values) + 1), style.shade(colour, position, len(rates))
         marker = "o" if len(values) == 1 else None
         axes.plot(epochs, values, color=shade, marker=marker, label=f"{rate:g}")
-        axes.annotate(
-            f"{rate:g}",
-            (epochs[-1], values[-1]),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=style.SMALL,
-            color=shade,
-        )
 
 
 def draw_epochs(networks: pd.DataFrame) -> Figure | None:
@@ -78,7 +104,7 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
     if networks.empty:
         return None
     figure, axes = plt.subplots(figsize=(style.COLUMN, 3.0))
-    order = fields_in(networks, FIELD_NAMES)
+    order = fields_in(networks)
     settings = sorted(dict.fromkeys(networks["setting"]), key=lambda s: order.index(s.field_name))
     colours, markers, means = style.colours(order), style.markers(order), []
     for setting in settings:
@@ -89,9 +115,8 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
         if len(alike) > 1:
             label += ", " + describe_differences(setting, alike)
         means.append(draw_history(axes, rows, colour, label, markers[setting.field_name]))
-    axes.set_xlabel("epoch")
+    finish_epoch_axis(axes, int(networks["epochs"].iloc[0]))
     axes.set_ylabel("test accuracy (%)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     columns = 1 if len(settings) < 4 or len(settings) > len(order) else 2
     figure.legend(
         *axes.get_legend_handles_labels(),
@@ -99,7 +124,9 @@ def draw_epochs(networks: pd.DataFrame) -> Figure | None:
         title=describe_mean(networks),
         ncols=columns,
     )
-    axes.set_title(style.physics(networks).replace(", read", ",\nread"))
+    rates = networks["lr"].unique()
+    at_rate = f",\nlearning rate {rates[0]:g}" * (len(rates) == 1)
+    axes.set_title(style.physics(networks).replace(", read", ",\nread") + at_rate)
     leave_out_first_epoch(axes, torch.stack(means))
     return figure
 

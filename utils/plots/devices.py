@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from devices.library import Device
 from devices.noise import Draw, Stream
 from utils.plots import style
 from utils.studies import FIELDS
@@ -13,37 +17,45 @@ from utils.studies import FIELDS
 N_DEVICES, SIGMA = 10, 0.2
 
 
-def draw_devices() -> Figure:
-    """Three panels over the number of pulses, one colour a field."""
-    figure, (voltage, change, spread) = plt.subplots(1, 3, figsize=(style.PAGE, 2.3))
-    for device in FIELDS:
-        response = device.response
-        colour, label = style.colour(device.name), style.name(device.name)
-        marker = style.marker(device.name)
+def draw_devices(measured: Sequence[Device] = ()) -> Figure:
+    """Three panels over the number of pulses, one colour a field.
+
+    measured: devices of the user's own, drawn beside the paper's two, over their own pulses.
+    """
+    figure, (voltage, change, spread) = plt.subplots(1, 3, figsize=(style.PAGE, 2.5))
+    devices = [*FIELDS, *measured]
+    names = [device.name for device in devices]
+    colours, markers = style.colours(names), style.markers(names)
+    for device in devices:
+        response, label = device.response, style.name(device.name)
+        colour, marker = colours[device.name], markers[device.name]
         inside = torch.linspace(0, response.pulses_max, 200)
-        beyond = torch.linspace(response.pulses_max, 1.2 * response.pulses_max, 50)
         voltage.plot(inside, response.response(inside), color=colour, label=label)
-        voltage.plot(beyond, response.response(beyond), color=colour, ls=":", lw=0.8)
+        if device in FIELDS:
+            beyond = torch.linspace(response.pulses_max, 1.2 * response.pulses_max, 50)
+            voltage.plot(beyond, response.response(beyond), color=colour, ls=":", lw=0.8)
         voltage.axhspan(response.w_min, response.w_max, xmax=0.03, color=colour, alpha=0.4, lw=0)
 
-        whole = torch.arange(0, response.pulses_max)  # the change that one more pulse makes
+        whole = torch.arange(
+            0, math.floor(response.pulses_max)
+        )  # the change that one more pulse makes
         step = response.response(whole + 1) - response.response(whole)
-        change.plot(
-            whole + 0.5, -1000 * step, color=colour, marker=marker, ms=2, lw=0.8, label=label
-        )
+        look = {"marker": marker, "ms": 2, "lw": 0.8, "markevery": 1 + len(whole) // 30}
+        change.plot(whole + 0.5, -1000 * step, color=colour, label=label, **look)
 
-        for slope in slopes():
+        for slope in slopes() if device in FIELDS else ():
             pulses = (slope * inside).clamp(max=response.pulses_max)  # where the range ends
             spread.plot(inside, response.response(pulses), color=colour, lw=0.5, alpha=0.8)
     for axes in (voltage, spread):
         axes.set_ylabel("Hall voltage w (arb. u.)")
-    limit = max(device.response.pulses_max for device in FIELDS)
-    for axes in (voltage, change, spread):
+    limit = FIELDS[0].response.pulses_max
+    widest = max(device.response.pulses_max for device in devices)
+    for axes, end in ((voltage, widest), (change, widest), (spread, limit)):
         axes.axvline(limit, color=style.GREY, lw=0.7, ls="--")
         axes.set_xlabel("pulses x")
-        axes.set_xlim(0, 1.3 * limit)
+        axes.set_xlim(0, 1.3 * end)
     voltage.annotate(
-        "measured\nup to here",
+        "the paper's:\nmeasured\nup to here" if measured else "measured\nup to here",
         (1.01 * limit, 0.45),
         xycoords=("data", "axes fraction"),
         va="center",
@@ -54,9 +66,9 @@ def draw_devices() -> Figure:
     change.set_ylim(0)
     voltage.set_title("response; bars: range")
     change.set_title("change per pulse")
-    spread.set_title(rf"{N_DEVICES} devices, σ$_\mathrm{{device}}$ = {SIGMA}")
+    spread.set_title(f"{N_DEVICES} devices, variability {SIGMA}")
     figure.legend(
-        *change.get_legend_handles_labels(), loc="outside upper center", ncols=len(FIELDS)
+        *change.get_legend_handles_labels(), loc="outside upper center", ncols=min(len(devices), 4)
     )
     style.letter((voltage, change, spread))
     return figure

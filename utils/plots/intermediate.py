@@ -141,9 +141,9 @@ def add_legend(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str
         axes.plot([], [], color=colours[field], label=label)
     lines = [
         f"I = {setting.input_scale:g} × activation",
-        f"V = I W$^\\mathrm{{T}}$ + noise, σ$_v$ = {setting.voltage_noise:g}",
+        f"V = I W$^\\mathrm{{T}}$ + noise of {setting.voltage_noise:g}",
         "before batch normalisation",
-        f"devices read with σ$_r$ = {setting.resistor_noise:g}"
+        f"devices read with noise {setting.resistor_noise:g}"
         if setting.device_noise
         else "devices read without noise",
     ]

@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
-from devices.built_in import CURVED
+from devices.built_in import CURVED, LINEAR
 from utils.plots import style
-from utils.plots.accuracy import FIELD_NAMES
 from utils.plots.nonlinearity import has_nonlinearity, nonlinearity
 from utils.plots.panels import RATE_LABEL, legend_above
 from utils.plots.selection import FIELD_AND_RATE, comparable, fields_in
 from utils.plots.statistics import (
     MIN_FOR_SPREAD,
     Difference,
+    at_best_rate,
     best_rate,
     describe_count,
     difference,
@@ -28,6 +29,7 @@ from utils.plots.statistics import (
 TOLERANCE = 0.5  # points below a linear device that count as as good
 LEVELS = (0.5, 1, 2, 5, 10, 20)  # points, of contour lines
 DEEPEST = 10.0  # points below the best, as far as colours tell them apart
+MOST_LOST = 4.0  # points, lost or won in relaxation, as far as colours tell them apart
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,19 @@ def conclusion(device_map: Map) -> str:
     few = "" if n >= MIN_FOR_SPREAD else f"; no interval from {n} networks"
     return (
         f"Map: each at its own best learning rate, a device stays within {TOLERANCE:g} points of "
-        f"a linear one {' and '.join(parts)}{few}."
+        f"a linear one {' and '.join(parts)}{few}.{describe_relaxation(device_map)}"
+    )
+
+
+def describe_relaxation(device_map: Map) -> str:
+    """The most that relaxation to the linear response costs, each at its own best learning rate."""
+    best = pd.concat([at_best_rate(device_map.at(nu)) for nu in device_map.nus])
+    lost = (best["accuracy"] - best["relaxed"]).groupby(best["nu"]).mean().dropna()
+    if lost.empty:
+        return ""
+    return (
+        f" Relaxed to the linear response it loses {lost.min():.2f} points (ν = {lost.idxmin():g}) "
+        f"to {lost.max():.2f} (ν = {lost.idxmax():g})."
     )
 
 
@@ -163,26 +177,22 @@ def draw_map(device_map: Map | None) -> Figure | None:
     accuracy = device_map.grid()
     top = float(np.nanmax(accuracy))
     low = max(float(np.nanmin(accuracy)), top - DEEPEST)
-    mesh = draw_heat(left, device_map, accuracy, "viridis", (low, top))
+    bar = draw_heat(left, device_map, accuracy, "viridis", (low, top))
+    bar.set_label("test accuracy (%)")
     add_contours(left, device_map, accuracy, {top - level: f"−{level:g}" for level in LEVELS})
-    extend = "min" if np.nanmin(accuracy) < low else "neither"
-    figure.colorbar(mesh, ax=left, pad=0.02, extend=extend).set_label("test accuracy (%)")
     lost = accuracy - device_map.grid("relaxed")
     if np.isfinite(lost).any():
-        high = min(DEEPEST, max(TOLERANCE, float(np.nanmax(lost))))
-        ends = (min(0.0, float(np.nanmin(lost))), high)
-        mesh = draw_heat(right, device_map, lost, "cividis_r", ends)
-        add_contours(right, device_map, lost, {level: f"{level:g}" for level in LEVELS})
-        extend = "max" if np.nanmax(lost) > ends[1] else "neither"
-        bar = figure.colorbar(mesh, ax=right, pad=0.02, extend=extend)
+        end = min(MOST_LOST, max(TOLERANCE, float(np.nanmax(np.abs(lost)))))
+        bar = draw_heat(right, device_map, lost, "RdBu_r", (-end, end))
         bar.set_label("points lost in field relaxation")
+        levels = {sign * level: f"{sign * level:g}" for level in LEVELS for sign in (1, -1)}
+        add_contours(right, device_map, lost, levels)
     for axes in (left, right):
         best = [device_map.best(nu) for nu in device_map.nus]
         axes.plot(device_map.nus, best, color="white", lw=2.6)
         (line,) = axes.plot(device_map.nus, best, color="black", lw=1.2, ls="--", marker=".")
         marked = mark_fields(axes, device_map)
         axes.set_xlabel("nonlinearity ν (pulses of the range / decay)")
-        axes.set_xlim(min(device_map.nus) - 0.5, max(device_map.nus) + 0.5)
     left.set_ylabel(RATE_LABEL)
     left.set_title("trained; lines: points from the best")
     right.set_title("relaxed to linear; lines: points lost")
@@ -190,21 +200,33 @@ def draw_map(device_map: Map | None) -> Figure | None:
     labels = ["best learning rate", *marked]
     counts = device_map.curved.groupby(["nu", "lr"]).size()
     title = f"{style.physics(device_map.curved)}; mean, {describe_count(counts)}"
-    legend_above(figure, [line, *marked.values()], labels, title, min(len(labels), 4))
+    legend_above(figure, [line, *marked.values()], labels, title, min(len(labels), 3))
     return figure
 
 
 def draw_heat(axes, device_map: Map, values: np.ndarray, colours: str, ends: tuple[float, float]):
-    """Cells of a grid that is even in nu and in the logarithm of the rate; returned."""
-    nus, rates = device_map.nus, device_map.rates
-    mesh = axes.pcolormesh(
-        nus, rates, values, cmap=colours, shading="nearest", vmin=ends[0], vmax=ends[1]
-    )
+    """A cell around each point, centred in nu and in the logarithm of the rate; returns its bar."""
+    rates = device_map.rates
+    borders = borders_of(device_map.nus), np.exp(borders_of(np.log(rates)))
+    shown = np.ma.masked_invalid(values)
+    mesh = axes.pcolormesh(*borders, shown, cmap=colours, vmin=ends[0], vmax=ends[1])
     mesh.set_rasterized(True)
+    below, above = np.nanmin(values) < ends[0], np.nanmax(values) > ends[1]
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    bar = axes.figure.colorbar(
+        mesh, ax=axes, pad=0.02, extend=extend.get((below, above), "neither")
+    )
     axes.set_yscale("log")
     axes.set_yticks(rates, [f"{rate:g}" for rate in rates])
     axes.minorticks_off()
-    return mesh
+    return bar
+
+
+def borders_of(centres: Sequence[float]) -> np.ndarray:
+    """Borders half-way between centres, and as far beyond the first and the last."""
+    centres = np.asarray(centres, float)
+    middles = (centres[1:] + centres[:-1]) / 2
+    return np.array([2 * centres[0] - middles[0], *middles, 2 * centres[-1] - middles[-1]])
 
 
 def add_contours(axes, device_map: Map, values: np.ndarray, levels: Mapping[float, str]) -> None:
@@ -213,21 +235,24 @@ def add_contours(axes, device_map: Map, values: np.ndarray, levels: Mapping[floa
     if inside:
         nus, rates = device_map.nus, device_map.rates
         lines = axes.contour(nus, rates, values, levels=inside, colors="black", linewidths=0.6)
-        axes.clabel(lines, fontsize=style.SMALL, fmt=dict(levels))
+        for text in axes.clabel(lines, fontsize=style.SMALL, fmt=dict(levels)):
+            text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
 
 
 def mark_fields(axes, device_map: Map) -> dict:
     """Other fields where they belong, at their best learning rate; their markers by label."""
     marked, others = {}, device_map.others
     markers = style.markers(others["field"])
-    for field in fields_in(others, FIELD_NAMES):
+    for field in fields_in(others):
         rows = others[others["field"] == field]
         device = rows["setting"].iloc[0].field
         nu = None if device.response.endless else nonlinearity(device)
         if nu is None or not min(device_map.nus) - 0.5 <= nu <= max(device_map.nus) + 0.5:
             continue
         is_nearest = " and the nearest ν" * (not has_nonlinearity(device))
-        label = f"{style.name(field)}, at its best{is_nearest}"
+        times = device.response.span / LINEAR.span  # the map is of the range of the linear device
+        of_range = f" (range × {times:.1f})" * (abs(times - 1) > 0.05)
+        label = f"{style.name(field)}{of_range}, at its best{is_nearest}"
         look = {"color": "white", "mec": "black", "mew": 0.9, "ms": 6, "ls": ""}
         (marked[label],) = axes.plot(nu, best_rate(rows), markers[field], **look)
     return marked

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from devices.library import Device
 from utils.errors import UserError
 from utils.flags import flags_of
+from utils.plots import style
 from utils.plots.prices import NO_PRICES, Prices
-from utils.plots.selection import FIELD_AND_RATE, comparable, in_study, varied_by_figures
+from utils.plots.selection import (
+    FIELD_AND_RATE,
+    comparable,
+    in_study,
+    varied_by_figures,
+    with_newest_constants,
+)
+from utils.plots.statistics import describe_best_rate, rates_beyond
+from utils.records.results import IncompleteFileError, read_record
 from utils.records.simulations import Simulations, series_of, with_costs
 from utils.run import Run
 from utils.settings import Setting
-from utils.studies import STUDIES, Study
+from utils.studies import STUDIES, Study, rate_factor
+
+MOST_LINES = 5  # on networks that are not drawn
 
 
 class Networks:
-    """What the sections of a report draw from. task: the data set to draw, None for any.
+    """What the sections of a report draw from.
 
-    all: a row for each network, as in `Simulations.networks`.
+    filters: the value of the networks to draw, or a list of values, by flag; all: a row for each of
+    these, as in `Simulations.networks`. folder: of the simulations, as commands shall name it.
     """
 
-    def __init__(self, simulations: Simulations, task: str | None = None, prices=NO_PRICES):
+    def __init__(
+        self,
+        simulations: Simulations,
+        filters: Mapping[str, Any] | None = None,
+        prices: Prices = NO_PRICES,
+        folder: Path = Run.output_dir,
+    ):
         self.simulations = simulations
-        self.task = task
-        self.prices: Prices = prices
-        networks = simulations.networks
-        self.all = networks if task is None else networks[networks["task"] == task]
+        self.filters = dict(filters or {})
+        self.prices = prices
+        self.folder = folder
+        self.all = simulations.networks
+        for name, value in self.filters.items():
+            self.all = self.all[self.all[name].isin(value if isinstance(value, list) else [value])]
 
     @property
     def healthy(self) -> pd.DataFrame:
@@ -66,22 +90,46 @@ class Networks:
         """The reference networks with what they have cost."""
         return with_costs(self.reference())
 
-    def measured_fields(self) -> list[str]:
-        """Devices of the user's own, by name."""
-        fields = {setting.field for setting in self.all[self.all["switch"] == 0]["setting"]}
-        return sorted({field.name for field in fields if field.measured is not None})
+    @cached_property
+    def measured(self) -> list[Device]:
+        """Devices of the user's own, by name; of several of one name the newest."""
+        rows = with_newest_constants(self.all[self.all["switch"] == 0])
+        devices = {setting.field.name: setting.field for setting in rows["setting"]}
+        return [device for _, device in sorted(devices.items()) if device.measured is not None]
 
-    def describe(self) -> str:
-        """Which simulations the figures show."""
+    @property
+    def measured_names(self) -> list[str]:
+        return [device.name for device in self.measured]
+
+    def describe(self) -> list[str]:
+        """Which simulations are drawn, and the flags that draw others."""
         if self.main.empty:
-            return "There is nothing to draw yet."
-        series = series_of(self.main).items()
-        common = ", ".join(f"{name} {value}" for name, value in series if value is not False)
-        others = len(self.simulations.networks) - len(self.main)
-        original = int(self.main["original"].sum())
-        return (
-            f"Drawn: {len(self.main)} networks of {common}; {others} of other kinds are not."
-            + f" {original} of them are of the original scripts." * bool(original)
+            return ["There is nothing to draw yet."]
+        series = series_of(self.main)
+        common = ", ".join(
+            f"{name} {words(value)}" for name, value in series.items() if value is not False
+        )
+        line = f"Drawn: {len(self.main)} networks of {common}."
+        if original := int(self.main["original"].sum()):
+            line += f" {original} of them are of the original scripts."
+        return [line, *self.describe_others(series)]
+
+    def describe_others(self, series: Mapping[str, Any]) -> list[str]:
+        """How many networks have other settings than those drawn, and the flags that draw them."""
+        everything = self.simulations.networks
+        lines = []
+        for _, rows in everything.groupby(list(series), sort=False):
+            other = series_of(rows)
+            differing = {name: v for name, v in other.items() if v != series[name]}
+            if differing:
+                values = ", ".join(f"{name} {words(value)}" for name, value in differing.items())
+                plural = "s" * (len(rows) > 1)
+                flags = " ".join(f"--{name} {words(v)}" for name, v in differing.items())
+                lines.append(
+                    f"Not drawn: {len(rows)} network{plural} ({values}); {flags} draws them."
+                )
+        return lines[:MOST_LINES] + [f"Not drawn: {len(lines)} kinds in all."] * (
+            len(lines) > MOST_LINES
         )
 
     def flags(self, networks: pd.DataFrame | None = None, but: Collection[str] = ()) -> str:
@@ -91,15 +139,22 @@ class Networks:
         """
         networks = self.main if networks is None else networks
         if networks.empty:
-            return f" --task {self.task}" if self.task else ""
-        flags, table = "", flags_of(Setting)
+            return "".join(f" --{name} {words(value)}" for name, value in self.filters.items())
+        given, table = "", flags_of(Setting)
         for name, value in series_of(networks).items():
-            flag, default = table[name]
-            if value != default and name not in but:
-                words = value if flag.is_list else [] if flag.kind is bool else [value]
-                flags += " ".join([f" --{name}", *map(str, words)])
+            if value != table[name][1] and name not in but:
+                given += f" --{name} {words(value)}"
         n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())
-        return flags + f" --n_models {n_models}" * (n_models != Run.n_models)
+        given += f" --n_models {n_models}" * (n_models != Run.n_models)
+        return given + self.folders(networks)
+
+    def folders(self, networks: pd.DataFrame) -> str:
+        """The folders of data and results, where they are not the usual ones."""
+        data_dir = named_data_dir(networks)
+        given = "" if data_dir is None else f" --data_dir {shlex.quote(data_dir)}"
+        if self.folder != Run.output_dir:
+            given += f" --output_dir {shlex.quote(str(self.folder))}"
+        return given
 
     def command(self, study: Study, flags: str | None = None) -> str:
         """What trains a study's settings for networks of the largest set's kind."""
@@ -130,3 +185,51 @@ class Networks:
             f"{name} lacks {len(missing)} of its {len(wanted)} settings; make them with: "
             f"{self.command(study, flags)}"
         ]
+
+
+def describe_edges(command: str, networks: pd.DataFrame, is_scaled: bool = False) -> list[str]:
+    """A line for each field whose best learning rate is at the edge of what was tried.
+
+    command: what makes more networks of their kind, but for --lr; networks: healthy ones of one
+    physics; is_scaled: whether the command scales learning rates to equal steps.
+    """
+    fields: dict[tuple[str, str], list[str]] = {}  # by where the best rate is, and what to try
+    for field, rows in networks.groupby("field", sort=False):
+        factor = rate_factor(rows["setting"].iloc[0].field) if is_scaled else 1
+        if rates := " ".join(f"{rate / factor:.4g}" for rate in rates_beyond(rows)):
+            fields.setdefault((describe_best_rate(rows), rates), []).append(style.name(field))
+    return [
+        f"{', '.join(names)}: best at learning rate {best}; try others with: {command} --lr {rates}"
+        for (best, rates), names in fields.items()
+    ]
+
+
+def words(value: Any) -> str:
+    """A value as on the command line; of a flag that is on or off nothing."""
+    if isinstance(value, (tuple, list)):
+        return " ".join(map(str, value))
+    return "" if value is True else str(value)
+
+
+def read_command(networks: pd.DataFrame) -> list[str]:
+    """The words of the command that made the newest of these networks; none if it is not known."""
+    newest = max(networks.itertuples(), key=lambda row: getattr(row.folder, "id", ""))
+    if newest.folder is None:
+        return []
+    try:
+        return read_record(newest.folder.json(newest.model)).content.get("command", [])
+    except IncompleteFileError:  # it has gone since
+        return []
+
+
+def named_data_dir(networks: pd.DataFrame) -> str | None:
+    """The --data_dir of the command that made the newest of these networks; None without one."""
+    words = pairwise(read_command(networks))
+    return next((value for flag, value in words if flag == "--data_dir"), None)
+
+
+def named_device_files(networks: pd.DataFrame, names: Sequence[str]) -> str:
+    """The device files of the newest command; files of these names if there are not as many."""
+    files = [word for word in read_command(networks) if word.endswith(".json")]
+    files = files if len(files) == len(names) else [f"{name}.json" for name in names]
+    return " ".join(map(shlex.quote, files))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from utils.plots import style
-from utils.plots.statistics import MIN_FOR_SPREAD
+from utils.plots.statistics import MIN_FOR_SPREAD, rates_beyond
 
 RATE_LABEL = "learning rate (pulses per unit gradient)"
 
@@ -51,6 +52,51 @@ def read_histories(rows: pd.DataFrame, kind: str) -> torch.Tensor:
     return torch.stack([torch.load(path, weights_only=True) for path in paths])
 
 
+def finish_epoch_axis(axes, n_epochs: int) -> None:
+    """Whole epochs, and an axis that ends with the last one."""
+    axes.set_xlabel("epoch")
+    axes.set_xlim(0, n_epochs + 0.02 * n_epochs)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+
+
+def mark_edge(axes, points: pd.DataFrame, networks: pd.DataFrame, colour: str) -> str:
+    """An arrow at the best learning rate where better ones may lie beyond those that were tried.
+
+    Returns what the arrow means, for the title, or nothing where there is none.
+
+    points: drawn, by learning rate or what stands for it; networks: of the same field.
+    """
+    if len(points) < 2 or not rates_beyond(networks):
+        return ""
+    best = points["mean"].idxmax()
+    is_lowest = best == points.index[0]
+    axes.annotate(
+        "←" if is_lowest else "→",
+        (best, points["mean"][best]),
+        xytext=(-4 if is_lowest else 4, 0),
+        textcoords="offset points",
+        ha="right" if is_lowest else "left",
+        va="center",
+        color=colour,
+        annotation_clip=False,
+    )
+    return "; arrow: best at the edge of what was tried"
+
+
+def name_ends(axes, values: Mapping[str, float], x: float, colours: Mapping[str, object]) -> None:
+    """Write a name at the right of each curve, apart from each other.
+
+    values: where the curves end, by name; colours: by name.
+    """
+    low, high = axes.get_ylim()
+    place, gap = -float("inf"), 0.055 * (high - low)
+    for name, value in sorted(values.items(), key=lambda item: item[1]):
+        if low <= value <= high:
+            place = max(value, place + gap)
+            look = {"color": colours[name], "fontsize": style.SMALL, "va": "center"}
+            axes.annotate(name, (x, place), (4, 0), textcoords="offset points", **look)
+
+
 def legend_above(figure: Figure, handles, labels: Sequence[str], title: str, columns: int) -> None:
     """A legend above the panels, where it covers no curve."""
     figure.legend(
@@ -67,7 +113,7 @@ def legend_above(figure: Figure, handles, labels: Sequence[str], title: str, col
 def lowest_of_cluster(means: pd.Series) -> float:
     """The lowest of the points that lie close: the gap below it is wider than they lie apart.
 
-    At least half of the points lie close.
+    At least half of the points lie close. Nothing is left out of a curve of which it would be half.
     """
     falling = sorted(means.dropna(), reverse=True)
     for k in range((len(falling) + 1) // 2, len(falling)):
@@ -83,7 +129,8 @@ def leave_out_outliers(drawn: Sequence[tuple]) -> None:
     """
     means = pd.concat([points["mean"] for _, points, _ in drawn])
     edge = lowest_of_cluster(means)
-    if not (means < edge).any():
+    shares = [(points["mean"] < edge).mean() for _, points, _ in drawn if len(points)]
+    if not any(shares) or max(shares) >= 0.5:  # no curve loses half of its points
         return
     std = pd.concat([p["std"].where(p["size"] >= MIN_FOR_SPREAD).fillna(0) for _, p, _ in drawn])
     low, high = (means - std)[means >= edge].min(), means.max()

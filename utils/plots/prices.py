@@ -11,8 +11,9 @@ import pandas as pd
 import torch
 
 from utils.errors import UserError
+from utils.records.columns import setting_columns
 from utils.records.ledgers import LedgerRecord
-from utils.records.simulations import ledgers_of, setting_columns
+from utils.records.simulations import ledgers_of
 from utils.records.summary import DASH
 
 KEYS = [name for name in setting_columns() if name not in ("task", "voltage_noise")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from utils.errors import UserError
 from utils.flag_table import TASKS
 from utils.flags import check_writable
 from utils.plots import style
-from utils.plots.comparison import draw_comparison
+from utils.plots.comparison import conclusions, draw_comparison
 from utils.plots.curves import draw_epochs
 from utils.plots.networks import Networks
 from utils.plots.prices import Prices, costs_table
 from utils.plots.sections import SECTIONS
 from utils.plots.selection import comparable, fair_choices, latest_run, varied_by_figures
 from utils.records.simulations import Simulations
+from utils.run import Run
 
 ROUNDED = {
     "mean": 2,
@@ -47,16 +49,19 @@ class Report:
         self.shown: dict[str, Any] = {}  # by section
 
     @classmethod
-    def from_environment(cls) -> Report:
+    def from_environment(cls, filters: Mapping[str, Any] | None = None) -> Report:
         """Folders, data set and prices that MAGNETOIONIC_SIMULATIONS, _FIGURES, ... name.
 
-        Raises UserError if there is no folder of simulations, or a value is not valid.
+        filters: see Networks. Raises UserError if there is no folder of simulations, or a value is
+        not valid.
         """
-        task = os.environ.get("MAGNETOIONIC_TASK")
-        if task is not None and task not in TASKS:
-            raise UserError(f"task {task}: unknown; the valid ones: {', '.join(TASKS)}")
-        simulations = Path(os.environ.get("MAGNETOIONIC_SIMULATIONS", "simulations"))
-        networks = Networks(Simulations.read(simulations), task, Prices.from_environment())
+        filters = dict(filters or {})
+        if task := os.environ.get("MAGNETOIONIC_TASK"):
+            filters.setdefault("task", task)
+        if filters.get("task", TASKS[0]) not in TASKS:
+            raise UserError(f"task {filters['task']}: unknown; the valid ones: {', '.join(TASKS)}")
+        folder = Path(os.environ.get("MAGNETOIONIC_SIMULATIONS", Run.output_dir))
+        networks = Networks(Simulations.read(folder), filters, Prices.from_environment(), folder)
         return cls(networks, Path(os.environ.get("MAGNETOIONIC_FIGURES", "figures")))
 
     @cached_property
@@ -101,9 +106,31 @@ class Report:
         ]
 
     def settings(self) -> pd.DataFrame:
-        """A row for each setting; accuracies in %, requests in pulses."""
+        """A row for each setting; accuracies in %, requests in pulses.
+
+        best: the learning rate of highest mean among settings that differ in nothing else, and
+        whether it is the lowest or the highest of several.
+        """
         table = self.networks.simulations.table().round(ROUNDED)
-        return table.assign(voltage_noise=table["voltage_noise"].map("{:g}".format))
+        table = table.assign(voltage_noise=table["voltage_noise"].map("{:g}".format), best="")
+        alike = list(table.columns[: table.columns.get_loc("n")].drop("lr"))
+        for _, rows in table.dropna(subset=["mean"]).groupby(alike):
+            if len(rows) > 1:
+                best = rows["mean"].idxmax()
+                edges = {rows["lr"].idxmin(): " (lowest)", rows["lr"].idxmax(): " (highest)"}
+                table.loc[best, "best"] = f"best{edges.get(best, '')}"
+        return table
+
+    def write_table(self, path: Path) -> None:
+        """All networks of the folder as CSV, a row each. Raises UserError if that fails."""
+        networks = self.networks.simulations.networks
+        folders = networks["folder"].map(lambda folder: folder.id)
+        layers = networks["layers"].map(lambda layers: " ".join(map(str, layers)))
+        table = networks.assign(folder=folders, layers=layers).drop(columns="setting")
+        try:
+            table.to_csv(path, index=False)
+        except OSError as error:
+            raise UserError(f"--table {path}: cannot be written: {error.strerror}") from None
 
     def problems(self) -> pd.DataFrame:
         """Whatever is incomplete or unreadable, with the reason."""
@@ -130,6 +157,7 @@ class Report:
                 raise UserError(f"--fields {field}: is not simulated; those that are: {valid}")
         alike = comparable(networks, vary=varied_by_figures(), among=networks["field"].isin(fields))
         choice, *_ = fair_choices(alike, fields)
+        print("\n".join(conclusions(choice)))
         missing = [field for field in fields if field not in choice.fields]
         if missing:
             print(f"not drawn, since simulated with other values: {', '.join(missing)}")
@@ -141,3 +169,16 @@ class Report:
         if latest.empty:
             print("No simulations yet; make some with: python main.py --task Digits")
         return self.save(draw_epochs(latest[~latest["failed"]]), "accuracy-against-epoch")
+
+    def write(self) -> None:
+        """Print what the networks say, and draw every section; what is missing comes last."""
+        print("\n".join(self.conclusions()))
+        print(self.settings().to_string(index=False))
+        print(self.costs().to_string(index=False))
+        print("\n".join(self.networks.describe()))
+        for reason, rows in self.problems().groupby("reason", sort=False):
+            names = [f"{row.folder}/{row.file}" for row in rows.itertuples()]
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            print(f"left out: {names[0]}{more}: {reason}")
+        for name in SECTIONS:
+            self.show(name)

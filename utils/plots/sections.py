@@ -18,11 +18,12 @@ from utils.plots import map as device_map
 from utils.plots.curves import draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.intermediate import draw_intermediate, with_intermediates
-from utils.plots.networks import Networks
+from utils.plots.networks import Networks, describe_edges, named_device_files
 from utils.plots.selection import FairChoice, comparable, fair_choices, varied_by_figures
+from utils.plots.statistics import rates_beyond
 from utils.plots.weights import draw_weights
 from utils.records.simulations import series_of
-from utils.studies import REFERENCES, STUDIES
+from utils.studies import BESIDE, STUDIES, Study
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,19 @@ def by_rate(number: int) -> Section:
         lambda networks: networks.main,
         partial(accuracy.draw_accuracy, study),
         lambda shown: [accuracy.conclusion(study, shown)],
-        lambda networks, shown: networks.missing(study),
+        lambda networks, shown: [
+            *networks.missing(study),
+            *edges_of(networks, study, accuracy.select(study, shown)),
+        ],
     )
+
+
+def edges_of(networks: Networks, study: Study, shown: pd.DataFrame) -> list[str]:
+    """The fields whose best learning rate is at an edge, in the study's first panel."""
+    if shown.empty:
+        return []
+    first = shown["clipping"].min()
+    return describe_edges(networks.command(study), shown[shown["clipping"] == first])
 
 
 def from_figure_1(name: str, flags: str = "") -> Callable[[Networks, Any], list[str]]:
@@ -71,11 +83,17 @@ def intermediates(networks: Networks) -> pd.DataFrame:
 
 def measured_choices(networks: Networks) -> list[FairChoice]:
     """Devices of the user's own beside linear, exponential and ideal ones."""
-    measured = networks.measured_fields()
+    measured = networks.measured_names
     is_measured = networks.unswitched["field"].isin(measured)
     alike = comparable(networks.unswitched, vary=varied_by_figures(), among=is_measured)
-    choices = fair_choices(alike, [*measured, *(device.name for device in REFERENCES)])
+    choices = fair_choices(alike, [*measured, *(device.name for device in BESIDE)])
     return [choice for choice in choices if {*measured} & {*choice.fields}]
+
+
+def own_or_reference(networks: Networks) -> pd.DataFrame:
+    """The user's devices and those beside them, or else those of the reference."""
+    choices = measured_choices(networks)
+    return choices[0].networks if choices else networks.reference()
 
 
 def missing_beside(networks: Networks, choices: list[FairChoice]) -> list[str]:
@@ -86,16 +104,21 @@ def missing_beside(networks: Networks, choices: list[FairChoice]) -> list[str]:
             "No device of your own yet; train it beside the built-in ones with: "
             f"{study.command} my-device.json --resume"
         ]
-    missing = [device.name for device in REFERENCES if device.name not in choices[0].fields]
-    files = "".join(f" {name}.json" for name in networks.measured_fields())
-    command = f"{study.command}{files} --resume{networks.flags(choices[0].networks)}"
-    return [f"{', '.join(missing)} not beside it; add with: {command}"] * bool(missing)
+    missing = [device.name for device in BESIDE if device.name not in choices[0].fields]
+    rows = choices[0].networks
+    own = rows[rows["field"].isin(networks.measured_names)]
+    files = named_device_files(own, networks.measured_names)
+    command = f"{study.command} {files} --resume{networks.flags(rows)}"
+    return [
+        *[f"{', '.join(missing)} not beside it; add with: {command}"] * bool(missing),
+        *describe_edges(command, rows, is_scaled=True),
+    ]
 
 
 def with_equal_noises(networks: Networks) -> FairChoice | None:
     """The second choice, where it has other noises and built-in devices, too."""
     _, second = ([*measured_choices(networks), None, None])[:2]
-    references = {device.name for device in REFERENCES}
+    references = {device.name for device in BESIDE}
     return second if second and not second.as_measured and references & {*second.fields} else None
 
 
@@ -130,39 +153,52 @@ def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> lis
     return lines
 
 
+def missing_map(networks: Networks, shown: device_map.Map | None) -> list[str]:
+    study = STUDIES["map"]
+    curved = networks.main.iloc[:0] if shown is None else shown.curved
+    return [*networks.missing(study), *describe_edges(networks.command(study), curved)]
+
+
 def missing_widths(networks: Networks, shown: pd.DataFrame) -> list[str]:
     alike = networks.main if shown.empty else shown
     given = {name: value for name, value in series_of(alike).items() if name != "layers"}
     flags = networks.flags(alike, but=("layers",))
-    return networks.missing(STUDIES["width"], shown, given, flags)
+    study = STUDIES["width"]
+    lines = networks.missing(study, shown, given, flags)
+    by_size = shown.groupby(["field", "layers"]) if len(shown) else ()
+    if beyond := sorted({rate for _, rows in by_size for rate in rates_beyond(rows)}):
+        rates = " ".join(f"{rate:g}" for rate in beyond)
+        command = f"{networks.command(study, flags)} --lr {rates}"
+        lines.append(f"Width: some are best at the edge of the learning rates tried; {command}")
+    return lines
 
 
 SECTIONS: dict[str, Section] = {
     section.name.partition("-accuracy")[0]: section
     for section in (
-        Section("devices", lambda networks: None, lambda shown: draw_devices()),
+        Section(
+            "own-device",
+            lambda networks: next(iter(measured_choices(networks)), None),
+            comparison.draw_comparison,
+            comparison.conclusions,
+            lambda networks, shown: missing_beside(networks, [shown] if shown else []),
+        ),
+        Section("own-device-other-noises", with_equal_noises, comparison.draw_comparison),
+        Section("devices", lambda networks: networks.measured, draw_devices),
         *map(by_rate, accuracy.BY_RATE),
         Section(
             "learning-curves",
-            Networks.reference,
+            own_or_reference,
             draw_learning_curves,
             missing=from_figure_1("learning curves"),
         ),
-        Section("weights", Networks.reference, draw_weights, missing=from_figure_1("weights")),
+        Section("weights", own_or_reference, draw_weights, missing=from_figure_1("weights")),
         Section(
             "intermediate",
             intermediates,
             draw_intermediate,
             missing=from_figure_1("currents and voltages", " --compute_intermediate"),
         ),
-        Section(
-            "own-device",
-            lambda networks: next(iter(measured_choices(networks)), None),
-            comparison.draw_comparison,
-            lambda shown: [comparison.conclusion(shown)] if shown else [],
-            lambda networks, shown: missing_beside(networks, [shown] if shown else []),
-        ),
-        Section("own-device-other-noises", with_equal_noises, comparison.draw_comparison),
         Section(
             "switch",
             lambda networks: switch.select(networks.healthy),
@@ -189,10 +225,10 @@ SECTIONS: dict[str, Section] = {
         ),
         Section(
             "map",
-            lambda networks: device_map.select(networks.drawn, networks.measured_fields()),
+            lambda networks: device_map.select(networks.drawn, networks.measured_names),
             device_map.draw_map,
             lambda shown: [device_map.conclusion(shown)] if shown else [],
-            lambda networks, shown: networks.missing(STUDIES["map"]),
+            missing_map,
         ),
         Section(
             "width",

@@ -10,10 +10,10 @@ import pandas as pd
 from utils.errors import UserError
 from utils.flag_table import RESISTOR_PER_VOLTAGE_NOISE, TASKS
 from utils.flags import flags_of
+from utils.records.columns import series_columns, setting_columns
 from utils.records.folders import by_age, created
-from utils.records.simulations import series_columns, setting_columns
 from utils.settings import Setting, imperfections
-from utils.studies import Study
+from utils.studies import FIELDS, IDEAL, SAME_RANGE, Study
 
 MEASURED = [name for name, (flag, _) in flags_of(Setting).items() if flag.measured]
 FIELD_AND_RATE = ("field", "lr")
@@ -128,7 +128,8 @@ def latest_run(networks: pd.DataFrame) -> pd.DataFrame:
     return networks[made == made.max()]
 
 
-def fields_in(networks: pd.DataFrame, first: Sequence[str]) -> list[str]:
-    """The fields of some networks: those named `first`, then the others as they come."""
+def fields_in(networks: pd.DataFrame) -> list[str]:
+    """The fields of some networks: the built-in ones first, then the others as they come."""
     present = list(dict.fromkeys(networks["field"]))
-    return [field for field in first if field in present] + [f for f in present if f not in first]
+    first = [device.name for device in (*FIELDS, SAME_RANGE, IDEAL) if device.name in present]
+    return first + [field for field in present if field not in first]

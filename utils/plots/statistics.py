@@ -1,7 +1,8 @@
 """Means over networks, and differences between settings over equal seeds with their intervals.
 
 Networks of equal seed start from the same numbers and see the same noise, so their difference is
-known better than either accuracy. Intervals are Student's t with n - 1 degrees of freedom.
+known better than either accuracy. Intervals are Student's t with n - 1 degrees of freedom. An
+accuracy is a count of test images, so that no spread is taken to be less than that of rounding.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from scipy.stats import t
 
 CONFIDENCE = 0.95
 MIN_FOR_SPREAD = 3  # networks, from which on a spread is drawn and an interval given
+TEST_IMAGES = {"MNIST": 10_000, "Fashion": 10_000, "Digits": 297}
+COARSE = 0.05  # points of one test image, from which on that is mentioned
 SEED = ["model_seed", "original"]  # the original scripts draw other numbers from an equal seed
 
 
@@ -50,14 +53,19 @@ class Difference:
         return f"{self.mean:+.2f} points (95 %: {self.low:+.2f} to {self.high:+.2f})"
 
 
-def mean_difference(values: pd.Series) -> Difference | None:
-    """Mean, standard error s / sqrt(n) and mean ± t s / sqrt(n); None without a number."""
+def mean_difference(values: pd.Series, step: float = 0.0) -> Difference | None:
+    """Mean, standard error s / sqrt(n) and mean ± t s / sqrt(n); None without a number.
+
+    step: points of one test image. The difference of two accuracies that are rounded to it has a
+    standard deviation of step / sqrt(6) by rounding alone, and s is not taken to be less.
+    """
     values = values.dropna()
     n = len(values)
     if n == 0:
         return None
     mean = float(values.mean())
-    error = float(values.std()) / math.sqrt(n) if n > 1 else math.nan
+    spread = max(float(values.std()), step / math.sqrt(6)) if n > 1 else math.nan
+    error = spread / math.sqrt(n)
     half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error if n >= MIN_FOR_SPREAD else math.nan
     return Difference(mean, error, mean - half, mean + half, n)
 
@@ -66,8 +74,14 @@ def difference(
     first: pd.DataFrame, second: pd.DataFrame, value: str = "accuracy"
 ) -> Difference | None:
     """First minus second over the seeds that both have; None if there is none."""
-    by_seed = (networks.groupby(SEED)[value].mean() for networks in (first, second))
-    return mean_difference(next(by_seed) - next(by_seed))
+    by_seed = [networks.groupby(SEED)[value].mean() for networks in (first, second)]
+    return mean_difference(by_seed[0] - by_seed[1], points_per_image(first))
+
+
+def points_per_image(networks: pd.DataFrame) -> float:
+    """The accuracy of one test image, in points: 0.34 of Digits, 0.01 of MNIST."""
+    tasks = networks["task"].unique()
+    return 100 / TEST_IMAGES[tasks[0]] if len(tasks) else 0.0
 
 
 def summary(networks: pd.DataFrame, by: str = "lr", value: str = "accuracy") -> pd.DataFrame:
@@ -78,6 +92,34 @@ def summary(networks: pd.DataFrame, by: str = "lr", value: str = "accuracy") -> 
 def best_rate(networks: pd.DataFrame) -> float:
     """The learning rate of highest mean accuracy."""
     return networks.groupby("lr")["accuracy"].mean().idxmax()
+
+
+def rates_beyond(networks: pd.DataFrame) -> list[float]:
+    """Learning rates to try, where the best is the lowest, the highest, or the only one tried.
+
+    networks: of one field.
+    """
+    rates = sorted(networks["lr"].unique())
+    if not rates:
+        return []
+    best = best_rate(networks)
+    lower, higher = best == rates[0], best == rates[-1]
+    if lower and higher:
+        return [best / 2, 2 * best]
+    return [best / 2, best / 4] if lower else [2 * best, 4 * best] if higher else []
+
+
+def describe_best_rate(networks: pd.DataFrame) -> str:
+    """The best learning rate, and whether it is at an edge: `500, the lowest tried`.
+
+    networks: of one field.
+    """
+    beyond, best = sorted(rates_beyond(networks)), best_rate(networks)
+    if not beyond:
+        return f"{best:g}"
+    if beyond[0] < best < beyond[1]:
+        return f"{best:g}, the only one tried"
+    return f"{best:g}, the {'lowest' if beyond[0] < best else 'highest'} tried"
 
 
 def at_best_rate(networks: pd.DataFrame) -> pd.DataFrame:
@@ -98,3 +140,9 @@ def describe_mean(networks: pd.DataFrame) -> str:
         return "one network a point"
     spread = " ± std" if counts.max() >= MIN_FOR_SPREAD else ""
     return f"mean{spread}, {describe_count(counts)}"
+
+
+def describe_resolution(networks: pd.DataFrame) -> str:
+    """That one test image is many points, where it is; otherwise nothing."""
+    points = points_per_image(networks)
+    return f"; one test image is {points:.2f} points" if points > COARSE else ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import colorsys
 import math
+import re
 import time
-from collections.abc import Iterable, Iterator
-from itertools import chain, count
+from collections.abc import Iterable
 from pathlib import Path
 from string import ascii_lowercase
 from zlib import crc32
@@ -21,25 +21,35 @@ from matplotlib.figure import Figure
 from devices.built_in import CURVED, LARGEST_NONLINEARITY
 from utils.flags import flags_of
 from utils.settings import Setting
+from utils.studies import SAME_RANGE
 
 # Okabe and Ito's palette, told apart by colour-blind readers too; a field has one colour only.
 COLOURS = {
     "double-linear": "#0072B2",
     "double-exponential": "#D55E00",
     "double-ideal": "#000000",
+    SAME_RANGE.name: "#E69F00",
 }
 NAMES = {
     "double-linear": "linear",
     "double-exponential": "exponential",
     "double-ideal": "ideal",
+    SAME_RANGE.name: "exponential (same range)",
 }
-# For devices of the users' own: what is left of it, and three of Paul Tol's muted colours.
-OTHER_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#332288")
-DARKER = 0.55  # times the same, once all are taken; then come other hues, without end
-GOLDEN = 0.618  # of a turn between these, so that neighbours are far apart
+# For devices of the user's own: the rest of it, and three of Paul Tol's muted colours.
+OTHER_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288")
+GOLDEN = 0.618  # of a turn between further hues, so that neighbours are far apart
+MORE_COLOURS = [
+    to_hex(colorsys.hsv_to_rgb(k * GOLDEN % 1, 0.75, 0.75 - 0.1 * (k % 4))) for k in range(100)
+]
 # Print in grey tells fields apart by these.
-MARKERS = {"double-linear": "o", "double-exponential": "s", "double-ideal": "^"}
-OTHER_MARKERS = ("D", "v", "P", "X", "<", ">", "p", "*", "h")
+MARKERS = {
+    "double-linear": "o",
+    "double-exponential": "s",
+    "double-ideal": "^",
+    SAME_RANGE.name: "h",
+}
+OTHER_MARKERS = ("D", "v", "P", "X", "<", ">", "p", "*", "d")
 GREY = "#777777"
 COLUMN, PAGE = 3.33, 7.0  # inches: one and two columns of a page of ACS journals
 SMALL = 6.5  # points, of notes within a panel; nothing is smaller
@@ -60,6 +70,7 @@ RC = {
     "mathtext.fontset": "custom",
     "axes.titlesize": 8,
     "figure.titlesize": 8,
+    "figure.labelsize": 8,
     "axes.labelsize": 8,
     "legend.fontsize": 7,
     "xtick.labelsize": 7,
@@ -111,20 +122,12 @@ def colours(fields: Iterable[str]) -> dict[str, str]:
             taken[field] = to_hex(mpl.colormaps["viridis"](place))
         else:
             others.append(field)
-    palette = [*OTHER_COLOURS, *(darker(each) for each in OTHER_COLOURS)]
+    n = len(OTHER_COLOURS)
     for field in sorted(others):
-        start, n = crc32(field.encode()) % len(OTHER_COLOURS), len(OTHER_COLOURS)
-        order = [palette[first + (start + k) % n] for first in (0, n) for k in range(n)]
-        used = set(taken.values())
-        taken[field] = next(each for each in chain(order, further()) if each not in used)
+        start, used = crc32(field.encode()) % n, set(taken.values())
+        palette = [*OTHER_COLOURS[start:], *OTHER_COLOURS[:start], *MORE_COLOURS]
+        taken[field] = next(each for each in palette if each not in used)
     return taken
-
-
-def further() -> Iterator[str]:
-    """More colours than anybody has devices."""
-    for k in count():
-        value = 0.75 - 0.1 * (k % 4)
-        yield to_hex(colorsys.hsv_to_rgb(k * GOLDEN % 1, 0.75, value))
 
 
 def markers(fields: Iterable[str]) -> dict[str, str]:
@@ -141,10 +144,6 @@ def letter(panels: Iterable) -> None:
     for axes, name in zip(panels, ascii_lowercase, strict=False):
         if len(panels) > 1:
             axes.set_title(name, loc="left", fontweight="bold")
-
-
-def darker(colour: str) -> str:
-    return to_hex([DARKER * part for part in to_rgb(colour)])
 
 
 def colour(field: str) -> str:
@@ -164,9 +163,15 @@ def shade(colour: str, position: int, count: int) -> tuple[float, ...]:
 
 
 def name(field: str) -> str:
-    if field.startswith(CURVED):
+    """The name of a field in pictures and sentences."""
+    if field.startswith(CURVED) and field not in NAMES:
         return f"ν = {float(field.removeprefix(CURVED)):g}"
     return NAMES.get(field, field)
+
+
+def unit(written: str) -> str:
+    """A unit as it is printed: µS for uS."""
+    return re.sub("^u(?=[A-Z])", "µ", written)
 
 
 def physics(networks: pd.DataFrame) -> str:

@@ -9,11 +9,16 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from devices.library import Device
 from utils.plots import style
-from utils.plots.panels import draw_means, leave_out_first_epoch, read_histories
+from utils.plots.panels import (
+    draw_means,
+    finish_epoch_axis,
+    leave_out_first_epoch,
+    legend_above,
+    read_histories,
+)
 from utils.plots.selection import FIELD_AND_RATE, comparable
 from utils.plots.statistics import best_rate, describe_mean, summary
 from utils.settings import Setting
@@ -94,7 +99,8 @@ def draw_switch(switched: Switched | None) -> Figure | None:
     for axes, rate in zip(above, switched.rates, strict=True):
         draw_by_epochs(axes, switched, rate)
     above[0].set_ylabel("test accuracy after training (%)")
-    above[0].legend(loc="lower right", title=describe_mean(switched.networks))
+    title = f"{style.physics(switched.networks)}; {describe_mean(switched.networks)}"
+    legend_above(top, *above[0].get_legend_handles_labels(), title, 4)
     rate = rate_of_curves(switched)
     below = bottom.subplots(1, 2, sharey=True)
     lows = []
@@ -104,8 +110,10 @@ def draw_switch(switched: Switched | None) -> Figure | None:
     low, high = min(lows), max(axes.dataLim.y1 for axes in below)
     below[0].set_ylim(low, high + 0.05 * (high - low))
     below[0].set_ylabel("test accuracy (%)")
+    name = style.name(switched.asked.name)
+    top.supxlabel(f"epochs under {name} (grey: {TOLERANCE:g} points below always {name})")
+    bottom.supxlabel("epoch (◇ right after the switch; dashed: never switched)")
     style.letter((*above, *below))
-    figure.suptitle(style.physics(switched.networks))
     return figure
 
 
@@ -118,20 +126,21 @@ def rate_of_curves(switched: Switched) -> float:
 
 def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
     """Both orders at one learning rate, with the ends as lines, and what counts as kept."""
-    for first, then in switched.orders:
-        points, colour = switched.accuracies(first, rate), style.colour(first.name)
+    for (first, then), marker in zip(switched.orders, "os", strict=True):
+        points, is_asked = switched.accuracies(first, rate), first == switched.asked
         label = f"{style.name(first.name)}, then {style.name(then.name)}"
-        draw_means(axes, points, colour, label)
-        end = 0 if first == switched.other else switched.epochs
+        draw_means(axes, points, "black", label, marker, dashed=not is_asked)
+        end = switched.epochs if is_asked else 0
         if end in points.index:
-            level = points["mean"][end]
-            axes.axhline(level, color=colour, lw=0.7, ls="--", zorder=0)
+            level, colour = points["mean"][end], style.colour(first.name)
+            label = f"always {style.name(first.name)}"
+            axes.axhline(level, color=colour, lw=0.9, ls="--", zorder=0, label=label)
             if end:
                 axes.axhspan(level - TOLERANCE, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
     axes.set_title(f"learning rate {rate:g}")
-    name = style.name(switched.asked.name)
-    axes.set_xlabel(f"epochs under {name} (grey: {TOLERANCE:g} points below always {name})")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    finish_epoch_axis(axes, switched.epochs)
+    axes.set_xlim(left=-0.02 * switched.epochs)
+    axes.set_xlabel("")
 
 
 def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
@@ -162,8 +171,8 @@ def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
         show_marks(axes, marked, SHOWN * float(means[:, -1].mean()))
     names = f"{style.name(first.name)}, then {style.name(then.name)}"
     axes.set_title(f"{names}, learning rate {rows['lr'].iloc[0]:g}")
-    axes.set_xlabel("epoch (◇ right after the switch; dashed: never switched)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    finish_epoch_axis(axes, int(rows["epochs"].iloc[0]))
+    axes.set_xlabel("")
 
 
 def show_marks(axes, marked: list[tuple[int, float]], lowest: float) -> None:

@@ -12,20 +12,19 @@ from matplotlib.lines import Line2D
 
 from devices.responses import Response
 from utils.plots import style
-from utils.plots.accuracy import FIELD_NAMES
 from utils.plots.selection import fields_in
 from utils.plots.statistics import at_best_rate, describe_count
 from utils.records.tensor_names import pair_tensor
 
 BINS = 80
+ROUNDING = 1e-5  # of a limit, by which single precision may pass it
 Pair = tuple[torch.Tensor, torch.Tensor]  # w1 and w2, one dimension
 
 
 def fields_at_best_rate(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The networks of each field at its best learning rate."""
     return {
-        field: at_best_rate(networks[networks["field"] == field])
-        for field in fields_in(networks, FIELD_NAMES)
+        field: at_best_rate(networks[networks["field"] == field]) for field in fields_in(networks)
     }
 
 
@@ -88,20 +87,38 @@ def draw_layers(
     spans = {f: response_of(r).span for f, r in best.items() if not response_of(r).endless}
     for number, axes in enumerate(panels):
         weights = {field: w2 - w1 for field, pair in pairs.items() for w1, w2 in [pair[number]]}
-        widest = max(spans.values() or [float(values.abs().max()) for values in weights.values()])
+        widest = widest_shown(weights, spans)
         labels = ["weight w$_2$ − w$_1$ (arb. u.)"]
         for field, values in weights.items():
             label = f"{style.name(field)}, lr {best[field]['lr'].iloc[0]:g}"
             draw_histogram(axes, values, (-widest, widest), colours[field], label)
             for edge in (-spans[field], spans[field]) if field in spans else ():
                 axes.axvline(edge, color=colours[field], lw=0.7, ls="--")
-            beyond = 100 * float((values.abs() > widest).double().mean())
+            beyond = 100 * float((values.abs() > widest * (1 + ROUNDING)).double().mean())
             if beyond >= 0.001:
-                labels.append(f"{style.name(field)}: {beyond:.2g} % beyond")
+                labels.append(f"{style.name(field)}: {beyond:.2g} % lie outside")
         axes.set_xlabel("\n".join(labels))
         axes.set_title(f"layer {number + 1}")
         axes.set_yscale("log")
     return pairs
+
+
+def widest_shown(weights: Mapping[str, torch.Tensor], spans: Mapping[str, float]) -> float:
+    """The end of the axis: the range of a pair, or where endless devices have most weights.
+
+    weights, spans: by field; endless devices have no span.
+    """
+    far = [float(w.abs().double().quantile(0.99)) for w in sample(weights, spans)]
+    if not spans:
+        return max(far)
+    widest = max(spans.values())
+    return max([widest, *(min(each, 3 * widest) for each in far)])
+
+
+def sample(weights: Mapping[str, torch.Tensor], spans: Mapping[str, float]) -> list[torch.Tensor]:
+    """At most a million weights of each endless device, all that torch.quantile takes."""
+    endless = [values for field, values in weights.items() if field not in spans]
+    return [values[:: len(values) // 1_000_000 + 1] for values in endless]
 
 
 def read_voltages(rows: pd.DataFrame, n_layers: int) -> list[Pair]:
@@ -128,7 +145,7 @@ def draw_histogram(
     Each is thinner than the one before, which tells them apart in grey, and where they coincide.
     """
     low, high = limits
-    rounding = 1e-6 * (high - low)  # by which single precision may pass a limit
+    rounding = ROUNDING * (high - low)
     counts, edges = torch.histogram(values, bins=BINS, range=(low - rounding, high + rounding))
     width = max(0.6, 1.8 * 0.6 ** len(axes.patches))
     axes.stairs(

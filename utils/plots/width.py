@@ -16,6 +16,7 @@ from utils.plots.statistics import (
     MIN_FOR_SPREAD,
     Difference,
     at_best_rate,
+    describe_best_rate,
     describe_count,
     difference,
     summary,
@@ -57,7 +58,8 @@ def table(networks: pd.DataFrame) -> pd.DataFrame:
     for layers in LAYERS:
         ideal = best(networks, IDEAL, layers)
         for field in (LINEAR, EXPONENTIAL, IDEAL):
-            chosen = best(networks, field, layers)
+            alike = networks[(networks["field"] == field) & (networks["layers"] == layers)]
+            chosen = at_best_rate(alike)
             if chosen.empty:
                 continue
             accuracy = chosen["accuracy"]
@@ -66,7 +68,7 @@ def table(networks: pd.DataFrame) -> pd.DataFrame:
                 {
                     "layers": " ".join(map(str, layers)),
                     "field": style.name(field),
-                    "best lr": chosen["lr"].iloc[0],
+                    "best lr": describe_best_rate(alike),
                     "n": len(chosen),
                     "mean": accuracy.mean(),
                     "std": accuracy.std(),

@@ -17,6 +17,7 @@ from pathlib import Path
 from utils.errors import RecordError, UserError
 from utils.records.files import is_abandoned, partial_name, write_json
 from utils.records.setting_json import to_json, with_newer
+from utils.records.tensor_names import layer_number
 from utils.settings import Member, Setting
 
 USUAL_NAME_MAX = 255  # bytes, where the system does not tell
@@ -76,7 +77,7 @@ def check_names(output_dir: Path, members: Sequence[Member]) -> None:
     limit, last = name_max(output_dir), max(member.model for member in members)
     for setting in dict.fromkeys(member.setting for member in members):
         folder = Folder(output_dir / f"{'0' * 14}-{setting.slug}", setting)
-        layer = 1 + 3 * len(setting.layers)
+        layer = layer_number(len(setting.layers))
         files = (folder.intermediate(last, "intensity", layer), folder.checkpoint(last))
         names = (partial_name(folder.id), *(file.name for file in files))
         excess = max(len(os.fsencode(name)) for name in names) - limit

@@ -15,32 +15,11 @@ import pandas as pd
 from devices.library import constants
 from utils.errors import UserError
 from utils.flags import flags_of
+from utils.records.columns import KIND, RESULTS, identity_columns, series_columns, setting_columns
 from utils.records.folders import Folder, by_age
 from utils.records.ledgers import LedgerRecord, read_ledger
 from utils.records.results import IncompleteFileError, check_tensors, read_record
-from utils.setting_checks import SWITCHES
-from utils.settings import Setting, imperfections
-
-# What tells networks of one setting apart that must not be counted as one, or stand in one mean.
-KIND = ["constants", "distribution_version"]
-RESULTS = ["accuracy", "relaxed", "at_switch", "request", "failed", "model", "folder", "setting"]
-
-
-def setting_columns() -> list[str]:
-    """The columns in which figures vary the networks. switch: the epoch of it, 0 for never."""
-    return ["task", "field", "switch", "lr", *imperfections()]
-
-
-def series_columns() -> list[str]:
-    """The columns of what figures do not vary: the networks of the largest series are drawn."""
-    varied = {*setting_columns(), *SWITCHES, "seed"} - {"task"}
-    return [name for name in flags_of(Setting) if name not in varied]
-
-
-def identity_columns() -> list[str]:
-    """The columns that tell networks apart: what is equal in all of them is one network."""
-    return [*setting_columns(), *series_columns()[1:], *KIND, "original", "model_seed"]
-
+from utils.settings import Setting
 
 # Of the whole training: pulses, mean over all devices; refreshes, mean over pairs; the share of all
 # requests that the smallest pulse drops.

@@ -69,6 +69,18 @@ def table(archive: Archive, n_models: int) -> str:
     )
 
 
+def mean_accuracies(archive: Archive, n_models: int) -> dict[Setting, float]:
+    """The mean accuracy of each setting in %, over the networks that did not fail."""
+    means = {}
+    for setting in archive.folders:
+        members = [Member(setting, model) for model in range(n_models)]
+        records = [archive.record(member) for member in members if archive.is_complete(member)]
+        values = [record.accuracy for record in records if record.accuracy is not None]
+        if values:
+            means[setting] = statistics.fmean(values)
+    return means
+
+
 def shown(value: object) -> str:
     """The value of a flag in a cell."""
     if isinstance(value, bool):

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from models.currents import Currents
-from models.state_dict import layer_number, load_state_dict
 from utils.compute.signals import Stop
 from utils.console import log
 from utils.records.archive import Archive
 from utils.records.results import Intermediates, read_tensors, write_intermediates
+from utils.records.tensor_names import layer_number
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
 from utils.training.evaluation import TEST_BATCH
+from utils.training.state_dict import load_state_dict
 
 
 @torch.no_grad()

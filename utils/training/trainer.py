@@ -10,7 +10,6 @@ from torch import Tensor
 
 from devices.ledger_level import LedgerLevel
 from models.currents import Currents
-from models.state_dict import ledger_dict, state_dict
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import GraphedCall
 from utils.progress import Epoch
@@ -20,6 +19,7 @@ from utils.training.ensemble import Ensemble
 from utils.training.evaluation import evaluate
 from utils.training.intermediate import compute
 from utils.training.slices import restore
+from utils.training.state_dict import ledger_dict, state_dict
 from utils.training.step import weight_gradients
 
 

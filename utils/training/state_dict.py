@@ -8,13 +8,7 @@ from torch import Tensor
 from devices.ledger import WEAR, Ledger
 from devices.ledger_level import LedgerLevel
 from models.mlp import MLP
-
-MODULES_PER_LAYER = 3  # pairs, batch normalisation, ReLU; the flattening of the image is number 0
-
-
-def layer_number(layer: int) -> int:
-    """Of a layer of pairs, counted from 0, among all modules: 1, 4, 7, ..."""
-    return 1 + MODULES_PER_LAYER * layer
+from utils.records.tensor_names import layer_number
 
 
 def state_dict(network: MLP, model: int, step: Tensor) -> dict[str, Tensor]:

@@ -1,0 +1,200 @@
+"""The answer for a device of the user's own: like with like, at equal steps, at which edge."""
+
+import json
+import shlex
+from dataclasses import replace
+
+import matplotlib
+import pandas as pd
+import pytest
+from conftest import PROJECT, setting_of
+from support import untrained_runs
+from support.devices import measured
+from support.simulated import report_on
+
+from devices.library import Device, find
+from devices.responses import Exponential
+from utils import studies
+from utils.errors import UserError
+from utils.parser import parse
+from utils.plots.comparison import EQUAL_STEPS, conclusions, draw_comparison, with_equal_steps
+from utils.plots.networks import named_data_dir
+from utils.plots.selection import fair_choices
+from utils.plots.statistics import describe_best_rate, mean_difference, rates_beyond
+from utils.studies import BESIDE, FIELDS, STUDIES, beyond_edges, rate_of_equal_steps
+
+matplotlib.use("Agg")
+SHORT = Exponential(amplitude=0.6, decay=9.0, offset=2.142, pulses_max=27.0)
+LONG = Exponential(amplitude=0.6, decay=33.3, offset=2.142, pulses_max=100.0)  # as curved
+OWN = STUDIES["own-device"]
+
+
+def device(name: str, response) -> Device:
+    return Device(name, response, None, measured(name, response, 0.1, 0.002, None))
+
+
+def accuracy(setting, model: int) -> float:
+    """Best at 500 of 27 pulses, and the linear one 2 points better; spread over seeds."""
+    rate = setting.lr * 27 / setting.field.response.pulses_max
+    return 90 + 2 * (setting.field == FIELDS[0]) - rate / 1000 + (0, 1, 2)[model]
+
+
+def networks(*devices: Device, **given) -> pd.DataFrame:
+    settings = OWN.settings({"field": [*devices, *BESIDE], "task": "Digits", **given})
+    return untrained_runs.table(settings, accuracy)
+
+
+def test_a_longer_device_gets_learning_rates_of_equal_steps():
+    """1000 of 27 pulses are 3703.7 of 100, in four digits."""
+    long = device("long", LONG)
+    assert rate_of_equal_steps(1000.0, long) == 3704.0
+    assert rate_of_equal_steps(1000.0, device("short", SHORT)) == 1000.0
+    settings = OWN.settings({"field": [long, FIELDS[0]], "lr": [500.0, 1000.0]})
+    rates = [(setting.field.name, setting.lr) for setting in settings]
+    assert rates == [
+        ("long", 1852.0),
+        ("long", 3704.0),
+        ("double-linear", 500.0),
+        ("double-linear", 1000.0),
+    ]
+    steps = with_equal_steps(networks(long))
+    assert set(steps[EQUAL_STEPS]) == {500, 1000, 2000, 3000, 4000, 5000}
+    with pytest.raises(UserError, match="given 2 times"):
+        OWN.settings({"lr": [500.0, 500.0]})
+
+
+def test_beside_it_stands_the_exponential_of_the_same_range():
+    assert [each.name for each in BESIDE] == ["double-linear", "double-curved-2.77", "double-ideal"]
+    assert find("double-curved-2.77").response.span == pytest.approx(FIELDS[0].response.span)
+
+
+def test_every_device_has_a_verdict_at_its_best_rate_and_at_equal_steps():
+    """Two points below the linear one everywhere; the interval is that of one test image of 297.
+
+    Half of it: t 4.302653 times 100 / 297 / sqrt(6) / sqrt(3), 0.34.
+    """
+    short, long = device("short", SHORT), device("long", LONG)
+    rows = networks(short, long)
+    choice, *_ = fair_choices(rows, ["short", "long", *(each.name for each in BESIDE)])
+    verdicts = conclusions(choice)
+    assert [verdict.split()[0] for verdict in verdicts] == ["short", "long"]
+    head, linear, *others = verdicts[1].splitlines()
+    assert head == (
+        "long (each field with its own noises, mean ± std, n = 3; one test image is 0.34 points):"
+    )
+    assert linear.startswith(
+        "  worse than linear: -2.00 points (95 %: -2.34 to -1.66), each at its best learning rate "
+        "(long 1852, the lowest tried; linear 500, the lowest tried); at equal steps -2.00 points"
+    )
+    assert others[0].startswith("  not clearly better or worse than exponential (same range): ")
+    assert others[0].split(": ")[1].startswith(("+0.00 points", "-0.00 points"))
+
+
+def test_the_axis_has_both_rates(tmp_path):
+    settings = OWN.settings({"field": [device("long", LONG), *BESIDE], "lr": [500.0, 1000.0]})
+    untrained_runs.write(tmp_path / "out", settings, accuracy)
+    report = report_on(tmp_path / "out", tmp_path / "figures")
+    figure = draw_comparison(report.select("own-device"))
+    rates = figure.axes[1]
+    (own,) = rates.child_axes
+    assert own.get_xlabel() == "learning rate of long"
+    assert "27 / pulses of the range" in rates.get_xlabel()
+    assert {line.get_xdata()[0] for line in rates.get_lines()} == {500.0}
+    figure.canvas.draw()
+    assert own.get_xlim()[0] == pytest.approx(rates.get_xlim()[0] * 100 / 27)
+
+
+def rates(**accuracies) -> pd.DataFrame:
+    """A network for each learning rate, by its accuracy: r500=90.0."""
+    return pd.DataFrame(
+        {"lr": [float(rate[1:]) for rate in accuracies], "accuracy": list(accuracies.values())}
+    )
+
+
+def test_a_best_rate_at_an_edge_is_named_with_rates_beyond():
+    assert rates_beyond(rates(r500=1, r1000=2, r2000=1)) == []
+    assert describe_best_rate(rates(r500=1, r1000=2, r2000=1)) == "1000"
+    assert rates_beyond(rates(r500=2, r1000=1)) == [250, 125]
+    assert describe_best_rate(rates(r500=2, r1000=1)) == "500, the lowest tried"
+    assert rates_beyond(rates(r500=1, r1000=2)) == [2000, 4000]
+    assert describe_best_rate(rates(r500=1, r1000=2)) == "1000, the highest tried"
+    assert rates_beyond(rates(r500=1)) == [250, 1000]
+    assert describe_best_rate(rates(r500=1)) == "500, the only one tried"
+
+
+def test_the_study_adds_rates_beyond_an_edge_unless_they_are_given():
+    """Linear is best at the lowest of 500 and 1000, and ideal at the highest."""
+    linear, _, ideal = BESIDE
+    settings = OWN.settings({"field": [linear, ideal], "lr": [500.0, 1000.0]})
+    accuracies = {s: 90 + s.lr / 1000 * (1 if s.field == ideal else -1) for s in settings}
+    more = beyond_edges(accuracies)
+    assert [(s.field, s.lr) for s in more] == [(linear, 250.0), (ideal, 2000.0)]
+    inside = accuracies | {more[0]: 80.0, more[1]: 80.0}
+    assert beyond_edges(inside) == ()
+    assert parse(["--study", "own-device"]).extends_rates
+    assert not parse(["--study", "own-device", "--lr", "500", "1000"]).extends_rates
+    assert not parse(["--study", "figure1"]).extends_rates
+
+
+def test_a_run_of_the_study_goes_on_until_the_best_is_inside(simulate, monkeypatch):
+    """Learning rates far too large are made smaller."""
+    study = replace(OWN, sweeps=[{"field": BESIDE[:1], "lr": (64000.0, 128000.0)}])
+    monkeypatch.setitem(studies.STUDIES, "own-device", study)
+    records = simulate("--study own-device --n_models 1 --layers 8")
+    rates = sorted({r.json["optimizer_parameters"]["lr"] for r in records})
+    assert rates[0] < 64000.0
+    assert "best at the edge of the learning rates tried, so these are added: " in simulate.errors
+
+
+def test_no_interval_is_narrower_than_a_test_image_allows():
+    """Three equal differences of two counts of 297 images are still rounded."""
+    points = mean_difference(pd.Series([-1.01, -1.01, -1.01]), step=100 / 297)
+    assert points.error == pytest.approx(100 / 297 / 6**0.5 / 3**0.5)
+    assert str(points) == "-1.01 points (95 %: -1.35 to -0.67)"
+    wide = mean_difference(pd.Series([-2.0, 0.0, 2.0]), step=100 / 297)
+    assert wide.error == pytest.approx(2 / 3**0.5)
+
+
+def test_commands_work_as_they_stand(tmp_path):
+    """They repeat task, batch size and folders of the runs that they belong to."""
+    folder = tmp_path / "my results"
+    given = {"task": "Digits", "batch_size": 32, "epochs": 2}
+    settings = [s for s in STUDIES["figure1"].settings(given) if s.lr < 2000]
+    untrained_runs.write(folder, settings, accuracy)
+    for path in folder.glob("*/*.json"):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"command": ["main.py", "--data_dir", "my data"]}))
+    report = report_on(folder, tmp_path / "figures")
+    report.networks.folder = folder
+    assert named_data_dir(report.networks.all) == "my data"
+    lines = [line for name in ("figure1", "map") for line in report.missing(name)]
+    assert len(lines) == 3  # what is missing of either, and a best rate at the edge
+    for line in lines:
+        script, *words = line.rpartition("with: ")[2].split(" ", 1)
+        assert (PROJECT / script).exists()
+        study = script.removeprefix("figures/").removesuffix(".sh")
+        run = parse(["--study", study, *shlex.split(words[0])])
+        assert str(run.data_dir) == "my data"
+        assert run.output_dir == folder
+        assert {(s.task, s.batch_size, s.epochs) for s in run.settings} == {("Digits", 32, 2)}
+
+
+def test_a_filter_draws_other_series_and_the_table_has_all(tmp_path):
+    long = [setting_of(lr=lr, epochs=4) for lr in (500.0, 1000.0)]
+    short = [setting_of(lr=500.0, epochs=2)]
+    untrained_runs.write(tmp_path / "out", [*long, *short], accuracy)
+    report = report_on(tmp_path / "out", tmp_path / "figures")
+    assert len(report.networks.main) == 6
+    assert report.networks.describe()[1:] == [
+        "Not drawn: 3 networks (epochs 2); --epochs 2 draws them."
+    ]
+    other = report_on(tmp_path / "out", tmp_path / "figures", epochs=2)
+    assert len(other.networks.main) == 3
+    layers = report_on(tmp_path / "out", tmp_path / "figures", layers=(24,))
+    assert len(layers.networks.main) == 6
+    report.write_table(tmp_path / "all.csv")
+    table = pd.read_csv(tmp_path / "all.csv")
+    assert len(table) == 9
+    assert {"field", "lr", "accuracy", "relaxed", "epochs", "folder", "model"} <= set(table.columns)
+    with pytest.raises(UserError, match=r"--table .*: cannot be written"):
+        report.write_table(tmp_path / "no folder" / "all.csv")
