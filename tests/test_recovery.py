@@ -123,9 +123,9 @@ def test_single_ramps_of_any_curvature_are_recovered(length, noise):
     assert right.sum(0).min() >= len(rows) - 1  # of 22; 97 % in the whole table
 
 
-@pytest.mark.parametrize("nonlinearity", [-6.0, 3.0])
-def test_twenty_devices_are_recovered(nonlinearity):
-    measurement = simulated(nonlinearity, 30, 0.02, 20, BRANCHES, 0)
+@pytest.mark.parametrize(("nonlinearity", "noise"), [(-8.0, 0.005), (3.0, 0.02)])
+def test_twenty_devices_are_recovered(nonlinearity, noise):
+    measurement = simulated(nonlinearity, 30, noise, 20, BRANCHES, 1)
     for range_right, nonlinearity_right, *_ in recovered(measurement, nonlinearity):
         assert range_right
         assert nonlinearity_right

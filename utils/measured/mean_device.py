@@ -85,17 +85,25 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> dict[str, 
 
     unit, device = by_unit[0]
     nu, sizes = common_shape(groups, unit)
-    if len(data.devices) > 1:
+    several = len(data.devices) > 1
+    own = [common_shape(groups, np.where(data.device == d, 0, -1)) for d in device if several]
+    nus, own_sizes = np.array([o[0] for o in own]), np.array([o[1][0] for o in own])
+    if several:
+        # Two beginnings, as the ranges tell the slopes and as the curvatures of the devices do.
         pace = sizes * nu / -np.expm1(-nu) if nu else sizes
-        theta = np.concatenate([[nu / pace.mean()], np.clip(pace, *pace_limits(pace))])
-        model = Slopes(unit, device, False)
-        add("slopes", model, solve(groups, model, theta), "slopes")
+        starts = [(nu / pace.mean(), np.clip(pace, *pace_limits(pace)))]
+        if is_near(nus):
+            whole = (own_sizes / -np.expm1(-nus)).mean()
+            starts.append((1 / whole, nus * whole))
+        model, found = Slopes(unit, device, False), []
+        for beta, paces in starts:
+            theta = solve(groups, model, np.concatenate([[beta], paces]))
+            found.append(complete(data, groups, model, theta, "exponential", "slopes"))
+        fits["slopes"] = min(found, key=lambda fit: fit.squares)
     add("ranges", Ranges(unit, device), np.concatenate([[nu], sizes]), "ranges")
-    if len(data.devices) > 1 and data.n_readings > 8 * len(data.devices):
-        own = [common_shape(groups, np.where(data.device == d, 0, -1)) for d in set(data.device)]
-        nus, sizes = np.array([o[0] for o in own]), np.array([o[1][0] for o in own])
-        if (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(sizes):
-            add("both", Shapes(unit, device), np.concatenate([nus, sizes]), "both")
+    is_enough = several and data.n_readings > 8 * len(data.devices)
+    if is_enough and (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes):
+        add("both", Shapes(unit, device), np.concatenate([nus, own_sizes]), "both")
     for unit, device in by_unit[1:]:
         nu, sizes = common_shape(groups, unit)
         add("ranges of ramps", Ranges(unit, device), np.concatenate([[nu], sizes]), "ranges")
