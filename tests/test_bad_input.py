@@ -105,7 +105,7 @@ def test_flags(arguments, message, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--padding 1000000", "makes images of 2000028 x 2000028 pixels"),
+        ("--padding 1000000", "must be at most 1000"),
         ("--layers 1000000000", "GiB are free; choose smaller --layers"),
         ("--tf32 --device cpu", "--tf32 has an effect on a CUDA GPU only"),
     ],
