@@ -106,7 +106,7 @@ def test_flags(arguments, message, tmp_path):
     ("arguments", "message"),
     [
         ("--padding 1000000", "must be at most 1000"),
-        ("--layers 1000000000", "GiB are free; choose smaller --layers"),
+        ("--layers 10000000", "GiB are free; choose smaller --layers"),
         ("--tf32 --device cpu", "--tf32 has an effect on a CUDA GPU only"),
     ],
 )

@@ -138,7 +138,7 @@ def test_a_file_with_a_mistake_is_refused_in_one_line(tmp_path):
     path.write_text(path.read_text().replace("2.6,", "3.6,"))
     assert refused(tmp_path, "--field", path) == (
         f"main.py: error: --field {path}: falling.constants.voltages does not fall at its number "
-        "single precision); mirror a curve that rises, leave out points of a flat part"
+        "2 (in single precision); mirror a curve that rises, leave out points of a flat part"
     )
 
 

@@ -57,7 +57,7 @@ def sweep(given: Mapping[str, Any]) -> list[Setting]:
 def with_second(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The values with the two fields apart where one follows the other; raises UserError."""
     switches = [name for name in SWITCHES if name in given]
-    if not switches:
+    if not switches or "second" in given:
         return given
     fields = given.get("field", (Setting.field,))
     if len(fields) != 2:
@@ -148,7 +148,7 @@ class OwnDeviceStudy(Study):
     """
 
     def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
-        values = {**self.sweeps[0], **(given or {})}
+        values = with_second({**self.sweeps[0], **(given or {})})
         sweep({"field": values["field"], "lr": values["lr"]})  # which refuses what is given twice
         rates = {
             field: tuple(rate_of_equal_steps(rate, field) for rate in values["lr"])
