@@ -26,7 +26,6 @@ from devices.ledger_level import LedgerLevel
 from devices.library import find
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, PairState
-from models.kernels.load import python_only
 from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
@@ -179,18 +178,17 @@ def test_outputs_right_after_the_switch_follow_the_reference(sparse_patterns, mo
 
 
 def test_no_two_tests_of_a_network_have_the_same_noise(patterns, monkeypatch):
-    addresses, words = [], Stream.words
+    addresses, noisy = [], Stream.noisy
 
-    def noted(stream, draw, count):
+    def noted(stream, draw, values, sigma):
         if draw == Draw.TEST and stream.layer == 0:
             addresses.append((int(stream.step), int(stream.part)))
-        return words(stream, draw, count)
+        return noisy(stream, draw, values, sigma)
 
-    monkeypatch.setattr(Stream, "words", noted)
+    monkeypatch.setattr(Stream, "noisy", noted)
     trainer = trainer_of(LINEAR, EXPONENTIAL, patterns)
-    with python_only():
-        list(trainer.train(lambda: None))
-        list(trainer.results(0.0))
+    list(trainer.train(lambda: None))
+    list(trainer.results(0.0))
     batches = -(-50 // TEST_BATCH)
     assert len(addresses) == len(set(addresses)) == (EPOCHS + 2) * batches
 
