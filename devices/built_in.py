@@ -17,7 +17,11 @@ from devices.responses import Exponential, Linear, Response
 
 @dataclass(frozen=True)
 class Entry:
-    """A built-in device. relaxes_to: the name of the partner, None for none."""
+    """A built-in device: its response and its partner.
+
+    relaxes_to: the name of the device whose response it takes on under the other field; None where
+    there is none.
+    """
 
     response: Response
     relaxes_to: str | None
@@ -28,7 +32,7 @@ class Entry:
 # simulations; assumed to be those of every device, but for its slope factor. Measured falling only.
 LINEAR = Linear(slope=-0.021, offset=2.742, pulses_max=27.0)
 # Measured in a weak magnetic field: w = 1.530 exp(-x / 9.741) + 0.750, valid for x in [0, 27]
-# pulses, w in [0.846, 2.280] (arb. u.). Source and assumptions as of the linear device.
+# pulses, w in [0.846, 2.280] (arb. u.). It has the source and the assumptions of the linear device.
 EXPONENTIAL = Exponential(amplitude=1.530, decay=9.741, offset=0.750, pulses_max=27.0)
 
 LIBRARY: dict[str, Entry] = {
@@ -37,18 +41,18 @@ LIBRARY: dict[str, Entry] = {
     # No measured device: the upper bound, linear without end. There is no field to switch it to.
     "double-ideal": Entry(replace(LINEAR, endless=True), relaxes_to=None),
 }
-CURVED = "double-curved-"  # and a number, the nonlinearity
+CURVED = "double-curved-"  # the name goes on with a number, the nonlinearity
 LARGEST_NONLINEARITY = 10.0
-# Below it a curve differs from the line by less than a voltage is rounded in single precision: its
-# largest distance from it is about nu / 8 of the span.
+# Curves of a smaller nonlinearity nu are taken as straight: they differ from the line by at most
+# nu / 8 of the span, which is less than the rounding of a voltage in single precision.
 STRAIGHT = 1e-6
 VALID = f"{', '.join(LIBRARY)}, {CURVED}NU with -10 <= NU <= 10"
 
 
 def look_up(name: str) -> tuple[str, Entry]:
-    """The name as it is written in results, and the device.
+    """Return the device of a name, after the name as results write it.
 
-    Raises ValueError, which lists the valid names, if there is none.
+    Raises ValueError, which lists the valid names, if there is no such device.
     """
     if name in LIBRARY:
         return name, LIBRARY[name]
@@ -73,11 +77,12 @@ def is_built_in(name: str) -> bool:
 
 
 def curved(nonlinearity: float) -> Response:
-    """The exponential response of nonlinearity nu = pulses_max / decay, in the range of the linear.
+    """Return the exponential response of nonlinearity nu in the range of the linear device.
 
-    w = w_max - span (1 - exp(-nu x / pulses_max)) / (1 - exp(-nu)), linear at nu = 0. Where nu is
-    positive each pulse lowers the voltage by less than the one before, where it is negative by
-    more. It relaxes to the linear device, to which all of them are compared.
+    nu = pulses_max / decay, and w = w_max - span (1 - exp(-nu x / pulses_max)) / (1 - exp(-nu)),
+    which is a line at nu = 0. If nu is positive, each pulse lowers the voltage by less than the
+    pulse before; if nu is negative, by more. Devices of this response relax to the linear device,
+    with which they are compared.
     """
     if abs(nonlinearity) < STRAIGHT:
         return LINEAR

@@ -1,4 +1,4 @@
-"""The constants of a response as JSON, and strictly back. Torch is not imported."""
+"""Writes the constants of a response as JSON, and reads them strictly. Torch is not imported."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import msgspec
 from devices.built_in import LINEAR
 from devices.responses import FAMILIES, Response
 
-LARGEST = 3e38  # of the numbers that the simulation can hold, float32
+LARGEST = 3e38  # the largest number that a simulation in float32 can hold
 TURNED = ("slope", "amplitude")  # constants that change their sign where a curve is mirrored
 MIRRORED = ("offset", "voltages")  # Hall voltages, which are mirrored about the middle of the range
 
 
 def constants_of(response: Response) -> dict:
-    """Constants by name, ready for JSON; those that have their usual value are left out."""
+    """Return the constants by name, ready for JSON; constants at their default are left out."""
     values = {}
     for field in dataclasses.fields(response):
         value = getattr(response, field.name)
@@ -30,8 +30,9 @@ def constants_of(response: Response) -> dict:
 def response_of(family: str, constants: Mapping, where: str = "") -> Response:
     """The response that family and constants describe.
 
-    where: what the names in messages begin with, such as `falling.`. Raises ValueError if there is
-    no such family, a constant is missing, unknown or no finite number, or the curve does not fall.
+    where: the beginning of the names in messages, such as `falling.`. Raises ValueError if there is
+    no such family, if a constant is missing, unknown or not a finite number, or if the curve does
+    not fall.
     """
     if family not in FAMILIES:
         raise ValueError(
@@ -58,10 +59,10 @@ def response_of(family: str, constants: Mapping, where: str = "") -> Response:
 
 
 def mirrored(constants: Mapping) -> dict:
-    """The constants of f mirrored about the middle of the range: w_max + w_min - f(x).
+    """Return the constants of the mirrored curve w_max + w_min - f(x).
 
-    So a rising curve becomes one that falls, and back. w_max, w_min: those of the linear device,
-    which are the model's units.
+    Mirroring about the middle of the range makes a rising curve fall, and a falling curve rise.
+    w_max and w_min are the voltages of the linear device, as in all units of the model.
     """
     sum_of_ends = LINEAR.w_max + LINEAR.w_min
     result = dict(constants)
@@ -78,7 +79,7 @@ def mirrored(constants: Mapping) -> dict:
 
 
 def in_words(error: msgspec.MsgspecError, where: str = "") -> str:
-    """A message of msgspec with the key in front: `source.file: expected str, got int`."""
+    """Return msgspec's message with the key in front: `source.file: expected str, got int`."""
     text = str(error).replace("`", "")
     found = re.fullmatch(r"(.*?) - at (?:key in )?\$\.?(.*)", text, re.DOTALL)
     message, key = found.groups() if found else (text, "")
@@ -88,7 +89,7 @@ def in_words(error: msgspec.MsgspecError, where: str = "") -> str:
 
 
 def is_finite(value: object) -> bool:
-    """Whether every number in it is finite; value: what JSON can hold."""
+    """Whether every number in a value that JSON can hold is finite."""
     if isinstance(value, Mapping):
         return all(map(is_finite, value.values()))
     if isinstance(value, (list, tuple)):

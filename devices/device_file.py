@@ -1,4 +1,4 @@
-"""A device file: a measured device as readable JSON, strictly read, and written.
+"""A device file holds a measured device as readable JSON; this module reads and writes it.
 
 Constants and noises stand in the units of the model, in which a curve starts at the Hall voltage
 of the linear device and spans the same range, so that results do not depend on the unit of the
@@ -22,9 +22,9 @@ from devices.constants import LARGEST, constants_of, in_words, is_finite, mirror
 from devices.responses import Response
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-MAX_NAME_LENGTH = 40  # folders and their files are named after it
-TOLERANCE = 0.1  # of the span, by which a fitted curve may miss start and end of the model's
-BESIDE = ("name", "format", "relaxes_to")  # what a record of a run keeps elsewhere
+MAX_NAME_LENGTH = 40  # characters; folders of results and their files contain the name
+TOLERANCE = 0.1  # of the span: how far a fitted curve may miss the ends of the model's range
+BESIDE = ("name", "format", "relaxes_to")  # keys that the record of a run has in other places
 
 Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 NonNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
@@ -56,9 +56,10 @@ NOT_MEASURED = Estimate(None)
 class MeasuredBranch(Struct, frozen=True, forbid_unknown_fields=True):
     """The response to pulses of one polarity.
 
-    family, constants: in units of the model, on the range that both branches share. errors:
-    standard errors of the constants that have one, by name, for a list of constants a list. range:
-    as measured, in the unit of the measurement. nonlinearity: ν of the exponential curve.
+    family, constants: the curve in units of the model, on the range that both branches share.
+    errors: standard errors of the constants by name, where they are known; a list of constants has
+    a list of errors. range: the width of the measured range, in the unit of the measurement.
+    nonlinearity: ν of the exponential curve.
     """
 
     family: str
@@ -69,7 +70,7 @@ class MeasuredBranch(Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def from_response(cls, response: Response, rising: bool = False, **measured) -> MeasuredBranch:
-        """response: it falls; of a rising branch the mirrored one."""
+        """Make a branch from a falling response, which is the mirrored one of a rising branch."""
         constants = constants_of(response)
         return cls(response.family, mirrored(constants) if rising else constants, **measured)
 
@@ -77,8 +78,8 @@ class MeasuredBranch(Struct, frozen=True, forbid_unknown_fields=True):
 class Units(Struct, frozen=True, forbid_unknown_fields=True):
     """The way back to the measurement: measured value = offset + slope * voltage.
 
-    unit: of the measured value, None if nobody said. slope: below 0 where the voltage is that of a
-    curve that rose and was mirrored.
+    unit: the unit of the measured value, None if it is not known. slope: negative where the voltage
+    belongs to a rising curve that was mirrored.
     """
 
     unit: str | None
@@ -91,7 +92,7 @@ class Units(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Source(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where it comes from: the name of the measured file, its SHA-256, and how it was read."""
+    """The measured file that a device comes from: its name, its SHA-256, and how it was read."""
 
     file: str
     sha256: Sha256
@@ -99,14 +100,14 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All that a device file says, format 2; its fields are the keys of the file.
+    """The content of a device file of format 2; its fields are the keys of the file.
 
     falling, rising: the branches, at least one. symmetry_point: the voltage at which a small pulse
-    of either polarity makes the same step, None where there is none. range_spread: standard
-    deviation of the ranges of the devices, relative. variability: sigma_device, relative.
+    of either polarity makes the same step, None where there is none. range_spread: relative
+    standard deviation of the ranges of the devices. variability: sigma_device, relative.
     read_noise: sigma_r, arb. u. of the model. write_noise: sigma_w, fraction of the span per square
-    root of a pulse. units: of the voltages of both branches. relaxes_to: the name of a built-in
-    device or the path of another file, from where this one is; None for none.
+    root of a pulse. units: the units of the voltages of both branches. relaxes_to: the name of a
+    built-in device, or the path of another device file relative to this one; None for none.
     """
 
     format: Literal[2] = 2
@@ -123,7 +124,7 @@ class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     relaxes_to: str | None
 
     def __post_init__(self) -> None:
-        """Raise ValueError, which begins with the key, for what no type can say."""
+        """Check what types cannot express; raises ValueError, whose message begins with the key."""
         check_name(self.name)
         if self.falling is None and self.rising is None:
             raise ValueError("falling, rising: at least one must not be null")
@@ -133,7 +134,7 @@ class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def response(self) -> Response:
-        """The curve that falls; where only the rising branch was measured, that one mirrored."""
+        """The falling curve, or the mirrored rising curve where only that branch was measured."""
         if self.falling is not None:
             return response_of(self.falling.family, self.falling.constants)
         return self.rising_mirrored
@@ -147,7 +148,7 @@ class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def response_units(self) -> Units:
-        """The way from a voltage of `response` to the measured value."""
+        """The units that lead from a voltage of `response` to the measured value."""
         if self.falling is not None:
             return self.units
         shift = self.units.slope * (LINEAR.w_max + LINEAR.w_min)
@@ -155,7 +156,7 @@ class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class FirstFormat(Struct, frozen=True, forbid_unknown_fields=True):
-    """A device file of format 1, which knew one branch."""
+    """The content of a device file of format 1, which holds one branch."""
 
     format: Literal[1]
     name: str
@@ -183,10 +184,10 @@ class Header(Struct):
 
 
 def read(path: str | Path) -> DeviceFile:
-    """The device of a file, of whatever format.
+    """Read a device file of either format.
 
-    Raises ValueError, one line that names file and key and says what to do, for whatever is not as
-    it must be.
+    Raises ValueError if the file is not valid; its message is one line, which names file and key
+    and says what to do.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -205,7 +206,7 @@ def read(path: str | Path) -> DeviceFile:
 
 
 def from_json(text: str) -> DeviceFile:
-    """Raises ValueError, of which MsgspecError is one, for what is no device file."""
+    """Read the text of a device file; raises ValueError (or MsgspecError, a kind of it)."""
     number = msgspec.json.decode(text, type=Header).format
     if number == 1:
         return msgspec.json.decode(text, type=FirstFormat).to_device_file()
@@ -237,7 +238,7 @@ def in_one_line(found: re.Match) -> str:
 
 
 def measurement(device: DeviceFile) -> dict:
-    """What the records of a run keep of it, beside name, constants and partner; ready for JSON."""
+    """Return what records of a run hold besides name, constants and partner, ready for JSON."""
     content = msgspec.to_builtins(device)
     return {key: value for key, value in content.items() if key not in BESIDE}
 
@@ -245,9 +246,10 @@ def measurement(device: DeviceFile) -> dict:
 def with_measurement(
     name: str, response: Response, relaxes_to: str | None, content: Mapping
 ) -> DeviceFile:
-    """The device with what `measurement` said of it; ValueError, which names the key, otherwise.
+    """Return the device file that `measurement` described.
 
-    Records of runs with a device file of format 1 hold no branch, only what was measured beside.
+    Records of runs with a device file of format 1 hold no branches. Raises ValueError, which names
+    the key, if the content is not valid.
     """
     content = dict(content)
     if "errors" in content:
@@ -262,7 +264,7 @@ def with_measurement(
 
 
 def is_path(name: str) -> bool:
-    """Whether it names a file rather than a built-in device."""
+    """Whether a name is the path of a file rather than the name of a built-in device."""
     return name.endswith(".json") or any(each in name for each in (os.sep, os.altsep) if each)
 
 
@@ -274,7 +276,7 @@ def check_built_in(relaxes_to: str) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless a device file may bear the name."""
+    """Raise ValueError unless the name is allowed in a device file."""
     if not NAME.fullmatch(name):
         raise ValueError(
             f"name {name!r}: must be letters, digits, '.', '_' and '-', a letter or digit first"
@@ -286,7 +288,7 @@ def check_name(name: str) -> None:
 
 
 def check_branch(branch: MeasuredBranch, key: str = "") -> None:
-    """Raise ValueError unless the curve is one, in the units of the model, and errors fit to it."""
+    """Raise ValueError unless the curve is valid in units of the model and the errors match it."""
     where = key and f"{key}."
     constants = mirrored(branch.constants) if key == "rising" else branch.constants
     response = response_of(branch.family, constants, where)

@@ -1,22 +1,21 @@
-"""The ledger: what learning costs in pulses, writes and refreshes, counted as pairs are programmed.
+"""The ledger counts what learning costs in pulses, writes and refreshes, as pairs are programmed.
 
-In every update a pair asks for pulses on one of its devices, the one whose own gradient is
-positive. Counted are
+In every update a pair requests pulses on one of its devices: the device whose gradient is positive.
+The ledger counts
 
-- pulses: those that are applied, not those that the smallest pulse drops;
-- writes: devices that receive any;
+- pulses: pulses that are applied, without those that the smallest pulse drops;
+- writes: devices that receive at least some pulse;
 - dropped: requests above 0 that are smaller than the smallest pulse;
-- refreshes: pairs that are used up and refreshed, which sets both their devices anew. A pair is
-  refreshed once in an update at most: where device 1 is used up, device 2 is put at the top of the
-  range, whatever had become of it. Most pairs are used up by a write; a switch to a device of fewer
-  pulses leaves some beyond their end, which are refreshed without one. A pair that stands at the
-  largest weight of its range, one device used up, the other at the top, stays so by every further
-  refresh; unless it is written again that is none, and not counted.
+- refreshes: pairs with a device at the end of its range, whose two devices are both set again. An
+  update refreshes a pair at most once: if device 1 is used up, device 2 is set to the top of the
+  range, even if it is used up too. Most pairs are used up by a write. A switch to a device with
+  fewer pulses leaves some pairs beyond the end of the range; these are refreshed without a write. A
+  pair at the largest weight of its range, with one device used up and the other at the top, would
+  not be changed by a further refresh, so none is counted until the pair is written again.
 
-Pairs on inputs that are always zero ask for nothing; they cost no more than a refresh after a
-switch of the field. Counting takes 2 to 9 % of the time of a step (figure 1's network, compiled,
-one core of an AMD EPYC, Zen 4), with wear about a third; so nothing is counted unless it is asked
-for.
+Pairs on inputs that are always zero request nothing; all they can cost is a refresh after a switch
+of the field. Counting takes 2 to 9 % of the time of a step (figure 1's network, compiled, one core
+of an AMD EPYC, Zen 4), and about a third with wear; so nothing is counted unless it is asked for.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ from devices.ledger_level import LedgerLevel
 
 Value = Any  # a tensor, or an expression that is printed as C++
 COUNTS = ("pulses", "writes", "dropped", "refreshes")
-WEAR = ("pulses1", "pulses2", "refreshes")  # of the single devices, of the pair
+WEAR = ("pulses1", "pulses2", "refreshes")  # of device 1, of device 2, and of the pair
 
 
 class Account(nn.Module):
-    """What the pairs of one layer have cost, in every network of an ensemble.
+    """The counts of one layer's pairs, in every network of an ensemble.
 
-    Buffer `sums`, float64 [model, count]: of this epoch so far, in the order of COUNTS. In one step
-    counts are whole numbers, and pulses are summed in single precision and in parts, so that what
-    is lost is a rounding of the sum.
+    Buffer `sums`, float64 [model, count], holds the sums of this epoch so far, in the order of
+    COUNTS. Within one step the counts are whole numbers, and pulses are summed in single precision
+    and in parts, so that no more than a rounding of the sum is lost.
 
-    With wear, what every pair has seen in its life, arranged as the pairs are: `pulses1` and
-    `pulses2` of its devices, float64, since single precision would lose a part of each small pulse
-    that is added to thousands; `refreshes` float32, in which they are whole numbers.
+    With wear, further buffers count for every pair since the start of training, in the order of the
+    pairs: `pulses1` and `pulses2` of its two devices, float64, since single precision would lose
+    part of each small pulse that is added to thousands; and `refreshes`, float32, whole numbers.
     """
 
     sums: Tensor
@@ -52,7 +51,7 @@ class Account(nn.Module):
     refreshes: Tensor
 
     def __init__(self, weight: Tensor, keeps_wear: bool = False):
-        """weight: of the pairs, float [model, out, in]."""
+        """weight: the weights of the pairs, float [model, out, in]."""
         super().__init__()
         self.keeps_wear = keeps_wear
         sums = weight.new_zeros(len(weight), len(COUNTS), dtype=torch.float64)
@@ -64,12 +63,12 @@ class Account(nn.Module):
     def note(self, request: Tensor, pulses: Tensor, second: Tensor, refreshed: Tensor) -> None:
         """Count one update.
 
-        request, pulses: asked for, and applied, of the device that is (pulses), second: whether
-        that is device 2; refreshed: whether the pair is refreshed; [model, out, in].
+        request, pulses: pulses that are requested and that are applied; second: whether they go to
+        device 2; refreshed: whether the pair is refreshed. All are [model, out, in].
 
-        A compiled program counts in the loop that writes the pairs, as long as each of the sums
-        reads `pulses`: so the compiler joins them to each other before it joins them to that loop,
-        which then reads and writes no more than without them.
+        A compiled program counts in the same loop that writes the pairs, as long as each of the
+        sums reads `pulses`: then the compiler fuses the sums with each other before it fuses them
+        with that loop, which reads and writes no more memory than without them.
         """
         counts = pulses > 0, is_dropped(request, pulses), refreshed
         step = [total(pulses, pulses.dtype), *(total(each, torch.int32) for each in counts)]
@@ -81,20 +80,20 @@ class Account(nn.Module):
 
     @property
     def tensors(self) -> list[Tensor | None]:
-        """`sums`, and the wear, None where it is not counted."""
+        """The buffers `sums`, `pulses1`, `pulses2`, `refreshes`; all but the first may be None."""
         return [self.sums, *(getattr(self, name) if self.keeps_wear else None for name in WEAR)]
 
 
 def is_dropped(request: Value, pulses: Value) -> Value:
-    """Whether a request is dropped: pulses then are 0, and else the request."""
+    """Whether a request is dropped, so that no pulse is applied although some are requested."""
     return request > pulses
 
 
 def total(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """The sum over all pairs, [model], of values [model, out, in].
+    """Return the sum over all pairs, [model], of values [model, out, in].
 
-    On a GPU row by row first: a longer sum its compiler takes in parts, after the loop that writes
-    the pairs and not in it.
+    On a GPU rows are summed first, since the compiler splits longer sums and computes them after
+    the loop that writes the pairs instead of within it.
     """
     if values.is_cuda:
         return values.sum(dim=2, dtype=dtype).sum(dim=1, dtype=dtype)
@@ -102,10 +101,10 @@ def total(values: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Ledger(nn.Module):
-    """The accounts of all layers, and what each epoch has come to.
+    """The accounts of all layers, and the sums of each epoch.
 
-    Buffer `history`, float64 [model, epoch, layer, count], NaN where an epoch is still to come.
-    Where nothing is counted there are no accounts, and no buffers.
+    Buffer `history`, float64 [model, epoch, layer, count], is NaN for epochs still to come. Where
+    nothing is counted, there are neither accounts nor buffers.
     """
 
     accounts: Sequence[Account]
@@ -117,7 +116,7 @@ class Ledger(nn.Module):
         epochs: int,
         level: LedgerLevel = LedgerLevel.NOTHING,
     ):
-        """weights: of the pairs of each layer."""
+        """weights: the weights [model, out, in] of the pairs of each layer."""
         super().__init__()
         self.level = level
         counted = weights if level >= LedgerLevel.TOTALS else []
@@ -130,21 +129,21 @@ class Ledger(nn.Module):
             self.register_buffer("history", history)
 
     def account(self, layer: int) -> Account | None:
-        """That of a layer, counted from 0, if there is one."""
+        """Return the account of a layer, which is counted from 0; None where nothing is counted."""
         return self.accounts[layer] if self.level >= LedgerLevel.TOTALS else None
 
     def add_refreshes(self, layer: int, refreshes: Tensor | int) -> None:
-        """Count so many further refreshes, [model], of pairs of a layer that no update reaches."""
+        """Add refreshes, [model], of those pairs of a layer that no update reaches."""
         if self.level >= LedgerLevel.TOTALS:
             self.accounts[layer].sums[:, COUNTS.index("refreshes")] += refreshes
 
     def close_epoch(self, epoch: int) -> None:
-        """Enter what the accounts have come to for an epoch, counted from 0, and begin anew."""
+        """Move the sums of an epoch, which is counted from 0, into the history, and reset them."""
         for layer, account in enumerate(self.accounts):
             self.history[:, epoch, layer] = account.sums
             account.sums.zero_()
 
     def epochs_of(self, model: int) -> dict[str, Tensor]:
-        """Of one network, by COUNTS: float64 [epoch, layer], on the CPU."""
+        """Return the history of one network by COUNTS: float64 [epoch, layer], on the CPU."""
         history = self.history[model].cpu()
         return {name: history[..., k].clone() for k, name in enumerate(COUNTS)}

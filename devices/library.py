@@ -1,4 +1,4 @@
-"""Finding a device by its name or its file, and keeping it in records. Torch is not imported."""
+"""Devices are found here by name or file, and described for records. Torch is not imported."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from devices.responses import Response
 
 @dataclass(frozen=True)
 class Device:
-    """A device by its name, its response, and what it becomes when the field is switched.
+    """A device: its name, its response, and the device that it becomes when the field is switched.
 
-    partner: the device under whose response its pulses are read after field relaxation; None if
-    it has none. measured: what its file says, None for a built-in device; devices of equal name,
-    constants and partner are the same, whatever was measured beside.
+    partner: the device through whose response its pulses are read after field relaxation; None
+    where there is none. measured: the content of its file, None for a built-in device. Devices
+    compare equal by name, constants and partner alone.
     """
 
     name: str
@@ -31,9 +31,9 @@ class Device:
 
     @property
     def rising(self) -> Response | None:
-        """g of the measured rising branch, f_up(x) = w_max + w_min - g(x), so that g falls.
+        """The mirrored rising branch: the falling g of f_up(x) = w_max + w_min - g(x).
 
-        None where no rising branch was measured, as of every built-in device.
+        None where no rising branch was measured; built-in devices have none.
         """
         return self.measured.rising_mirrored if self.measured else None
 
@@ -44,10 +44,10 @@ class Device:
 
 
 def find(name: str) -> Device:
-    """The built-in device of that name, or that of a device file.
+    """Return the built-in device of a name, or the device of a file.
 
-    name: a path if it ends with .json or has a separator. Raises ValueError, which lists the valid
-    names, or says what is wrong with the file or with what it relaxes to.
+    name: the path of a file if it ends with .json or has a separator. Raises ValueError, which
+    lists the valid names, or says what is wrong with the file or with its `relaxes_to`.
     """
     return of_file(Path(name)) if is_path(name) else find_built_in(name)
 
@@ -61,7 +61,7 @@ def find_built_in(name: str) -> Device:
 
 
 def of_file(path: Path) -> Device:
-    """The device of a file, which says where its partner is to be found from its own folder."""
+    """Read the device of a file; the path of its partner is relative to the folder of the file."""
     mine, partner = read(path), None
     if mine.relaxes_to is not None:
         partner = partner_of(str(path), mine.relaxes_to, path.parent)
@@ -86,7 +86,7 @@ def partner_of(owner: str, relaxes_to: str, folder: Path = Path()) -> Device:
 
 
 def constants(*devices: Device) -> dict[str, dict]:
-    """Family and constants of devices and of their partners, by name; ready for JSON."""
+    """Return family and constants of devices and of their partners by name, ready for JSON."""
 
     def alone(one: Device) -> dict:
         return {"family": one.response.family, **constants_of(one.response)}
@@ -100,15 +100,15 @@ def constants(*devices: Device) -> dict[str, dict]:
 
 
 def measurements(*devices: Device) -> dict[str, dict]:
-    """What the files of devices and of their partners say beside, by name; ready for JSON."""
+    """Return what else the files of devices and of their partners say, by name, ready for JSON."""
     partners = [device.partner for device in devices if device.partner]
     return {one.name: measurement(one.measured) for one in (*devices, *partners) if one.measured}
 
 
 def from_constants(name: str, content: Mapping, measured: Mapping | None = None) -> Device:
-    """The device that `constants`, and `measurements`, describe.
+    """Return the device that `constants` and `measurements` describe.
 
-    Raises KeyError, TypeError or ValueError otherwise.
+    Raises KeyError, TypeError or ValueError if they describe none.
     """
 
     def alone(name: str, partner: Device | None) -> Device:

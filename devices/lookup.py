@@ -1,10 +1,10 @@
-"""Tables of measured points in networks: resampled to equal cells, of which each is one line.
+"""Tables of measured points are resampled to equal cells in networks; each cell holds one line.
 
 A network looks up its devices' tables for every pair at every step. The points are therefore
 resampled, once for each response, to cells of equal width, with the value at a cell's edge and the
-change over the cell: the cell of a number is found by a product, without a search. They are as many
-as are needed to meet every measured point within 1e-4 of the span, the steps of the table times a
-power of two. A table works for a response that rises, too.
+change over the cell: the cell of a number is found by a product, without a search. There are enough
+cells to meet every measured point within 1e-4 of the span: the steps of the table times a power of
+two. Tables work for rising responses, too.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ TABLES = "by_voltage", "by_pulses"
 
 
 class Sampled(Protocol):
-    """A function in equal cells: the number of its last cell, and what a cell holds."""
+    """A function in equal cells; `last` is the number of its last cell."""
 
     last: Value
 
     def look_up(self, cell: Value) -> tuple[Value, Value]:
-        """Value at the left edge of a cell, given by its whole number, and change over the cell."""
+        """Return a cell's value at its left edge, and its change; cell: a whole number."""
 
 
 class SampledResponse(Protocol):
     """A response f in equal cells.
 
-    start: f(0). by_voltage: from f - start to a position in cells of by_pulses, which leads from
-    there to f - start.
+    start: f(0). by_voltage: the function from f - start to a position, counted in cells of
+    `by_pulses`; by_pulses: the function from that position to f - start.
     """
 
     start: Value
@@ -52,20 +52,20 @@ class SampledResponse(Protocol):
 
 
 def cell_of(position: Value, last: Value) -> Value:
-    """The whole number of the cell at a position, counted in cells; the outermost go on.
+    """Return the number of the cell at a position, which is counted in cells.
 
-    That of a NaN is 0.
+    The first and the last cell hold for all positions beyond; the cell of a NaN is 0.
     """
     inside = torch.where(position > 0, position, 0.0)
     return torch.where(inside < last, inside, last).floor()
 
 
 def after(voltage: Value, pulses: Value, response: SampledResponse) -> Value:
-    """The voltage once `pulses` >= 0 further pulses are applied: f(f^-1(w) + pulses).
+    """Return the voltage after `pulses` >= 0 further pulses: f(f^-1(w) + pulses).
 
-    Written as a change of the voltage, so that no pulse is no change, to the bit; and the position
-    on the curve as a cell and a distance from its edge, so that few pulses are not rounded among
-    many.
+    It is computed as a change of the voltage, so that 0 pulses leave every bit as it is; and the
+    position on the curve is a cell and a distance from its edge, so that a few pulses are not lost
+    in the rounding of many.
     """
     by_voltage, by_pulses = response.by_voltage, response.by_pulses
     place = (voltage - response.start) * response.cells_per_voltage
@@ -84,7 +84,7 @@ def after(voltage: Value, pulses: Value, response: SampledResponse) -> Value:
 
 
 class Cells(NamedTuple):
-    """A function of one network in equal cells: how many to a unit, and what each holds."""
+    """One network's function in equal cells: the cells per unit, and the rows of the cells."""
 
     per_unit: float
     rows: Rows
@@ -92,9 +92,9 @@ class Cells(NamedTuple):
 
 @lru_cache(maxsize=64)
 def resampled(table: Table) -> tuple[float, Cells, Cells]:
-    """f(0) in single precision, as networks hold it, and the cells of `by_voltage`, `by_pulses`.
+    """Return f(0) in single precision, as networks hold it, and the cells by voltage and by pulses.
 
-    Raises ValueError where a table is too steep for that; see devices.resampling.
+    Raises ValueError if a table is too steep for equal cells; see devices.resampling.
     """
     start, pulses, end = single(table.voltages[0]), table.pulses, table.pulses_max
     depths = [voltage - start for voltage in table.voltages]
@@ -114,9 +114,10 @@ def resampled(table: Table) -> tuple[float, Cells, Cells]:
 
 
 class SampledFunctions(nn.Module):
-    """A function of each network. Buffers `cells` [model, cell, 2] and `last` [model, 1, 1].
+    """The functions of all networks, in buffers `cells` [model, cell, 2] and `last` [model, 1, 1].
 
-    A network has as many cells as it needs, so that it rounds as it would alone; the rest is zero.
+    Each network uses as many cells as it needs, so that it rounds as it would alone; the rest of
+    its cells is zero.
     """
 
     def __init__(self, functions: Sequence[Rows], device: torch.device | None):
@@ -128,7 +129,7 @@ class SampledFunctions(nn.Module):
         self.register_buffer("last", last.to(device), persistent=False)
 
     def look_up(self, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Value at the left edge of a cell, and change over it, [model, out, in] all."""
+        """Return the cells' values at their left edges, and their changes; all [model, out, in]."""
         index = cell.long().flatten(1)
         value, change = (
             self.cells[..., column].gather(1, index).view_as(cell) for column in (0, 1)
@@ -137,9 +138,10 @@ class SampledFunctions(nn.Module):
 
 
 class SampledResponses(nn.Module):
-    """The measured responses of the networks of an ensemble, which may differ in their points.
+    """The measured responses of an ensemble's networks, which may differ in their points.
 
-    Buffers float32 [model, 1, 1]: `start`, f(0), and `cells_per_voltage`, `cells_per_pulse`.
+    Buffers float32 [model, 1, 1]: `start` is f(0); `cells_per_voltage` and `cells_per_pulse` are
+    the widths of the cells, inverted.
     """
 
     def __init__(self, responses: Sequence[Table], device: torch.device | None = None):
@@ -157,7 +159,7 @@ class SampledResponses(nn.Module):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """What compiled programs depend on: the largest numbers of cells."""
+        """The largest numbers of cells, on which compiled programs depend."""
         return self.by_voltage.cells.shape[1], self.by_pulses.cells.shape[1]
 
     @property
@@ -173,5 +175,5 @@ class SampledResponses(nn.Module):
         return self.by_voltage.cells, self.by_pulses.cells
 
     def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
-        """Hall voltage [model, out, in] once further pulses are applied; see Response."""
+        """Return the Hall voltage [model, out, in] after further pulses; see Response."""
         return after(voltage, pulses, self)

@@ -28,7 +28,7 @@ ROUNDS = 10
 
 
 class Draw(IntEnum):
-    """What a random number is for; each has a stream of its own."""
+    """The purposes of random numbers; each purpose has a separate stream."""
 
     FRESH = 0  # starting voltage of a fresh pair
     SLOPE_1 = 1  # slope factor of device 1
@@ -38,7 +38,7 @@ class Draw(IntEnum):
     TEST = 6  # noise on the output voltages while testing
     WRITE = 7  # write noise of a device
     DEVICE = 8  # read noise of a pair in inference while training
-    DEVICE_TEST = 9  # the same while testing
+    DEVICE_TEST = 9  # read noise of a pair in inference while testing
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -86,10 +86,10 @@ class Stream:
         return torch.ops.magnetoionic.normal(*address, math.prod(shape)).unflatten(1, shape)
 
     def noisy(self, draw: Draw, values: Tensor, sigma: Tensor) -> Tensor:
-        """Values [model, ...] with normal noise of size sigma [model, 1, 1] on each.
+        """Add normal noise of standard deviation sigma [model, 1, 1] to values [model, ...].
 
-        To the bit `values + sigma * self.normal(draw, ...)`, of float32 without a tensor of the
-        noise where a kernel is loaded.
+        Every bit is that of `values + sigma * self.normal(draw, ...)`; where a kernel is loaded,
+        float32 values need no tensor of the noise.
         """
         if not values.dtype == sigma.dtype == torch.float32:
             return values + sigma * self.normal(draw, values.shape[1:]).to(values)
@@ -99,7 +99,7 @@ class Stream:
         ).view_as(values)
 
     def purpose(self, draw: Draw) -> int:
-        """The word of a draw's address that says what it is for, and in which layer."""
+        """Return the word of a draw's address that holds its purpose and its layer."""
         return (self.layer << 8) | draw
 
     def uniform(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
@@ -111,7 +111,7 @@ class Stream:
 
 def words(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> tuple[Tensor, ...]:
     """Four int64 tensors [model, ceil(count / 4)] of random 32-bit words at an address."""
-    # Bound to a tensor, else PyTorch's compiler takes it for an index of 32 bits on a GPU.
+    # Part of a tensor expression: else PyTorch's compiler makes it a 32-bit index on a GPU.
     block = torch.arange((count + 3) // 4, device=seed.device) + (step & 0)
     purposes = torch.full_like(block, purpose)
     counter = (block, step + torch.zeros_like(block), purposes, part + purposes * 0)
@@ -133,12 +133,12 @@ def normal(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -
 def noisy(
     seed: Tensor, step: Tensor, part: Tensor, purpose: int, values: Tensor, sigma: Tensor
 ) -> Tensor:
-    """Values [model, count] with normal noise of size sigma [model] on each."""
+    """Add normal noise of standard deviation sigma [model] to values [model, count]."""
     return values + sigma[:, None] * normal(seed, step, part, purpose, values.shape[1])
 
 
-# Operators, for which models.kernels has a kernel on the CPU. It draws the same words, and rounds
-# the last bits of the Box-Muller transform otherwise.
+# These are operators, since models.kernels has a kernel for them on the CPU. It draws the same
+# words, but the last bits of its Box-Muller transform may differ.
 ADDRESS = "Tensor seed, Tensor step, Tensor part, int purpose"
 torch.library.define("magnetoionic::normal", f"({ADDRESS}, int count) -> Tensor")
 torch.library.define("magnetoionic::noisy", f"({ADDRESS}, Tensor values, Tensor sigma) -> Tensor")

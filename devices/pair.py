@@ -1,4 +1,4 @@
-"""One weight is a pair of devices, W = w2 - w1; the pairs of a layer, in every network at once."""
+"""One weight is a pair of devices, W = w2 - w1; an array holds a layer's pairs in all networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Value = Any  # a tensor [model, out, in], or an expression that is printed as C+
 
 @dataclass(frozen=True)
 class PairState:
-    """What programming changes of pairs: Hall voltages of their two devices (arb. u.)."""
+    """The Hall voltages of the two devices of pairs (arb. u.), which programming changes."""
 
     w1: Value
     w2: Value
@@ -26,7 +26,7 @@ class PairState:
 
 @dataclass(frozen=True)
 class PairParameters:
-    """What pairs keep for their life: slope factors of their devices, and how these respond."""
+    """Slope factors and responses of the devices of pairs, which programming does not change."""
 
     slope1: Value
     slope2: Value
@@ -34,9 +34,9 @@ class PairParameters:
 
 
 class Constants(nn.Module):
-    """The constants of a family as buffers, float32 [model, 1, 1], under their names there."""
+    """The constants of a family as buffers, float32 [model, 1, 1], named as in the family."""
 
-    shape: tuple = ()  # what compiled programs depend on, beside the family
+    shape: tuple = ()  # compiled programs depend on it, and on the family
     tables: tuple = ()
 
     def __init__(self, responses: Sequence[Response], device: torch.device | None = None):
@@ -63,9 +63,9 @@ class Responses(nn.Module):
     """The responses of the networks of an ensemble, all of one family.
 
     Their constants are buffers, so that networks with different constants train side by side and
-    share one compiled program; so are, float32 [model, 1, 1], `w_max` and the limits of the range,
-    `lowest` and `highest`, each rounded once from its exact value. Raises ValueError where families
-    differ.
+    share one compiled program. Further buffers, float32 [model, 1, 1], are `w_max` and the limits
+    of the range, `lowest` and `highest`, each rounded once from its exact value. Raises ValueError
+    if the families differ.
     """
 
     w_max: Tensor
@@ -73,7 +73,7 @@ class Responses(nn.Module):
     highest: Tensor
 
     def __init__(self, responses: Sequence[Response], device: torch.device | None = None):
-        """responses: that of each network, with numbers as constants."""
+        """responses: one for each network, with numbers as constants."""
         super().__init__()
         self.each, self.family = tuple(responses), type(responses[0])
         if any(type(response) is not self.family for response in responses):
@@ -85,21 +85,21 @@ class Responses(nn.Module):
 
     @property
     def structure(self) -> Hashable:
-        """What a compiled program depends on."""
+        """The family and the sizes on which a compiled program depends."""
         return self.family, self.equation.shape
 
     def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
-        """Hall voltages once `pulses` more are applied, both [model, out, in]: see Response."""
+        """Return the Hall voltages after further pulses, all [model, out, in]; see Response."""
         return self.equation.after(voltage, pulses)
 
 
 def per_network(values: Iterable[float], device: torch.device | None) -> Tensor:
-    """One number for each network: float32 [model, 1, 1]."""
+    """Return one number for each network as float32 [model, 1, 1]."""
     return torch.tensor(list(values), dtype=torch.float32, device=device)[:, None, None]
 
 
 def scale_ratio(before: Response, after: Response | None) -> float:
-    """By how much the input scale grows when the field is switched between two responses.
+    """Return the factor by which the input scale grows when the field is switched.
 
     after: None where nothing is switched.
     """
@@ -110,9 +110,9 @@ class PairArray(nn.Module):
     """The pairs of one layer, in every network of an ensemble.
 
     Buffers, float [model, out, in]: `weight1`, `weight2` Hall voltages of the two devices (arb.
-    u.); `slope1`, `slope2` their slope factors; `weight` = weight2 - weight1, kept at hand since
-    every forward pass needs it. Of these the voltages alone are saved: slopes follow from the seed.
-    responses: that of each network. Who needs the pairs in another order maps the array, see `map`.
+    u.); `slope1`, `slope2` their slope factors; `weight` = weight2 - weight1, which is stored since
+    every forward pass needs it. Checkpoints hold the voltages alone: slopes follow from the seed.
+    responses: one for each network. `map` gives an array of the pairs in another order.
     """
 
     weight1: Tensor
@@ -122,9 +122,9 @@ class PairArray(nn.Module):
     weight: Tensor
 
     def __init__(self, responses: Sequence[Response], state: PairState, slopes: Sequence[Tensor]):
-        """slopes: slope factors of the devices 1 and of the devices 2."""
+        """slopes: slope factors of devices 1, then of devices 2, each [model, out, in]."""
         super().__init__()
-        # One for each array: calling a module functionally goes wrong where parts share buffers.
+        # Each array has its copy: torch.func.functional_call fails where modules share buffers.
         self.responses = Responses(responses, state.w1.device)
         self.register_buffer("weight1", state.w1)
         self.register_buffer("weight2", state.w2)
@@ -141,7 +141,7 @@ class PairArray(nn.Module):
         variability: Tensor,
         stream: Stream,
     ) -> PairArray:
-        """Newly made pairs of `shape` = (out, in).
+        """Make fresh pairs of `shape` = (out, in).
 
         w1 = w_max - init and w2 = w_max - init - u with u ~ U(-init, init), so W = -u.
         Slope factors are |N(1, sigma_device)|; variability = sigma_device [model, 1, 1].
@@ -172,12 +172,12 @@ class PairArray(nn.Module):
         self.weight.copy_(state.w2 - state.w1)
 
     def switched_weight(self, others: Sequence[Response | None]) -> Tensor:
-        """The weights [model, out, in] after field relaxation, in the trained field's scale.
+        """Return the weights [model, out, in] after field relaxation, in the trained field's scale.
 
-        Every device keeps its pulses and is read through the other response, that of its network in
-        `others`; None leaves a network as it is. The input scale is then multiplied by the ratio of
-        the two ranges; as only its product with the weights counts, the ratio is carried by the
-        weights here. The pairs stay as they are.
+        others: the other response for each network; None leaves a network as it is. Every device
+        keeps its pulses and is read through the other response. The input scale is then multiplied
+        by the ratio of the two ranges; since only its product with the weights matters, the weights
+        returned contain that ratio. The pairs are not changed.
         """
         weights = []
         for model, (before, after) in enumerate(zip(self.responses.each, others, strict=True)):
@@ -189,13 +189,13 @@ class PairArray(nn.Module):
         return torch.stack(weights)
 
     def switched_scale(self, others: Sequence[Response | None]) -> Tensor:
-        """That ratio, by which the noise of a reading then counts, too: [model, 1, 1]."""
+        """Return the ratio of the ranges, [model, 1, 1], which scales weights and read noise."""
         ratios = map(scale_ratio, self.responses.each, others)
         return per_network(ratios, self.weight.device).to(self.weight)
 
     @torch.no_grad()
     def switch(self, others: Sequence[Response]) -> None:
-        """Let the devices of each network respond as that of it in `others`, at their pulses."""
+        """Switch to other responses, one for each network; every device keeps its pulses."""
         states = [self.read_through(other, model) for model, other in enumerate(others)]
         w1, w2 = (
             torch.stack([getattr(state, name).to(self.weight) for state in states])
@@ -205,14 +205,14 @@ class PairArray(nn.Module):
         self.set_responses(others)
 
     def set_responses(self, responses: Sequence[Response]) -> None:
-        """Let the devices of each network respond so, whatever their voltages are now."""
+        """Switch to other responses, one for each network; every device keeps its voltage."""
         self.responses = Responses(responses, self.weight.device).to(self.weight.dtype)
 
     def read_through(self, other: Response, model: int) -> PairState:
-        """Voltages [out, in] of network `model` at its pulses under another response.
+        """Return network `model`'s voltages [out, in] at the same pulses under another response.
 
-        In double precision, since a nearly linear exponential is a small difference of large
-        numbers.
+        They are computed in double precision, since a nearly linear exponential is a small
+        difference of large numbers.
         """
         response = self.responses.each[model]
         w1, w2 = (
@@ -222,6 +222,6 @@ class PairArray(nn.Module):
         return PairState(w1, w2)
 
     def map(self, arrange: Callable[[Tensor], Tensor]) -> PairArray:
-        """An array of other pairs, or in another order, `arrange` of each of its tensors."""
+        """Return an array of which each tensor is `arrange` of this one's: other pairs or order."""
         w1, w2, *slopes = map(arrange, (self.weight1, self.weight2, self.slope1, self.slope2))
         return PairArray(self.responses.each, PairState(w1, w2), slopes)

@@ -1,8 +1,8 @@
-"""Learning: pulses for one device of each pair, and a refresh of pairs at the end of their range.
+"""Programming applies pulses to one device of each pair, and refreshes pairs at the range's end.
 
-A step in three parts, all of them functions without side effects: from the gradient to a request of
-pulses, from the request to the pulses that are applied, and from these to the new pair. The C++
-kernels are printed from the same functions: see models.kernels.formulas.
+An update has three parts, which are functions without side effects: from the gradient to the
+requested pulses, from these to the applied pulses, and from these to the new pair. The C++ kernels
+are printed from the same functions: see models.kernels.formulas.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from devices.ledger import Account
 from devices.pair import PairParameters, PairState, Responses, Value
 from devices.responses import Response, expm1
 
-PHYSICAL_PULSE = 0.18  # pulses, below which a request of physical clipping fades
+PHYSICAL_PULSE = 0.18  # pulses; physical clipping reduces smaller requests to their square
 
 
 class Programming(nn.Module):
-    """How a gradient becomes pulses, in each network: buffers [model, 1, 1].
+    """The parameters by which a gradient becomes pulses, in buffers [model, 1, 1].
 
     `learning_rate`: pulses per unit of gradient; `clipping`: the smallest pulse (pulses);
-    `write_noise`: of a device that is written, arb. u. per square root of a pulse; `physical`:
-    bool, whether requests are clipped physically first. Each of the last two is None where no
-    network has it, so that nothing is drawn or computed.
+    `write_noise`: noise of a device that is written, arb. u. per square root of a pulse;
+    `physical`: bool, whether requests are clipped physically first. Each of the last two is None
+    where no network has it, so that nothing is drawn or computed.
     """
 
     learning_rate: Tensor
@@ -38,7 +38,7 @@ class Programming(nn.Module):
         write_noise: Tensor | None = None,
         physical: Tensor | None = None,
     ):
-        """Each [model]."""
+        """All parameters are tensors [model]."""
         super().__init__()
         self.register_buffer("learning_rate", learning_rate[:, None, None], persistent=False)
         self.register_buffer("clipping", clipping[:, None, None], persistent=False)
@@ -47,16 +47,16 @@ class Programming(nn.Module):
 
     @property
     def structure(self) -> tuple[bool, bool]:
-        """Which parts there are: what a compiled program depends on."""
+        """Which optional parts an update has, on which a compiled program depends."""
         return self.write_noise is not None, self.physical is not None
 
     def set_write_noise(self, write_noise: Tensor) -> None:
-        """Write with such noise from now on, [model]."""
+        """Set the write noise of every network, [model], arb. u. per square root of a pulse."""
         self.write_noise = per_network_or_none(write_noise)
 
 
 def per_network_or_none(values: Tensor | None) -> Tensor | None:
-    """Values [model] as [model, 1, 1]; None if they are zero, or False, in all networks."""
+    """Return values [model] as [model, 1, 1]; None if they are zero or False in all networks."""
     return values[:, None, None] if values is not None and bool(values.any()) else None
 
 
@@ -68,14 +68,14 @@ def update(
     noise: Value | None = None,
     account: Account | None = None,
 ) -> PairState:
-    """The pairs after one mini-batch.
+    """Return the pairs after one mini-batch.
 
-    gradient: dL/dW, and all of the pairs, [model, out, in]. Since W = w2 - w1, dL/dw2 is the
-    gradient and dL/dw1 its negative; pulses can only lower a voltage, so the device whose own
-    gradient is positive receives them. noise: N(0, 1) numbers for the write noise, None without
-    any; at most one device of a pair is written, so one number does for both. account: where the
-    cost is counted. What lands beyond an end of the range is refreshed or, above it, clamped before
-    the next mini-batch.
+    gradient: dL/dW [model, out, in], as are all tensors of the pairs. Since W = w2 - w1, dL/dw2 is
+    the gradient and dL/dw1 its negative; pulses can only lower a voltage, so they go to the device
+    whose gradient is positive. noise: N(0, 1) numbers for the write noise, None without it; at most
+    one device of a pair is written, so one number per pair is enough. account: where the cost is
+    counted. A device below its range is refreshed at once; a device above it is clamped before the
+    next write.
     """
     response = parameters.response
     before = clamp(state, response)
@@ -96,7 +96,7 @@ def update(
 
 
 def requested_pulses(gradient: Value, slope: Value, programming: Programming) -> Value:
-    """Pulses that a gradient asks for, of devices with such slope factors."""
+    """Return the pulses that a gradient requests of devices with these slope factors."""
     request = programming.learning_rate * gradient.abs() * slope
     if programming.physical is not None:
         request = torch.where(programming.physical, physically_clipped(request), request)
@@ -104,12 +104,12 @@ def requested_pulses(gradient: Value, slope: Value, programming: Programming) ->
 
 
 def physically_clipped(request: Value) -> Value:
-    """What is left of a request of pulses: D (1 - exp(-D / 0.18)), D^2 / 0.18 of a small one."""
+    """Return D (1 - exp(-D / 0.18)) for a request of D pulses: about D^2 / 0.18 if D is small."""
     return -request * expm1(-request / PHYSICAL_PULSE)
 
 
 def clamp(state: PairState, response: Response | Responses) -> PairState:
-    """The voltages within the range."""
+    """Return the pairs with voltages beyond the range set to its nearest end."""
     w1, w2 = (w.clamp(response.lowest, response.highest) for w in (state.w1, state.w2))
     return PairState(w1, w2)
 
@@ -117,8 +117,8 @@ def clamp(state: PairState, response: Response | Responses) -> PairState:
 def refresh(state: PairState, response: Response | Responses) -> PairState:
     """Reset the devices that have reached the end of their range, keeping `w2 - w1`.
 
-    Where w1 is used up, w2 starts again from the top of the range and w1 takes what is left of
-    the difference; then the same with the roles exchanged.
+    Where w1 is used up, w2 is set to the top of the range and w1 to w_max minus the difference;
+    then the same is done with the roles of w1 and w2 exchanged.
     """
     w1, w2, lowest, w_max = state.w1, state.w2, response.lowest, response.w_max
     used_up = w1 <= lowest
@@ -129,11 +129,11 @@ def refresh(state: PairState, response: Response | Responses) -> PairState:
 
 
 def is_refreshed(used: PairState, after: PairState, pulses: Value, lowest: Value) -> Value:
-    """Whether a pair was refreshed: used up by a write, or found so and put elsewhere.
+    """Whether a refresh counts: the pair was used up, and was written or is changed by the refresh.
 
-    used, after: the pair before and after its refresh. At the largest weight of its range, one
-    device used up and the other at the top, a refresh leaves a pair as it is, and is none unless
-    the pair was written.
+    used, after: the pair before and after its refresh. A pair at the largest weight of its range,
+    with one device used up and the other at the top, is not changed by a refresh; so that refresh
+    counts only if the pair was written.
     """
     used_up = (used.w1 <= lowest) | (used.w2 <= lowest)
     moved = (after.w1 != used.w1) | (after.w2 != used.w2)
@@ -141,5 +141,5 @@ def is_refreshed(used: PairState, after: PairState, pulses: Value, lowest: Value
 
 
 def clamp_and_refresh(state: PairState, response: Response | Responses) -> PairState:
-    """The pairs after any number of mini-batches that give them no gradient."""
+    """Return the pairs in range, as mini-batches that give them no gradient leave them."""
     return refresh(clamp(state, response), response)

@@ -1,12 +1,12 @@
-"""Functions by points, resampled to cells of equal width that are found without a search."""
+"""Functions given by points are resampled to cells of equal width, which need no search."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 
-# Of the span of a response, by which a resampled point may be off. A step from point to point is
-# off by at most four times that: once at either end, twice by where it starts.
+# The error of a resampled point, as a fraction of the span of the response. A step from point to
+# point then has at most four times that error: once at either end, twice by where it starts.
 TOLERANCE = 2.5e-5
 MAX_CELLS = 1 << 20
 
@@ -15,11 +15,11 @@ Bounds = Sequence[tuple[float, float]]
 
 
 def cell_count(function: Function, knots: Sequence[float], bounds: Bounds) -> int:
-    """Into how many cells of equal width to divide the range from 0 to the last knot.
+    """Return the number of cells of equal width for the range from 0 to the last knot.
 
-    In a cell its chord then stands for the function, which is piecewise linear with corners at
-    `knots`; at each of these it lies within the two bounds. As many cells as there are steps from
-    knot to knot, times a power of two. Raises ValueError if that is more than MAX_CELLS.
+    function: piecewise linear, with corners at `knots`; within a cell its chord replaces it, which
+    at each knot must lie within that knot's two bounds. The number is that of the steps from knot
+    to knot times a power of two. Raises ValueError if it would exceed MAX_CELLS.
     """
     n = len(knots) - 1
     while n <= MAX_CELLS:
@@ -31,15 +31,16 @@ def cell_count(function: Function, knots: Sequence[float], bounds: Bounds) -> in
 
 
 def within_tolerance(values: Sequence[float]) -> Bounds:
-    """For each of the values of a response, from its start to its end, how far off it may be."""
+    """Return the bounds within which each value of a response, from start to end, must be met."""
     margin = TOLERANCE * abs(values[-1] - values[0])
     return [(value - margin, value + margin) for value in values]
 
 
 def pulses_within_tolerance(pulses: Sequence[float], values: Sequence[float]) -> Bounds:
-    """For each number of pulses, how far off it may be.
+    """Return the bounds within which each number of pulses must be met.
 
-    An error of pulses counts by the steepest slope from the step before on, where it may lead.
+    An error of pulses is judged by the steepest slope from the preceding step to the end, since
+    further pulses may lead anywhere there.
     """
     steps = zip(pairwise(values), pairwise(pulses), strict=True)
     slopes = [abs((b - a) / (y - x)) for (a, b), (x, y) in steps]
@@ -50,13 +51,13 @@ def pulses_within_tolerance(pulses: Sequence[float], values: Sequence[float]) ->
 
 
 def chord(function: Function, x: float, width: float, n: int) -> float:
-    """At x, the line through the function at both edges of the cell."""
+    """Return the value at x of the line through the function at both edges of its cell."""
     left = min(max(int(x / width), 0), n - 1) * width
     first, last = function(left), function(left + width)
     return first + (last - first) * (x - left) / width
 
 
 def cells(function: Function, end: float, n: int) -> list[tuple[float, float]]:
-    """Of n equal cells from 0 to `end`: the value at the left edge, and the change over it."""
+    """Return, for n equal cells from 0 to `end`, the value at the left edge and the change."""
     edges = [function(end * k / n) for k in range(n + 1)]
     return [(first, last - first) for first, last in pairwise(edges)]

@@ -28,10 +28,10 @@ def exp(x: Value) -> Value:
 
 
 def expm1(x: Value) -> Value:
-    """exp(x) - 1, of float32 to a relative 1e-6.
+    """Return exp(x) - 1, in float32 with a relative error of 1e-6.
 
-    In training there is one for every pair, and PyTorch's own takes several times as long as exp.
-    Below 0.1 by its series, whose next term is x^6 / 720; above, little is lost in the difference.
+    Training computes it for every pair, and torch.expm1 takes several times as long as exp. Below
+    0.1 it is a series, whose next term is x^6 / 720; above, the difference loses little.
     """
     if isinstance(x, (int, float)):
         return math.expm1(x)
@@ -50,7 +50,10 @@ def at_least_one(x: Value) -> Value:
 
 
 def piecewise(x: Value, knots: Sequence[float], values: Sequence[float]) -> Value:
-    """The lines through the points (knot, value), knots rising; the outermost two go on."""
+    """Interpolate linearly between points (knot, value); the first and last line go on.
+
+    x: a number or a tensor; knots: rising.
+    """
     if isinstance(x, (int, float)):
         k = bisect_right(knots, x, 1, len(knots) - 1) - 1
         slope = (values[k + 1] - values[k]) / (knots[k + 1] - knots[k])
@@ -62,7 +65,7 @@ def piecewise(x: Value, knots: Sequence[float], values: Sequence[float]) -> Valu
     return y[k] + (y.diff() / at.diff())[k] * (x - at[k])
 
 
-LARGEST_EXPONENT = 80.0  # of e, in single precision
+LARGEST_EXPONENT = 80.0  # exp of it is finite in single precision
 FAMILIES: dict[str, type[Response]] = {}  # all classes below, by name
 
 
@@ -75,7 +78,7 @@ class Response:
     cheaper and more exact than going through the inverse.
     """
 
-    family: ClassVar[str]  # its name in records
+    family: ClassVar[str]  # the name of the family in records
     pulses_max: float
     endless: bool = False  # if so, devices are never used up: neither clamped nor refreshed
 
@@ -94,13 +97,13 @@ class Response:
         raise NotImplementedError
 
     def inverse(self, voltage: Value) -> Value:
-        """Number of pulses `x` that leads to a Hall voltage; the curve goes on beyond its range."""
+        """Number of pulses `x` at a Hall voltage, which may lie beyond the range of the curve."""
         raise NotImplementedError
 
     def after(self, voltage: Value, pulses: Value) -> Value:
-        """Hall voltage once `pulses` >= 0 further pulses are applied: f(f^-1(w) + pulses).
+        """Hall voltage after `pulses` >= 0 further pulses: f(f^-1(w) + pulses).
 
-        Written as a change of the voltage, so that no pulse is no change, to the bit.
+        It is computed as a change of the voltage, so that 0 pulses leave every bit as it is.
         """
         before = self.inverse(voltage)
         return voltage + (self.response(before + pulses) - self.response(before))
@@ -138,8 +141,8 @@ def check_end(pulses_max: float) -> None:
 class Linear(Response):
     """Each pulse lowers the Hall voltage by the same step: w = slope x + offset, slope < 0.
 
-    An endless device is never used up. Its pulses_max then bounds nothing: it says only what write
-    noise is a fraction of, the span that so many pulses make.
+    An endless device is never used up. Its pulses_max then limits nothing: it only defines the
+    span, of which write noise is a fraction.
     """
 
     family: ClassVar[str] = "linear"
@@ -205,9 +208,9 @@ class Exponential(Response):
 
 @dataclass(frozen=True)
 class Table(Response):
-    """Measured points, lines between them; the last line goes on beyond the end.
+    """Measured points with lines between them; the last line goes on beyond the end.
 
-    In networks `after` runs by `devices.lookup`, to 1e-4 of the span.
+    Networks compute `after` by `devices.lookup`, within 1e-4 of the span.
     """
 
     family: ClassVar[str] = "table"

@@ -1,4 +1,4 @@
-"""Which inputs of the first layer are ever active: the others need no training."""
+"""The inputs of the first layer that are ever active; the other inputs need no training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ COLUMNS = 16  # active inputs are rounded up to a multiple of this, for the matr
 
 @dataclass(frozen=True)
 class ActiveInputs:
-    """The inputs of the first layer, divided into those that are active and always zero.
+    """The inputs of the first layer, divided into active and always-zero ones.
 
-    active: int64, inputs that are not zero in every training image (and a few more, to a round
-    number): only their weights get gradients. always_zero: int64, all others, first the `n_tested`
-    ones that are not zero in every test image.
+    active: int64, inputs that are not zero in some training image, and a few more up to a multiple
+    of COLUMNS; only their weights get gradients. always_zero: int64, all other inputs, beginning
+    with the `n_tested` ones that are not zero in some test image.
     """
 
     active: Tensor
@@ -26,7 +26,7 @@ class ActiveInputs:
 
     @classmethod
     def from_images(cls, train: np.ndarray, test: np.ndarray) -> ActiveInputs:
-        """From padded, flattened images [n, pixels]."""
+        """Divide the inputs by padded, flattened images [n, pixels]."""
         in_train, in_test = train.any(axis=0), test.any(axis=0)
         # Sorted by whether they are active in training, then in testing; stable, so in pixel order.
         order = np.argsort(-(2 * in_train.astype(int) + in_test), kind="stable")
@@ -38,7 +38,7 @@ class ActiveInputs:
 
     @property
     def tested(self) -> Tensor:
-        """int64, the inputs of the first layer in tests: the active ones, then those of tests."""
+        """int64, the inputs of the first layer in tests: first the active ones, then `n_tested`."""
         return torch.cat([self.active, self.always_zero[: self.n_tested]])
 
     @property
@@ -46,7 +46,7 @@ class ActiveInputs:
         return len(self.active) + len(self.always_zero)
 
     def join(self, active: Tensor, always_zero: Tensor) -> Tensor:
-        """Values [out, input] in the order of the inputs, from those of both kinds."""
+        """Return values [out, input] in the order of the inputs from the values of both kinds."""
         whole = active.new_empty(len(active), self.total)
         whole[:, self.active], whole[:, self.always_zero] = active, always_zero
         return whole

@@ -1,4 +1,4 @@
-"""Batch normalisation of the voltages of many networks at once, and how long it takes to settle."""
+"""Batch normalisation of the voltages of many networks at once, and how long it warms up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 EPS = 1e-5  # not negligible: voltages are of order 1e-3, so it sets their scale
 MOMENTUM = 0.15
-# Mini-batches after which what the running variance started from, 1, is below a tenth of eps.
+# Mini-batches after which less than EPS / 10 is left of the running variance's initial value, 1.
 SETTLING_STEPS = math.ceil(math.log(0.1 * EPS) / math.log(1 - MOMENTUM))
 
 

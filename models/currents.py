@@ -1,4 +1,4 @@
-"""A data set as a network takes it: batches of input currents and labels on the compute device."""
+"""A data set as batches of input currents and labels on the compute device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.first_layer import ActiveInputs, FirstCurrents, FirstInputs, first_inputs
 
-MOST_CACHED = 4096  # mini-batches, each about a kilobyte of views
+MOST_CACHED = 4096  # mini-batches in the cache, each about a kilobyte of views
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Currents:
     ) -> Currents:
         """Pad the images with zeros on each side, flatten and scale them.
 
-        arrays: training images uint8 [n, rows, columns] and labels int64 [n], then those of the
-        test.
+        arrays: training images uint8 [n, rows, columns] and labels int64 [n], then test images and
+        test labels.
         """
         train_images, train_labels, test_images, test_labels = arrays
         batch_size = min(batch_size, len(train_labels))
@@ -50,9 +50,9 @@ class Currents:
         return cls(inputs, train, test, n_classes)
 
     def batch(self, number: int, size: int) -> tuple[FirstCurrents, Tensor]:
-        """Mini-batch `number`: currents for the first layer, and labels.
+        """Return mini-batch `number`: currents for the first layer, and labels.
 
-        Batches never change, so they are made once.
+        Batches never change, so they are cached.
         """
         size = min(size, self.n_train)
         made = self.cache.get((number, size))
@@ -64,18 +64,18 @@ class Currents:
         return made
 
     def test_batch(self, number: int, size: int) -> tuple[FirstCurrents, Tensor]:
-        """A batch of the test set."""
+        """Return batch `number` of the test set: currents for the first layer, and labels."""
         labels = self.test_labels[number * size : (number + 1) * size]
         return self.inputs.test_batch(number, size), labels
 
     def select(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """The training images of such numbers, int64 [batch], where inputs are dense."""
+        """Return currents and labels of training images by number, int64 [batch]; dense only."""
         labels = self.train_labels.index_select(0, numbers)
         return self.inputs.train_images(numbers), labels
 
     @property
     def first_test_image(self) -> Tensor:
-        """Its currents in the order of the pixels, with the padding: [in]."""
+        """The currents of the first test image in the order of the pixels, with padding: [in]."""
         tested = self.inputs.first_test_image
         whole = tested.new_zeros(self.n_inputs)
         whole[self.active_inputs.tested.to(whole.device)] = tested
@@ -87,17 +87,17 @@ class Currents:
 
     @property
     def n_inputs(self) -> int:
-        """Inputs of a network, those that are always zero among them."""
+        """Number of inputs of a network, including those that are always zero."""
         return self.active_inputs.total
 
     @property
     def n_train(self) -> int:
-        """Images to train with."""
+        """Number of training images."""
         return len(self.train_labels)
 
     @property
     def n_test(self) -> int:
-        """Images to test with."""
+        """Number of test images."""
         return len(self.test_labels)
 
     @property
@@ -114,7 +114,7 @@ class Currents:
         return self.device.type == "cuda"
 
     def excerpt(self, n_train: int, n_test: int, device: torch.device) -> Currents:
-        """The first images of each set, on another device, where inputs are dense."""
+        """Return the first images of each set on another device; dense inputs only."""
         return Currents(
             self.inputs.excerpt(n_train, n_test, device),
             self.train_labels[:n_train].to(device),

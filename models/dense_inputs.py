@@ -14,8 +14,8 @@ from models.active_inputs import ActiveInputs
 class DenseInputs:
     """Input currents on the compute device.
 
-    train: float32 [n_train, active], test: float32 [n_test, tested], both input_scale times the
-    pixel, which is 0 to 1.
+    train: float32 [n_train, active]; test: float32 [n_test, tested]. A current is input_scale times
+    the pixel, 0 to 1.
     """
 
     train: Tensor
@@ -37,26 +37,26 @@ class DenseInputs:
         return self.train.device
 
     def train_batch(self, number: int, size: int) -> Tensor:
-        """Currents [in, batch] of mini-batch `number`; the last one may have fewer than `size`."""
+        """Return currents [in, batch] of mini-batch `number`; the last may have fewer images."""
         return self.train[number * size : (number + 1) * size].T
 
     def test_batch(self, number: int, size: int) -> Tensor:
-        """Currents [in, batch] of a batch of the test set."""
+        """Return currents [in, batch] of batch `number` of the test set."""
         return self.test[number * size : (number + 1) * size].T
 
     def train_images(self, numbers: Tensor) -> Tensor:
-        """Currents [in, batch] of the training images of such numbers, int64 [batch]."""
+        """Return currents [in, batch] of training images by number, int64 [batch]."""
         return self.train.index_select(0, numbers).T
 
     @property
     def first_test_image(self) -> Tensor:
-        """Its currents, those of the inputs that are tested."""
+        """The currents of the first test image into the inputs that are tested: [tested]."""
         return self.test[0]
 
     def product_shapes(self, n_outputs: int, trained: set[int], tested: set[int]) -> list[tuple]:
-        """m, k, n of all dense products [m, k] times [k, n] of the first layer.
+        """Return m, k, n of all dense products [m, k] times [k, n] of the first layer.
 
-        trained, tested: numbers of images in batches of both sets.
+        trained, tested: numbers of images in batches of the training set and of the test set.
         """
         n_active = len(self.active_inputs.active)
         return [
@@ -67,11 +67,11 @@ class DenseInputs:
         ]
 
     def excerpt(self, n_train: int, n_test: int, device: torch.device) -> DenseInputs:
-        """The first images of each set, on another device."""
+        """Return the first images of each set on another device."""
         return replace(
             self, train=self.train[:n_train].to(device), test=self.test[:n_test].to(device)
         )
 
     def double(self) -> DenseInputs:
-        """The same currents in double precision."""
+        """Return the currents in double precision."""
         return replace(self, train=self.train.double(), test=self.test.double())

@@ -1,14 +1,14 @@
-"""The first layer: its inputs are images, most of them zero, which makes it fast.
+"""The first layer: its inputs are images, and it is fast since most pixels are zero.
 
-This room alone knows which inputs are active and which always zero, whether the inputs are dense or
-sparse, in which order pairs stand, and that gradient and update may be one pass.
+This module alone knows which inputs are active and which always zero, whether the inputs are dense
+or sparse, the order of the pairs in memory, and that gradient and update may be one pass.
 
-- Inputs that are zero in every training image get no gradient, so their pairs no pulse: training
-  leaves them out. Tests count in those that some test image uses.
-- On a CPU, where most inputs are zero, products run over the others alone (models.sparse_matmul),
-  and pairs stand in blocks of 32 outputs: [model, block * in, 32].
-- There gradient and update of the layer are one pass, which writes no gradient to memory
-  (models.sparse_update), unless write noise is drawn.
+- Inputs that are zero in every training image get no gradient, so their pairs receive no pulse:
+  training leaves them out. Tests include those that are active in some test image.
+- On a CPU, if most inputs are zero, products run over the other inputs alone
+  (models.sparse_matmul), and pairs are stored in blocks of 32 outputs: [model, block * in, 32].
+- With such inputs, gradient and update of the layer are one pass, which writes no gradient to
+  memory (models.sparse_update), unless write noise is drawn.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ from models.sparse_inputs import SparseInputs
 from models.sparse_matmul import BLOCK, SparseBatch, from_blocks, to_blocks
 
 FirstInputs = DenseInputs | SparseInputs
-FirstCurrents = Tensor | SparseBatch  # of a batch: [in, batch], or by what is not zero
+FirstCurrents = Tensor | SparseBatch  # currents of a batch: [in, batch], or the entries not zero
 
 
 class FirstLayer(PairLayer):
     """The first layer of pairs, with dense inputs.
 
-    pairs: on the active inputs; always_zero: those on the others, which no batch reaches. Buffer
-    `refreshes`, int32 [model, out, in]: how often these were refreshed.
+    pairs: the pairs on active inputs; always_zero: the pairs on inputs that are always zero, which
+    no mini-batch changes. Buffer `refreshes`, int32 [model, out, in]: how often the latter were
+    refreshed.
     """
 
     refreshes: Tensor
@@ -75,7 +76,7 @@ class FirstLayer(PairLayer):
     def close_epoch(self) -> Tensor:
         """Bring the pairs on inputs that are always zero back into their range.
 
-        Nothing is written there, but a switch of the field may have left some beyond it.
+        They are never written, but a switch of the field may have left some beyond their range.
         """
         pairs = self.always_zero
         used = clamp(pairs.state, pairs.responses)
@@ -87,13 +88,16 @@ class FirstLayer(PairLayer):
         return total(refreshed, torch.int32)
 
     def test_weight(self, others: Sequence[Response | None] | None = None) -> Tensor:
-        """The weight on the inputs that are tested: the active ones, then those of tests alone."""
+        """Return the weight on the inputs of tests: the active ones, then those of tests alone.
+
+        others: see `PairLayer.test_weight`.
+        """
         always_zero = self.always_zero
         rest = always_zero.weight if others is None else always_zero.switched_weight(others)
         return self.join_tested(super().test_weight(others), rest[..., : self.inputs.n_tested])
 
     def join_tested(self, active: Tensor, rest: Tensor) -> Tensor:
-        """One weight of those on active inputs, as they stand, and on others, [model, out, in]."""
+        """Join the weight on active inputs and the weight on further inputs, [model, out, in]."""
         return torch.cat([active, rest], dim=-1)
 
     def test_noise(self, sigma: Tensor, stream: Stream) -> Tensor:
@@ -101,11 +105,11 @@ class FirstLayer(PairLayer):
         return self.arrange(of_two_devices(sigma, stream.normal(Draw.DEVICE_TEST, shape)))
 
     def arrange(self, values: Tensor) -> Tensor:
-        """Values [model, out, in] in the order of the pairs."""
+        """Return values [model, out, in] in the order in which the pairs are stored."""
         return values
 
     def disarrange(self, values: Tensor) -> Tensor:
-        """Values [out, active], from those of one network in the order of the pairs."""
+        """Return values [out, active] from one network's values in the order of the pairs."""
         return values
 
     def record(self, name: str, model: int) -> Tensor:
@@ -129,16 +133,16 @@ class FirstLayer(PairLayer):
 
 
 class SparseFirstLayer(FirstLayer):
-    """The first layer with sparse inputs, on the CPU: its pairs stand in blocks.
+    """The first layer with sparse inputs, on the CPU; its pairs are stored in blocks.
 
-    Buffer `in_range`, bool [model, block]: where an update without a pulse is known to leave all
-    pairs of a block as they are. That changes no result, and is never saved.
+    Buffer `in_range`, bool [model, block]: true if an update without a pulse is known to leave all
+    pairs of a block as they are. It only saves time, and is never written to a checkpoint.
     """
 
     in_range: Tensor
 
     def __init__(self, pairs: PairArray, always_zero: PairArray, inputs: ActiveInputs):
-        """pairs: on the active inputs, [model, out, in]."""
+        """pairs: the pairs on active inputs, [model, out, in]."""
         super().__init__(pairs.map(to_blocks), always_zero, inputs)
         n_blocks = -(-self.n_outputs // BLOCK)
         in_range = pairs.weight.new_zeros(len(pairs.weight), n_blocks, dtype=torch.bool)
@@ -154,7 +158,7 @@ class SparseFirstLayer(FirstLayer):
         return to_blocks(super().normal(draw, stream))
 
     def voltage(self, weight: Tensor, current: SparseBatch, conditions: Conditions) -> Tensor:
-        """Output voltages. Images need no gradient, so no autograd Function is called for."""
+        """Output voltages; images need no gradient, so there is no custom autograd Function."""
         noise = self.read_noise(conditions)
         reading = weight if noise is None else weight + noise
         return conditions.measured(current.voltage(reading, self.n_outputs))
@@ -195,9 +199,9 @@ class SparseFirstLayer(FirstLayer):
         self.in_range.zero_()
 
     def hold_padding(self) -> None:
-        """Bring the pairs that fill up the last block, which are nobody's, into their range.
+        """Bring the pairs that only fill up the last block into their range.
 
-        Else the ledger would count their refresh after a switch of the field.
+        Otherwise the ledger would count their refresh after a switch of the field.
         """
         n_used = self.n_outputs % BLOCK or BLOCK
         pairs, last = self.pairs, slice(-self.n_inputs, None)
@@ -210,12 +214,12 @@ class SparseFirstLayer(FirstLayer):
         if rest.shape[-1] == 0:
             return active
         blocks = zip((active, to_blocks(rest)), (self.n_inputs, rest.shape[-1]), strict=True)
-        # [model, block, in, 32] of each
+        # Both parts as [model, block, in, 32], joined along the inputs.
         return torch.cat([part.unflatten(1, (-1, n)) for part, n in blocks], dim=2).flatten(1, 2)
 
 
 def first_layer(pairs: PairArray, inputs: FirstInputs) -> FirstLayer:
-    """The layer of newly made pairs [model, out, in], on all inputs, for inputs of that kind."""
+    """Make the first layer from fresh pairs [model, out, in] on all inputs, dense or sparse."""
     index = inputs.active_inputs
     active, always_zero = (
         pairs.map(lambda values, columns=columns: values[..., columns].contiguous())
@@ -233,19 +237,19 @@ def first_inputs(
     device: torch.device,
     batch_size: int,
 ) -> FirstInputs:
-    """Images uint8 [n, rows, columns] as input currents, padded with zeros on each side.
+    """Make input currents from images uint8 [n, rows, columns], with padding zeros on each side.
 
-    Sparse where that is faster: on a CPU, where the kernel can be built, and where most inputs of
-    the mini-batches of so many images are zero.
+    The inputs are sparse where that is faster: on a CPU, if the kernel can be built and if most
+    inputs in mini-batches of `batch_size` images are zero.
     """
     used = (images.any(axis=0)[None] for images in (train_images, test_images))
     inputs = ActiveInputs.from_images(*(pad(image, padding) for image in used))
-    # Where a pixel is in an image without its frame, counted from 1; 0 in the frame.
+    # For each padded pixel its number in the image without padding, from 1; 0 in the padding.
     numbers = np.arange(1, train_images[0].size + 1).reshape(train_images[:1].shape)
     (place,) = pad(numbers, padding)
 
     def selected(images: np.ndarray, wanted: Tensor) -> np.ndarray:
-        whole = np.pad(images.reshape(len(images), -1), ((0, 0), (1, 0)))  # zero in front
+        whole = np.pad(images.reshape(len(images), -1), ((0, 0), (1, 0)))  # number 0 is zero
         return np.take(whole, place[wanted.numpy()], axis=1)  # uint8 [n, wanted]
 
     train, test = selected(train_images, inputs.active), selected(test_images, inputs.tested)
@@ -257,6 +261,6 @@ def first_inputs(
 
 
 def pad(images: np.ndarray, padding: int) -> np.ndarray:
-    """Images [n, rows, columns] with zeros around each, flattened: [n, pixels]."""
+    """Return images [n, rows, columns] with zeros around each, flattened to [n, pixels]."""
     sides = ((0, 0), (padding, padding), (padding, padding))
     return np.pad(images, sides).reshape(len(images), -1)

@@ -1,15 +1,15 @@
-"""The matrix product, by the fastest library at hand that also repeats itself.
+"""The matrix product, by the fastest library available whose results are reproducible.
 
 On x86 processors PyTorch multiplies float32 matrices with MKL, which leaves half of an AMD
-processor's vector width unused, and rounds small products otherwise with another number of
-threads. oneDNN, which PyTorch carries too, does neither. Measured on two cores of an AMD EPYC
+processor's vector width unused, and rounds small products differently with another number of
+threads. oneDNN, which PyTorch includes too, does neither. Measured on two cores of an AMD EPYC
 (Zen 5), 512x720 times 720x128: MKL 190, oneDNN 410 GFLOP/s; and, with PyTorch 2.14, the same bits
-with 1, 2, 3, 4 and 8 threads in every shape tried. That of PyTorch 2.11 does not always repeat
-itself, so `repeats_itself` tries it where that matters.
+with 1, 2, 3, 4 and 8 threads in every shape tried. The oneDNN of PyTorch 2.11 is not always
+reproducible, so `repeats_itself` tries it where that matters.
 
-With few outputs, as the last layer has, a library takes longer to begin than to multiply: such
-products go by a kernel (matmul.cpp), which takes 16 to 28 us for those of 10 outputs, 512 inputs
-and 128 images where oneDNN takes 50 (one core of an AMD EPYC, Zen 4), and wants no transposed
+With few outputs, as the last layer has, a library spends more time on the call than on the product:
+such products go through a kernel (matmul.cpp), which takes 16 to 28 us for 10 outputs, 512 inputs
+and 128 images where oneDNN takes 50 (one core of an AMD EPYC, Zen 4), and needs no transposed
 copies.
 """
 
@@ -20,7 +20,7 @@ import platform
 import torch
 from torch import Tensor
 
-MAX_OUTPUTS = 16  # of a layer, up to which the kernel is faster
+MAX_OUTPUTS = 16  # the largest number of outputs of a layer for which the kernel is faster
 
 
 def _onednn_linear():
@@ -51,8 +51,8 @@ def _(a: Tensor, b: Tensor) -> Tensor:
 
 
 # Operators for which models.kernels has a kernel on the CPU: a [model, m, k] times b [model, k, n],
-# and times b [model, n, k] transposed. Of flexible layout: the compiler then keeps a factor once
-# that both of them take, in a layout of its choice.
+# and times b [model, n, k] transposed. Their layout is flexible, so that the compiler stores a
+# factor that both of them take once, in a layout of its choice.
 for name in ("small_product", "small_product_transposed"):
     torch.library.define(
         f"magnetoionic::{name}", "(Tensor a, Tensor b) -> Tensor", tags=torch.Tag.flexible_layout
@@ -96,12 +96,12 @@ def matrix_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def is_small(a: Tensor, b: Tensor) -> bool:
-    """Whether matrices a [model, m, k] and b [model, k, n] are worth the kernel's product."""
+    """Whether the kernel multiplies matrices a [model, m, k] and b [model, k, n] faster."""
     return a.dtype == b.dtype == torch.float32 and min(a.shape[-2:]) <= MAX_OUTPUTS
 
 
 def small_product(a: Tensor, b: Tensor) -> Tensor:
-    """a [model, m, k] times b [model, k, n], by the operator that takes b as it is stored."""
+    """a [model, m, k] times b [model, k, n], by the operator that suits how b is stored."""
     _, m, k = a.shape
     if b.mT.is_contiguous() and k > 1 and m <= MAX_OUTPUTS:
         return torch.ops.magnetoionic.small_product_transposed(a, b.mT)
@@ -115,13 +115,13 @@ def large_product(a: Tensor, b: Tensor) -> Tensor:
         return a @ b
     if not is_onednn:
         return (a[0] @ b[0])[None]
-    # Contiguous, since other strides fall to oneDNN's reference code, a thousand times slower.
+    # Contiguous, since for other strides oneDNN uses reference code, a thousand times slower.
     a, b = a[0].contiguous(), b[0].t().contiguous()
     return torch.ops.magnetoionic.product(a, b)[None]
 
 
 def repeats_itself(m: int, k: int, n: int, threads: int) -> bool:
-    """Whether [m, k] times [k, n] is the same to the bit by one thread and by so many.
+    """Whether [m, k] times [k, n] gives the same bits with one thread and with `threads`.
 
     Uses threads, after which this process can no longer be forked safely.
     """

@@ -21,10 +21,11 @@ from models.pair_layer import PairLayer
 
 @dataclass(frozen=True)
 class Activity:
-    """What a batch does in a network.
+    """The currents and voltages of a batch in all layers of a network.
 
-    currents: into each layer of pairs, those into the first as they were given, the others [model,
-    in, batch]; voltages: out of each, [model, out, batch]; output: the last ones, normalised.
+    currents: the currents into each layer of pairs, as given for the first layer, [model, in,
+    batch] for the others; voltages: the voltages out of each layer, [model, out, batch]; output:
+    the normalised voltages of the last layer.
     """
 
     currents: list
@@ -33,10 +34,10 @@ class Activity:
 
 
 class MLP(nn.Module):
-    """n_models perceptrons: pairs, batch normalisation and ReLU, over and over; no ReLU at the end.
+    """n_models perceptrons: layers of pairs, batch normalisation and ReLU; no ReLU after the last.
 
-    The ensemble shares each batch of inputs; everything else has a leading model dimension. Every
-    network draws its noise from the stream of its own seed, int64 [model].
+    The networks share each batch of inputs; everything else has a leading model dimension. Every
+    network draws its noise from the stream of its seed; seed: int64 [model].
     """
 
     layers: Sequence[PairLayer]
@@ -61,8 +62,9 @@ class MLP(nn.Module):
     ) -> Activity:
         """Send a batch through all layers.
 
-        current: for the first layer, input_scale times the pixels; step, part: int64 scalars that
-        address the noise; weights: of each layer, arranged as its pairs, in tests as they are read.
+        current: the first layer's, input_scale times the pixels; step, part: int64 scalars that
+        address the noise; weights: one for each layer, in the order of its pairs; in tests with
+        the read noise.
         """
         draw = Draw.VOLTAGE if self.training else Draw.TEST
         currents, voltages, normalised = [], [], torch.empty(0)
@@ -71,11 +73,11 @@ class MLP(nn.Module):
             conditions = Conditions(self.physics, Stream(self.seed, step, part, number), draw)
             voltage = layer.voltage(weight, current, conditions)
             if torch.is_grad_enabled():
-                voltage.requires_grad_()  # dL/dV is what all gradients of a layer follow from
+                voltage.requires_grad_()  # all gradients of a layer follow from dL/dV
             currents.append(current)
             voltages.append(voltage)
             normalised = norm(voltage)
-            # The scale, which is positive, first: so nothing but the current is kept.
+            # The scale, which is positive, comes first, so that only the current stays in memory.
             current = F.relu(self.input_scale * normalised)
         return Activity(currents, voltages, normalised)
 
@@ -87,9 +89,9 @@ class MLP(nn.Module):
 
     @property
     def structure(self) -> Hashable:
-        """What a program compiled for this network depends on, beside the shapes of its inputs.
+        """What a program compiled for this network depends on, besides the shapes of its inputs.
 
-        Of the devices this is the family: their constants are inputs of the program.
+        The family of the devices is part of it; their constants are inputs of the program.
         """
         first = self.layers[0].pairs
         layers = tuple((layer.kind, layer.weight.shape) for layer in self.layers)
@@ -99,7 +101,7 @@ class MLP(nn.Module):
 
     @property
     def state(self) -> tuple[Tensor, ...]:
-        """All buffers."""
+        """All buffers of the networks."""
         return tuple(self.buffers())
 
     @property
@@ -109,13 +111,13 @@ class MLP(nn.Module):
 
     @property
     def n_pairs(self) -> int:
-        """Pairs of one network, those on inputs that are always zero among them."""
+        """Number of pairs of one network, including those on inputs that are always zero."""
         return sum(layer.n_pairs for layer in self.layers)
 
     def test_weights(self, others: Sequence[Response | None] | None = None) -> list[Tensor]:
-        """Weights of each layer as tests read them.
+        """Return the weights of each layer for tests, without read noise.
 
-        others: under which responses, None for those under which the networks are trained.
+        others: the responses through which devices are read; None for those of training.
         """
         return [layer.test_weight(others) for layer in self.layers]
 
@@ -126,14 +128,14 @@ class MLP(nn.Module):
         part: Tensor,
         others: Sequence[Response | None] | None = None,
     ) -> list[Tensor]:
-        """`test_weights` as inference reads them for one batch: with noise where there is any.
+        """Return `test_weights` as inference reads them for one batch: with read noise, if any.
 
-        step, part: int64 scalars that address it.
+        step, part: int64 scalars that address the noise.
         """
         sigma = self.physics.device_noise
         if sigma is None:
             return list(weights)
-        # Under the other field, the ratio of the input scales is carried by weights and noise.
+        # Under the other field, weights and noise contain the ratio of the input scales.
         scale = 1.0 if others is None else self.layers[0].pairs.switched_scale(others)
         noises = (
             layer.test_noise(sigma, Stream(self.seed, step, part, number))
@@ -150,9 +152,10 @@ def fresh_layers(
     variability: Tensor,
     seed: Tensor,
 ) -> list[PairLayer]:
-    """Newly made layers of pairs, of so many outputs each, the first one for such inputs.
+    """Make the layers of fresh networks.
 
-    responses: that of each network, all of one family, else ValueError; init: half-width of the
+    responses: one for each network, all of one family, otherwise ValueError is raised; sizes: the
+    numbers of outputs of the layers; inputs: the inputs of the first layer; init: half-width of the
     fresh weights (arb. u.); variability: sigma_device, float32 [model]; seed: int64 [model].
     """
     start = torch.zeros((), dtype=torch.int64, device=seed.device)

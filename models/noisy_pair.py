@@ -13,12 +13,12 @@ from models.matmul import product
 
 
 class NetworkPhysics(nn.Module):
-    """What the hardware does to voltages, in each network: buffers [model, 1, 1].
+    """The noises and the gain of the hardware, in buffers [model, 1, 1].
 
-    `voltage_noise` sigma_v of every output voltage; `resistor_noise` sigma_r of a device that the
-    backward pass reads; `device_noise` sigma_r of a device that inference reads; all arb. u., None
-    where no network has any, so that nothing is drawn. `gain`: by how much the input scale has
-    grown since the field was switched while the network learned; None as long as it never was.
+    `voltage_noise`: sigma_v of every output voltage; `resistor_noise`: sigma_r of a device that the
+    backward pass reads; `device_noise`: sigma_r of a device that inference reads; all arb. u., None
+    where no network has any, so that nothing is drawn. `gain`: the factor by which the input scale
+    has grown since the field was switched while the network learned; None before any switch.
     """
 
     voltage_noise: Tensor | None
@@ -27,7 +27,7 @@ class NetworkPhysics(nn.Module):
     gain: Tensor | None
 
     def __init__(self, voltage_noise: Tensor, resistor_noise: Tensor, device_noise: Tensor):
-        """Each float32 [model], zero for none."""
+        """All noises are float32 [model], zero for none."""
         super().__init__()
         for name, sigma in (
             ("voltage_noise", voltage_noise),
@@ -39,28 +39,28 @@ class NetworkPhysics(nn.Module):
         self.register_buffer("gain", None, persistent=False)
 
     def scaled(self, values: Tensor) -> Tensor:
-        """Voltages, or gradients by them, [model, out, batch], of inputs larger by the gain."""
+        """Multiply voltages, or gradients by voltages, [model, out, batch], by the gain."""
         return values if self.gain is None else self.gain * values
 
     @property
     def structure(self) -> tuple[bool, ...]:
-        """Which parts there are: what a compiled program depends on."""
+        """Which noises there are and whether there is a gain, on which compiled programs depend."""
         parts = self.voltage_noise, self.resistor_noise, self.device_noise, self.gain
         return tuple(part is not None for part in parts)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Under which pairs are read. draw: what the noise of the output voltages is drawn for."""
+    """The conditions of a reading. draw: the purpose of the noise on output voltages."""
 
     physics: NetworkPhysics
     stream: Stream
     draw: Draw
 
     def measured(self, voltage: Tensor) -> Tensor:
-        """Output voltages [model, out, batch] as they are measured: with the gain, and noise.
+        """Return output voltages [model, out, batch] with the gain and with voltage noise.
 
-        The noise is fresh for every sample and output.
+        The noise is drawn anew for every sample and output.
         """
         voltage, sigma = self.physics.scaled(voltage), self.physics.voltage_noise
         return voltage if sigma is None else self.stream.noisy(self.draw, voltage, sigma)
@@ -69,8 +69,8 @@ class Conditions:
 class NoisyPairProduct(torch.autograd.Function):
     """V = gain (W + e) I + N(0, sigma_v), with the gradients that the hardware allows.
 
-    The weight W = w2 - w1 stands for its two devices: dL/dw2 = dL/dW and dL/dw1 = -dL/dW exactly,
-    so one product serves both.
+    The weight W = w2 - w1 replaces its two devices: dL/dw2 = dL/dW and dL/dw1 = -dL/dW exactly, so
+    one product is enough for both.
     """
 
     @staticmethod
@@ -81,11 +81,11 @@ class NoisyPairProduct(torch.autograd.Function):
         conditions: Conditions,
         read_noise: Tensor | None = None,
     ) -> Tensor:
-        """The output voltages [model, out, batch].
+        """Return the output voltages [model, out, batch].
 
         weight: [model, out, in]; current: [model, in, batch], or [in, batch] shared by all
-        networks; read_noise: e, by how much inference misreads each pair, as weight, once for all
-        samples; None for not at all.
+        networks; read_noise: e, the error [model, out, in] with which inference reads each pair,
+        the same for all samples; None for no error.
         """
         ctx.conditions = conditions
         ctx.save_for_backward(weight, current)
@@ -94,11 +94,11 @@ class NoisyPairProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
-        """dL/dW = g I^T, and dL/dI = (w2 + e2 - w1 - e1)^T g with e1, e2 ~ N(0, sigma_r).
+        """Return dL/dW = g I^T and dL/dI = (w2 + e2 - w1 - e1)^T g with e1, e2 ~ N(0, sigma_r).
 
-        Each device is read with fresh noise; e2 - e1 is one normal number of sqrt(2) sigma_r, drawn
-        as such; it is not that of inference. Nothing is read, drawn or multiplied for a gradient
-        that is not asked for.
+        Each device is read with fresh noise, which is independent of the noise of inference;
+        e2 - e1 is drawn as one normal number of standard deviation sqrt(2) sigma_r. A gradient that
+        is not needed costs no reading, no draw and no product.
         """
         (grad_voltage,), (weight, current) = grad_outputs, ctx.saved_tensors
         physics, stream = ctx.conditions.physics, ctx.conditions.stream
@@ -116,5 +116,5 @@ class NoisyPairProduct(torch.autograd.Function):
 
 
 def weight_gradient(grad_voltage: Tensor, current: Tensor, physics: NetworkPhysics) -> Tensor:
-    """dL/dW = g I^T [model, out, in], from g = dL/dV [model, out, batch] and the currents I."""
+    """Return dL/dW = g I^T [model, out, in] from g = dL/dV [model, out, batch] and currents I."""
     return product(physics.scaled(grad_voltage), current.mT)

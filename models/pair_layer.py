@@ -1,4 +1,4 @@
-"""A layer of device pairs: how it is read, and how it is programmed."""
+"""A layer of device pairs: its reading and its programming."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct, weig
 class PairLayer(nn.Module):
     """A layer of pairs in every network of an ensemble, with dense inputs.
 
-    Weights and all that goes with them are [model, out, in]; a first layer may have them in another
-    order, and inputs of another kind: see models.first_layer.
+    Weights and all other tensors of pairs are [model, out, in]; a first layer may have another
+    order of pairs, and sparse inputs: see models.first_layer.
     """
 
     def __init__(self, pairs: PairArray):
@@ -34,17 +34,17 @@ class PairLayer(nn.Module):
 
     @property
     def arrays(self) -> list[PairArray]:
-        """All pairs, also those that no batch reaches."""
+        """All arrays of pairs, including pairs on inputs that are always zero."""
         return [self.pairs]
 
     @property
     def n_pairs(self) -> int:
-        """Pairs of one network."""
+        """Number of pairs of one network in this layer."""
         return self.n_outputs * self.n_inputs
 
     @property
     def kind(self) -> tuple:
-        """What a compiled program depends on, beside the shapes of the tensors."""
+        """What a compiled program depends on, besides the shapes of the tensors."""
         return type(self).__name__, self.n_outputs, self.n_inputs
 
     def is_one_pass(self, programming: Programming) -> bool:
@@ -52,21 +52,21 @@ class PairLayer(nn.Module):
         return False
 
     def normal(self, draw: Draw, stream: Stream) -> Tensor:
-        """A float32 N(0, 1) number for each pair that is trained, arranged as the weight."""
+        """Draw a float32 N(0, 1) number for each pair that is trained, in the weight's order."""
         return stream.normal(draw, (self.n_outputs, self.n_inputs))
 
     def voltage(self, weight: Tensor, current, conditions: Conditions) -> Tensor:
-        """Output voltages [model, out, batch].
+        """Return the output voltages [model, out, batch].
 
-        weight: as trained, or as a test reads it; in training it is read here; current: [model, in,
-        batch], or as a first layer takes it.
+        weight: the weight as trained; in tests, with the read noise, which in training is added
+        here. current: [model, in, batch], or the currents of a first layer.
         """
         return NoisyPairProduct.apply(weight, current, conditions, self.read_noise(conditions))
 
     def read_noise(self, conditions: Conditions) -> Tensor | None:
-        """By how much inference misreads each pair in training, arranged as the weight.
+        """Return the read noise of inference on each pair in training, in the weight's order.
 
-        None for nothing, as in tests, whose weights have it already: see `test_noise`.
+        None if there is none, and in tests, whose weights contain it already: see `test_noise`.
         """
         sigma = conditions.physics.device_noise
         if sigma is None or conditions.draw != Draw.VOLTAGE:
@@ -74,7 +74,7 @@ class PairLayer(nn.Module):
         return of_two_devices(sigma, self.normal(Draw.DEVICE, conditions.stream))
 
     def weight_gradient(self, grad_voltage: Tensor, current, physics: NetworkPhysics) -> Tensor:
-        """dL/dW, arranged as the weight, from g = dL/dV [model, out, batch]."""
+        """Return dL/dW, in the weight's order, from g = dL/dV [model, out, batch]."""
         return weight_gradient(grad_voltage, current, physics)
 
     def program(
@@ -85,9 +85,10 @@ class PairLayer(nn.Module):
         programming: Programming,
         account: Account | None,
     ) -> None:
-        """Write the pairs as dL/dW = g I^T asks for, in place.
+        """Program the pairs, in place, by the gradient dL/dW = g I^T.
 
-        grad_voltage: g = dL/dV [model, out, batch]; current: into the layer; account: of the layer.
+        grad_voltage: g = dL/dV [model, out, batch]; current: the currents into the layer; account:
+        where the cost of the layer is counted.
         """
         gradient = self.weight_gradient(grad_voltage, current, conditions.physics)
         self.write(gradient, conditions.stream, programming, account)
@@ -95,7 +96,7 @@ class PairLayer(nn.Module):
     def write(
         self, gradient: Tensor, stream: Stream, programming: Programming, account: Account | None
     ) -> None:
-        """Write the pairs as a gradient dL/dW asks for, arranged as the weight, in place."""
+        """Program the pairs, in place, by a gradient dL/dW in the weight's order."""
         noise = None
         if programming.write_noise is not None:
             noise = self.normal(Draw.WRITE, stream).to(gradient)
@@ -108,49 +109,52 @@ class PairLayer(nn.Module):
         self.pairs.put(state)
 
     def loaded(self) -> None:
-        """Follow voltages that were set from outside, as a checkpoint does."""
+        """Bring all else up to date after the voltages were loaded, as from a checkpoint."""
         self.put(self.pairs.state)
 
     def switch(self, responses: Sequence[Response]) -> None:
-        """Let the devices of each network respond so from now on, at their pulses."""
+        """Switch to other responses, one for each network; every device keeps its pulses."""
         self.pairs.switch(responses)
 
     def set_responses(self, responses: Sequence[Response]) -> None:
-        """Let the devices of each network respond so, whatever their voltages are now."""
+        """Switch to other responses, one for each network; every device keeps its voltage."""
         self.pairs.set_responses(responses)
 
     def close_epoch(self) -> Tensor | int:
-        """Bring pairs that no batch reaches back into their range.
+        """Bring pairs that no mini-batch changes back into their range.
 
-        Returns how many of each network were refreshed, [model].
+        Returns the number of these refreshes in each network, [model].
         """
         return 0
 
     def test_weight(self, others: Sequence[Response | None] | None = None) -> Tensor:
-        """The weight as tests read it; others: under which responses, None for the trained ones."""
+        """Return the weight for tests.
+
+        others: the responses through which devices are read; None for those of training.
+        """
         return self.weight if others is None else self.pairs.switched_weight(others)
 
     def test_noise(self, sigma: Tensor, stream: Stream) -> Tensor:
-        """By how much inference misreads each pair in one batch of a test, as the test weight."""
+        """Return the read noise of inference in one batch of a test, in the test weight's order."""
         return of_two_devices(sigma, self.normal(Draw.DEVICE_TEST, stream))
 
     def record(self, name: str, model: int) -> Tensor:
-        """`weight1` or `weight2` of one network, [out, in] in order of the inputs, on the CPU."""
+        """Return one network's `weight1` or `weight2`, [out, in] by inputs in order, on the CPU."""
         return getattr(self.pairs, name)[model].cpu().clone()
 
     def load(self, model: int, weight1: Tensor, weight2: Tensor) -> None:
-        """Take what `record` gave for one network."""
+        """Load voltages that `record` returned into one network."""
         self.pairs.weight1[model], self.pairs.weight2[model] = weight1, weight2
         self.loaded()
 
     def wear(self, name: str, model: int, values: Tensor) -> Tensor:
-        """The wear of one network, [out, in] in the order of the inputs, on the CPU.
+        """Return the wear of one network, [out, in] in the order of the inputs, on the CPU.
 
-        name: of ledger.WEAR; values: that of the pairs that are trained, arranged as they are.
+        name: one of ledger.WEAR; values: the wear of the trained pairs, in their order.
         """
         return values.cpu().clone()
 
 
 def of_two_devices(sigma: Tensor, numbers: Tensor) -> Tensor:
-    """Noise e2 - e1 of both devices of a pair, one normal number of sqrt(2) sigma [model, 1, 1]."""
+    """Scale N(0, 1) numbers to the noise e2 - e1 of both devices of a pair: sqrt(2) sigma."""
     return math.sqrt(2) * sigma * numbers.to(sigma)

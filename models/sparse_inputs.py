@@ -1,6 +1,6 @@
-"""The images of a data set as sparse input currents: the entries that are not zero, listed once.
+"""The images of a data set as sparse input currents, lists of the entries that are not zero.
 
-As the sparse product of the first layer reads them, see models.sparse_matmul.
+The sparse product of the first layer reads these lists: see models.sparse_matmul.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from models.kernels.load import SPARSE_INPUTS, SPARSE_MATMUL, is_loaded
 from models.sparse_matmul import LARGEST, PairedRows, SparseBatch
 from utils.compute.kernel_builder import function
 
-DENSE_ABOVE = 0.5  # share of inputs that are not zero; with more, the dense product is faster
-SMALLEST_BATCH = 32  # images; with fewer, the lists of a batch are longer than what they list
+DENSE_ABOVE = 0.5  # share of inputs that are not zero, above which the dense product is faster
+SMALLEST_BATCH = 32  # images; with fewer, the lists of a batch are longer than its images
 
 
 def is_available() -> bool:
-    """Whether the kernels are there."""
+    """Whether the kernels of sparse inputs and products are loaded."""
     return is_loaded(SPARSE_INPUTS) and is_loaded(SPARSE_MATMUL)
 
 
 @dataclass(frozen=True)
 class SparseInputs:
-    """Input currents of the first layer by what is not zero, on the CPU.
+    """Input currents of the first layer as lists of the entries that are not zero, on the CPU.
 
-    by_image: rows are training images, by_input: the active inputs, both for one mini-batch of
-    `batch_size` images after the other; test_images: uint8 [n, tested], listed when they are first
-    asked for. levels: the current for each of the 256 values of a pixel, float32. numbers: int64,
-    0, 1, 2, ..., to address pairs of rows in compiled programs.
+    by_image: lists whose rows are training images; by_input: lists whose rows are active inputs;
+    both hold one mini-batch of `batch_size` images after the other. test_images: uint8 [n, tested],
+    which are listed when first needed. levels: the current for each of the 256 values of a pixel,
+    float32. numbers: int64, 0, 1, 2, ..., by which compiled programs address pairs of rows.
     """
 
     active_inputs: ActiveInputs
@@ -64,11 +64,11 @@ class SparseInputs:
         levels: Tensor,
         batch_size: int,
     ) -> SparseInputs:
-        """From images uint8: train [n, active], test [n, tested]."""
+        """List images uint8: train [n, active], test [n, tested]."""
         n_active = train.shape[1]
         by_image = listed(train, levels, batch_size)
         n_batches = -(-len(train) // batch_size)
-        # Inputs beside each other are active in nearly the same images.
+        # Neighbouring inputs are active in nearly the same images.
         neighbours = torch.arange(n_active + n_active % 2, dtype=torch.int32)
         neighbours[n_active:] = -1
         by_input = listed(train, levels, batch_size, neighbours.repeat(n_batches).view(-1, 2))
@@ -80,9 +80,9 @@ class SparseInputs:
         return len(self.test_images)
 
     def train_batch(self, number: int, size: int) -> SparseBatch:
-        """Mini-batch `number`; the last one may have fewer images than `size`.
+        """Return mini-batch `number`; the last one may have fewer images than `size`.
 
-        Raises ValueError where batches of another size are listed.
+        Raises ValueError if the lists are those of batches of another size.
         """
         if size != self.batch_size:
             raise ValueError(f"listed are batches of {self.batch_size}, not of {size}")
@@ -97,7 +97,7 @@ class SparseInputs:
         )
 
     def test_batch(self, number: int, size: int) -> SparseBatch:
-        """A batch of the test set."""
+        """Return batch `number` of the test set."""
         if size not in self.test_lists:
             self.test_lists[size] = listed(self.test_images, self.levels, size)
         first = self.numbers[number * pairs_of(size)]
@@ -106,19 +106,19 @@ class SparseInputs:
 
     @property
     def first_test_image(self) -> Tensor:
-        """Its currents, those of the inputs that are tested."""
+        """The currents of the first test image into the inputs that are tested: [tested]."""
         return self.levels[torch.from_numpy(self.test_images[0]).long()]
 
     def train_images(self, numbers: Tensor) -> Tensor:
-        """Sparse inputs are listed batch by batch: no image is found by its number."""
+        """Raise an error: sparse inputs are lists of batches, so images have no numbers."""
         raise NotImplementedError("sparse inputs are read in batches")
 
     def excerpt(self, n_train: int, n_test: int, device: torch.device) -> SparseInputs:
-        """Sparse inputs are listed batch by batch, on the CPU: no part is taken elsewhere."""
+        """Raise an error: sparse inputs are lists of batches on the CPU, without excerpts."""
         raise NotImplementedError("sparse inputs are read in batches, on the CPU")
 
     def product_shapes(self, n_outputs: int, trained: set[int], tested: set[int]) -> list[tuple]:
-        """No dense product: sparse sums have a fixed order with any number of threads."""
+        """Return no shapes: there is no dense product, and sparse sums have a fixed order."""
         return []
 
 
@@ -129,9 +129,10 @@ def pairs_of(rows: int) -> int:
 def listed(
     images: np.ndarray, levels: Tensor, batch_size: int, inputs: Tensor | None = None
 ) -> PairedRows:
-    """Lists of images uint8 [n, in], for one batch after the other.
+    """List the entries of images uint8 [n, in] that are not zero, one batch after the other.
 
-    By pairs of images that have much in common; or by pairs of inputs, int32 [batch * pair, 2].
+    inputs: pairs of inputs as rows, int32 [batch * pair, 2]; None for rows that are images, of
+    which those with much in common are paired.
     """
     images = np.ascontiguousarray(images)
     shape, by_input = (*images.shape, batch_size), inputs is not None

@@ -1,12 +1,12 @@
-"""The product of sparse inputs and dense weights: on a CPU, only with inputs that are not zero.
+"""The product of sparse inputs and dense weights on a CPU, which skips inputs that are zero.
 
-80 % of MNIST's inputs are zero. The kernel (sparse_matmul.cpp) runs over the others, image by image
-for the voltages and input by input for the gradient, and adds multiples of 32 contiguous outputs.
-So the dense side stands in blocks of 32 outputs: [model, block * in, 32], the last block filled up
-with outputs that nobody looks at. Two images that have much in common, or two neighbouring inputs,
-are one list, so that both use what is read for one; the entries of one of them alone come after
-those of both, so that nothing is multiplied by zero. Sums run in a fixed order, whatever the number
-of threads.
+80 % of MNIST's inputs are zero. The kernel (sparse_matmul.cpp) runs over the other inputs, image by
+image for the voltages and input by input for the gradient, and adds multiples of 32 contiguous
+outputs. Therefore the dense factor is stored in blocks of 32 outputs: [model, block * in, 32]; the
+last block is filled up with outputs that are never used. Two images that have much in common, or
+two neighbouring inputs, share a list, so that a weight is read once for both; entries of only one
+of them come after the common ones, so that nothing is multiplied by zero. Sums have a fixed order,
+whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-BLOCK = 32  # outputs; as in the kernel
-LARGEST = 2**31 - 1  # entries that the kernel can count
+BLOCK = 32  # outputs; the same number as in the kernel
+LARGEST = 2**31 - 1  # the largest number of entries that the kernel can count
 
 
 @dataclass(frozen=True)
 class PairedRows:
-    """The entries of a matrix that are not zero, by pairs of its rows.
+    """The entries of a matrix that are not zero, listed by pairs of its rows.
 
-    offsets: int32 [3 * pairs + 1], where the entries of each pair begin, those of both rows, of the
-    first alone and of the second alone; rows: int32 [pairs, 2], which they are, -1 for none;
-    columns: int32 [entries], in which one of both rows is not zero; values: float32 [entries, 2],
-    those of both.
+    offsets: int32 [3 * pairs + 1], where the entries of each pair begin: entries of both rows, of
+    the first row alone, and of the second row alone; rows: int32 [pairs, 2], the numbers of the two
+    rows, -1 for none; columns: int32 [entries], the columns in which at least one row is not zero;
+    values: float32 [entries, 2], the values of both rows there.
     """
 
     offsets: Tensor
@@ -46,7 +46,7 @@ class PairedRows:
         return tuple(tensor.shape for tensor in self.tensors)
 
 
-# Operators, of sparse_matmul.cpp, so that compiled programs can call them.
+# The products of sparse_matmul.cpp are operators, so that compiled programs can call them.
 LISTS = "Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first"
 torch.library.define(
     "magnetoionic::sparse_voltage",
@@ -71,11 +71,12 @@ def _(*arguments) -> Tensor:
 
 @dataclass(frozen=True)
 class SparseBatch:
-    """A mini-batch of images by the inputs that are not zero, as the first layer takes it.
+    """A mini-batch of images as lists of the inputs that are not zero.
 
-    by_image: rows are the images, for one batch after the other; first_image: int64 scalar, the
-    number of this batch's first pair; n_images: how many it has; n_inputs: of the layer. by_input,
-    first_input: the same by inputs, None where nothing is learned.
+    by_image: lists whose rows are images, one batch after the other; first_image: int64 scalar, the
+    number of this batch's first pair of images; n_images: images of this batch; n_inputs: inputs of
+    the layer. by_input, first_input: lists whose rows are inputs, and this batch's first pair of
+    inputs; None in tests, where nothing is learned.
     """
 
     by_image: PairedRows
@@ -87,20 +88,20 @@ class SparseBatch:
 
     @cached_property
     def form(self) -> Hashable:
-        """What a program compiled for such an input depends on."""
+        """The sizes on which a program that is compiled for this batch depends."""
         shapes = self.by_image.shapes, self.by_input and self.by_input.shapes
         return self.n_images, self.n_inputs, shapes
 
     @cached_property
     def tensors(self) -> list[Tensor]:
-        """All of it that changes from batch to batch, or may."""
+        """All tensors of the batch, which may differ from batch to batch."""
         tensors = [*self.by_image.tensors, self.first_image]
         if self.by_input is not None and self.first_input is not None:
             tensors += [*self.by_input.tensors, self.first_input]
         return tensors
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> SparseBatch:
-        """The same with other tensors, which are stand-ins while a program is compiled."""
+        """Return a batch of this form with other tensors, as they are traced for compiling."""
         parts = [(PairedRows(*part[:4]), part[4]) for part in (tensors[:5], tensors[5:]) if part]
         (by_image, first_image), (by_input, first_input) = [*parts, (None, None)][:2]
         return replace(
@@ -112,7 +113,7 @@ class SparseBatch:
         )
 
     def voltage(self, weight: Tensor, n_outputs: int) -> Tensor:
-        """W I: [model, out, batch], from weights in blocks."""
+        """Return the voltages W I, [model, out, batch], from weights in blocks."""
         return torch.ops.magnetoionic.sparse_voltage(
             *self.by_image.tensors,
             self.first_image,
@@ -123,9 +124,9 @@ class SparseBatch:
         )
 
     def gradient(self, grad_voltage: Tensor) -> Tensor:
-        """dL/dW = g I^T, in blocks, from g [model, out, batch].
+        """Return the gradient dL/dW = g I^T, in blocks, from g [model, out, batch].
 
-        Raises ValueError for a batch that is not listed by inputs, as those of tests.
+        Raises ValueError for a batch of a test, which has no lists by inputs.
         """
         if self.by_input is None:
             raise ValueError("nothing is learned from a batch that is listed by images alone")
@@ -135,7 +136,7 @@ class SparseBatch:
 
 
 def to_blocks(whole: Tensor) -> Tensor:
-    """[model, out, k] as [model, block * k, 32]; the last output is repeated to fill its block."""
+    """Return [model, out, k] as [model, block * k, 32]; the last output fills up its block."""
     missing = -whole.shape[1] % BLOCK
     if missing:
         whole = torch.cat([whole, whole[:, -1:].expand(-1, missing, -1)], dim=1)
@@ -143,5 +144,5 @@ def to_blocks(whole: Tensor) -> Tensor:
 
 
 def from_blocks(blocks: Tensor, k: int, n_out: int) -> Tensor:
-    """[model, out, k] from [model, block * k, 32]."""
+    """Return [model, out, k] from [model, block * k, 32]."""
     return blocks.unflatten(1, (-1, k)).transpose(2, 3).flatten(1, 2)[:, :n_out]

@@ -1,10 +1,11 @@
-"""Gradient and update of the first layer in one pass, on a CPU, by the inputs that are not zero.
+"""Gradient and update of the first layer in one pass, on a CPU, for sparse inputs.
 
-The kernel (sparse_update.cpp) multiplies out the gradient of two inputs, writes their pairs and
-goes on, so that no gradient is written to memory and read again. An input that is zero in a whole
-batch has no gradient, so no pulse, and its pairs are passed over; so are the 32 pairs of a block if
-none of them receives a pulse. Pairs that are clamped or refreshed even so are looked for in blocks
-which are not known to have none (`in_range`). The formulas are printed from devices.programming.
+The kernel (sparse_update.cpp) computes the gradient of two inputs and programs their pairs before
+it takes the next two, so that no gradient is written to memory and read again. An input that is
+zero in a whole batch has no gradient, so its pairs receive no pulse and are skipped; so are the 32
+pairs of an input in a block if none of them receives a pulse. Even without a pulse, pairs beyond
+their range are clamped or refreshed; the kernel looks for them in blocks that may have some
+(`in_range` is false). The formulas are printed from devices.programming.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ ARGUMENTS = (
 
 
 def name_of(family: str, physical: bool) -> str:
-    """Of the operator for such devices; physical: if requests are clipped physically."""
+    """Return the name of the operator for a family; physical: with physical clipping."""
     words = "sparse_update", family, *(["physical"] if physical else [])
     return re.sub(r"\W", "_", "_".join(words))
 
 
 @cache
 def operator(family: str, physical: bool) -> Callable[..., None]:
-    """That operator, which programs that were compiled before call by its name."""
+    """Return the operator for a family, which compiled programs in the cache call by its name."""
     name = f"magnetoionic::{name_of(family, physical)}"
     torch.library.define(name, ARGUMENTS)
     torch.library.register_fake(name, lambda *arguments: None)
@@ -49,9 +50,9 @@ def operator(family: str, physical: bool) -> Callable[..., None]:
 
 
 def has_kernel(pairs: PairArray, programming: Programming) -> bool:
-    """Whether the kernel can write such pairs; builds it if need be.
+    """Whether the kernel can program these pairs; it is built if necessary.
 
-    Not with write noise, which it does not draw.
+    The kernel draws no write noise.
     """
     responses = pairs.responses
     if programming.write_noise is not None or pairs.weight.dtype != torch.float32:
@@ -61,9 +62,9 @@ def has_kernel(pairs: PairArray, programming: Programming) -> bool:
 
 
 def is_available(family: str, physical: bool, device: torch.device) -> bool:
-    """Whether there is a kernel for such devices; physical: if requests are clipped physically.
+    """Whether there is a kernel for a family on a device; physical: with physical clipping.
 
-    There is none for a family whose equation has operations that are not written as C++.
+    There is none for a family whose equation has operations that the printer cannot write as C++.
     """
     kernel = kernel_of(family, physical)
     if device.type != "cpu" or kernel is None:
@@ -74,7 +75,7 @@ def is_available(family: str, physical: bool, device: torch.device) -> bool:
 
 
 def kernel_of(family: str, physical: bool) -> tuple[Path, str] | None:
-    """What it is built from, None if there is none."""
+    """Return the C++ file and the formulas of the kernel for a family; None if there is none."""
     try:
         text = formulas(family, physical)
     except NotImplementedError:
@@ -90,11 +91,12 @@ def write(
     programming: Programming,
     account: Account | None = None,
 ) -> None:
-    """Write the pairs of the first layer, in blocks, as dL/dW = g I^T asks for; in place.
+    """Program the pairs of the first layer, in blocks and in place, by the gradient dL/dW = g I^T.
 
-    grad_voltage: g = dL/dV [model, out, batch], of inputs larger by the gain if there is one.
-    in_range: bool [model, block], where an update without a pulse is known to leave all pairs of a
-    block as they are, so that it need not look at them; the kernel keeps it up to date.
+    grad_voltage: g = dL/dV [model, out, batch], multiplied by the gain if there is one. in_range:
+    bool [model, block], true if an update without a pulse is known to leave all pairs of a block as
+    they are, so that the kernel can skip them; the kernel updates it. Raises TypeError if the
+    account has another precision than the kernel.
     """
     responses, family = pairs.responses, pairs.responses.family.family
     physical = programming.physical is not None

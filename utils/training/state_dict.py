@@ -12,7 +12,7 @@ from utils.records.tensor_names import layer_number
 
 
 def state_dict(network: MLP, model: int, step: Tensor) -> dict[str, Tensor]:
-    """State dict of network number `model` of the ensemble after `step` mini-batches, on the CPU.
+    """Return the state dict of network `model` of the ensemble after `step` steps, on the CPU.
 
     `layers.<k>.weight1` and `.weight2`: Hall voltages [out, in] with k = 1, 4, ... and the inputs
     in pixel order; `layers.<k + 1>.running_mean`, `.running_var` [out], `.num_batches_tracked`.
@@ -29,7 +29,7 @@ def state_dict(network: MLP, model: int, step: Tensor) -> dict[str, Tensor]:
 
 
 def load_state_dict(network: MLP, model: int, state: dict[str, Tensor]) -> None:
-    """Put what `state_dict` gave into network number `model` of an ensemble, but for the step."""
+    """Load a state dict into network number `model` of an ensemble; the step is not loaded."""
     for number, (layer, norm) in enumerate(zip(network.layers, network.norms, strict=True)):
         pairs, batch_norm = (f"layers.{layer_number(number) + k}" for k in (0, 1))
         layer.load(model, *(state[f"{pairs}.{name}"] for name in ("weight1", "weight2")))
@@ -38,13 +38,13 @@ def load_state_dict(network: MLP, model: int, state: dict[str, Tensor]) -> None:
 
 
 def ledger_dict(network: MLP, ledger: Ledger, model: int, failed_in: int) -> dict[str, Tensor]:
-    """What network number `model` of the ensemble has cost, on the CPU.
+    """Return the ledger of network number `model` of the ensemble, on the CPU.
 
     `pulses`, `writes`, `dropped`, `refreshes`: float64 [epoch, layer]; `pairs`: float64 [layer],
-    those on inputs that are always zero among them. With wear `layers.<k>.pulses1`, `.pulses2`,
-    `.refreshes`: float32 [out, in], of a pair's two devices and of the pair. failed_in: the epoch,
-    from 0, from which on all is NaN, since the network has failed; the number of epochs where it
-    has not. Empty where nothing was counted.
+    including pairs on inputs that are always zero. With wear, `layers.<k>.pulses1` and `.pulses2`
+    of a pair's two devices and `.refreshes` of the pair: float32 [out, in]. failed_in: the epoch,
+    counted from 0, in which the network failed, from which on all is NaN; the number of epochs if
+    it did not fail. The dict is empty if nothing was counted.
     """
     if ledger.level < LedgerLevel.TOTALS:
         return {}
