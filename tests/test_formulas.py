@@ -46,13 +46,13 @@ def test_what_has_no_words_in_cpp_is_refused():
             refused(Expression("x"))
 
 
-def test_each_family_has_its_numbers_and_its_answer():
+def test_each_family_has_its_numbers_and_its_response():
     assert constants_of("exponential") == ["amplitude", "decay", "offset", "pulses_max"]
     assert constants_of("table")[:3] == ["start", "cells_per_voltage", "cells_per_pulse"]
     for response in RESPONSES.values():
         text = formulas(response.family, False)
         assert ("looked_up(c.tables[1], " in text) == (response.family == "table")
-        assert "inline void answer(" in text
+        assert "inline void respond(" in text
         assert "physical" not in text
         assert "c.physical > 0.0f ?" in formulas(response.family, True)
 
@@ -116,7 +116,7 @@ def test_a_family_that_has_no_words_in_cpp_has_no_kernel(monkeypatch):
             return exp(-voltage / self.size) - 1
 
     try:
-        with pytest.raises(NotImplementedError, match="log has no words in C"):
+        with pytest.raises(NotImplementedError, match="log cannot be printed as C"):
             formulas(Logarithmic.family, False)
         assert not is_available(Logarithmic.family, False, torch.device("cpu"))
     finally:

@@ -1,1 +1,1 @@
-"""Kernels in C++, and the printer that writes formulas of Python as C++."""
+"""Kernels in C++, and the printer that writes Python formulas as C++."""

@@ -1,6 +1,7 @@
-// Arithmetic with vectors as PyTorch does it with tensors, for formulas that expressions.py writes.
+// Arithmetic with vectors as PyTorch does it with tensors, for formulas that expressions.py prints.
 //
-// No product and sum is rounded as one, from here to the end of a source that includes this.
+// From here to the end of a source that includes this header, products and sums are rounded
+// separately: there is no fused multiply-add.
 
 #pragma once
 
@@ -22,17 +23,17 @@ inline Vector choose(Integers which, Vector yes, Vector no) { return which ? yes
 
 inline Vector absolute(Vector x) { return Vector(Integers(x) & 0x7FFFFFFF); }
 
-inline Vector clamped(Vector x, Vector least, Vector most) {  // a NaN stays one
+inline Vector clamped(Vector x, Vector least, Vector most) {  // a NaN stays a NaN
     x = choose(x < least, least, x);
     return choose(x > most, most, x);
 }
 
-inline Vector floored(Vector x) {  // of |x| < 2^31
+inline Vector floored(Vector x) {  // for |x| < 2^31
     const Vector whole = __builtin_convertvector(__builtin_convertvector(x, Integers), Vector);
     return choose(whole > x, whole - 1.0f, whole);
 }
 
-// From a table of two columns, that of each row; rows are whole numbers.
+// For each row, a whole number, its entry in a column of a table of two columns.
 inline Vector looked_up(const float *table, Vector row, int column) {
     const Integers index = __builtin_convertvector(row, Integers) * 2 + column;
 #ifdef __AVX512F__
@@ -46,13 +47,13 @@ inline Vector looked_up(const float *table, Vector row, int column) {
 #endif
 }
 
-// e^x = 2^n e^r: n the whole number that is nearest to x / ln 2, and e^r by its series. Of x from
-// -87 to 88, and as if it were these beyond.
+// e^x = 2^n e^r, where n is the whole number nearest to x / ln 2, and e^r is computed by its series.
+// x is clamped to -87 to 88.
 inline Vector exponential(Vector x) {
-    const Vector shift = all(0x1.8p23f);  // so large that what is added to it is rounded to n
+    const Vector shift = all(0x1.8p23f);  // so large that a sum with it is rounded to a whole number
     x = clamped(x, all(-87.0f), all(88.0f));
     const Vector n = (x * 0x1.715476p+0f + shift) - shift;
-    // ln 2 in two parts, of which n times the first is exact.
+    // ln 2 is split into two parts, so that n times the first is exact.
     const Vector r = (x - n * 0x1.63p-1f) + n * 0x1.bd0106p-13f;
     const Vector series =
         1 / 2.0f + r * (1 / 6.0f + r * (1 / 24.0f + r * (1 / 120.0f + r * (1 / 720.0f +

@@ -1,8 +1,8 @@
-"""Formulas written down as C++ instead of computed, so that a kernel has them from one source.
+"""Expressions print formulas as C++ instead of computing them, so that each formula has one source.
 
-A function of tensors that goes element by element, called with expressions, leaves a tree of what
-it computes. Printed, its operations are those of PyTorch one by one; with arithmetic.h they are of
-as many elements as fit a vector.
+An element-wise function of tensors that is called with expressions returns a tree of its
+operations. The printed C++ has the same operations as PyTorch, one by one; with arithmetic.h each
+operates on as many elements as fit into a vector.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from devices.responses import single
 
 
 class Expression:
-    """A number, or a truth value, of each element; all that is computed with it is another one.
+    """A number or truth value for each element; operations on expressions return expressions.
 
-    code: C++, with {} for each of the parts. What has no words in C++ yet raises
+    code: C++, with {} for each of the parts. Operations that cannot be printed as C++ raise
     NotImplementedError.
     """
 
@@ -27,14 +27,14 @@ class Expression:
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
-        """torch.where, the one function that has such arguments."""
+        """Print torch.where, the only function of torch that may be called with expressions."""
         if function is not torch.where or kwargs:
-            raise NotImplementedError(f"{function} has no words in C++")
+            raise NotImplementedError(f"{function} cannot be printed as C++")
         which, yes, no = args
         return cls("{} ? {} : {}", which, yes, no)
 
     def __getattr__(self, name: str):
-        raise NotImplementedError(f"{name} has no words in C++")
+        raise NotImplementedError(f"{name} cannot be printed as C++")
 
     def where(self, which: Expression, other: Expression | float) -> Expression:
         return Expression("{} ? {} : {}", which, self, other)
@@ -43,7 +43,7 @@ class Expression:
         self, min: Expression | float | None = None, max: Expression | float | None = None
     ) -> Expression:
         if min is None or max is None:
-            raise NotImplementedError("a clamp to one side has no words in C++")
+            raise NotImplementedError("a clamp to one side cannot be printed as C++")
         return Expression("clamped({}, {}, {})", self, min, max)
 
     def abs(self) -> Expression:
@@ -56,7 +56,7 @@ class Expression:
         return Expression("floored({})", self)
 
     def element_size(self) -> int:
-        """Bytes: single precision."""
+        """Return the bytes of an element in single precision."""
         return 4
 
     def __neg__(self) -> Expression:
@@ -79,12 +79,12 @@ for name, sign in COMPARISONS.items():
 
 
 def literal(number: float) -> Expression:
-    """A number, rounded to single precision, in every element."""
+    """Return a number, rounded to single precision, as an expression."""
     return Expression(f"all({single(number).hex()}f)")
 
 
 def statements(results: Mapping[str, Expression]) -> str:
-    """C++ that sets variables to expressions; what several have in common is computed once."""
+    """Return C++ that sets variables to expressions; common parts are computed once."""
     names: dict[Expression, str] = {}
     lines = []
 

@@ -1,4 +1,4 @@
-"""The update of a pair in C++, written down from the one place where it stands in Python."""
+"""The update of a pair as C++, which is printed from its Python functions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from models.kernels.expressions import Expression, statements
 
 LIMITS = "lowest", "highest", "w_max"
 PAIR = "w1", "w2", "slope1", "slope2", "gradient"
-TRUTHS = "second", "dropped", "refreshed"  # of which 1 is -1, all bits
+TRUTHS = "second", "dropped", "refreshed"  # truth values: true is -1 in C++, all bits set
 
 
 def constants_of(family: str) -> list[str]:
-    """The numbers of a family's formula, by name."""
+    """Return the names of the numbers in a family's formula."""
     response = FAMILIES[family]
     if response is Table:
         return list(lookup.CONSTANTS)
@@ -28,31 +28,31 @@ def constants_of(family: str) -> list[str]:
 
 
 def names_of(family: str, physical: bool) -> list[str]:
-    """All constants of the formulas, in their order."""
+    """Return the names of all constants of the formulas, in their order."""
     last = ["physical"] if physical else []
     return [*LIMITS, *constants_of(family), "learning_rate", "clipping", *last]
 
 
 @cache
 def formulas(family: str, physical: bool) -> str:
-    """C++ of `programming.update`, for devices of a family, without write noise.
+    """Return `programming.update` as C++, for devices of a family, without write noise.
 
-    physical: whether requests are clipped physically in some network. Functions: `ask` for the
-    device of a pair that is written, its voltage and its pulses, whether it is the second one, and
-    whether a request is dropped; `answer`, what its voltage then is; `settle`, the pair and its
-    weight after that, and whether it was refreshed. The Constants are `names_of` the family, and
-    its tables.
+    physical: whether requests are clipped physically in some network. The C++ has three functions.
+    `request` gives the voltage and the pulses of the device of a pair that is written, whether it
+    is device 2, and whether a request is dropped; `respond` gives the voltage of that device after
+    the pulses; `finish_update` gives the pair and its weight, and whether the pair was refreshed.
+    The struct Constants holds `names_of` the family, and its tables.
     """
     names = names_of(family, physical)
     constants = {name: Expression(f"c.{name}") for name in names}
-    asked, refreshes = {}, {}
+    requests, refreshes = {}, {}
 
     def after(voltage: Expression, pulses: Expression) -> Expression:
-        asked.update(voltage=voltage, pulses=pulses)
+        requests.update(voltage=voltage, pulses=pulses)
         return Expression("written")
 
     def note(request, pulses, second, refreshed) -> None:
-        asked.update(second=second, dropped=is_dropped(request, pulses))
+        requests.update(second=second, dropped=is_dropped(request, pulses))
         refreshes.update(refreshed=refreshed)
 
     response = SimpleNamespace(after=after, **{name: constants[name] for name in LIMITS})
@@ -69,29 +69,29 @@ def formulas(family: str, physical: bool) -> str:
         programming,
         account=SimpleNamespace(note=note),
     )
-    settled = {"new1": pair.w1, "new2": pair.w2, "weight": pair.w2 - pair.w1, **refreshes}
-    answer = response_after(family, constants, Expression("voltage"), Expression("pulses"))
+    updated = {"new1": pair.w1, "new2": pair.w2, "weight": pair.w2 - pair.w1, **refreshes}
+    written = response_after(family, constants, Expression("voltage"), Expression("pulses"))
     return "\n".join(
         [
             f"constexpr int NUMBERS = {len(names)}, TABLES = {len(tables_of(family))};",
             f"struct Constants {{\n    Vector {', '.join(names)};\n"
             "    const float *tables[2];\n};",
-            function("ask", PAIR, asked),
-            function("settle", [*PAIR, "written"], settled),
-            function("answer", ["voltage", "pulses"], {"written": answer}),
+            function("request", PAIR, requests),
+            function("finish_update", [*PAIR, "written"], updated),
+            function("respond", ["voltage", "pulses"], {"written": written}),
         ]
     )
 
 
 def tables_of(family: str) -> tuple[str, ...]:
-    """The tables that a family's formula looks up, by name."""
+    """Return the names of the tables in which a family's formula looks up."""
     return lookup.TABLES if FAMILIES[family] is Table else ()
 
 
 def response_after(
     family: str, constants: Mapping[str, Expression], voltage: Expression, pulses: Expression
 ) -> Expression:
-    """The voltage of a device once further pulses are applied."""
+    """Return the voltage of a device after further pulses."""
     if FAMILIES[family] is not Table:
         values = {name: constants[name] for name in constants_of(family)}
         return FAMILIES[family](**values).after(voltage, pulses)
@@ -108,7 +108,7 @@ def response_after(
 
 
 def function(name: str, given: Sequence[str], results: Mapping[str, Expression]) -> str:
-    """A function of the constants and of as many vectors, which sets others."""
+    """Print a C++ function of the constants and of the vectors `given`, which sets the results."""
     types = {each: "Integers" if each in TRUTHS else "Vector" for each in results}
     vectors = [f"Vector {each}" for each in given]
     vectors += [f"{kind} &{each}" for each, kind in types.items()]

@@ -1,8 +1,8 @@
-// Normal numbers of addressed streams, the same as those of noise.py but for the last bits.
+// Normal numbers of addressed streams, equal to those of devices/noise.py but for the last bits.
 //
-// Philox4x32-10 by counter, and the Box-Muller transform: see noise.py, where the sources stand.
-// The logarithm is that of x = 2^e m by the series of 2 artanh((m - 1) / (m + 1)), sine and cosine
-// their Taylor series on an eighth of a turn; each is exact to a float's rounding.
+// They follow from Philox4x32-10 and the Box-Muller transform; noise.py names the sources. The
+// logarithm of x = 2^e m is computed by the series of 2 artanh((m - 1) / (m + 1)), sine and cosine
+// by their Taylor series on an eighth of a turn; each is exact up to the rounding of a float.
 
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -16,14 +16,14 @@
 
 namespace {
 
-constexpr int BLOCKS = 32;  // at once; the compiler makes vectors of the loops over them
-constexpr int QUARTERS = 4;  // of all numbers, to each of which a block gives one
+constexpr int BLOCKS = 32;  // Philox blocks at once; the compiler vectorises the loops over them
+constexpr int QUARTERS = 4;  // parts of the result; each block gives one number to each part
 constexpr int ROUNDS = 10;
 constexpr uint32_t MULTIPLIER[2] = {0xD2511F53u, 0xCD9E8D57u}, WEYL[2] = {0x9E3779B9u, 0xBB67AE85u};
 
-inline float log_of(float x) {  // of a positive number that is not denormal
+inline float log_of(float x) {  // for a positive number that is not denormal
     union { float f; uint32_t u; } bits = {x};
-    // m from sqrt(1/2) to sqrt(2)
+    // m lies between sqrt(1/2) and sqrt(2).
     const int32_t exponent = int32_t(bits.u - 0x3F3504F3u) >> 23;
     bits.u -= uint32_t(exponent) << 23;
     const float t = (bits.f - 1.0f) / (bits.f + 1.0f), s = t * t;
@@ -33,7 +33,7 @@ inline float log_of(float x) {  // of a positive number that is not denormal
 
 inline void normal_pair(uint32_t a, uint32_t b, float &first, float &second) {
     const float radius = std::sqrt(-2.0f * log_of((float(a) + 0.5f) * 0x1p-32f));
-    // The angle is b / 2^32 of a turn: the nearest quarter turn, and a remainder within an eighth.
+    // The angle, b / 2^32 of a turn, is the nearest quarter turn plus a remainder within an eighth.
     const uint32_t quarter = (b + 0x20000000u) >> 30;
     const float r = float(int32_t(b - (quarter << 30))) * float(2 * M_PI * 0x1p-32), s = r * r;
     const float sine = r * (1 + s * (-1.0f / 6 + s * (1.0f / 120 + s * (-1.0f / 5040))));
@@ -44,12 +44,12 @@ inline void normal_pair(uint32_t a, uint32_t b, float &first, float &second) {
     second = radius * (quarter >= 2 ? -y : y);
 }
 
-// Words of 32 bits in the lower halves of 64: so a product is one instruction, and what it leaves
-// above is in nobody's way.
+// Words of 32 bits are stored in the lower halves of 64 bits: so a product is one instruction, and
+// its upper half does not matter.
 typedef uint64_t Words __attribute__((vector_size(BYTES)));
 constexpr int WORDS = BYTES / sizeof(uint64_t), VECTORS = BLOCKS / WORDS;
 
-inline Words product(Words a, uint32_t b) {  // of the lower halves
+inline Words product(Words a, uint32_t b) {  // the product of the lower halves
 #ifdef __AVX512F__
     return Words(_mm512_mul_epu32(__m512i(a), _mm512_set1_epi64(b)));
 #elif defined(__AVX2__)
@@ -59,7 +59,7 @@ inline Words product(Words a, uint32_t b) {  // of the lower halves
 #endif
 }
 
-// Philox of so many blocks of a stream: word [4, block].
+// The random words [4, block] of BLOCKS blocks of a stream, by Philox.
 inline void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32_t part,
                    uint64_t seed, uint64_t (&word)[4][BLOCKS]) {
     Words c[4][VECTORS];
@@ -91,8 +91,8 @@ inline void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32
             __builtin_memcpy(&word[w][v * WORDS], &c[w][v], sizeof(Words));
 }
 
-// Numbers of so many blocks of a stream: [quarter, block]. Not inlined, since in here the compiler
-// may round a product and a sum as one, and below it may not.
+// The normal numbers [quarter, block] of BLOCKS blocks of a stream. This is not inlined, since here
+// the compiler may use fused multiply-add, and below it may not.
 __attribute__((noinline)) void normal_blocks(uint32_t first_block, uint32_t step, uint32_t purpose,
                                              uint32_t part, uint64_t seed,
                                              float (&number)[QUARTERS][BLOCKS]) {
@@ -106,17 +106,18 @@ __attribute__((noinline)) void normal_blocks(uint32_t first_block, uint32_t step
 
 }  // namespace
 
-// From here on, no product and sum is rounded as one.
+// From here on, products and sums are rounded separately.
 #include "arithmetic.h"
 
 namespace {
 
-// Values and, of each network, the size of the noise on them; null where it is noise alone.
+// Values, and for each network the standard deviation of the noise that is added to them; both are
+// null if the noise alone is wanted.
 struct Values {
     const float *value, *sigma;
 };
 
-// So many numbers of a network, or its values with them, from number `at` of the result on.
+// Writes n numbers of a network, or its values plus noise, to the result from number `at` on.
 inline void put(const float *number, Values values, int64_t model, int64_t at, int64_t n,
                 float *result) {
     for (int64_t i = 0; i < n; i++)
@@ -124,8 +125,8 @@ inline void put(const float *number, Values values, int64_t model, int64_t at, i
                                       : number[i];
 }
 
-// result [models, count]: four quarters of ceil(count / 4) numbers, the last one cut off, number b
-// of each from block b of the stream; or values to which these are added.
+// result [models, count]: normal numbers, or values plus normal noise. The numbers are four quarters
+// of ceil(count / 4), the last one cut off; number b of each quarter comes from block b.
 void normal(const int64_t *seed, int64_t models, int64_t step, int64_t purpose, int64_t part,
             int64_t count, Values values, float *result, int threads) {
     const int64_t quarter = (count + 3) / 4, groups = (quarter + BLOCKS - 1) / BLOCKS;
@@ -138,7 +139,7 @@ void normal(const int64_t *seed, int64_t models, int64_t step, int64_t purpose, 
             const int64_t start = q * quarter + first;
             int64_t n = count - start < BLOCKS ? count - start : BLOCKS;
             if (quarter - first < n) n = quarter - first;
-            if (n == BLOCKS)  // of a known length, it is a few instructions
+            if (n == BLOCKS)  // a constant length makes it a few instructions
                 put(number[q], values, model, model * count + start, BLOCKS, result);
             else
                 put(number[q], values, model, model * count + start, n, result);
@@ -148,18 +149,18 @@ void normal(const int64_t *seed, int64_t models, int64_t step, int64_t purpose, 
 
 Tensor normal_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, int64_t count) {
     const int64_t models = seed.size(0);
-    Tensor result = Tensor::of({models, count});
+    Tensor result = Tensor::empty({models, count});
     normal(seed.data<int64_t>(), models, *step.data<int64_t>(), purpose, *part.data<int64_t>(),
            count, {}, result.data(), threads());
     return result;
 }
 
-// values [models, count], sigma [models].
+// values [models, count], sigma [models]: the standard deviation of the noise.
 Tensor noisy_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, Tensor values,
                 Tensor sigma) {
     const int64_t models = values.size(0), count = values.size(1);
     require(seed.size(0) == models && sigma.size(0) == models);
-    Tensor result = Tensor::of({models, count});
+    Tensor result = Tensor::empty({models, count});
     normal(seed.data<int64_t>(), models, *step.data<int64_t>(), purpose, *part.data<int64_t>(),
            count, {values.data(), sigma.data()}, result.data(), threads());
     return result;

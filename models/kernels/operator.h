@@ -1,10 +1,11 @@
-// Kernels as PyTorch's operators, which compiled programs call without Python in between. What an
-// operator is called, and what it takes, stands in Python, where it is defined.
+// Kernels as PyTorch operators, which compiled programs call without Python in between. Python
+// defines the operators with their names and arguments.
 //
-// Tensors come by PyTorch's stable C interface. Its functions are declared here as in its headers,
-// torch/csrc/inductor/aoti_torch/c/shim.h and torch/csrc/stable/c/shim.h. With torch/csrc/stable
-// (library.h, tensor.h, ops.h), which would do the same in 20 lines, a kernel of one operator takes
-// 4.5 s of a core to build instead of 0.6 (g++ 12, PyTorch 2.14), and there are five or more.
+// Tensors are passed through PyTorch's stable C interface, whose functions are declared here as in
+// torch/csrc/inductor/aoti_torch/c/shim.h and torch/csrc/stable/c/shim.h. The headers of
+// torch/csrc/stable (library.h, tensor.h, ops.h) would need only 20 lines, but then a kernel of one
+// operator takes 4.5 s of a core to build instead of 0.6 (g++ 12, PyTorch 2.14), and there are five
+// kernels or more.
 
 #pragma once
 
@@ -19,7 +20,7 @@
 #include <torch/headeronly/version.h>
 
 extern "C" {
-typedef int32_t Failure;  // 0 where there is none
+typedef int32_t Failure;  // 0 for success
 typedef struct TensorOpaque *TensorHandle;
 typedef struct ListOpaque *ListHandle;
 typedef struct LibraryOpaque *LibraryHandle;
@@ -47,18 +48,18 @@ Failure torch_library_impl(LibraryHandle, const char *name,
 
 namespace {
 
-struct Mistake : std::exception {
+struct ArgumentError : std::exception {
     const char *what() const noexcept override {
-        return "an operator is given what its kernel does not take";
+        return "an operator got arguments that its kernel cannot take";
     }
 };
 
 inline void check(Failure failure) {
-    if (failure) throw Mistake();
+    if (failure) throw ArgumentError();
 }
 
 inline void require(bool holds) {
-    if (!holds) throw Mistake();
+    if (!holds) throw ArgumentError();
 }
 
 class Tensor {
@@ -69,8 +70,8 @@ class Tensor {
         if (handle) aoti_torch_delete_tensor_object(handle);
     }
 
-    // New, of single precision, contiguous.
-    static Tensor of(std::initializer_list<int64_t> sizes) {
+    // A new, contiguous tensor of single precision.
+    static Tensor empty(std::initializer_list<int64_t> sizes) {
         std::vector<int64_t> strides(sizes.size());
         int64_t stride = 1;
         for (size_t i = sizes.size(); i-- > 0; stride *= sizes.begin()[i]) strides[i] = stride;
@@ -113,54 +114,54 @@ inline int threads() {
     return threads;
 }
 
-// What an operator is given, which it then owns.
+// Conversion of an operator's argument, which the operator then owns.
 template <typename Type>
-struct Given {
+struct Argument {
     static Type from(Value value) { return Type(value); }
 };
 
 template <>
-struct Given<Tensor> {
+struct Argument<Tensor> {
     static Tensor from(Value value) { return Tensor(reinterpret_cast<TensorHandle>(value)); }
 };
 
 template <typename Type>
-struct Given<std::optional<Type>> {
+struct Argument<std::optional<Type>> {
     static std::optional<Type> from(Value value) {
         Value *inner = reinterpret_cast<Value *>(value);
         if (!inner) return std::nullopt;
-        std::optional<Type> given = Given<Type>::from(*inner);
+        std::optional<Type> argument = Argument<Type>::from(*inner);
         delete inner;
-        return given;
+        return argument;
     }
 };
 
 template <typename Type>
-struct Given<std::vector<Type>> {
+struct Argument<std::vector<Type>> {
     static std::vector<Type> from(Value value) {
         ListHandle list = reinterpret_cast<ListHandle>(value);
         size_t size;
         check(torch_list_size(list, &size));
-        std::vector<Type> given;
-        given.reserve(size);
+        std::vector<Type> argument;
+        argument.reserve(size);
         for (size_t i = 0; i < size; i++) {
             Value item;
             check(torch_list_get_item(list, i, &item));
-            given.push_back(Given<Type>::from(item));
+            argument.push_back(Argument<Type>::from(item));
         }
         check(torch_delete_list(list));
-        return given;
+        return argument;
     }
 };
 
 template <typename... Type, size_t... i>
 void call(Tensor (*function)(Type...), Value *stack, std::index_sequence<i...>) {
-    stack[0] = Value(function(Given<Type>::from(stack[i])...).release());
+    stack[0] = Value(function(Argument<Type>::from(stack[i])...).release());
 }
 
 template <typename... Type, size_t... i>
 void call(void (*function)(Type...), Value *stack, std::index_sequence<i...>) {
-    function(Given<Type>::from(stack[i])...);
+    function(Argument<Type>::from(stack[i])...);
 }
 
 template <typename Result, typename... Type>
@@ -171,11 +172,11 @@ constexpr auto arguments_of(Result (*)(Type...)) {
 template <auto function>
 void boxed(Value *stack, uint64_t arguments, uint64_t) {
     constexpr auto numbers = arguments_of(function);
-    if (arguments != numbers.size()) throw Mistake();
+    if (arguments != numbers.size()) throw ArgumentError();
     call(function, stack, numbers);
 }
 
-// A function that is the operator of a name on the CPU while its library is registered.
+// A function, which is the CPU's implementation of an operator while its library is registered.
 struct Operator {
     const char *name;
     void (*function)(Value *, uint64_t, uint64_t);
@@ -189,23 +190,24 @@ constexpr Operator as_operator(const char *name) {
 
 template <size_t n>
 int32_t register_all(Operator (&operators)[n]) {
-    for (Operator &each : operators)
-        if (aoti_torch_library_init_impl("magnetoionic", "CPU", each.name, 0, &each.library) ||
-            torch_library_impl(each.library, each.name, each.function, TORCH_ABI_VERSION))
+    for (Operator &entry : operators)
+        if (aoti_torch_library_init_impl("magnetoionic", "CPU", entry.name, 0, &entry.library) ||
+            torch_library_impl(entry.library, entry.name, entry.function, TORCH_ABI_VERSION))
             return 1;
     return 0;
 }
 
 template <size_t n>
 int32_t unregister_all(Operator (&operators)[n]) {
-    for (Operator &each : operators)
-        if (aoti_torch_delete_library_object(std::exchange(each.library, nullptr))) return 1;
+    for (Operator &entry : operators)
+        if (aoti_torch_delete_library_object(std::exchange(entry.library, nullptr))) return 1;
     return 0;
 }
 
 }  // namespace
 
-// The functions by which load.py makes these operators the CPU's, or Python's again; 0 if all is well.
+// Functions by which load.py registers these operators for the CPU, or removes them so that Python
+// computes again; they return 0 for success.
 #define OPERATORS(...)                                                                  \
     static Operator operators[] = {__VA_ARGS__};                                        \
     extern "C" int32_t register_operators() { return register_all(operators); }         \

@@ -1,11 +1,11 @@
-// A matrix of few entries, by pairs of its rows, times a dense one: an entry of a pair adds multiples
-// of one row of the dense matrix to two rows of the result.
+// The product of a sparse matrix, which is listed by pairs of its rows, and a dense matrix: an entry
+// of a pair adds multiples of one row of the dense matrix to two rows of the result.
 //
-// What limits this are the vectors that come from the cache, so two rows that have much in common
-// take turns with each of them; and the multiplications, so entries of one row alone are apart. The
-// dense matrix stands in blocks of 32 columns, each block contiguous, [block, k, 32]: the sums of two
-// rows fit the processor's vector registers. Sums run in the order of the entries, whatever the
-// number of threads.
+// Speed is limited by vectors that are loaded from the cache, so two rows that have much in common
+// share each load; and by multiplications, so entries of one row alone are listed apart. The dense
+// matrix is stored in contiguous blocks of 32 columns, [block, k, 32], so that the sums of two rows
+// fit into the processor's vector registers. Sums have the order of the entries, whatever the number
+// of threads.
 
 #pragma once
 
@@ -20,12 +20,12 @@ namespace {
 
 constexpr int BLOCK = 32;
 constexpr int VECTORS = BLOCK / LANES;
-constexpr int LINE = 64 / sizeof(float);  // of the cache
-// Sums of even and of odd entries, where there are registers enough for both, so that an addition
-// need not wait for the one before.
+constexpr int LINE = 64 / sizeof(float);  // numbers in a line of the cache
+// If there are enough registers, even and odd entries have separate sums, so that an addition need
+// not wait for the preceding one.
 constexpr int SUMS = LANES == 16 ? 2 : 1;
 
-// A vector in a register: some compilers would rather read it from memory twice.
+// Loads a vector into a register; otherwise some compilers load it from memory twice.
 inline Vector held(const float *memory) {
     Vector vector = load(memory);
 #ifdef __AVX__
@@ -34,7 +34,7 @@ inline Vector held(const float *memory) {
     return vector;
 }
 
-typedef Vector Sums[SUMS][2][VECTORS];  // of both rows of a pair
+typedef Vector Sums[SUMS][2][VECTORS];  // the sums of both rows of a pair
 
 template <bool FIRST, bool SECOND>
 inline void add_entry(Vector (&sums)[2][VECTORS], const float *row, const float *value) {
@@ -46,7 +46,7 @@ inline void add_entry(Vector (&sums)[2][VECTORS], const float *row, const float 
     }
 }
 
-// Entries, column and the values in both rows, of which one may be zero throughout.
+// Adds entries `first` to `last`: for each its column, and its values in those rows that have it.
 template <bool FIRST, bool SECOND>
 inline void add_entries(Sums &sums, const int32_t *column, const float *value, int first, int last,
                         const float *dense) {
@@ -61,9 +61,9 @@ inline void add_entries(Sums &sums, const int32_t *column, const float *value, i
                                  value + 2 * int64_t(i));
 }
 
-// Pairs of rows: offset [3 pairs + 1] says which of the entries, column and two values, are those of
-// both rows of a pair, of the first alone and of the second alone, row [pairs, 2] which rows of the
-// result it stands for, -1 for none.
+// The entries of pairs of rows, each with a column and two values. offset [3 pairs + 1]: where the
+// entries of a pair begin: those of both rows, of the first alone, and of the second alone;
+// row [pairs, 2]: the rows of the result to which a pair belongs, -1 for none.
 struct Lists {
     const int32_t *offset, *row, *column;
     const float *value;
@@ -71,7 +71,7 @@ struct Lists {
     bool has_entries(int64_t pair) const { return offset[3 * pair] < offset[3 * pair + 3]; }
 };
 
-// Of the tensors of PairedRows, from pair number `first` on, a scalar.
+// The lists in the tensors of PairedRows, from pair `first` on, which is a scalar tensor.
 inline Lists lists_from(const Tensor &offsets, const Tensor &rows, const Tensor &columns,
                         const Tensor &values, const Tensor &first) {
     const int64_t number = *first.data<int64_t>();
@@ -79,7 +79,7 @@ inline Lists lists_from(const Tensor &offsets, const Tensor &rows, const Tensor 
             columns.data<int32_t>(), values.data()};
 }
 
-// By the entries of a pair: [2, 32], two rows of the result.
+// Multiplies the entries of a pair: [2, 32], two rows of the result.
 inline void multiply_pair(const Lists &lists, int64_t pair, const float *dense, float *result) {
     Sums sums = {};
     const int32_t *at = lists.offset + 3 * pair;
@@ -96,7 +96,7 @@ inline void multiply_pair(const Lists &lists, int64_t pair, const float *dense, 
         }
 }
 
-// Of pairs from number `first` on, to the rows of result [row, 32].
+// Multiplies the entries of pairs `first` to `last`, into rows of result [row, 32].
 inline void multiply_pairs(const Lists &lists, const float *dense, int64_t first, int64_t last,
                            float *result) {
     for (int64_t p = first; p < last; p++) {
@@ -109,8 +109,8 @@ inline void multiply_pairs(const Lists &lists, const float *dense, int64_t first
     }
 }
 
-// A gradient [n_out, k] as the dense matrix of a block, [k, 32], on a cache line's edge in `room`;
-// zeros where there is no output.
+// Copies a gradient [outputs, k] to `room` as the dense matrix of a block, [k, 32], which begins on
+// a line of the cache; columns beyond the outputs are zero.
 inline const float *dense_of(const float *gradient, int64_t outputs, int64_t k,
                              std::vector<float> &room) {
     room.assign(k * BLOCK + LINE, 0.0f);
@@ -119,7 +119,7 @@ inline const float *dense_of(const float *gradient, int64_t outputs, int64_t k,
     return dense;
 }
 
-// How many parts the pairs are divided into, so that there is work for every thread.
+// The number of parts into which the pairs are divided, so that every thread has work.
 inline int64_t parts_of(int64_t items, int threads) { return (threads + items - 1) / items; }
 
 }  // namespace

@@ -1,16 +1,16 @@
-// Products of the first layer with the inputs that are not zero: see sparse_matmul.py.
+// Products of the first layer over the inputs that are not zero: see sparse_matmul.py.
 
 #include "sparse.h"
 
 namespace {
 
-// Rows are images. weight [model, block, k, 32], of outputs of which the last block may hold fewer
-// than 32; result [model, n_out, rows].
+// The voltages: rows are images. weight [model, block, k, 32], where the last block may have fewer
+// than 32 outputs; result [model, n_out, rows].
 void multiply_images(const Lists &lists, const float *weight, float *result, int64_t models,
                      int64_t rows, int64_t k, int64_t n_out, int threads) {
     const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, pairs = (rows + 1) / 2;
     const int64_t parts = parts_of(models * blocks, threads);
-    const Tensor images = Tensor::of({models, blocks, rows, BLOCK});
+    const Tensor images = Tensor::empty({models, blocks, rows, BLOCK});
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #pragma omp for schedule(static)
@@ -30,7 +30,8 @@ void multiply_images(const Lists &lists, const float *weight, float *result, int
     }
 }
 
-// Rows are inputs. gradient [model, n_out, k], k images; result [model, block, rows, 32].
+// The gradient: rows are inputs. gradient [model, n_out, k] for k images; result
+// [model, block, rows, 32].
 void multiply_inputs(const Lists &lists, const float *gradient, float *result, int64_t models,
                      int64_t rows, int64_t k, int64_t n_out, int threads) {
     const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, pairs = (rows + 1) / 2;
@@ -40,8 +41,9 @@ void multiply_inputs(const Lists &lists, const float *gradient, float *result, i
         const int64_t model = work / parts / blocks, block = work / parts % blocks;
         const int64_t outputs = n_out - block * BLOCK < BLOCK ? n_out - block * BLOCK : BLOCK;
         std::vector<float> room;
-        const float *mine = gradient + (model * n_out + block * BLOCK) * k;
-        multiply_pairs(lists, dense_of(mine, outputs, k, room), work % parts * pairs / parts,
+        const float *block_gradient = gradient + (model * n_out + block * BLOCK) * k;
+        const float *dense = dense_of(block_gradient, outputs, k, room);
+        multiply_pairs(lists, dense, work % parts * pairs / parts,
                        (work % parts + 1) * pairs / parts, result + work / parts * rows * BLOCK);
     }
 }
@@ -49,7 +51,7 @@ void multiply_inputs(const Lists &lists, const float *gradient, float *result, i
 Tensor sparse_voltage(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
                       int64_t n_rows, Tensor weight, int64_t k, int64_t n_outputs) {
     const int64_t models = weight.size(0);
-    Tensor result = Tensor::of({models, n_outputs, n_rows});
+    Tensor result = Tensor::empty({models, n_outputs, n_rows});
     multiply_images(lists_from(offsets, rows, columns, values, first), weight.data(),
                     result.data(), models, n_rows, k, n_outputs, threads());
     return result;
@@ -58,7 +60,7 @@ Tensor sparse_voltage(Tensor offsets, Tensor rows, Tensor columns, Tensor values
 Tensor sparse_gradient(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
                        int64_t n_rows, Tensor gradient) {
     const int64_t models = gradient.size(0), n_outputs = gradient.size(1);
-    Tensor result = Tensor::of({models, (n_outputs + BLOCK - 1) / BLOCK * n_rows, BLOCK});
+    Tensor result = Tensor::empty({models, (n_outputs + BLOCK - 1) / BLOCK * n_rows, BLOCK});
     multiply_inputs(lists_from(offsets, rows, columns, values, first), gradient.data(),
                     result.data(), models, n_rows, gradient.size(2), n_outputs, threads());
     return result;

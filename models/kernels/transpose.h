@@ -1,5 +1,5 @@
-// Matrices transposed square by square in the processor's vector registers: number by number it takes
-// four times as long.
+// Transposes matrices square by square in the processor's vector registers; number by number would
+// take four times as long.
 
 #pragma once
 
@@ -10,8 +10,8 @@
 
 namespace {
 
-// A step of a transposition, for rows that lie so many apart: lanes of the first whose number has
-// that bit change places with lanes of the second whose number has not.
+// A step of a transposition, for two rows that are APART rows apart: lanes of the first row whose
+// number has the bit APART are exchanged with lanes of the second row whose number lacks it.
 template <int APART, int... lane>
 inline void exchange(Vector &a, Vector &b, std::integer_sequence<int, lane...>) {
     const Vector first = SHUFFLED(a, b, (lane & APART ? LANES + lane - APART : lane)...);
@@ -27,7 +27,7 @@ inline void exchange_all(Vector (&rows)[LANES]) {
             exchange<APART>(rows[r], rows[r + APART], std::make_integer_sequence<int, LANES>());
 }
 
-// A square of as many rows as a vector has lanes, in registers.
+// Transposes a square of as many rows as a vector has lanes.
 inline void transpose_square(const float *source, int64_t apart, float *target,
                              int64_t target_apart) {
     Vector rows[LANES];
@@ -41,7 +41,7 @@ inline void transpose_square(const float *source, int64_t apart, float *target,
     for (int r = 0; r < LANES; r++) store(target + r * target_apart, rows[r]);
 }
 
-// target [n, m] from source [m, n], whose rows lie so many numbers apart.
+// target [n, m] is the transpose of source [m, n]; apart, target_apart: numbers from row to row.
 __attribute__((noinline)) void transpose(const float *source, int64_t m, int64_t apart,
                                          float *target, int64_t n, int64_t target_apart) {
     const int64_t whole_m = m / LANES * LANES, whole_n = n / LANES * LANES;

@@ -1,4 +1,4 @@
-// What the kernels have in common: the vectors that fit the processor's registers.
+// Vectors that fit into the processor's registers, which all kernels use.
 
 #pragma once
 
@@ -7,16 +7,16 @@
 #ifdef __AVX512F__
 constexpr int BYTES = 64;
 #else
-constexpr int BYTES = 32;  // wider than the processor's, vectors do not stay in registers
+constexpr int BYTES = 32;  // vectors wider than the processor's would not stay in registers
 #endif
 constexpr int LANES = BYTES / sizeof(float);
 
 typedef float Vector __attribute__((vector_size(BYTES)));
 typedef int32_t Integers __attribute__((vector_size(BYTES)));
-// The same as it stands in memory, on any edge.
+// A vector in memory, which need not be aligned.
 typedef float Stored __attribute__((vector_size(BYTES), aligned(sizeof(float)), may_alias));
 
-// Of two vectors the lanes of these numbers, those of the second counted on from the first's.
+// Takes lanes by number from two vectors; the second vector's numbers follow on the first's.
 #ifdef __clang__
 #define SHUFFLED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
