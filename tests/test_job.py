@@ -48,11 +48,11 @@ def memory_for(networks: int, monkeypatch) -> list[int]:
     """More than so many networks at once find no memory; returns the sizes that were tried."""
     tried, train = [], Trainer.train
 
-    def fails(trainer, pause):
+    def fails(trainer, checkpoint_if_due):
         tried.append(len(trainer.members))
         if len(trainer.members) > networks:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        yield from train(trainer, pause)
+        yield from train(trainer, checkpoint_if_due)
 
     monkeypatch.setattr(Trainer, "train", fails)
     return tried

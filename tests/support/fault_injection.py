@@ -61,9 +61,9 @@ def network_1_needs_all_memory(from_epoch: int) -> None:
     """It finds too little as long as another worker is there."""
     train = Trainer.train
 
-    def fails(trainer, pause):
+    def fails(trainer, checkpoint_if_due):
         check(trainer, 0)
-        for epoch in train(trainer, pause):
+        for epoch in train(trainer, checkpoint_if_due):
             check(trainer, epoch + 1)
             yield epoch
 
@@ -77,7 +77,7 @@ def network_1_needs_all_memory(from_epoch: int) -> None:
 
 
 def memory_for_none() -> None:
-    def fails(trainer, pause):
+    def fails(trainer, checkpoint_if_due):
         use_up_memory()
         yield
 

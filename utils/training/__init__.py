@@ -1,1 +1,1 @@
-"""From fresh networks to trained ones: ensembles, their epochs, jobs, and what runs when."""
+"""Training: the step, ensembles and their epochs, jobs, and the plan of what runs when."""

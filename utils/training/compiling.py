@@ -1,4 +1,4 @@
-"""Compiling what the jobs of a run need, before workers are forked."""
+"""Compiles the programs that the jobs of a run need, before workers are forked."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from utils.training.trainer import Trainer
 def prepare(
     jobs: Sequence[Job], currents: Currents, compiler: Compiler, threads: int, quiet: bool = False
 ) -> None:
-    """Compile in this process what jobs on so many threads need, before workers are forked from it.
+    """Compile the programs of jobs in this process, before workers are forked from it.
 
-    One program serves all jobs of a kind. Should compiling fail, all go on uncompiled: see
-    `Compiler.prepare`. quiet: without a word.
+    threads: of a worker. All jobs of a kind share one program. If compiling fails, all jobs train
+    uncompiled: see `Compiler.prepare`. quiet: nothing is logged.
     """
-    torch.set_num_threads(threads)  # programs are made for a number of them
+    torch.set_num_threads(threads)  # a program is compiled for a number of threads
     first: dict[Hashable, Job] = {}
     for job in jobs:
         if job.compiled:
@@ -42,7 +42,7 @@ def prepare(
 
 
 def announcement(n_programs: int) -> str:
-    """What is logged before compiling, which takes its time."""
+    """Return the line that is logged before compiling, which may take long."""
     if n_programs <= 2:
         return "compiling the training step, which takes up to half a minute where it is new"
     return (
@@ -52,7 +52,7 @@ def announcement(n_programs: int) -> str:
 
 
 def kind(job: Job) -> Hashable:
-    """What the compiled programs of a job depend on, as far as jobs of a run differ in it."""
+    """Return what the compiled programs of a job depend on and jobs of a run may differ in."""
     settings = [member.setting for member in job.members]
     phases = zip(*(setting.fields for setting in settings), strict=True)
     return (

@@ -1,4 +1,4 @@
-"""What a run would do: its settings, who trains what, memory, and time from a few timed steps."""
+"""A dry run prints what a run would do: settings, processes, memory, and time by timed steps."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PROBE_SECONDS = 1.0
 def describe(
     plan: Plan, tasks: Sequence[Task], currents: Currents, world: World, stop: Stop
 ) -> None:
-    """Print what process 0 does of the tasks; nothing is trained or written."""
+    """Print which of the tasks process 0 would do, and how; nothing is trained or written."""
     if not world.is_first:
         return
-    mine = world.shard(tasks)  # process 0 has the largest part
-    jobs = plan.jobs(mine)
+    shard = world.shard(tasks)  # process 0 has the largest part
+    jobs = plan.jobs(shard)
     workers, threads = plan.workers(len(jobs))
     compiler = Compiler(plan.compiled)
     prepare(jobs, currents, compiler, threads)
@@ -44,7 +44,7 @@ def describe(
     for setting in plan.settings:
         print(f"  {setting.slug}" + f", layers {' '.join(map(str, setting.layers))}" * several)
     print(
-        f"process 0 trains {len(mine)} networks on {plan.machine.name}, up to "
+        f"process 0 trains {len(shard)} networks on {plan.machine.name}, up to "
         f"{at_once} at once{f' on {workers} cores' * (workers > 1)}, in about "
         f"{plan.memory(at_once) / 2**20:.0f} MiB beside the data\n"
         f"about {duration(seconds)} of training, {how}, by a probe of a few steps; what --resume "
@@ -53,21 +53,21 @@ def describe(
 
 
 def seconds_of(jobs: Sequence[Job], probe: Probe, workers: int, threads: int, stop: Stop) -> float:
-    """Expected seconds of all jobs, by trying one of each kind: fields cost differently.
+    """Return the expected seconds of all jobs, from timed steps of one job of each kind.
 
-    As many at the same time as will train, which slows them down.
+    As many jobs are timed at the same time as will train together, since they slow each other down.
     """
-    ends, tried = [0.0] * workers, {}  # when each worker is through
+    ends, tried = [0.0] * workers, {}  # ends: the seconds after which each worker is done
     for job in jobs:
         kind = cost(job)
         if kind not in tried:
             tried[kind] = max(run_jobs(probe, [job] * workers, stop, workers, threads))
-        heapq.heapreplace(ends, ends[0] + tried[kind])  # the next job is the earliest one's
+        heapq.heapreplace(ends, ends[0] + tried[kind])  # the first idle worker takes the next job
     return max(ends)
 
 
 def cost(job: Job) -> Hashable:
-    """What the time of a job depends on."""
+    """Return what the time of a job depends on."""
     settings = [member.setting for member in job.members]
     families = tuple(device.response.family for device in job.setting.fields)
     physics = physics_of(settings).values()
@@ -75,7 +75,7 @@ def cost(job: Job) -> Hashable:
 
 
 class Probe:
-    """Takes a few steps of a job: see compute.pool, Work. Yields the seconds that it will take."""
+    """Work (see compute.pool) that times a few steps of a job and yields the job's seconds."""
 
     def __init__(self, currents: Currents, compiler: Compiler):
         self.currents, self.compiler = currents, compiler
@@ -97,8 +97,8 @@ class Probe:
         yield seconds
 
     def epoch(self, trainer: Trainer, stop: Stop) -> float:
-        """Seconds that an epoch takes with its test."""
-        trainer.learn()  # not in the count: the first call of all is slow
+        """Return the seconds that an epoch takes with its test."""
+        trainer.learn()  # not counted, since the first call is slow
         start, count = time.monotonic(), 0
         while count < trainer.per_epoch and time.monotonic() - start < PROBE_SECONDS:
             stop.check()
@@ -121,7 +121,7 @@ class Probe:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """Return a time as text, in s, min or h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

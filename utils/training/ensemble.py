@@ -1,4 +1,4 @@
-"""Networks that train side by side: their tensors, and the field under which they are."""
+"""Networks that train side by side: their tensors, and the field that acts on them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from utils.training.step import training_step
 
 
 class Ensemble(nn.Module):
-    """Everything that training changes; calling it is one training step.
+    """All that training changes; a call of an ensemble is one training step.
 
-    What is persistent of it (see `nn.Module.state_dict`) is what a checkpoint holds: all else
-    follows from the settings. phases: one, or two where the field is switched; phase: the number of
-    that in which it is.
+    A checkpoint holds the persistent buffers (see `nn.Module.state_dict`); all else follows from
+    the settings. phases: one phase, or two where the field is switched; phase: the number of the
+    current one.
 
-    structure: what a program compiled for a step depends on, beside its inputs' shapes; state: all
-    buffers, which change in place alone as long as the phase is the same.
+    structure: what a program compiled for a step depends on, besides the shapes of its inputs;
+    state: all buffers, which only change in place during a phase.
     """
 
     structure: Hashable
@@ -55,11 +55,11 @@ class Ensemble(nn.Module):
         currents: Currents,
         ledger_level: LedgerLevel = LedgerLevel.NOTHING,
     ) -> Ensemble:
-        """Newly made networks, side by side.
+        """Make fresh networks that train side by side.
 
-        The members may differ in constants of their devices, which are of one family, and in all
-        but task, epochs, batch_size, layers, init, input_scale, padding, and the epoch of a switch.
-        ledger_level: how much of what programming costs is counted.
+        The members may differ in all flags but task, epochs, batch_size, layers, init, input_scale,
+        padding and the epoch of a switch; their devices are of one family, with any constants.
+        ledger_level: how much of the cost of programming is counted.
         """
         common, device = members[0].setting, currents.device
         phases = phases_of(members, device)
@@ -94,7 +94,7 @@ class Ensemble(nn.Module):
         )
 
     def describe(self) -> None:
-        """Set structure and state, which a phase decides."""
+        """Set structure and state, which depend on the phase."""
         programming = self.programming
         self.structure = (
             "training step",
@@ -112,16 +112,17 @@ class Ensemble(nn.Module):
         return self
 
     def switch(self) -> None:
-        """Switch the field: every device keeps its pulses and responds as its second response says.
+        """Switch the field: every device keeps its pulses and takes on its second response.
 
-        The input scale grows by the ratio of the ranges, before and after; all else stays.
+        The input scale is multiplied by the ratio of the ranges before and after; nothing else
+        changes.
         """
         for layer in self.network.layers:
             layer.switch(self.phases[1].responses)
         self.enter(1)
 
     def enter(self, number: int) -> None:
-        """Take all that a phase decides from that of this number; the voltages stay."""
+        """Enter a phase by its number: set all that depends on it, without changing voltages."""
         phase, self.phase = self.phases[number], number
         dtype = self.network.layers[0].weight.dtype
         for layer in self.network.layers:
@@ -132,9 +133,10 @@ class Ensemble(nn.Module):
         self.describe()
 
     def close_epoch(self, epoch: int, steps: int, gradients: Sequence[Tensor]) -> None:
-        """Note what an epoch (counted from 0) of so many steps has come to, but for the test.
+        """Record the results of an epoch, except for its test.
 
-        gradients: dL/dW of each layer in its last mini-batch.
+        epoch: counted from 0; steps: its number of mini-batches; gradients: dL/dW of each layer in
+        the last mini-batch.
         """
         for number, layer in enumerate(self.network.layers):
             self.ledger.add_refreshes(number, layer.close_epoch())
@@ -146,6 +148,6 @@ class Ensemble(nn.Module):
         self.history.note_failures(is_finite, self.history.step - 1)
 
     def pulse_request(self, gradients: Sequence[Tensor]) -> Tensor:
-        """lr times the mean |dL/dw| over all devices of all layers: pulses, [model]."""
+        """Return lr times the mean |dL/dw| over all devices of all layers: pulses, [model]."""
         total = sum(gradient.abs().sum(dim=-1).sum(dim=-1) for gradient in gradients)
         return self.programming.learning_rate.flatten() * total / self.network.n_pairs

@@ -1,4 +1,4 @@
-"""The test of trained networks, under their own field or under the other one."""
+"""Tests of networks, under the field of training or under the other field."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from models.currents import Currents
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
 
-TEST_BATCH = 1000  # images tested at once; part of the noise's address, so a constant
+TEST_BATCH = 1000  # images tested at once; a constant, since the noise's address contains the batch
 # Added to the number of the test batch, so that a second test at one step has fresh noise:
-RELAXED = 1 << 16  # after training, under the other field
-SWITCHED = 1 << 17  # right after the field was switched
+RELAXED = 1 << 16  # for the test after training, under the other field
+SWITCHED = 1 << 17  # for the test right after the field was switched
 
 
 @torch.no_grad()
@@ -25,10 +25,11 @@ def evaluate(
     relaxed: bool = False,
     switched: bool = False,
 ) -> Tensor:
-    """Share of the test images that each network gets right: float32 [model], 0 to 1.
+    """Return the test accuracy of each network: float32 [model], 0 to 1.
 
-    relaxed: after field relaxation, that is, all devices read under the other field; switched:
-    right after the field was switched, by noise of its own. The networks are not changed.
+    relaxed: test after field relaxation, with all devices read under the other field; switched:
+    test right after the field was switched, with other draws of noise. The networks are not
+    changed.
     """
     correct = torch.zeros_like(ensemble.network.seed)
     labels = currents.test_labels.split(TEST_BATCH)
@@ -46,7 +47,7 @@ def outputs(
     relaxed: bool = False,
     switched: bool = False,
 ) -> Iterator[Tensor]:
-    """Output voltages [model, class, image] for the test images, batch by batch."""
+    """Yield the output voltages [model, class, image] of the test images, batch by batch."""
     network, step = ensemble.network.eval(), ensemble.history.step
     others = ensemble.phases[ensemble.phase].partners if relaxed else None
     weights = network.test_weights(others)
@@ -56,7 +57,7 @@ def outputs(
             part = torch.full_like(step, number + RELAXED * relaxed + SWITCHED * switched)
             readings = network.test_readings(weights, step, part, others)
             inputs = (current, step, part, *readings)
-            # The odd batch at the end is not worth a program of its own.
+            # A smaller batch at the end is not worth compiling a program for.
             yield compiler(network, *inputs) if len(labels) == TEST_BATCH else network(*inputs)
     finally:  # also where compiling fails, after which training goes on
         network.train()

@@ -1,4 +1,4 @@
-"""What training has come to: the loss of the epoch so far, failures, and results by epoch."""
+"""The history of training: the loss of the epoch so far, failures, and results by epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class History(nn.Module):
-    """The results of an ensemble's training, which a checkpoint holds.
+    """The results of an ensemble's training so far, which checkpoints contain.
 
     Buffers: `step` int64 scalar, mini-batches so far; `loss_sum` float64 [model], loss summed over
     the mini-batches of this epoch; `failed_step` int64 [model], the first step at which the loss or
@@ -27,7 +27,7 @@ class History(nn.Module):
     switch_accuracies: Tensor | None
 
     def __init__(self, seed: Tensor, epochs: int):
-        """seed: int64 [model], where the buffers are to be."""
+        """seed: int64 [model], on the device on which the buffers are made."""
         super().__init__()
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=seed.device))
         self.register_buffer("loss_sum", torch.zeros_like(seed, dtype=torch.float64))
@@ -49,25 +49,25 @@ class History(nn.Module):
         self.step += 1
 
     def note_failures(self, is_finite: Tensor, step: Tensor) -> None:
-        """Note at which step networks have failed: those where is_finite, bool [model], is not."""
+        """Record `step` as the failure of networks where is_finite, bool [model], is false."""
         is_new = ~is_finite & (self.failed_step < 0)
         self.failed_step.copy_(torch.where(is_new, step, self.failed_step))
 
     def enter_phase(self, number: int) -> None:
-        """Make room for the test right after a switch, or take it away again."""
+        """Make the buffer for the test right after a switch, or remove it, as the phase needs."""
         unknown = torch.full_like(self.accuracies[:, 0], torch.nan)
         self.switch_accuracies = unknown if number > 0 else None
 
     def note_switch(self, accuracies: Tensor) -> None:
-        """Enter the test accuracies right after the field was switched, [model]."""
+        """Record the test accuracies right after the field was switched, [model]."""
         if self.switch_accuracies is None:
             raise AssertionError("the field was not switched")
         self.switch_accuracies.copy_(accuracies)
 
     def close_epoch(self, epoch: int, steps: int, pulse_request: Tensor) -> None:
-        """Enter what an epoch, counted from 0, of so many steps has come to, but for the test.
+        """Record the results of an epoch, except for its test.
 
-        pulse_request: [model], pulses.
+        epoch: counted from 0; steps: its number of mini-batches; pulse_request: [model], pulses.
         """
         self.pulse_requests[:, epoch] = pulse_request
         self.losses[:, epoch] = self.loss_sum / steps

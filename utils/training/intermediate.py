@@ -1,7 +1,7 @@
 """Currents into every layer and voltages out of it, for the first test image.
 
-As in the test after the last epoch, with the same draws of noise. What is needed stands in a
-network's record, so that it is found for complete networks, too: nothing is trained again.
+They are those of the test after the last epoch, with the same draws of noise. All that is needed is
+in a network's record, so they can be computed for complete networks without training again.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from utils.training.state_dict import load_state_dict
 
 @torch.no_grad()
 def compute(ensemble: Ensemble, currents: Currents) -> list[Intermediates]:
-    """Of each network, on the CPU: see records.results.
+    """Return the currents and voltages of each network, on the CPU: see records.results.
 
-    Called eagerly, whatever training is, so that it is the same afterwards. The whole first batch
-    is tested, since the noise of an image is found by its place there.
+    They are always computed without the compiler, so that they are the same during a run and
+    afterwards. The whole first batch is tested, since an image's noise depends on its place there.
     """
     network, step = ensemble.network.eval(), ensemble.history.step
     current, _ = currents.test_batch(0, TEST_BATCH)
@@ -42,7 +42,7 @@ def compute(ensemble: Ensemble, currents: Currents) -> list[Intermediates]:
     image = currents.first_test_image.expand(len(first_voltage), -1)  # [model, in]
     currents_in = [image, *(inner[..., 0] for inner in activity.currents[1:])]
     gain = network.physics.gain
-    if gain is not None:  # as the hardware has them since the field was switched
+    if gain is not None:  # the hardware's currents since the field was switched
         currents_in = [gain[..., 0] * inner for inner in currents_in]
     layers = list(zip(currents_in, (out[..., 0] for out in activity.voltages), strict=True))
     return [
@@ -55,16 +55,16 @@ def compute(ensemble: Ensemble, currents: Currents) -> list[Intermediates]:
 
 
 def cpu_copy(values: Tensor) -> Tensor:
-    """A copy in float32 on the CPU."""
+    """Return a copy in float32 on the CPU."""
     return values.float().cpu().clone()
 
 
 def add_missing(
     members: Sequence[Member], currents: Currents, archive: Archive, stop: Stop
 ) -> None:
-    """Write the files of complete networks that lack them, from their weights and statistics.
+    """Write currents and voltages of complete networks that lack them, from their records.
 
-    Raises RecordError if something cannot be written, StoppedError if a stop was asked for.
+    Raises RecordError if a file cannot be written, StoppedError if a stop was requested.
     """
     lacking = [member for member in members if not archive.has_intermediates(member)]
     for setting in dict.fromkeys(member.setting for member in lacking):
@@ -80,7 +80,7 @@ def add_missing(
 
 @torch.no_grad()
 def trained(member: Member, state: dict[str, Tensor], currents: Currents) -> Ensemble:
-    """A trained network, from the state dict of its record."""
+    """Return a trained network from the state dict of its record."""
     ensemble = Ensemble.fresh([member], currents)
     ensemble.enter(len(ensemble.phases) - 1)
     load_state_dict(ensemble.network, 0, state)

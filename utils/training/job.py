@@ -1,4 +1,4 @@
-"""A job: networks side by side from fresh ones, or checkpoints, to their files."""
+"""A job trains networks side by side, from fresh networks or checkpoints to their files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from utils.training.verification import verify
 
 @dataclass(frozen=True)
 class Complete:
-    """All files of a network are written."""
+    """The message that all files of a network are written."""
 
     member: Member
 
 
 class Training:
-    """What is done with jobs, in this process or in a worker: see compute.pool, Work.
+    """Work (see compute.pool) that trains the networks of jobs, in this process or in a worker.
 
     checkpoint_minutes: the longest training between two checkpoints; intermediate: whether currents
     and voltages of the first test image are written.
@@ -46,7 +46,7 @@ class Training:
         self.currents, self.compiler, self.archive = currents, compiler, archive
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.intermediate = intermediate
-        self.graphed = currents.are_on_gpu  # until that has gone wrong
+        self.graphed = currents.are_on_gpu  # until a graph has failed
 
     def run(self, job: Job, stop: Stop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
@@ -70,7 +70,7 @@ class Training:
                 yield Complete(result.member)
 
     def divide(self, job: Job) -> list[Job]:
-        """The two halves of what is left of a job; nothing for a single network."""
+        """Return two jobs with the networks that are not complete; none for a single network."""
         left = tuple(member for member in job.members if member not in self.archive.complete)
         if len(job.members) == 1:
             return []
@@ -79,9 +79,10 @@ class Training:
 
 
 class Checkpointer:
-    """Writes the checkpoints of the networks of a trainer, and takes it to where they stand.
+    """Writes the checkpoints of a trainer's networks, and restores the trainer from them.
 
-    earlier: for each network the sessions that trained it before this one; seconds: spent so far.
+    earlier: for each network, the sessions that trained it before this one; seconds: the time spent
+    on them so far.
     """
 
     def __init__(self, trainer: Trainer, archive: Archive, every_seconds: float, stop: Stop):
@@ -116,7 +117,7 @@ class Checkpointer:
         return self.earlier_seconds + time.monotonic() - self.start
 
     def checkpoint_if_due(self) -> None:
-        """Write checkpoints if the last are old; raises StoppedError if a stop is asked for."""
+        """Write checkpoints if the last are old; raises StoppedError if a stop was requested."""
         self.stop.check()
         if time.monotonic() - self.last >= self.every_seconds:
             self.write()

@@ -1,4 +1,4 @@
-"""Which kernels a run needs, loaded before anything is computed and before processes are forked."""
+"""Loads the kernels that a run needs, before anything is computed and processes are forked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load_kernels_of(settings: Sequence[Setting], device: torch.device) -> None:
         (field.response.family, setting.physical_clipping)
         for setting in settings
         for field in setting.fields
-        if setting.write_noise == 0  # which the update in one pass does not draw
+        if setting.write_noise == 0  # the update in one pass draws no write noise
     }
     kernels = (kernel_of(*kind) for kind in sorted(kinds))
     load_kernels(kernel for kernel in kernels if kernel is not None)

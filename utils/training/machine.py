@@ -1,4 +1,4 @@
-"""What a plan depends on beside the settings: the sizes of the data, and the machine."""
+"""The sizes of the data and the machine, on which a plan depends besides the settings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from utils.training.evaluation import TEST_BATCH
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a data set: inputs of a network, classes, images to train with."""
+    """The sizes of a data set: inputs of a network, classes, training images."""
 
     n_inputs: int
     n_classes: int
     n_train: int
 
     def weights(self, layers: Sequence[int]) -> int:
-        """Number of weights of one network with such hidden layers."""
+        """Return the number of weights of one network; layers: sizes of its hidden layers."""
         sizes = [self.n_inputs, *layers, self.n_classes]
         return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
 
@@ -33,9 +33,10 @@ class Sizes:
 class Machine:
     """The processor on which this process computes.
 
-    cores: that may compute; processes: of this run on this machine, which divide the memory of a
-    CPU among them; is_repeatable: whether networks are the same to the bit by any number of
-    threads; name: of the processor; kernels: those in C++, and whether they are in use.
+    cores: the cores that this process may use; processes: the processes of this run on this
+    machine, which share the memory of a CPU; is_repeatable: whether networks have the same bits
+    with any number of threads; name: the name of the processor; kernels: for each kernel in C++
+    whether it is in use.
     """
 
     is_gpu: bool
@@ -52,7 +53,7 @@ def sizes_of(currents: Currents) -> Sizes:
 
 
 def examine(currents: Currents, cores: int, processes: int) -> Machine:
-    """The machine on which the data are, with what is free of its memory now."""
+    """Return the machine on which the data are, with the memory that is free now."""
     is_gpu, device = currents.are_on_gpu, currents.device
     return Machine(
         is_gpu=is_gpu,
@@ -65,9 +66,9 @@ def examine(currents: Currents, cores: int, processes: int) -> Machine:
 
 
 def try_threads(machine: Machine, currents: Currents, settings: Sequence[Setting]) -> Machine:
-    """The machine, once it is known whether products are the same to the bit by any threads.
+    """Try whether products have the same bits with any number of threads; returns the machine.
 
-    They are multiplied in a fork; networks of these settings must fit into the memory.
+    They are computed in a fork; networks of these settings must fit into the memory.
     """
     counts = {machine.cores // workers for workers in range(1, machine.cores + 1)} - {1}
     if machine.is_gpu or not counts:
@@ -86,9 +87,9 @@ def try_threads(machine: Machine, currents: Currents, settings: Sequence[Setting
 
 
 def product_shapes(setting: Setting, currents: Currents) -> list[tuple[int, int, int]]:
-    """m, k, n of all dense products [m, k] times [k, n] of training and testing.
+    """Return m, k, n of all dense products [m, k] times [k, n] of training and testing.
 
-    Sparse ones have a fixed order of their sums with any number of threads.
+    Sparse products are not among them: the order of their sums does not depend on threads.
     """
     n_train, n_test = currents.n_train, currents.n_test
     batch = min(setting.batch_size, n_train)

@@ -1,4 +1,4 @@
-"""The time of training under one field: devices, input scale and write noise that it decides."""
+"""Phases of training: the time under one field, with its devices, input scale and write noise."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from utils.settings import Member
 
 @dataclass(frozen=True)
 class Phase:
-    """The time under one field, of the networks of an ensemble.
+    """The time during which an ensemble's networks are under one field.
 
-    devices: of each network; gain: by how much the input scale is larger than at the start,
-    [model, 1, 1], None in the first phase; write_noise: [model] (arb. u. per root of a pulse).
+    devices: one for each network; gain: the factor by which the input scale is larger than at the
+    start, [model, 1, 1], None in the first phase; write_noise: [model], arb. u. per square root of
+    a pulse.
     """
 
     devices: Sequence[Device]
@@ -28,17 +29,17 @@ class Phase:
 
     @property
     def responses(self) -> list[Response]:
-        """How the devices of each network respond."""
+        """The response of the devices of each network."""
         return [device.response for device in self.devices]
 
     @property
     def partners(self) -> list[Response | None]:
-        """What the devices of each network are read through after field relaxation."""
+        """For each network, the response through which devices are read after field relaxation."""
         return [device.partner and device.partner.response for device in self.devices]
 
 
 def phases_of(members: Sequence[Member], device: torch.device) -> list[Phase]:
-    """The phases of networks whose tensors are on `device`: two where the field is switched."""
+    """Return the phases of networks on `device`: one, or two where the field is switched."""
     sigma = torch.tensor([member.setting.write_noise for member in members]).to(device)
     phases: list[Phase] = []
     for devices in zip(*(member.setting.fields for member in members), strict=True):

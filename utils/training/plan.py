@@ -1,4 +1,4 @@
-"""What runs when: which networks are a job, in how many workers, and whether compiled."""
+"""The plan of a run: which networks form a job, how many workers there are, what is compiled."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from utils.settings import Member, Setting, Task, choices_of
 from utils.training.evaluation import TEST_BATCH
 from utils.training.machine import Machine, Sizes
 
-SHARE = 0.8  # of the free memory that networks may take
-WORTH_COMPILING = 1e8  # weight updates of one network; above this, compiling pays
-STATE_BYTES = 24  # of a weight in training: two voltages, two slopes, itself; one for rounding
-WEAR_BYTES = 20  # of a weight, where the wear of its devices is counted
-WORK_BYTES = 60  # of a weight while its network is made, compiled or stepped; measured
-PROCESS_BYTES = 200 << 20  # of a worker beside its network; measured
+SHARE = 0.8  # fraction of the free memory that networks may take
+WORTH_COMPILING = 1e8  # weight updates of one network above which compiling saves time
+STATE_BYTES = 24  # per weight in training: two voltages, two slopes, the weight, and a margin
+WEAR_BYTES = 20  # per weight, if the wear of its devices is counted
+WORK_BYTES = 60  # per weight while its network is made, compiled or trained; measured
+PROCESS_BYTES = 200 << 20  # of a worker besides its network; measured
 
 
 @dataclass(frozen=True)
 class Job:
-    """Networks that train side by side, from the same mini-batch on, 0 for fresh ones.
+    """Networks that train side by side.
 
-    compiled: whether their steps are; ledger: how much of the cost of learning is counted.
+    step: the mini-batch from which they continue, 0 for fresh networks; compiled: whether their
+    steps are compiled; ledger: how much of the cost of learning is counted.
     """
 
     members: tuple[Member, ...]
@@ -34,16 +35,16 @@ class Job:
 
     @property
     def setting(self) -> Setting:
-        """Of the first network, for what is the same for all of them."""
+        """The setting of the first network, for flags that all networks of the job share."""
         return self.members[0].setting
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How the networks of some settings train: it follows from settings, sizes and machine alone.
+    """How networks are trained, which follows from settings, sizes and machine alone.
 
-    compile: "on", "off", or "auto", by the work of a network; ledger: how much is counted. Raises
-    UserError if not even one network fits into memory.
+    compile: "on", "off", or "auto", which decides by the work of a network; ledger: how much of the
+    cost of learning is counted. Raises UserError if not even one network fits into memory.
     """
 
     settings: tuple[Setting, ...]
@@ -63,9 +64,8 @@ class Plan:
     def compiles(self, setting: Setting) -> bool:
         """Whether the steps of a setting's networks are compiled.
 
-        A matter of the work of one network alone, not of how many there are or what trains beside
-        it: compiled and eager programs round differently, and a network must be the same alone and
-        beside others.
+        This depends on the work of one network alone, and not on other networks: compiled and
+        uncompiled steps round differently, and a network must be the same alone and with others.
         """
         if self.compile == "auto":
             steps = setting.epochs * -(-self.sizes.n_train // setting.batch_size)
@@ -78,15 +78,15 @@ class Plan:
         return any(map(self.compiles, self.settings))
 
     def memory(self, networks: int, layers: Sequence[int] | None = None) -> int:
-        """Bytes that so many networks need at the same time beside the data; peaks lie below.
+        """Return an upper bound on the bytes of networks that train at the same time.
 
-        On a CPU each in a worker of its own; on a GPU side by side. layers: the hidden ones, of the
-        largest network if not given.
+        The data are not included. On a CPU each network has a worker; on a GPU they train side by
+        side. layers: sizes of the hidden layers; None for those of the largest network.
         """
         if layers is None:
             layers = max((setting.layers for setting in self.settings), key=self.sizes.weights)
         n_units = sum(layers) + self.sizes.n_classes
-        # Activations of a batch of training or testing, their noise and gradients.
+        # Activations of a batch in training or testing, with their noise and gradients.
         batch = max(min(self.settings[0].batch_size, self.sizes.n_train), TEST_BATCH)
         per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.ledger >= LedgerLevel.WEAR)
         one = self.sizes.weights(layers) * per_weight + 4 * 8 * n_units * batch
@@ -94,17 +94,20 @@ class Plan:
         return networks * one + beside
 
     def at_once(self, layers: Sequence[int] | None = None) -> int:
-        """How many networks the free memory holds at the same time, at least one; see memory."""
+        """Return how many networks fit into the free memory at the same time, at least 1.
+
+        layers: see memory.
+        """
         free = SHARE / self.machine.processes * self.machine.free_bytes
         one, two = self.memory(1, layers), self.memory(2, layers)
         return max(1, 1 + int((free - one) / (two - one)))
 
     def workers(self, n_jobs: int) -> tuple[int, int]:
-        """Into how many processes so many jobs go, and with how many threads each.
+        """Return the number of workers for n_jobs jobs, and the threads of each.
 
-        On a CPU a worker for every core, as memory allows; 1 is this process itself. Networks are
-        the same alone and among others: where that would not be so, one process trains them in
-        turn with all threads.
+        On a CPU there is one worker for every core, as memory allows; 1 means this process alone.
+        If the results of a network would depend on the number of threads, one process trains all
+        networks in turn with all threads, so that a network is the same alone and with others.
         """
         cores = self.machine.cores
         if self.machine.is_gpu or cores == 1 or not self.machine.is_repeatable:
@@ -114,16 +117,16 @@ class Plan:
 
     @property
     def threads(self) -> int | None:
-        """Threads of a process, where results depend on them."""
+        """The number of threads of a process if results depend on it, otherwise None."""
         return None if self.machine.is_repeatable else self.machine.cores
 
     def jobs(self, tasks: Sequence[Task]) -> list[Job]:
-        """Networks that train side by side: on a CPU each alone, as one fits the cache.
+        """Return the jobs of the tasks.
 
-        On a GPU as many as the memory holds, from all settings together whose devices are of the
-        same family, also after a switch at the same epoch, and whose layers are of the same sizes,
-        as long as they start from the same step. The largest networks come first, so that no core
-        is left with one at the end.
+        On a CPU each network is a job, since one network fits into the cache. On a GPU a job has as
+        many networks as fit into the memory, from all settings with devices of the same families,
+        the same epoch of a switch, the same layer sizes and the same step to start from. The
+        largest networks come first, so that they do not keep a single core busy at the end.
         """
 
         def alike(task: Task) -> tuple:
@@ -138,8 +141,8 @@ class Plan:
         if not self.machine.is_gpu:
             return [self.job([task]) for task in tasks]
         for (_, layers, *_), group in groupby(sorted(tasks, key=alike), key=alike):
-            mine, at_once = list(group), self.at_once(layers)
-            jobs += [self.job(mine[i : i + at_once]) for i in range(0, len(mine), at_once)]
+            alike_tasks, n = list(group), self.at_once(layers)
+            jobs += [self.job(alike_tasks[i : i + n]) for i in range(0, len(alike_tasks), n)]
         return jobs
 
     def job(self, tasks: Sequence[Task]) -> Job:

@@ -1,4 +1,4 @@
-"""What this call of the program is to the networks of each setting."""
+"""The session of each setting: this call of the program as the setting's records describe it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from utils.training.plan import Plan
 
 
 def sessions_of(plan: Plan, currents: Currents, data_sha256: str) -> dict[Setting, Session]:
-    """For each setting what is needed to repeat this session, and what decides its rounding.
+    """Return the session of each setting: its provenance, and all that decides its rounding.
 
-    Threads count where products depend on their number; kernels by whether they are in use.
+    The number of threads is included if products depend on it; kernels by whether they are in use.
     """
     processor, products = plan.machine.name, {"product": currents.product, **plan.machine.kernels}
     about = provenance(currents.device, processor) | {"data_sha256": data_sha256}

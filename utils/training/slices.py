@@ -1,7 +1,7 @@
-"""One network of an ensemble apart from the others, and networks put together again.
+"""Slices of an ensemble: taking one network's state out, and restoring an ensemble from slices.
 
-A slice is what a checkpoint holds of a network: its part of each tensor that training changes, and
-how many mini-batches it has seen, which all networks of an ensemble have in common.
+A slice is a network's state in a checkpoint: its part of each tensor that training changes, and the
+number of its mini-batches so far, which is the same for all networks of an ensemble.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from utils.training.ensemble import Ensemble
 
-SWITCHED = "history.switch_accuracies"  # in a slice once the field has been switched
+SWITCHED = "history.switch_accuracies"  # the key that a slice has after a switch of the field
 
 
 def slice_of(ensemble: Ensemble, model: int) -> dict[str, Tensor]:
-    """The state of network number `model`, on the CPU, by the names of `nn.Module.state_dict`."""
+    """Return the state of network `model`, on the CPU, by the names of `nn.Module.state_dict`."""
     return {
         name: (tensor[model] if tensor.dim() else tensor).cpu().clone()
         for name, tensor in ensemble.state_dict().items()
@@ -26,7 +26,7 @@ def slice_of(ensemble: Ensemble, model: int) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def restore(ensemble: Ensemble, slices: Sequence[dict[str, Tensor]]) -> None:
-    """Continue from slices of all networks, which are at the same step, in the same phase."""
+    """Restore an ensemble from the slices of all networks, at the same step and phase."""
     number = int(SWITCHED in slices[0])
     if number != ensemble.phase:
         ensemble.enter(number)

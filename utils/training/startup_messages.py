@@ -1,4 +1,4 @@
-"""What a user should know of a run before it starts: what was measured, and when tests mislead."""
+"""Messages before a run starts: which values were measured, and when tests may mislead."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from utils.settings import Setting
 
 
 def measured(settings: Sequence[Setting]) -> list[str]:
-    """A line for each measured device: which values are as measured, and which are others.
+    """Return a line for each measured device: which values are as measured, and which are not.
 
-    A flag, or a study, may say otherwise; what could not be measured has the usual value.
+    A flag or a study may give another value; a value that was not measured has its default.
     """
     devices = dict.fromkeys(device for setting in settings for device in setting.fields)
     return [
@@ -33,19 +33,20 @@ def of_device(device: Device, settings: Sequence[Setting]) -> str:
             continue
         value = getattr(device.measured, flag.measured).value
         used = sorted({getattr(setting, name) for setting in settings})
-        told = f"{name} {', '.join(f'{each:.4g}' for each in used)}"
+        value_used = f"{name} {', '.join(f'{each:.4g}' for each in used)}"
         if value is None:
-            parts.append(f"{told} (not measured)")
+            parts.append(f"{value_used} (not measured)")
         else:
             parts.append(
-                f"{told} " + ("as measured" if used == [value] else f"(measured: {value:.4g})")
+                f"{value_used} "
+                + ("as measured" if used == [value] else f"(measured: {value:.4g})")
             )
     mirrored = "; only its rising branch was measured, which is mirrored" * device.is_mirrored
     return f"{device}: {', '.join(parts)}{mirrored}"
 
 
 def startup_messages(settings: Sequence[Setting], currents: Currents) -> list[str]:
-    """A line each; settings: of a run, which differ in their physics alone."""
+    """Return the messages, one line each; the settings differ only in their physics."""
     setting = settings[0]
     n_train, n_test = currents.n_train, currents.n_test
     lines = [f"{setting.task}: {n_train} images to train, {n_test} to test"]

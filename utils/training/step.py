@@ -28,9 +28,9 @@ def training_step(
 ) -> list[Tensor]:
     """Learn from one mini-batch, in place.
 
-    current: into the first layer, for all networks; labels: int64 [batch]. Returns the factors of
-    the gradients dL/dW = g I^T: g = dL/dV of each layer [model, out, batch], then the currents I
-    into each layer but the first [model, in, batch]. See `weight_gradients`.
+    current: the currents into the first layer, the same for all networks; labels: int64 [batch].
+    Returns the factors of the gradients dL/dW = g I^T: g = dL/dV [model, out, batch] of each layer,
+    then the currents I [model, in, batch] into each layer but the first. See `weight_gradients`.
     """
     step, training = history.step, torch.zeros_like(history.step)  # address the noise
     loss, by_voltage, currents = differentiate(network, step, current, labels)
@@ -46,14 +46,15 @@ def training_step(
 def differentiate(
     network: MLP, step: Tensor, current: FirstCurrents, labels: Tensor
 ) -> tuple[Tensor, Sequence[Tensor], list]:
-    """The loss [model] of a mini-batch, dL/dV of each layer, and the currents into each.
+    """Return the loss [model] of a mini-batch, dL/dV of each layer, and the currents into each.
 
-    Backwards through models.noisy_pair.NoisyPairProduct, which reads the pairs with noise.
+    The backward pass goes through models.noisy_pair.NoisyPairProduct, which reads the pairs with
+    noise.
     """
     with torch.enable_grad():
         activity = network.propagate(current, step, torch.zeros_like(step), network.weights)
         loss = cross_entropy(activity.output, labels)
-        # Of the sum, since networks do not interact.
+        # The sum is differentiated, since networks do not interact.
         by_voltage = torch.autograd.grad(loss.sum(), activity.voltages)
     return (
         loss.detach(),
@@ -65,7 +66,7 @@ def differentiate(
 def weight_gradients(
     network: MLP, current: FirstCurrents, factors: Sequence[Tensor]
 ) -> list[Tensor]:
-    """dL/dW of each layer, arranged as its weight, from what the step of a batch returned."""
+    """Return dL/dW of each layer, in its weight's order; factors: from `training_step`."""
     n = len(network.layers)
     currents = [current, *factors[n:]]
     return [
@@ -75,7 +76,7 @@ def weight_gradients(
 
 
 def cross_entropy(voltage: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy over a batch for each network: [model].
+    """Return the mean cross-entropy over a batch for each network: [model].
 
     voltage: [model, class, batch]; labels: int64 [batch].
     """

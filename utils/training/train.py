@@ -1,4 +1,4 @@
-"""All jobs of a process, in turn or side by side in workers, and the progress of the run."""
+"""Trains all networks of a process, in turn or in workers, and reports the progress."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from utils.training.plan import Job, Plan
 def train(
     tasks: Sequence[Task], plan: Plan, work: Training, stop: Stop, quiet: bool = False
 ) -> None:
-    """Train the networks of all tasks to their files. quiet: without reports of progress.
+    """Train the networks of all tasks and write their files. quiet: progress is not reported.
 
-    Raises OutOfMemoryError if a single network is too large for the memory, StoppedError once all
-    is saved if a stop was asked for, RecordError if something cannot be written.
+    Raises OutOfMemoryError if a single network is too large for the memory, RecordError if a file
+    cannot be written, and StoppedError if a stop was requested, after all checkpoints are written.
     """
     jobs = plan.jobs(tasks)
     workers, threads = plan.workers(len(jobs))
@@ -34,6 +34,6 @@ def train(
 
 
 def epochs_left(job: Job, currents: Currents) -> int:
-    """Epochs that the networks of a job have still to train, summed over them."""
+    """Return the number of epochs left to train, summed over the networks of a job."""
     per_epoch = -(-currents.n_train // job.setting.batch_size)
     return len(job.members) * (job.setting.epochs - job.step // per_epoch)

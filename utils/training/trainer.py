@@ -24,11 +24,12 @@ from utils.training.step import weight_gradients
 
 
 class Trainer:
-    """Networks side by side on their way through the epochs.
+    """Trains networks side by side, epoch by epoch.
 
-    Mini-batches come in file order of the training set, the last of an epoch smaller. step:
-    mini-batches so far, the ensemble's own count on the host. graphed: whether full mini-batches
-    are replays of a CUDA graph. ledger_level: of what programming costs.
+    Mini-batches have the order of the training set's files; the last one of an epoch may be
+    smaller. step: the number of mini-batches so far, as the ensemble counts them on its device.
+    graphed: whether full mini-batches are replays of a CUDA graph. ledger_level: how much of the
+    cost of programming is counted.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Trainer:
         self.use_graph(graphed)
 
     def use_graph(self, graphed: bool) -> None:
-        """From a CUDA graph that is captured anew, or call by call."""
+        """Run steps from a CUDA graph, which is captured anew, or call them one by one."""
         self.graphed_step = GraphedCall(self.step_by_count) if graphed else None
 
     @property
@@ -56,10 +57,10 @@ class Trainer:
         return self.graphed_step is not None
 
     @torch.no_grad()
-    def train(self, before_step: Callable[[], None]) -> Iterator[int]:
-        """Train to the end, from wherever it stands; yields the number of each epoch, from 0.
+    def train(self, checkpoint_if_due: Callable[[], None]) -> Iterator[int]:
+        """Train from the current step to the end; yields the number of each epoch, from 0.
 
-        before_step: called when all is in order for a checkpoint or a stop.
+        checkpoint_if_due: called before each step, where a checkpoint or a stop is possible.
         """
         history, factors = self.ensemble.history, []
         for epoch in range(self.step // self.per_epoch, self.epochs):
@@ -67,7 +68,7 @@ class Trainer:
                 self.enter(1, switch=True)
                 history.note_switch(self.test(switched=True))
             for _ in range(self.step % self.per_epoch, self.per_epoch):
-                before_step()
+                checkpoint_if_due()
                 factors = self.learn()
             last, _ = self.currents.batch(self.per_epoch - 1, self.batch_size)
             gradients = weight_gradients(self.ensemble.network, last, factors)
@@ -76,27 +77,28 @@ class Trainer:
             yield epoch
 
     def learn(self) -> list[Tensor]:
-        """Learn from the next mini-batch of the epoch; returns what `training_step` does."""
+        """Learn from the next mini-batch of the epoch; returns the factors of `training_step`."""
         batch = self.step % self.per_epoch
         self.step += 1
         is_full = (batch + 1) * self.batch_size <= self.currents.n_train
         if is_full and self.graphed_step:
             return self.graphed_step()
         current, labels = self.currents.batch(batch, self.batch_size)
-        if not is_full:  # once an epoch: not worth a program of its own
+        if not is_full:  # once an epoch, which is not worth compiling a program for
             return self.ensemble(current, labels)
         return self.compiler(self.ensemble, current, labels)  # [in, batch], [batch]
 
     def step_by_count(self) -> list[Tensor]:
-        """Learn from a full mini-batch that is found by the ensemble's count, on the GPU."""
+        """Learn from the full mini-batch that the ensemble's step count selects on the GPU."""
         first = (self.ensemble.history.step % self.per_epoch) * self.batch_size
         numbers = first + torch.arange(self.batch_size, device=self.currents.device)
         return self.compiler(self.ensemble, *self.currents.select(numbers))
 
     def enter(self, phase: int, switch: bool = False) -> None:
-        """Go over to the phase of that number: its programs, and a graph of its own.
+        """Enter a phase by its number, which needs other programs and another graph.
 
-        switch: also take all devices from one response to the other. Otherwise voltages stay.
+        switch: whether devices keep their pulses and switch their responses; otherwise they keep
+        their voltages.
         """
         if phase == self.ensemble.phase:
             return
@@ -107,7 +109,7 @@ class Trainer:
         self.use_graph(self.graphed)
 
     def test(self, relaxed: bool = False, switched: bool = False) -> Tensor:
-        """Test accuracy of each network, 0 to 1: [model]; see `evaluate`."""
+        """Return the test accuracy of each network, 0 to 1: [model]; see `evaluate`."""
         if int(self.ensemble.history.step) != self.step:
             raise AssertionError(
                 f"{self.ensemble.history.step} steps ran on the device, not {self.step}"
@@ -116,7 +118,7 @@ class Trainer:
 
     @torch.no_grad()
     def prepare(self) -> None:
-        """Let the compiler compile what training will call; the networks stay as they are."""
+        """Compile the programs that training will call; the networks are not changed."""
 
         def rehearse():
             current, labels = self.currents.batch(0, self.batch_size)
@@ -134,7 +136,7 @@ class Trainer:
 
     @contextmanager
     def undone(self) -> Iterator[None]:
-        """The networks, and how far they have come, are afterwards as they were before."""
+        """Restore the networks and their step at the end of the context."""
         step, phase = self.step, self.ensemble.phase
         before = [tensor.clone() for tensor in self.ensemble.state]
         try:
@@ -146,38 +148,38 @@ class Trainer:
                 tensor.copy_(value)
 
     def restore(self, slices: Sequence[dict[str, Tensor]]) -> None:
-        """Continue from the slices of all networks, which are at the same step."""
+        """Restore the ensemble from the slices of all networks, which are at the same step."""
         restore(self.ensemble, slices)
         self.step = int(self.ensemble.history.step)
-        self.use_graph(self.graphed)  # of the phase in which they are
+        self.use_graph(self.graphed)  # a graph depends on the phase
 
     def failures(self) -> dict[Member, int]:
-        """Networks whose loss or weights have stopped being finite, and at which step."""
+        """Return networks whose loss or weights are not finite, with the step when that began."""
         steps = self.ensemble.history.failed_step.tolist()
         return {member: step for member, step in zip(self.members, steps, strict=True) if step >= 0}
 
     def news(self, epoch: int) -> Iterator[Epoch]:
-        """What an epoch (from 0) has come to, setting by setting."""
+        """Yield the results of an epoch, which is counted from 0, setting by setting."""
         history, failures = self.ensemble.history, self.failures()
         histories = (history.accuracies, history.losses, history.pulse_requests)
         columns = [values[:, epoch].cpu() for values in histories]
         for setting in dict.fromkeys(member.setting for member in self.members):
-            mine = [i for i, member in enumerate(self.members) if member.setting == setting]
+            indices = [i for i, member in enumerate(self.members) if member.setting == setting]
             yield Epoch(
                 setting,
-                tuple(self.members[i].model for i in mine),
+                tuple(self.members[i].model for i in indices),
                 epoch + 1,
-                *(float(column[mine].double().mean()) for column in columns),
+                *(float(column[indices].double().mean()) for column in columns),
                 {m.model: step for m, step in failures.items() if m.setting == setting},
             )
 
     @torch.no_grad()
     def results(self, seconds: float, intermediate: bool = False) -> Iterator[Result]:
-        """What became of each network, field relaxation included; after the last epoch.
+        """Yield the result of each network after the last epoch, including field relaxation.
 
-        One after the other, so that the states of all are never together on the host. seconds: what
-        was spent on the networks of this ensemble; intermediate: with currents and voltages of the
-        first test image.
+        Results are made one after the other, so that the host never holds all states at once.
+        seconds: the time spent on the networks of this ensemble; intermediate: whether currents and
+        voltages of the first test image are included.
         """
         ensemble, history = self.ensemble, self.ensemble.history
         partners, switch = ensemble.phases[ensemble.phase].partners, history.switch_accuracies

@@ -1,10 +1,10 @@
-"""Before a job trains on a GPU: are its first steps those of plain PyTorch on the same GPU?
+"""Checks before a job trains on a GPU that its first steps agree with plain PyTorch there.
 
-The networks take their first steps as they will in training, compiled and from the very graph that
-trains them afterwards, and are tested; then the same without compiler and graph, with the same
-draws. What changes is compared by norms, since rounding decides which way a ReLU near zero goes and
-which request is just large enough. That plain PyTorch on a GPU follows the CPU is a test of the
-project: `pytest -m gpu`.
+The networks take their first steps as in training, compiled and from the very graph that trains
+them afterwards, and are tested; then they do so without compiler and graph, with the same draws.
+Changes of tensors are compared by norms, since rounding decides whether a ReLU near zero is active
+and whether a request just reaches the smallest pulse. That plain PyTorch on a GPU agrees with the
+CPU is a test of the project: `pytest -m gpu`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from utils.errors import UserError
 from utils.training.evaluation import outputs
 from utils.training.trainer import Trainer
 
-STEPS = 2  # so that a graph that repeats one mini-batch or one draw is seen
-TOLERANCE = {False: 0.02, True: 0.15}  # of the norm of a change, by whether products are in TF32
-ROUNDINGS = 4  # of a value in its precision, by which its change may be off as well
+STEPS = 2  # so that a graph that repeats one mini-batch or one draw is noticed
+TOLERANCE = {False: 0.02, True: 0.15}  # of the norm of a change, without and with TF32
+ROUNDINGS = 4  # roundings of a value, which are allowed in its change as well
 
 
 def verify(trainer: Trainer) -> None:
-    """Bring a trainer, before it trains, to the fastest stage that computes as plain PyTorch does.
+    """Set a trainer, before it trains, to the fastest stage that agrees with plain PyTorch.
 
-    The stages: compiled or uncompiled steps, each from a graph or called one by one. One line says
-    so where it is not the stage at which the trainer stands. The networks stay as they are. Raises
+    The stages are compiled or uncompiled steps, each from a graph or called one by one. If the
+    trainer's stage has to change, one line is logged. The networks are not changed. Raises
     UserError if even plain PyTorch fails, and OutOfMemoryError.
     """
     reasons: list[str] = []
@@ -52,9 +52,9 @@ def verify(trainer: Trainer) -> None:
 
 @torch.no_grad()
 def first_mismatch(trainer: Trainer) -> str | None:
-    """What is wrong with the stage at which a trainer stands; None if nothing is.
+    """Return the first difference of a trainer's stage from plain PyTorch; None if there is none.
 
-    Both phases of a field that is switched are tried, the first one last: its graph then trains.
+    If the field is switched, both phases are tried, the first phase last: its graph then trains.
     """
     for phase in reversed(range(trainer.ensemble.phase, len(trainer.ensemble.phases))):
         after = " after the switch of the field" * (phase > 0)
@@ -72,7 +72,7 @@ def first_mismatch(trainer: Trainer) -> str | None:
 
 
 def compare(trainer: Trainer) -> str | None:
-    """Which tensor is not as plain steps leave it, and by how much; None if all are."""
+    """Return the first tensor that differs from plain steps, and by how much; None if none."""
     ensemble, first_step = trainer.ensemble, trainer.step
 
     def host_copies() -> dict[str, Tensor]:  # a job may fill the GPU's memory
