@@ -34,7 +34,7 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
     from utils.compute.processor import choose_device, memory_errors
     from utils.data.datasets import load
     from utils.records.opening import fullest, newest, open_archive
-    from utils.records.summary import discard_empty, farewell, mean_accuracies, table
+    from utils.records.summary import discard_empty, stop_message, mean_accuracies, table
     from utils.training.dry_run import describe
     from utils.training.intermediate import add_missing
     from utils.training.job import Training
@@ -88,7 +88,7 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
         world.wait_for_all(stop)
     except StoppedError as stopped:
         if archive:
-            stopped.saved = farewell(archive, run.members, is_alone=world.size == 1)
+            stopped.saved = stop_message(archive, run.members, is_alone=world.size == 1)
         raise
     except (UserError, OutOfMemoryError):
         if archive and world.size == 1:

@@ -1,1 +1,1 @@
-"""What a run leaves on disk, written whole or not at all, and reading it back."""
+"""The files of a run, which are written whole or not at all, and are read back."""

@@ -1,4 +1,4 @@
-"""The files of the networks of one run: written, and read back."""
+"""The archive writes and reads the files of the networks of one run."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from utils.settings import Member, Setting
 
 @dataclass(frozen=True)
 class Archive:
-    """Where the files of a network are, for the networks of this session.
+    """The places of the files of all networks of this session.
 
-    folders, sessions: of each setting; complete: the networks known to be, without looking again;
-    locks: files that keep other runs out of the folders as long as they are open.
+    folders, sessions: one for each setting; complete: networks that are known to be complete;
+    locks: open files that keep other runs out of the folders.
     """
 
     folders: Mapping[Setting, Folder]
@@ -40,7 +40,7 @@ class Archive:
     locks: Sequence[IO] = ()
 
     def record(self, member: Member) -> Record:
-        """The record of a complete network; raises IncompleteFileError otherwise."""
+        """Return a network's record; raises IncompleteFileError if the network is not complete."""
         ledger = self.sessions[member.setting].ledger
         return check_complete(self.folders[member.setting], member.model, ledger)
 
@@ -52,7 +52,7 @@ class Archive:
         return True
 
     def ledger(self, member: Member) -> LedgerRecord | None:
-        """What a complete network has cost; None if it was not counted, or cannot be read."""
+        """Return the ledger of a complete network; None if there is none or it cannot be read."""
         try:
             return read_ledger(self.folders[member.setting], member.model)
         except IncompleteFileError:
@@ -61,7 +61,7 @@ class Archive:
     def save(self, result: Result, earlier: Sequence[Session]) -> None:
         """Write a network's files; raises RecordError if that fails.
 
-        earlier: the sessions before this one, if it went on from a checkpoint.
+        earlier: the sessions before this one if the network was resumed from a checkpoint.
         """
         member, sessions = result.member, [session.to_json() for session in earlier]
         folder, session = self.folders[member.setting], self.sessions[member.setting]
@@ -80,7 +80,7 @@ class Archive:
         write_checkpoint(self.folders[member.setting], member.model, checkpoint)
 
     def checkpoint(self, member: Member) -> Checkpoint | None:
-        """The checkpoint that a network can go on from in this session, if it has one."""
+        """Return the checkpoint from which this session can resume a network, None without one."""
         checkpoint = read_checkpoint(self.folders[member.setting], member.model)
         if checkpoint is None or not checkpoint.step:
             return None

@@ -1,8 +1,8 @@
-"""The state of a network in training, so that a run can go on where it was stopped.
+"""Checkpoints hold the state of a network in training, so that a stopped run can be resumed.
 
-A checkpoint is a dict: `state`, the network's slice of its ensemble (tensors by name, among them
-`history.step`), `seconds` spent so far, and `sessions`, as JSON: see records.session. Random
-streams need no more than seed and step; slopes follow from the seed.
+A checkpoint is a dict: `state` is the network's slice of its ensemble (tensors by name, including
+`history.step`), `seconds` is the time spent so far, and `sessions` is JSON: see records.session.
+Random streams need only seed and step; slope factors follow from the seed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from utils.records.session import Session
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network between two mini-batches. sessions: those that trained it, oldest first."""
+    """A network between two mini-batches. sessions: the sessions that trained it, oldest first."""
 
     state: dict[str, Tensor]
     seconds: float
@@ -29,7 +29,7 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Mini-batches so far."""
+        """The number of mini-batches so far."""
         return int(self.state["history.step"])
 
 
@@ -43,10 +43,10 @@ def write_checkpoint(folder: Folder, model: int, checkpoint: Checkpoint) -> None
 
 
 def read_checkpoint(folder: Folder, model: int) -> Checkpoint | None:
-    """A checkpoint, None if there is none or it is damaged. Tensors are mapped, not read."""
+    """Return a checkpoint; None if it is missing or damaged. Tensors are memory-mapped."""
     try:
         content = torch.load(folder.checkpoint(model), weights_only=True, mmap=True)
-        texts = content["sessions"] if "sessions" in content else content["sittings"]  # older
+        texts = content["sessions"] if "sessions" in content else content["sittings"]  # until 1.0.0
         sessions = [Session.from_json(session) for session in json.loads(texts)]
         checkpoint = Checkpoint(dict(content["state"]), float(content["seconds"]), sessions)
         return checkpoint if checkpoint.step >= 0 else None

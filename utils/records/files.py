@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, then renamed into it."""
+"""Writes files whole or not at all: under a temporary name, and then renamed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import torch
 
 from utils.errors import RecordError
 
-HOST = platform.node().partition(".")[0]  # which may share the disk with others
-SECONDS_TO_WRITE = 60  # a file or an empty folder, at most, on the slowest disk
-KEPT_OF_NAME = 60  # characters, from the end, so that a partial file's name is never too long
+HOST = platform.node().partition(".")[0]  # other machines may share the disk
+SECONDS_TO_WRITE = 60  # the longest time to write a file on the slowest disk
+TAIL_OF_NAME = 60  # last characters of a name in its partial name, which is thus never too long
 
 
 class IncompleteFileError(Exception):
-    """A network's files are not all there and whole: which, and why."""
+    """A file of a network is missing or damaged; the message names it and the reason."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds all of it or none.
 
-    Raises RecordError if the disk is full, the folder is gone or read-only, ...
+    Raises RecordError if writing fails, as on a full disk or in a read-only folder.
     """
-    temporary = path.with_name(partial_name(path.name[-KEPT_OF_NAME:]))
+    temporary = path.with_name(partial_name(path.name[-TAIL_OF_NAME:]))
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -36,20 +36,20 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):  # a reader takes no notice of temporary files
+        with suppress(OSError):  # readers ignore temporary files
             temporary.unlink(missing_ok=True)
         raise unwritable(path, error) from None
 
 
 def partial_name(name: str) -> str:
-    """Of a file or folder in the making: hidden, with the machine and the process at work on it."""
+    """Return the name of an unfinished file or folder: hidden, with its machine and process."""
     return f".{name}.{HOST}.{os.getpid()}.tmp"
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether nobody is at work any more on what has a `partial_name`.
+    """Whether the process that wrote to a path with a `partial_name` has ended.
 
-    Raises OSError if it is gone, ValueError if that is not its name.
+    Raises OSError if the path does not exist, ValueError if it has another kind of name.
     """
     *_, host, process, _ = path.name.rsplit(".", 3)
     is_old = time.time() - path.stat().st_mtime > SECONDS_TO_WRITE
@@ -57,14 +57,14 @@ def is_abandoned(path: Path) -> bool:
 
 
 def is_alive(process: int) -> bool:
-    """Whether this machine has a process of that number; where it does not tell, yes."""
-    if os.name != "posix":  # there the call below would end it
+    """Whether this machine has a process of that number; true where that is unknown."""
+    if os.name != "posix":  # on Windows the call below would end the process
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is somebody else's
+    except OSError:  # it belongs to another user
         return True
     return True
 
@@ -98,7 +98,7 @@ def write_json(path: Path, content: dict) -> None:
 
 
 def read_tensors(path: Path) -> torch.Tensor | dict:
-    """What torch saved, mapped; raises IncompleteFileError where that is missing or damaged."""
+    """Return what torch saved, memory-mapped; raises IncompleteFileError if missing or damaged."""
     try:
         return torch.load(path, weights_only=True, mmap=True)
     except FileNotFoundError:

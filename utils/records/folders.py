@@ -1,4 +1,4 @@
-"""One folder per setting: `<time stamp>-<task>-<field>-<lr>-var-...`, and what is in it."""
+"""The folder of each setting, `<time stamp>-<task>-<field>-<lr>-var-...`, and its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from utils.records.setting_json import to_json, with_newer
 from utils.records.tensor_names import layer_number
 from utils.settings import Member, Setting
 
-USUAL_NAME_MAX = 255  # bytes, where the system does not tell
+FALLBACK_NAME_MAX = 255  # bytes, if the system does not report its limit
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Folder:
 
     @property
     def settings(self) -> Path:
-        """What is simulated in this folder, so that a run can find it again; JSON."""
+        """The JSON file of the setting, by which a run finds the folder again."""
         return self.path / f"{self.id}.settings"
 
     def model_of(self, path: Path) -> int | None:
-        """The number of the network that a file here belongs to; None if it is of none."""
+        """Return the number of the network to which a file belongs; None if to no network."""
         number = path.name.removeprefix(f"{self.id}-").partition(".")[0].partition("-")[0]
         return int(number) if number.isdigit() else None
 
@@ -68,12 +68,12 @@ class Folder:
 
 
 def identity(setting: Setting, data_sha256: str) -> dict:
-    """All that decides the result of a network, as JSON has it."""
+    """Return all that decides the result of a network, ready for JSON."""
     return to_json(setting) | {"data_sha256": data_sha256}
 
 
 def check_names(output_dir: Path, members: Sequence[Member]) -> None:
-    """Raise UserError if a name of these simulations is longer than the file system takes."""
+    """Raise UserError if a file name of these simulations is too long for the file system."""
     limit, last = name_max(output_dir), max(member.model for member in members)
     for setting in dict.fromkeys(member.setting for member in members):
         folder = Folder(output_dir / f"{'0' * 14}-{setting.slug}", setting)
@@ -93,21 +93,21 @@ def check_names(output_dir: Path, members: Sequence[Member]) -> None:
 
 
 def name_max(folder: Path) -> int:
-    """The longest name in bytes of what is to be made in a folder that need not be there yet."""
+    """Return the longest file name, in bytes, in a folder that need not exist yet."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
         return os.pathconf(existing, "PC_NAME_MAX")
-    except (OSError, ValueError, AttributeError):  # Windows has no such question
-        return USUAL_NAME_MAX
+    except (OSError, ValueError, AttributeError):  # Windows cannot be asked
+        return FALLBACK_NAME_MAX
 
 
 def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: str) -> list[Folder]:
-    """A new folder for each setting, all with one time stamp, but for those of one name.
+    """Make a new folder for each setting, with one time stamp if names differ.
 
-    Such settings differ in what the name does not tell, as in layers: they take a second each.
-    Each appears with its settings in it, or not at all, and not where there is one, so no two runs
-    ever share one: whoever comes second takes the next second. Raises RecordError if folders
-    cannot be made; then none is left.
+    Settings of equal name, which may differ in flags that names leave out, as layers, get time
+    stamps a second apart. A folder appears together with its settings, or not at all, and never in
+    place of another, so two runs never share one: the later run takes the next second. Raises
+    RecordError if folders cannot be made; then none is left.
     """
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
 
 
 def make_folder(folder: Folder, settings: dict) -> None:
-    """Make a folder out of sight and move it to its place; OSError if that is taken."""
+    """Make a hidden folder and rename it; raises OSError if the name is taken."""
     hidden = folder.path.with_name(partial_name(folder.id))
     hidden.mkdir()
     try:
@@ -152,7 +152,7 @@ def make_folder(folder: Folder, settings: dict) -> None:
 
 
 def clear_away(output_dir: Path, setting: Setting) -> None:
-    """Remove what `make_folder` could not finish, unless it may still be at work."""
+    """Remove folders that `make_folder` has not finished, unless its process may still run."""
     for hidden in output_dir.glob(f".*-{setting.slug}.*.tmp"):
         with suppress(OSError, ValueError):
             if is_abandoned(hidden):
@@ -160,7 +160,7 @@ def clear_away(output_dir: Path, setting: Setting) -> None:
 
 
 def discard(folder: Folder) -> None:
-    """Remove a folder that holds no results; one that does stays as it is."""
+    """Remove a folder if it holds no results."""
     with suppress(OSError):
         if {path.name for path in folder.path.iterdir()} <= {folder.settings.name}:
             folder.settings.unlink(missing_ok=True)
@@ -168,7 +168,7 @@ def discard(folder: Folder) -> None:
 
 
 def matching_folders(output_dir: Path, setting: Setting, data_sha256: str) -> list[Folder]:
-    """The folders in which exactly this setting is simulated, oldest first."""
+    """Return the folders in which exactly this setting is simulated, oldest first."""
     wanted = identity(setting, data_sha256)
     paths = sorted(output_dir.glob(f"*-{setting.slug}"), key=by_age)
     folders = (Folder(path, setting) for path in paths)
@@ -176,7 +176,7 @@ def matching_folders(output_dir: Path, setting: Setting, data_sha256: str) -> li
 
 
 def read_identity(folder: Folder) -> dict | None:
-    """What a folder says that it holds, None if it does not say."""
+    """Return the identity in a folder's settings file, None if it cannot be read."""
     try:
         content = with_newer(json.loads(folder.settings.read_text()))
     except (OSError, ValueError, TypeError, KeyError):
@@ -186,9 +186,9 @@ def read_identity(folder: Folder) -> dict | None:
 
 
 def created(path: Path) -> float:
-    """When a folder was made, in seconds since 1970: as it says itself, in UTC.
+    """Return when a folder was made, in seconds since 1970, by its settings file, in UTC.
 
-    Where it does not say, as older ones do not, it is the local time in its name; else 0.
+    For older folders, which do not record it, this is the local time in the name; otherwise 0.
     """
     try:
         content = json.loads((path / f"{path.name}.settings").read_text())
@@ -202,5 +202,5 @@ def created(path: Path) -> float:
 
 
 def by_age(path: Path) -> tuple[float, str]:
-    """By which folders are sorted: when they were made, and where that is equal by name."""
+    """Return the key by which folders are sorted: the time when they were made, then the name."""
     return created(path), path.name

@@ -1,4 +1,4 @@
-"""The cost of learning, read back: see devices.ledger for what is counted."""
+"""Reads the ledgers of networks, the cost of learning: see devices.ledger for what is counted."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class LedgerRecord:
     """The ledger of one network.
 
     pulses, writes, dropped, refreshes: float64 [epoch, layer], NaN from the epoch of a failure on;
-    pairs: float64 [layer], those of always-zero inputs included; wear: of each layer by WEAR,
-    float32 [out, in]; empty where it was not asked for.
+    pairs: float64 [layer], including pairs on inputs that are always zero; wear: for each layer a
+    dict by WEAR of float32 [out, in]; empty if wear was not asked for.
     """
 
     pulses: Tensor
@@ -32,7 +32,7 @@ class LedgerRecord:
 
     @property
     def pulses_per_device(self) -> float:
-        """Of the whole training, the mean over all devices of the network."""
+        """Pulses during the whole training, mean over all devices of the network."""
         return float(self.pulses.sum() / (2 * self.pairs.sum()))
 
     @property
@@ -41,25 +41,24 @@ class LedgerRecord:
 
     @property
     def share_dropped(self) -> float:
-        """Of all requests, 0 to 1; NaN where there was none."""
+        """Fraction of all requests that were dropped, 0 to 1; NaN if there was no request."""
         dropped, writes = float(self.dropped.sum()), float(self.writes.sum())
         return dropped / (dropped + writes) if dropped + writes else float("nan")
 
     def worn_pulses(self) -> Tensor:
-        """Pulses of every single device of the network, float32 [device]."""
+        """Pulses of every device of the network, float32 [device]."""
         each = (layer[name] for layer in self.wear for name in ("pulses1", "pulses2"))
         return torch.cat([values.flatten() for values in each])
 
     def worn_refreshes(self) -> Tensor:
-        """Refreshes of every pair, which are those of each of its devices, float32 [pair]."""
+        """Refreshes of every pair of the network, float32 [pair]; both its devices have as many."""
         return torch.cat([layer["refreshes"].flatten() for layer in self.wear])
 
 
 def read_ledger(folder: Folder, model: int) -> LedgerRecord | None:
-    """The ledger of a network, None where there is none, as older programs wrote none.
+    """Return the ledger of a network, None if there is none; older programs wrote none.
 
-    Tensors are mapped, not read. Raises IncompleteFileError where it is damaged or of another
-    setting.
+    Tensors are memory-mapped. Raises IncompleteFileError if it is damaged or of another setting.
     """
     path = folder.ledger(model)
     if not path.exists():

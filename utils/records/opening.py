@@ -1,4 +1,4 @@
-"""Opening the archive of a run: folders found or made, kept from other runs, and looked through."""
+"""Opens the archive of a run: finds or makes its folders, locks them, and looks through them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def newest(folders: list[Folder]) -> Folder:
 
 
 def fullest(folders: list[Folder]) -> Folder:
-    """The one in which most has been done: complete networks, then steps, the newest of equals."""
+    """Return the folder with most complete networks, then with most steps, then the newest."""
     if len(folders) == 1:
         return folders[0]
 
@@ -48,7 +48,7 @@ def fullest(folders: list[Folder]) -> Folder:
         checkpoints = (read_checkpoint(folder, model) for model in models)
         return len(complete), sum(c.step for c in checkpoints if c)
 
-    chosen = max(reversed(folders), key=done)  # of equals the first: the newest
+    chosen = max(reversed(folders), key=done)  # the newest of equals
     log(f"{chosen.id}: taken from {len(folders)} folders of this setting, since it holds most")
     return chosen
 
@@ -61,13 +61,13 @@ def open_archive(
     choose: Choose | None,
     broadcast: Callable[[Callable[[], dict]], dict],
 ) -> tuple[Archive, list[Task]]:
-    """The archive of the members, and the tasks that are left of them.
+    """Return the archive of the members, and the tasks that are left to train.
 
-    sessions: of each setting; choose: which folder of a setting that has several to go on in, None
-    to start in new ones; broadcast: gives all processes of a run what process 0 decides, which
-    finds or makes the folders and keeps other runs out of them. Raises UserError if names would be
-    too long for the file system, or if another run is at work in a folder, before any is made;
-    RecordError if folders cannot be made.
+    sessions: one for each setting; choose: selects the folder to resume among those of a setting,
+    None to start in new folders; broadcast: gives all processes of a run what process 0 returns,
+    which finds or makes the folders and locks them. Raises UserError, before any folder is made, if
+    names would be too long for the file system or if another run uses a folder; RecordError if
+    folders cannot be made.
     """
 
     locks: list[IO] = []
@@ -102,7 +102,10 @@ def open_archive(
 
 
 def lock(folders: Iterable[Folder]) -> list[IO]:
-    """Keep other runs out of the folders as long as these files are open; raises UserError."""
+    """Lock folders for this run as long as the returned files are open.
+
+    Raises UserError if another run has locked one of them.
+    """
     files = []
     for folder in folders:
         if fcntl is None:
@@ -121,9 +124,9 @@ def lock(folders: Iterable[Folder]) -> list[IO]:
 
 
 def take_stock(archive: Archive, members: Sequence[Member]) -> dict[Member, int]:
-    """The step from which each member goes on that is not complete.
+    """Return the step from which each member that is not complete is resumed.
 
-    Logs a line for each setting, and clears away what was half written.
+    Logs a line for each setting, and removes what was only partly written.
     """
     steps: dict[Member, int] = {}
     for setting, group in groupby(members, key=lambda member: member.setting):

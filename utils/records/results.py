@@ -1,4 +1,4 @@
-"""The files of one trained network, written JSON last, and reading them back."""
+"""Writes the files of one trained network, its JSON last, and reads them back."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from utils.records.setting_json import (
 from utils.records.tensor_names import layer_number, pair_tensor
 from utils.settings import Member, Setting
 
-# By the number of a layer of pairs in the state dict, 1, 4, ...: currents into it, float32 [in], of
-# the first one in pixel order, and voltages out of it, before batch normalisation, [out].
+# For each layer of pairs, by its number 1, 4, ... in the state dict: the currents into it, float32
+# [in], which the first layer has in pixel order, and the voltages out of it before batch
+# normalisation, float32 [out].
 Intermediates = dict[int, tuple[Tensor, Tensor]]
 
 
@@ -40,14 +41,14 @@ class Result:
     accuracies: float32 [epochs], test accuracy 0 to 1 after each epoch; pulse_requests: float32
     [epochs], lr times the mean |dL/dw| of the epoch's last batch (pulses); both NaN from the
     epoch of a failure on. loss: mean cross-entropy over the last epoch's batches; swap_accuracy:
-    test accuracy after field relaxation, 0 to 1, None for a device that has none; seconds: of the
-    networks that trained side by side; failed_step: mini-batch whose loss was not finite, None if
-    all was well; threads: that worked on it, on the CPU; compiled: whether its steps were; graphed:
-    whether they were replays of a CUDA graph. state, ledger: tensors by their names in the
-    contract, on the CPU; the ledger is empty where nothing was counted. intermediates: of every
-    layer for
-    the first test image, None where that was not asked for. switch_accuracy: test accuracy right
-    after the field was switched, before it learned any more, 0 to 1, None where it never was.
+    test accuracy after field relaxation, 0 to 1, None for a device without a partner; seconds:
+    training time of the networks that trained side by side; failed_step: the mini-batch in which
+    the network failed, None if it did not; threads: the number of threads on the CPU; compiled:
+    whether steps were compiled; graphed: whether steps were replays of a CUDA graph. state, ledger:
+    tensors on the CPU by their names in the files; the ledger is empty if nothing was counted.
+    intermediates: currents and voltages of every layer for the first test image, None if they were
+    not asked for. switch_accuracy: test accuracy right after the field was switched, before any
+    further learning, 0 to 1, None without a switch.
     """
 
     member: Member
@@ -67,16 +68,16 @@ class Result:
 
 
 QUANTITIES = ("intensity", "voltage")
-ANY = -1  # of a size: whatever it is
+ANY = -1  # stands for any size of a dimension
 IDLE_CLIPPING = (
     "physical_clipping is true there, but never acted in the original scripts: read as not clipped"
 )
 
 
 def write_result(folder: Folder, result: Result, about: dict) -> None:
-    """Write a network's files; once its JSON is there, it is complete. about: provenance."""
+    """Write a network's files, the JSON last, which makes it complete. about: provenance."""
     model = result.member.model
-    # If the network is trained again: until the new JSON, its files may be of two trainings.
+    # If the network is trained again, its files may be of two trainings until the new JSON exists.
     remove(folder.json(model))
     write_tensors(folder.accuracies(model), result.accuracies)
     write_tensors(folder.gradients(model), result.pulse_requests)
@@ -84,9 +85,9 @@ def write_result(folder: Folder, result: Result, about: dict) -> None:
     if result.ledger:
         write_tensors(folder.ledger(model), result.ledger)
     else:
-        remove(folder.ledger(model))  # of an earlier training
+        remove(folder.ledger(model))  # left by an earlier training
     if result.intermediates is None:
-        remove_intermediates(folder, model)  # of earlier weights
+        remove_intermediates(folder, model)  # they belong to earlier weights
     else:
         write_intermediates(folder, model, result.intermediates)
     write_json(folder.json(model), json_of(result) | about)
@@ -106,7 +107,7 @@ def remove_intermediates(folder: Folder, model: int) -> None:
 
 
 def read_intermediates(folder: Folder, model: int) -> Intermediates:
-    """The currents and voltages of a network; raises IncompleteFileError if any is missing."""
+    """Return a network's currents and voltages; raises IncompleteFileError if any is missing."""
     sizes, found = [ANY, *folder.setting.layers, ANY], {}
     for number, shape in enumerate(pairwise(sizes)):
         layer = layer_number(number)
@@ -120,7 +121,7 @@ def read_intermediates(folder: Folder, model: int) -> Intermediates:
 
 
 def json_of(result: Result) -> dict:
-    """Settings and results under the names that existing notebooks read."""
+    """Return settings and results under the names that existing notebooks read."""
     failed, swap = result.failed_step is not None, result.swap_accuracy
     setting, switch = result.member.setting, result.switch_accuracy
     return to_json(setting) | {
@@ -143,9 +144,10 @@ def json_of(result: Result) -> dict:
 class Record:
     """The JSON of a network, read back.
 
-    accuracy, swap_accuracy, switch_accuracy: %, None where there is none; failed: whether it
-    stopped being finite; distribution_version: see setting_json; is_original: whether the scripts
-    that this project replaces wrote it; content: all of it; note: what is to be known of it.
+    accuracy, swap_accuracy, switch_accuracy: %, None where there is none; failed: whether loss or
+    weights stopped being finite; distribution_version: see setting_json; is_original: whether the
+    original scripts, which this project replaces, wrote it; content: the whole JSON; note: a remark
+    for the user.
     """
 
     setting: Setting
@@ -161,7 +163,10 @@ class Record:
 
 
 def read_record(path: Path) -> Record:
-    """A network's JSON, of this program or of the original scripts; raises IncompleteFileError."""
+    """Read the JSON of a network, which this program or the original scripts wrote.
+
+    Raises IncompleteFileError if it cannot be read.
+    """
     try:
         content = json.loads(path.read_text())
         setting, model = from_json(content), int(path.stem.rsplit("-", 1)[1])
@@ -196,10 +201,10 @@ def read_record(path: Path) -> Record:
 def check_complete(
     folder: Folder, model: int, ledger_level: LedgerLevel = LedgerLevel.NOTHING
 ) -> Record:
-    """The record of a network of exactly this setting all of whose files are there.
+    """Return the record of a network if all its files exist and are of exactly this setting.
 
-    ledger_level: what must be there of what learning costs.
-    Raises IncompleteFileError, with the reason, otherwise.
+    ledger_level: how much of the cost of learning its ledger must hold. Raises IncompleteFileError,
+    with the reason, otherwise.
     """
     record = read_record(folder.json(model))
     content = with_newer(record.content)
@@ -222,16 +227,17 @@ def expected(setting: Setting) -> dict:
 
 
 def check_tensors(folder: Folder, model: int) -> Tensor:
-    """The pulse requests [epochs] of a network whose tensors all have the shapes of its setting.
+    """Check the shapes of all tensors of a network; returns its pulse requests [epochs].
 
-    Raises IncompleteFileError otherwise. The files are mapped, so that little of them is read.
+    Raises IncompleteFileError if a shape is not that of the setting. The files are memory-mapped,
+    so that little of them is read.
     """
     for path in (folder.accuracies(model), folder.gradients(model)):
         values = read_tensors(path)
         if not isinstance(values, Tensor) or values.shape != (folder.setting.epochs,):
             raise IncompleteFileError(f"{path.name} does not hold {folder.setting.epochs} epochs")
     state = read_tensors(folder.weights(model))
-    sizes = [ANY, *folder.setting.layers, ANY]  # pixels and classes are a matter of the data
+    sizes = [ANY, *folder.setting.layers, ANY]  # pixels and classes depend on the data
     for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
         for name in (pair_tensor(layer, "weight1"), pair_tensor(layer, "weight2")):
             weight = state.get(name) if isinstance(state, dict) else None

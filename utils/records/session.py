@@ -1,4 +1,4 @@
-"""One call of the program as its records tell it: versions, commit, hardware, rounding."""
+"""A session is one call of the program; records describe its versions, hardware and rounding."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PROJECT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Session:
-    """One call of the program, as far as it trains the networks of one setting.
+    """One call of the program, for the networks of one setting.
 
-    provenance: what is needed to repeat it; rounding: by name, all that decides how it rounds:
-    where that is equal, results are; ledger: how much of the cost of learning it counts;
-    compiling_failed: whether steps that should have been compiled were not.
+    provenance: what is needed to repeat it; rounding: all that decides its rounding, by name, so
+    that sessions of equal rounding give equal results; ledger: how much of the cost of learning it
+    counts; compiling_failed: whether steps that should have been compiled were not.
     """
 
     provenance: Mapping[str, Any]
@@ -42,7 +42,10 @@ class Session:
 
     @classmethod
     def from_json(cls, content: Mapping) -> Session:
-        """Also of earlier programs; raises KeyError, TypeError or ValueError if it is none."""
+        """Read a session, which an earlier version may have written.
+
+        Raises KeyError, TypeError or ValueError if the content is no session.
+        """
         old = content.get("fell_back", False)
         return cls(
             content["provenance"],
@@ -52,9 +55,10 @@ class Session:
         )
 
     def differences(self, earlier: Sequence[Session]) -> list[str]:
-        """Names of what keeps a network of earlier sessions from being trained further in this one.
+        """Return the names of differences that keep this session from resuming a network.
 
-        What rounds otherwise, and the ledger if less was counted than this session counts.
+        earlier: the sessions that trained the network. Differences are all that changes rounding,
+        and the ledger if they counted less than this session.
         """
         names = [
             name
@@ -65,7 +69,7 @@ class Session:
 
 
 def provenance(device: torch.device, hardware: str) -> dict:
-    """JSON-ready facts about the program and the machine that runs it."""
+    """Return facts about the program and its machine, ready for JSON."""
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_commit": git_commit(),
@@ -90,7 +94,7 @@ def git_commit() -> str | None:
 
     try:
         if Path(git("rev-parse", "--show-toplevel")) != PROJECT:
-            return None  # the project's files, within a repository of something else
+            return None  # the project's files are inside the repository of another project
         commit = git("rev-parse", "HEAD")
         modified = git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""What a network simulates as JSON, in its record and in its folder, and read back.
+"""Writes the setting of a network as JSON, in its record and in its folder, and reads it back.
 
 Two networks are of the same simulation if this agrees: settings, constants of the devices, and the
 version of the physics.
@@ -29,7 +29,7 @@ ALWAYS = {
 
 
 def to_json(setting: Setting) -> dict:
-    """The part of a record that says what was simulated: all that decides the numbers but data."""
+    """Return the part of a record that decides the numbers, except for the data."""
     record = ALWAYS | {"optimizer_parameters": dict(ALWAYS["optimizer_parameters"])}
     for name, (flag, _) in flags_of(Setting).items():
         put(record, flag.stored, getattr(setting, name))
@@ -38,7 +38,7 @@ def to_json(setting: Setting) -> dict:
 
 
 def put(record: dict, stored: Stored, value: object, always: bool = True) -> None:
-    """Write a value to its place in a record; always: also where one stands already."""
+    """Write a value to its place in a record; always: whether to replace an existing value."""
     *parents, last = stored.json.split(".")
     for parent in parents:
         record = record[parent]
@@ -47,11 +47,12 @@ def put(record: dict, stored: Stored, value: object, always: bool = True) -> Non
 
 
 def with_newer(record: Mapping) -> dict:
-    """A record, or what a folder says of itself, with the keys of flags that came after it.
+    """Return a record, or a folder's settings, with the keys of flags that were added later.
 
-    It lacks them, and means their defaults. Raises KeyError, TypeError or ValueError if it is none.
+    Missing keys get the defaults of their flags. Raises KeyError, TypeError or ValueError if the
+    content is no record.
     """
-    parameters = dict(record["optimizer_parameters"])  # not the caller's own
+    parameters = dict(record["optimizer_parameters"])  # a copy, since the caller's stays as it is
     record = dict(record) | {"optimizer_parameters": parameters}
     for flag, default in flags_of(Setting).values():
         if flag.stored.added_later:
@@ -61,12 +62,12 @@ def with_newer(record: Mapping) -> dict:
 
 
 def is_original(record: Mapping) -> bool:
-    """Whether the scripts that this project replaces wrote a record."""
+    """Whether the original scripts, which this project replaces, wrote a record."""
     return "physics" not in record and "model" not in record
 
 
 def has_idle_clipping(record: Mapping) -> bool:
-    """Whether a record says that requests were clipped, and they were not.
+    """Whether a record claims physical clipping although requests were not clipped.
 
     The original scripts compared a function with True, so that their flag had no effect.
     """
@@ -76,7 +77,7 @@ def has_idle_clipping(record: Mapping) -> bool:
 
 
 def from_json(record: Mapping) -> Setting:
-    """The setting of a record, of this program or of the scripts that it replaces.
+    """Return the setting of a record, which this program or the original scripts wrote.
 
     Raises KeyError, TypeError or ValueError if it is no record, UserError if a value is out of
     range.
@@ -105,7 +106,10 @@ def from_json(record: Mapping) -> Setting:
 
 
 def built_in(name: str) -> Device:
-    """The device of that name; the original scripts knew no files. Raises UserError."""
+    """Return the built-in device of a name, as the original scripts knew no device files.
+
+    Raises UserError if there is none.
+    """
     try:
         return find_built_in(name)
     except ValueError as error:
@@ -113,6 +117,6 @@ def built_in(name: str) -> Device:
 
 
 def distribution_version(record: Mapping) -> int:
-    """The version of the distributions that a record follows; without one it is the oldest."""
+    """Return the version of the distributions that a record follows, the oldest if unknown."""
     version = int(record.get("physics", 1))
     return DISTRIBUTION_VERSIONS.get(version, version)

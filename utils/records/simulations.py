@@ -1,7 +1,7 @@
-"""All simulations in a folder as tables: a row a network, a row a setting, and the problems.
+"""Reads all simulations in a folder into tables: networks, settings, and problems.
 
-Of this program, and of the original scripts: their folders have no `.settings`, and their records
-hold the keys of the contract alone.
+Simulations of the original scripts are read, too: their folders have no `.settings`, and their
+records have fewer keys.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from utils.records.ledgers import LedgerRecord, read_ledger
 from utils.records.results import IncompleteFileError, check_tensors, read_record
 from utils.settings import Setting
 
-# Of the whole training: pulses, mean over all devices; refreshes, mean over pairs; the share of all
-# requests that the smallest pulse drops.
+# Costs of the whole training: pulses, mean over all devices; refreshes, mean over pairs; and the
+# fraction of all requests that the smallest pulse drops.
 COSTS = {
     "pulses": "pulses_per_device",
     "refreshes": "refreshes_per_pair",
@@ -32,14 +32,14 @@ COSTS = {
 
 @dataclass(frozen=True)
 class Simulations:
-    """What a folder of simulations holds.
+    """The simulations in a folder, as tables.
 
     networks: a row for each complete network, with its settings (`field` by name, A-B where it was
     switched; `switch`, the epoch in which, counted from 0, and 0 for never), `accuracy`, `relaxed`
     and `at_switch` (%), `request` (pulses, last epoch), `failed`, `original` (written by the
-    original scripts), `model`, `folder` (a records.Folder) and `setting` (a Setting, but for its
-    seed, with the epoch of a switch however it was given).
-    problems: folder, file and reason of whatever is incomplete, unreadable or foreign.
+    original scripts), `model`, `folder` (a records.Folder) and `setting` (a Setting with the
+    default seed and the epoch of a switch, whichever flag gave it).
+    problems: folder, file and reason of all files that are incomplete, unreadable or foreign.
     """
 
     networks: pd.DataFrame
@@ -47,9 +47,9 @@ class Simulations:
 
     @classmethod
     def read(cls, output_dir: Path) -> Simulations:
-        """Read every folder; of networks that were simulated more than once, the latest.
+        """Read every folder; a network that was simulated more than once counts once, the latest.
 
-        Raises UserError if there is no such folder, or if it is that of a single simulation.
+        Raises UserError if there is no such folder, or if it is the folder of a single simulation.
         """
         check_folder(output_dir)
         rows, problems = [], []
@@ -68,9 +68,10 @@ class Simulations:
         return cls(networks, pd.DataFrame(problems, columns=["folder", "file", "reason"]))
 
     def table(self) -> pd.DataFrame:
-        """A row for each setting: n networks, mean and standard deviation over them.
+        """Return a row for each setting: n networks, mean and standard deviation over them.
 
-        Of what figures do not vary, epochs, layers and whatever is not the same everywhere.
+        Columns that figures do not vary are left out if all networks agree in them, except for
+        task, epochs and layers.
         """
         networks = self.networks
         groups = [name for name in identity_columns() if name != "model_seed"]
@@ -107,15 +108,15 @@ def check_folder(output_dir: Path) -> None:
 
 
 def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
-    """The complete networks in one folder, and its problems: folder, file, reason."""
+    """Return the complete networks in one folder, and its problems: folder, file, reason."""
     rows: list[dict] = []
     problems: list[tuple[str, str, str]] = []
     try:
         files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     except OSError as error:
         return rows, [(path.name, "", f"cannot be read: {error.strerror}")]
-    mine = [file for file in files if file.name.startswith(path.name)]
-    records = [file for file in mine if file.suffix == ".json"]
+    named = [file for file in files if file.name.startswith(path.name)]
+    records = [file for file in named if file.suffix == ".json"]
     for file in records:
         try:
             rows.append(read_network(path, file))
@@ -128,7 +129,7 @@ def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
             if rows[-1]["note"]:
                 problems.append((path.name, file.name, rows[-1]["note"]))
     complete = {file.stem for file in records}
-    for file in mine:
+    for file in named:
         if file.name.removesuffix("-accuracies.pth") not in {*complete, file.name}:
             reason = "incomplete: no JSON, the run was stopped or goes on"
             problems.append((path.name, file.name, reason))
@@ -142,11 +143,11 @@ def read_folder(path: Path) -> tuple[list[dict], list[tuple[str, str, str]]]:
 
 
 def read_network(path: Path, file: Path) -> dict:
-    """The row of one network; raises IncompleteFileError or UserError if it cannot be read."""
+    """Return the row of a network; raises IncompleteFileError or UserError if not readable."""
     record = read_record(file)
     setting, model = record.setting, record.model
     names = [setting.slug]
-    if record.is_original and setting.switched_at:  # which named the two fields alone
+    if record.is_original and setting.switched_at:  # its folder names only the two fields
         names.append(setting.slug.rpartition("-switch-")[0])
     if record.note:
         names.append(f"{setting.slug}-physical-clipping")
@@ -178,9 +179,9 @@ def read_network(path: Path, file: Path) -> dict:
 
 
 def ledgers_of(networks: pd.DataFrame) -> list[LedgerRecord | None]:
-    """What each of some networks has cost; None where there is no ledger that can be read.
+    """Return the ledgers of networks, None where a ledger is missing or cannot be read.
 
-    Not part of the tables from the start, since that would take half as much time again.
+    They are read only when needed, since reading tables would take half as much time again.
     """
 
     def ledger(folder: Folder, model: int) -> LedgerRecord | None:
@@ -193,7 +194,7 @@ def ledgers_of(networks: pd.DataFrame) -> list[LedgerRecord | None]:
 
 
 def with_costs(networks: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `Simulations.networks` with the columns COSTS, NaN where there is no ledger."""
+    """Add the columns COSTS to rows of `Simulations.networks`, NaN where there is no ledger."""
     ledgers = ledgers_of(networks)
     costs = {
         name: pd.Series(
@@ -209,15 +210,12 @@ def percent(value: float | None, failed: bool) -> float:
 
 
 def comparable(setting: Setting) -> Setting:
-    """The setting with the default seed, by which networks of other seeds are compared.
-
-    A switch of the field is by its epoch, whichever flag gave it.
-    """
+    """Return the setting with the default seed and the epoch of a switch, to compare networks."""
     return replace(setting, seed=Setting.seed, time_switch=None, switch_epoch=setting.switched_at)
 
 
 def series_of(networks: pd.DataFrame) -> dict:
-    """What the networks of a series have in common, by flag; empty without networks."""
+    """Return the values that the networks of a series share, by flag; empty without networks."""
     if networks.empty:
         return {}
     setting = networks["setting"].iloc[0]

@@ -1,4 +1,4 @@
-"""What a run prints at its end: a table, a row for each setting; or what a stop has left."""
+"""The table that a run prints at its end, and the line of a run that was stopped."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ DASH = "–"
 
 
 def flag_columns(settings: Sequence[Setting]) -> dict[str, str]:
-    """The headers of the flags that stand in the table, by flag.
+    """Return the headers of the table's columns of flags, by flag.
 
-    A flag that the folders' names leave out where it has no effect stands there if it has one, and
-    a flag that they never tell if the settings differ in it.
+    A flag with a place in folder names has a column if it has an effect; a flag that folder names
+    never contain has one if the settings differ in it.
     """
     headers = {}
     for name, (flag, _) in flags_of(Setting).items():
         values = {getattr(setting, name) for setting in settings}
-        is_told = len(values) > 1 if flag.stored.slug is None else values != {flag.stored.omit_if}
-        if flag.column and is_told:
+        is_shown = len(values) > 1 if flag.stored.slug is None else values != {flag.stored.omit_if}
+        if flag.column and is_shown:
             headers[name] = flag.column
     return headers
 
 
 def table(archive: Archive, n_models: int) -> str:
-    """A row for each setting of the archive under a header, columns aligned.
+    """Return a table with a header and a row for each setting of the archive, columns aligned.
 
-    Without the columns of a switch where there is none, and of costs where they are not asked for.
-    pulses: of a device in the training, the mean over all; refresh: refreshes of a pair.
+    Columns of a switch and of costs are left out if there is no switch or no ledger. pulses: pulses
+    per device during training, mean over all devices; refresh: refreshes per pair, mean.
     """
     columns = flag_columns(list(archive.sessions))
     switched = any(setting.switched_at for setting in archive.sessions)
@@ -82,7 +82,7 @@ def mean_accuracies(archive: Archive, n_models: int) -> dict[Setting, float]:
 
 
 def shown(value: object) -> str:
-    """The value of a flag in a cell."""
+    """Return the value of a flag as text for a cell."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):
@@ -91,7 +91,7 @@ def shown(value: object) -> str:
 
 
 def results(records: Sequence[Record], missing: int, switched: bool) -> dict[str, str]:
-    """The cells of the accuracies of one setting; missing: networks that cannot be read."""
+    """Return the cells of one setting's accuracies; missing: networks that cannot be read."""
     good = [record for record in records if not record.failed]
     counts = ((len(records) - len(good), "failed"), (missing, "missing"))
     notes = ", ".join(f"{count} {what}" for count, what in counts if count)
@@ -121,13 +121,13 @@ def times(records: Sequence[Record]) -> dict[str, str]:
 
 
 def mean_cost(values: Sequence[float]) -> str:
-    """The mean over networks that did not fail, in three digits."""
+    """Return the mean over networks that did not fail, with three digits."""
     finite = [value for value in values if math.isfinite(value)]
     return f"{statistics.fmean(finite):.3g}" if finite else DASH
 
 
 def mean_and_deviation(values: Sequence[float], digits: int = 2) -> str:
-    """`mean ± standard deviation` over networks (n - 1); the mean alone for one network."""
+    """Return `mean ± standard deviation` over networks (n - 1); the mean alone for one network."""
     if not values:
         return DASH
     text = f"{statistics.fmean(values):.{digits}f}"
@@ -136,12 +136,13 @@ def mean_and_deviation(values: Sequence[float], digits: int = 2) -> str:
     return text
 
 
-def farewell(archive: Archive, members: Sequence[Member], is_alone: bool) -> str:
-    """What a stopped run leaves, in words; folders that hold nothing are removed.
+def stop_message(archive: Archive, members: Sequence[Member], is_alone: bool) -> str:
+    """Return what a stopped run has saved, as a line; empty folders are removed.
 
-    is_alone: whether this process is the only one of the run. Otherwise the folders stay, since
-    others may be about to write into them. A network is known to be complete, or looked up by its
-    JSON, which comes last: nothing is read, unless a ledger is asked for that it may lack.
+    is_alone: whether this process is the only one of the run. Otherwise folders are not removed,
+    since other processes may be about to write into them. Whether a network is complete is known,
+    or follows from its JSON, which is written last: no file is read, unless a ledger is asked for,
+    which it may lack.
     """
     complete = halfway = 0
     for member in members:
@@ -165,6 +166,6 @@ def farewell(archive: Archive, members: Sequence[Member], is_alone: bool) -> str
 
 
 def discard_empty(archive: Archive) -> None:
-    """Remove the folders that hold nothing."""
+    """Remove the folders that hold no results."""
     for folder in archive.folders.values():
         discard(folder)
