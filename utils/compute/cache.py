@@ -1,7 +1,7 @@
-"""The folder in which compiled programs and kernels are kept between runs, and whether to trust it.
+"""The cache folder of compiled programs and kernels, and whether it can be trusted.
 
-What is kept there is executed, so it has to be the user's: the folder is closed to all others, and
-a file that somebody else owns or may write to is not loaded.
+Files in the cache are executed, so they have to be the user's: the folder is closed to all others,
+and a file that somebody else owns or may write to is not loaded.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ PRIVATE = 0o700  # the mode of a folder that is closed to all others
 
 
 def cache_folder() -> Path:
-    """The folder, closed to all others: `magnetoionic` in XDG_CACHE_HOME or ~/.cache.
+    """Return the cache folder, closed to others: `magnetoionic` in XDG_CACHE_HOME or ~/.cache.
 
-    Without a home, or where the folder cannot be made or is somebody else's, a temporary one, which
-    this process removes at its end; `cache_problem` then says why.
+    If there is no home, or the folder cannot be made or belongs to another user, it is a temporary
+    folder, which this process removes at its end; `cache_problem` describes the reason.
     """
-    folder = kept_folder()
+    folder = lasting_folder()
     return temporary_folder() if folder is None or problem_of(folder) else folder
 
 
 def cache_problem() -> str | None:
-    """Why nothing is kept between runs, in one line; None if all is well."""
-    folder = kept_folder()
+    """Return why nothing is cached between runs, in one line; None if the cache works."""
+    folder = lasting_folder()
     if folder is None:
         return "compiled parts are not kept for later runs: there is no home; set XDG_CACHE_HOME"
     if problem := problem_of(folder):
@@ -40,8 +40,8 @@ def cache_problem() -> str | None:
     return None
 
 
-def kept_folder() -> Path | None:
-    """The folder, whether it is there or not; None without a home."""
+def lasting_folder() -> Path | None:
+    """Return the folder for all runs of the user, which need not exist; None without a home."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / NAME
     try:
@@ -52,7 +52,7 @@ def kept_folder() -> Path | None:
 
 @cache
 def problem_of(folder: Path) -> str | None:
-    """Make the folder, or close it to others; what keeps it from being used, None if nothing."""
+    """Make the folder, or close it to others; returns why it cannot be used, None if it can."""
     try:
         folder.mkdir(PRIVATE, parents=True, exist_ok=True)
         status = folder.stat()
@@ -69,7 +69,7 @@ def problem_of(folder: Path) -> str | None:
 
 @cache
 def temporary_folder() -> Path:
-    """A folder of this process, and of those that it forks, for as long as it runs."""
+    """Make a folder for this process and its forks, which is removed when this process ends."""
     folder, process = Path(tempfile.mkdtemp(prefix=f"{NAME}-")), os.getpid()
 
     def remove() -> None:
@@ -81,7 +81,7 @@ def temporary_folder() -> Path:
 
 
 def distrust(path: Path) -> str | None:
-    """Why a file that is kept must not be loaded, None if it may be. Raises OSError."""
+    """Return why a cached file must not be loaded, None if it may be. Raises OSError."""
     status = path.stat()
     if status.st_uid != os.geteuid():
         return "it belongs to another user"
@@ -91,7 +91,7 @@ def distrust(path: Path) -> str | None:
 
 
 def processor_features() -> str:
-    """What code for the machine's own processor may depend on, as the system tells it."""
+    """Return the processor's features, on which native code depends, as the system reports them."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("flags", "Features")):

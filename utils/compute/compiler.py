@@ -1,4 +1,4 @@
-"""How a module's call runs: eagerly, or compiled into one program.
+"""Calls modules eagerly or as compiled programs.
 
 Both run the same Python function. A compiled program is a pure function of the module's buffers,
 so the networks of a run, which are modules of equal structure, share one; the compiler keeps it
@@ -21,7 +21,7 @@ TESTED_TORCH = (2, 11), (2, 14)  # PyTorch: what is used of its compiler is priv
 
 
 class MissingProgramError(Exception):
-    """A program is not in the cache, and must not be compiled in this process."""
+    """A program is not in the cache and must not be compiled in this process."""
 
 
 class Compiler:
@@ -35,9 +35,9 @@ class Compiler:
         self.may_compile, self.cores = True, 1
 
     def __call__(self, module: nn.Module, *inputs: Tensor | Composite):
-        """`module(*inputs)`; its buffers change in place, as they would in the call.
+        """Return `module(*inputs)`; its buffers change in place, as in an ordinary call.
 
-        The module has a hashable `structure`, and its buffers in a tuple `state`.
+        module: it has a hashable `structure`, and a tuple `state` of its buffers.
         """
         if not self.enabled:
             return module(*inputs)
@@ -52,10 +52,11 @@ class Compiler:
     def program(
         self, key: Hashable, module: nn.Module, inputs: Sequence[Tensor | Composite]
     ) -> Callable:
-        """The program of a call: from the cache, or else compiled and written to it.
+        """Return the program of a call, from the cache, or compiled and added to the cache.
 
-        Where no process is forked, as on a GPU, nothing is gained by the cache. Raises
-        MissingProgramError if it is not there and must not be compiled in this process.
+        If no process can be forked, as on a GPU, the cache is not used, as it would save nothing.
+        Raises MissingProgramError if the program is not in the cache and must not be compiled in
+        this process.
         """
         if not can_fork():
             return compile_program(module, inputs)
@@ -69,15 +70,15 @@ class Compiler:
         return program
 
     def is_prepared(self, structure: Hashable) -> bool:
-        """Whether nothing is left to compile for modules of this structure."""
+        """Whether all programs for modules of this structure are ready."""
         return not self.enabled or structure in self.prepared
 
     def prepare(self, structure: Hashable, rehearse: Callable[[], None]) -> None:
-        """Compile what `rehearse` calls for modules of this structure.
+        """Compile the programs that `rehearse` calls, for modules of this structure.
 
-        What is not in the cache is compiled in a fork of this process, where that is possible: a
-        process that has differentiated can no longer be forked, as it is for workers. Should it
-        fail, go on uncompiled; `failure` is then the reason. Raises OutOfMemoryError.
+        Programs that are not in the cache are compiled in a fork of this process if possible: a
+        process that has differentiated can no longer be forked for workers. If compiling fails,
+        calls run uncompiled, and `failure` is the reason. Raises OutOfMemoryError.
         """
         try:
             with memory_errors():
@@ -103,12 +104,12 @@ class Compiler:
         rehearse()
 
     def fall_back(self, failure: str) -> None:
-        """Go on uncompiled, since compiling failed here or in another process."""
+        """Run all further calls uncompiled, since compiling failed here or in another process."""
         self.enabled, self.failure = False, failure
 
 
 def warn_of_newer_torch(version: str = torch.__version__) -> None:
-    """A line if the compiler is newer than those that were tested."""
+    """Log a line if the compiler is newer than those that were tested."""
     major, minor = (int(part) for part in version.split(".")[:2])
     oldest, newest = TESTED_TORCH
     if (major, minor) > newest:

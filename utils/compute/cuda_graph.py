@@ -1,4 +1,4 @@
-"""A function that runs on a GPU again and again, without Python between its kernels."""
+"""Calls of a function as a CUDA graph, without Python between its kernels."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypeVar
 import torch
 
 T = TypeVar("T")
-WARM_UP = 3  # calls before the graph is captured, as CUDA asks for
-SYNCHRONISE = 50  # calls that may wait on the GPU, so that a stop is noticed in time
+WARM_UP = 3  # calls before the graph is captured, as CUDA requires
+SYNCHRONISE = 50  # most calls queued on the GPU, so that a stop is noticed in time
 
 
 class GraphedCall:
-    """Calls `function`, which takes nothing, first as it is, then by replaying one captured call.
+    """Calls a function without arguments, first directly, then by replaying one captured call.
 
-    The function finds its inputs in tensors that change in place; what it returns is overwritten
-    by the next call. All on the current GPU.
+    The function reads its inputs from tensors that change in place; the next call overwrites the
+    tensors that it returns. Everything is on the current GPU.
     """
 
     def __init__(self, function: Callable[[], T]):
@@ -39,7 +39,7 @@ class GraphedCall:
         return self.returned
 
     def warm_up(self) -> T:
-        """A call on a side stream, where libraries may still allocate."""
+        """Call the function on a side stream, where libraries may still allocate memory."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             returned = self.function()

@@ -28,7 +28,7 @@ def collective() -> Iterator[None]:
     """Communication with the other processes; raises WorkerDiedError if one of them has died."""
     try:
         yield
-    except RuntimeError:  # of which all errors of torch.distributed are kinds
+    except RuntimeError:  # the base class of all errors of torch.distributed
         raise WorkerDiedError(
             "another process of this run has died; what is complete is safe, and the same command "
             "with --resume goes on"
@@ -36,7 +36,7 @@ def collective() -> Iterator[None]:
 
 
 class World:
-    """Which process this is of how many, on all machines and on this one."""
+    """The rank of this process and the number of processes, on all machines and on this one."""
 
     def __init__(self):
         def variable(name: str, default: int) -> int:
@@ -73,10 +73,10 @@ class World:
         return self.rank == 0
 
     def take_cores(self) -> int:
-        """How many cores of this machine are this process's to compute with, at least one.
+        """Return the number of cores of this machine that this process may use, at least 1.
 
-        Leaves it with one thread until it is known where they are needed: a process that has had
-        several at work can no longer be forked safely.
+        The process is set to one thread until the plan is known: a process that has computed with
+        several threads can no longer be forked safely.
         """
         # OpenMP may have bound this process to one core ($OMP_PROC_BIND), and its children with it.
         cores = min(torch.get_num_threads(), usable_cores())
@@ -86,13 +86,13 @@ class World:
         return max(1, cores)
 
     def shard(self, items: Sequence[T]) -> list[T]:
-        """This process's part of the items, dealt out in turn."""
+        """Return this process's part of the items: every `size`-th one."""
         return list(items[self.rank :: self.size])
 
     def broadcast(self, decide: Callable[[], dict]) -> dict:
-        """What `decide` returns in process 0, in every process; a JSON-ready dict.
+        """Return in every process what `decide` returns in process 0, a dict ready for JSON.
 
-        Where it fails, process 0 raises the error and the others raise FailedOnOtherRankError.
+        If `decide` fails, process 0 raises its error, and the others raise FailedOnOtherRankError.
         """
         if self.size == 1:
             return decide()
@@ -110,7 +110,7 @@ class World:
         return decision
 
     def rank_zero_first(self, make: Callable[[], T]) -> T:
-        """`make()`, in process 0 before the others, since it may leave files for them."""
+        """Return `make()`, which process 0 calls before the others, as it may write their files."""
         made: list[T] = []
 
         def first() -> dict:
@@ -135,7 +135,7 @@ class World:
         return json.loads(bytes(content.tolist()))
 
     def wait_for_all(self, stop: Stop) -> None:
-        """Return when every process has come here; a stop is heard meanwhile."""
+        """Return once every process has called this; raises StoppedError if a stop is requested."""
         if self.size == 1:
             return
         with collective():

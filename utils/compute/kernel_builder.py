@@ -1,13 +1,13 @@
-"""The builder of kernels: functions in C++, compiled once for this machine and kept on disk.
+"""Builds kernels: functions in C++, which are compiled once for a machine and cached on disk.
 
-A library is addressed by all that it depends on: source, headers, generated formulas, flags,
-compiler, PyTorch and processor, so that machines of different kind may share the folder. It stands
-there whole or not at all, with a digest at its end; one that is damaged, or that this machine
-cannot load, is built anew. Whatever goes wrong is one line for the user, and the run goes on with
-PyTorch's own operations.
+The name of a library depends on all that it is built from: source, headers, generated formulas,
+flags, compiler, PyTorch and processor, so that different machines may share the cache. A library is
+written whole or not at all, with a digest at its end; if it is damaged, or if this machine cannot
+load it, it is built again. If anything fails, the user gets one line, and the run continues with
+PyTorch's operations.
 
-`torch.utils.cpp_extension` is not used: it pastes paths into a command line, and what a kill leaves
-behind locks its folder.
+`torch.utils.cpp_extension` is not used: it pastes paths into a command line, and after a kill its
+folder stays locked.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ import torch
 
 from utils.compute.cache import cache_folder, distrust, processor_features
 
-# Native, so that vectors are as wide as the processor's; errno and traps keep loops from it.
+# Native, so that vectors are as wide as the processor's; errno and traps would prevent vectors.
 VECTORS = ["-march=native", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fopenmp", *VECTORS]
 SWITCH = "MAGNETOIONIC_NATIVE"  # 0: do without kernels
-COMPILERS = ("c++", "g++", "clang++")  # where CXX names none
+COMPILERS = ("c++", "g++", "clang++")  # tried in turn if CXX is not set
 DIGEST_BYTES = hashlib.sha256().digest_size
 ARGUMENTS = {"p": ctypes.c_void_p, "n": ctypes.c_int64}
 PYTORCH = Path(torch.__file__).parent
 
-_failures: dict[Path, str] = {}  # of the sources that are not in use, why
+_failures: dict[Path, str] = {}  # the reasons, for sources that are not in use
 _notes: list[str] = []
 
 
 class KernelError(Exception):
-    """A kernel cannot be built or loaded: why, in one line."""
+    """A kernel cannot be built or loaded; the message is the reason in one line."""
 
 
 def is_wanted() -> bool:
-    """Whether kernels are to be built here: on Linux, unless the user does without."""
+    """Whether kernels are to be built: on Linux, unless the user has switched them off."""
     return sys.platform == "linux" and os.environ.get(SWITCH) != "0"
 
 
 @cache
 def library(source: Path, formulas: str = "") -> ctypes.CDLL | None:
-    """The functions of a C++ file; None where they cannot be built, and `problems` says why.
+    """Return the functions of a C++ file; None if they cannot be built: see `problems`.
 
-    formulas: what the file includes as formulas.h.
+    formulas: the text that the file includes as formulas.h.
     """
     if not is_wanted():
         return None
@@ -69,7 +69,7 @@ def library(source: Path, formulas: str = "") -> ctypes.CDLL | None:
 
 
 def libraries(*kernels: tuple[Path, str]) -> list[ctypes.CDLL | None]:
-    """Several at once, each a C++ file and its formulas, compiled side by side."""
+    """Build several libraries side by side; kernels: C++ files with their formulas."""
     if not kernels:
         return []
     with ThreadPoolExecutor(len(kernels)) as threads:
@@ -77,7 +77,7 @@ def libraries(*kernels: tuple[Path, str]) -> list[ctypes.CDLL | None]:
 
 
 def problems() -> list[str]:
-    """What the user should know of the kernels asked for so far, one line each."""
+    """Return messages for the user about the kernels that were requested so far, one line each."""
     lines = list(_notes)
     if _failures:
         names = ", ".join(sorted(source.name for source in _failures))
@@ -90,9 +90,9 @@ def problems() -> list[str]:
 
 
 def function(source: Path, name: str, arguments: str) -> Callable[..., None]:
-    """A function of a C++ file that is built.
+    """Return a function of a C++ file that is built.
 
-    arguments: a letter for each, `p` the address of an array's data, `n` a number of 64 bits.
+    arguments: a letter for each, `p` for the address of an array's data, `n` for a 64-bit number.
     """
     found = getattr(library(source), name)
     found.argtypes, found.restype = [ARGUMENTS[letter] for letter in arguments], None
@@ -100,7 +100,10 @@ def function(source: Path, name: str, arguments: str) -> Callable[..., None]:
 
 
 def load(source: Path, formulas: str = "") -> ctypes.CDLL:
-    """The library from the cache, built if need be. Raises KernelError and OSError."""
+    """Load a library from the cache, after building it if necessary.
+
+    Raises KernelError and OSError.
+    """
     path = path_of(source, formulas)
     if path.exists():
         if reason := distrust(path):
@@ -108,16 +111,16 @@ def load(source: Path, formulas: str = "") -> ctypes.CDLL:
         elif is_whole(path):
             try:
                 return ctypes.CDLL(str(path))
-            except OSError:  # as if it were built for another C library
+            except OSError:  # it was built for another C library, for example
                 pass
     build(source, path, formulas)
     return ctypes.CDLL(str(path))
 
 
 def path_of(source: Path, formulas: str) -> Path:
-    """Where the library is kept, or is to be.
+    """Return the path of a library in the cache, whether it exists or not.
 
-    Without a compiler, one that any compiler has made of the same is taken.
+    Without a compiler, a library that any compiler has built from the same sources is used.
     """
     headers = [path.read_bytes() for path in sorted(source.parent.glob("*.h"))]
     about = [*FLAGS, torch.__version__, platform.machine(), processor_features()]
@@ -133,13 +136,13 @@ def path_of(source: Path, formulas: str) -> Path:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a library ends with the digest of all that comes before."""
+    """Whether a library ends with the digest of its content."""
     content = path.read_bytes()
     return hashlib.sha256(content[:-DIGEST_BYTES]).digest() == content[-DIGEST_BYTES:]
 
 
 def build(source: Path, target: Path, formulas: str) -> None:
-    """Compile in a folder that nobody else uses, then move the whole library to its place."""
+    """Compile in a temporary folder, then move the whole library to its place."""
     command = compiler()
     if command is None:
         raise KernelError("no C++ compiler was found; install g++")
@@ -149,11 +152,11 @@ def build(source: Path, target: Path, formulas: str) -> None:
         compiled, made = folder / "kernel.o", folder / target.name
         includes = [f"-I{folder}", f"-I{PYTORCH / 'include'}"]
         run([*command, *FLAGS, *includes, "-c", str(source), "-o", str(compiled)])
-        # Without -fopenmp: OpenMP is that of PyTorch, whose threads there are already.
+        # Not linked with -fopenmp: the library uses PyTorch's OpenMP, whose threads exist already.
         linked = ["-o", str(made), f"-L{PYTORCH / 'lib'}", "-ltorch_cpu"]
         run([*command, "-shared", str(compiled), *linked])
         content = made.read_bytes()
-        with made.open("wb") as file:  # the loader passes over what follows the library
+        with made.open("wb") as file:  # the loader ignores what follows the library
             file.write(content + hashlib.sha256(content).digest())
             file.flush()
             os.fsync(file.fileno())
@@ -164,7 +167,7 @@ def build(source: Path, target: Path, formulas: str) -> None:
 
 
 def run(command: list[str]) -> str:
-    """What a command prints. Raises KernelError, with its first error, if it fails."""
+    """Return what a command prints. Raises KernelError, with its first error, if it fails."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", check=False
@@ -180,7 +183,7 @@ def run(command: list[str]) -> str:
 
 @cache
 def compiler() -> tuple[str, ...] | None:
-    """The command of the C++ compiler, CXX if that is set; None if there is none."""
+    """Return the command of the C++ compiler, CXX if that is set; None if there is none."""
     named = shlex.split(os.environ.get("CXX", ""))
     if named:
         return tuple(named)
@@ -189,5 +192,5 @@ def compiler() -> tuple[str, ...] | None:
 
 @cache
 def compiler_version(*command: str) -> str:
-    """What the compiler says of itself."""
+    """Return what the compiler prints as its version."""
     return run([*command, "--version"])

@@ -1,7 +1,7 @@
-"""Jobs, one after the other: in this process, or in worker processes forked from it.
+"""Runs jobs one after the other, in this process or in worker processes forked from it.
 
-Jobs do not interact, so a core that has a worker to itself never waits for another. Workers write
-their own files; what travels is a job one way and its messages the other.
+Jobs do not interact, so a core with a worker never waits for another. Workers write files
+themselves; only jobs are sent to them, and only messages are sent back.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ POLL_S = 0.05  # seconds until messages and a stop are looked for again
 
 
 class Work(Protocol):
-    """What is done with jobs, which can be pickled."""
+    """The work that is done for each job; jobs can be pickled."""
 
     def run(self, job: Any, stop: Stop) -> Iterator[Any]:
-        """Do a job: yields messages that can be pickled. Calls `stop.check`."""
+        """Do a job and yield messages, which can be pickled; `stop.check` is called regularly."""
 
     def divide(self, job: Any) -> list:
-        """Smaller jobs in place of one that memory did not suffice for; none if there are none."""
+        """Return smaller jobs in place of a job that ran out of memory; an empty list if none."""
 
 
 def run_jobs(
     work: Work, jobs: Sequence, stop: Stop, workers: int = 1, threads: int = 1
 ) -> Iterator[Any]:
-    """Do all jobs; yields their messages in the order in which they come.
+    """Do all jobs; yields their messages in the order of arrival.
 
-    workers: how many processes of `threads` threads each; 1 is this process itself. Where memory
-    does not suffice, jobs are divided, or fewer done at the same time; raises OutOfMemoryError if a
-    single one is still too large. Raises what a job raises, WorkerDiedError if a worker dies, and
-    StoppedError if a stop is asked for; all once the other jobs have stopped in good order.
+    workers: the number of processes, with `threads` threads each; 1 means this process alone. If
+    memory does not suffice, jobs are divided, or fewer jobs run at the same time. Raises
+    OutOfMemoryError if a single job is still too large, any error of a job, WorkerDiedError if a
+    worker dies, and StoppedError if a stop is requested; before that, the other jobs have stopped
+    and written their checkpoints.
     """
     if workers == 1:
         torch.set_num_threads(threads)
@@ -59,7 +60,7 @@ def run_jobs(
 
 
 def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
-    """Do the jobs in this process."""
+    """Do the jobs in this process; yields and raises as `run_jobs`."""
     queue = deque(jobs)
     while queue:
         job, is_too_large = queue.popleft(), False
@@ -68,7 +69,7 @@ def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
                 yield from work.run(job, stop)
         except OutOfMemoryError:
             is_too_large = True
-        # Outside the except clause, so that nothing holds on to the memory of the attempt.
+        # Outside the except clause, so that no traceback keeps the memory of the attempt.
         if is_too_large:
             stop.check()
             torch.cuda.empty_cache()
@@ -79,7 +80,7 @@ def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
 
 
 class Pool:
-    """Workers, the jobs that wait for one, and why the run ends early, once it does."""
+    """The workers, the queue of jobs, and the error or stop that ends the run early."""
 
     def __init__(self, work: Work, stop: Stop):
         self.work, self.stop = work, stop
@@ -88,7 +89,7 @@ class Pool:
         self.reason: BaseException | None = None
 
     def start(self, workers: int, threads: int) -> None:
-        gc.freeze()  # so that collecting garbage copies nothing of the memory that is shared
+        gc.freeze()  # so that garbage collection does not copy shared memory
         try:
             for _ in range(workers):
                 task = partial(do_job, self.work, self.stop)
@@ -106,7 +107,7 @@ class Pool:
         gc.unfreeze()
 
     def run(self, jobs: Sequence) -> Iterator[Any]:
-        """All jobs' messages. After an error or a stop no job begins, and those running stop."""
+        """Yield the messages of all jobs. After an error or a stop, no further job begins."""
         self.queue.extend(jobs)
         while True:
             for worker in self.workers:
@@ -117,7 +118,7 @@ class Pool:
                 break
             wait([worker.future for worker in busy], POLL_S, FIRST_COMPLETED)
             for worker in busy:
-                has_ended = worker.future.done()  # before its last messages are read
+                has_ended = worker.future.done()  # asked before its last messages are read
                 yield from worker.messages()
                 if has_ended:
                     self.end_job(worker)
@@ -131,7 +132,7 @@ class Pool:
             raise self.reason
 
     def end_job(self, worker: Worker) -> None:
-        """Take a worker's job from it: done, or else an error or jobs to be queued."""
+        """End a worker's job: it is done, or has failed, or is queued again as smaller jobs."""
         job, worker.job = worker.job, None
         try:
             worker.result()
@@ -139,7 +140,7 @@ class Pool:
             if self.reason is None:
                 self.handle_out_of_memory(worker, job, error)
         except Exception as error:
-            # The first error counts, rather than a stop; later ones are logged at once.
+            # The first error ends the run, even after a stop; later errors are logged at once.
             if self.reason is None or isinstance(self.reason, StoppedError):
                 self.reason = error
             elif str(error) != str(self.reason):
@@ -161,7 +162,7 @@ class Pool:
 
 
 def do_job(work: Work, stop: Stop, send: Callable[[Any], None], job: Any) -> None:
-    """In a worker: do a job to its end, or until the stop, and send its messages."""
+    """Do a job in a worker, to its end or until a stop, and send its messages."""
     with suppress(StoppedError):
         for message in work.run(job, stop):
             send(message)

@@ -1,8 +1,8 @@
-"""Which processor computes, its cores and its memory; the device in two steps, without torch first.
+"""The processor that computes, its cores and its memory.
 
-Limits that a container or a batch job sets (Linux' control groups) bound cores and memory as the
-machine's own do. They are read here, since joblib.cpu_count sees the outermost group alone and
-rounds quotas up, and no library that we have reads limits of memory.
+Containers and batch systems limit cores and memory by Linux' control groups. Their limits are read
+here, since joblib.cpu_count sees the outermost group alone and rounds quotas up, and none of the
+installed libraries reads limits of memory.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 NO_SUCH_GPU = "this machine offers {count} CUDA GPUs; use --device auto or --device cpu"
 DEFAULT_BYTES = 4 << 30
-OPENMP_SPINS = "1000"  # of a waiting OpenMP thread before it sleeps; measured
-# In messages of torch, CUDA, cuBLAS and the C library; the last of Linux' allocator in torch.
+OPENMP_SPINS = "1000"  # spins of a waiting OpenMP thread before it sleeps; measured
+# Parts of the messages of torch, CUDA, cuBLAS, the C library, and torch's allocator on Linux.
 NO_MEMORY = ("out of memory", "not enough memory", "alloc_failed", "can't allocate memory")
 
 
 def share_cores() -> None:
-    """Let waiting threads sleep soon, so that other runs on the same cores go on.
+    """Let waiting threads sleep soon, so that other processes can use the same cores.
 
     Otherwise each spins millions of times, which takes the core from the thread that it waits for.
-    To be called before torch is imported. What the user has set stays.
+    This is called before torch is imported; a value that the user has set is not changed.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", OPENMP_SPINS)
@@ -66,12 +66,12 @@ def driver_gpus() -> int:
 
 
 def choose_device(name: str, tf32: bool = False, local_rank: int | None = None) -> torch.device:
-    """The torch device of that name; auto takes a CUDA GPU where torch can use one.
+    """Return the torch device of a name; auto is a CUDA GPU if torch can use one.
 
-    local_rank: number of this process among several on this machine, each of which takes a GPU of
-    its own; None if it is alone. tf32: whether float32 products may round their factors to 10 bits
-    of mantissa. Raises UserError if torch cannot use the GPU that was asked for, or if tf32 can
-    have no effect. With `cpu` CUDA is left alone, so that processes may be forked from this one.
+    local_rank: the number of this process among those on this machine, each of which takes another
+    GPU; None if it is alone. tf32: whether float32 products may round their factors to 10 bits of
+    mantissa. Raises UserError if torch cannot use the GPU that was requested, or if tf32 can have
+    no effect. With `cpu`, CUDA is not initialised, so that processes can be forked from this one.
     """
     import torch
 
@@ -87,7 +87,7 @@ def choose_device(name: str, tf32: bool = False, local_rank: int | None = None) 
                 f"({torch.__version__}) can use {count} CUDA GPUs; install a CUDA build"
             )
         torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.cuda.set_device(gpu_number(name))  # streams and graphs are those of the current one
+        torch.cuda.set_device(gpu_number(name))  # streams and graphs belong to the current GPU
         return torch.device("cuda", gpu_number(name))
     if tf32:
         raise UserError("--tf32 has an effect on a CUDA GPU only, and this run computes on the CPU")
@@ -95,12 +95,12 @@ def choose_device(name: str, tf32: bool = False, local_rank: int | None = None) 
 
 
 class OutOfMemoryError(Exception):
-    """Memory did not suffice for what was to be computed at the same time."""
+    """There is not enough memory for what is to be computed at the same time."""
 
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Raise OutOfMemoryError for any such error of torch, CUDA, the compiler or Python."""
+    """Raise OutOfMemoryError for any memory error of torch, CUDA, the compiler or Python."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -112,7 +112,7 @@ def memory_errors() -> Iterator[None]:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, which a batch system or a container may have limited."""
+    """Return the number of cores that this process may use, with limits of batch systems."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
@@ -122,7 +122,7 @@ def usable_cores() -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free on a device, for this process."""
+    """Return the bytes of memory that this process can use on a device."""
     if device.type == "cuda":
         import torch
 
@@ -133,7 +133,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def machine_bytes() -> int:
-    """Free memory of this machine; half of all memory where the system does not report it."""
+    """Return the free bytes of this machine, or half of its memory if that is not reported."""
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -147,10 +147,10 @@ def machine_bytes() -> int:
 def control_groups(
     root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
 ) -> Iterator[Path]:
-    """Folders of the control groups of this process, each within the next: all limits count.
+    """Return the folders of this process's control groups, from inside out: all limits count.
 
-    Of version 2, one tree; of version 1, a tree for each controller. A container may see its own
-    group as the root.
+    Version 2 has one tree, version 1 a tree for each controller. A container may see its group as
+    the root.
     """
     try:
         lines = membership.read_text().splitlines()
@@ -170,7 +170,7 @@ def control_groups(
 
 
 def number_in(path: Path, key: str | None = None) -> int | None:
-    """The number in a file of a control group, or behind a key in it; None if there is none."""
+    """Return the number in a control group's file, or after a key in it; None if there is none."""
     try:
         words = path.read_text().split()
         return int(words[0] if key is None else words[words.index(key) + 1])
@@ -179,7 +179,7 @@ def number_in(path: Path, key: str | None = None) -> int | None:
 
 
 def core_limit(group: Path) -> float | None:
-    """Cores that a control group may use at the same time, None for any number."""
+    """Return the number of cores that a control group may use, None without a limit."""
     try:
         quota, period = map(int, (group / "cpu.max").read_text().split())
     except (OSError, ValueError):  # "max" in place of a number
@@ -189,7 +189,7 @@ def core_limit(group: Path) -> float | None:
 
 
 def memory_left(group: Path) -> int | None:
-    """Bytes that a control group may still take, None for any number; caches are given back."""
+    """Return the bytes that a control group can still use (caches are freed); None without limit."""
     names = ("memory.max", "memory.current", "inactive_file")
     if number_in(group / names[0]) is None:
         names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -200,7 +200,7 @@ def memory_left(group: Path) -> int | None:
 
 
 def hardware(device: torch.device) -> str:
-    """The name of the device."""
+    """Return the name of the device."""
     if device.type == "cuda":
         import torch
 
@@ -209,7 +209,7 @@ def hardware(device: torch.device) -> str:
 
 
 def processor_name() -> str:
-    """The name that the processor reports, where the system passes it on."""
+    """Return the name of the processor as the system reports it."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

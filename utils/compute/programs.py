@@ -1,8 +1,8 @@
-"""Programs that PyTorch's compiler makes of a module's call, and their cache on disk.
+"""Compiles a module's call into a program, and caches programs on disk.
 
 The name of a program in the cache is a hash of all that it depends on: the call, the shapes of its
-tensors, the project's sources, PyTorch, the processor and the number of threads. Loading it takes a
-moment and no autograd, so that processes may be forked afterwards.
+tensors, the project's sources, PyTorch, the processor and the number of threads. Loading is fast
+and uses no autograd, so that processes can be forked afterwards.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from torch._ops import OpOverload
 from utils.compute.cache import cache_folder, processor_features
 
 SOURCES = Path(__file__).parents[2]
-NAMESPACE = "magnetoionic"  # of the project's operators
-ROOMS = ("devices", "models", "utils")  # whose sources a program may depend on
+NAMESPACE = "magnetoionic"  # the namespace of the project's operators
+ROOMS = ("devices", "models", "utils")  # packages on whose sources a program may depend
 
 
 class Composite(Protocol):
-    """An input of several tensors; `form` is all that a program may depend on, shapes included."""
+    """An input of several tensors; `form` is all that a program depends on, as their shapes."""
 
     form: Hashable
     tensors: Sequence[Tensor]
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> Composite:
-        """The same with other tensors."""
+        """Return an input of this form with other tensors."""
 
 
 def flat(inputs: Sequence[Tensor | Composite]) -> list[Tensor]:
-    """All tensors of a call's inputs."""
+    """Return all tensors of a call's inputs."""
     parts = ([each] if isinstance(each, Tensor) else each.tensors for each in inputs)
     return [tensor for part in parts for tensor in part]
 
 
 def program_path(call: Hashable, tensors: Sequence[Tensor]) -> Path:
-    """The file of the program for a call with such tensors, whether it is there or not."""
+    """Return the path of the program for a call with tensors of these shapes; it may not exist."""
     shapes = [(tuple(tensor.shape), tensor.stride(), tensor.dtype) for tensor in tensors]
     about = (call, shapes, torch.get_num_threads(), surroundings())
     return cache_folder() / "programs" / hashlib.sha256(repr(about).encode()).hexdigest()[:32]
@@ -52,7 +52,7 @@ def program_path(call: Hashable, tensors: Sequence[Tensor]) -> Path:
 
 @cache
 def surroundings() -> str:
-    """A fingerprint of the project's sources, PyTorch and the processor."""
+    """Return a hash of the project's sources, PyTorch and the processor."""
     digest = hashlib.sha256(f"{torch.__version__} {processor_features()}".encode())
     for room in ROOMS:
         for source in sorted((SOURCES / room).rglob("*.py")):
@@ -61,10 +61,10 @@ def surroundings() -> str:
 
 
 def load(path: Path) -> Callable | None:
-    """The program in that file; None if there is none, or none that can be read.
+    """Return the program in a file; None if there is none, or if it cannot be read.
 
-    PyTorch caches parts of it elsewhere. Parts that are missing there are compiled one after the
-    other: a process forked from this one would wait for ever for threads that had done it.
+    PyTorch caches parts of it in another place. Missing parts are compiled one after the other: a
+    process forked from this one would wait for ever for the threads of a parallel compilation.
     """
     if not path.exists():
         return None
@@ -74,7 +74,7 @@ def load(path: Path) -> Callable | None:
     try:
         with config.patch({"compile_threads": 1}):
             return CompiledArtifact.load(path=str(path), format="binary")
-    except Exception:  # whatever a private format raises that is cut short or of another version
+    except Exception:  # a private format raises anything if it is cut short or of another version
         path.unlink(missing_ok=True)
         return None
 
@@ -90,10 +90,10 @@ def save(program, path: Path) -> None:
 def compile_program(
     module: nn.Module, inputs: Sequence[Tensor | Composite], cores: int = 1
 ) -> Callable:
-    """The module's call, backward pass and all, as one program of (*state, *flat(inputs)).
+    """Compile the module's call, including its backward pass, as a program of (*state, *inputs).
 
-    Its result is a list, also of a single tensor. cores: that may compile its parts, by threads
-    which are lost where this process is forked later.
+    The arguments are all tensors, see `flat`, and the result is a list, even of a single tensor.
+    cores: how many cores compile its parts, by threads that processes forked later do not have.
     """
     load_compiler()
     from torch._inductor import config, standalone_compile
@@ -118,7 +118,7 @@ def compile_program(
     with torch.autograd.set_multithreading_enabled(False):  # trace the backward pass here, too
         written_out = without_kernel(arguments[0].device)
         graph = make_fx(pure, decomposition_table=written_out, tracing_mode="fake")(*arguments)
-    # The graph's own stand-ins for the arguments: their sizes are numbers, not symbols.
+    # The graph's fake tensors for the arguments, whose sizes are numbers, not symbols.
     arguments = [node.meta["val"] for node in graph.graph.find_nodes(op="placeholder")]
     settings = {
         "cpp.threads": torch.get_num_threads(),
@@ -130,16 +130,18 @@ def compile_program(
 
 
 def without_kernel(device: torch.device) -> dict[OpOverload, Callable]:
-    """The project's operators that have no kernel on a device, and what computes them in Python.
+    """Return the project's operators without a kernel on a device, with their Python functions.
 
-    A program contains the operations of these, so that they are fused with those around them.
+    A program contains the operations of these functions, so that they are fused with others.
     """
     default = torch._C.DispatchKey.CompositeExplicitAutograd
-    own = torch._C._dispatch_key_for_device(device.type)
+    device_key = torch._C._dispatch_key_for_device(device.type)
     found = {}
     for name in torch._C._dispatch_get_registrations_for_dispatch_key(default.name):
         namespace, _, operator = name.partition("::")
-        if namespace != NAMESPACE or torch._C._dispatch_has_kernel_for_dispatch_key(name, own):
+        if namespace != NAMESPACE:
+            continue
+        if torch._C._dispatch_has_kernel_for_dispatch_key(name, device_key):
             continue
         overload = getattr(getattr(torch.ops, namespace), operator).default
         found[overload] = partial(overload._op_dk, default)
@@ -147,10 +149,10 @@ def without_kernel(device: torch.device) -> dict[OpOverload, Callable]:
 
 
 def load_compiler() -> None:
-    """Import the compiler, which takes seconds and reads then where its cache is."""
+    """Import the compiler, which takes seconds, after setting its cache folder."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
-    # It warns, on machines with the CUDA toolkit and no GPU, of what was found out long before,
-    # and on machines with one that float32 is not TF32, which is meant.
+    # On machines with the CUDA toolkit but no GPU it warns of the missing GPU, which is known by
+    # now; on machines with a GPU it warns that float32 does not use TF32, which is intended.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
     import torch._inductor.compile_fx
@@ -158,7 +160,7 @@ def load_compiler() -> None:
     import torch.fx.experimental.proxy_tensor
 
     if torch._inductor.config.cpp.vec_isa_ok is None:  # TORCHINDUCTOR_VEC_ISA_OK is not set
-        # Vectors are those that the processor says it has: trying each takes ten seconds.
+        # The processor's features are trusted, since trying each kind of vectors takes ten seconds.
         torch._inductor.config.cpp.vec_isa_ok = True
     if "TORCH_LOGS" not in os.environ:  # a kernel that fails is one line, not its source
         logging.getLogger("torch._inductor.runtime.triton_heuristics").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Stopping on Ctrl-C or SIGTERM: at once, or where nothing is lost."""
+"""Stops a run on Ctrl-C or SIGTERM, at once or at the next point where nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmap import mmap
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
 ECHO_S = 5.0  # seconds within which a launcher may pass on a Ctrl-C that has already arrived
-RANK_ZERO_TIMEOUT_S = 10.0  # in which process 0 of a run starts and finds what the others found
+RANK_ZERO_TIMEOUT_S = 10.0  # in which process 0 of a run finds an error that the others found
 
 
 class StoppedError(BaseException):
@@ -27,23 +27,23 @@ class StoppedError(BaseException):
 class Stop:
     """Turns the first signal to stop into StoppedError; a second Ctrl-C ends the process at once.
 
-    StoppedError is raised right away, but inside `deferred()` only by `check()`. That a stop is
-    asked for stands in shared memory, where processes forked from this one, which ignore signals,
-    find it, too. (An Event has a lock, which a process that is killed might hold.)
+    StoppedError is raised at once, but inside `deferred()` only by `check()`. The request is
+    written to shared memory, where processes forked from this one, which ignore signals, find it,
+    too. (An Event has a lock, which a process that is killed might hold.)
     """
 
     def __init__(self):
-        self.signum: int | None = None  # the first one that has arrived
+        self.signum: int | None = None  # the first signal that has arrived
         self.time = 0.0
         self.is_deferred = False
-        self.requested = mmap(-1, 1)  # the number of a signal, 0 as long as no stop is asked for
+        self.requested = mmap(-1, 1)  # the number of a signal, 0 if no stop is requested
 
     def request(self, signum: int = signal.SIGTERM) -> None:
-        """Ask for a stop, here and in all processes forked from this one, as a signal does."""
+        """Request a stop of this process and of all processes forked from it, as a signal does."""
         self.requested[0] = signum
 
     def install(self) -> Stop:
-        """Listen, except for signals that were ignored on purpose, as SIGHUP is under nohup."""
+        """Handle signals, except those that were ignored on purpose, as SIGHUP is under nohup."""
         for signum in SIGNALS:
             if signal.getsignal(signum) != signal.SIG_IGN:
                 signal.signal(signum, self.handle)
@@ -59,18 +59,18 @@ class Stop:
             os._exit(128 + signum)
 
     def is_echo(self) -> bool:
-        """Under torchrun a Ctrl-C comes twice, from the terminal and from the launcher."""
+        """Whether a Ctrl-C may be the second of one: torchrun passes on what a terminal sends."""
         launched = "TORCHELASTIC_RUN_ID" in os.environ
         return launched and time.monotonic() - self.time < ECHO_S
 
     def check(self) -> None:
-        """Raise StoppedError if a stop was asked for."""
+        """Raise StoppedError if a stop was requested."""
         if signum := self.requested[0]:
             raise StoppedError(signum)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """A stretch that a signal must not cut in two; it ends, or calls `check`, soon."""
+        """Defer stops: a signal raises nothing before `check` or the end of the context."""
         self.is_deferred = True
         try:
             self.check()
@@ -81,12 +81,12 @@ class Stop:
 
 
 def wait_for_rank_zero() -> None:
-    """Wait, in the other processes of a run, while process 0 tells what is wrong.
+    """Wait, in all processes of a run but process 0, while process 0 logs an error of the user.
 
-    All find the same mistake, and where one has ended its launcher ends the others: process 0 too,
-    perhaps before it has said a word. So process 0 goes on at once and the others wait to be ended,
-    in silence and with exit code 2. What process 0 has not told after RANK_ZERO_TIMEOUT_S is a
-    mistake of theirs alone, which they tell.
+    All processes find the same error, and once one has ended, the launcher ends the others, perhaps
+    process 0 before it has logged anything. So process 0 returns at once, and the others wait to be
+    ended, without a message and with exit code 2. If they still run after RANK_ZERO_TIMEOUT_S, the
+    error is theirs alone, and they return to log it.
     """
     if os.environ.get("RANK", "0") == "0":
         return

@@ -1,7 +1,7 @@
-"""Processes forked from this one, which share its memory until they write to it.
+"""Worker processes are forked from this one and share its memory until they write to it.
 
-A fork has the data and all imported modules at once. It leaves signals to this process and ends
-when this one ends, however it ends.
+A fork has the data and all imported modules at once. It ignores signals, which this process
+handles, and ends when this process ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from utils.compute.signals import SIGNALS
 from utils.errors import RecordError, UserError, WorkerDiedError
 
 TRIAL_TIMEOUT_S = 120.0  # a trial takes one second; more with many cores and large layers
-TASK_TIMEOUT_S = 900.0  # no task should take a tenth of it
+TASK_TIMEOUT_S = 900.0  # more than ten times as long as any task should take
 PR_SET_PDEATHSIG = 1  # an option of Linux' prctl: the signal to receive when the parent dies
 WORKER_DIED = (
     "a process of this run has died, perhaps for want of memory, of which a smaller "
@@ -38,11 +38,11 @@ WORKER_DIED = (
 class Worker:
     """A process forked from this one that calls `task(send, job)` for one job after the other.
 
-    The fork inherits the task, which may be any callable. Jobs, results and the messages that the
-    task sends meanwhile are pickled. Each worker has an executor and a pipe to itself: the death of
-    a process ends all of its executor's, and it may hold the lock of a queue.
+    The fork inherits the task, which may be any callable. Jobs, results and messages are pickled.
+    Each worker has a separate executor and pipe, since the death of a process ends all processes of
+    its executor and may leave the lock of a shared queue locked.
 
-    job: which it is doing, None if it is idle.
+    job: the job that it does now, None if it is idle.
     """
 
     def __init__(self, task: Callable, threads: int = 1):
@@ -64,7 +64,7 @@ class Worker:
         self.future: Future | None = None
 
     def call(self, job: Any = None) -> None:
-        """Begin a call of the task."""
+        """Start a call of the task in the worker."""
         self.job = job
         try:
             self.future = self.executor.submit(call_task, job)
@@ -73,13 +73,13 @@ class Worker:
             self.future.set_exception(error)
 
     def messages(self) -> Iterator[Any]:
-        """Those that have arrived."""
+        """Yield the messages that have arrived."""
         with suppress(EOFError, OSError):  # the process has died
             while self.pipe.poll():
                 yield self.pipe.recv()
 
     def result(self, timeout: float | None = None) -> Any:
-        """What the call returns.
+        """Wait for the call and return its result.
 
         Raises OutOfMemoryError, UserError or RecordError if the task does, RuntimeError for any
         other of its errors, WorkerDiedError if the process dies, and TimeoutError.
@@ -93,12 +93,12 @@ class Worker:
         return result
 
     def end(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         self.process.kill()
         self.executor.shutdown()
 
 
-call_in_thread: Callable[[Any], Future]  # begins a call of the task; set in a worker
+call_in_thread: Callable[[Any], Future]  # starts a call of the task; defined in workers only
 
 
 def start_worker(parent: int, task: Callable, threads: int) -> None:
@@ -116,7 +116,7 @@ def start_worker(parent: int, task: Callable, threads: int) -> None:
 
 
 def call_task(job: Any) -> tuple[Any, Exception | None]:
-    """In a worker: what the task returns, and its error, of a type that can be pickled."""
+    """Return, in a worker, the task's result and its error, of a type that can be pickled."""
     try:
         with memory_errors():
             return call_in_thread(job).result(), None
@@ -128,7 +128,7 @@ def call_task(job: Any) -> tuple[Any, Exception | None]:
 
 
 def can_fork() -> bool:
-    """Whether this process can be forked to compute: on Linux, as long as it uses no GPU."""
+    """Whether this process can be forked: on Linux, if it has not used a GPU."""
     return sys.platform == "linux" and not torch.cuda.is_initialized()
 
 
@@ -145,10 +145,10 @@ def call_in_fork(task: Callable, threads: int = 1, timeout: float = TASK_TIMEOUT
 
 
 def holds_in_fork(test: Callable[[], bool]) -> bool:
-    """Whether a process forked from this one can differentiate, and finds `test()` true.
+    """Whether a process forked from this one can differentiate, and `test()` is true there.
 
-    Never on other systems than Linux; nor where the trial fails or hangs because this process has
-    used threads, which a fork does not copy.
+    It is false on other systems than Linux, and if the trial fails or hangs because this process
+    has used threads, which a fork does not copy.
     """
 
     def trial() -> bool:
