@@ -189,7 +189,7 @@ def core_limit(group: Path) -> float | None:
 
 
 def memory_left(group: Path) -> int | None:
-    """Return the bytes that a control group can still use (caches are freed); None without limit."""
+    """Return the bytes that a control group can still use, None without limit; caches are free."""
     names = ("memory.max", "memory.current", "inactive_file")
     if number_in(group / names[0]) is None:
         names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
