@@ -11,14 +11,14 @@ demo: $(VENV)/run
 		--resistor_noise 0.015 --clipping 0.1 --batch_size 32 --epochs 10 --n_models 3 --compile off
 	$(BIN)/python -m utils.plots --latest
 
-# Threads that wait sleep soon, as in a run: several tests compute at the same time.
+# Waiting threads sleep soon, as in a run, since several tests compute at the same time.
 test: export GOMP_SPINCOUNT ?= 1000
 test: $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest -n auto --dist worksteal
 
-# Hours on a CPU; goes on where it was stopped. RUN="--n_models 3" passes flags on.
+# Takes hours on a CPU; continues where it was stopped. RUN="--n_models 3" passes flags to main.py.
 figures: $(VENV)/run
 	figures/figure1.sh --resume $(RUN)
 	figures/figure2.sh --resume $(RUN)

@@ -22,7 +22,7 @@ TOO_LARGE = (
 
 
 def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
-    """Train every network of the run, write its files, and print what came out.
+    """Train every network of the run, write its files, and print the results.
 
     Returns the mean accuracy of each setting (%), of a run in one process without --dry_run.
     """
@@ -34,7 +34,7 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
     from utils.compute.processor import choose_device, memory_errors
     from utils.data.datasets import load
     from utils.records.opening import fullest, newest, open_archive
-    from utils.records.summary import discard_empty, stop_message, mean_accuracies, table
+    from utils.records.summary import discard_empty, mean_accuracies, stop_message, table
     from utils.training.dry_run import describe
     from utils.training.intermediate import add_missing
     from utils.training.job import Training
@@ -46,7 +46,7 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
     from utils.training.train import train
 
     world = World()  # this process alone, or one of those that torchrun has started
-    common = run.settings[0]  # for what is the same in all settings
+    common = run.settings[0]  # for flags that are the same in all settings
     device = choose_device(run.device, common.tf32, world.local_rank)
     cores = world.take_cores()
     data = world.rank_zero_first(lambda: load(common.task, run.data_dir, common.padding))
@@ -127,7 +127,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def end(exit_code: int, message: str) -> int:
-    """Say why the run ends; the exit code tells it even where nobody can read that."""
+    """Log why the run ends, and return the exit code."""
     log(f"main.py: {message}")
     return exit_code
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Ablation: what each imperfection costs, alone and among all, and what is left to the ideal network.
 #
-# --var, --resistor_noise, --write_noise and --clipping, one value each, are what is switched off;
-# of a device file, --field my-device.json, it is what was measured.
+# The study switches off --var, --resistor_noise, --write_noise and --clipping, which take one value
+# each. With a device file, --field my-device.json, the values are the measured ones.
 #
 #     nohup figures/ablation.sh --resume &> ablation.txt &
 #

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Figure 2: the same with ideal devices: no variability, no noise, no smallest pulse (--clipping).
+# Figure 2: accuracy against learning rate with ideal devices: no variability, noise or smallest pulse (--clipping).
 #
 #     nohup figures/figure2.sh &> figure2.txt &
 #

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Figure 3: the same with the smallest pulse (--clipping) alone, at three values.
+# Figure 3: accuracy against learning rate with a smallest pulse (--clipping) alone, at three values.
 #
 #     nohup figures/figure3.sh &> figure3.txt &
 #

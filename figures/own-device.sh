@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A device of your own beside linear, exponential and ideal ones, over learning rates.
+# Your device compared with linear, exponential and ideal devices, over learning rates.
 #
 # The exponential one has the range of the linear device, as a device file has: double-curved-2.77.
 # Learning rates are those of 27 pulses in a range: a device with more gets as many times the rate,
@@ -8,10 +8,9 @@
 #
 #     nohup figures/own-device.sh my-device.json --resume &> own-device.txt &
 #
-# The device file comes first; there may be more than one. Each field has its own values: those of
-# the file as measured, the built-in ones those of main.py: variability 0.2, no read or write noise.
-# So the device is seen as it is. Given to all fields, --var, --resistor_noise and --write_noise
-# leave the response alone to tell them apart.
+# The device file comes first; there may be more than one. Your device has its measured values;
+# built-in devices have the defaults of main.py: variability 0.2, no read or write noise. With --var,
+# --resistor_noise and --write_noise, which apply to all fields, only the responses differ.
 #
 # Further arguments go to main.py and win over the study's values: --task Digits --lr 1000 2000.
 # Paths among them count from the project's root. PYTHON names another interpreter.

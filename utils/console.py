@@ -1,4 +1,4 @@
-"""A line for the user on stderr, from wherever in the program."""
+"""Logs lines for the user to stderr."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from contextlib import suppress
 
 
 def log(line: str) -> None:
-    """Print it; a full disk or a closed terminal behind stderr must not end a run."""
+    """Print a line to stderr; a full disk or a closed terminal there must not end a run."""
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)

@@ -1,12 +1,12 @@
-"""The ways in which a run ends early; each tells the user in one line, without a traceback."""
+"""Errors that end a run early; the user sees each as one line, without a traceback."""
 
 
 class UserError(Exception):
-    """Something the user can mend: what is wrong, where, and what to do. Exit code 2."""
+    """An error that the user can correct: what is wrong, where, and what to do. Exit code 2."""
 
 
 class RecordError(Exception):
-    """Results could not be written: where and why. Exit code 1."""
+    """Results cannot be written; the message says where and why. Exit code 1."""
 
 
 class WorkerDiedError(Exception):
@@ -14,7 +14,7 @@ class WorkerDiedError(Exception):
 
 
 class FailedOnOtherRankError(Exception):
-    """Another process of the run has failed and told the user why."""
+    """Another process of the run has failed and has logged why. exit_code: of that process."""
 
     def __init__(self, exit_code: int):
         super().__init__(exit_code)

@@ -1,7 +1,7 @@
-"""The flags of a network, each one entry: add a flag here and use it, all else follows.
+"""The flags of a network, one entry each: a new flag is added here and used, all else follows.
 
-Parser, folder names, identity, records, reading back, columns of tables, titles of pictures, and
-what compiled steps depend on are read off these fields: see utils/flags.py.
+Parser, folder names, identity, records and reading them, columns of tables, titles of pictures, and
+what compiled steps depend on follow from these fields: see utils/flags.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RESISTOR_PER_VOLTAGE_NOISE = 1e4  # sigma_r / sigma_v unless sigma_v is given
 
 
 def device(name: str) -> Device:
-    """What --field names; raises UserError if there is no such device."""
+    """Return the device that --field names; raises UserError if there is none."""
     try:
         return find(name)
     except ValueError as error:
@@ -31,7 +31,7 @@ def whole_or_none(value: float | None) -> int | None:
 
 @dataclass(frozen=True, kw_only=True)
 class FlagTable:
-    """All that decides the result of one network, but for its model number.
+    """All that decides the result of one network, except for its model number.
 
     Units: lr in pulses per unit of gradient, clipping in pulses, noises and init in the arbitrary
     units of the Hall voltage. The order of the fields is that of tables. second: the field from the
@@ -59,7 +59,7 @@ class FlagTable:
         column="field",
         stored=Stored("optimizer_parameters.field", slug="-{}"),
     )
-    second: Device | None = None  # the field from the switch on; of --field, too
+    second: Device | None = None  # the field after a switch, which --field gives, too
     lr: float = flag(
         1000.0,
         TRAINING,
@@ -251,10 +251,10 @@ class FlagTable:
 
     @property
     def fields(self) -> tuple[Device, ...]:
-        """The field, or both, the one from the switch on last."""
+        """The field, or both fields: first the one before the switch, then the one after it."""
         return (self.field,) if self.second is None else (self.field, self.second)
 
     @property
     def field_name(self) -> str:
-        """The fields as the folder's name has them: A, or A-B where A is switched to B."""
+        """The fields as in the folder's name: A, or A-B where A is switched to B."""
         return "-".join(device.name for device in self.fields)

@@ -1,4 +1,4 @@
-"""How a field of a dataclass is given on the command line and kept in records."""
+"""Flags: fields of dataclasses that are given on the command line and stored in records."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any, NoReturn
 
 from utils.errors import UserError
 
-LARGEST = 3e38  # of the numbers that the simulation can hold, float32
+LARGEST = 3e38  # the largest number that a simulation in float32 can hold
 PHYSICAL, NETWORK, TRAINING, RUNNING = "device physics", "network", "training", "run"  # in --help
 
 
 @dataclass(frozen=True)
 class Stored:
-    """How the value of a flag stands in files.
+    """How the value of a flag is stored in files.
 
-    json: its place in the record, a path with dots; slug: its part of the folder's name, left out
-    at the value `omit_if`, as it is from tables and titles; to_json, from_json: between value and
-    JSON, where they differ; added_later: records from before the flag lack it, and mean its
-    default.
+    json: its place in the record, a path with dots; slug: its part of the folder's name, which is
+    left out, as in tables and titles, if the value is `omit_if`; to_json, from_json: conversions
+    between value and JSON, where they differ; added_later: whether records from before the flag
+    lack it, which then have its default.
     """
 
     json: str
@@ -37,20 +37,21 @@ class Stored:
 
 @dataclass(frozen=True)
 class Flag:
-    """A row of the table that parser, names, identity, records, tables and titles are read off.
+    """A flag, from which parser, names, identity, records, tables and titles follow.
 
-    On the command line. group: its heading in --help; kind: from a word of the command line to its
-    value; is_list: the value is a tuple; sweeps: the flag takes several values, each a setting;
-    choices: all valid values; at_least, at_most, above: bounds; hint: what a value above at_most
-    is likely meant to be, with {0} for the value and {1} for a hundredth of it.
+    On the command line. group: its heading in --help; kind: converts a word of the command line to
+    a value; is_list: whether the value is a tuple; sweeps: whether the flag takes several values,
+    of which each makes a setting; choices: all valid values; at_least, at_most, above: bounds;
+    hint: what a value above at_most probably should be, with {0} for the value and {1} for a
+    hundredth of it.
 
-    Values that are not given. measured: the name of the value in device files: what was measured
-    of the field's device is taken, or else `fallback`.
+    For values that are not given. measured: the name of the value in device files; the measured
+    value of the field's device is taken, or `fallback` if it was not measured.
 
-    Of a setting alone. stored: how it stands in files; physics: the training step has operations
-    for it, which a network leaves out where the value is 0, false or None, or the default among
-    choices; imperfection: networks are compared with it and without it, at 0; column: its header
-    in the table of a run; label: its name in pictures and texts.
+    For flags of a setting. stored: how the value is stored in files; physics: whether the training
+    step has operations for the flag, which are left out if the value is 0, false or None, or the
+    default among choices; imperfection: whether networks are compared with it and without it, at 0;
+    column: its header in the table of a run; label: its name in pictures and texts.
     """
 
     group: str
@@ -74,14 +75,14 @@ class Flag:
 
 
 def flag(default: Any, group: str, text: str, kind: Callable, **properties) -> Any:
-    """A dataclass field that is a flag."""
+    """Return a dataclass field that is a flag."""
     return dataclasses.field(
         default=default, metadata={"flag": Flag(group, text, kind, **properties)}
     )
 
 
 def flags_of(kind: type) -> dict[str, tuple[Flag, Any]]:
-    """The flags of Setting or Run by name, each with its default, in order."""
+    """Return the flags of Setting or Run by name, each with its default, in order."""
     return {
         field.name: (field.metadata["flag"], field.default)
         for field in dataclasses.fields(kind)
@@ -90,7 +91,7 @@ def flags_of(kind: type) -> dict[str, tuple[Flag, Any]]:
 
 
 def check_values(owner: object) -> None:
-    """Raise UserError for a value that is none of the choices, or out of its flag's bounds."""
+    """Raise UserError if a value is not among the choices or is out of its flag's bounds."""
     for name, (each, default) in flags_of(type(owner)).items():
         value: Any = getattr(owner, name)
         if value == default and type(value) is type(default):
@@ -118,7 +119,7 @@ def check_writable(flag: str, folder: Path) -> None:
             if existing.is_symlink():
                 raise UserError(f"{flag} {folder}: {existing} is a link to nothing; name another")
             existing = existing.parent
-    except OSError as error:  # a name too long, or below a folder that may not be entered
+    except OSError as error:  # the name is too long, or a folder above may not be entered
         raise UserError(f"{flag} {folder}: {error.strerror}; name another") from None
     if not existing.is_dir():
         raise UserError(f"{flag} {folder}: {existing} is a file; name a folder")
@@ -127,7 +128,7 @@ def check_writable(flag: str, folder: Path) -> None:
 
 
 class Once(argparse.Action):
-    """Stores a flag's value; refuses a second one, which would silently win over the first."""
+    """Stores a flag's value and refuses a second one, which would silently replace the first."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         if hasattr(namespace, self.dest):
@@ -136,7 +137,7 @@ class Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors in one line, and the flag that was meant for one mistyped."""
+    """argparse with errors in one line, and with the likely flag for one that is mistyped."""
 
     def __init__(
         self,
@@ -145,7 +146,7 @@ class Parser(argparse.ArgumentParser):
         epilog: str | None = None,
         retired: Mapping[str, str] | None = None,
     ):
-        """retired: what to say to flags that are taken no more."""
+        """retired: the messages for flags that are no longer accepted."""
         self.retired = retired or {}
         super().__init__(
             prog=prog,
@@ -169,7 +170,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def hint(self, flag: str) -> str:
-        """What to say to a flag that does not exist."""
+        """Return the message for a flag that does not exist."""
         if flag in self.retired:
             return f"{flag} {self.retired[flag]}"
         known = [option for option in self._option_string_actions if option.startswith("--")]
@@ -180,12 +181,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def add(group, name: str, flag: Flag, default: Any) -> None:
-    """A flag of the table as an argument."""
-    text = flag.help.replace("%", "%%")  # which argparse formats
+    """Add a flag to an argument group."""
+    text = flag.help.replace("%", "%%")  # argparse formats it
     if flag.kind is bool and not flag.sweeps:
         group.add_argument(f"--{name}", action="store_true", help=text)
         return
-    if flag.kind is bool:  # alone it is on
+    if flag.kind is bool:  # the flag without a value means true
         group.add_argument(
             f"--{name}",
             action=Once,
@@ -195,7 +196,7 @@ def add(group, name: str, flag: Flag, default: Any) -> None:
         )
         return
     if default is None or default == ():
-        shown = ""  # its help tells what it is otherwise
+        shown = ""  # its help describes the default
     else:
         words = default if flag.is_list else (default,)
         shown = f" (default: {' '.join(map(str, words))})"

@@ -1,4 +1,4 @@
-"""The command line. Torch is not imported here, so that an answer comes at once."""
+"""The command line. Torch is not imported here, so that --help and errors appear at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ command trains all settings and seeds.
 
 example: python main.py --lr 500 1000 --field double-linear double-exponential --task Digits
 """
-RETIRED = {  # flags of the scripts that this project replaces, and what to say to them
+RETIRED = {  # messages for flags of the original scripts, which this project replaces
     "--scale": "is taken no more: the original scripts read it and did nothing with it, so that "
     "leaving it out is the same simulation; --input_scale sets the currents",
 }
@@ -27,7 +27,7 @@ STUDY_LIST = "studies:\n" + "\n".join(f"  {s.name:12} {s.about}" for s in STUDIE
 
 
 class RunParser(Parser):
-    """The parser of main.py: of several processes that find one mistake, the first tells it."""
+    """The parser of main.py; if several processes find the same error, process 0 logs it."""
 
     def error(self, message: str) -> NoReturn:
         wait_for_rank_zero()
@@ -52,7 +52,7 @@ def make_parser() -> RunParser:
 
 
 def parse(args: list[str] | None = None) -> Run:
-    """The run that the command line asks for; exits with code 2 and one line on any mistake."""
+    """Return the run of the command line; exits with code 2 and one line on any error."""
     parser = make_parser()
     try:
         return run_of(vars(parser.parse_args(args)))
@@ -61,7 +61,7 @@ def parse(args: list[str] | None = None) -> Run:
 
 
 def run_of(given: dict[str, Any]) -> Run:
-    """From flags as they were given, by name."""
+    """Make a run from the flags that were given, by name."""
     check_device(given.get("device", Run.device))
     of_setting, of_run = flags_of(Setting), flags_of(Run)
     chosen = {name: given[name] for name in of_setting if name in given}

@@ -1,4 +1,4 @@
-"""How far the training is: a bar in a terminal, a line per setting and epoch in a file."""
+"""Reports the progress of training: a bar in a terminal, a line per setting and epoch in a file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from utils.settings import Setting
 
 @dataclass(frozen=True)
 class Epoch:
-    """The results of an epoch of networks of one setting that train together.
+    """The results of an epoch, for networks of one setting that train together.
 
-    models: their numbers; number: of the epoch, counted from 1; accuracy (0 to 1), loss,
-    pulse_request (pulses): means over them; failed: those that have stopped being finite, and at
-    which step.
+    models: the numbers of the networks; number: of the epoch, counted from 1; accuracy (0 to 1),
+    loss, pulse_request (pulses): means over the networks; failed: the networks whose loss or
+    weights are not finite, with the step when that began.
     """
 
     setting: Setting
@@ -32,9 +32,9 @@ class Epoch:
 
 
 class Progress:
-    """Reports the epochs of a run on stderr; failures even if quiet.
+    """Reports the epochs of a run on stderr; if quiet, only failures.
 
-    epochs: how many there are to train, a network's epoch counting as one.
+    epochs: the number of epochs to train, summed over networks.
     """
 
     def __init__(self, epochs: int, quiet: bool = False):
@@ -45,7 +45,7 @@ class Progress:
             self.bar = tqdm(total=epochs, unit="epoch", dynamic_ncols=True)
 
     def note(self, epoch: Epoch) -> None:
-        """Report an epoch that is over."""
+        """Report an epoch that has ended."""
         for model, step in epoch.failed.items():
             if (epoch.setting, model) not in self.reported:
                 self.reported.add((epoch.setting, model))
@@ -83,7 +83,7 @@ class Progress:
 
 
 def describe_networks(epoch: Epoch) -> str:
-    """Setting and number of a single network, or how many there are."""
+    """Return the setting with the number of a single network, or with the count of several."""
     if len(epoch.models) == 1:
         return f"{epoch.setting.slug}, network {epoch.models[0]}"
     return f"{epoch.setting.slug}, {len(epoch.models)} networks"

@@ -1,4 +1,4 @@
-"""One call of the program: which settings, how many networks of each, and where they run."""
+"""A run, one call of the program: its settings, the networks of each, and where they run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from utils.flags import RUNNING, TRAINING, check_values, check_writable, flag
 from utils.settings import LARGEST_SEED, Member, Setting, Task
 
 COMPILE = ("auto", "on", "off")
-LARGEST_RUN = 1_000_000  # networks
+LARGEST_RUN = 1_000_000  # the largest number of networks of a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Run:
 
     @property
     def ledger_level(self) -> LedgerLevel:
-        """Of what learning costs."""
+        """How much of the cost of learning is counted."""
         return (
             LedgerLevel.WEAR
             if self.wear
@@ -108,12 +108,12 @@ class Run:
 
     @property
     def tasks(self) -> list[Task]:
-        """Every network of the run from its start, setting by setting."""
+        """The tasks of all networks of the run, from their first step, setting by setting."""
         return [Task(member) for member in self.members]
 
     @cached_property
     def members(self) -> list[Member]:
-        """Every network of the run, setting by setting."""
+        """All networks of the run, setting by setting."""
         return [
             Member(setting, model) for setting in self.settings for model in range(self.n_models)
         ]
@@ -140,7 +140,7 @@ def check_names(settings: Sequence[Setting]) -> None:
 
 
 def check_switches(settings: Sequence[Setting]) -> None:
-    """Raise UserError if a switch is asked for twice, as 11 and 12 are the same of 20 epochs."""
+    """Raise UserError if a switch is given twice: --time_switch 11 and 12 mean one epoch of 20."""
     seen: dict[Setting, Setting] = {}
     for setting in settings:
         switched = setting.switched_at

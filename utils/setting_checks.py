@@ -1,4 +1,4 @@
-"""What a setting must fulfil beyond the bounds of its flags."""
+"""Checks of a setting beyond the bounds of its flags."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from utils.errors import UserError
 from utils.flag_table import FlagTable
 from utils.flags import flags_of
 
-SWITCHES = ("time_switch", "switch_epoch")  # flags, of which one is given where a field is switched
+SWITCHES = ("time_switch", "switch_epoch")  # flags that switch the field; only one may be given
 
 
 def check_switch(setting: FlagTable) -> None:
-    """Raise UserError unless there are two fields and one epoch to switch at, or neither."""
+    """Raise UserError unless there are two fields and one epoch of a switch, or neither."""
     given = [name for name in SWITCHES if getattr(setting, name) is not None]
     if len(given) > 1:
         raise UserError("--time_switch and --switch_epoch: give one of them, not both")

@@ -1,4 +1,4 @@
-"""What is simulated: frozen, and checked once, when it is made."""
+"""Settings say what is simulated; they are frozen, and checked once, when they are made."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from utils.flags import check_values, flags_of
 from utils.setting_checks import check_fits, check_switch
 
 LARGEST_SEED = 2**63 - 1
-FIRST_IN_NAME = ("task", "field", "lr", "var", "clipping")  # of a folder; then all others in order
+FIRST_IN_NAME = ("task", "field", "lr", "var", "clipping")  # in folder names; others follow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting(FlagTable):
-    """The flags of a network with values that fit together; raises UserError where they do not."""
+    """The flags of a network; raises UserError if their values do not fit together."""
 
     def __post_init__(self):
         check_switch(self)
@@ -46,12 +46,12 @@ class Setting(FlagTable):
 
     @cached_property
     def slug(self) -> str:
-        """The part of a folder's name that tells the setting."""
+        """The part of a folder's name that describes the setting."""
         return "".join(self.name_parts.values())
 
     @property
     def name_parts(self) -> dict[str, str]:
-        """What each flag adds to the folder's name, by flag, in the order of the name."""
+        """The parts of the folder's name by flag, in the order of the name."""
         table, parts = flags_of(Setting), {}
         for name in dict.fromkeys((*FIRST_IN_NAME, *table)):
             flag, value = table[name][0], getattr(self, name)
@@ -60,10 +60,10 @@ class Setting(FlagTable):
         return parts
 
     def not_given(self) -> dict[str, float]:
-        """Values of the flags that are not given and that device files know: measured, or fallback.
+        """Return values for flags that were not given: measured values, or their fallbacks.
 
-        Of two fields it is the one that was measured of either. Raises UserError where they differ:
-        a network has one value before and after the switch.
+        With two fields, a value that was measured for either is used. Raises UserError if the two
+        measured values differ, since a network has one value before and after the switch.
         """
         values = {}
         for name, (each, _) in flags_of(Setting).items():
@@ -73,24 +73,25 @@ class Setting(FlagTable):
             measured = {file.name: getattr(file, each.measured).value for file in files}
             found = sorted({value for value in measured.values() if value is not None})
             if len(found) > 1:
-                told = ", ".join(f"{value:.4g} of {which}" for which, value in measured.items())
+                values_of = ", ".join(f"{value:.4g} of {file}" for file, value in measured.items())
                 raise UserError(
-                    f"--{name}: measured as {told}, and a network has one value before and after "
-                    "the switch; give it"
+                    f"--{name}: measured as {values_of}, and a network has one value before and "
+                    "after the switch; give it"
                 )
             values[name] = found[0] if found else each.fallback
         return values
 
 
 def imperfections() -> list[str]:
-    """The flags that make a network worse than an ideal one of the same devices."""
+    """Return the flags that make a network worse than an ideal one of the same devices."""
     return [name for name, (each, _) in flags_of(Setting).items() if each.imperfection]
 
 
 def physics_of(settings: Collection[Setting]) -> dict[str, Hashable]:
-    """Which operations a training step of these networks side by side has, by flag.
+    """Return, by flag, which operations the training step of networks side by side has.
 
-    Of noises and of flags that are on or off: whether any network has it; of choices: which.
+    For noises and for flags that are on or off it is whether any network has it; for choices it is
+    the choice.
     """
     present: dict[str, Hashable] = {}
     for name, (each, _) in flags_of(Setting).items():
@@ -101,7 +102,7 @@ def physics_of(settings: Collection[Setting]) -> dict[str, Hashable]:
 
 
 def choices_of(setting: Setting) -> tuple[str, ...]:
-    """What a setting has chosen of the physics; networks of other choices cannot train together."""
+    """Return a setting's choices of physics; networks of different choices train separately."""
     return tuple(
         getattr(setting, name)
         for name, (each, _) in flags_of(Setting).items()
@@ -123,7 +124,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Task:
-    """A network that is to be trained from a mini-batch on: 0 for a fresh one."""
+    """A network to train. step: the mini-batch from which it continues, 0 for a fresh network."""
 
     member: Member
     step: int = 0

@@ -1,4 +1,4 @@
-"""Named lists of settings: what `--study` trains and what the figures show. Without torch."""
+"""Studies are named lists of settings that `--study` trains and figures show. Torch is not used."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SAME_RANGE = find("double-curved-2.77")
 BESIDE = (FIELDS[0], SAME_RANGE, IDEAL)
 SWITCHED_AT = (1, 2, 5, 10, 15)  # epochs, of 20
 RATES = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
-FIGURE_1 = {"var": 0.2, "resistor_noise": 0.015, "clipping": 0.1}  # its imperfections
-# Without imperfections; the noise on voltages follows the read noise.
+FIGURE_1 = {"var": 0.2, "resistor_noise": 0.015, "clipping": 0.1}  # imperfections of figure 1
+# No imperfections; the noise on voltages follows the read noise.
 PERFECT = {name: 0.0 for name in imperfections() if flags_of(Setting)[name][0].sweeps}
 # The map: nonlinearities, and learning rates a factor of two apart.
 NONLINEARITIES = tuple(float(nu) for nu in range(-4, 9))
@@ -34,10 +34,10 @@ DEPTHS = ((256,), (256, 256), (256, 256, 256))
 
 
 def sweep(given: Mapping[str, Any]) -> list[Setting]:
-    """Every combination of the values of several flags, the learning rate varying fastest.
+    """Return every combination of the values of several flags; the learning rate varies fastest.
 
-    given: values by name, of flags that sweep a sequence of them; where the field is switched, the
-    two fields are one value. Raises UserError where a value is given twice or out of range.
+    given: values by name, sequences for flags that sweep; if the field is switched, the two fields
+    are one value. Raises UserError if a value is given twice or is out of range.
     """
     table, axes = flags_of(Setting), {}
     given = with_second(given)
@@ -55,7 +55,7 @@ def sweep(given: Mapping[str, Any]) -> list[Setting]:
 
 
 def with_second(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The values with the two fields apart where one follows the other; raises UserError."""
+    """Split two fields with a switch into `field` and `second`; raises UserError."""
     switches = [name for name in SWITCHES if name in given]
     if not switches or "second" in given:
         return given
@@ -71,19 +71,19 @@ def with_second(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Study:
-    """Some sweeps under a name. about: a line for --help; sweeps: values by flag."""
+    """Sweeps with a name. about: a line for --help; sweeps: dicts of values by flag."""
 
     name: str
     about: str
     sweeps: Sequence[Mapping[str, Any]]
 
     def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
-        """Every setting once; what is given, by flag, wins over the study's own values."""
+        """Return every setting once; given: values by flag that replace those of the study."""
         return settings_of(self.sweeps, given or {})
 
     @property
     def command(self) -> str:
-        """What trains it."""
+        """The command that trains the study."""
         return f"figures/{self.name}.sh"
 
 
@@ -91,11 +91,11 @@ class Study:
 class SwitchStudy(Study):
     """Two fields, switched from either to the other after some epochs, and each field alone.
 
-    sweeps: one, of what both orders and both fields have in common, epochs to switch at among it.
+    sweeps: one sweep of the values that all have in common, including the epochs of a switch.
     """
 
     def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
-        """Every setting once; a shorter training is switched at those of the epochs that it has."""
+        """Return every setting once; epochs of a switch beyond a shorter training are left out."""
         given = dict(given or {})
         common = {**self.sweeps[0], **given}
         if any(name in given for name in SWITCHES):
@@ -111,7 +111,7 @@ class SwitchStudy(Study):
 
 
 def settings_of(sweeps: Sequence[Mapping], given: Mapping) -> tuple[Setting, ...]:
-    """Every setting once; device noise is that of read noise, so of those that may have any."""
+    """Return every setting once; --device_noise is given only to settings with read noise."""
     if given.get("device_noise") and "resistor_noise" not in given:
         silent = [values.get("resistor_noise") == (0.0,) for values in sweeps]
         if any(silent) and not all(silent):
@@ -125,7 +125,7 @@ def settings_of(sweeps: Sequence[Mapping], given: Mapping) -> tuple[Setting, ...
 
 
 def by_rate(var: float, resistor_noise: float, clipping: tuple[float, ...]) -> dict[str, tuple]:
-    """Both fields over the learning rates."""
+    """Return a sweep of both fields over the learning rates."""
     return {
         "field": FIELDS,
         "lr": RATES,
@@ -171,10 +171,10 @@ def rate_factor(device: Device) -> float:
 
 @dataclass(frozen=True)
 class AblationStudy(Study):
-    """Every combination of imperfections that are there or not, and the ideal network.
+    """Every combination of imperfections that are present or absent, and the ideal network.
 
-    An imperfection has the value of its flag, or what was measured of the field's device, or that
-    of figure 1; one of 0 is left out.
+    An imperfection has the value of its flag, or the measured value of the field's device, or that
+    of figure 1; an imperfection of 0 is left out.
     """
 
     def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
@@ -200,14 +200,14 @@ class AblationStudy(Study):
 
 
 def combinations(field: Device, given: Mapping[str, float]) -> list[tuple[tuple[float], ...]]:
-    """With all imperfections first, without any last; each value a sweep of its own."""
+    """Return one sweep for each combination, from all imperfections to none."""
     sizes = [imperfection(field, name, given) for name in PERFECT]
     axes = [((size,), (0.0,)) if size else ((0.0,),) for size in sizes]
     return list(product(*axes))
 
 
 def imperfection(field: Device, name: str, given: Mapping[str, float]) -> float:
-    """The size of one of a field, by flag, as measured, or of figure 1."""
+    """Return the size of an imperfection: from its flag, as measured, or from figure 1."""
     flag, _ = flags_of(Setting)[name]
     measured = field.measured and flag.measured and getattr(field.measured, flag.measured).value
     default = FIGURE_1.get(name, 0.0) if measured is None else measured
@@ -215,7 +215,7 @@ def imperfection(field: Device, name: str, given: Mapping[str, float]) -> float:
 
 
 def without(setting: Setting, names: Sequence[str]) -> Setting:
-    """The setting without these imperfections; device and output noise follow the read noise."""
+    """Return the setting without some imperfections; noises that follow read noise change, too."""
     derived = replace(setting, voltage_noise=None).voltage_noise
     follow = {
         "voltage_noise": None if setting.voltage_noise == derived else setting.voltage_noise,
@@ -229,7 +229,7 @@ def each_alone(values: Mapping[str, float]) -> dict[str, tuple[float]]:
 
 
 def by_layers(layers: tuple[int, ...]) -> list[dict]:
-    """Both fields as in figure 1, and the ideal network, at learning rates around the best."""
+    """Return sweeps of both fields as in figure 1 and of the ideal network, near the best rates."""
     common = {"layers": layers, "lr": RATES[:3]}
     return [
         {**common, "field": FIELDS, **each_alone(FIGURE_1)},
@@ -261,7 +261,7 @@ STUDIES: dict[str, Study] = {
             "both fields, switched after some epochs from either to the other, and never",
             [by_rate(0.2, 0.015, (0.1,)) | {"lr": (1000.0, 3000.0), "switch_epoch": SWITCHED_AT}],
         ),
-        # At 1000, where in figure 1 either field is within 0.05 points of its best.
+        # At learning rate 1000, either field of figure 1 is within 0.05 points of its best.
         AblationStudy(
             "ablation",
             "both fields with and without each imperfection, and the ideal network",
@@ -308,7 +308,7 @@ def beyond_edges(accuracies: Mapping[Setting, float]) -> tuple[Setting, ...]:
 
 
 def find_study(name: str) -> Study:
-    """The study of that name; raises UserError, which lists the valid names, otherwise."""
+    """Return the study of a name; raises UserError, which lists the valid names, if none."""
     if name not in STUDIES:
         raise UserError(f"--study {name}: unknown; the valid ones: {', '.join(STUDIES)}")
     return STUDIES[name]

@@ -27,7 +27,7 @@ class DataSet:
     test_labels: np.ndarray
 
     def __post_init__(self):
-        """Raises UserError where the four arrays do not make a data set."""
+        """Raise UserError if the four arrays do not make a data set."""
         for part in ("train", "test"):
             images = getattr(self, f"{part}_images")
             labels = getattr(self, f"{part}_labels")
@@ -61,7 +61,7 @@ class DataSet:
 
     @property
     def sha256(self) -> str:
-        """A fingerprint of all images and labels."""
+        """The SHA-256 of all images and labels."""
         digest = hashlib.sha256()
         for array in self.arrays:
             digest.update(repr((array.dtype.str, array.shape)).encode())
@@ -83,10 +83,10 @@ class DataSet:
 
 
 def load(task: str, data_dir: Path, padding: int = 0) -> DataSet:
-    """The data set of a task; MNIST and Fashion are downloaded into `data_dir` if missing.
+    """Return the data set of a task; MNIST and Fashion are downloaded into `data_dir` if missing.
 
-    padding: what it is to stand. Raises UserError where a file is missing and cannot be fetched, or
-    is damaged, or where that much padding makes the images too large.
+    padding: zero pixels that will be added on each side. Raises UserError if a file is missing and
+    cannot be downloaded, if a file is damaged, or if the padding makes the images too large.
     """
     data = load_digits() if task == "Digits" else load_idx(task, data_dir)
     data.check_padding(padding)
@@ -111,7 +111,7 @@ def load_idx(task: str, data_dir: Path) -> DataSet:
 
 
 def find(raw: Path, name: str) -> Path | None:
-    """The plain file of that name, else the gzipped one, else None.
+    """Return the plain file of a name, otherwise the gzipped file, otherwise None.
 
     Raises UserError if the folder may not be entered.
     """
@@ -123,7 +123,7 @@ def find(raw: Path, name: str) -> Path | None:
 
 
 def download(task: str, data_dir: Path, raw: Path) -> None:
-    """Fetch the four files with torchvision, which knows mirrors and checksums."""
+    """Download the four files with torchvision, which knows mirrors and checksums."""
     from torchvision import datasets
 
     try:
@@ -137,9 +137,9 @@ def download(task: str, data_dir: Path, raw: Path) -> None:
 
 
 def load_digits() -> DataSet:
-    """scikit-learn's handwritten digits: 1797 images of 8x8, enlarged bilinearly to 28x28.
+    """Return scikit-learn's handwritten digits: 1797 images of 8x8, enlarged to 28x28 (bilinear).
 
-    A fixed stratified split: 1500 images to train, 297 to test.
+    The split is fixed and stratified: 1500 training images and 297 test images.
     """
     from sklearn.datasets import load_digits as load_sklearn_digits
     from sklearn.model_selection import train_test_split

@@ -1,4 +1,4 @@
-"""Reading one IDX file, plain or gzipped, with its damage told in words."""
+"""Reads IDX files, plain or gzipped; if a file is damaged, the error says how."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK = 1 << 20  # bytes read at a time: a header may promise any amount
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array of unsigned bytes that an IDX file holds.
+    """Return the array of unsigned bytes in an IDX file.
 
     Raises UserError if the file cannot be read, is no gzip though its name says so, has another
     magic number or type, or more or fewer bytes than its header promises.
@@ -46,7 +46,7 @@ def read_idx(path: Path) -> np.ndarray:
             body = bytearray()
             while len(body) <= promised and (chunk := file.read(CHUNK)):
                 body += chunk
-    except (OSError, EOFError, zlib.error) as error:  # gzip tells of damage by all three
+    except (OSError, EOFError, zlib.error) as error:  # gzip raises all three for damage
         raise damaged(f"cannot be read ({error})") from None
     if promised == 0:
         raise damaged("holds no data")
