@@ -1,4 +1,4 @@
-"""What several test files need: a small data set, ensembles, and the command line."""
+"""Fixtures and functions for many test files: small data sets, ensembles, the command line."""
 
 import json
 import os
@@ -30,12 +30,12 @@ pytest_plugins = [
     "support.curves",
 ]
 PROJECT = Path(__file__).parents[1]
-COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch's compiler keeps its parts
+COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # the cache of PyTorch's compiler
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what needs a GPU where there is none."""
+    """Skip tests that need a GPU if there is none."""
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="session")
 def kernels():
-    """As in a run, operators are computed by the kernels in C++, where there is a compiler."""
+    """Load the kernels in C++, which compute operators as in a run, if there is a compiler."""
     load_kernels()
 
 
@@ -58,15 +58,15 @@ def threads_stay():
 
 @pytest.fixture(autouse=True)
 def compilers_folder_stays(monkeypatch):
-    """A run sets it once, and a test with a cache of its own must not set it for all others."""
+    """Restore the variable, which a run sets once: a test's cache must not be that of others."""
     folder = os.environ.get(COMPILERS_FOLDER) or str(cache_folder())
     monkeypatch.setenv(COMPILERS_FOLDER, folder)
 
 
 def setting_of(**changes) -> Setting:
-    """A small noisy setting, with some values changed; fields may be given by their names.
+    """Return a small noisy setting with some values changed; fields may be names of devices.
 
-    Where a switch is given alone, it is one to the exponential device.
+    A switch without a second field is one to the exponential device.
     """
     values = dict(
         task="Digits",
@@ -102,17 +102,17 @@ def currents_of(
 
 
 def dense_currents_of(data: DataSet, **options) -> Currents:
-    """Currents for dense products, whatever the data: batches of one image never pay sparsely."""
+    """Return currents with dense inputs for any data: batches of one image are never sparse."""
     return currents_of(data, batch_size=1, **options)
 
 
 def is_one_pass(ensemble) -> bool:
-    """Whether gradient and update of the first layer are one."""
+    """Whether gradient and update of the first layer are one pass."""
     return ensemble.network.layers[0].is_one_pass(ensemble.programming)
 
 
 def random_data(active: float, n_train=70, n_test=10, pixels=(9, 9)) -> DataSet:
-    """Random images of three classes; active: share of the pixels that are not zero."""
+    """Return random images of three classes; active: fraction of pixels that are not zero."""
     rng = np.random.default_rng(5)
 
     def part(n):
@@ -128,9 +128,9 @@ def members_of(setting: Setting, n_models: int = 1) -> list[Member]:
 
 @pytest.fixture(scope="session")
 def patterns() -> DataSet:
-    """Noisy 10x10 images of four patterns: 200 to train, 50 to test; two dark corners.
+    """Noisy 10x10 images of four patterns, 200 for training and 50 for testing.
 
-    The first pixel is lit in no image, the second only in test images.
+    The first pixel is zero in all images, the second one in all training images.
     """
     rng = np.random.default_rng(7)
     prototypes = rng.random((4, 10, 10)) < 0.4
@@ -149,7 +149,7 @@ def patterns() -> DataSet:
 
 @pytest.fixture(scope="session")
 def sparse_patterns(patterns) -> DataSet:
-    """The same, with three of four pixels dark: the first layer multiplies sparsely."""
+    """The patterns with three of four pixels zero, for which the first layer is sparse."""
     rng = np.random.default_rng(8)
 
     def dimmed(images):
@@ -164,8 +164,8 @@ def sparse_patterns(patterns) -> DataSet:
 
 
 @pytest.fixture(scope="session")
-def dark_patterns(sparse_patterns) -> DataSet:
-    """The same, with four of ten rows dark in training: more inputs than are trained are tested."""
+def always_zero_patterns(sparse_patterns) -> DataSet:
+    """The sparse patterns with four of ten rows zero in training, but not in testing."""
     train_images = sparse_patterns.train_images.copy()
     train_images[:, :4] = 0
     return replace(sparse_patterns, train_images=train_images)
@@ -179,7 +179,7 @@ def currents(patterns) -> Currents:
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    """A folder of data sets with the real MNIST; tests that need it skip without."""
+    """The folder of data sets with the real MNIST; without it, tests that need it are skipped."""
     folder = os.environ.get("MAGNETOIONIC_DATA")
     if not folder:
         pytest.skip("MAGNETOIONIC_DATA names no folder with the MNIST files")
@@ -187,14 +187,14 @@ def mnist_dir() -> Path:
 
 
 def run_main(*args, timeout=120, **options) -> subprocess.CompletedProcess:
-    """`python main.py` with these arguments, as a process of its own."""
+    """Run `python main.py` with these arguments in another process."""
     command = [sys.executable, str(PROJECT / "main.py"), *merged(*args)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
 
 
 @pytest.fixture
 def stop():
-    """A Stop that listens; whoever listened before does so again afterwards."""
+    """A Stop that handles signals; the earlier handlers are restored afterwards."""
     handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
     yield Stop().install()
     for signum, handler in handlers.items():
@@ -203,10 +203,10 @@ def stop():
 
 @pytest.fixture
 def simulate(tmp_path, capsys, monkeypatch):
-    """Runs `main.py` in this process on small Digits networks; returns the records it wrote.
+    """A function that runs `main.py` in this process on small Digits networks and returns records.
 
-    Called with further arguments, which win over the small defaults. As on a machine of one core,
-    since what has trained once has threads, and can no longer be forked into workers.
+    Its arguments replace the small defaults. The machine seems to have one core, since a process
+    that has trained once has threads, and workers can no longer be forked from it.
     """
     monkeypatch.setattr("utils.compute.distributed.usable_cores", lambda: 1)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -228,7 +228,7 @@ def simulate(tmp_path, capsys, monkeypatch):
 
 @dataclass
 class Record:
-    """What one network left on disk, read back as a user would."""
+    """The files of one network, read as a user would read them."""
 
     folder: Path
     json: dict

@@ -145,7 +145,7 @@ def test_every_session_is_recorded_the_oldest_first(start, tmp_path, undisturbed
 
 
 def test_a_checkpoint_with_the_keys_of_earlier_programs_is_read(tmp_path):
-    """They called a session a sitting, and what is compiling_failed now was fell_back."""
+    """Older ones call a session `sitting`, and `compiling_failed` is `fell_back` there."""
     folder = Folder(tmp_path, setting_of())
     rounding = {"torch": "2.13.0", "compiled": True}
     sitting = {"provenance": {"git_commit": None}, "rounding": rounding, "fell_back": True}

@@ -90,9 +90,9 @@ def test_samples_of_a_batch_share_it(currents):
         assert stats.kstest(noise.numpy(), "norm", (0, ROOT_2 * 0.03)).pvalue > 1e-3
 
 
-def test_it_is_the_same_however_pairs_are_arranged(dark_patterns):
+def test_it_is_the_same_however_pairs_are_arranged(always_zero_patterns):
     """By dense products and by sparse ones, for which pairs stand in blocks of 32 outputs."""
-    sparse, dense = currents_of(dark_patterns), dense_currents_of(dark_patterns)
+    sparse, dense = currents_of(always_zero_patterns), dense_currents_of(always_zero_patterns)
     assert (sparse.product, dense.product) == ("sparse", "dense")
     inputs = sparse.active_inputs
     sparse, dense = ensemble_of(sparse), ensemble_of(dense)

@@ -1,4 +1,4 @@
-"""Disks that are full, vanish, or cannot be written to: nothing lost, and told in a line."""
+"""Disks that are full, vanish, or cannot be written to: nothing is lost, and one line is logged."""
 
 import os
 import shutil

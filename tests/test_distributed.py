@@ -79,8 +79,8 @@ def test_files_are_those_of_a_single_process(tmp_path, alone):
     assert_same(tmp_path, alone)
     rows = [line for line in output.splitlines() if line.startswith("double-")]
     assert len(rows) == 2  # one table
-    told = [line.split(": epoch 8/8")[0] for line in errors.splitlines() if "epoch 8/8" in line]
-    assert told == MEMBERS[::3]  # of process 0's networks, dealt out in turn
+    logged = [line.split(": epoch 8/8")[0] for line in errors.splitlines() if "epoch 8/8" in line]
+    assert logged == MEMBERS[::3]  # of process 0's networks, dealt out in turn
     assert errors.count("Digits: 1500 images to train") == 1
 
 
@@ -199,10 +199,10 @@ def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(UserError("no data"), "no data"), (OutOfMemoryError(), main.TOO_LARGE)]
+    ("error", "line"), [(UserError("no data"), "no data"), (OutOfMemoryError(), main.TOO_LARGE)]
 )
-def test_an_error_that_process_0_does_not_tell_is_told_by_the_other(
-    error, told, second, monkeypatch, capsys
+def test_an_error_that_process_0_does_not_log_is_logged_by_the_other(
+    error, line, second, monkeypatch, capsys
 ):
     def fail(*_):
         raise error
@@ -210,7 +210,7 @@ def test_an_error_that_process_0_does_not_tell_is_told_by_the_other(
     monkeypatch.setattr(main, "simulate", fail)
     start = time.monotonic()
     assert main.main([]) == 2
-    assert capsys.readouterr().err == f"main.py: error: {told}\n"
+    assert capsys.readouterr().err == f"main.py: error: {line}\n"
     assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 

@@ -43,7 +43,7 @@ def assert_same(state: dict, other: dict, exactly: bool) -> None:
 
 
 def test_a_model_is_the_one_trained_alone_with_its_seed(currents):
-    """Model 2 with seed 100 is model 0 with seed 102, to the bit."""
+    """Model 2 with seed 100 is model 0 with seed 102, bit for bit."""
     alone = train([Member(setting_of(seed=102), 0)], currents)
     among_ten = train([Member(setting_of(seed=100), 2)], currents)
     assert_same(states(alone)[0], states(among_ten)[0], exactly=True)

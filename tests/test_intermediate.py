@@ -14,7 +14,7 @@ from utils.training.state_dict import load_state_dict, state_dict
 FLAGS = "--n_models 2 --resistor_noise 0.05 --device_noise --padding 1"
 
 
-@pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
+@pytest.mark.parametrize("data", ["patterns", "always_zero_patterns"])
 def test_they_follow_the_reference(data, request):
     """With all noise, as in the test; the image with its zeros, each in its place."""
     data = request.getfixturevalue(data)
@@ -34,9 +34,9 @@ def test_they_follow_the_reference(data, request):
     assert difference(expected[0][1], without) > 1e-2
 
 
-def test_a_state_dict_is_read_back(dark_patterns):
+def test_a_state_dict_is_read_back(always_zero_patterns):
     """Also into pairs that stand in blocks of outputs, and into one network of several."""
-    ensemble, currents = trained_engine(["double-linear"], dark_patterns)
+    ensemble, currents = trained_engine(["double-linear"], always_zero_patterns)
     assert currents.product == "sparse"
     state = state_dict(ensemble.network, 0, ensemble.history.step)
     other = Ensemble.fresh(members_of(setting_of(layers=(24, 16)), 2), currents).network
@@ -95,7 +95,7 @@ def test_the_flag_changes_no_number(kept, simulate):
 
 @pytest.mark.parametrize("damage", ["never asked for", "lost", "cut off", "of another layer"])
 def test_resume_adds_those_of_complete_networks_from_their_weights(damage, kept, simulate):
-    """Nothing is trained again, and to the bit as if they had been asked for at once."""
+    """Nothing is trained again, and bit for bit as if they had been asked for at once."""
     folder, expected = kept[0].folder, files_of(kept[0].folder)
     (victim,) = folder.glob("*-1-voltage-layer-1.pth")
     if damage == "never asked for":

@@ -93,7 +93,7 @@ def script(source: Path) -> str:
 
 
 def test_a_library_that_cannot_be_loaded_is_built_anew(source, tmp_path):
-    """Whole, but for another C library: here it wants a symbol that nobody has."""
+    """A whole library for another C library: it needs a symbol that does not exist here."""
     path = kernel_builder.path_of(source, "")
     other = tmp_path / "other.cpp"
     other.write_text('extern "C" int nowhere(); extern "C" int answer() { return nowhere(); }')

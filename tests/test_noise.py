@@ -80,7 +80,7 @@ def test_the_kernel_draws_what_torch_does():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(2, 1, 1), (2, 3, 43), (2, 50, 100)])
 def test_noise_is_added_to_values(shape, dtype, computed):
-    """To the bit, whichever computes; of each network its own size, in any memory order."""
+    """The same bits by kernel and PyTorch; each network has its sigma, in any memory order."""
     mine, sigma = stream((5, 2**40 + 5), step=7, part=3, layer=2), torch.tensor([0.3, 1e-3])
     sigma = sigma[:, None, None].to(dtype)
     values = torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(1))

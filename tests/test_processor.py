@@ -1,4 +1,4 @@
-"""Which processor computes, its cores and its memory, and how it tells that there is no more."""
+"""The processor that computes, its cores and its memory, and errors of memory."""
 
 import functools
 import os

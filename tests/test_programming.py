@@ -74,7 +74,7 @@ def test_init_sets_the_weights():
     ids=["linear", "exponential", "table"],
 )
 def test_networks_side_by_side_have_constants_of_their_own(responses):
-    """Fresh, programmed until they are used up, and switched: each as alone, to the bit."""
+    """Fresh, programmed until they are used up, and switched: each as alone, bit for bit."""
     together = fresh(responses, shape=(30, 40), init=0.2)
     gradient = torch.linspace(-30, 30, 1200).view(1, 30, 40).expand(3, -1, -1)
     programme(together, gradient)

@@ -154,7 +154,7 @@ FINER = 5e-4  # than the rest, since under the other field device noise counts l
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("data", ["patterns", "dark_patterns"])
+@pytest.mark.parametrize("data", ["patterns", "always_zero_patterns"])
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
 def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
     field, data, device, request
@@ -168,17 +168,19 @@ def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
         check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed, FINER)
 
 
-def test_the_same_compiled(dark_patterns):
+def test_the_same_compiled(always_zero_patterns):
     """Layers of a block of outputs, and part of one; dense products are below."""
     compiler, changes = Compiler(enabled=True), EXTRAS | dict(layers=(40,))
     fields = ["double-linear"]
-    ensemble, currents = trained_engine(fields, dark_patterns, compiler=compiler, **changes)
+    ensemble, currents = trained_engine(fields, always_zero_patterns, compiler=compiler, **changes)
     assert currents.product == "sparse"
     assert is_one_pass(ensemble)
-    reference = trained_reference("double-linear", dark_patterns, **changes)
+    reference = trained_reference("double-linear", always_zero_patterns, **changes)
     check_network(ensemble, 0, reference)
     for relaxed in (False, True):
-        check_outputs(ensemble, 0, currents, compiler, reference, dark_patterns, relaxed, FINER)
+        check_outputs(
+            ensemble, 0, currents, compiler, reference, always_zero_patterns, relaxed, FINER
+        )
 
 
 @pytest.mark.parametrize("device", DEVICES)

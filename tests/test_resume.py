@@ -207,9 +207,9 @@ def test_two_runs_do_not_work_in_one_folder(start, tmp_path):
     first.wait_until(lambda: "epoch 1/" in first.said)
     second = start(*SWEEP, "--epochs", 1000, "--resume")
     assert second.wait() == 2
-    *_, remark, error = second.said.splitlines()
+    *_, message, error = second.said.splitlines()
     assert "is in use by another run; wait until it has ended" in error
-    assert "too early" in remark  # which is said of every such run
+    assert "too early" in message  # every such run logs it
     assert second.said.count("\n") == 3
     first.send(signal.SIGKILL)
     first.wait()

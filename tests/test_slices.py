@@ -59,7 +59,7 @@ def finished(currents, slices) -> tuple[list[dict], list[tuple]]:
 
 
 def is_same(mine, other) -> bool:
-    """Equal to the bit, where NaN equals itself."""
+    """Equal bit for bit, where NaN equals itself."""
     if isinstance(mine, dict):
         return mine.keys() == other.keys() and all(is_same(mine[key], other[key]) for key in mine)
     if isinstance(mine, (list, tuple)):

@@ -69,7 +69,7 @@ def trained(*arguments, **changes) -> Ensemble:
 @pytest.mark.parametrize("physical", [False, True])
 @pytest.mark.parametrize("field", NAMES)
 def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, monkeypatch):
-    """To the bit, but for exponentials, which PyTorch rounds otherwise; costs and wear, too.
+    """Equal bits, but for exponentials, which PyTorch rounds differently; costs and wear, too.
 
     Step by step from the same state. Rounding may decide of a few pairs whether they are used up.
     """

@@ -220,7 +220,7 @@ def test_currents_and_voltages_of_a_switched_network_follow_the_reference(patter
 
 
 def test_resume_reads_a_switched_network_by_its_second_field(simulate):
-    """To the bit as if its currents and voltages had been asked for at once."""
+    """The same bits as if its currents and voltages had been requested at once."""
     run = (
         "--field double-linear double-exponential --epochs 2 --switch_epoch 1 --lr 3000 "
         "--resistor_noise 0.05 --device_noise --compute_intermediate"

@@ -239,7 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
     result["memory"] = {count: peak_memory(options, count) for count in WEIGHED[device.type]}
     peaks = {count: peak / 2**20 for count, peak in result["memory"].items()}
     print_numbers("peak memory against the number of networks, MiB", peaks, ".0f")
-    if options.compiled:  # only then do the kernels' names tell what they are for
+    if options.compiled:  # only then do the kernels' names describe their purpose
         result["profile"] = profile_step(FIGURE_1, currents, device)
         print_numbers("where the time of a step goes, us", result["profile"], ".0f")
     if device.type == "cpu":

@@ -38,7 +38,7 @@ class Watch(threading.Thread):
 def resident(pid: int) -> int:
     """Bytes that a process has in memory; of those that it shares with others, its part.
 
-    Where the system does not tell (it is Linux' way), what this process has had at most.
+    On other systems than Linux, which do not report it, the peak of this process.
     """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

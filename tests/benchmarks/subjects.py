@@ -48,12 +48,12 @@ def data_set(data_dir: Path) -> tuple[DataSet, str]:
     if find(data_dir / "MNIST" / "raw", "train-images-idx3-ubyte"):
         return load("MNIST", data_dir), "MNIST"
     rng = np.random.default_rng(0)
-    lit = rng.permutation(28 * 28)[:717]  # pixels lit in some image
+    active = rng.permutation(28 * 28)[:717]  # pixels that are not zero in some image
 
     def part(n: int) -> tuple[np.ndarray, np.ndarray]:
         images = np.zeros((n, 28 * 28), dtype=np.uint8)
         values = rng.integers(1, 256, (n, 717), dtype=np.uint8)
-        images[:, lit] = values * (rng.random((n, 717), dtype=np.float32) < 0.21)
+        images[:, active] = values * (rng.random((n, 717), dtype=np.float32) < 0.21)
         return images.reshape(n, 28, 28), rng.integers(0, 10, n)
 
     return DataSet(*part(60_000), *part(10_000)), "random images like MNIST"

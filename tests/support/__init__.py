@@ -1,1 +1,1 @@
-"""What starts, merges and breaks the processes that tests run."""
+"""Support for tests: processes, devices, data, reference networks, and faults."""

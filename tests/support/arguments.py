@@ -1,12 +1,12 @@
-"""Command lines put together from defaults and changes."""
+"""Command lines from defaults and changes."""
 
 from __future__ import annotations
 
 
 def merged(*words) -> list[str]:
-    """The words of a command line; of a flag that comes twice, the later one counts.
+    """Return the words of a command line, in which a later flag replaces an earlier one.
 
-    The program itself refuses such a line.
+    The program itself refuses a flag that is given twice.
     """
     flags: dict[str, list[str]] = {}
     for word in map(str, words):

@@ -1,4 +1,4 @@
-"""Two falling curves as people write them into files, and how they come back when they are read."""
+"""Two falling curves as text files, and their reading."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from utils.measured.options import ReadingOptions
 from utils.measured.reading import read
 
-# Falling curves of 12 readings, written with four digits, so that they come back to the bit.
+# Falling curves of 12 readings, written with four digits, so that the very same bits are read.
 PULSES = np.arange(12.0)
 LINEAR = np.round(2.742 - 0.021 * PULSES, 4)
 CURVED = np.round(1.530 * np.exp(-PULSES / 9.741) + 0.750, 4)
@@ -22,7 +22,7 @@ def words(values) -> list[str]:
 
 
 def columns(*parts, head=None, separator=",") -> str:
-    """The text of a table of columns, short ones ending in empty cells."""
+    """Return the text of a table of columns; short columns end in empty cells."""
     rows = itertools.zip_longest(*(map(str, part) for part in parts), fillvalue="")
     return "\n".join([*([head] if head else []), *(separator.join(row) for row in rows)]) + "\n"
 

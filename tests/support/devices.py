@@ -1,4 +1,4 @@
-"""Devices for tests beside the built-in ones; reference.py has the same under the same names."""
+"""Devices for tests besides the built-in ones; reference.py defines them under the same names."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def measured(
     relaxes_to: str | None = "double-linear",
     sha256: str = "0" * 64,
 ) -> DeviceFile:
-    """A device as if it had been measured."""
+    """Return a device as if it had been measured."""
     return DeviceFile(
         name=name,
         falling=MeasuredBranch.from_response(response),
@@ -70,6 +70,6 @@ def measured(
 
 
 def device_file(path: Path, device: DeviceFile) -> Path:
-    """Its file, written."""
+    """Write the file of a device; returns its path."""
     write(path, device)
     return path

@@ -23,9 +23,9 @@ def trained_engine(
     variance: float | None = 0.0,
     **changes,
 ) -> tuple[Ensemble, Currents]:
-    """An ensemble with one network for each of `fields` after so many batches, and its inputs.
+    """Return an ensemble with one network for each of `fields`, trained on batches, and its inputs.
 
-    variance: from which the running variances start; None as they are made.
+    variance: the initial running variances; None for the usual ones.
     """
     changes = {"init": wide_init(fields[0]), **changes}
     members = [Member(noisy_setting(field, **changes), 0) for field in fields]

@@ -1,4 +1,4 @@
-"""CUDA graphs and streams, played on the CPU."""
+"""Fake CUDA graphs and streams, which compute on the CPU."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-FORBIDDEN = ("_local_scalar_dense", "nonzero")  # what CUDA refuses to capture: they ask the GPU
+FORBIDDEN = ("_local_scalar_dense", "nonzero")  # not capturable by CUDA: they read from the GPU
 
 
 class Tape(TorchDispatchMode):
-    """Keeps every operation with the very tensors that it read and returned."""
+    """Records every operation with the very tensors that it read and returned."""
 
     def __init__(self):
         super().__init__()
@@ -28,11 +28,11 @@ class Tape(TorchDispatchMode):
 
 
 class FakeGraph:
-    """Does as a CUDA graph does.
+    """Behaves as a CUDA graph.
 
-    Capturing keeps the operations, with their numbers and tensors as they are, and runs none; a
-    replay runs them on the same tensors, and leaves its results where capturing said that they
-    would be. Whatever Python decides is decided once, while capturing.
+    Capturing records the operations with their numbers and tensors, and leaves all tensors as they
+    are; a replay runs the operations on the same tensors, and writes the results to the tensors
+    that the captured call returned. Decisions in Python are taken once, while capturing.
     """
 
     def __init__(self):
@@ -61,9 +61,10 @@ class FakeStream:
 
 
 class FakeCuda:
-    """graphs: those that were captured; state: the tensors that a captured call would change.
+    """The state of fake CUDA.
 
-    capturing: whether a call is being captured just now.
+    graphs: the graphs that were captured; state: the tensors that a captured call would change;
+    capturing: whether a call is being captured.
     """
 
     def __init__(self):
@@ -91,7 +92,7 @@ class FakeCuda:
 
 @pytest.fixture
 def fake_cuda(monkeypatch) -> FakeCuda:
-    """Puts them in place of those of torch.cuda."""
+    """Replace graphs and streams of torch.cuda by fake ones."""
     cuda = FakeCuda()
     monkeypatch.setattr(FakeStream, "synchronised", 0)
     monkeypatch.setattr(torch.cuda, "Stream", FakeStream)

@@ -9,7 +9,7 @@ from utils.compute.signals import StoppedError
 
 
 class FakeJobs:
-    """Jobs are the names of methods. What they note goes to a file that all processes append to."""
+    """Work whose jobs are names of methods, which write notes to a file that processes share."""
 
     def __init__(self, folder: Path):
         self.notes = folder / "notes"
@@ -36,7 +36,7 @@ class FakeJobs:
             time.sleep(0.002)
 
     def train_until_stopped(self, stop) -> None:
-        """Ends with a checkpoint, which takes a while to write."""
+        """End at a stop with a checkpoint, which takes a while to write."""
         try:
             while True:
                 stop.check()
@@ -47,7 +47,7 @@ class FakeJobs:
 
 
 class Counting(FakeJobs):
-    """A job is a number of messages."""
+    """Work whose jobs are numbers of messages."""
 
     def run(self, job, stop):
         for number in range(job):
@@ -55,7 +55,7 @@ class Counting(FakeJobs):
 
 
 def assert_no_children() -> None:
-    """No fork of this process lives or is a zombie."""
+    """Assert that no fork of this process runs or is a zombie."""
     forks = (Path("/proc/self/cmdline").read_bytes(), b"")  # command lines; b"" is a zombie's
     commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(os.getpid())]
     assert not [command for command in commands if command in forks]

@@ -47,18 +47,18 @@ def slow_steps_and_table() -> None:
 
 
 def use_up_memory() -> None:
-    """What Linux' allocator really says: more bytes than there are addresses."""
+    """Raise the real error of Linux' allocator: more bytes than there are addresses."""
     torch.empty(1 << 60, dtype=torch.uint8)
 
 
 def memory_that_is_used_up_later() -> None:
-    """By network 1, in its third epoch, when network 0 is complete and network 2 trains."""
+    """Let network 1 run out of memory in its third epoch, while network 2 trains."""
     network_1_is_slow()
     network_1_needs_all_memory(from_epoch=2)
 
 
 def network_1_needs_all_memory(from_epoch: int) -> None:
-    """It finds too little as long as another worker is there."""
+    """Let network 1 run out of memory as long as there is another worker."""
     train = Trainer.train
 
     def fails(trainer, checkpoint_if_due):
@@ -131,7 +131,7 @@ def network_1_is_poisoned() -> None:
 
 
 def another_decay() -> None:
-    """Of the exponential device in the library."""
+    """Change the decay of the exponential device in the library."""
     entry = LIBRARY["double-exponential"]
     LIBRARY["double-exponential"] = replace(entry, response=replace(entry.response, decay=9.5))
 

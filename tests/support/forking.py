@@ -1,4 +1,4 @@
-"""Whether runs here train in worker processes; to be asked before anything is computed."""
+"""Whether runs on this machine train in workers; found out before anything is computed."""
 
 import pytest
 

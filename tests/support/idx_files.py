@@ -15,13 +15,13 @@ NAMES = (
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    """An array of bytes as an IDX file."""
+    """Return an array of bytes as the content of an IDX file."""
     sizes = struct.pack(f">{array.ndim}I", *array.shape)
     return struct.pack(">HBB", 0, 8, array.ndim) + sizes + array.astype(np.uint8).tobytes()
 
 
 def example(n_train=30, n_test=12, side=6, classes=3) -> list[np.ndarray]:
-    """Random images and labels to train, images and labels to test."""
+    """Return random training images and labels, then test images and labels."""
     rng = np.random.default_rng(1)
     return [
         rng.integers(0, 256, (n_train, side, side)),

@@ -1,4 +1,4 @@
-"""Runs of `main.py` as processes of their own, started quickly: see launcher.py."""
+"""Runs of `main.py` in other processes, which start quickly: see launcher.py."""
 
 import json
 import os
@@ -42,7 +42,7 @@ class Process:
 
 
 def assert_refused(process: Process, output_dir: Path) -> str:
-    """The one line of a run that ends with exit code 2 and has created nothing."""
+    """Return the one line of a run that ended with exit code 2 and has created nothing."""
     assert process.wait() == 2
     assert process.said.count("\n") == 1, process.said
     assert process.said.startswith("main.py: error: ")

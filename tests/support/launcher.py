@@ -1,11 +1,12 @@
 """Starts many runs of `main.py` quickly: imports once, then forks a process for each.
 
-Every run is a process of its own, with its own signals, limits, user, files and exit code; only
-the seconds of importing are shared. Nothing is computed before the fork, so no threads are lost.
-Speaks JSON lines: {"args": [...], "output": path, "errors": path, "file_limit": bytes or null,
-"powerless": whether even root has to obey file permissions} starts a run and is answered by its
-process number; {"wait": number} by its exit code, negative for a signal. Further keys: "threads",
-how many torch thinks the machine has cores for; "before", "module:function" to call first.
+Every run is a separate process with separate signals, limits, user, files and exit code; only the
+seconds of importing are shared. Nothing is computed before the fork, so no threads are lost.
+Requests and replies are JSON lines. {"args": [...], "output": path, "errors": path, "file_limit":
+bytes or null, "powerless": whether even root has to obey file permissions} starts a run; the reply
+is its process number. The reply to {"wait": number} is the exit code, negative for a signal.
+Further keys: "threads", for how many torch thinks that the machine has cores; "before",
+"module:function" to call first.
 """
 
 import ctypes
@@ -39,7 +40,7 @@ def drop_capabilities() -> None:
 
 
 def run(request: dict) -> int:
-    """In the child: become the requested process and run main."""
+    """Turn the child into the requested process and run main."""
     import torch
 
     import main
@@ -64,16 +65,16 @@ def run(request: dict) -> int:
         return stop.code
 
 
-def serve() -> None:
+def reply_to_requests() -> None:
     import_everything()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
             _, status = os.waitpid(request["wait"], 0)
-            answer = os.waitstatus_to_exitcode(status)
+            reply = os.waitstatus_to_exitcode(status)
         else:
-            answer = os.fork()
-            if answer == 0:
+            reply = os.fork()
+            if reply == 0:
                 code = 1
                 try:
                     code = run(request)
@@ -83,9 +84,9 @@ def serve() -> None:
                     sys.stdout.flush()
                     sys.stderr.flush()
                     os._exit(code)
-        print(answer, flush=True)
+        print(reply, flush=True)
 
 
 if __name__ == "__main__":
     sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
-    serve()
+    reply_to_requests()

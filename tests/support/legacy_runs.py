@@ -13,7 +13,7 @@ RANGES = {"double-linear": (2.175, 2.742), "double-exponential": (0.846, 2.280)}
 
 
 def legacy_record(**changes) -> dict:
-    """A network's JSON, with exactly the keys of those scripts; flags as they are named here."""
+    """Return a network's JSON with exactly the keys of the original scripts, by flags' names."""
     values = (
         dict(
             task="MNIST",
@@ -60,7 +60,7 @@ def legacy_record(**changes) -> dict:
 
 
 def without_newer(record: dict) -> dict:
-    """A record of this program, from before the flags that came later."""
+    """Return a record of this program without the keys of flags that were added later."""
     newer = ("write_noise", "tf32", "device_noise", "switch_epoch")
     older = {name: value for name, value in record.items() if name not in newer}
     parameters = dict(record["optimizer_parameters"])
@@ -71,9 +71,9 @@ def without_newer(record: dict) -> dict:
 def write_legacy_folder(
     output_dir: Path, accuracies: Sequence[float], stamp: str = "20240725163936", **changes
 ) -> Path:
-    """A folder of networks of these test accuracies (%), four files each.
+    """Write a folder of networks with these test accuracies (%), four files each.
 
-    Accuracy after field relaxation is 10 less, the pulse request of the last epoch 0.5.
+    The accuracy after field relaxation is 10 lower, the pulse request of the last epoch 0.5.
     """
     one = legacy_record(**changes)
     parameters = one["optimizer_parameters"]

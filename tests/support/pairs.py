@@ -1,4 +1,4 @@
-"""A row of pairs and what one update makes of it, in double precision, to be worked out by hand."""
+"""One update of a row of pairs in double precision, whose result can be worked out by hand."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ IDEAL = RESPONSES["double-ideal"]
 
 
 def row(*values: float) -> Tensor:
-    """float64 [1, 1, n]"""
+    """Return values as float64 [1, 1, n]."""
     return torch.tensor(values, dtype=torch.float64)[None, None]
 
 
 def programming_of(learning_rate=1.0, clipping=0.0, write_noise=0.0, physical=False) -> Programming:
-    """That of one network, in double precision."""
+    """Return the programming of one network in double precision."""
     values = (torch.tensor([each]).double() for each in (learning_rate, clipping, write_noise))
     return Programming(*values, torch.tensor([physical]))
 
@@ -39,7 +39,7 @@ def updated(
     account: Account | None = None,
     **programming,
 ) -> tuple[Tensor, Tensor]:
-    """Voltages w1, w2 of a row of pairs after one update; noise: N(0, 1) numbers."""
+    """Return the voltages w1, w2 of a row of pairs after one update; noise: N(0, 1) numbers."""
     state = update(
         PairState(row(*w1), row(*w2)),
         row(*gradient),

@@ -45,7 +45,7 @@ def addressed_inputs(train: NDArray, test: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def reference_of(setting: Setting, data: DataSet, model: int = 0) -> Network:
-    """The reference's network for model `model` of a setting, trained on nothing yet."""
+    """Return the reference's fresh network for model `model` of a setting."""
     train = inputs(data.train_images, setting.padding)
     active, tested = addressed_inputs(train, inputs(data.test_images, setting.padding))
     physics = Physics(
@@ -94,10 +94,10 @@ CACHE: dict[tuple, tuple[Network, DataSet]] = {}  # the data keeps its id as lon
 def trained_reference(
     field: str, data: DataSet, steps: int = STEPS, variance: float = 0.0, **changes
 ) -> Network:
-    """A copy of the reference of a noisy setting after so many batches.
+    """Return a copy of the reference of a noisy setting after some batches.
 
-    variance: from which the running variances start. As they are made, from 1, a test after so few
-    steps would see nothing else of the first layer.
+    variance: the initial running variances. With the usual ones, 1, a test after few steps would
+    depend on nothing else of the first layer.
     """
     key = (field, id(data), steps, variance, *sorted(changes.items()))
     if key not in CACHE:
@@ -111,7 +111,7 @@ def trained_reference(
 
 
 class ReferenceRun:
-    """A network of the reference through all epochs of a setting, and what is recorded of each.
+    """A network of the reference that is trained through all epochs of a setting, with its records.
 
     losses, accuracies, requests, costs: lists over epochs; costs: [layer, count]. swap, switch: the
     test accuracy after field relaxation, and right after a switch of the field. switch_epoch: if it
@@ -141,7 +141,7 @@ class ReferenceRun:
             self.swap_outputs, self.swap = self.test(RELAXED, relaxed=True)
 
     def train(self) -> None:
-        """One epoch."""
+        """Train one epoch."""
         before, done = np.array(self.network.costs), self.network.step
         for images, labels in batches(self.setting, self.data):
             self.network.train(images, labels)
@@ -171,7 +171,7 @@ def distance(state: dict, network: Network) -> float:
 
 
 def state_of(network: Network) -> dict:
-    """The reference's devices, named as in a state dict."""
+    """Return the voltages of the reference's devices, named as in a state dict."""
     return {
         f"layers.{1 + 3 * layer}.{name}": torch.from_numpy(w[layer])
         for layer in range(len(network.w1))
@@ -180,7 +180,7 @@ def state_of(network: Network) -> dict:
 
 
 def difference(actual: NDArray, expected: NDArray) -> float:
-    """Relative distance of two arrays."""
+    """Return the relative distance of two arrays."""
     return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
 
 

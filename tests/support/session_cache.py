@@ -1,4 +1,4 @@
-"""What several tests only read is made once a run, whichever of its processes needs it first."""
+"""Makes folders that several tests only read, once for all processes of a test run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 def session_cache(
     factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
 ) -> Path:
-    """A folder of all test processes, that `make` fills; others wait for it meanwhile."""
+    """Return a folder of all test processes, which `make` fills once while the others wait."""
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # of this process and the others
+        root = root.parent  # the folder that all test processes share
     folder, unfinished = root / name, root / f"{name}-unfinished"
     with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

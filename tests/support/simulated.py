@@ -1,4 +1,4 @@
-"""Small simulations for all figures, made once, and what their files say."""
+"""Small simulations for all figures, which are made once, and the content of their files."""
 
 import json
 import shutil
@@ -82,7 +82,7 @@ def report_on(simulations: Path, figures: Path, **filters) -> Report:
 
 
 def from_files(simulations: Path, field: str, clipping: float, var: float, key="accuracy"):
-    """{lr: values over networks}, straight from the JSON files."""
+    """Return {lr: values over networks}, read from the JSON files."""
     values = {}
     for path in sorted(simulations.glob("[!.]*/*.json")):
         if BROKEN in path.name:
@@ -107,9 +107,9 @@ def rows_of(table: pd.DataFrame, **values) -> pd.DataFrame:
 
 
 def with_other_constants(simulations: Path, find: str, **constants) -> Path:
-    """A second folder of a setting whose device, of the same name, has other constants.
+    """Write a copy of a folder whose device, of the same name, has other constants.
 
-    find: pattern of the folder to start from. Its networks are 20 points worse.
+    find: the pattern of the folder to copy. The copy's networks are 20 points worse.
     """
     (origin,) = simulations.glob(find)
     other = simulations / f"20300101000000-{origin.name.partition('-')[2]}"

@@ -1,4 +1,4 @@
-"""Runs that tests disturb, what they give undisturbed, and what is to be seen of them meanwhile."""
+"""Runs that tests disturb, the results of undisturbed runs, and their comparison."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ SLOW = {"before": "support.fault_injection:slow_steps"}
 
 @dataclass
 class Undisturbed:
-    """What the sweep gives if nothing happens to it."""
+    """The results of the sweep without a disturbance."""
 
     output_dir: Path
     records: dict
@@ -34,7 +34,7 @@ class Undisturbed:
 
 @pytest.fixture(scope="session")
 def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
-    """The sweep by one process."""
+    """The results of the sweep in one process."""
     folder = session_cache(
         tmp_path_factory, "sweep", lambda folder: run_alone(launcher, folder, SWEEP)
     )
@@ -43,7 +43,7 @@ def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
 
 @pytest.fixture(scope="session")
 def three_alone(launcher, tmp_path_factory) -> dict:
-    """THREE by one process."""
+    """The results of THREE in one process."""
     folder = session_cache(
         tmp_path_factory, "three", lambda folder: run_alone(launcher, folder, THREE)
     )
@@ -51,7 +51,7 @@ def three_alone(launcher, tmp_path_factory) -> dict:
 
 
 def run_alone(launcher, folder: Path, arguments: list[str]) -> Path:
-    """A run in one process of one thread; returns where its results are."""
+    """Run the program in one process with one thread; returns the folder of its results."""
     files = {"output": str(folder / "out.txt"), "errors": str(folder / "err.txt"), "threads": 1}
     request = {"args": [*arguments, "--output_dir", str(folder / "out")]} | files
     assert ask(launcher, {"wait": ask(launcher, request)}) == 0, Path(files["errors"]).read_text()
@@ -59,14 +59,14 @@ def run_alone(launcher, folder: Path, arguments: list[str]) -> Path:
 
 
 def results(output_dir: Path) -> dict[tuple[str, int], Record]:
-    """Every network by its setting and number; time stamps left out."""
+    """Return every network by its setting and number, without time stamps."""
     return {
         (record.folder.name[15:], record.json["model"]): record for record in read_all(output_dir)
     }
 
 
 def assert_same_networks(actual: dict, expected: dict) -> None:
-    """The same networks, each with the same results, to the bit."""
+    """Assert that the networks are the same, each with the same bits as results."""
     assert actual.keys() == expected.keys()
     for name, record in actual.items():
         other = expected[name]
@@ -81,20 +81,20 @@ def assert_same_networks(actual: dict, expected: dict) -> None:
 
 
 def assert_nothing_left_over(output_dir: Path) -> None:
-    """No checkpoints, and no files that were being written."""
+    """Assert that there are no checkpoints and no partial files."""
     names = [path.name for path in output_dir.rglob("*")]
     assert not [name for name in names if "checkpoint" in name or name.endswith(".tmp")]
 
 
 def assert_same_results(output_dir: Path, undisturbed: Undisturbed) -> None:
-    """All networks of the sweep are there, load, and are those of the undisturbed run."""
+    """Assert that all networks of the sweep can be read and equal those of the undisturbed run."""
     assert_same_networks(results(output_dir), undisturbed.records)
     assert_nothing_left_over(output_dir)
     assert len(list(output_dir.iterdir())) == 4  # resuming found its folders again
 
 
 def assert_same_three(output_dir: Path, expected: dict) -> None:
-    """The networks of THREE are there, and nothing else."""
+    """Assert that there are the networks of THREE and nothing else."""
     actual = results(output_dir)
     assert sorted(actual) == [(THREE_SLUG, model) for model in range(3)]
     assert_same_networks(actual, expected)
@@ -110,7 +110,7 @@ def complete(output_dir: Path) -> list[Path]:
 
 
 def children(pid: int) -> list[int]:
-    """Processes that a process has started, its workers."""
+    """Return the numbers of the processes that a process has started, its workers."""
     return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 

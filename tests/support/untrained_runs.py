@@ -1,4 +1,4 @@
-"""Records of networks that nobody trained: settings with accuracies, as files or as a table."""
+"""Records of networks without training: settings with given accuracies, as files or a table."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write(
     n_models: int = 3,
     relaxed: Callable = lambda setting, percent: percent - 1,
 ) -> None:
-    """The same as folders, with weights of 4 inputs and 3 classes."""
+    """Write settings with given accuracies as folders, with weights of 4 inputs and 3 classes."""
     generator = torch.Generator().manual_seed(0)
     for folder in create_folders(output_dir, list(settings), "0" * 64):
         setting, response = folder.setting, folder.setting.field.response
