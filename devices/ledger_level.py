@@ -1,4 +1,4 @@
-"""How much of what learning costs is counted: see devices.ledger. Torch is not imported."""
+"""The level of the ledger: how much of the cost of learning is counted. Torch is not imported."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def uniform(shape, *address):
 
 @dataclass
 class Physics:
-    """What decides how devices are read and written; arbitrary units of the Hall voltage.
+    """The parameters of reading and writing devices; arbitrary units of the Hall voltage.
 
     lr: pulses per unit of gradient; var: relative spread of the slope factors; sigma_r, sigma_v:
     read noise of a device and noise on every output voltage; clipping: smallest pulse, pulses;
@@ -211,14 +211,14 @@ class Network:
         return layers
 
     def relaxed(self):
-        """The same network read under the other field, with the input scale that goes with it."""
+        """Return the network read under the other field, with the input scale of that field."""
         copy = object.__new__(Network)
         copy.__dict__ = dict(self.__dict__)
         copy.read_through(self.partner)
         return copy
 
     def switch(self, field):
-        """From now on it learns under another field."""
+        """Switch the network to another field, under which it then learns."""
         device, partner = DEVICES[field]
         self.read_through(device)
         self.device, self.partner = device, partner

@@ -116,7 +116,7 @@ def test_what_shows_once_data_and_processor_are_known(arguments, message, start,
 
 
 def test_a_batch_is_at_most_the_training_set(simulate):
-    """Of 1500 images, so one step an epoch, whatever number is given beyond that."""
+    """A batch has at most 1500 images, so an epoch is one step, whatever larger number is given."""
     (huge,) = simulate("--batch_size 100000000 --lr 4000")
     (whole,) = simulate("--batch_size 1500 --lr 4000")
     assert huge.state["layers.2.num_batches_tracked"] == 1

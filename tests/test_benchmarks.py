@@ -26,7 +26,7 @@ def data_dir(tmp_path):
 
 @pytest.fixture
 def two_cores(monkeypatch):
-    """As on a machine of two, whatever this process has been left with."""
+    """The process uses two threads, whatever it used before."""
     threads = torch.get_num_threads()
     monkeypatch.setattr("utils.compute.distributed.usable_cores", lambda: 2)
     torch.set_num_threads(2)

@@ -54,7 +54,7 @@ def spoil(path) -> None:
 
 
 def test_a_checkpoint_is_gone_on_from(start, tmp_path, stopped):
-    """As the next tests take for granted."""
+    """The next tests rely on this."""
     for path in stopped:
         spoil(path)
     process = start(*SWEEP, "--resume")

@@ -60,7 +60,7 @@ def test_a_run_goes_on_uncompiled_with_one_line(error, reason, simulate, monkeyp
 
 
 def test_too_little_memory_is_no_failure_of_the_compiler():
-    """It may suffice for fewer networks."""
+    """The memory may be enough for fewer networks."""
 
     def rehearse():
         torch.empty(1 << 60, dtype=torch.uint8)

@@ -172,7 +172,7 @@ def test_the_table_has_layers_and_means_over_networks(simulations):
 
 
 def test_what_was_simulated_before_the_ledger_is_not_in_the_table(tmp_path, capsys):
-    """That of the original scripts, too."""
+    """The networks of the original scripts are included."""
     folder = tmp_path / "simulations"
     write_legacy_folder(folder, [90.0, 92.0], **LEGACY)
     networks = with_costs(Simulations.read(folder).networks)

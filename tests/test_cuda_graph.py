@@ -43,7 +43,7 @@ def test_a_graph_repeats_what_was_captured(fake_cuda):
 
 
 def test_the_host_waits_for_the_gpu_now_and_then(fake_cuda):
-    """So that a stop is heard in time."""
+    """Waiting for the GPU now and then lets a stop be noticed in time."""
     call = GraphedCall(lambda: torch.zeros(()))
     for _ in range(2 * SYNCHRONISE + 1):
         call()

@@ -47,7 +47,7 @@ def content_of(**changes) -> dict:
 
 
 def second_format(**changes) -> dict:
-    """The same device in format 2, keys of its falling branch replaced."""
+    """The device in format 2, with keys of its falling branch replaced."""
     kept = {k: v for k, v in FIRST_FORMAT.items() if k not in ("family", "constants", "errors")}
     falling = {"family": "table", "constants": FIRST_FORMAT["constants"]} | changes
     return kept | {"format": 2, "falling": falling}

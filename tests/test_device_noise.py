@@ -23,14 +23,14 @@ def ensemble_of(currents, members=None, **changes) -> Ensemble:
 
 
 def noise_of_training(ensemble, step=0, layer=0) -> torch.Tensor:
-    """Of inference in training: [model, out, in], or in blocks."""
+    """Return the read noise of inference in training: [model, out, in], or in blocks."""
     network, zero = ensemble.network, torch.tensor(0)
     stream = Stream(network.seed, torch.tensor(step), zero, layer)
     return network.layers[layer].read_noise(Conditions(network.physics, stream, Draw.VOLTAGE))
 
 
 def noise_of_test(ensemble, step=0, part=0, relaxed=False, layer=0) -> torch.Tensor:
-    """Of inference in a test: the readings less what is read."""
+    """Return the read noise of inference in a test: the readings minus the weights."""
     network, others = ensemble.network, ensemble.phases[0].partners if relaxed else None
     weights = network.test_weights(others)
     readings = network.test_readings(weights, torch.tensor(step), torch.tensor(part), others)
@@ -74,7 +74,7 @@ def test_it_is_fresh_for_every_mini_batch_layer_and_test_batch(ensemble):
 
 
 def test_samples_of_a_batch_share_it(currents):
-    """Of two equal images the voltages are equal, and not those of the weights."""
+    """Two equal images have equal voltages, which are not those of the weights."""
     network = ensemble_of(currents).network
     for training, images in ((True, currents.inputs.train), (False, currents.inputs.test)):
         network.train(training)
@@ -91,7 +91,7 @@ def test_samples_of_a_batch_share_it(currents):
 
 
 def test_it_is_the_same_however_pairs_are_arranged(always_zero_patterns):
-    """By dense products and by sparse ones, for which pairs stand in blocks of 32 outputs."""
+    """Dense and sparse products agree; for sparse ones pairs are in blocks of 32 outputs."""
     sparse, dense = currents_of(always_zero_patterns), dense_currents_of(always_zero_patterns)
     assert (sparse.product, dense.product) == ("sparse", "dense")
     inputs = sparse.active_inputs

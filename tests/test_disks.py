@@ -115,7 +115,7 @@ def test_a_name_longer_than_the_file_system_takes_is_refused_before_anything_tra
 
 
 def test_the_longest_name_that_is_written_is_one_that_is_checked(tmp_path, monkeypatch):
-    """By hand: the folder, `.` and `.host.pid.tmp`, or a layer's file, whichever is longer."""
+    """The longest name by hand: folder, `.` and `.host.pid.tmp`, or the file of a layer."""
     setting = setting_of(layers=(8, 8, 8))
     stem = 14 + 1 + len(setting.slug)
     partial = len(f"..{HOST}.{os.getpid()}.tmp")

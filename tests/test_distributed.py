@@ -72,7 +72,7 @@ def assert_same(output_dir: Path, expected: dict) -> None:
 
 
 def test_files_are_those_of_a_single_process(tmp_path, alone):
-    """Of three; those of two are, killed, in the tests below."""
+    """Three processes are tried here; two processes, one of them killed, in the tests below."""
     process = torchrun(3, *SWEEP, "--output_dir", tmp_path)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors

@@ -85,7 +85,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(currents):
 
 @pytest.mark.parametrize("batch_size", [1, 8, 33, 199, 200, 201, 1000])
 def test_any_batch_size(batch_size, currents):
-    """Also one that divides the data set, where the replaced scripts ended on an empty batch."""
+    """A batch size that divides the data set works; the original scripts got an empty batch."""
     training = train(members_of(setting_of(batch_size=batch_size)), currents, epochs=1)
     steps = -(-200 // batch_size)
     assert training.step == steps == int(training.ensemble.history.step)
@@ -120,7 +120,7 @@ def test_inputs_that_are_always_zero_keep_their_fresh_weights(currents):
 
 
 def test_leaving_inputs_out_that_are_always_zero_changes_nothing(currents):
-    """With all inputs trained, those get exact zeros as gradients."""
+    """If all inputs are trained, always-zero inputs get gradients of exactly zero."""
     inputs = currents.active_inputs
     whole = torch.zeros(currents.n_train, inputs.total)
     whole[:, inputs.active] = currents.inputs.train

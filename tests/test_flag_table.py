@@ -135,7 +135,7 @@ def test_networks_of_other_choices_train_apart():
 
 
 def test_the_check_on_a_gpu_sees_a_new_flag_that_a_compiled_step_leaves_out(currents, monkeypatch):
-    """It compares all that a step changes with plain steps, and needs no list of flags."""
+    """The check compares all that a step changes with plain steps, and needs no list of flags."""
     step = Ensemble.forward
 
     def with_hum(ensemble, current, labels):

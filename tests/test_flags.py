@@ -1,4 +1,4 @@
-"""What the flags do to a run: a table at the end, networks of their own, compiled or not."""
+"""Effects of the flags on a run: its table, its networks, compiled or not."""
 
 import pytest
 import torch
@@ -94,7 +94,7 @@ def test_every_flag_of_the_simulation_changes_the_trained_network(change, simula
 
 
 def test_device_noise_changes_the_trained_network(simulate):
-    """It is of the size of the read noise, which is there without it, too."""
+    """The noise of inference has the size of the read noise, which does not depend on the flag."""
     (before,) = simulate("--lr 4000 --resistor_noise 0.05 --voltage_noise 0")
     (after,) = simulate("--lr 4000 --resistor_noise 0.05 --voltage_noise 0 --device_noise")
     assert not torch.equal(before.state["layers.4.weight1"], after.state["layers.4.weight1"])
@@ -109,7 +109,7 @@ def test_flags_of_extent(simulate):
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_compile_flag(compiled, simulate, monkeypatch):
-    """What is compiled is tested against the reference; here, that the flag decides."""
+    """Compiled steps are tested against the reference; here, that the flag decides."""
     calls = []
 
     def instead(module, inputs, cores=1):

@@ -1,4 +1,4 @@
-"""On a GPU, steps and test are those of the CPU, from a graph and compiled, too."""
+"""Steps and tests on a GPU agree with those on the CPU, also from a graph and compiled."""
 
 import pytest
 import torch

@@ -16,7 +16,7 @@ FLAGS = "--n_models 2 --resistor_noise 0.05 --device_noise --padding 1"
 
 @pytest.mark.parametrize("data", ["patterns", "always_zero_patterns"])
 def test_they_follow_the_reference(data, request):
-    """With all noise, as in the test; the image with its zeros, each in its place."""
+    """Currents and voltages have all noise of the test; the image includes its zeros."""
     data = request.getfixturevalue(data)
     ensemble, currents = trained_engine(["double-linear"], data, **EXTRAS)
     reference = trained_reference("double-linear", data, **EXTRAS)
@@ -35,7 +35,7 @@ def test_they_follow_the_reference(data, request):
 
 
 def test_a_state_dict_is_read_back(always_zero_patterns):
-    """Also into pairs that stand in blocks of outputs, and into one network of several."""
+    """A state dict is read into pairs in blocks of outputs, and into one network of several."""
     ensemble, currents = trained_engine(["double-linear"], always_zero_patterns)
     assert currents.product == "sparse"
     state = state_dict(ensemble.network, 0, ensemble.history.step)
@@ -51,7 +51,7 @@ def test_a_state_dict_is_read_back(always_zero_patterns):
 
 
 def files_of(folder) -> dict[str, torch.Tensor]:
-    """By what comes after the folder's name, which begins with a time stamp."""
+    """Return files by the end of their name, without the folder's name."""
     paths = folder.glob("*-layer-*.pth")
     return {
         path.name.removeprefix(folder.name): torch.load(path, weights_only=True) for path in paths
@@ -119,7 +119,7 @@ def test_resume_adds_those_of_complete_networks_from_their_weights(damage, kept,
 
 
 def test_a_network_that_is_trained_again_without_the_flag_keeps_none(kept, simulate):
-    """They would be of weights that are no more; the other network keeps its own."""
+    """The files would belong to former weights; those of the other network stay."""
     folder = kept[0].folder
     (victim,) = folder.glob("*-1.json")
     victim.unlink()

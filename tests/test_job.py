@@ -87,7 +87,7 @@ def test_networks_of_a_divided_job_are_those_of_an_undivided_one(
 def test_what_is_complete_when_memory_is_used_up_is_not_trained_again(
     archive_of, currents, monkeypatch, stop
 ):
-    """It fails when the third of five networks is to be written."""
+    """Writing fails at the third of five networks."""
     setting = setting_of()
     members, saves, save = members_of(setting, 5), Counter(), Archive.save
 

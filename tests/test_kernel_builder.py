@@ -20,7 +20,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
-    """Of what was built and found out before, and afterwards of what the test did."""
+    """Forget what was built and found before the test, and after it what the test did."""
     monkeypatch.setattr(kernel_builder, "_failures", {})
     monkeypatch.setattr(kernel_builder, "_notes", [])
     forget()
@@ -29,7 +29,7 @@ def forgotten(monkeypatch):
 
 
 def forget() -> None:
-    """As in a new process."""
+    """Forget everything, as in a new process."""
     for function in CACHED:
         function.cache_clear()
 
@@ -78,7 +78,7 @@ def test_formulas_make_another_kernel(source):
     ids=["empty", "cut short", "changed"],
 )
 def test_a_damaged_library_is_built_anew(damage, source, tmp_path):
-    """In another process, since this one has it loaded."""
+    """The kernel is loaded in another process, since this one has loaded it already."""
     subprocess.run([sys.executable, "-c", script(source)], cwd=PROJECT, check=True)
     damage(built())
     code = script(source)
@@ -130,7 +130,7 @@ def test_without_a_compiler_one_that_is_there_is_taken(source, monkeypatch):
 
 @pytest.mark.parametrize("name", ["with space", "it's", 'say "x"', "$HOME", "Zähler"])
 def test_any_path_will_do(name, source, tmp_path):
-    """In the C locale, too, where letters beyond ASCII have no spelling."""
+    """Paths work in the C locale, too, which cannot express letters beyond ASCII."""
     folder = tmp_path / name
     folder.mkdir()
     moved = source.rename(folder / "answer.cpp")
@@ -217,7 +217,7 @@ def test_a_cache_of_another_user_is_left_alone(source, tmp_path):
 
 
 def test_without_a_home_nothing_is_kept(source, monkeypatch):
-    """As in a container, for a user whom passwd does not know."""
+    """A container may run a user without an entry in passwd."""
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)

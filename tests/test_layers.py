@@ -29,7 +29,7 @@ def settings(**changes):
 
 
 def plan_of(settings: list[Setting], machine: Machine = CPU, compile: str = "auto") -> Plan:
-    """For 144 inputs, 4 classes and 200 images."""
+    """Return a plan for 144 inputs, 4 classes and 200 images."""
     return Plan(tuple(settings), Sizes(144, 4, 200), machine, compile)
 
 

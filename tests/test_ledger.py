@@ -18,7 +18,7 @@ from utils.training.trainer import Trainer
 
 
 def counted(w1, *others, **options):
-    """What one update of a row of pairs costs, and the pairs after it: see `updated`."""
+    """Return the cost of one update of a row of pairs, and the pairs after it: see `updated`."""
     account = Account(row(*w1), keeps_wear=True)
     return account, updated(w1, *others, account=account, **options)
 
@@ -64,7 +64,7 @@ def test_refresh_of_each_device_and_of_both_by_hand(response):
 
 
 def test_a_pair_at_its_largest_weight_is_refreshed_once_it_is_written_again():
-    """Else the very same pair would cost a refresh at every mini-batch."""
+    """Otherwise the very same pair would cost a refresh in every mini-batch."""
     end, top = LINEAR.w_min, LINEAR.w_max
     still, (w1, w2) = counted([end, end], [top, top], [0.0, -0.3], clipping=0.5)
     assert (w1[0, 0].tolist(), w2[0, 0].tolist()) == ([end, end], [top, top])
@@ -75,7 +75,7 @@ def test_a_pair_at_its_largest_weight_is_refreshed_once_it_is_written_again():
 
 
 def test_a_pair_found_beyond_its_end_is_refreshed_without_a_write_and_counted_by_hand():
-    """As a switch to a device of fewer pulses leaves it; one at the largest weight stays there."""
+    """A switch to a device of fewer pulses leaves such pairs; one at the largest weight stays."""
     end, top = LINEAR.w_min, LINEAR.w_max
     account, (w1, w2) = counted([2.0, 2.5, 2.0, 2.3], [2.5, 2.0, 2.742, 2.4], [0.0] * 4)
     assert sums(account) == {"pulses": 0, "writes": 0, "dropped": 0, "refreshes": 2}
@@ -219,7 +219,7 @@ def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
 def test_float64_is_exact(field, patterns):
-    """In double precision, by hand: the sums are those of what `update` is given."""
+    """The sums in double precision agree with sums over the arguments of `update`."""
     setting = setting_of(init=0.2)
     setting = replace(setting, field=device_of(field))
     currents = dense_currents_of(patterns)

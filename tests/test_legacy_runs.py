@@ -123,15 +123,15 @@ def test_networks_of_the_labs_scripts_are_drawn_with_ours(copied, simulations, t
 
 
 def test_a_command_keeps_the_number_of_networks_whoever_trained_them(copied, tmp_path):
-    """Three of ours beside three of the lab's are still three a run."""
+    """Three networks of this program and three of the original scripts count three a run."""
     write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
     networks = report_on(copied, tmp_path / "figures").networks
     assert networks.flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"
 
 
 @pytest.mark.parametrize("ending", ["", "-physical-clipping"])
-def test_physical_clipping_of_the_original_scripts_never_acted(ending, tmp_path):
-    """They compared a function with True: what they recorded as clipped was not."""
+def test_physical_clipping_of_the_original_scripts_had_no_effect(ending, tmp_path):
+    """The scripts compared a function with True: requests recorded as clipped were not clipped."""
     write_legacy_folder(tmp_path, [95.0, 96.0], epochs=3)
     folder = write_legacy_folder(tmp_path, [93.0], epochs=3, stamp="20240801000000", seed=102)
     (path,) = folder.glob("*.json")

@@ -12,7 +12,7 @@ from devices.responses import Table
 
 
 def table(n: int, spacing: str = "equal", steepness: float = 0.0, seed: int = 0) -> Table:
-    """Of n points, by uneven steps that shrink (steepness > 0) or grow along the curve."""
+    """Return a table of n points with uneven steps, which shrink (steepness > 0) or grow."""
     rng = np.random.default_rng(seed)
     falls = rng.uniform(0.2, 1.0, n - 1) * np.exp(-steepness * np.linspace(0, 1, n - 1))
     steps = np.ones(n - 1) if spacing == "equal" else rng.uniform(0.3, 1.0, n - 1)
@@ -32,7 +32,7 @@ def test_cells_by_hand():
 
 
 def test_cells_are_as_many_as_it_takes():
-    """Of three steps: 12 cells have the corner on an edge, and the line through 1/2 is straight."""
+    """A table of three steps: 12 cells have the corner at an edge, and the line through 1/2."""
     knots = [0.0, 0.25, 0.5, 1.0]
     exact = [(corner(x) - 1e-12, corner(x) + 1e-12) for x in knots]
     assert cell_count(corner, knots, exact) == 12
@@ -44,7 +44,7 @@ def test_cells_are_as_many_as_it_takes():
 @pytest.mark.parametrize("spacing", ["equal", "unequal"])
 @pytest.mark.parametrize("steepness", [-3.0, 0.0, 5.0])
 def test_measured_points_are_met(n, spacing, steepness):
-    """From each to each later one, in single precision, within 1e-4 of the span."""
+    """Steps from each point to each later one are within 1e-4 of the span in single precision."""
     measured = table(n, spacing, steepness, seed=n)
     pairs = np.array(list(combinations(range(n), 2))).T
     w, x = np.array(measured.voltages), np.array(measured.pulses)

@@ -110,7 +110,7 @@ def test_small_products_of_several_networks_are_those_of_each(m, k, n, called):
 
 @needs_compiler
 def test_small_products_of_any_memory_order():
-    """As a compiled program may lay factors out; of no terms, and of nothing, too."""
+    """Factors have the layouts that compiled programs use; sums may have no terms at all."""
     generator = torch.Generator().manual_seed(1)
     a, b = (torch.randn(2, 20, 40, generator=generator)[:, ::2, ::4] for _ in range(2))
     for left in (a, a.contiguous(), a.transpose(0, 1).contiguous().transpose(0, 1)):

@@ -25,7 +25,7 @@ def stream(seeds=(100,), step=0, part=0, layer=0, device="cpu") -> Stream:
 
 @pytest.fixture(params=["kernel", "python"])
 def computed(request):
-    """By the kernel, where there is a compiler, and by PyTorch's operations."""
+    """Draw by the kernel, where there is a compiler, or by PyTorch's operations."""
     if request.param == "kernel":
         yield
         return
@@ -67,7 +67,7 @@ def test_draws_are_those_of_the_reference(seed, device):
 
 
 def test_the_kernel_draws_what_torch_does():
-    """From the same words; the transform rounds otherwise."""
+    """Both draw the same words; the transform of the kernel rounds differently."""
     seeds, counts = (5, 2**40 + 5), (1, 3, 4, 127, 128, 129, 5000)
     mine = stream(seeds, step=7, part=3, layer=2)
     by_kernel = [mine.normal(Draw.READ, (count,)) for count in counts]

@@ -1,4 +1,4 @@
-"""What runs when: networks that train side by side, workers and their threads, and compiling."""
+"""The plan of a run: networks that train side by side, workers and threads, compiling."""
 
 from collections import Counter
 from dataclasses import replace
@@ -26,7 +26,7 @@ def plan_of(machine: Machine = CPU, compile: str = "auto", **changes) -> Plan:
 
 
 def with_room_for(networks: int, mine: Plan) -> Plan:
-    """So many networks fit into the memory at the same time, but not one more."""
+    """Return a machine into whose memory n networks fit, but not one more."""
     one, two = mine.memory(1), mine.memory(2)
     free = (one + (networks - 1) * (two - one) + 1) / plan.SHARE
     return replace(mine, machine=replace(mine.machine, free_bytes=free))
@@ -148,7 +148,7 @@ SHAPES = {  # m, k, n of 24 and 4 units, batches of 32 and of the 8 that are lef
 
 @pytest.fixture
 def tried(monkeypatch) -> Counter:
-    """Which products are tried with how many threads, and how often; all repeat themselves."""
+    """Records which products are tried with how many threads; all are reproducible."""
     tried = Counter()
 
     def repeats_itself(*shape_and_threads):
@@ -170,7 +170,7 @@ def test_every_product_is_tried_with_every_number_of_threads(currents, tried):
 
 
 def test_sparse_products_need_no_trial(sparse_patterns, tried):
-    """Of the first layer, that is; what is dense is the second."""
+    """Products of the first layer are sparse; those of the second are dense."""
     currents = currents_of(sparse_patterns)
     assert currents.product == "sparse"
     assert try_threads(replace(CPU, cores=2), currents, [setting_of()]).is_repeatable

@@ -106,7 +106,7 @@ def test_auto_takes_the_cpu_where_torch_has_no_gpu(monkeypatch):
 
 
 def test_the_cpu_leaves_cuda_alone(monkeypatch):
-    """So that processes may be forked from this one."""
+    """CUDA is not initialised, so that processes can be forked from this one."""
     for name in ("is_available", "device_count", "set_device"):
         monkeypatch.setattr(torch.cuda, name, lambda *arguments: pytest.fail("CUDA was touched"))
     assert choose_device("cpu") == CPU

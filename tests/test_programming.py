@@ -58,7 +58,7 @@ class TestFreshPair:
 
 
 def test_init_sets_the_weights():
-    """In the scripts that this project replaces, --init changed nothing."""
+    """In the original scripts, --init had no effect."""
     narrow, wide = fresh([LINEAR], init=0.01), fresh([LINEAR], init=0.1)
     torch.testing.assert_close(wide.weight, 10 * narrow.weight, rtol=1e-4, atol=5e-6)
     assert wide.weight1[0, 0, 0] == pytest.approx(2.742 - 0.1)
@@ -170,7 +170,7 @@ def test_voltages_out_of_range_are_clamped_first():
 
 
 def test_an_ideal_device_is_neither_clamped_nor_refreshed():
-    """It goes on by 0.021 a pulse far beyond 27 of them, and may start above the top, too."""
+    """Each pulse lowers it by 0.021, far beyond 27 pulses, and above the top, too."""
     w1, w2 = updated([9.0, 2.5, -40.0], [2.5, 2.6, 2.6], [-1.0, 300.0, -100.0], IDEAL)
     torch.testing.assert_close(w1, row(9.0 - 0.021, 2.5, -42.1))
     torch.testing.assert_close(w2, row(2.5, 2.6 - 6.3, 2.6))
@@ -196,7 +196,7 @@ def test_a_write_that_lands_beyond_an_end():
 
 
 def noisily_written(write_noise: float, steps: int = 1, **address) -> torch.Tensor:
-    """How far four pulses, each time, took the devices 2 of a network further than they should."""
+    """Return how much further than 4 pulses devices 2 of a network went, each time."""
     array = fresh([LINEAR], shape=(200, 300), variability=0.0, init=0.0)
     before, zero = array.weight2.clone(), torch.tensor(0)
     programming = Programming(torch.ones(1), torch.zeros(1), torch.tensor([write_noise]))
@@ -300,7 +300,7 @@ def test_switched_weight_by_hand(field, other):
     [(LINEAR, -0.058 / 0.021), (TABLE, -0.058 / 0.142), (curved(-4.0), 0.0), (curved(4.0), None)],
 )
 def test_a_device_above_its_range_is_switched_as_its_curve_goes_on(response, pulses):
-    """As write noise may leave it; a curve that steepens, and so bends away, starts at the top."""
+    """Write noise may leave such devices; a curve that steepens has no inverse above its top."""
     if pulses is None:
         pulses = response.inverse(2.8)
         assert response.response(pulses) == pytest.approx(2.8)
@@ -310,7 +310,7 @@ def test_a_device_above_its_range_is_switched_as_its_curve_goes_on(response, pul
 
 
 def test_clamped_and_refreshed_pairs_are_those_after_any_number_of_updates_without_gradient():
-    """In the range, above it, below it, used up, both of them."""
+    """Devices in the range, above it, below it, used up, and pairs with both used up."""
     w1 = [2.5, 4.0, 2.0, 2.175, 2.175, 2.0, 2.4]
     w2 = [2.6, 2.5, 2.5, 2.742, 2.5, 2.1, 2.175]
     nothing = [0.0] * 7

@@ -39,7 +39,7 @@ def kept(tmp_path, monkeypatch):
 
 
 def call(mine: Compiler) -> None:
-    """By hand: a total of 1, 3 and 5 after 1, 2, 3 and 0, 1, 2; the last call's double."""
+    """The totals by hand are 1, 3 and 5 after 1, 2, 3 and 0, 1, 2; then the last one doubled."""
     module = Counting()
     mine.prepare("counting", lambda: mine(Counting(), torch.zeros(3)))
     assert mine.failure is None
@@ -66,7 +66,7 @@ def test_a_damaged_program_is_made_again(kept):
 
 
 def test_parts_that_are_gone_are_made_without_threads(kept, tmp_path, monkeypatch):
-    """Which a process forked from this one would lack, and wait for."""
+    """A process forked from this one would lack the threads, and wait for them."""
     from torch._inductor import config
     from torch._inductor.async_compile import AsyncCompile
     from torch._inductor.utils import clear_caches

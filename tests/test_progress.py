@@ -1,4 +1,4 @@
-"""What is said while networks train."""
+"""Reports of progress while networks train."""
 
 import sys
 

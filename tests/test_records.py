@@ -1,4 +1,4 @@
-"""What a run leaves on disk: the contract that existing notebooks rely on."""
+"""The files of a run: the contract on which existing notebooks rely."""
 
 import errno
 import json
@@ -239,7 +239,7 @@ def written(tmp_path):
 
 
 def test_a_network_that_is_written_again_is_incomplete_meanwhile(written, monkeypatch):
-    """Else new weights would stand beside the accuracy of old ones for good."""
+    """Otherwise new weights would remain next to the accuracy of old ones."""
     folder, write = written
     assert folder.json(0).exists()
 
@@ -302,7 +302,7 @@ def test_the_table_has_a_column_of_write_noise_where_there_is_some(simulate):
 
 
 def test_a_record_that_is_missing_is_counted_in_the_table(simulate):
-    """As on a network file system, where what another machine wrote may not be seen yet."""
+    """On a network file system, files of another machine may not be visible yet."""
     records = simulate("--n_models 3 --lr 1000 3000")
     folders = [Folder(record.folder, from_json(record.json)) for record in records[::3]]
     folders[0].json(1).unlink()
@@ -331,7 +331,7 @@ def test_failed_and_missing_networks_are_told_apart_in_the_table(simulate):
 def test_what_became_of_networks_is_made_and_written_one_after_the_other(
     currents, tmp_path, monkeypatch
 ):
-    """So that the states of all are never on the host together."""
+    """The host never holds the states of all networks at once."""
     made = []
     whole = trainer.state_dict
 

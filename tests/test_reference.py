@@ -88,7 +88,7 @@ def test_training_follows_the_reference(field, dtype, device, patterns):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_the_same_without_kernels(field, patterns):
-    """As where there is no compiler: noise, small products and tables by PyTorch."""
+    """Without a C++ compiler, PyTorch computes noise, small products and tables."""
     with python_only():
         ensemble, currents = trained_engine([field], patterns)
         assert not any(kernels_in_use(currents.device).values())
@@ -101,7 +101,7 @@ def test_the_same_without_kernels(field, patterns):
 @pytest.mark.parametrize("write_noise", [0.0, 0.05])
 @pytest.mark.parametrize("field", FIELDS)
 def test_sparse_products_follow_the_reference(field, write_noise, sparse_patterns):
-    """On a CPU, where most inputs are zero: training, and every test batch under each field.
+    """Sparse inputs on a CPU: training, and every test batch under each field.
 
     Gradient and update of the first layer in one pass, or with write noise in two.
     """
@@ -140,7 +140,7 @@ def test_inputs_of_tests_alone_follow_the_reference(product, field, patterns, sp
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("field", FIELDS)
 def test_writing_with_noise_follows_the_reference(field, device, patterns):
-    """Also where a write lands beyond an end of the range."""
+    """Writes that end beyond the range agree, too."""
     noisy = dict(write_noise=0.1)
     reference = trained_reference(field, patterns, **noisy)
     assert max(w.max() for w in (*reference.w1, *reference.w2)) > reference.device.top + 1e-3
@@ -185,7 +185,7 @@ def test_the_same_compiled(always_zero_patterns):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_networks_with_and_without_them_side_by_side(device, patterns):
-    """As in a job on a GPU: of each its own."""
+    """The networks of a job on a GPU have different devices."""
     kinds = [{}, dict(device_noise=True), dict(physical_clipping=True)]
     kinds = [kind | dict(layers=TWO_LAYERS) for kind in kinds]
     settings = [noisy_setting("double-linear", **kind) for kind in kinds]
@@ -285,7 +285,7 @@ def test_the_comparison_sees_every_part_of_the_physics(change, field, patterns):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_devices_reach_their_end_in_this_comparison(field, patterns):
-    """Where they are refreshed, but for those that have none."""
+    """Devices reach the end of their range and are refreshed, but for endless ones."""
     reference = trained_reference(field, patterns)
     both = [reference.w1[0], reference.w2[0]]
     if field == "double-ideal":

@@ -67,7 +67,7 @@ def test_range(field, w_min, w_max):
 
 @pytest.mark.parametrize("response", FIELDS.values(), ids=FIELDS)
 class TestContract:
-    """What every device must fulfil, also the ones to come."""
+    """Properties that every device must have, also those that are added later."""
 
     def test_inverse(self, response):
         pulses = torch.linspace(0, response.pulses_max, 50, dtype=torch.float64)
@@ -311,7 +311,7 @@ def test_library_needs_no_torch():
 
 
 def test_exp_minus_one_in_single_precision():
-    """To a relative 1e-6, on both sides of where its series ends, and no change for no pulse."""
+    """The relative error is 1e-6 on both sides of the end of its series; 0 stays exactly 0."""
     x = torch.cat([-torch.logspace(-9, 2, 2000), torch.logspace(-9, 1, 2000), torch.tensor([0.1])])
     x = torch.cat([x, -x[-1:], torch.zeros(1)]).float()
     exact = torch.expm1(x.double())

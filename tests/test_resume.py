@@ -1,4 +1,4 @@
-"""What --resume goes on with: which folders, which networks, and what it does not trust."""
+"""Which folders and networks --resume continues, and which files it does not trust."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def test_folders_are_in_the_order_in_which_they_were_made_not_of_clocks_and_name
 
 
 def test_resume_clears_a_folder_that_a_kill_left_half_made(start, tmp_path, undisturbed):
-    """They are made out of sight; another run may be making one now."""
+    """Folders are hidden while they are made; another run may be making one now."""
     out, slug = tmp_path / "out", slug_of(undisturbed)
     of_a_dead_process = out / f".2020{slug}.{HOST}.{2**22 + 1}.tmp"  # there are no such numbers
     old = out / f".2021{slug}.elsewhere.1.tmp"
@@ -108,12 +108,12 @@ def test_resume_clears_a_folder_that_a_kill_left_half_made(start, tmp_path, undi
 
 
 def slug_of(undisturbed: Undisturbed) -> str:
-    """What the name of one of its folders has after the time stamp."""
+    """The part of a folder's name after the time stamp."""
     return sorted(undisturbed.output_dir.iterdir())[0].name[14:]
 
 
 def test_resume_clears_the_checkpoint_of_a_complete_network(start, tmp_path, undisturbed):
-    """As it is left by a kill between the last file and the removal of the checkpoint."""
+    """A kill between the last file and the removal of the checkpoint leaves such a file."""
     out = tmp_path / "out"
     shutil.copytree(undisturbed.output_dir, out)
     for record in out.glob("[!.]*/*-1.json"):
@@ -182,7 +182,7 @@ def test_resume_takes_networks_of_before_the_ledger(start, tmp_path, undisturbed
 
 
 def test_resume_trains_again_where_wear_is_asked_for_and_was_not_kept(start, tmp_path, undisturbed):
-    """It says so; the results are the same, and are complete without --wear, too."""
+    """The run logs it; the results are the same, and are complete without --wear, too."""
     out = tmp_path / "out"
     shutil.copytree(undisturbed.output_dir, out)
     process = start(*SWEEP, "--resume", "--wear")
@@ -256,7 +256,7 @@ def test_resume_takes_no_folder_of_another_physics(change, field, start, tmp_pat
 
 
 def recorded_loads(monkeypatch) -> list:
-    """What is loaded from now on, and how: name and keywords."""
+    """Records what is loaded from now on: name and keywords."""
     loads, load = [], torch.load
 
     def recording(path, **options):
@@ -278,7 +278,7 @@ def test_what_is_complete_is_found_without_reading_the_weights(tmp_path, stop, m
 
 
 def test_a_stop_tells_what_is_complete_without_looking_again(tmp_path, stop, monkeypatch, capsys):
-    """Also of networks that were so before; loading them would take minutes of a large run."""
+    """Networks that were complete before are not loaded, which takes minutes in large runs."""
     words = "--task Digits --layers 8 --epochs 1 --device cpu --output_dir".split()
     words.append(str(tmp_path))
     assert main.main([*words, "--n_models", "1"]) == 0
@@ -319,7 +319,7 @@ def test_runs_started_in_the_same_second_have_folders_of_their_own(start, tmp_pa
 
 
 def test_resume_takes_records_from_before_the_newer_flags(simulate):
-    """They lack the keys, and mean the defaults; other values are another simulation."""
+    """Such records lack the keys and have the defaults; other values are another simulation."""
     (record,) = simulate("--resistor_noise 0.05")
     for path in (*record.folder.glob("*.json"), *record.folder.glob("*.settings")):
         path.write_text(json.dumps(without_newer(json.loads(path.read_text()))))

@@ -1,4 +1,4 @@
-"""What is simulated: its name, its record, and what makes it another simulation."""
+"""Settings: their names, their records, and what makes another simulation."""
 
 import json
 from dataclasses import asdict, fields, replace
@@ -133,7 +133,7 @@ def test_a_switched_field_is_in_the_name_and_the_record():
 
 @pytest.mark.parametrize("second", ["double-exponential", "double-ideal", "double-curved--4.0"])
 def test_a_switched_setting_is_read_back_and_each_constant_counts(second):
-    """Of both devices, and of what the second one relaxes to."""
+    """The constants of both devices, and of the partner of the second one."""
     device = find(second)
     setting = setting_of(field=OTHERS["other linear"], second=device, time_switch=2)
     assert read_back(setting) == setting
@@ -258,7 +258,7 @@ def test_a_measured_device_is_read_back_with_what_was_measured(mine):
 
 
 def test_a_record_from_before_write_noise(mine):
-    """None was there, whatever is known of the device now."""
+    """There was no noise then, whatever is known of the device now."""
     record = to_json(Setting(field=mine, write_noise=0.1)) | {"measured": measurements(mine)}
     del record["write_noise"]
     record["measured"]["mine"]["write_noise"] = {"value": 0.5, "error": None}

@@ -128,7 +128,7 @@ def test_of_equally_many_simulations_the_longer_ones_are_drawn(read):
 
 @pytest.mark.parametrize("says_when", [True, False])
 def test_of_networks_simulated_twice_the_latest_counts(says_when, copied):
-    """By what a folder says in UTC, whatever its name in local time; by that if it says nothing."""
+    """The time in UTC in a folder counts, not its name in local time, unless it has none."""
     (origin,) = copied.glob("*double-linear-500.0-var-0.2-*")
     stamp = "20200101000000" if says_when else "20300101000000"
     later = copied / f"{stamp}-{origin.name.partition('-')[2]}"

@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a network: all of it is needed, and nothing else."""
+"""Slices, a network's state in checkpoints: all of it is needed, and nothing else."""
 
 import pytest
 import torch
@@ -96,7 +96,7 @@ def test_a_slice_without_its_step_begins_with_another_batch(currents):
 
 
 def test_the_loss_of_the_epoch_counts_the_batches_before_the_stop(currents):
-    """By hand: it is the mean over all seven, of which the stop came after three."""
+    """The loss is the mean over all seven steps, although the stop came after three."""
     slices = stopped(currents)
     trainer = trainer_of(currents)
     trainer.restore(slices)

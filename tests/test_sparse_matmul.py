@@ -36,7 +36,7 @@ def whole(lists: PairedRows, n_batches: int, n_rows: int, n_columns: int) -> tor
 
 
 def test_lists_by_hand():
-    """Of five images, the first is most like the third, the second like the fourth."""
+    """Among five images, the first is most like the third, the second like the fourth."""
     images = np.array([[9, 0, 8, 0, 7], [0, 1, 0, 0, 0], [9, 0, 0, 0, 7], [0, 1, 0, 6, 0], [0] * 5])
     images = images.astype(np.uint8)
     levels = torch.arange(256) / 2

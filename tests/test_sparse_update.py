@@ -118,7 +118,7 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
     ],
 )
 def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_active, dim):
-    """As writes far beyond the end leave some, and a switch to a device of fewer pulses."""
+    """Writes far beyond the end and a switch to a device of fewer pulses leave such pairs."""
     ensemble = fresh(dim, LedgerLevel.NOTHING, n_models=1)
     layer = ensemble.network.layers[0]
     array = layer.pairs

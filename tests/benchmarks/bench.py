@@ -143,7 +143,7 @@ def scaling(currents: Currents, engines: Engines, options, device) -> dict[str, 
 
 
 def rates(device: torch.device) -> dict[str, float]:
-    """What the machine reaches: float32 products in FLOP/s, copies in bytes read and written/s."""
+    """Return the machine's rates: float32 products in FLOP/s, copies in bytes per second."""
     n = 2048 if device.type == "cpu" else 8192
     a, b = (torch.randn(n, n, device=device) for _ in range(2))
     source = torch.randn((64 if device.type == "cpu" else 1024) << 20, device=device)

@@ -43,7 +43,7 @@ def seconds_of(runs: int, networks: int, compiled: bool) -> float:
 
 
 def beside(repeats: int) -> dict[str, float]:
-    """How many times as long two runs at once take as one alone: medians of their ratios."""
+    """Return the ratio of times of two runs at once and one run alone: medians of ratios."""
     ratios = {}
     for networks in (1, 10):
         for compiled in (False, True):
