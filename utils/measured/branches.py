@@ -9,11 +9,11 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured.checks import Trend, flaw, trend
+from utils.measured.column_roles import Roles
 from utils.measured.cutting import Piece
 from utils.measured.measurement import Branch, Ramp
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS, ReadingOptions
-from utils.measured.roles import Roles
 from utils.measured.series import Series
 from utils.measured.turns import without_spikes
 from utils.measured.vocabulary import names_conductance_way

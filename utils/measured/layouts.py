@@ -9,10 +9,11 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.column_roles import Roles
 from utils.measured.grid import EMPTY, MISSING, NUMBER
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS, ReadingOptions
-from utils.measured.roles import Roles, select
+from utils.measured.roles import select
 from utils.measured.rows import header_pulses, key_columns
 from utils.measured.series import ONE_DEVICE, Series, readings
 from utils.measured.text import SPACES

@@ -15,13 +15,14 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured import vocabulary
 from utils.measured.branches import ramps_of
+from utils.measured.column_roles import Roles
 from utils.measured.cutting import Repeats, average_columns, average_lines, cut
 from utils.measured.grid import read_grid
 from utils.measured.layouts import layout_of, series_of_columns
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, spread
 from utils.measured.options import ReadingOptions
-from utils.measured.roles import Roles, find_roles
+from utils.measured.roles import find_roles
 from utils.measured.rows import series_of_rows
 from utils.measured.series import ONE_DEVICE, Series
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.column_roles import Roles
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
@@ -23,9 +23,6 @@ from utils.measured.vocabulary import (
     VOLTAGE,
     words,
 )
-
-if TYPE_CHECKING:
-    from utils.measured.roles import Roles
 
 PULSED_WORDS = set(
     "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.column_roles import Roles
 from utils.measured.grid import EMPTY, NUMBER, TEXT
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
@@ -33,30 +33,6 @@ from utils.measured.vocabulary import (
     parse_name,
     words,
 )
-
-
-@dataclass(eq=False)
-class Roles:
-    """The role of each column and why; notes: what was done to a column, and
-    left_out: what was not used, for the user."""
-
-    table: NumericTable
-    roles: list[str]
-    why: list[str]
-    notes: dict[int, list[str]] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-
-    def of(self, *roles: str) -> list[int]:
-        """The columns that have one of these roles."""
-        return [column for column, role in enumerate(self.roles) if role in roles]
-
-    def set(self, column: int, role: str, why: str) -> None:
-        self.roles[column], self.why[column] = role, why
-
-    def note(self, column: int, text: str) -> None:
-        notes = self.notes.setdefault(column, [])
-        if text not in notes:
-            notes.append(text)
 
 
 def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:

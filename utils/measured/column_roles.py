@@ -1,0 +1,35 @@
+"""The roles of a table's columns, as far as they are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from utils.measured.numeric_table import NumericTable
+
+
+@dataclass(eq=False)
+class Roles:
+    """The role of each column and why.
+
+    notes: what was done to a column; left_out: what was not used; both are printed.
+    """
+
+    table: NumericTable
+    roles: list[str]
+    why: list[str]
+    notes: dict[int, list[str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def of(self, *roles: str) -> list[int]:
+        """The columns that have one of these roles."""
+        return [column for column, role in enumerate(self.roles) if role in roles]
+
+    def set(self, column: int, role: str, why: str) -> None:
+        """Give a column another role."""
+        self.roles[column], self.why[column] = role, why
+
+    def note(self, column: int, text: str) -> None:
+        """Say of a column what was done to it, once."""
+        notes = self.notes.setdefault(column, [])
+        if text not in notes:
+            notes.append(text)
