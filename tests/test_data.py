@@ -130,6 +130,7 @@ def test_download_with_wrong_checksum_is_refused(tmp_path, mirror):
     (mirror / f"{NAMES[0]}.gz").write_bytes(b"something else")
     with pytest.raises(UserError, match="could not be downloaded"):
         load("MNIST", tmp_path / "datasets")
+    assert not (tmp_path / "datasets").exists()
 
 
 def test_offline_and_missing(tmp_path, monkeypatch):
@@ -140,7 +141,21 @@ def test_offline_and_missing(tmp_path, monkeypatch):
         load("MNIST", tmp_path)
     assert str(tmp_path / "MNIST" / "raw") in str(error.value)
     assert "--task Digits" in str(error.value)
+    assert "--data_dir" in str(error.value)
     assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_download_leaves_the_files_that_were_there(tmp_path, mirror):
+    """The last of the four is missing at the server; one is there already."""
+    (mirror / f"{NAMES[3]}.gz").unlink()
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / NAMES[0]).write_bytes(b"mine")
+    with pytest.raises(UserError, match="could not be downloaded"):
+        load("MNIST", tmp_path)
+    assert [path.name for path in raw.iterdir()] == [NAMES[0]]
+    assert (raw / NAMES[0]).read_bytes() == b"mine"
 
 
 def test_digits_are_the_bundled_ones_in_a_fixed_stratified_split():

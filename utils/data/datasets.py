@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -123,17 +125,31 @@ def find(raw: Path, name: str) -> Path | None:
 
 
 def download(task: str, data_dir: Path, raw: Path) -> None:
-    """Download the four files with torchvision, which knows mirrors and checksums."""
+    """Download the four files with torchvision, which knows mirrors and checksums.
+
+    All four files are there afterwards, or none, and no folder that was made for them.
+    """
     from torchvision import datasets
 
+    made = [folder for folder in (raw, *raw.parents) if not folder.exists()]
     try:
-        getattr(datasets, FOLDERS[task])(data_dir, download=True)
+        raw.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".download-", dir=raw) as folder:
+            getattr(datasets, FOLDERS[task])(folder, download=True)
+            for path in Path(folder, FOLDERS[task], "raw").glob("*-ubyte"):
+                if find(raw, path.name) is None:  # files that were there stay
+                    path.replace(raw / path.name)
     except (RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
         raise UserError(
-            f"{task} is not in {raw} and could not be downloaded ({reason}); put its four "
-            "IDX files (plain or .gz) there, or use --task Digits, which needs no download"
+            f"{task} is not in {raw} and could not be downloaded ({reason}); name the folder that "
+            f"has {FOLDERS[task]}/raw with --data_dir, put the four IDX files (plain or .gz) into "
+            f"{raw}, or use --task Digits, which needs no download"
         ) from None
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def load_digits() -> DataSet:

@@ -54,10 +54,9 @@ class Ablation:
 
     @property
     def flags(self) -> str:
-        """What makes these settings on the command line; a device file has its device's name."""
-        field = f"{self.full.field}{'.json' * (self.full.field.measured is not None)}"
+        """What makes these settings on the command line, but for the field."""
         sizes = (f" --{name} {getattr(self.full, name):g}" for name in PERFECT)
-        return f" --field {field} --lr {self.full.lr:g}{''.join(sizes)}"
+        return f" --lr {self.full.lr:g}{''.join(sizes)}"
 
     def origin(self, name: str) -> str:
         """That the size of an imperfection is the study's and was not measured, where it is so."""

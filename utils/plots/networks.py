@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from devices import device_file
 from devices.library import Device
 from utils.errors import UserError
 from utils.flags import flags_of
@@ -229,7 +231,10 @@ def named_data_dir(networks: pd.DataFrame) -> str | None:
 
 
 def named_device_files(networks: pd.DataFrame, names: Sequence[str]) -> str:
-    """The device files of the newest command; files of these names if there are not as many."""
-    files = [word for word in read_command(networks) if word.endswith(".json")]
-    files = files if len(files) == len(names) else [f"{name}.json" for name in names]
-    return " ".join(map(shlex.quote, files))
+    """The device files of the newest command, as words; for a name that none has, `name.json`."""
+    files = {}
+    for word in read_command(networks):
+        if device_file.is_path(word):
+            with suppress(ValueError):  # it has gone since, or is none
+                files[device_file.read(word).name] = word
+    return " ".join(shlex.quote(files.get(name, f"{name}.json")) for name in names)

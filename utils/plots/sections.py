@@ -147,7 +147,11 @@ def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> lis
     lines = []
     for each in shown:
         noisy = each.full.device_noise
-        flags = f"{each.flags}{' --device_noise' * noisy}{networks.flags(but=('device_noise',))}"
+        field = each.field
+        if each.full.field.measured is not None:
+            field = named_device_files(each.networks[each.full], [field])
+        rest = networks.flags(but=("device_noise",))
+        flags = f" --field {field}{each.flags}{' --device_noise' * noisy}{rest}"
         given = series | each.given | {"device_noise": noisy}
         lines += networks.missing(study, networks.unswitched, given, flags)
     return lines
@@ -211,9 +215,10 @@ SECTIONS: dict[str, Section] = {
             lambda networks: networks.reference_costs,
             costs.draw_costs,
             lambda shown: [costs.conclusion(shown)],
-            lambda networks, shown: from_figure_1("costs of learning", " --ledger")(
-                networks, shown.dropna(subset=["pulses"])
-            ),
+            # With --ledger networks train again, and their currents and voltages with them.
+            lambda networks, shown: from_figure_1(
+                "costs of learning", " --ledger --compute_intermediate"
+            )(networks, shown.dropna(subset=["pulses"])),
         ),
         Section(
             "ablation",
