@@ -232,7 +232,7 @@ def test_dry_run_prints_the_plan_once_and_writes_nothing(tmp_path):
     process = torchrun(2, *SWEEP, "--dry_run", "--output_dir", tmp_path / "out")
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert output.count("2 settings x 3 networks on 2 processes:") == 1
+    assert output.count("2 settings of 3 networks each, 2 processes:") == 1
     assert output.count("process 0 trains 3 networks") == 1
     assert not list(tmp_path.iterdir())
 

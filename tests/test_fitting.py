@@ -239,7 +239,7 @@ def test_both_branches_stand_on_the_mean_of_their_ends():
         assert (response.w_max, response.w_min) == pytest.approx((2.742, 2.175))
     text = "\n".join(report(fitted, device))
     assert "differ by up to 11% of the range" in text  # 4 of 37
-    assert "as flags: --resistor_noise 0 --write_noise 0" in text
+    assert "flags of main.py for these values: --resistor_noise 0 --write_noise 0" in text
 
 
 def test_the_symmetry_point_of_exponential_branches_by_hand():

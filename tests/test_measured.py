@@ -92,7 +92,7 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     assert (device.source.file, device.relaxes_to) == ("example-device.csv", "double-linear")
     output = capsys.readouterr().out
     assert "20 devices × 2 falling ramps × 28 readings and 2 rising ramps × 28 rea" in output
-    assert "taken             exponential; exponential fits, linear does not" in output
+    assert "chosen            exponential; exponential fits; linear does not" in output
     assert "device file: my-device.json" in output
 
 
@@ -126,18 +126,18 @@ def test_the_report_says_everything_of_several_devices():
     for words in (
         r"Values in uS, noises and spreads in % of the range",
         r"falling branch \(depression\): 27 pulses from 6\d\.\d+ to \d\d\.\d+",
-        r"R² +rms % +lag-1 +AICc +residuals are noise, p",
+        r"R² +rms % +lag-1 +AICc +p, residuals are random",
         r"  exponential +0\.9\d+ +\S+ +\S+ +0\.0 +0\.\d",
-        r"taken +exponential; ",
+        r"chosen +exponential; ",
         r"range +\d\d\.\d+ ± \d\.\d+; ratio of its ends \d\.",
         r"offset \S+ ± \S+, amplitude \S+ ± \S+, decay \S+ ± \S+ pulses",
-        r"nonlinearity ν +2\.\d+ ± 0\.\d+; NeuroSim's label -3\.\d+ ± 0\.\d+, its sign for depr",
+        r"nonlinearity ν +2\.\d+ ± 0\.\d+; NeuroSim's label -3\.\d+ ± 0\.\d+ \(depression\)",
         r"read noise +\S+ ± \S+ %",
         r"write noise +\S+ ± \S+ % per √pulse",
         r"resolvable states +\d+\.\d ± \d",
         r"σ_device +\d+\.?\d* ± \d+\.?\d* % of the slopes of 8 devices",
         r"spread of ranges +",
-        r"as flags: --var 0\.\d+ --resistor_noise 0\.00\d+ --write_noise 0\.0\d+$",
+        r"main.py for these values: --var 0\.\d+ --resistor_noise 0\.00\d+ --write_noise 0\.0\d+$",
     ):
         assert re.search(words, text), words
     assert text.count("uS") == 1
@@ -154,7 +154,7 @@ def test_the_report_says_what_cannot_be_measured_and_what_is_odd():
     text = report_of(measurement(np.exp(-np.arange(28) / 9.7)[:, None]))
     assert "have no noise; a measurement has" in text
     text = report_of(two_bends(read=0.002, write=0.002).measurement(0))
-    assert "taken             table; no family fits" in text
+    assert "chosen            table; neither linear nor exponential fits" in text
     assert "(of the nearest exponential)" in text
 
 
@@ -224,6 +224,14 @@ def test_output_says_where_and_the_partner_is_found_from_there(small, folder):
     assert find("there/2.json").partner.name == "one"
 
 
+def test_a_folder_of_the_user_s_choice_is_made(small, folder):
+    main([str(small), "--output_dir", "my devices/new"])
+    assert names(folder) == {"small.csv", "my devices"}
+    stems = {f"small.{ending}" for ending in ("json", "pdf", "svg", "png")}
+    assert names(folder / "my devices" / "new") == stems
+    assert find("my devices/new/small.json").name == "small"
+
+
 def test_a_reader_who_stops_reading_gets_the_files_all_the_same(small, folder):
     """As `| head -1` does: the pipe is closed after the first line."""
     command = [sys.executable, "-m", "utils.measured", str(small), "--output", f"{folder}/a.json"]
@@ -250,6 +258,8 @@ def test_a_partner_that_is_still_to_come_is_said(small, capsys):
         (["--name", "a b"], "give another with --name"),
         (["--output", "curve.txt"], "--output curve.txt: must end in .json"),
         (["--output", "nowhere/a.json"], "there is no folder nowhere"),
+        (["--output", "a.json", "--output_dir", "b"], "--output_dir: leave it out"),
+        (["--output_dir", "small.csv/there"], "small.csv is a file; name a folder"),
         (["--relaxes_to", "double-lineal"], "--relaxes_to double-lineal: unknown; the valid ones"),
         (["--relaxes_to", "small.json"], "is the device file itself"),
         (["--relaxes_to", "bad.json"], "--relaxes_to bad.json"),

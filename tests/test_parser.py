@@ -112,7 +112,7 @@ def test_two_fields_are_a_sweep_or_one_switched_setting():
     ]
     assert parse(f"{fields} --switch_epoch 19".split()).settings[0].switched_at == 19
     text = " ".join(run_main("--help").stdout.split())
-    assert "training under one field alone, unless --time_switch or --switch_epoch" in text
+    assert "setting of its own; with --time_switch or --switch_epoch, two of them are one" in text
 
 
 def test_a_figures_study_may_be_switched():

@@ -270,7 +270,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(start, tmp_path):
     )
     assert process.wait() == 0, process.said
     printed = process.output.read_text()
-    assert "2 settings x 3 networks on 1 process" in printed
+    assert "2 settings of 3 networks each, 1 process:" in printed
     assert printed.count("\n  Digits-double-") == 2
     for words in ("process 0 trains 6 networks", "MiB", "of training"):
         assert words in printed

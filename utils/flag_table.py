@@ -50,9 +50,8 @@ class FlagTable:
     field: Device = flag(
         find("double-linear"),
         PHYSICAL,
-        f"device response: {VALID}, or the path of a device file; several are a setting each, all "
-        "training under one field alone, unless --time_switch or --switch_epoch makes two of them "
-        "one setting",
+        f"device response: {VALID}, or the path of a device file. Each is a setting of its own; "
+        "with --time_switch or --switch_epoch, two of them are one setting",
         device,
         metavar="FIELD",
         sweeps=True,
@@ -73,8 +72,8 @@ class FlagTable:
     var: float = flag(
         None,
         PHYSICAL,
-        "sigma_device, relative spread of the devices' slopes "
-        "(default: as measured of the field's device, else 0.2)",
+        "sigma_device, relative standard deviation of the devices' slopes "
+        "(default: the value in the device file, or else 0.2)",
         float,
         sweeps=True,
         at_least=0,
@@ -90,8 +89,8 @@ class FlagTable:
     resistor_noise: float = flag(
         None,
         PHYSICAL,
-        "sigma_r, read noise of one device, arb. u. "
-        "(default: as measured of the field's device, else 0)",
+        "sigma_r, read noise of one device (the reading of its Hall resistance), arb. u. "
+        "(default: the value in the device file, or else 0)",
         float,
         sweeps=True,
         at_least=0,
@@ -117,8 +116,8 @@ class FlagTable:
     write_noise: float = flag(
         None,
         PHYSICAL,
-        "sigma_w, by which a write misses, fraction of the device's range per "
-        "square root of a pulse (default: as measured of the field's device, else 0)",
+        "sigma_w, write noise, as a fraction of the device's range per square root of a pulse "
+        "(default: the value in the device file, or else 0)",
         float,
         sweeps=True,
         at_least=0,
@@ -133,7 +132,8 @@ class FlagTable:
     clipping: float = flag(
         0.0,
         PHYSICAL,
-        "smallest pulse that can be applied, pulses",
+        "smallest pulse that the hardware can apply; the network drops smaller requests "
+        "(a request is the number of pulses that learning asks for)",
         float,
         sweeps=True,
         at_least=0,
@@ -193,8 +193,8 @@ class FlagTable:
     device_noise: bool = flag(
         False,
         PHYSICAL,
-        "inference, too, reads every device with noise resistor_noise, "
-        "fresh for each mini-batch (default: the backward pass only)",
+        "add the read noise in inference, too, fresh for each mini-batch "
+        "(default: in the backward pass only)",
         bool,
         physics=True,
         label="read noise in inference",
@@ -203,7 +203,8 @@ class FlagTable:
     physical_clipping: bool = flag(
         False,
         PHYSICAL,
-        "requests of D pulses become D (1 - exp(-D / 0.18)) before the smallest pulse is looked at",
+        "reduce a request of D pulses to D (1 - exp(-D / 0.18)); the smallest pulse applies to "
+        "the result",
         bool,
         physics=True,
         label="physical clipping",
@@ -227,9 +228,9 @@ class FlagTable:
     time_switch: int | None = flag(
         None,
         TRAINING,
-        "switch the field while the network learns: with --field A B under A at "
-        "first, under B from epoch epochs // K on, counted from 0. A value that is not given is as "
-        "measured of A or B, and has to be given where both measured others (default: never)",
+        "switch the field while the network learns: --field A B trains under A, and from epoch "
+        "epochs // K on, counted from 0, under B. If A and B are device files with different "
+        "noises, give --var, --resistor_noise and --write_noise (default: never)",
         int,
         metavar="K",
         sweeps=True,
@@ -239,7 +240,8 @@ class FlagTable:
     switch_epoch: int | None = flag(
         None,
         TRAINING,
-        "the same with epoch E, from 1 to the last one (default: never)",
+        "switch the field at the start of epoch E, counted from 0, instead of --time_switch "
+        "(default: never)",
         int,
         metavar="E",
         sweeps=True,

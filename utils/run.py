@@ -27,19 +27,23 @@ class Run:
         False  # beyond the best learning rate of a field, where that is at an edge
     )
     n_models: int = flag(
-        10, TRAINING, "networks per setting, seeded seed, seed + 1, ...", int, at_least=1
+        10, TRAINING, "networks per setting; their seeds are seed, seed + 1, ...", int, at_least=1
     )
     data_dir: Path = flag(Path("datasets"), RUNNING, "folder of the data sets", Path, metavar="DIR")
     output_dir: Path = flag(
         Path("simulations"), RUNNING, "folder of the results", Path, metavar="DIR"
     )
     device: str = flag(
-        "auto", RUNNING, "auto (CUDA where it is), cpu, cuda, cuda:1, ...", str, metavar="DEVICE"
+        "auto",
+        RUNNING,
+        "cpu, cuda, cuda:1, ..., or auto: CUDA if there is a GPU",
+        str,
+        metavar="DEVICE",
     )
     compile: str = flag(
         "auto",
         RUNNING,
-        "compile the steps: on, off, auto (if the run is long)",
+        "compile the training step: on, off, or auto: if the run is long",
         str,
         metavar="WHEN",
         choices=COMPILE,
@@ -47,31 +51,32 @@ class Run:
     ledger: bool = flag(
         False,
         RUNNING,
-        "count pulses, writes, dropped requests and refreshes; a step takes "
-        "up to a tenth longer, and with --resume complete networks without it train again",
+        "count pulses, writes, dropped requests and refreshes (a refresh sets a used-up pair of "
+        "devices back without changing its weight). Training takes up to a tenth longer. With "
+        "--resume, complete networks without these counts train again",
         bool,
     )
     wear: bool = flag(
         False,
         RUNNING,
-        "keep the pulses and refreshes of every single device, too, with --ledger "
-        "or without; takes about a third more time",
+        "count the same as --ledger, and the pulses and refreshes of every single device; "
+        "training takes about a third longer",
         bool,
     )
     checkpoint_minutes: float = flag(
-        5.0, RUNNING, "longest training between two checkpoints", float, at_least=0
+        5.0, RUNNING, "longest time between two checkpoints", float, at_least=0
     )
     resume: bool = flag(
         False,
         RUNNING,
-        "go on in the folders that hold these settings, training only what is missing",
+        "continue an earlier run of these settings in its folders: train only what is missing",
         bool,
     )
     compute_intermediate: bool = flag(
         False,
         RUNNING,
-        "also write the currents into every layer and the voltages out of it for "
-        "the first test image; with --resume of complete networks, too",
+        "also write, for the first test image, the currents into every layer and the voltages "
+        "out of it; with --resume also for complete networks",
         bool,
     )
     dry_run: bool = flag(

@@ -245,20 +245,24 @@ STUDIES: dict[str, Study] = {
             "both fields over learning rates, with variability, read noise and smallest pulse",
             [by_rate(0.2, 0.015, (0.1,))],
         ),
-        Study("figure2", "the same with ideal devices", [by_rate(0.0, 0.0, (0.0,))]),
+        Study(
+            "figure2",
+            "both fields over learning rates, with ideal devices",
+            [by_rate(0.0, 0.0, (0.0,))],
+        ),
         Study(
             "figure3",
-            "the same with the smallest pulse (--clipping) alone, at three values",
+            "both fields over learning rates, with three smallest pulses (--clipping) alone",
             [by_rate(0.0, 0.0, (0.1, 0.2, 0.5))],
         ),
         OwnDeviceStudy(
             "own-device",
-            "linear, exponential and ideal; figures/own-device.sh FILE.json adds your own",
+            "linear, exponential and ideal devices; figures/own-device.sh FILE.json adds yours",
             [{"field": BESIDE, "lr": RATES}],
         ),
         SwitchStudy(
             "switch",
-            "both fields, switched after some epochs from either to the other, and never",
+            "either field at first, the other after 1 to 15 epochs; and each field alone",
             [by_rate(0.2, 0.015, (0.1,)) | {"lr": (1000.0, 3000.0), "switch_epoch": SWITCHED_AT}],
         ),
         # At learning rate 1000, either field of figure 1 is within 0.05 points of its best.

@@ -14,12 +14,12 @@ from devices import device_file
 from devices.built_in import look_up
 from utils.console import log
 from utils.errors import RecordError, UserError
-from utils.flags import Once, Parser, add, flags_of
+from utils.flags import Once, Parser, add, check_writable, flags_of
 from utils.measured.options import READING, ReadingOptions
 
 DESCRIPTION = """\
-Read measured curves (CSV, TSV, other text, XLSX), fit both branches, say what came out, and write a
-device file that `main.py --field` takes, with a picture of the fit beside it (PDF, SVG, PNG).
+Read measured curves (CSV, TSV, other text, XLSX), fit the falling and the rising branch, print the
+results, and write a device file for `main.py --field` and a picture of the fit (PDF, SVG, PNG).
 
 example: python -m utils.measured my-curve.csv --name my-device
 """
@@ -33,14 +33,17 @@ def make_parser() -> Parser:
     result = parser.add_argument_group("device file")
     for name, metavar, text in (
         ("name", "NAME", "name of the device (default: that of the measured file)"),
-        ("output", "FILE", "where to write it (default: NAME.json in this folder)"),
-        ("relaxes_to", "DEVICE", "what it becomes when the field is switched: a built-in device or "
-         "another device file (default: nothing)"),
+        ("output_dir", "DIR", "folder of the device file and the picture, made where there is none "
+         "(default: this folder)"),
+        ("output", "FILE", "instead of --output_dir, the path of the device file (default: "
+         "NAME.json)"),
+        ("relaxes_to", "DEVICE", "its response when the field is switched: a built-in device or "
+         "another device file (default: none)"),
     ):  # fmt: skip
         result.add_argument(f"--{name}", action=Once, metavar=metavar, help=text)
     result.add_argument(
         "--family", action=Once, choices=FAMILIES,
-        help="family of the response (default: the data decide)",
+        help="family of the response (default: the one that fits best)",
     )  # fmt: skip
     reading = parser.add_argument_group(READING)
     for name, (each, default) in flags_of(ReadingOptions).items():
@@ -65,7 +68,7 @@ def run(flags: Namespace) -> None:
     given = vars(flags)
     options = ReadingOptions(**{k: given[k] for k in flags_of(ReadingOptions) if k in given})
     name = name_of(given.get("name"), flags.file)
-    output = output_of(given.get("output"), name)
+    output = output_of(given.get("output"), given.get("output_dir"), name)
     relaxes_to = partner_of(given.get("relaxes_to"), output)
 
     from utils.measured.reading import describe, read
@@ -105,8 +108,16 @@ def name_of(given: str | None, file: Path) -> str:
     return name
 
 
-def output_of(given: str | None, name: str) -> Path:
-    """Raises UserError for a path that no device file can have."""
+def output_of(given: str | None, folder: str | None, name: str) -> Path:
+    """The path of the device file, from --output or --output_dir.
+
+    Raises UserError if both are given, or if no device file can be written there.
+    """
+    if folder is not None:
+        if given is not None:
+            raise UserError("--output_dir: leave it out, since --output names the folder, too")
+        check_writable("--output_dir", Path(folder))
+        return Path(folder, f"{name}.json")
     output = Path(f"{name}.json" if given is None else given)
     if output.suffix != ".json":
         raise UserError(f"--output {output}: must end in .json")
@@ -173,6 +184,7 @@ def write(output: Path, device: device_file.DeviceFile, pictures: dict[str, byte
         for ending in pictures
     }
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         for ending, content in pictures.items():
             waiting[ending].write_bytes(content)
         device_file.write(output, device)

@@ -156,11 +156,11 @@ def choose(
     passed = [name for name in EQUATIONS if tests[name].passed]
     if not passed:
         best = "table"
-        why = "no family fits: the residuals of linear and exponential are no noise"
+        why = "neither linear nor exponential fits: their residuals are not random"
     elif len(passed) == 1:
         (best,) = passed
         other = next(name for name in EQUATIONS if name != best)
-        why = f"{best} fits, {other} does not: its residuals are no noise"
+        why = f"{best} fits; {other} does not, its residuals are not random"
     else:
         gain = fits["linear"].aicc - fits["exponential"].aicc
         best = "exponential" if gain > EQUAL else "linear"

@@ -35,45 +35,48 @@ class ReadingOptions:
 
     layout: str = flag(
         "auto", READING,
-        "columns: each column is a ramp; rows: each line is one, its label first; long: a line for "
-        "each reading, with columns device, cycle, branch, pulse, value; auto finds out", str,
+        "columns: each column is a ramp; rows: each line is a ramp and begins with its label; "
+        "long: each line is a reading, with columns device, cycle, branch, pulse, value; auto: "
+        "found from the file", str,
         metavar="LAYOUT", choices=LAYOUTS,
     )  # fmt: skip
     columns: tuple[str, ...] = flag(
         (), READING,
-        "columns of the response, by name or number from 1, also 2-5 (default: as their names, "
-        "units and numbers tell)", str, metavar="COLUMN", is_list=True,
+        "columns of the response, by name, number (from 1) or range (2-5) (default: found from "
+        "names, units and numbers)", str, metavar="COLUMN", is_list=True,
     )  # fmt: skip
     pulses: str | None = flag(
         None, READING,
-        "column of the number of pulses, by name or number; none: one pulse before every reading "
-        "(default: a column called so, or that counts; else none)", str, metavar="COLUMN",
+        "column of the number of pulses, by name or number; none: there is one pulse before every "
+        "reading (default: a column with such a name, or one that counts; or else none)", str,
+        metavar="COLUMN",
     )  # fmt: skip
     split: int | str | None = flag(
         None, READING,
-        "a column holds many ramps, one after the other: of N readings each, or cut at its turning "
-        "points (turns) (default: cut where it plainly turns, or where its pulses start again)",
+        "how to cut a column that holds several ramps: after every N readings, or at the turning "
+        "points (turns) (default: where the values clearly turn, or the pulses start again)",
         split_of, metavar="N|turns",
     )  # fmt: skip
     reads: int | None = flag(
         None, READING,
-        "readings after each pulse, which are averaged; 1: none is repeated (default: as the "
-        "pulses tell)", int, metavar="N", at_least=1,
+        "readings after each pulse; they are averaged (default: found from the column of pulses)",
+        int, metavar="N", at_least=1,
     )  # fmt: skip
     branches: tuple[str, ...] = flag(
         (), READING,
-        "one word: only the ramps that are falling, or rising, as the values run; several: branch "
-        "of each column, or each ramp, in their order, whatever the values do (default: both, "
-        "as names such as LTP and LTD tell, else as the values run)", str,
+        "one word: use only the ramps whose values fall, or rise; several words: the branch of "
+        "each column, or each ramp, in their order (default: both, found from names such as LTP "
+        "and LTD, or else from the values)", str,
         metavar="falling|rising", is_list=True,
     )  # fmt: skip
     resistance: bool = flag(
-        False, READING, "the values are resistances R; use conductances 1/R", bool
+        False, READING, "the values are resistances R; use the conductances 1/R", bool
     )
     devices: str = flag(
         "auto", READING,
-        "each: every column or line is a device; one: all are cycles of one device; auto: as their "
-        "names tell; columns that have none are one device, labelled lines are each a device", str,
+        "each: every column or line is another device; one: all are cycles of one device; auto: "
+        "found from the names; columns without names are one device, lines with labels several",
+        str,
         metavar="DEVICES", choices=DEVICES,
     )  # fmt: skip
     decimal: str = flag(

@@ -26,7 +26,7 @@ def report(fit: DeviceFit, device: DeviceFile) -> list[str]:
     for name, branch in fit.branches.items():
         lines += ["", *branch_lines(fit, name, branch)]
     lines += ["", *common_lines(fit), *noise_lines(fit), *notes(fit)]
-    return [*lines, "", f"as flags: {flags(device)}"]
+    return [*lines, "", f"flags of main.py for these values: {flags(device)}"]
 
 
 def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
@@ -36,14 +36,14 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
         f"from {first:.6g} to {last:.6g}"
     )
     yield from comparison(branch)
-    yield f"taken             {branch.family}; {branch.why}"
+    yield f"chosen            {branch.family}; {branch.why}"
     ratio = f"; ratio of its ends {max(first, last) / min(first, last):.4g}"
     yield f"range             {pm(fit.range_of(branch))}{ratio * (min(first, last) > 0)}"
     yield equation(fit, branch)
     nearest = "" if branch.tests["exponential"].passed else " (of the nearest exponential)"
     yield (
         f"nonlinearity ν    {pm(fit.nonlinearity_of(branch))}; NeuroSim's label "
-        f"{pm(fit.neurosim_of(branch))}, its sign for {WORDS[name]}{nearest}"
+        f"{pm(fit.neurosim_of(branch))} ({WORDS[name]}){nearest}"
     )
     alone = branch.alone
     if branch.data.n_ramps > 1:
@@ -63,7 +63,7 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
 def comparison(branch: BranchFit) -> Iterator[str]:
     """The families, a line each."""
     least = min(branch.fits[name].aicc for name in FAMILIES)
-    yield "                        R²    rms %   lag-1     AICc   residuals are noise, p"
+    yield "                        R²    rms %   lag-1     AICc   p, residuals are random"
     for name in FAMILIES:
         found = quality(branch.data, branch.fits[name])
         above = branch.fits[name].aicc - least

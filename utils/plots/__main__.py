@@ -24,7 +24,11 @@ ALONE = ("latest", "fields")  # flags that draw one picture and nothing else
 def make_parser() -> Parser:
     parser = Parser("python -m utils.plots", __doc__)
     parser.add_argument("--simulations", metavar="DIR", help="folder of the simulations")
-    parser.add_argument("--figures", metavar="DIR", help="where a folder of figures is made")
+    parser.add_argument(
+        "--figures",
+        metavar="DIR",
+        help="where a new folder with the pictures is made (default: figures)",
+    )
     parser.add_argument("--table", metavar="FILE", help="write all results as CSV to this file")
     parser.add_argument(
         "--latest",

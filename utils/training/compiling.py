@@ -31,8 +31,10 @@ def prepare(
     if first and not quiet:
         warn_of_newer_torch()
         log(announcement(len(first)))
-    for job in first.values():
+    for number, job in enumerate(first.values(), start=1):
         if compiler.enabled:
+            if len(first) > 2 and not quiet:
+                log(f"compiling training step {number} of {len(first)}")
             Trainer(job.members, currents, compiler, ledger_level=job.ledger).prepare()
     if compiler.failure is not None and not quiet:
         log(

@@ -13,6 +13,7 @@ from utils.compute.compiler import Compiler
 from utils.compute.distributed import World
 from utils.compute.pool import run_jobs
 from utils.compute.signals import Stop
+from utils.console import log
 from utils.settings import Task, physics_of
 from utils.training.compiling import prepare
 from utils.training.plan import Job, Plan
@@ -40,15 +41,16 @@ def describe(
     how = "compiled" if share == len(jobs) else "partly compiled" if share else "not compiled"
     n_settings = len(plan.settings)
     several = len({setting.layers for setting in plan.settings}) > 1
-    print(f"{n_settings} settings x {len(tasks) // n_settings} networks on {world.size} processes:")
+    processes = f"{world.size} process{'es' * (world.size > 1)}"
+    print(f"{n_settings} settings of {len(tasks) // n_settings} networks each, {processes}:")
     for setting in plan.settings:
         print(f"  {setting.slug}" + f", layers {' '.join(map(str, setting.layers))}" * several)
     print(
         f"process 0 trains {len(shard)} networks on {plan.machine.name}, up to "
         f"{at_once} at once{f' on {workers} cores' * (workers > 1)}, in about "
         f"{plan.memory(at_once) / 2**20:.0f} MiB beside the data\n"
-        f"about {duration(seconds)} of training, {how}, by a probe of a few steps; what --resume "
-        "finds complete is counted, too"
+        f"about {duration(seconds)} of training ({how}; estimated from a few steps), including "
+        "networks that --resume finds complete"
     )
 
 
@@ -58,9 +60,11 @@ def seconds_of(jobs: Sequence[Job], probe: Probe, workers: int, threads: int, st
     As many jobs are timed at the same time as will train together, since they slow each other down.
     """
     ends, tried = [0.0] * workers, {}  # ends: the seconds after which each worker is done
+    n_kinds = len({cost(job) for job in jobs})
     for job in jobs:
         kind = cost(job)
         if kind not in tried:
+            log(f"timing a few steps of {job.setting.slug} ({len(tried) + 1} of {n_kinds})")
             tried[kind] = max(run_jobs(probe, [job] * workers, stop, workers, threads))
         heapq.heapreplace(ends, ends[0] + tried[kind])  # the first idle worker takes the next job
     return max(ends)
