@@ -12,6 +12,7 @@ import msgspec
 from devices.built_in import LINEAR
 from devices.responses import FAMILIES, Response
 
+SUM_OF_ENDS = LINEAR.w_max + LINEAR.w_min  # of the range of measured devices, in model units
 LARGEST = 3e38  # the largest number that a simulation in float32 can hold
 TURNED = ("slope", "amplitude")  # constants that change their sign where a curve is mirrored
 MIRRORED = ("offset", "voltages")  # Hall voltages, which are mirrored about the middle of the range
@@ -64,16 +65,15 @@ def mirrored(constants: Mapping) -> dict:
     Mirroring about the middle of the range makes a rising curve fall, and a falling curve rise.
     w_max and w_min are the voltages of the linear device, as in all units of the model.
     """
-    sum_of_ends = LINEAR.w_max + LINEAR.w_min
     result = dict(constants)
     for name, value in constants.items():
         if name in TURNED and isinstance(value, (int, float)):
             result[name] = -value
         elif name in MIRRORED and isinstance(value, (int, float)):
-            result[name] = sum_of_ends - value
+            result[name] = SUM_OF_ENDS - value
         elif name in MIRRORED and isinstance(value, (list, tuple)):
             result[name] = [
-                sum_of_ends - each if isinstance(each, (int, float)) else each for each in value
+                SUM_OF_ENDS - each if isinstance(each, (int, float)) else each for each in value
             ]
     return result
 

@@ -1,11 +1,13 @@
 """The ledger counts what learning costs in pulses, writes and refreshes, as pairs are programmed.
 
-In every update a pair requests pulses on one of its devices: the device whose gradient is positive.
-The ledger counts
+In every update a pair requests pulses on one of its devices, or in both-ways cells on both: see
+devices.programming. The ledger counts, for each device that is written,
 
 - pulses: pulses that are applied, without those that the smallest pulse drops;
 - writes: devices that receive at least some pulse;
 - dropped: requests above 0 that are smaller than the smallest pulse;
+- pending: with an accumulator, which drops nothing, the pulses that the accumulators still hold at
+  the end of an epoch, without their signs;
 - refreshes: pairs with a device at the end of its range, whose two devices are both set again. An
   update refreshes a pair at most once: if device 1 is used up, device 2 is set to the top of the
   range, even if it is used up too. Most pairs are used up by a write. A switch to a device with
@@ -21,16 +23,22 @@ of an AMD EPYC, Zen 4), and about a third with wear; so nothing is counted unles
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from devices.ledger_level import LedgerLevel
+from devices.scheme import BOTH_WAYS, ONE_WAY, PUBLISHED, REFERENCE, Scheme
+
+if TYPE_CHECKING:
+    from devices.programming import Pulses
 
 Value = Any  # a tensor, or an expression that is printed as C++
 COUNTS = ("pulses", "writes", "dropped", "refreshes")
+PENDING = "pending"
 WEAR = ("pulses1", "pulses2", "refreshes")  # of device 1, of device 2, and of the pair
+RAISED = ("raised1", "raised2")  # wear of devices that are driven both ways: pulses that raise them
 
 
 class Account(nn.Module):
@@ -42,51 +50,76 @@ class Account(nn.Module):
 
     With wear, further buffers count for every pair since the start of training, in the order of the
     pairs: `pulses1` and `pulses2` of its two devices, float64, since single precision would lose
-    part of each small pulse that is added to thousands; and `refreshes`, float32, whole numbers.
+    part of each small pulse that is added to thousands; `raised1` and `raised2`, of devices that
+    are driven both ways, the pulses that raise them; and `refreshes`, float32, whole numbers.
     """
 
     sums: Tensor
     pulses1: Tensor
     pulses2: Tensor
     refreshes: Tensor
+    raised1: Tensor
+    raised2: Tensor
 
-    def __init__(self, weight: Tensor, keeps_wear: bool = False):
-        """weight: the weights of the pairs, float [model, out, in]."""
+    def __init__(self, weight: Tensor, keeps_wear: bool = False, cell: str = ONE_WAY):
+        """weight: the weights of the pairs, float [model, out, in]; cell: one of scheme.CELLS."""
         super().__init__()
-        self.keeps_wear = keeps_wear
+        self.keeps_wear, self.cell = keeps_wear, cell
         sums = weight.new_zeros(len(weight), len(COUNTS), dtype=torch.float64)
         self.register_buffer("sums", sums)
-        for name in WEAR if keeps_wear else ():
+        self.wear_names = WEAR if cell == ONE_WAY else WEAR + RAISED
+        for name in self.wear_names if keeps_wear else ():
             dtype = torch.float32 if name == "refreshes" else torch.float64
             self.register_buffer(name, torch.zeros_like(weight, dtype=dtype))
 
-    def note(self, request: Tensor, pulses: Tensor, second: Tensor, refreshed: Tensor) -> None:
+    def note(self, lowers: Tensor, pulses: Sequence[Pulses], refreshed: Tensor | None) -> None:
         """Count one update.
 
-        request, pulses: pulses that are requested and that are applied; second: whether they go to
-        device 2; refreshed: whether the pair is refreshed. All are [model, out, in].
+        lowers: whether a weight has to fall; pulses: those on the devices that are written, as in a
+        command of devices.programming; refreshed: whether the pair is refreshed, None where none
+        ever is. All are [model, out, in].
 
         A compiled program counts in the same loop that writes the pairs, as long as each of the
-        sums reads `pulses`: then the compiler fuses the sums with each other before it fuses them
+        sums reads the pulses: then the compiler fuses the sums with each other before it fuses them
         with that loop, which reads and writes no more memory than without them.
         """
-        counts = pulses > 0, is_dropped(request, pulses), refreshed
-        step = [total(pulses, pulses.dtype), *(total(each, torch.int32) for each in counts)]
+        applied = [each.applied for each in pulses]
+        total_pulses = sum(total(each, each.dtype) for each in applied)
+        writes = sum(total(each > 0, torch.int32) for each in applied)
+        dropped = sum(
+            total(is_dropped(each.requested, each.applied), torch.int32) for each in pulses
+        )
+        n = torch.zeros_like(writes) if refreshed is None else total(refreshed, torch.int32)
+        step = total_pulses, writes, dropped, n
         self.sums += torch.stack([each.double() for each in step], dim=-1)
         if self.keeps_wear:
-            self.pulses1 += torch.where(second, 0.0, pulses)
-            self.pulses2 += torch.where(second, pulses, 0.0)
-            self.refreshes += refreshed
+            self.note_wear(lowers, applied)
+            if refreshed is not None:
+                self.refreshes += refreshed
+
+    def note_wear(self, lowers: Tensor, applied: Sequence[Tensor]) -> None:
+        """Add the pulses of one update to those of each device; see `note`."""
+        if self.cell == REFERENCE:
+            self.pulses2 += torch.where(lowers, applied[0], 0.0)
+            self.raised2 += torch.where(lowers, 0.0, applied[0])
+            return
+        self.pulses1 += torch.where(lowers, 0.0, applied[0])
+        self.pulses2 += torch.where(lowers, applied[0], 0.0)
+        if self.cell == BOTH_WAYS:
+            self.raised1 += torch.where(lowers, applied[1], 0.0)
+            self.raised2 += torch.where(lowers, 0.0, applied[1])
 
     @property
     def tensors(self) -> list[Tensor | None]:
-        """The buffers `sums`, `pulses1`, `pulses2`, `refreshes`; all but the first may be None."""
-        return [self.sums, *(getattr(self, name) if self.keeps_wear else None for name in WEAR)]
+        """The buffers `sums`, then those of WEAR and of RAISED; all but the first may be None."""
+        wear = (*WEAR, *RAISED)
+        kept = self.wear_names if self.keeps_wear else ()
+        return [self.sums, *(getattr(self, name) if name in kept else None for name in wear)]
 
 
 def is_dropped(request: Value, pulses: Value) -> Value:
     """Whether a request is dropped, so that no pulse is applied although some are requested."""
-    return request > pulses
+    return (request > 0) & (pulses <= 0)
 
 
 def total(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -115,16 +148,18 @@ class Ledger(nn.Module):
         weights: Sequence[Tensor],
         epochs: int,
         level: LedgerLevel = LedgerLevel.NOTHING,
+        scheme: Scheme = PUBLISHED,
     ):
         """weights: the weights [model, out, in] of the pairs of each layer."""
         super().__init__()
         self.level = level
+        self.names = (*COUNTS, PENDING) if scheme.accumulate else COUNTS
         counted = weights if level >= LedgerLevel.TOTALS else []
         keeps_wear = level >= LedgerLevel.WEAR
-        accounts = nn.ModuleList(Account(weight, keeps_wear) for weight in counted)
+        accounts = nn.ModuleList(Account(weight, keeps_wear, scheme.cell) for weight in counted)
         self.accounts = accounts  # pyright: ignore[reportAttributeAccessIssue]
         if counted:
-            shape = (len(weights[0]), epochs, len(weights), len(COUNTS))
+            shape = (len(weights[0]), epochs, len(weights), len(self.names))
             history = weights[0].new_full(shape, torch.nan, dtype=torch.float64)
             self.register_buffer("history", history)
 
@@ -137,13 +172,19 @@ class Ledger(nn.Module):
         if self.level >= LedgerLevel.TOTALS:
             self.accounts[layer].sums[:, COUNTS.index("refreshes")] += refreshes
 
-    def close_epoch(self, epoch: int) -> None:
-        """Move the sums of an epoch, which is counted from 0, into the history, and reset them."""
+    def close_epoch(self, epoch: int, accumulators: Sequence[Tensor] = ()) -> None:
+        """Move the sums of an epoch, which is counted from 0, into the history, and reset them.
+
+        accumulators: those of each layer, if there are any.
+        """
         for layer, account in enumerate(self.accounts):
-            self.history[:, epoch, layer] = account.sums
+            self.history[:, epoch, layer, : len(COUNTS)] = account.sums
             account.sums.zero_()
+            if accumulators:
+                pending = accumulators[layer].abs().flatten(1).sum(1, dtype=torch.float64)
+                self.history[:, epoch, layer, len(COUNTS)] = pending
 
     def epochs_of(self, model: int) -> dict[str, Tensor]:
-        """Return the history of one network by COUNTS: float64 [epoch, layer], on the CPU."""
+        """Return the history of one network by its names: float64 [epoch, layer], on the CPU."""
         history = self.history[model].cpu()
-        return {name: history[..., k].clone() for k, name in enumerate(COUNTS)}
+        return {name: history[..., k].clone() for k, name in enumerate(self.names)}

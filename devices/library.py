@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from devices.built_in import look_up
-from devices.constants import constants_of, response_of
+from devices.constants import SUM_OF_ENDS, constants_of, response_of
 from devices.device_file import DeviceFile, is_path, measurement, read, with_measurement
 from devices.responses import Response
+from devices.rising import RisingBranch
 
 
 @dataclass(frozen=True)
@@ -17,25 +18,59 @@ class Device:
     """A device: its name, its response, and the device that it becomes when the field is switched.
 
     partner: the device through whose response its pulses are read after field relaxation; None
-    where there is none. measured: the content of its file, None for a built-in device. Devices
-    compare equal by name, constants and partner alone.
+    where there is none. rising: the rising branch, None where none is used. measured: the content
+    of its file, None for a built-in device. Devices compare equal by name, constants and partner
+    alone.
     """
 
     name: str
     response: Response
     partner: Device | None = None
+    rising: RisingBranch | None = None
     measured: DeviceFile | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name
 
     @property
-    def rising(self) -> Response | None:
-        """The mirrored rising branch: the falling g of f_up(x) = w_max + w_min - g(x).
+    def families(self) -> tuple[str, ...]:
+        """The families of its branches."""
+        rising = () if self.rising is None else (self.rising.response.family,)
+        return self.response.family, *rising
 
-        None where no rising branch was measured; built-in devices have none.
+    def driven(self, both_ways: bool) -> Device:
+        """Return the device with a rising branch if it is driven both ways, otherwise without one.
+
+        The rising branch is as measured; built-in devices get the mirror image of their falling
+        branch. Raises ValueError if only one branch was measured.
         """
-        return self.measured.rising_mirrored if self.measured else None
+        if not both_ways:
+            return replace(self, rising=None)
+        if self.measured is None:
+            return replace(self, rising=RisingBranch.mirrored(self.response))
+        measured = self.measured.rising_mirrored
+        if measured is None or self.measured.falling is None:
+            which = "falling" if measured is None else "rising"
+            raise ValueError(f"only the {which} branch of {self} was measured")
+        return replace(self, rising=RisingBranch(measured, SUM_OF_ENDS))
+
+    def start(self, init: float) -> float:
+        """Return the voltage w0 (arb. u.) around which fresh devices stand.
+
+        A device that is only driven down starts at w_max - init, and so does an endless one. Others
+        start at their symmetry point, where a small pulse of either polarity makes the same step,
+        if it lies in the middle half of the range, otherwise in the middle. That of a mirrored
+        branch is the middle.
+        """
+        response = self.response
+        if self.rising is None or response.endless:
+            return response.w_max - init
+        middle, point = (response.w_max + response.w_min) / 2, None
+        if self.measured is not None and self.measured.symmetry_point is not None:
+            point = self.measured.symmetry_point.value
+        if point is None or not abs(point - middle) <= response.span / 4:
+            return middle
+        return point
 
     @property
     def is_mirrored(self) -> bool:
@@ -70,7 +105,7 @@ def of_file(path: Path) -> Device:
                 f"{path}: relaxes to a device of its own name, {mine.name}; rename one, or let "
                 "relaxes_to be null"
             )
-    return Device(mine.name, mine.response, partner, mine)
+    return Device(mine.name, mine.response, partner, measured=mine)
 
 
 def partner_of(owner: str, relaxes_to: str, folder: Path = Path()) -> Device:
@@ -86,10 +121,18 @@ def partner_of(owner: str, relaxes_to: str, folder: Path = Path()) -> Device:
 
 
 def constants(*devices: Device) -> dict[str, dict]:
-    """Return family and constants of devices and of their partners by name, ready for JSON."""
+    """Return family and constants of devices and of their partners by name, ready for JSON.
+
+    `rising` holds those of the falling response g of a rising branch w = mirror - g(x).
+    """
 
     def alone(one: Device) -> dict:
-        return {"family": one.response.family, **constants_of(one.response)}
+        content = {"family": one.response.family, **constants_of(one.response)}
+        if one.rising is None:
+            return content
+        branch = one.rising.response
+        mirrored = {"family": branch.family, **constants_of(branch), "mirror": one.rising.mirror}
+        return content | {"rising": mirrored}
 
     partners = [device.partner for device in devices if device.partner]
     mine = {
@@ -113,12 +156,16 @@ def from_constants(name: str, content: Mapping, measured: Mapping | None = None)
 
     def alone(name: str, partner: Device | None) -> Device:
         mine = {key: value for key, value in content[name].items() if key != "relaxes_to"}
+        file, rising, branch = None, None, mine.pop("rising", None)
         response = response_of(mine.pop("family"), mine)
-        file = None
+        if branch is not None:
+            branch = dict(branch)
+            mirror = float(branch.pop("mirror"))
+            rising = RisingBranch(response_of(branch.pop("family"), branch), mirror)
         if measured and name in measured:
             relaxes_to = partner and partner.name
             file = with_measurement(name, response, relaxes_to, measured[name])
-        return Device(name, response, partner, file)
+        return Device(name, response, partner, rising, file)
 
     other = content[name]["relaxes_to"]
     return alone(name, None if other is None else alone(other, None))

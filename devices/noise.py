@@ -36,9 +36,11 @@ class Draw(IntEnum):
     VOLTAGE = 3  # noise on the output voltages while training
     READ = 4  # read noise of a pair in the backward pass
     TEST = 6  # noise on the output voltages while testing
-    WRITE = 7  # write noise of a device
+    WRITE = 7  # write noise of the device of a pair that is written
     DEVICE = 8  # read noise of a pair in inference while training
     DEVICE_TEST = 9  # read noise of a pair in inference while testing
+    ROUNDING = 10  # stochastic rounding of the pulses of a weight
+    WRITE_RAISED = 11  # write noise of a device that is raised while the other one falls
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -107,6 +109,19 @@ class Stream:
         count = math.prod(shape)
         quarters = [(word.float() + 0.5) * 2**-31 - 1 for word in self.words(draw, count)]
         return joined(quarters, count).unflatten(1, shape)
+
+    def uniform_by_blocks(self, draw: Draw, shape: tuple[int, int]) -> Tensor:
+        """Float32 U(0, 1) numbers [model, out, in], for shape = (out, in).
+
+        The 32 numbers of consecutive outputs at one input are the words of 8 consecutive blocks of
+        Philox, so that a kernel that works on 32 outputs at a time draws only what it needs.
+        """
+        n_outputs, n_inputs = shape
+        blocks = -(-n_outputs // 32), n_inputs, 8
+        words = self.words(draw, math.prod(blocks) * 4)
+        numbers = torch.stack([word.unflatten(1, blocks) for word in words], dim=2)
+        numbers = numbers.permute(0, 1, 2, 4, 3).flatten(1, 3)  # [model, block * word * 8, in]
+        return (numbers[:, :n_outputs].float() + 0.5) * 2**-32
 
 
 def words(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> tuple[Tensor, ...]:

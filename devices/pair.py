@@ -2,108 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from devices.lookup import SampledResponses
+from devices.network_responses import Responses, RisingBranches, per_network, scale_ratio
 from devices.noise import Draw, Stream
-from devices.responses import Response, Table
+from devices.responses import Response
+from devices.rising import RisingBranch
 
 Value = Any  # a tensor [model, out, in], or an expression that is printed as C++
 
 
 @dataclass(frozen=True)
 class PairState:
-    """The Hall voltages of the two devices of pairs (arb. u.), which programming changes."""
+    """What programming changes: the Hall voltages of the two devices of pairs (arb. u.).
+
+    accumulator: the requests of each weight that are still to be programmed (pulses, positive if W
+    has to fall); it stands on the computer; None without one.
+    """
 
     w1: Value
     w2: Value
+    accumulator: Value = None
 
 
 @dataclass(frozen=True)
 class PairParameters:
-    """Slope factors and responses of the devices of pairs, which programming does not change."""
+    """What programming does not change: slope factors and responses of the devices of pairs.
+
+    response: the falling branch; rising: the rising branch, None where no device is driven up.
+    """
 
     slope1: Value
     slope2: Value
     response: Response | Responses
+    rising: RisingBranch | RisingBranches | None = None
 
 
-class Constants(nn.Module):
-    """The constants of a family as buffers, float32 [model, 1, 1], named as in the family."""
+@dataclass(frozen=True)
+class Devices:
+    """The devices of networks side by side, one entry for each network.
 
-    shape: tuple = ()  # compiled programs depend on it, and on the family
-    tables: tuple = ()
-
-    def __init__(self, responses: Sequence[Response], device: torch.device | None = None):
-        super().__init__()
-        self.family = type(responses[0])
-        self.names = [field.name for field in fields(self.family) if field.type == "float"]
-        for name in self.names:
-            values = per_network((getattr(response, name) for response in responses), device)
-            self.register_buffer(name, values, persistent=False)
-
-    @property
-    def constants(self) -> dict[str, Tensor]:
-        """The constants by their names."""
-        return {name: getattr(self, name) for name in self.names}
-
-    def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
-        return self.family(**self.constants).after(voltage, pulses)
-
-
-IN_NETWORKS = {Table: SampledResponses}  # families that are not computed from constants alone
-
-
-class Responses(nn.Module):
-    """The responses of the networks of an ensemble, all of one family.
-
-    Their constants are buffers, so that networks with different constants train side by side and
-    share one compiled program. Further buffers, float32 [model, 1, 1], are `w_max` and the limits
-    of the range, `lowest` and `highest`, each rounded once from its exact value. Raises ValueError
-    if the families differ.
+    responses: the falling branches, all of one family; starts: the voltage (arb. u.) of device 1 of
+    a fresh pair; rising: the rising branches, None where no device is driven up.
     """
 
-    w_max: Tensor
-    lowest: Tensor
-    highest: Tensor
+    responses: Sequence[Response]
+    starts: Sequence[float]
+    rising: Sequence[RisingBranch] | None = None
 
-    def __init__(self, responses: Sequence[Response], device: torch.device | None = None):
-        """responses: one for each network, with numbers as constants."""
-        super().__init__()
-        self.each, self.family = tuple(responses), type(responses[0])
-        if any(type(response) is not self.family for response in responses):
-            raise ValueError("networks of different families are different ensembles")
-        self.equation = IN_NETWORKS.get(self.family, Constants)(responses, device)
-        for name in ("w_max", "lowest", "highest"):
-            values = per_network((getattr(response, name) for response in responses), device)
-            self.register_buffer(name, values, persistent=False)
-
-    @property
-    def structure(self) -> Hashable:
-        """The family and the sizes on which a compiled program depends."""
-        return self.family, self.equation.shape
-
-    def after(self, voltage: Tensor, pulses: Tensor) -> Tensor:
-        """Return the Hall voltages after further pulses, all [model, out, in]; see Response."""
-        return self.equation.after(voltage, pulses)
-
-
-def per_network(values: Iterable[float], device: torch.device | None) -> Tensor:
-    """Return one number for each network as float32 [model, 1, 1]."""
-    return torch.tensor(list(values), dtype=torch.float32, device=device)[:, None, None]
-
-
-def scale_ratio(before: Response, after: Response | None) -> float:
-    """Return the factor by which the input scale grows when the field is switched.
-
-    after: None where nothing is switched.
-    """
-    return 1.0 if after is None else before.span / after.span
+    @classmethod
+    def near_top(cls, responses: Sequence[Response], init: float) -> Devices:
+        """Return devices that are only driven down, so that a fresh pair begins near the top."""
+        return cls(responses, [response.w_max - init for response in responses])
 
 
 class PairArray(nn.Module):
@@ -111,8 +66,10 @@ class PairArray(nn.Module):
 
     Buffers, float [model, out, in]: `weight1`, `weight2` Hall voltages of the two devices (arb.
     u.); `slope1`, `slope2` their slope factors; `weight` = weight2 - weight1, which is stored since
-    every forward pass needs it. Checkpoints hold the voltages alone: slopes follow from the seed.
-    responses: one for each network. `map` gives an array of the pairs in another order.
+    every forward pass needs it; `accumulator` the requests still to be programmed (pulses), None
+    without an accumulator. Checkpoints hold voltages and accumulators alone: slopes follow from the
+    seed. responses, rising: one for each network. `map` gives an array of the pairs in another
+    order.
     """
 
     weight1: Tensor
@@ -120,22 +77,32 @@ class PairArray(nn.Module):
     slope1: Tensor
     slope2: Tensor
     weight: Tensor
+    accumulator: Tensor | None
 
-    def __init__(self, responses: Sequence[Response], state: PairState, slopes: Sequence[Tensor]):
+    def __init__(
+        self,
+        responses: Sequence[Response],
+        state: PairState,
+        slopes: Sequence[Tensor],
+        rising: Sequence[RisingBranch] | None = None,
+    ):
         """slopes: slope factors of devices 1, then of devices 2, each [model, out, in]."""
         super().__init__()
         # Each array has its copy: torch.func.functional_call fails where modules share buffers.
         self.responses = Responses(responses, state.w1.device)
+        self.branches = rising
+        self.rising = None if rising is None else RisingBranches(rising, state.w1.device)
         self.register_buffer("weight1", state.w1)
         self.register_buffer("weight2", state.w2)
         for name, slope in zip(("slope1", "slope2"), slopes, strict=True):
             self.register_buffer(name, slope, persistent=False)
         self.register_buffer("weight", state.w2 - state.w1, persistent=False)
+        self.register_buffer("accumulator", state.accumulator)
 
     @classmethod
     def fresh(
         cls,
-        responses: Sequence[Response],
+        devices: Devices,
         shape: tuple[int, int],
         init: float,
         variability: Tensor,
@@ -143,33 +110,46 @@ class PairArray(nn.Module):
     ) -> PairArray:
         """Make fresh pairs of `shape` = (out, in).
 
-        w1 = w_max - init and w2 = w_max - init - u with u ~ U(-init, init), so W = -u.
-        Slope factors are |N(1, sigma_device)|; variability = sigma_device [model, 1, 1].
+        w1 is where devices start, and w2 = w1 - u with u ~ U(-init, init), so W = -u. Slope factors
+        are |N(1, sigma_device)|; variability = sigma_device [model, 1, 1].
         """
         u = init * stream.uniform(Draw.FRESH, shape)
-        w_max = per_network((response.w_max for response in responses), u.device)
-        start = per_network((response.w_max - init for response in responses), u.device)
+        w_max = per_network((response.w_max for response in devices.responses), u.device)
+        start = per_network(devices.starts, u.device)
         w2 = torch.minimum(start - u, w_max)  # against rounding
         slopes = [
             (1 + variability * stream.normal(draw, shape)).abs()
             for draw in (Draw.SLOPE_1, Draw.SLOPE_2)
         ]
-        return cls(responses, PairState(start.expand_as(u).clone(), w2), slopes)
+        state = PairState(start.expand_as(u).clone(), w2)
+        return cls(devices.responses, state, slopes, devices.rising)
 
     @property
     def state(self) -> PairState:
-        return PairState(self.weight1, self.weight2)
+        return PairState(self.weight1, self.weight2, self.accumulator)
 
     @property
     def pair_parameters(self) -> PairParameters:
-        return PairParameters(self.slope1, self.slope2, self.responses)
+        return PairParameters(self.slope1, self.slope2, self.responses, self.rising)
+
+    @property
+    def structure(self) -> Hashable:
+        """What a compiled program depends on, besides the shapes of the pairs."""
+        rising = None if self.rising is None else self.rising.structure
+        return self.responses.structure, rising
+
+    def add_accumulator(self) -> None:
+        """Sum up the requests of each weight from now on, beginning with none."""
+        self.accumulator = torch.zeros_like(self.weight)
 
     @torch.no_grad()
     def put(self, state: PairState) -> None:
-        """Set the voltages, in place."""
+        """Set the voltages and the accumulator, in place."""
         self.weight1.copy_(state.w1)
         self.weight2.copy_(state.w2)
         self.weight.copy_(state.w2 - state.w1)
+        if self.accumulator is not None:
+            self.accumulator.copy_(state.accumulator)
 
     def switched_weight(self, others: Sequence[Response | None]) -> Tensor:
         """Return the weights [model, out, in] after field relaxation, in the trained field's scale.
@@ -224,4 +204,4 @@ class PairArray(nn.Module):
     def map(self, arrange: Callable[[Tensor], Tensor]) -> PairArray:
         """Return an array of which each tensor is `arrange` of this one's: other pairs or order."""
         w1, w2, *slopes = map(arrange, (self.weight1, self.weight2, self.slope1, self.slope2))
-        return PairArray(self.responses.each, PairState(w1, w2), slopes)
+        return PairArray(self.responses.each, PairState(w1, w2), slopes, self.branches)

@@ -1,18 +1,22 @@
-"""Programming applies pulses to one device of each pair, and refreshes pairs at the range's end.
+"""Programming: from gradients to pulses, and from pulses to the devices of each weight.
 
-An update has three parts, which are functions without side effects: from the gradient to the
-requested pulses, from these to the applied pulses, and from these to the new pair. The C++ kernels
+An update has two parts, which are functions without side effects. The controller decides which
+pulses each weight receives (`decide`); then the devices respond to them (`write`). The C++ kernels
 are printed from the same functions: see models.kernels.formulas.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from devices.ledger import Account
-from devices.pair import PairParameters, PairState, Responses, Value
+from devices.network_responses import Responses
+from devices.pair import PairParameters, PairState, Value
 from devices.responses import Response, expm1
+from devices.scheme import BOTH_WAYS, NEAREST, ONE_WAY, PUBLISHED, STOCHASTIC, Scheme
 
 PHYSICAL_PULSE = 0.18  # pulses; physical clipping reduces smaller requests to their square
 
@@ -22,14 +26,16 @@ class Programming(nn.Module):
 
     `learning_rate`: pulses per unit of gradient; `clipping`: the smallest pulse (pulses);
     `write_noise`: noise of a device that is written, arb. u. per square root of a pulse;
-    `physical`: bool, whether requests are clipped physically first. Each of the last two is None
-    where no network has it, so that nothing is drawn or computed.
+    `physical`: bool, whether requests are clipped physically first; `max_pulses`: the largest
+    number of pulses of an update. Each of the last three is None where no network has it, so that
+    nothing is drawn or computed. scheme: the cell and the rules, the same in all networks.
     """
 
     learning_rate: Tensor
     clipping: Tensor
     write_noise: Tensor | None
     physical: Tensor | None
+    max_pulses: Tensor | None
 
     def __init__(
         self,
@@ -37,18 +43,25 @@ class Programming(nn.Module):
         clipping: Tensor,
         write_noise: Tensor | None = None,
         physical: Tensor | None = None,
+        max_pulses: Tensor | None = None,
+        scheme: Scheme = PUBLISHED,
     ):
-        """All parameters are tensors [model]."""
+        """All parameters are tensors [model]; max_pulses: infinite where there is no limit."""
         super().__init__()
+        self.scheme = scheme
         self.register_buffer("learning_rate", learning_rate[:, None, None], persistent=False)
         self.register_buffer("clipping", clipping[:, None, None], persistent=False)
         for name, values in (("write_noise", write_noise), ("physical", physical)):
             self.register_buffer(name, per_network_or_none(values), persistent=False)
+        is_limited = max_pulses is not None and bool(max_pulses.isfinite().any())
+        limit = max_pulses[:, None, None] if max_pulses is not None and is_limited else None
+        self.register_buffer("max_pulses", limit, persistent=False)
 
     @property
-    def structure(self) -> tuple[bool, bool]:
-        """Which optional parts an update has, on which a compiled program depends."""
-        return self.write_noise is not None, self.physical is not None
+    def structure(self) -> tuple:
+        """Which parts an update has, on which a compiled program depends."""
+        parts = self.write_noise, self.physical, self.max_pulses
+        return self.scheme, *(part is not None for part in parts)
 
     def set_write_noise(self, write_noise: Tensor) -> None:
         """Set the write noise of every network, [model], arb. u. per square root of a pulse."""
@@ -60,39 +73,109 @@ def per_network_or_none(values: Tensor | None) -> Tensor | None:
     return values[:, None, None] if values is not None and bool(values.any()) else None
 
 
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of an update, one for each weight; None where none is needed.
+
+    write: N(0, 1) for the write noise of the device that is written, of both-ways cells of the one
+    whose voltage falls; raised: N(0, 1) for that of the other one; rounding: U(0, 1).
+    """
+
+    write: Value = None
+    raised: Value = None
+    rounding: Value = None
+
+
+NO_DRAWS = Draws()
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """Pulses on a device of each weight: how many were requested, and how many it receives."""
+
+    requested: Value
+    applied: Value
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the controller sends to each weight in a mini-batch.
+
+    lowers: whether the weight has to fall; pulses: on the device that is written, of both-ways
+    cells first on the one whose voltage falls, then on the other; accumulator: what remains to be
+    programmed, None without an accumulator.
+    """
+
+    lowers: Value
+    pulses: tuple[Pulses, ...]
+    accumulator: Value = None
+
+
 def update(
     state: PairState,
     gradient: Value,
     parameters: PairParameters,
     programming: Programming,
-    noise: Value | None = None,
+    draws: Draws = NO_DRAWS,
     account: Account | None = None,
 ) -> PairState:
     """Return the pairs after one mini-batch.
 
-    gradient: dL/dW [model, out, in], as are all tensors of the pairs. Since W = w2 - w1, dL/dw2 is
-    the gradient and dL/dw1 its negative; pulses can only lower a voltage, so they go to the device
-    whose gradient is positive. noise: N(0, 1) numbers for the write noise, None without it; at most
-    one device of a pair is written, so one number per pair is enough. account: where the cost is
-    counted. A device below its range is refreshed at once; a device above it is clamped before the
-    next write.
+    gradient: dL/dW [model, out, in], as are all tensors of the pairs; account: where the cost is
+    counted.
     """
-    response = parameters.response
-    before = clamp(state, response)
-    second = gradient > 0  # whether it is device 2 that is written
-    slope = torch.where(second, parameters.slope2, parameters.slope1)
-    request = requested_pulses(gradient, slope, programming)
-    pulses = torch.where(request >= programming.clipping, request, 0.0)
-    written = response.after(torch.where(second, before.w2, before.w1), pulses)
-    if noise is not None and programming.write_noise is not None:
-        written = written + programming.write_noise * noise * pulses.sqrt()
-    used = PairState(
-        torch.where(second, before.w1, written), torch.where(second, written, before.w2)
-    )
-    after = refresh(used, response)
+    command = decide(gradient, state.accumulator, parameters, programming, draws.rounding)
+    after, refreshed = write(state, command, parameters, programming, draws)
     if account is not None:
-        account.note(request, pulses, second, is_refreshed(used, after, pulses, response.lowest))
+        account.note(command.lowers, command.pulses, refreshed)
     return after
+
+
+# The controller: from gradients to pulses.
+
+
+def decide(
+    gradient: Value,
+    accumulator: Value,
+    parameters: PairParameters,
+    programming: Programming,
+    rounding_draw: Value = None,
+) -> Command:
+    """Return the pulses that each weight receives for a gradient dL/dW.
+
+    A weight has to fall where its gradient, or its accumulator with the request added, is positive.
+    accumulator: requests not yet programmed (pulses), None without an accumulator; rounding_draw:
+    U(0, 1) numbers for stochastic rounding.
+    """
+    scheme = programming.scheme
+    if scheme.controller_knows_slopes:
+        lowers = gradient > 0
+        slopes = driven_slopes(lowers, parameters, scheme.cell)
+        pulses = (
+            threshold(requested_pulses(gradient, s, programming), programming) for s in slopes
+        )
+        return Command(lowers, tuple(pulses))
+    request = programming.learning_rate * gradient
+    if scheme.accumulate:
+        total = accumulator + request
+        lowers = total > 0
+        applied = rounded(total.abs(), programming)
+        applied = torch.where(gradient != 0, applied, 0.0)  # without a gradient a weight rests
+        remainder = torch.where(lowers, total - applied, total + applied)
+        pulses = Pulses(applied, applied)  # the accumulator drops no request
+        return Command(lowers, (pulses,) * scheme.devices_written, remainder)
+    pulses = Pulses(request.abs(), rounded(request.abs(), programming, rounding_draw))
+    return Command(gradient > 0, (pulses,) * scheme.devices_written)
+
+
+def driven_slopes(lowers: Value, parameters: PairParameters, cell: str) -> tuple[Value, ...]:
+    """Return the slope factors of the devices that are written, in the order of a command."""
+    if cell not in (ONE_WAY, BOTH_WAYS):
+        return (parameters.slope2,)
+    falling = torch.where(lowers, parameters.slope2, parameters.slope1)
+    if cell == ONE_WAY:
+        return (falling,)
+    return falling, torch.where(lowers, parameters.slope1, parameters.slope2)
 
 
 def requested_pulses(gradient: Value, slope: Value, programming: Programming) -> Value:
@@ -108,10 +191,102 @@ def physically_clipped(request: Value) -> Value:
     return -request * expm1(-request / PHYSICAL_PULSE)
 
 
+def threshold(request: Value, programming: Programming) -> Pulses:
+    """Drop requests below the smallest pulse; limit the others to the largest number of pulses."""
+    applied = torch.where(request >= programming.clipping, request, 0.0)
+    return Pulses(request, limited(applied, programming))
+
+
+def rounded(request: Value, programming: Programming, draw: Value = None) -> Value:
+    """Return the pulses that the controller sends for requests of |r| pulses; e: smallest pulse.
+
+    nearest: e floor(|r| / e + 1/2); with an accumulator, which keeps the rest, e floor(|r| / e);
+    stochastic: e (floor(q) + [u < q - floor(q)]) with q = |r| / e, so that the mean is |r|;
+    otherwise |r| where it is e or more, else 0. draw: u.
+    """
+    scheme, smallest = programming.scheme, programming.clipping
+    if scheme.rounding == STOCHASTIC:
+        number = request / smallest
+        whole = number.floor()
+        applied = smallest * torch.where(draw < number - whole, whole + 1.0, whole)
+    elif scheme.rounding == NEAREST:
+        number = request / smallest
+        applied = smallest * (number if scheme.accumulate else number + 0.5).floor()
+    else:
+        applied = torch.where(request >= smallest, request, 0.0)
+    return limited(applied, programming)
+
+
+def limited(pulses: Value, programming: Programming) -> Value:
+    """Return pulses, at most `max_pulses`."""
+    limit = programming.max_pulses
+    return pulses if limit is None else torch.where(pulses > limit, limit, pulses)
+
+
+# The devices: from pulses to voltages.
+
+
+def write(
+    state: PairState,
+    command: Command,
+    parameters: PairParameters,
+    programming: Programming,
+    draws: Draws = NO_DRAWS,
+) -> tuple[PairState, Value]:
+    """Return the pairs after a command, and whether each was refreshed; None where none ever is.
+
+    - one-way: W = w2 - w1. Pulses lower w2 where W has to fall, otherwise w1. A device below its
+      range is refreshed at once; a device above it is clamped before the next write.
+    - both-ways: W = w2 - w1. Pulses lower w2 and raise w1 where W has to fall, otherwise the other
+      way round. Both are clamped to the range.
+    - reference: W = w2 - w1, where w1 stays as it is. Pulses lower w2 where W has to fall,
+      otherwise raise it. It is clamped to the range.
+    """
+    scheme, lowers = programming.scheme, command.lowers
+    response, rising = parameters.response, parameters.rising
+    pulses = [each.applied for each in command.pulses]
+    if not scheme.controller_knows_slopes:
+        slopes = driven_slopes(lowers, parameters, scheme.cell)
+        pulses = [slope * each for slope, each in zip(slopes, pulses, strict=True)]
+    if scheme.cell == ONE_WAY:
+        before = clamp(state, response)
+        written = response.after(torch.where(lowers, before.w2, before.w1), pulses[0])
+        written = with_write_noise(written, pulses[0], programming, draws.write)
+        used = PairState(
+            torch.where(lowers, before.w1, written),
+            torch.where(lowers, written, before.w2),
+            command.accumulator,
+        )
+        after = refresh(used, response)
+        return after, is_refreshed(used, after, pulses[0], response.lowest)
+    if rising is None:
+        raise ValueError(f"{scheme.cell}: the devices need a rising branch")
+    if scheme.cell == BOTH_WAYS:
+        fallen = response.after(torch.where(lowers, state.w2, state.w1), pulses[0])
+        risen = rising.after(torch.where(lowers, state.w1, state.w2), pulses[1])
+        fallen = with_write_noise(fallen, pulses[0], programming, draws.write)
+        risen = with_write_noise(risen, pulses[1], programming, draws.raised)
+        w1, w2 = torch.where(lowers, risen, fallen), torch.where(lowers, fallen, risen)
+        return clamp(PairState(w1, w2, command.accumulator), response), None
+    fallen, risen = response.after(state.w2, pulses[0]), rising.after(state.w2, pulses[0])
+    w2 = with_write_noise(torch.where(lowers, fallen, risen), pulses[0], programming, draws.write)
+    w2 = w2.clamp(response.lowest, response.highest)
+    return PairState(state.w1, w2, command.accumulator), None
+
+
+def with_write_noise(
+    voltage: Value, pulses: Value, programming: Programming, numbers: Value
+) -> Value:
+    """Add the write noise of devices that received pulses; numbers: N(0, 1), None for no noise."""
+    if numbers is None or programming.write_noise is None:
+        return voltage
+    return voltage + programming.write_noise * numbers * pulses.sqrt()
+
+
 def clamp(state: PairState, response: Response | Responses) -> PairState:
     """Return the pairs with voltages beyond the range set to its nearest end."""
     w1, w2 = (w.clamp(response.lowest, response.highest) for w in (state.w1, state.w2))
-    return PairState(w1, w2)
+    return PairState(w1, w2, state.accumulator)
 
 
 def refresh(state: PairState, response: Response | Responses) -> PairState:
@@ -125,7 +300,7 @@ def refresh(state: PairState, response: Response | Responses) -> PairState:
     w1, w2 = torch.where(used_up, lowest - (w2 - w_max), w1), torch.where(used_up, w_max, w2)
     used_up = w2 <= lowest
     w2, w1 = torch.where(used_up, lowest - (w1 - w_max), w2), torch.where(used_up, w_max, w1)
-    return PairState(w1, w2)
+    return PairState(w1, w2, state.accumulator)
 
 
 def is_refreshed(used: PairState, after: PairState, pulses: Value, lowest: Value) -> Value:

@@ -28,7 +28,7 @@ from models import sparse_update
 from models.active_inputs import ActiveInputs
 from models.dense_inputs import DenseInputs
 from models.noisy_pair import Conditions, NetworkPhysics
-from models.pair_layer import PairLayer, of_two_devices
+from models.pair_layer import PairLayer
 from models.sparse_inputs import SparseInputs
 from models.sparse_matmul import BLOCK, SparseBatch, from_blocks, to_blocks
 
@@ -102,7 +102,7 @@ class FirstLayer(PairLayer):
 
     def test_noise(self, sigma: Tensor, stream: Stream) -> Tensor:
         shape = self.n_outputs, len(self.inputs.tested)
-        return self.arrange(of_two_devices(sigma, stream.normal(Draw.DEVICE_TEST, shape)))
+        return sigma * self.arrange(stream.normal(Draw.DEVICE_TEST, shape)).to(sigma)
 
     def arrange(self, values: Tensor) -> Tensor:
         """Return values [model, out, in] in the order in which the pairs are stored."""
@@ -113,10 +113,10 @@ class FirstLayer(PairLayer):
         return values
 
     def record(self, name: str, model: int) -> Tensor:
-        active, rest = (
-            getattr(pairs, name)[model].cpu() for pairs in (self.pairs, self.always_zero)
-        )
-        return self.inputs.join(self.disarrange(active), rest)
+        active, rest = getattr(self.pairs, name)[model].cpu(), getattr(self.always_zero, name)
+        if rest is None:  # without a gradient, nothing is accumulated
+            rest = torch.zeros_like(self.always_zero.weight)
+        return self.inputs.join(self.disarrange(active), rest[model].cpu())
 
     def wear(self, name: str, model: int, values: Tensor) -> Tensor:
         values, rest = values.cpu(), self.refreshes[model].cpu().to(values.dtype)
@@ -157,6 +157,9 @@ class SparseFirstLayer(FirstLayer):
     def normal(self, draw: Draw, stream: Stream) -> Tensor:
         return to_blocks(super().normal(draw, stream))
 
+    def uniform(self, draw: Draw, stream: Stream) -> Tensor:
+        return to_blocks(super().uniform(draw, stream))
+
     def voltage(self, weight: Tensor, current: SparseBatch, conditions: Conditions) -> Tensor:
         """Output voltages; images need no gradient, so there is no custom autograd Function."""
         noise = self.read_noise(conditions)
@@ -182,8 +185,12 @@ class SparseFirstLayer(FirstLayer):
         if not self.is_one_pass(programming):
             super().program(grad_voltage, current, conditions, programming, account)
             return
-        scaled = conditions.physics.scaled(grad_voltage)
-        sparse_update.write(current, scaled, self.pairs, self.in_range, programming, account)
+        scaled, blocks = conditions.physics.scaled(grad_voltage), self.blocks
+        sparse_update.write(current, scaled, blocks, conditions.stream, programming, account)
+
+    @property
+    def blocks(self) -> sparse_update.Blocks:
+        return sparse_update.Blocks(self.pairs, self.in_range)
 
     def put(self, state: PairState) -> None:
         super().put(state)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from devices.noise import Draw, Stream
-from devices.pair import PairArray
+from devices.pair import Devices, PairArray
 from devices.responses import Response
 from models.batch_norm import BatchNorm
 from models.first_layer import FirstCurrents, FirstInputs, first_layer
@@ -96,8 +96,14 @@ class MLP(nn.Module):
         first = self.layers[0].pairs
         layers = tuple((layer.kind, layer.weight.shape) for layer in self.layers)
         kinds = tuple(kernels_in_use(self.seed.device).values())
-        family = first.responses.structure
-        return family, self.physics.structure, layers, self.input_scale, self.seed.device, kinds
+        return (
+            first.structure,
+            self.physics.structure,
+            layers,
+            self.input_scale,
+            self.seed.device,
+            kinds,
+        )
 
     @property
     def state(self) -> tuple[Tensor, ...]:
@@ -145,7 +151,7 @@ class MLP(nn.Module):
 
 
 def fresh_layers(
-    responses: Sequence[Response],
+    devices: Devices,
     sizes: Sequence[int],
     inputs: FirstInputs,
     init: float,
@@ -154,15 +160,15 @@ def fresh_layers(
 ) -> list[PairLayer]:
     """Make the layers of fresh networks.
 
-    responses: one for each network, all of one family, otherwise ValueError is raised; sizes: the
-    numbers of outputs of the layers; inputs: the inputs of the first layer; init: half-width of the
-    fresh weights (arb. u.); variability: sigma_device, float32 [model]; seed: int64 [model].
+    devices: of one family, otherwise ValueError is raised; sizes: the numbers of outputs of the
+    layers; inputs: the inputs of the first layer; init: half-width of the fresh weights (arb. u.);
+    variability: sigma_device, float32 [model]; seed: int64 [model].
     """
     start = torch.zeros((), dtype=torch.int64, device=seed.device)
     pairs, n_inputs = [], inputs.active_inputs.total
     for layer, n_outputs in enumerate(sizes):
         stream = Stream(seed, start, start, layer)
         shape = n_outputs, n_inputs
-        pairs.append(PairArray.fresh(responses, shape, init, variability[:, None, None], stream))
+        pairs.append(PairArray.fresh(devices, shape, init, variability[:, None, None], stream))
         n_inputs = n_outputs
     return [first_layer(pairs[0], inputs), *map(PairLayer, pairs[1:])]

@@ -15,10 +15,11 @@ from models.matmul import product
 class NetworkPhysics(nn.Module):
     """The noises and the gain of the hardware, in buffers [model, 1, 1].
 
-    `voltage_noise`: sigma_v of every output voltage; `resistor_noise`: sigma_r of a device that the
-    backward pass reads; `device_noise`: sigma_r of a device that inference reads; all arb. u., None
-    where no network has any, so that nothing is drawn. `gain`: the factor by which the input scale
-    has grown since the field was switched while the network learned; None before any switch.
+    `voltage_noise`: sigma_v of every output voltage; `resistor_noise`, `device_noise`: noise of a
+    weight that the backward pass, or inference, reads: sqrt(n) sigma_r, where each of n devices is
+    read with noise sigma_r; all arb. u., None where no network has any, so that nothing is drawn.
+    `gain`: the factor by which the input scale has grown since the field was switched while the
+    network learned; None before any switch.
     """
 
     voltage_noise: Tensor | None
@@ -26,13 +27,19 @@ class NetworkPhysics(nn.Module):
     device_noise: Tensor | None
     gain: Tensor | None
 
-    def __init__(self, voltage_noise: Tensor, resistor_noise: Tensor, device_noise: Tensor):
-        """All noises are float32 [model], zero for none."""
+    def __init__(
+        self,
+        voltage_noise: Tensor,
+        resistor_noise: Tensor,
+        device_noise: Tensor,
+        devices_read: int = 2,
+    ):
+        """All noises are float32 [model], zero for none; of a device, sigma_r; devices_read: n."""
         super().__init__()
         for name, sigma in (
             ("voltage_noise", voltage_noise),
-            ("resistor_noise", resistor_noise),
-            ("device_noise", device_noise),
+            ("resistor_noise", math.sqrt(devices_read) * resistor_noise),
+            ("device_noise", math.sqrt(devices_read) * device_noise),
         ):
             values = sigma[:, None, None] if bool(sigma.any()) else None
             self.register_buffer(name, values, persistent=False)
@@ -97,8 +104,8 @@ class NoisyPairProduct(torch.autograd.Function):
         """Return dL/dW = g I^T and dL/dI = (w2 + e2 - w1 - e1)^T g with e1, e2 ~ N(0, sigma_r).
 
         Each device is read with fresh noise, which is independent of the noise of inference;
-        e2 - e1 is drawn as one normal number of standard deviation sqrt(2) sigma_r. A gradient that
-        is not needed costs no reading, no draw and no product.
+        e2 - e1 is drawn as one normal number of standard deviation sqrt(2) sigma_r; a reference is
+        read without noise. A gradient that is not needed costs no reading, no draw and no product.
         """
         (grad_voltage,), (weight, current) = grad_outputs, ctx.saved_tensors
         physics, stream = ctx.conditions.physics, ctx.conditions.stream
@@ -108,7 +115,7 @@ class NoisyPairProduct(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             reading, sigma = weight, physics.resistor_noise
             if sigma is not None:
-                reading = stream.noisy(Draw.READ, weight, math.sqrt(2) * sigma)
+                reading = stream.noisy(Draw.READ, weight, sigma)
             grad_current = product(reading.mT, physics.scaled(grad_voltage))
             if current.dim() == 2:
                 grad_current = grad_current.sum(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -10,8 +9,9 @@ from torch import Tensor, nn
 from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, PairState
-from devices.programming import Programming, update
+from devices.programming import Draws, Programming, update
 from devices.responses import Response
+from devices.scheme import STOCHASTIC
 from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct, weight_gradient
 
 
@@ -55,6 +55,10 @@ class PairLayer(nn.Module):
         """Draw a float32 N(0, 1) number for each pair that is trained, in the weight's order."""
         return stream.normal(draw, (self.n_outputs, self.n_inputs))
 
+    def uniform(self, draw: Draw, stream: Stream) -> Tensor:
+        """Draw a float32 U(0, 1) number for each pair that is trained, in the weight's order."""
+        return stream.uniform_by_blocks(draw, (self.n_outputs, self.n_inputs))
+
     def voltage(self, weight: Tensor, current, conditions: Conditions) -> Tensor:
         """Return the output voltages [model, out, batch].
 
@@ -71,7 +75,7 @@ class PairLayer(nn.Module):
         sigma = conditions.physics.device_noise
         if sigma is None or conditions.draw != Draw.VOLTAGE:
             return None
-        return of_two_devices(sigma, self.normal(Draw.DEVICE, conditions.stream))
+        return sigma * self.normal(Draw.DEVICE, conditions.stream).to(sigma)
 
     def weight_gradient(self, grad_voltage: Tensor, current, physics: NetworkPhysics) -> Tensor:
         """Return dL/dW, in the weight's order, from g = dL/dV [model, out, batch]."""
@@ -97,12 +101,20 @@ class PairLayer(nn.Module):
         self, gradient: Tensor, stream: Stream, programming: Programming, account: Account | None
     ) -> None:
         """Program the pairs, in place, by a gradient dL/dW in the weight's order."""
-        noise = None
-        if programming.write_noise is not None:
-            noise = self.normal(Draw.WRITE, stream).to(gradient)
-        pairs = self.pairs
-        state = update(pairs.state, gradient, pairs.pair_parameters, programming, noise, account)
+        pairs, draws = self.pairs, self.draws(stream, programming)
+        state = update(pairs.state, gradient, pairs.pair_parameters, programming, draws, account)
         self.put(state)
+
+    def draws(self, stream: Stream, programming: Programming) -> Draws:
+        """Return the random numbers that an update needs, in the weight's order."""
+        write = raised = rounding = None
+        if programming.write_noise is not None:
+            write = self.normal(Draw.WRITE, stream).to(self.weight)
+            if programming.scheme.devices_written == 2:
+                raised = self.normal(Draw.WRITE_RAISED, stream).to(self.weight)
+        if programming.scheme.rounding == STOCHASTIC:
+            rounding = self.uniform(Draw.ROUNDING, stream).to(self.weight)
+        return Draws(write, raised, rounding)
 
     def put(self, state: PairState) -> None:
         """Set the voltages of the pairs that are trained, in place."""
@@ -136,10 +148,13 @@ class PairLayer(nn.Module):
 
     def test_noise(self, sigma: Tensor, stream: Stream) -> Tensor:
         """Return the read noise of inference in one batch of a test, in the test weight's order."""
-        return of_two_devices(sigma, self.normal(Draw.DEVICE_TEST, stream))
+        return sigma * self.normal(Draw.DEVICE_TEST, stream).to(sigma)
 
     def record(self, name: str, model: int) -> Tensor:
-        """Return one network's `weight1` or `weight2`, [out, in] by inputs in order, on the CPU."""
+        """Return one network's `weight1`, `weight2` or `accumulator`, [out, in], on the CPU.
+
+        The inputs are in their order.
+        """
         return getattr(self.pairs, name)[model].cpu().clone()
 
     def load(self, model: int, weight1: Tensor, weight2: Tensor) -> None:
@@ -153,8 +168,3 @@ class PairLayer(nn.Module):
         name: one of ledger.WEAR; values: the wear of the trained pairs, in their order.
         """
         return values.cpu().clone()
-
-
-def of_two_devices(sigma: Tensor, numbers: Tensor) -> Tensor:
-    """Scale N(0, 1) numbers to the noise e2 - e1 of both devices of a pair: sqrt(2) sigma."""
-    return math.sqrt(2) * sigma * numbers.to(sigma)

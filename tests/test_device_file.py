@@ -130,7 +130,8 @@ def test_a_device_with_a_rising_branch_alone_is_mirrored(response, tmp_path):
     only = replace(measured("mine"), falling=None, rising=rising, units=Units("S", 2.0, 1.0))
     device = find(str(device_file(tmp_path / "mine.json", only)))
     assert device.is_mirrored
-    assert device.response == device.rising
+    assert device.measured
+    assert device.response == device.measured.rising_mirrored
     for pulses in (0.0, 3.7, response.pulses_max):
         falls = response.response(pulses)
         assert device.response.response(pulses) == pytest.approx(falls, rel=1e-12)

@@ -11,6 +11,7 @@ from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated
 
 from devices.ledger import COUNTS, WEAR, Account
 from devices.ledger_level import LedgerLevel
+from devices.programming import Pulses
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
 from utils.training.state_dict import ledger_dict
@@ -111,7 +112,7 @@ def test_sums_go_on_and_counts_are_whole_in_single_precision():
     account.sums += 1e12
     account.pulses1 += 1e6
     for _ in range(3):
-        account.note(request, request, none, ~none)
+        account.note(none, [Pulses(request, request)], ~none)
     pulses, writes, dropped, refreshes = (account.sums[0] - 1e12).tolist()
     assert pulses == pytest.approx(3e5, rel=1e-5)
     assert (writes, dropped, refreshes) == (3e6, 0, 3e6)

@@ -9,8 +9,9 @@ from support.devices import RESPONSES, device_of
 from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated, write
 
 from devices.built_in import curved
+from devices.network_responses import Responses
 from devices.noise import Stream
-from devices.pair import PairArray, PairState, Responses
+from devices.pair import Devices, PairArray, PairState
 from devices.programming import Programming, clamp_and_refresh, physically_clipped, refresh
 
 FIELDS = RESPONSES
@@ -25,7 +26,8 @@ def fresh(responses, shape=(400, 500), init=0.01, variability=0.2, seed=100) -> 
     zero = torch.tensor(0)
     seeds = torch.arange(seed, seed + n)
     sigma = torch.full((n, 1, 1), variability)
-    return PairArray.fresh(responses, shape, init, sigma, Stream(seeds, zero, zero))
+    devices = Devices.near_top(responses, init)
+    return PairArray.fresh(devices, shape, init, sigma, Stream(seeds, zero, zero))
 
 
 @pytest.mark.parametrize("response", FIELDS.values(), ids=FIELDS)

@@ -13,7 +13,7 @@ from support.devices import NAMES, RESPONSES, device_of
 
 from devices.built_in import LIBRARY, curved
 from devices.library import constants, find, find_built_in, from_constants
-from devices.pair import Responses
+from devices.network_responses import Responses
 from devices.responses import FAMILIES, Exponential, Linear, Table, expm1
 
 FIELDS = RESPONSES

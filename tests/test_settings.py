@@ -34,6 +34,10 @@ CHANGES = {
     "init": 0.02,
     "device_noise": True,
     "physical_clipping": True,
+    "cell": "reference",
+    "rounding": "nearest",
+    "accumulate": True,
+    "max_pulses": 3.0,
     "layers": (24, 12),
     "input_scale": 0.002,
     "padding": 3,
@@ -88,6 +92,10 @@ def test_the_record_by_hand():
         "write_noise": 0.0,
         "switch_epoch": None,
         "device_noise": False,
+        "cell": "one-way",
+        "rounding": "none",
+        "accumulate": False,
+        "max_pulses": None,
         "devices": {
             "double-linear": {
                 "family": "linear",

@@ -6,6 +6,7 @@ from conftest import currents_of, dense_currents_of, is_one_pass, random_data, s
 from support.devices import NAMES, device_of
 
 from devices.ledger_level import LedgerLevel
+from devices.noise import Stream
 from models import sparse_update
 from models.kernels.load import python_only
 from utils.data.datasets import DataSet
@@ -56,6 +57,13 @@ def written(ensemble: Ensemble) -> list[torch.Tensor]:
     array, account = ensemble.network.layers[0].pairs, ensemble.ledger.accounts[0]
     wear = account.pulses1, account.pulses2, account.refreshes
     return [array.weight1, array.weight2, array.weight, *wear]
+
+
+def write(batch, gradient: torch.Tensor, layer, programming) -> None:
+    """Update the pairs of the first layer in one pass."""
+    zero = torch.zeros((), dtype=torch.int64)
+    stream = Stream(torch.zeros(len(gradient), dtype=torch.int64), zero, zero)
+    sparse_update.write(batch, gradient, layer.blocks, stream, programming)
 
 
 def trained(*arguments, **changes) -> Ensemble:
@@ -134,7 +142,7 @@ def test_a_pair_beyond_its_range_comes_back_without_a_pulse(before, after, is_ac
         weight[0, row, 3] = exact.get(value, value)
     array.weight.copy_(array.weight2 - array.weight1)
     nothing = torch.zeros(1, 40, 32)
-    sparse_update.write(batch, nothing, array, layer.in_range, ensemble.programming)
+    write(batch, nothing, layer, ensemble.programming)
     actual = [float(weight[0, row, 3]) for weight in (array.weight1, array.weight2)]
     assert actual == pytest.approx(after, abs=1e-6)
     assert float(array.weight[0, row, 3]) == pytest.approx(after[1] - after[0], abs=1e-6)
@@ -154,15 +162,15 @@ def test_a_pair_above_its_range_comes_back_with_the_next_batch(threads, end, dim
     lowest, top = (float(getattr(array.responses, name)[1]) for name in ("lowest", "w_max"))
     array.weight1[1, active, 3], array.weight2[1, active, 3] = lowest, top
     nothing = torch.zeros(2, 40, 32)
-    sparse_update.write(batch, nothing, array, in_range, programming)  # looks at all pairs
+    write(batch, nothing, layer, programming)  # looks at all pairs
     assert in_range.tolist() == [[True, True], [True, True]]
     gradient = nothing.clone()
     gradient[1, 3] = 1e4
-    sparse_update.write(batch, gradient, array, in_range, programming)
+    write(batch, gradient, layer, programming)
     assert array.weight1[1, active, 3] > top
     # Of the second network, not of its outputs 32 to 39.
     assert in_range.tolist() == [[True, True], [False, True]]
-    sparse_update.write(batch, nothing, array, in_range, programming)
+    write(batch, nothing, layer, programming)
     assert array.weight1[1, active, 3] == array.weight2[1, active, 3] == top
     assert array.weight[1, active, 3] == 0
     assert in_range.tolist() == [[True, True], [True, True]]

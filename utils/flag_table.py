@@ -6,12 +6,14 @@ what compiled steps depend on follow from these fields: see utils/flags.py.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from devices.built_in import VALID
 from devices.library import Device, find
+from devices.scheme import CELLS, NONE, ONE_WAY, ROUNDINGS
 from utils.errors import UserError
-from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, Stored, flag
+from utils.flags import NETWORK, PHYSICAL, PROGRAMMING, RUNNING, TRAINING, Stored, flag
 
 TASKS = ("MNIST", "Fashion", "Digits")
 RESISTOR_PER_VOLTAGE_NOISE = 1e4  # sigma_r / sigma_v unless sigma_v is given
@@ -131,7 +133,7 @@ class FlagTable:
     )
     clipping: float = flag(
         0.0,
-        PHYSICAL,
+        PROGRAMMING,
         "smallest pulse that the hardware can apply; the network drops smaller requests "
         "(a request is the number of pulses that learning asks for)",
         float,
@@ -202,7 +204,7 @@ class FlagTable:
     )
     physical_clipping: bool = flag(
         False,
-        PHYSICAL,
+        PROGRAMMING,
         "reduce a request of D pulses to D (1 - exp(-D / 0.18)); the smallest pulse applies to "
         "the result",
         bool,
@@ -212,6 +214,66 @@ class FlagTable:
             "optimizer_parameters.physical_clipping",
             slug="-physical-clipping",
             omit_if=False,
+            added_later=True,
+        ),
+    )
+    cell: str = flag(
+        ONE_WAY,
+        PROGRAMMING,
+        "devices of a weight: one-way, W = w2 - w1, pulses lower one of the two, and a pair at the "
+        "end of its range is refreshed; both-ways, W = w2 - w1, pulses lower one and raise the "
+        "other; reference, W = w2 - w0, pulses lower or raise w2",
+        str,
+        metavar="CELL",
+        sweeps=True,
+        choices=CELLS,
+        physics=True,
+        column="cell",
+        label="cell",
+        stored=Stored("cell", slug="-{}", omit_if=ONE_WAY, added_later=True),
+    )
+    rounding: str = flag(
+        NONE,
+        PROGRAMMING,
+        "whole numbers of smallest pulses: none, nearest, or stochastic, which is right on average",
+        str,
+        metavar="RULE",
+        sweeps=True,
+        choices=ROUNDINGS,
+        physics=True,
+        column="rounding",
+        label="rounding",
+        stored=Stored("rounding", slug="-{}", omit_if=NONE, added_later=True),
+    )
+    accumulate: bool = flag(
+        False,
+        PROGRAMMING,
+        "sum up requests, one number for each weight on the computer, until they reach the "
+        "smallest pulse; otherwise requests below it are lost",
+        bool,
+        sweeps=True,
+        choices=(False, True),
+        physics=True,
+        column="accumulate",
+        label="accumulator",
+        stored=Stored("accumulate", slug="-accumulate", omit_if=False, added_later=True),
+    )
+    max_pulses: float = flag(
+        math.inf,
+        PROGRAMMING,
+        "largest number of pulses on a device in one update",
+        float,
+        sweeps=True,
+        above=0,
+        physics=True,
+        column="max pulses",
+        label="largest number of pulses",
+        stored=Stored(
+            "max_pulses",
+            slug="-max-{}",
+            omit_if=math.inf,
+            to_json=lambda value: None if value == math.inf else value,
+            from_json=lambda value: math.inf if value is None else float(value),
             added_later=True,
         ),
     )

@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 from utils.errors import UserError
 
 LARGEST = 3e38  # the largest number that a simulation in float32 can hold
-PHYSICAL, NETWORK, TRAINING, RUNNING = "device physics", "network", "training", "run"  # in --help
+# The groups of flags in --help.
+GROUPS = "device physics", "programming", "network", "training", "run"
+PHYSICAL, PROGRAMMING, NETWORK, TRAINING, RUNNING = GROUPS
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ class Flag:
     value of the field's device is taken, or `fallback` if it was not measured.
 
     For flags of a setting. stored: how the value is stored in files; physics: whether the training
-    step has operations for the flag, which are left out if the value is 0, false or None, or the
-    default among choices; imperfection: whether networks are compared with it and without it, at 0;
-    column: its header in the table of a run; label: its name in pictures and texts.
+    step has operations for the flag, which are left out if the value is 0, false, None or infinite,
+    or the default among choices; imperfection: whether networks are compared with it and without
+    it, at 0; column: its header in the table of a run; label: its name in pictures and texts.
     """
 
     group: str
@@ -60,7 +62,7 @@ class Flag:
     metavar: str | None = None
     is_list: bool = False
     sweeps: bool = False
-    choices: Sequence[str] | None = None
+    choices: Sequence[str | bool] | None = None
     at_least: float | None = None
     at_most: float | None = None
     hint: str = ""
@@ -97,7 +99,7 @@ def check_values(owner: object) -> None:
         if value == default and type(value) is type(default):
             continue
         if each.choices and value not in each.choices:
-            valid = ", ".join(each.choices)
+            valid = ", ".join(map(str, each.choices))
             raise UserError(f"--{name} {value}: unknown; the valid ones: {valid}")
         if each.kind is bool and not isinstance(value, bool):
             raise UserError(f"--{name} {value}: must be true or false")
@@ -176,7 +178,7 @@ class Parser(argparse.ArgumentParser):
         known = [option for option in self._option_string_actions if option.startswith("--")]
         meant = flag.lower().lstrip("-").replace("-", "_")
         close = [k for k in known if meant and k.startswith(f"--{meant}")]
-        close += get_close_matches(f"--{meant}", known, n=1, cutoff=0.7)
+        close += get_close_matches(f"--{meant}", known, n=1, cutoff=0.8)
         return f"unknown flag {flag}; " + (f"did you mean {close[0]}?" if close else "see --help")
 
 

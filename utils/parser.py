@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from utils.compute.processor import check_device
 from utils.compute.signals import wait_for_rank_zero
 from utils.errors import UserError
-from utils.flags import NETWORK, PHYSICAL, RUNNING, TRAINING, Once, Parser, add, flags_of
+from utils.flags import GROUPS, RUNNING, Once, Parser, add, flags_of
 from utils.run import Run
 from utils.settings import Setting
 from utils.studies import EXTENDING, STUDIES, find_study, sweep
@@ -36,9 +36,7 @@ class RunParser(Parser):
 
 def make_parser() -> RunParser:
     parser = RunParser("main.py", DESCRIPTION, STUDY_LIST, RETIRED)
-    groups = {
-        name: parser.add_argument_group(name) for name in (PHYSICAL, NETWORK, TRAINING, RUNNING)
-    }
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
     groups[RUNNING].add_argument(
         "--study",
         action=Once,

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 from devices.ledger_level import LedgerLevel
-from devices.responses import Response
 from utils.errors import UserError
 from utils.flags import RUNNING, TRAINING, check_values, check_writable, flag
 from utils.settings import LARGEST_SEED, Member, Setting, Task
@@ -126,15 +125,21 @@ class Run:
 
 def check_names(settings: Sequence[Setting]) -> None:
     """Raise UserError if two different devices of a run, or their partners, have one name."""
-    known: dict[str, Response] = {}
-    devices = dict.fromkeys(device for setting in settings for device in setting.fields)
-    for device in devices:
-        for one in (device, device.partner) if device.partner else (device,):
-            if known.setdefault(one.name, one.response) != one.response:
+    known: dict[tuple[str, str], object] = {}
+    fields = dict.fromkeys(device for setting in settings for device in setting.fields)
+    for device in fields:
+        curves = {("falling", device.name): device.response}
+        if device.rising is not None:
+            curves["rising", device.name] = device.rising
+        if device.partner is not None:
+            curves["falling", device.partner.name] = device.partner.response
+        for (branch, name), curve in curves.items():
+            if known.setdefault((branch, name), curve) != curve:
                 raise UserError(
-                    f"--field: two devices with different constants are named {one.name}; "
+                    f"--field: two devices with different constants are named {name}; "
                     "give one of them another name"
                 )
+    devices = dict.fromkeys(replace(device, rising=None) for device in fields)
     names = Counter(device.name for device in devices)
     for name, count in names.items():
         if count > 1:

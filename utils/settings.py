@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
+from devices.scheme import Scheme
 from utils.errors import UserError
 from utils.flag_table import RESISTOR_PER_VOLTAGE_NOISE, FlagTable
 from utils.flags import check_values, flags_of
-from utils.setting_checks import check_fits, check_switch
+from utils.setting_checks import check_fits, check_scheme, check_switch, driven
 
+ABSENT = {0, None, math.inf}  # no noise, no limit: values without operations in a step
 LARGEST_SEED = 2**63 - 1
 FIRST_IN_NAME = ("task", "field", "lr", "var", "clipping")  # in folder names; others follow
 
@@ -27,6 +30,8 @@ class Setting(FlagTable):
             derived = self.resistor_noise / RESISTOR_PER_VOLTAGE_NOISE
             object.__setattr__(self, "voltage_noise", derived)
         check_values(self)
+        object.__setattr__(self, "field", driven(self))
+        check_scheme(self)
         if self.device_noise and self.resistor_noise == 0:
             raise UserError(
                 "--device_noise: has no effect where --resistor_noise is 0, as it is for "
@@ -36,6 +41,15 @@ class Setting(FlagTable):
             raise UserError(f"--seed {self.seed}: must be from 0 to 2^63 - 1")
         for device in self.fields:
             check_fits(self, device)
+
+    @property
+    def scheme(self) -> Scheme:
+        return Scheme(self.cell, self.rounding, self.accumulate)
+
+    @property
+    def start(self) -> float:
+        """The voltage (arb. u.) around which fresh devices stand."""
+        return self.field.start(self.init)
 
     @property
     def switched_at(self) -> int | None:
@@ -97,7 +111,7 @@ def physics_of(settings: Collection[Setting]) -> dict[str, Hashable]:
     for name, (each, _) in flags_of(Setting).items():
         if each.physics:
             values = {getattr(setting, name) for setting in settings}
-            present[name] = frozenset(values) if each.choices else any(values)
+            present[name] = frozenset(values) if each.choices else bool(values - ABSENT)
     return present
 
 

@@ -28,9 +28,10 @@ inline Vector clamped(Vector x, Vector least, Vector most) {  // a NaN stays a N
     return choose(x > most, most, x);
 }
 
-inline Vector floored(Vector x) {  // for |x| < 2^31
+inline Vector floored(Vector x) {
     const Vector whole = __builtin_convertvector(__builtin_convertvector(x, Integers), Vector);
-    return choose(whole > x, whole - 1.0f, whole);
+    // From 2^23 on a number is whole; a NaN stays a NaN.
+    return choose(absolute(x) < 0x1p23f, choose(whole > x, whole - 1.0f, whole), x);
 }
 
 // For each row, a whole number, its entry in a column of a table of two columns.

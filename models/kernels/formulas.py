@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from types import SimpleNamespace
 
 from devices import lookup
 from devices.ledger import is_dropped
 from devices.pair import PairParameters, PairState
-from devices.programming import update
+from devices.programming import Command, Pulses, decide, write
 from devices.responses import FAMILIES, Table
+from devices.rising import raised
+from devices.scheme import PUBLISHED, STOCHASTIC, Scheme
 from models.kernels.expressions import Expression, statements
 
 LIMITS = "lowest", "highest", "w_max"
-PAIR = "w1", "w2", "slope1", "slope2", "gradient"
-TRUTHS = "second", "dropped", "refreshed"  # truth values: true is -1 in C++, all bits set
+RISING = "rising_"  # the names of a rising branch's constants begin with it
+DECIDING = "gradient", "slope1", "slope2", "accumulator", "draw"
+WRITING = "w1", "w2", "slope1", "slope2", "applied", "applied_up"
+TRUTHS = "lowers", "dropped", "dropped_up", "refreshed"  # true is -1 in C++, all bits set
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the formulas of an update depend on.
+
+    family, rising: of the falling and of the rising branch, None where no device is driven up;
+    physical: whether requests are clipped physically in some network; limited: whether some network
+    has a largest number of pulses.
+    """
+
+    family: str
+    physical: bool = False
+    limited: bool = False
+    scheme: Scheme = PUBLISHED
+    rising: str | None = None
+
+    @property
+    def branches(self) -> dict[str, str]:
+        """The family of each branch by the prefix of its constants."""
+        return {"": self.family} | ({} if self.rising is None else {RISING: self.rising})
 
 
 def constants_of(family: str) -> list[str]:
@@ -27,90 +52,132 @@ def constants_of(family: str) -> list[str]:
     return [f.name for f in fields(response) if f.type == "float"]
 
 
-def names_of(family: str, physical: bool) -> list[str]:
+def names_of(kind: Kind) -> list[str]:
     """Return the names of all constants of the formulas, in their order."""
-    last = ["physical"] if physical else []
-    return [*LIMITS, *constants_of(family), "learning_rate", "clipping", *last]
+    names = [*LIMITS, "learning_rate", "clipping"]
+    for prefix, family in kind.branches.items():
+        names += [prefix + name for name in constants_of(family)]
+    optional = {"mirror": kind.rising, "max_pulses": kind.limited, "physical": kind.physical}
+    return [*names, *(name for name, is_there in optional.items() if is_there)]
 
 
 @cache
-def formulas(family: str, physical: bool) -> str:
-    """Return `programming.update` as C++, for devices of a family, without write noise.
+def formulas(kind: Kind) -> str:
+    """Return `decide` and `write` of devices.programming as C++, without write noise.
 
-    physical: whether requests are clipped physically in some network. The C++ has three functions.
-    `request` gives the voltage and the pulses of the device of a pair that is written, whether it
-    is device 2, and whether a request is dropped; `respond` gives the voltage of that device after
-    the pulses; `finish_update` gives the pair and its weight, and whether the pair was refreshed.
-    The struct Constants holds `names_of` the family, and its tables.
+    `decide` gives whether the weight has to fall, the pulses of the device that is written (`_up`:
+    of the one that is raised beside it), whether its request is dropped, and the accumulator.
+    `write` gives the pair and its weight, and whether the pair was refreshed. The struct Constants
+    holds `names_of` the kind, and its tables. What a kind lacks is 0.
     """
-    names = names_of(family, physical)
+    names = names_of(kind)
     constants = {name: Expression(f"c.{name}") for name in names}
-    requests, refreshes = {}, {}
-
-    def after(voltage: Expression, pulses: Expression) -> Expression:
-        requests.update(voltage=voltage, pulses=pulses)
-        return Expression("written")
-
-    def note(request, pulses, second, refreshed) -> None:
-        requests.update(second=second, dropped=is_dropped(request, pulses))
-        refreshes.update(refreshed=refreshed)
-
-    response = SimpleNamespace(after=after, **{name: constants[name] for name in LIMITS})
-    w1, w2, slope1, slope2, gradient = map(Expression, PAIR)
     programming = SimpleNamespace(
         learning_rate=constants["learning_rate"],
         clipping=constants["clipping"],
-        physical=Expression("c.physical > 0.0f") if physical else None,
+        physical=Expression("c.physical > 0.0f") if kind.physical else None,
+        max_pulses=constants.get("max_pulses"),
+        write_noise=None,
+        scheme=kind.scheme,
     )
-    pair = update(
-        PairState(w1, w2),
-        gradient,
-        PairParameters(slope1, slope2, response),
-        programming,
-        account=SimpleNamespace(note=note),
+    scheme = kind.scheme
+    gradient, slope1, slope2, accumulator, draw = map(Expression, DECIDING)
+    parameters = PairParameters(slope1, slope2, *branches(kind, constants))
+    command = decide(gradient, accumulator, parameters, programming, draw)
+    nothing, never = Expression("all(0.0f)"), Expression("Integers{}")
+    decided = {"lowers": command.lowers}
+    for suffix, pulses in zip(("", "_up"), [*command.pulses, None][:2], strict=True):
+        dropped = pulses and not scheme.accumulate
+        decided[f"applied{suffix}"] = pulses.applied if pulses else nothing
+        decided[f"dropped{suffix}"] = (
+            is_dropped(pulses.requested, pulses.applied) if dropped else never
+        )
+    decided["remainder"] = command.accumulator if scheme.accumulate else nothing
+
+    w1, w2, slope1, slope2, *applied = map(Expression, WRITING)
+    sent = tuple(Pulses(each, each) for each in applied[: scheme.devices_written])
+    pair, refreshed = write(
+        PairState(w1, w2), Command(Expression("lowers"), sent), parameters, programming
     )
-    updated = {"new1": pair.w1, "new2": pair.w2, "weight": pair.w2 - pair.w1, **refreshes}
-    written = response_after(family, constants, Expression("voltage"), Expression("pulses"))
+    written = {"new1": pair.w1, "new2": pair.w2, "weight": pair.w2 - pair.w1}
+    written["refreshed"] = never if refreshed is None else refreshed
     return "\n".join(
         [
-            f"constexpr int NUMBERS = {len(names)}, TABLES = {len(tables_of(family))};",
+            f"constexpr int NUMBERS = {len(names)}, TABLES = {len(tables_of(kind))};",
+            constant("ACCUMULATES", scheme.accumulate),
+            constant("DRAWS", scheme.rounding == STOCHASTIC),
+            constant("REFRESHES", scheme.refreshes),
+            constant("WRITES_BOTH", scheme.devices_written == 2),
+            constant("USES_SLOPES", scheme.controller_knows_slopes),
             f"struct Constants {{\n    Vector {', '.join(names)};\n"
-            "    const float *tables[2];\n};",
-            function("request", PAIR, requests),
-            function("finish_update", [*PAIR, "written"], updated),
-            function("respond", ["voltage", "pulses"], {"written": written}),
+            "    const float *tables[4];\n};",
+            function("decide", DECIDING, decided),
+            function("write_pair", [*WRITING, "lowers"], written),
         ]
     )
 
 
-def tables_of(family: str) -> tuple[str, ...]:
-    """Return the names of the tables in which a family's formula looks up."""
-    return lookup.TABLES if FAMILIES[family] is Table else ()
+def constant(name: str, value: bool) -> str:
+    return f"constexpr bool {name} = {str(value).lower()};"
 
 
-def response_after(
-    family: str, constants: Mapping[str, Expression], voltage: Expression, pulses: Expression
-) -> Expression:
-    """Return the voltage of a device after further pulses."""
+def tables_of(kind: Kind) -> tuple[str, ...]:
+    """Return the names of the tables in which a kind's formulas look up, in their order."""
+    return tuple(
+        prefix + name
+        for prefix, family in kind.branches.items()
+        if FAMILIES[family] is Table
+        for name in lookup.TABLES
+    )
+
+
+def branches(kind: Kind, constants: Mapping[str, Expression]) -> list[SimpleNamespace]:
+    """Return the falling branch, and the rising one if there is one, as in PairParameters."""
+    responses = []
+    for prefix, family in kind.branches.items():
+        names = constants_of(family)
+        values = {name: constants[prefix + name] for name in names}
+        first = tables_of(kind).index(prefix + lookup.TABLES[0]) if FAMILIES[family] is Table else 0
+        responses.append(response_of(family, values, first))
+    falling, *rising = responses
+    for name in LIMITS:
+        setattr(falling, name, constants[name])
+    for response in rising:
+
+        def after(voltage: Expression, pulses: Expression, response=response) -> Expression:
+            return raised(voltage, pulses, response, constants["mirror"])
+
+        return [falling, SimpleNamespace(after=after)]
+    return [falling]
+
+
+def response_of(family: str, values: Mapping[str, Expression], first_table: int) -> SimpleNamespace:
+    """Return a family's `after`; first_table: the number of its first table."""
     if FAMILIES[family] is not Table:
-        values = {name: constants[name] for name in constants_of(family)}
-        return FAMILIES[family](**values).after(voltage, pulses)
+        return SimpleNamespace(after=FAMILIES[family](**values).after)
 
     def sampled(number: int, name: str) -> SimpleNamespace:
         def look_up(cell: Expression) -> list[Expression]:
-            table = f"c.tables[{number}]"
+            table = f"c.tables[{first_table + number}]"
             return [Expression(f"looked_up({table}, {{}}, {column})", cell) for column in (0, 1)]
 
-        return SimpleNamespace(last=constants[f"last_{name}"], look_up=look_up)
+        return SimpleNamespace(last=values[f"last_{name}"], look_up=look_up)
 
     tables = {name: sampled(number, name) for number, name in enumerate(lookup.TABLES)}
-    return lookup.after(voltage, pulses, SimpleNamespace(**constants, **tables))
+
+    def after(voltage: Expression, pulses: Expression) -> Expression:
+        return lookup.after(voltage, pulses, SimpleNamespace(**values, **tables))
+
+    return SimpleNamespace(after=after)
 
 
 def function(name: str, given: Sequence[str], results: Mapping[str, Expression]) -> str:
     """Print a C++ function of the constants and of the vectors `given`, which sets the results."""
-    types = {each: "Integers" if each in TRUTHS else "Vector" for each in results}
-    vectors = [f"Vector {each}" for each in given]
-    vectors += [f"{kind} &{each}" for each, kind in types.items()]
+
+    def kind(each: str) -> str:
+        return "Integers" if each in TRUTHS else "Vector"
+
+    vectors = [f"{kind(each)} {each}" for each in given]
+    vectors += [f"{kind(each)} &{each}" for each in results]
     head = f"inline void {name}(const Constants &c, {', '.join(vectors)}) {{"
     return f"{head}\n{statements(results)}\n}}\n"

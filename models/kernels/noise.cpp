@@ -4,22 +4,17 @@
 // logarithm of x = 2^e m is computed by the series of 2 artanh((m - 1) / (m + 1)), sine and cosine
 // by their Taylor series on an eighth of a turn; each is exact up to the rounding of a float.
 
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
-
 #include <cmath>
 #include <cstdint>
 
 #include "operator.h"
+#include "philox.h"
 #include "vectors.h"
 
 namespace {
 
 constexpr int BLOCKS = 32;  // Philox blocks at once; the compiler vectorises the loops over them
 constexpr int QUARTERS = 4;  // parts of the result; each block gives one number to each part
-constexpr int ROUNDS = 10;
-constexpr uint32_t MULTIPLIER[2] = {0xD2511F53u, 0xCD9E8D57u}, WEYL[2] = {0x9E3779B9u, 0xBB67AE85u};
 
 inline float log_of(float x) {  // for a positive number that is not denormal
     union { float f; uint32_t u; } bits = {x};
@@ -42,53 +37,6 @@ inline void normal_pair(uint32_t a, uint32_t b, float &first, float &second) {
     const float x = quarter & 1 ? sine : cosine, y = quarter & 1 ? cosine : sine;
     first = radius * (quarter == 1 || quarter == 2 ? -x : x);
     second = radius * (quarter >= 2 ? -y : y);
-}
-
-// Words of 32 bits are stored in the lower halves of 64 bits: so a product is one instruction, and
-// its upper half does not matter.
-typedef uint64_t Words __attribute__((vector_size(BYTES)));
-constexpr int WORDS = BYTES / sizeof(uint64_t), VECTORS = BLOCKS / WORDS;
-
-inline Words product(Words a, uint32_t b) {  // the product of the lower halves
-#ifdef __AVX512F__
-    return Words(_mm512_mul_epu32(__m512i(a), _mm512_set1_epi64(b)));
-#elif defined(__AVX2__)
-    return Words(_mm256_mul_epu32(__m256i(a), _mm256_set1_epi64x(b)));
-#else
-    return (a & 0xFFFFFFFF) * b;
-#endif
-}
-
-// The random words [4, block] of BLOCKS blocks of a stream, by Philox.
-inline void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32_t part,
-                   uint64_t seed, uint64_t (&word)[4][BLOCKS]) {
-    Words c[4][VECTORS];
-#pragma GCC unroll 8
-    for (int v = 0; v < VECTORS; v++) {
-        for (int w = 0; w < WORDS; w++) c[0][v][w] = first_block + v * WORDS + w;
-        c[1][v] = Words{} + step;
-        c[2][v] = Words{} + purpose;
-        c[3][v] = Words{} + part;
-    }
-    uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
-    for (int round = 0; round < ROUNDS; round++) {
-#pragma GCC unroll 8
-        for (int v = 0; v < VECTORS; v++) {
-            const Words product0 = product(c[0][v], MULTIPLIER[0]);
-            const Words product1 = product(c[2][v], MULTIPLIER[1]);
-            c[0][v] = (product1 >> 32) ^ c[1][v] ^ key0;
-            c[2][v] = (product0 >> 32) ^ c[3][v] ^ key1;
-            c[1][v] = product1;
-            c[3][v] = product0;
-        }
-        key0 += WEYL[0];
-        key1 += WEYL[1];
-    }
-#pragma GCC unroll 4
-    for (int w = 0; w < 4; w++)
-#pragma GCC unroll 8
-        for (int v = 0; v < VECTORS; v++)
-            __builtin_memcpy(&word[w][v * WORDS], &c[w][v], sizeof(Words));
 }
 
 // The normal numbers [quarter, block] of BLOCKS blocks of a stream. This is not inlined, since here

@@ -7,6 +7,7 @@
 #include <immintrin.h>
 #endif
 
+#include "philox.h"
 #include "sparse.h"
 
 namespace {
@@ -25,13 +26,20 @@ __attribute__((noinline)) void gradient_of(const Lists &lists, int64_t pair, con
 
 namespace {
 
-// The pairs of a block, each array [k, 32]. The last three, their wear, are null if not counted.
+// The pairs of a block, each array [k, 32]. accumulator is null without one. Arrays of their wear
+// are null if it is not counted; raised1 and raised2, too, if no device is raised.
 struct Pairs {
     float *w1, *w2;
     const float *slope1, *slope2;
-    float *weight;
+    float *weight, *accumulator;
     double *pulses1, *pulses2;
     float *refreshes;
+    double *raised1, *raised2;
+};
+
+struct Address {  // of the random numbers of a layer in one step
+    uint64_t seed;
+    uint32_t step, purpose;
 };
 
 struct Counts {  // the counts of a block by lane; integers are negative, since true is -1
@@ -60,9 +68,29 @@ inline void add(double *numbers, Vector vector) {
         reinterpret_cast<Doubles *>(numbers)[h] += __builtin_convertvector(two.half[h], Doubles);
 }
 
-inline void add_wear(const Pairs &pairs, int64_t at, Vector pulses, Integers second) {
-    add(pairs.pulses1 + at, choose(second, all(0.0f), pulses));
-    add(pairs.pulses2 + at, choose(second, pulses, all(0.0f)));
+// Adds the pulses of an update to the wear of the devices. lowers: whether weights have to fall.
+inline void add_wear(const Pairs &pairs, int64_t at, Vector pulses, Vector pulses_up,
+                     Integers lowers) {
+    const Vector none = all(0.0f);
+    add(pairs.pulses2 + at, choose(lowers, pulses, none));
+    if (WRITES_BOTH) {
+        add(pairs.raised1 + at, choose(lowers, pulses_up, none));
+        add(pairs.raised2 + at, choose(lowers, none, pulses_up));
+    }
+    if (WRITES_BOTH || REFRESHES)
+        add(pairs.pulses1 + at, choose(lowers, none, pulses));
+    else  // pairs with a reference, of which device 2 alone is driven
+        add(pairs.raised2 + at, choose(lowers, none, pulses));
+}
+
+// The U(0, 1) numbers of a row of 32 pairs; row: its number among all rows of the layer.
+inline void draw_row(const Address &address, int64_t row, float (&number)[BLOCK]) {
+    constexpr int WORDS_OF_BLOCK = 4;
+    uint64_t word[WORDS_OF_BLOCK][BLOCK / WORDS_OF_BLOCK];
+    philox<BLOCK / WORDS_OF_BLOCK>(uint32_t(row * (BLOCK / WORDS_OF_BLOCK)), address.step,
+                                   address.purpose, 0, address.seed, word);
+    for (int i = 0; i < BLOCK; i++)
+        number[i] = (float(uint32_t(word[i / 8][i % 8])) + 0.5f) * 0x1p-32f;
 }
 
 // Whether an update without a pulse leaves a pair as it is: both devices are within their range, or
@@ -76,6 +104,7 @@ inline Integers is_in_range(const Constants &c, Vector w1, Vector w2) {
 }
 
 inline bool is_row_in_range(const Constants &c, const Pairs &pairs, int64_t at) {
+    if (!REFRESHES) return true;  // each write clamps
     Integers outside = {};
     for (int v = 0; v < BLOCK; v += LANES)
         outside |= ~is_in_range(c, load(pairs.w1 + at + v), load(pairs.w2 + at + v));
@@ -83,15 +112,16 @@ inline bool is_row_in_range(const Constants &c, const Pairs &pairs, int64_t at) 
 }
 
 template <bool COUNTED>
-inline void update_at(const Constants &c, const Pairs &pairs, Counts &counts, int64_t at,
-                      Vector gradient, Vector written) {
+inline void write_at(const Constants &c, const Pairs &pairs, Counts &counts, int64_t at,
+                     Integers lowers, Vector applied, Vector applied_up) {
     Vector w1, w2, weight;
     Integers refreshed;
-    finish_update(c, load(pairs.w1 + at), load(pairs.w2 + at), load(pairs.slope1 + at),
-                  load(pairs.slope2 + at), gradient, written, w1, w2, weight, refreshed);
-    store(pairs.w1 + at, w1);
+    write_pair(c, load(pairs.w1 + at), load(pairs.w2 + at), load(pairs.slope1 + at),
+               load(pairs.slope2 + at), applied, applied_up, lowers, w1, w2, weight, refreshed);
+    if (REFRESHES || WRITES_BOTH) store(pairs.w1 + at, w1);
     store(pairs.w2 + at, w2);
     store(pairs.weight + at, weight);
+    if (!REFRESHES) return;
     counts.above |= (w1 > c.highest) | (w2 > c.highest);
     if (!COUNTED) return;
     counts.refreshes += refreshed;
@@ -99,12 +129,19 @@ inline void update_at(const Constants &c, const Pairs &pairs, Counts &counts, in
     if (refreshes) store(refreshes, load(refreshes) - __builtin_convertvector(refreshed, Vector));
 }
 
+inline void count(Counts &counts, Vector applied, Integers dropped) {
+    counts.pulses += applied;
+    counts.writes += applied > 0.0f;
+    counts.dropped += dropped;
+}
+
 // Programs the pairs of one block on pairs of inputs `first` to `last`. gradient: the dense matrix
 // of the block; in_range: whether an update without a pulse is known to leave all of them as they
-// are.
+// are; block_row: the number of the block's first row among all rows of the layer.
 template <bool COUNTED>
 Counts program(const Constants &constants, const Pairs &pairs, const Lists &lists,
-               const float *gradient, bool in_range, int64_t first, int64_t last) {
+               const float *gradient, bool in_range, int64_t first, int64_t last,
+               const Address &address, int64_t block_row) {
     const Constants c = constants;  // a copy, which the compiler knows no store to change
     Counts counts;
     for (int64_t p = first; p < last; p++) {
@@ -112,32 +149,41 @@ Counts program(const Constants &constants, const Pairs &pairs, const Lists &list
         float sums[2 * BLOCK] = {};
         if (is_active) gradient_of(lists, p, gradient, sums);
         for (int r = 0; r < 2; r++) {
-            if (lists.row[2 * p + r] < 0) continue;
-            const int64_t at = int64_t(lists.row[2 * p + r]) * BLOCK;
+            const int64_t row = lists.row[2 * p + r];
+            if (row < 0) continue;
+            const int64_t at = row * BLOCK;
             // An input that is always zero in the batch has no gradient.
             if (!is_active && (in_range || is_row_in_range(c, pairs, at))) continue;
-            Vector g[VECTORS], voltage[VECTORS], pulses[VECTORS];
-            Integers second[VECTORS], written = {};
+            float numbers[BLOCK];
+            if (DRAWS) draw_row(address, block_row + row, numbers);
+            Vector applied[VECTORS], applied_up[VECTORS];
+            Integers lowers[VECTORS], written = {};
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++) {
                 const int64_t i = at + v * LANES;
-                Integers dropped;
-                g[v] = load(sums + r * BLOCK + v * LANES);
-                request(c, load(pairs.w1 + i), load(pairs.w2 + i), load(pairs.slope1 + i),
-                        load(pairs.slope2 + i), g[v], voltage[v], pulses[v], second[v], dropped);
-                written |= pulses[v] > 0.0f;
+                Integers dropped, dropped_up;
+                Vector remainder;
+                const Vector none = {};
+                decide(c, load(sums + r * BLOCK + v * LANES),
+                       USES_SLOPES ? load(pairs.slope1 + i) : none,
+                       USES_SLOPES ? load(pairs.slope2 + i) : none,
+                       ACCUMULATES ? load(pairs.accumulator + i) : none,
+                       DRAWS ? load(numbers + v * LANES) : none, lowers[v], applied[v], dropped,
+                       applied_up[v], dropped_up, remainder);
+                if (ACCUMULATES) store(pairs.accumulator + i, remainder);
+                written |= applied[v] > 0.0f;
+                if (WRITES_BOTH) written |= applied_up[v] > 0.0f;
                 if (!COUNTED) continue;
-                counts.pulses += pulses[v];
-                counts.writes += pulses[v] > 0.0f;
-                counts.dropped += dropped;
+                count(counts, applied[v], dropped);
+                if (WRITES_BOTH) count(counts, applied_up[v], dropped_up);
             }
             if (!any(written) && (in_range || is_row_in_range(c, pairs, at))) continue;
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++) {
-                if (COUNTED && pairs.pulses1) add_wear(pairs, at + v * LANES, pulses[v], second[v]);
-                Vector written;
-                respond(c, voltage[v], pulses[v], written);
-                update_at<COUNTED>(c, pairs, counts, at + v * LANES, g[v], written);
+                const int64_t i = at + v * LANES;
+                if (COUNTED && pairs.pulses1)
+                    add_wear(pairs, i, applied[v], applied_up[v], lowers[v]);
+                write_at<COUNTED>(c, pairs, counts, i, lowers[v], applied[v], applied_up[v]);
             }
         }
     }
@@ -146,16 +192,20 @@ Counts program(const Constants &constants, const Pairs &pairs, const Lists &list
 
 // Programs all pairs. Rows of the lists are inputs; gradient [model, n_out, k] for k images.
 // constants: [model, 1, 1]; tables: [model, cell, 2]; both in the order of Constants. w1, w2, slope1,
-// slope2, weight, pulses1, pulses2, refreshes: [model, block, n_inputs, 32]. totals [model, 4], to
-// which pulses, writes, dropped requests and refreshes are added. totals and wear are absent where
-// nothing is counted. in_range [model, block]: whether an update without a pulse is known to leave
-// all pairs of a block as they are.
+// slope2, weight, accumulator, pulses1, pulses2, refreshes, raised1, raised2: [model, block, n_inputs,
+// 32]. totals [model, 4], to which pulses, writes, dropped requests and refreshes are added. totals
+// and wear are absent where nothing is counted. in_range [model, block]: whether an update without a
+// pulse is known to leave all pairs of a block as they are. seed [model], step and purpose: the
+// address of the numbers of stochastic rounding.
 void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
                    Tensor gradient, std::vector<Tensor> constants, std::vector<Tensor> tables,
                    Tensor w1, Tensor w2, Tensor slope1, Tensor slope2,
-                   Tensor weight, Tensor in_range, std::optional<Tensor> totals,
-                   std::optional<Tensor> pulses1, std::optional<Tensor> pulses2,
-                   std::optional<Tensor> refreshes, int64_t n_inputs) {
+                   Tensor weight, std::optional<Tensor> accumulator, Tensor in_range,
+                   std::optional<Tensor> totals, std::optional<Tensor> pulses1,
+                   std::optional<Tensor> pulses2, std::optional<Tensor> refreshes,
+                   std::optional<Tensor> raised1, std::optional<Tensor> raised2, Tensor seed,
+                   Tensor step, int64_t purpose, int64_t n_inputs) {
+    require(accumulator.has_value() == ACCUMULATES && (!pulses1 || raised1 || REFRESHES));
     const int64_t models = gradient.size(0), n_out = gradient.size(1), k = gradient.size(2);
     const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, n_pairs = (n_inputs + 1) / 2;
     const int n_threads = threads();
@@ -178,14 +228,19 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
             c.tables[i] = tables[i].data() + model * tables[i].size(1) * tables[i].size(2);
         const int64_t start = work / parts * n_inputs * BLOCK;
         auto here = [&](const Tensor &pairs) { return pairs.data() + start; };
+        auto sums_here = [&](const std::optional<Tensor> &pairs) {
+            return pairs ? pairs->data<double>() + start : nullptr;
+        };
         const Pairs pairs = {
             here(w1), here(w2), here(slope1), here(slope2), here(weight),
-            pulses1 ? pulses1->data<double>() + start : nullptr,
-            pulses2 ? pulses2->data<double>() + start : nullptr,
-            refreshes ? here(*refreshes) : nullptr};
+            accumulator ? here(*accumulator) : nullptr, sums_here(pulses1), sums_here(pulses2),
+            refreshes ? here(*refreshes) : nullptr, sums_here(raised1), sums_here(raised2)};
+        const Address address = {uint64_t(seed.data<int64_t>()[model]),
+                                 uint32_t(*step.data<int64_t>()), uint32_t(purpose)};
         const Counts counts = (totals ? program<true> : program<false>)(
             c, pairs, lists, dense, block_in_range[work / parts],
-            work % parts * n_pairs / parts, (work % parts + 1) * n_pairs / parts);
+            work % parts * n_pairs / parts, (work % parts + 1) * n_pairs / parts, address,
+            block * n_inputs);
         ends_in_range[work] = !any(counts.above);
         for (int l = 0; l < LANES && totals; l++) {
             sums[4 * work] += counts.pulses[l];

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from devices.ledger import Account
 from devices.pair import PairArray, PairParameters, PairState
-from devices.programming import Programming, update
+from devices.programming import Draws, Programming, update
 from devices.responses import Response
 from models.pair_layer import PairLayer
 from support.devices import RESPONSES
@@ -45,7 +45,7 @@ def updated(
         row(*gradient),
         PairParameters(row(slopes[0]), row(slopes[1]), response),
         programming_of(**programming),
-        None if noise is None else row(*noise),
+        Draws(write=None if noise is None else row(*noise)),
         account,
     )
     return state.w1, state.w2

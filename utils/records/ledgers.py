@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from devices.ledger import COUNTS, WEAR
+from devices.ledger import COUNTS, PENDING, RAISED, WEAR
 from utils.records.files import IncompleteFileError, read_tensors
 from utils.records.folders import Folder
 from utils.records.tensor_names import pair_tensor
@@ -20,7 +20,9 @@ class LedgerRecord:
 
     pulses, writes, dropped, refreshes: float64 [epoch, layer], NaN from the epoch of a failure on;
     pairs: float64 [layer], including pairs on inputs that are always zero; wear: for each layer a
-    dict by WEAR of float32 [out, in]; empty if wear was not asked for.
+    dict by WEAR, and by RAISED for devices that are driven both ways, of float32 [out, in]; empty
+    if wear was not asked for. pending: float64 [epoch, layer], None without an accumulator.
+    devices: of a weight that receive pulses, 1 or 2.
     """
 
     pulses: Tensor
@@ -29,11 +31,13 @@ class LedgerRecord:
     refreshes: Tensor
     pairs: Tensor
     wear: tuple[Mapping[str, Tensor], ...]
+    pending: Tensor | None = None
+    devices: int = 2
 
     @property
     def pulses_per_device(self) -> float:
-        """Pulses during the whole training, mean over all devices of the network."""
-        return float(self.pulses.sum() / (2 * self.pairs.sum()))
+        """Pulses during the whole training, mean over all devices that receive any."""
+        return float(self.pulses.sum() / (self.devices * self.pairs.sum()))
 
     @property
     def refreshes_per_pair(self) -> float:
@@ -46,8 +50,13 @@ class LedgerRecord:
         return dropped / (dropped + writes) if dropped + writes else float("nan")
 
     def worn_pulses(self) -> Tensor:
-        """Pulses of every device of the network, float32 [device]."""
-        each = (layer[name] for layer in self.wear for name in ("pulses1", "pulses2"))
+        """Pulses of both polarities on every device of the network, float32 [device]."""
+        numbers = range(1, 3) if self.devices == 2 else (2,)
+        each = [
+            layer[f"pulses{number}"] + layer.get(f"raised{number}", 0.0)
+            for layer in self.wear
+            for number in numbers
+        ]
         return torch.cat([values.flatten() for values in each])
 
     def worn_refreshes(self) -> Tensor:
@@ -68,14 +77,23 @@ def read_ledger(folder: Folder, model: int) -> LedgerRecord | None:
     for name, shape in shapes.items():
         check(content, name, shape, path.name)
     wear = []
+    scheme = folder.setting.scheme
+    kinds = WEAR + RAISED if scheme.drives_both_ways else WEAR
     for layer in range(layers if isinstance(content, dict) else 0):
-        names = {name: pair_tensor(layer, name) for name in WEAR}
+        names = {name: pair_tensor(layer, name) for name in kinds}
         if names["pulses1"] not in content:
             break
         for name in names.values():
             check(content, name, tuple(content[names["pulses1"]].shape), path.name)
         wear.append({name: content[key] for name, key in names.items()})
-    return LedgerRecord(*(content[name] for name in shapes), tuple(wear))
+    if scheme.accumulate:
+        check(content, PENDING, (folder.setting.epochs, layers), path.name)
+    return LedgerRecord(
+        *(content[name] for name in shapes),
+        tuple(wear),
+        content.get(PENDING),
+        scheme.devices_read,
+    )
 
 
 def check(content: object, name: str, shape: tuple[int, ...], file: str) -> None:

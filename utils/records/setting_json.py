@@ -34,7 +34,8 @@ def to_json(setting: Setting) -> dict:
     for name, (flag, _) in flags_of(Setting).items():
         put(record, flag.stored, getattr(setting, name))
     record["optimizer_parameters"]["field"] = [device.name for device in setting.fields]
-    return record | {"devices": constants(*setting.fields), "physics": PHYSICS}
+    record |= {"devices": constants(*setting.fields), "physics": PHYSICS}
+    return record | ({} if setting.field.rising is None else {"w0": setting.start})
 
 
 def put(record: dict, stored: Stored, value: object, always: bool = True) -> None:

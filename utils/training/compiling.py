@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import torch
 
-from devices.pair import Responses
+from devices.network_responses import Responses, RisingBranches
 from models.currents import Currents
 from utils.compute.compiler import Compiler, warn_of_newer_torch
 from utils.console import log
@@ -57,9 +57,11 @@ def kind(job: Job) -> Hashable:
     """Return what the compiled programs of a job depend on and jobs of a run may differ in."""
     settings = [member.setting for member in job.members]
     phases = zip(*(setting.fields for setting in settings), strict=True)
+    rising = [setting.field.rising for setting in settings if setting.field.rising is not None]
     return (
         job.setting.layers,
         tuple(Responses([device.response for device in devices]).structure for devices in phases),
+        RisingBranches(rising).structure if rising else None,
         *physics_of(settings).values(),
         len(job.members),
     )

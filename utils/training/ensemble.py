@@ -16,7 +16,7 @@ from models.mlp import MLP, fresh_layers
 from models.noisy_pair import NetworkPhysics
 from utils.settings import Member
 from utils.training.history import History
-from utils.training.phases import Phase, phases_of
+from utils.training.phases import Phase, devices_of, phases_of
 from utils.training.step import training_step
 
 
@@ -58,7 +58,8 @@ class Ensemble(nn.Module):
         """Make fresh networks that train side by side.
 
         The members may differ in all flags but task, epochs, batch_size, layers, init, input_scale,
-        padding and the epoch of a switch; their devices are of one family, with any constants.
+        padding, the epoch of a switch, and the scheme of programming; their devices are of one
+        family, with any constants.
         ledger_level: how much of the cost of programming is counted.
         """
         common, device = members[0].setting, currents.device
@@ -71,20 +72,27 @@ class Ensemble(nn.Module):
         seeds = [member.seed for member in members]
         seed = torch.tensor(seeds, dtype=torch.int64, device=device)
         sizes = [*common.layers, currents.n_classes]
-        responses, variability = phases[0].responses, per_model("var")
-        layers = fresh_layers(responses, sizes, currents.inputs, common.init, variability, seed)
+        devices, scheme, variability = devices_of(members), common.scheme, per_model("var")
+        layers = fresh_layers(devices, sizes, currents.inputs, common.init, variability, seed)
+        for layer in layers if scheme.accumulate else ():
+            layer.pairs.add_accumulator()
         sigma_r = per_model("resistor_noise")
         physics = NetworkPhysics(
-            per_model("voltage_noise"), sigma_r, sigma_r * per_model("device_noise")
+            per_model("voltage_noise"),
+            sigma_r,
+            sigma_r * per_model("device_noise"),
+            scheme.devices_read,
         )
         programming = Programming(
             per_model("lr"),
             per_model("clipping"),
             phases[0].write_noise,
             per_model("physical_clipping").bool(),
+            per_model("max_pulses"),
+            scheme,
         )
         network = MLP(layers, physics, seed, common.input_scale)
-        ledger = Ledger(network.weights, common.epochs, ledger_level)
+        ledger = Ledger(network.weights, common.epochs, ledger_level, scheme)
         return cls(network, programming, History(seed, common.epochs), ledger, phases)
 
     def forward(self, current: FirstCurrents, labels: Tensor) -> list[Tensor]:
@@ -141,7 +149,8 @@ class Ensemble(nn.Module):
         for number, layer in enumerate(self.network.layers):
             self.ledger.add_refreshes(number, layer.close_epoch())
         self.history.close_epoch(epoch, steps, self.pulse_request(gradients))
-        self.ledger.close_epoch(epoch)
+        accumulators = [layer.pairs.accumulator for layer in self.network.layers]
+        self.ledger.close_epoch(epoch, [each for each in accumulators if each is not None])
         is_finite = torch.ones_like(self.history.failed_step, dtype=torch.bool)
         for layer in self.network.layers:
             is_finite &= layer.weight.isfinite().all(dim=-1).all(dim=-1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 
+from models.kernels.formulas import Kind
 from models.kernels.load import load_kernels
 from models.sparse_update import kernel_of
 from utils.settings import Setting
@@ -16,10 +18,15 @@ def load_kernels_of(settings: Sequence[Setting], device: torch.device) -> None:
     if device.type != "cpu":
         return
     kinds = {
-        (field.response.family, setting.physical_clipping)
+        Kind(
+            family=field.response.family,
+            physical=setting.physical_clipping,
+            limited=setting.max_pulses != math.inf,
+            scheme=setting.scheme,
+            rising=field.rising and field.rising.response.family,
+        ): None
         for setting in settings
         for field in setting.fields
         if setting.write_noise == 0  # the update in one pass draws no write noise
     }
-    kernels = (kernel_of(*kind) for kind in sorted(kinds))
-    load_kernels(kernel for kernel in kernels if kernel is not None)
+    load_kernels(kernel for kernel in map(kernel_of, kinds) if kernel is not None)

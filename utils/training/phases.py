@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from devices.library import Device
-from devices.pair import per_network, scale_ratio
+from devices.network_responses import per_network, scale_ratio
+from devices.pair import Devices
 from devices.responses import Response
 from utils.settings import Member
 
@@ -34,8 +35,23 @@ class Phase:
 
     @property
     def partners(self) -> list[Response | None]:
-        """For each network, the response through which devices are read after field relaxation."""
-        return [device.partner and device.partner.response for device in self.devices]
+        """For each network, the response through which devices are read after field relaxation.
+
+        None where there is none, as for devices that are driven both ways.
+        """
+        return [
+            device.partner and device.partner.response if device.rising is None else None
+            for device in self.devices
+        ]
+
+
+def devices_of(members: Sequence[Member]) -> Devices:
+    """Return the devices of networks at the start of training, one for each network."""
+    settings = [member.setting for member in members]
+    fields = [setting.field for setting in settings]
+    rising = [field.rising for field in fields if field.rising is not None]
+    starts = [setting.start for setting in settings]
+    return Devices([field.response for field in fields], starts, rising or None)
 
 
 def phases_of(members: Sequence[Member], device: torch.device) -> list[Phase]:

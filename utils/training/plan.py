@@ -131,7 +131,7 @@ class Plan:
 
         def alike(task: Task) -> tuple:
             setting = task.member.setting
-            families = tuple(device.response.family for device in setting.fields)
+            families = tuple(family for device in setting.fields for family in device.families)
             switch, size = setting.switched_at or 0, -self.sizes.weights(setting.layers)
             choices = choices_of(setting)
             return size, setting.layers, families, choices, switch, task.step

@@ -41,15 +41,25 @@ def of_device(device: Device, settings: Sequence[Setting]) -> str:
                 f"{value_used} "
                 + ("as measured" if used == [value] else f"(measured: {value:.4g})")
             )
-    mirrored = "; only its rising branch was measured, which is mirrored" * device.is_mirrored
-    return f"{device}: {', '.join(parts)}{mirrored}"
+    branch = "; only its rising branch was measured, which is mirrored" * device.is_mirrored
+    return f"{device}: {', '.join(parts)}{branch}"
+
+
+def mirrored(settings: Sequence[Setting]) -> list[str]:
+    """Return a line that names the devices whose rising branch was not measured, if any."""
+    fields = (setting.field for setting in settings)
+    names = [str(field) for field in fields if field.rising is not None and not field.measured]
+    if not names:
+        return []
+    listed = ", ".join(dict.fromkeys(names))
+    return [f"{listed}: measured with falling pulses only; rising pulses take the mirrored curve"]
 
 
 def startup_messages(settings: Sequence[Setting], currents: Currents) -> list[str]:
     """Return the messages, one line each; the settings differ only in their physics."""
     setting = settings[0]
     n_train, n_test = currents.n_train, currents.n_test
-    lines = [f"{setting.task}: {n_train} images to train, {n_test} to test"]
+    lines = [f"{setting.task}: {n_train} images to train, {n_test} to test", *mirrored(settings)]
     if n_test > n_train:
         lines.append(
             f"the test set of {setting.task} is larger than the training set; "
