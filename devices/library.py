@@ -54,6 +54,15 @@ class Device:
             raise ValueError(f"only the {which} branch of {self} was measured")
         return replace(self, rising=RisingBranch(measured, SUM_OF_ENDS))
 
+    @property
+    def can_be_driven_both_ways(self) -> bool:
+        """Whether there is a rising branch for it: see `driven`."""
+        try:
+            self.driven(both_ways=True)
+        except ValueError:
+            return False
+        return True
+
     def start(self, init: float) -> float:
         """Return the voltage w0 (arb. u.) around which fresh devices stand.
 

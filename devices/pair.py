@@ -104,14 +104,15 @@ class PairArray(nn.Module):
         cls,
         devices: Devices,
         shape: tuple[int, int],
-        init: float,
+        init: Tensor,
         variability: Tensor,
         stream: Stream,
     ) -> PairArray:
         """Make fresh pairs of `shape` = (out, in).
 
         w1 is where devices start, and w2 = w1 - u with u ~ U(-init, init), so W = -u. Slope factors
-        are |N(1, sigma_device)|; variability = sigma_device [model, 1, 1].
+        are |N(1, sigma_device)|; init, and variability = sigma_device, are
+        [model, 1, 1].
         """
         u = init * stream.uniform(Draw.FRESH, shape)
         w_max = per_network((response.w_max for response in devices.responses), u.device)

@@ -154,21 +154,22 @@ def fresh_layers(
     devices: Devices,
     sizes: Sequence[int],
     inputs: FirstInputs,
-    init: float,
+    init: Tensor,
     variability: Tensor,
     seed: Tensor,
 ) -> list[PairLayer]:
     """Make the layers of fresh networks.
 
     devices: of one family, otherwise ValueError is raised; sizes: the numbers of outputs of the
-    layers; inputs: the inputs of the first layer; init: half-width of the fresh weights (arb. u.);
+    layers; inputs: the inputs of the first layer; init: half-width of the fresh weights (arb. u.),
     variability: sigma_device, float32 [model]; seed: int64 [model].
     """
     start = torch.zeros((), dtype=torch.int64, device=seed.device)
+    spreads = init[:, None, None], variability[:, None, None]
     pairs, n_inputs = [], inputs.active_inputs.total
     for layer, n_outputs in enumerate(sizes):
         stream = Stream(seed, start, start, layer)
         shape = n_outputs, n_inputs
-        pairs.append(PairArray.fresh(devices, shape, init, variability[:, None, None], stream))
+        pairs.append(PairArray.fresh(devices, shape, *spreads, stream))
         n_inputs = n_outputs
     return [first_layer(pairs[0], inputs), *map(PairLayer, pairs[1:])]

@@ -27,7 +27,8 @@ def fresh(responses, shape=(400, 500), init=0.01, variability=0.2, seed=100) -> 
     seeds = torch.arange(seed, seed + n)
     sigma = torch.full((n, 1, 1), variability)
     devices = Devices.near_top(responses, init)
-    return PairArray.fresh(devices, shape, init, sigma, Stream(seeds, zero, zero))
+    half_width = torch.full((n, 1, 1), init)
+    return PairArray.fresh(devices, shape, half_width, sigma, Stream(seeds, zero, zero))
 
 
 @pytest.mark.parametrize("response", FIELDS.values(), ids=FIELDS)

@@ -7,6 +7,7 @@ from support.devices import NAMES, device_of
 
 from devices.ledger_level import LedgerLevel
 from devices.noise import Stream
+from devices.scheme import BOTH_WAYS, ONE_WAY, REFERENCE
 from models import sparse_update
 from models.kernels.load import python_only
 from utils.data.datasets import DataSet
@@ -27,6 +28,13 @@ def dim_data() -> DataSet:
     return random_data(0.04, n_train=200, pixels=(9, 9))
 
 
+RULES = [
+    {},
+    {"rounding": "nearest"},
+    {"rounding": "stochastic", "max_pulses": 3.0},
+    {"accumulate": True, "max_pulses": 3.0},
+    {"accumulate": True, "rounding": "nearest"},
+]
 OTHERS = {  # of the same family, with constants of their own; of tables also other cells
     "double-linear": "other linear",
     "double-exponential": "other exponential",
@@ -55,8 +63,9 @@ def step(ensemble: Ensemble, currents, number: int) -> list[torch.Tensor]:
 def written(ensemble: Ensemble) -> list[torch.Tensor]:
     """All that the update of the first layer changes, but for the sums of its account."""
     array, account = ensemble.network.layers[0].pairs, ensemble.ledger.accounts[0]
-    wear = account.pulses1, account.pulses2, account.refreshes
-    return [array.weight1, array.weight2, array.weight, *wear]
+    wear = [getattr(account, name) for name in account.wear_names]
+    accumulator = [] if array.accumulator is None else [array.accumulator]
+    return [array.weight1, array.weight2, array.weight, *wear, *accumulator]
 
 
 def write(batch, gradient: torch.Tensor, layer, programming) -> None:
@@ -112,6 +121,44 @@ def test_it_is_the_gradient_and_then_the_update(field, physical, clipping, dim, 
     if field != "double-ideal":
         assert (refreshes > 10).all()  # so many were seen
     assert any(was_in_range) == is_exact
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "rule"),
+    [
+        *(("double-linear", ONE_WAY, rule) for rule in RULES[1:]),
+        *(("double-linear", BOTH_WAYS, rule) for rule in RULES[2::2]),
+        *(("double-linear", REFERENCE, rule) for rule in RULES[::3]),
+        ("double-exponential", BOTH_WAYS, RULES[0]),
+        ("double-exponential", REFERENCE, RULES[2]),
+        ("table", BOTH_WAYS, RULES[4]),
+    ],
+    ids=str,
+)
+def test_with_each_scheme_it_is_the_gradient_and_then_the_update(
+    field, cell, rule, dim, monkeypatch
+):
+    """Equal bits, but for exponentials, of whose requests rounding may decide a few.
+
+    Families, cells and rules are combined so that few kernels need to be built.
+    """
+    changes = dict(field=field, cell=cell, **rule)
+    mine, theirs = fresh(dim, **changes), fresh(dim, **changes)
+    is_exact, sums = field != "double-exponential", []
+    for number in range(STEPS):
+        for actual, expected in zip(mine.state, theirs.state, strict=True):
+            actual.copy_(expected)
+        assert is_one_pass(mine)
+        step(mine, dim, number)
+        with monkeypatch.context() as patch:
+            patch.setattr(sparse_update, "has_kernel", lambda *_: False)
+            step(theirs, dim, number)
+        for actual, expected in zip(written(mine), written(theirs), strict=True):
+            same = torch.isclose(actual, expected, rtol=1e-5, atol=2e-6)
+            assert torch.equal(actual, expected) if is_exact else (~same).sum() <= 2
+        sums = [each.ledger.accounts[0].sums for each in (mine, theirs)]
+        torch.testing.assert_close(*sums, rtol=1e-5, atol=0 if is_exact else 2)
+    assert (sums[0][:, :2] > 0).all()  # pulses and writes
 
 
 @pytest.mark.parametrize("is_active", [False, True])

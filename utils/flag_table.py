@@ -170,10 +170,14 @@ class FlagTable:
     init: float = flag(
         0.01,
         PHYSICAL,
-        "half-width of the fresh weights, arb. u.",
+        "half-width of the fresh weights, arb. u.; networks of several hidden layers need 0.1 or "
+        "more to begin to learn",
         float,
+        sweeps=True,
         at_least=0,
-        stored=Stored("init"),
+        column="init",
+        label="fresh weights",
+        stored=Stored("init", omit_if=0.01),
     )
     input_scale: float = flag(
         0.001,

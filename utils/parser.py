@@ -10,7 +10,7 @@ from utils.errors import UserError
 from utils.flags import GROUPS, RUNNING, Once, Parser, add, flags_of
 from utils.run import Run
 from utils.settings import Setting
-from utils.studies import EXTENDING, STUDIES, find_study, sweep
+from utils.studies import COUNTING, EXTENDING, STUDIES, find_study, sweep
 
 DESCRIPTION = """\
 Train networks whose weights are pairs of magneto-ionic devices, W = w2 - w1, and record how well
@@ -75,4 +75,6 @@ def run_of(given: dict[str, Any]) -> Run:
         settings = tuple(sweep(chosen))
     extends = "lr" not in given and given.get("study") in EXTENDING
     running = {name: given[name] for name in of_run if name in given}
+    if given.get("study") in COUNTING:
+        running["ledger"] = True
     return Run(settings=settings, extends_rates=extends, **running)

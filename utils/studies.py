@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from devices.library import Device, find
+from devices.scheme import CELLS, NEAREST, NONE, ONE_WAY, ROUNDINGS
 from utils.errors import UserError
 from utils.flags import flags_of
 from utils.setting_checks import SWITCHES
@@ -29,6 +30,13 @@ PERFECT = {name: 0.0 for name in imperfections() if flags_of(Setting)[name][0].s
 # The map: nonlinearities, and learning rates a factor of two apart.
 NONLINEARITIES = tuple(float(nu) for nu in range(-4, 9))
 MAP_RATES = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+# The rules of driving, and learning rates a factor of two apart.
+RULES = tuple(
+    {"rounding": rounding, "accumulate": accumulate}
+    for accumulate, roundings in ((False, ROUNDINGS), (True, (NONE, NEAREST)))
+    for rounding in roundings
+)
+DRIVING_RATES = MAP_RATES[:5]
 WIDTHS = ((64,), (128,), (256,), (512,), (1024,))
 DEPTHS = ((256,), (256, 256), (256, 256, 256))
 
@@ -36,15 +44,17 @@ DEPTHS = ((256,), (256, 256), (256, 256, 256))
 def sweep(given: Mapping[str, Any]) -> list[Setting]:
     """Return every combination of the values of several flags; the learning rate varies fastest.
 
-    given: values by name, sequences for flags that sweep; if the field is switched, the two fields
-    are one value. Raises UserError if a value is given twice or is out of range.
+    given: values by name, one or several for flags that sweep; if the field is switched, the two
+    fields are one value. Raises UserError if a value is given twice or is out of range.
     """
     table, axes = flags_of(Setting), {}
     given = with_second(given)
     names = [name for name, (each, _) in table.items() if each.sweeps and name in given]
     for name in sorted(names, key=lambda name: name == "lr"):  # False comes first
-        axes[name] = given[name]
-        for value, count in Counter(given[name]).items():
+        values = given[name]
+        is_one = isinstance(values, str) or not isinstance(values, Iterable)
+        axes[name] = (values,) if is_one else values
+        for value, count in Counter(axes[name]).items():
             if count > 1:
                 raise UserError(f"--{name} {value}: given {count} times; give each value once")
     fixed = {name: value for name, value in given.items() if name not in axes}
@@ -170,6 +180,35 @@ def rate_factor(device: Device) -> float:
 
 
 @dataclass(frozen=True)
+class DrivingStudy(Study):
+    """Each device in the cells that it can have, driven by each rule, and the ideal network.
+
+    The rules are combinations of rounding and accumulator. A device with a file has the noises that
+    were measured, others those of figure 1. Learning rates make equal steps: see OwnDeviceStudy.
+    """
+
+    def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
+        given = dict(given or {})
+        values = {**self.sweeps[0], **given}
+        cells, scheme = values.pop("cell"), {"rounding": ROUNDINGS, "accumulate": (False, True)}
+        wanted = {name: values.pop(name, choices) for name, choices in scheme.items()}
+        rules = [rule for rule in RULES if all(rule[name] in wanted[name] for name in rule)]
+        sweeps = []
+        for field, cell, rule in product(values["field"], cells, rules):
+            if cell != ONE_WAY and "cell" not in given and not field.can_be_driven_both_ways:
+                continue
+            noises = {"clipping": FIGURE_1["clipping"]} if field.measured else FIGURE_1
+            rates = tuple(rate_of_equal_steps(rate, field) for rate in values["lr"])
+            own = {name: (value,) for name, value in {"cell": cell, **rule}.items()}
+            common = {**each_alone(noises), **values, "field": (field,), "lr": rates}
+            sweeps.append(common | own)
+        if not {"cell", "rounding", "accumulate"} & given.keys():
+            perfect = {**values, **each_alone(PERFECT)}
+            sweeps.append({**perfect, "field": (IDEAL,)})
+        return settings_of(sweeps, {})
+
+
+@dataclass(frozen=True)
 class AblationStudy(Study):
     """Every combination of imperfections that are present or absent, and the ideal network.
 
@@ -282,6 +321,12 @@ STUDIES: dict[str, Study] = {
                 }
             ],
         ),
+        DrivingStudy(
+            "driving",
+            "cells and rules of programming for both fields; figures/driving.sh [FILE.json] takes "
+            "yours instead",
+            [{"field": FIELDS, "lr": DRIVING_RATES, "cell": CELLS}],
+        ),
         Study(
             "width",
             "both fields and the ideal network with other hidden layers, by size and number",
@@ -291,6 +336,7 @@ STUDIES: dict[str, Study] = {
 }
 
 
+COUNTING = ("driving",)  # studies that count pulses without --ledger being given
 EXTENDING = ("own-device",)  # studies that add learning rates where the best is at the edge
 MAX_EXTENSIONS = 3
 

@@ -57,7 +57,7 @@ class Ensemble(nn.Module):
     ) -> Ensemble:
         """Make fresh networks that train side by side.
 
-        The members may differ in all flags but task, epochs, batch_size, layers, init, input_scale,
+        The members may differ in all flags but task, epochs, batch_size, layers, input_scale,
         padding, the epoch of a switch, and the scheme of programming; their devices are of one
         family, with any constants.
         ledger_level: how much of the cost of programming is counted.
@@ -73,7 +73,8 @@ class Ensemble(nn.Module):
         seed = torch.tensor(seeds, dtype=torch.int64, device=device)
         sizes = [*common.layers, currents.n_classes]
         devices, scheme, variability = devices_of(members), common.scheme, per_model("var")
-        layers = fresh_layers(devices, sizes, currents.inputs, common.init, variability, seed)
+        init = per_model("init")
+        layers = fresh_layers(devices, sizes, currents.inputs, init, variability, seed)
         for layer in layers if scheme.accumulate else ():
             layer.pairs.add_accumulator()
         sigma_r = per_model("resistor_noise")
