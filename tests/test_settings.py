@@ -85,6 +85,10 @@ def test_the_record_by_hand():
             "device_variability": 0.2,
             "clipping": 0.1,
             "physical_clipping": False,
+            "cell": "one-way",
+            "rounding": "none",
+            "accumulate": False,
+            "max_pulses": None,
         },
         "criterion": "CrossEntropyLoss",
         "tf32": False,
@@ -92,10 +96,6 @@ def test_the_record_by_hand():
         "write_noise": 0.0,
         "switch_epoch": None,
         "device_noise": False,
-        "cell": "one-way",
-        "rounding": "none",
-        "accumulate": False,
-        "max_pulses": None,
         "devices": {
             "double-linear": {
                 "family": "linear",

@@ -234,7 +234,9 @@ class FlagTable:
         physics=True,
         column="cell",
         label="cell",
-        stored=Stored("cell", slug="-{}", omit_if=ONE_WAY, added_later=True),
+        stored=Stored(
+            "optimizer_parameters.cell", slug="-cell-{}", omit_if=ONE_WAY, added_later=True
+        ),
     )
     rounding: str = flag(
         NONE,
@@ -247,7 +249,9 @@ class FlagTable:
         physics=True,
         column="rounding",
         label="rounding",
-        stored=Stored("rounding", slug="-{}", omit_if=NONE, added_later=True),
+        stored=Stored(
+            "optimizer_parameters.rounding", slug="-rounding-{}", omit_if=NONE, added_later=True
+        ),
     )
     accumulate: bool = flag(
         False,
@@ -260,7 +264,12 @@ class FlagTable:
         physics=True,
         column="accumulate",
         label="accumulator",
-        stored=Stored("accumulate", slug="-accumulate", omit_if=False, added_later=True),
+        stored=Stored(
+            "optimizer_parameters.accumulate",
+            slug="-accumulate",
+            omit_if=False,
+            added_later=True,
+        ),
     )
     max_pulses: float = flag(
         math.inf,
@@ -273,8 +282,8 @@ class FlagTable:
         column="max pulses",
         label="largest number of pulses",
         stored=Stored(
-            "max_pulses",
-            slug="-max-{}",
+            "optimizer_parameters.max_pulses",
+            slug="-max-pulses-{}",
             omit_if=math.inf,
             to_json=lambda value: None if value == math.inf else value,
             from_json=lambda value: math.inf if value is None else float(value),
