@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from utils.plots import ablation, accuracy, comparison, costs, switch, width
+from utils.plots import ablation, accuracy, comparison, costs, driving, switch, width
 from utils.plots import map as device_map
 from utils.plots.curves import draw_learning_curves
 from utils.plots.devices import draw_devices
@@ -157,6 +157,28 @@ def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> lis
     return lines
 
 
+def missing_driving(networks: Networks, shown: list[driving.Driven]) -> list[str]:
+    study = STUDIES["driving"]
+    if not shown:
+        return networks.missing(study, given={}, flags=networks.flags(but=driving.SCHEME))
+    rows = pd.concat([each.rates for driven in shown for each in driven.schemes])
+    fields = tuple(dict.fromkeys(setting.field for setting in rows["setting"]))
+    given = series_of(rows) | {"field": tuple(field.driven(both_ways=False) for field in fields)}
+    given = {name: value for name, value in given.items() if name not in driving.SCHEME}
+    flags = networks.flags(rows, but=driving.SCHEME)
+    ideal = pd.concat([rows, *(driven.ideal for driven in shown)])
+    return [
+        *networks.missing(study, ideal, given, flags),
+        *(line for driven in shown for line in driving_edges(networks, driven, flags)),
+    ]
+
+
+def driving_edges(networks: Networks, driven: driving.Driven, flags: str) -> list[str]:
+    """The command that tries other learning rates where the best scheme is at an edge."""
+    command = f"{networks.command(STUDIES['driving'], flags)} --field {driven.field}"
+    return describe_edges(command, driven.recommended.rates, is_scaled=True)
+
+
 def missing_map(networks: Networks, shown: device_map.Map | None) -> list[str]:
     study = STUDIES["map"]
     curved = networks.main.iloc[:0] if shown is None else shown.curved
@@ -227,6 +249,14 @@ SECTIONS: dict[str, Section] = {
             lambda shown: [ablation.conclusion(each) for each in shown],
             missing_ablations,
             ablation.table,
+        ),
+        Section(
+            "driving",
+            lambda networks: driving.select(networks.unswitched),
+            driving.draw_driving,
+            lambda shown: [driving.conclusion(each) for each in shown],
+            missing_driving,
+            driving.table,
         ),
         Section(
             "map",

@@ -34,7 +34,8 @@ def comparable(
 
     among: a bool for each network; networks without it are not counted, but belong to the set.
     most: a setting of which the set shall have as many values as possible, before networks are
-    counted. Of equally large sets that of more epochs is taken, then MNIST before other tasks.
+    counted. Of equally large sets that of more epochs is taken, then MNIST before other tasks, then
+    that of more flags at their default.
     Unless `constants` vary, each device has those of its newest simulation.
     """
     counted = networks if among is None else networks[among]
@@ -42,11 +43,13 @@ def comparable(
         return counted
     deciding = [*setting_columns(), *series_columns()[1:], "distribution_version"]
     agreeing = [name for name in deciding if name not in vary]
+    defaults = {name: flag[1] for name, flag in flags_of(Setting).items() if name in agreeing}
 
     def rank(rows: pd.DataFrame) -> tuple:
         first = rows.iloc[0]
         n_values = 0 if most is None else rows[most].nunique()
-        return n_values, len(rows), first["epochs"], -TASKS.index(first["task"])
+        n_default = sum(first[name] == default for name, default in defaults.items())
+        return n_values, len(rows), first["epochs"], -TASKS.index(first["task"]), n_default
 
     largest = max((rows for _, rows in counted.groupby(agreeing)), key=rank)
     chosen = networks[(networks[agreeing] == list(largest[agreeing].iloc[0])).all(axis=1)]

@@ -22,7 +22,8 @@ class LedgerRecord:
     pairs: float64 [layer], including pairs on inputs that are always zero; wear: for each layer a
     dict by WEAR, and by RAISED for devices that are driven both ways, of float32 [out, in]; empty
     if wear was not asked for. pending: float64 [epoch, layer], None without an accumulator.
-    devices: of a weight that receive pulses, 1 or 2.
+    devices: of a weight that receive pulses in training, 1 or 2; written: of a weight that one
+    update writes, 1 or 2.
     """
 
     pulses: Tensor
@@ -33,6 +34,7 @@ class LedgerRecord:
     wear: tuple[Mapping[str, Tensor], ...]
     pending: Tensor | None = None
     devices: int = 2
+    written: int = 1
 
     @property
     def pulses_per_device(self) -> float:
@@ -48,6 +50,21 @@ class LedgerRecord:
         """Fraction of all requests that were dropped, 0 to 1; NaN if there was no request."""
         dropped, writes = float(self.dropped.sum()), float(self.writes.sum())
         return dropped / (dropped + writes) if dropped + writes else float("nan")
+
+    @property
+    def share_pending(self) -> float:
+        """Fraction of the pulses of all weights that are pending at the end; NaN without any."""
+        if self.pending is None:
+            return float("nan")
+        pending = float(self.pending[-1].sum())
+        total = pending + float(self.pulses.sum()) / self.written
+        return pending / total if total else float("nan")
+
+    @property
+    def refreshes_per_write(self) -> float:
+        """Refreshes of pairs for each write of a device; NaN if nothing was written."""
+        writes = float(self.writes.sum())
+        return float(self.refreshes.sum()) / writes if writes else float("nan")
 
     def worn_pulses(self) -> Tensor:
         """Pulses of both polarities on every device of the network, float32 [device]."""
@@ -93,6 +110,7 @@ def read_ledger(folder: Folder, model: int) -> LedgerRecord | None:
         tuple(wear),
         content.get(PENDING),
         scheme.devices_read,
+        scheme.devices_written,
     )
 
 

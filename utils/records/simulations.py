@@ -27,6 +27,8 @@ COSTS = {
     "pulses": "pulses_per_device",
     "refreshes": "refreshes_per_pair",
     "dropped": "share_dropped",
+    "pending": "share_pending",
+    "refreshed": "refreshes_per_write",
 }
 
 
