@@ -192,7 +192,7 @@ def test_the_ideal_network_of_other_studies_has_no_device_noise():
         STUDIES["figure2"].settings({"device_noise": True})
 
 
-@pytest.mark.parametrize(("name", "count"), [("ablation", 17), ("map", 78), ("width", 63)])
+@pytest.mark.parametrize(("name", "count"), [("ablation", 17), ("map", 78), ("width", 225)])
 def test_without_simulations_the_command_is_named(name, count, tmp_path):
     (tmp_path / "out").mkdir()
     report = report_on(tmp_path / "out", tmp_path / "figures", task="Digits")

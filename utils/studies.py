@@ -39,6 +39,9 @@ RULES = tuple(
 DRIVING_RATES = MAP_RATES[:5]
 WIDTHS = ((64,), (128,), (256,), (512,), (1024,))
 DEPTHS = ((256,), (256, 256), (256, 256, 256))
+# Whether deep networks begin to learn depends on the fresh weights (--init) and on the rule.
+DEPTH_INITS = (0.01, 0.05, 0.2)
+DEPTH_RULES = (RULES[0], RULES[2], RULES[3])
 
 
 def sweep(given: Mapping[str, Any]) -> list[Setting]:
@@ -276,6 +279,14 @@ def by_layers(layers: tuple[int, ...]) -> list[dict]:
     ]
 
 
+def by_depth(layers: tuple[int, ...]) -> list[dict]:
+    """Return sweeps as `by_layers` does, over fresh weights and rules of programming."""
+    devices, ideal = by_layers(layers)
+    rules = ({name: (value,) for name, value in rule.items()} for rule in DEPTH_RULES)
+    common = {"init": DEPTH_INITS}
+    return [*({**devices, **common, **rule} for rule in rules), {**ideal, **common}]
+
+
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
@@ -329,8 +340,12 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "width",
-            "both fields and the ideal network with other hidden layers, by size and number",
-            [values for layers in (*WIDTHS, *DEPTHS[1:]) for values in by_layers(layers)],
+            "both fields and the ideal network with other hidden layers: by size; and by number, "
+            "with other fresh weights and rules of programming",
+            [
+                *(values for layers in WIDTHS for values in by_layers(layers)),
+                *(values for layers in DEPTHS for values in by_depth(layers)),
+            ],
         ),
     )
 }

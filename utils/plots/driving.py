@@ -47,6 +47,11 @@ CELL_MARKERS = dict(zip(CELLS, "os^", strict=True))
 PANEL_HEIGHT = 2.3  # inches
 
 
+def rule_name(rule: Rule) -> str:
+    """Return the words for a rule in pictures and sentences."""
+    return RULES[rule]
+
+
 @dataclass(frozen=True)
 class Scheme:
     """A cell and a rule. networks: at the best learning rate; rates: at all, of one device."""
@@ -62,7 +67,7 @@ class Scheme:
 
     @property
     def name(self) -> str:
-        return f"{self.cell}, {RULES[self.rule]}"
+        return f"{self.cell}, {rule_name(self.rule)}"
 
     @property
     def accuracy(self) -> float:
@@ -160,7 +165,7 @@ def table(shown: list[Driven]) -> pd.DataFrame:
                 {
                     "field": style.name(driven.field),
                     "cell": each.cell,
-                    "rule": RULES[each.rule],
+                    "rule": rule_name(each.rule),
                     "best lr": describe_best_rate(each.rates),
                     "n": len(each.networks),
                     "mean": each.accuracy,
@@ -233,7 +238,7 @@ def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     for axes, cell in zip(panels, cells, strict=True):
         for each in (each for each in driven.schemes if each.cell == cell):
             points, colour = summary(each.rates), COLOURS[each.rule]
-            draw_means(axes, points, colour, RULES[each.rule], RULE_MARKERS[each.rule])
+            draw_means(axes, points, colour, rule_name(each.rule), RULE_MARKERS[each.rule])
             drawn.append((axes, points, colour))
         axes.set_xscale("log")
         use_plain_ticks(axes.xaxis)

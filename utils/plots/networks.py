@@ -108,8 +108,11 @@ class Networks:
         if self.main.empty:
             return ["There is nothing to draw yet."]
         series = series_of(self.main)
+        table = flags_of(Setting)
         common = ", ".join(
-            f"{name} {words(value)}" for name, value in series.items() if value is not False
+            f"{name} {words(value)}"
+            for name, value in series.items()
+            if not (table[name][0].stored.added_later and value == table[name][1])
         )
         line = f"Drawn: {len(self.main)} networks of {common}."
         if original := int(self.main["original"].sum()):

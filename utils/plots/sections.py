@@ -187,11 +187,11 @@ def missing_map(networks: Networks, shown: device_map.Map | None) -> list[str]:
 
 def missing_widths(networks: Networks, shown: pd.DataFrame) -> list[str]:
     alike = networks.main if shown.empty else shown
-    given = {name: value for name, value in series_of(alike).items() if name != "layers"}
-    flags = networks.flags(alike, but=("layers",))
+    given = {name: value for name, value in series_of(alike).items() if name not in width.VARIED}
+    flags = networks.flags(alike, but=width.VARIED)
     study = STUDIES["width"]
     lines = networks.missing(study, shown, given, flags)
-    by_size = shown.groupby(["field", "layers"]) if len(shown) else ()
+    by_size = shown.groupby(["field", *width.VARIED]) if len(shown) else ()
     if beyond := sorted({rate for _, rows in by_size for rate in rates_beyond(rows)}):
         rates = " ".join(f"{rate:g}" for rate in beyond)
         command = f"{networks.command(study, flags)} --lr {rates}"
@@ -269,7 +269,7 @@ SECTIONS: dict[str, Section] = {
             "width",
             lambda networks: width.select(networks.unswitched),
             width.draw_width,
-            lambda shown: [width.conclusion(shown)] if len(shown) else [],
+            width.conclusions,
             missing_widths,
             width.table,
         ),

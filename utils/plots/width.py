@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from utils.plots import style
+from utils.plots.driving import PAPERS, Rule, rule_name
 from utils.plots.panels import draw_means, leave_out_outliers, legend_above
 from utils.plots.selection import comparable, in_study, varied_by_figures
 from utils.plots.statistics import (
@@ -21,11 +23,14 @@ from utils.plots.statistics import (
     difference,
     summary,
 )
-from utils.studies import DEPTHS, REFERENCES, STUDIES, WIDTHS
+from utils.settings import Setting
+from utils.studies import DEPTH_RULES, DEPTHS, REFERENCES, STUDIES, WIDTHS
 
-LINEAR, EXPONENTIAL, IDEAL = (device.name for device in REFERENCES)
+FIELDS = LINEAR, EXPONENTIAL, IDEAL = tuple(device.name for device in REFERENCES)
 Layers = tuple[int, ...]
-LAYERS: list[Layers] = [*WIDTHS, *DEPTHS[1:]]
+VARIED = ("layers", "init", "rounding", "accumulate")
+RULES: list[Rule] = [(rule["rounding"], rule["accumulate"]) for rule in DEPTH_RULES]
+INIT = Setting.init  # half-width of the fresh weights unless others are given
 
 
 def select(networks: pd.DataFrame) -> pd.DataFrame:
@@ -34,32 +39,45 @@ def select(networks: pd.DataFrame) -> pd.DataFrame:
     networks: healthy ones. Learning rates of one size alone are those of figure 1.
     """
     rates = {"lr": networks["lr"].unique()} if len(networks) else {}
-    rows = networks[in_study(networks, STUDIES["width"], rates, but=("layers",))]
-    rows = comparable(rows, vary=varied_by_figures("layers"))
+    rows = networks[in_study(networks, STUDIES["width"], rates, but=VARIED)]
+    rows = comparable(rows, vary=varied_by_figures(*VARIED))
     return rows[rows.groupby("lr")["layers"].transform("nunique") > 1] if len(rows) else rows
 
 
-def best(networks: pd.DataFrame, field: str, layers: Layers) -> pd.DataFrame:
-    """The networks of a field and of such layers at their best learning rate; maybe none."""
-    return at_best_rate(networks[(networks["field"] == field) & (networks["layers"] == layers)])
-
-
-def summarise(
-    networks: pd.DataFrame, field: str, axis: Sequence[Layers], place: Callable[[Layers], int]
+def alike(
+    networks: pd.DataFrame, field: str, layers: Layers, init: float = INIT, rule: Rule = PAPERS
 ) -> pd.DataFrame:
+    """The networks of a kind, at any learning rate. The ideal network needs no rule."""
+    rows = networks[
+        (networks["field"] == field) & (networks["layers"] == layers) & (networks["init"] == init)
+    ]
+    if field == IDEAL:
+        return rows
+    return rows[(rows["rounding"] == rule[0]) & (rows["accumulate"] == rule[1])]
+
+
+def summarise(kinds: Iterable[pd.DataFrame], place: Callable[[Layers], int]) -> pd.DataFrame:
     """Mean and standard deviation of accuracy, each at its best rate, by `place` of the layers."""
-    rows = pd.concat([best(networks, field, layers) for layers in axis])
+    rows = pd.concat(map(at_best_rate, kinds))
     return summary(rows.assign(place=rows["layers"].map(place)), by="place")
+
+
+def kinds_of(networks: pd.DataFrame) -> list[tuple[Layers, float, Rule]]:
+    """The layers, fresh weights and rules that some network has, as the study orders them."""
+    order = [*WIDTHS, *DEPTHS[1:]]
+    found = networks[list(VARIED)].drop_duplicates().itertuples(index=False)
+    kinds = [(row.layers, row.init, (row.rounding, row.accumulate)) for row in found]
+    return sorted(kinds, key=lambda kind: (order.index(kind[0]), kind[1], RULES.index(kind[2])))
 
 
 def table(networks: pd.DataFrame) -> pd.DataFrame:
     """A row for each field and network: its best learning rate, and its distance from ideal."""
     rows = []
-    for layers in LAYERS:
-        ideal = best(networks, IDEAL, layers)
-        for field in (LINEAR, EXPONENTIAL, IDEAL):
-            alike = networks[(networks["field"] == field) & (networks["layers"] == layers)]
-            chosen = at_best_rate(alike)
+    for layers, init, rule in kinds_of(networks):
+        ideal = at_best_rate(alike(networks, IDEAL, layers, init))
+        for field in FIELDS if rule == PAPERS else FIELDS[:2]:
+            kind = alike(networks, field, layers, init, rule)
+            chosen = at_best_rate(kind)
             if chosen.empty:
                 continue
             accuracy = chosen["accuracy"]
@@ -67,8 +85,10 @@ def table(networks: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {
                     "layers": " ".join(map(str, layers)),
+                    "init": init,
+                    "rule": "" if field == IDEAL else rule_name(rule),
                     "field": style.name(field),
-                    "best lr": describe_best_rate(alike),
+                    "best lr": describe_best_rate(kind),
                     "n": len(chosen),
                     "mean": accuracy.mean(),
                     "std": accuracy.std(),
@@ -81,41 +101,87 @@ def table(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_width(networks: pd.DataFrame) -> Figure | None:
-    """a: over the size of one hidden layer; b: over the number of layers of 256."""
+    """a: over the size of one hidden layer; then for each rule over the number of layers."""
     if networks.empty:
         return None
-    figure, (width, depth) = plt.subplots(1, 2, figsize=(style.PAGE, 2.8), sharey=True)
-    drawn = []
-    for field in (LINEAR, EXPONENTIAL, IDEAL):
-        colour, marker = style.colour(field), style.marker(field)
-        for axes, axis, place in ((width, WIDTHS, lambda layers: layers[0]), (depth, DEPTHS, len)):
-            points = summarise(networks, field, axis, place)
-            draw_means(axes, points, colour, style.name(field), marker)
-            drawn.append((axes, points, colour))
+    rules = [rule for rule in RULES if any(rule == kind[2] for kind in kinds_of(networks))]
+    n_rows = 1 + (len(rules) > 1)
+    figure, grid = plt.subplots(
+        n_rows, 2, figsize=(style.PAGE, 2.4 * n_rows + 0.4), sharey=True, squeeze=False
+    )
+    width, *depths = grid.flat
+    drawn = draw_sizes(width, networks)
+    for axes, rule in zip(depths, rules, strict=False):
+        drawn += draw_depths(axes, networks, rule)
+        if len(rules) > 1:
+            axes.set_title(rule_name(rule), loc="center")
+    for axes in depths[len(rules) :]:
+        axes.remove()
     leave_out_outliers(drawn)
-    sizes = [layers[0] for layers in WIDTHS]
-    width.set_xscale("log")
-    width.set_xticks(sizes, [str(size) for size in sizes])
-    width.xaxis.set_minor_locator(NullLocator())
-    width.set_xlabel("neurons of one hidden layer")
-    width.set_ylabel("test accuracy (%)")
-    depth.set_xticks([len(layers) for layers in DEPTHS])
-    depth.set_xlabel(f"hidden layers of {DEPTHS[0][0]} neurons")
-    style.letter((width, depth))
+    for axes in grid[:, 0]:
+        axes.set_ylabel("test accuracy (%)")
+    style.letter((width, *depths[: len(rules)]))
     counts = [int(size) for _, points, _ in drawn for size in points["size"]]
     kind = "mean ± std" if max(counts) >= MIN_FOR_SPREAD else "mean"
     task = networks["task"].iloc[0]
     title = f"{task}, each at its best learning rate; {kind}, {describe_count(counts)}"
-    with_curves = width if width.get_lines() else depth
+    if networks["init"].nunique() > 1:
+        title += "; pale to full: fresh weights " + ", ".join(
+            f"{init:g}" for init in sorted(networks["init"].unique())
+        )
+    with_curves = width if width.get_lines() else depths[0]
     legend_above(figure, *with_curves.get_legend_handles_labels(), title, 3)
     return figure
 
 
-def conclusion(networks: pd.DataFrame) -> str:
-    """Where linear minus exponential is least and most, over all networks that are there."""
+def draw_sizes(axes: Axes, networks: pd.DataFrame) -> list[tuple]:
+    """Accuracy over the size of one hidden layer; returns what `leave_out_outliers` needs."""
+    drawn = []
+    for field in FIELDS:
+        kinds = [alike(networks, field, layers) for layers in WIDTHS]
+        points, colour = summarise(kinds, lambda layers: layers[0]), style.colour(field)
+        draw_means(axes, points, colour, style.name(field), style.marker(field))
+        drawn.append((axes, points, colour))
+    sizes = [layers[0] for layers in WIDTHS]
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("neurons of one hidden layer")
+    return drawn
+
+
+def draw_depths(axes: Axes, networks: pd.DataFrame, rule: Rule) -> list[tuple]:
+    """Accuracy over the number of hidden layers; returns what `leave_out_outliers` needs.
+
+    Fresh weights are told apart by shades, from pale to full. Only the fullest is in a legend.
+    """
+    drawn, inits = [], sorted(networks["init"].unique())
+    for field in FIELDS:
+        for position, init in enumerate(inits):
+            kinds = [alike(networks, field, layers, init, rule) for layers in DEPTHS]
+            points = summarise(kinds, len)
+            colour = style.shade(style.colour(field), position, len(inits))
+            name = style.name(field) if init == inits[-1] else "_"
+            draw_means(axes, points, colour, name, style.marker(field))
+            drawn.append((axes, points, colour))
+    axes.set_xticks([len(layers) for layers in DEPTHS])
+    axes.set_xlabel(f"hidden layers of {DEPTHS[0][0]} neurons")
+    return drawn
+
+
+def conclusions(networks: pd.DataFrame) -> list[str]:
+    """Whether linear is better for all sizes; what deep networks need, and what they reach."""
+    if networks.empty:
+        return []
+    return [by_size(networks), *by_depth(networks, (LINEAR, EXPONENTIAL))]
+
+
+def by_size(networks: pd.DataFrame) -> str:
+    """Where linear minus exponential is least and most, over all layers that are there."""
     found: dict[Layers, Difference] = {}
-    for layers in LAYERS:
-        points = difference(best(networks, LINEAR, layers), best(networks, EXPONENTIAL, layers))
+    for layers in [*WIDTHS, *DEPTHS[1:]]:
+        both = (at_best_rate(alike(networks, field, layers)) for field in (LINEAR, EXPONENTIAL))
+        points = difference(*both)
         if points is not None:
             found[layers] = points
     if not found:
@@ -136,3 +202,26 @@ def conclusion(networks: pd.DataFrame) -> str:
         "Width: linear minus exponential, each at its best learning rate, over equal seeds: "
         f"{', '.join(ends)}; {verdict} networks."
     )
+
+
+def by_depth(networks: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """For each field the best network of several layers, and its distance from one layer."""
+    lines = []
+    for field in fields:
+        deep = {
+            kind: chosen
+            for kind in kinds_of(networks)
+            if len(kind[0]) > 1 and len(chosen := at_best_rate(alike(networks, field, *kind)))
+        }
+        if not deep or networks["init"].nunique() < 2:
+            continue
+        layers, init, rule = best = max(deep, key=lambda kind: deep[kind]["accuracy"].mean())
+        one = at_best_rate(alike(networks, field, DEPTHS[0]))
+        points = difference(deep[best], one)
+        beside = f", {points} over one layer with --init {INIT:g}" if points else ""
+        lines.append(
+            f"Depth, {style.name(field)}: best with {' + '.join(map(str, layers))} hidden neurons, "
+            f"--init {init:g} and the rule '{rule_name(rule)}': "
+            f"{deep[best]['accuracy'].mean():.2f} %{beside}."
+        )
+    return lines
