@@ -208,11 +208,21 @@ def read(path: str | Path) -> DeviceFile:
 def from_json(text: str) -> DeviceFile:
     """Read the text of a device file; raises ValueError (or MsgspecError, a kind of it)."""
     number = msgspec.json.decode(text, type=Header).format
+    json.loads(text, object_pairs_hook=without_repeats)
     if number == 1:
         return msgspec.json.decode(text, type=FirstFormat).to_device_file()
     if number == 2:
         return msgspec.json.decode(text, type=DeviceFile)
     raise ValueError(f"format {number}: this program reads formats 1 and 2")
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; raise ValueError for a key given twice: msgspec takes the last one."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {max(keys, key=keys.count)!r} is given twice; keep one")
+    return content
 
 
 def write(path: str | Path, device: DeviceFile) -> None:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from conftest import PROJECT
+from scipy.optimize import curve_fit
 
 from utils.measured.device_fit import fit_device
 from utils.measured.options import ReadingOptions
@@ -25,11 +27,6 @@ class Truth:
 
 
 TRUTHS = {
-    "01-times-per-branch.tsv": [
-        # Simulated over irregular times, while the curve counts readings: rough agreement.
-        Truth("rising", 3.0e-7, 0.2e-7, 2.4, 1.0),
-        Truth("falling", 1.55e-7, 0.2e-7, 2.2, 1.5),
-    ],
     "02-step-header.csv": [Truth("rising", 60, 1, 3.0, 0.3)],
     "03-pulse-column-per-branch.tsv": [
         Truth("rising", 7.7e-6, 0.2e-6, 1.8, 0.2),
@@ -65,6 +62,40 @@ def test_what_was_simulated_comes_out(name):
         nu = fit.nonlinearity_of(branch).value
         assert nu == pytest.approx(truth.nonlinearity, abs=truth.nonlinearity_limit)
     assert sane_device_file(fit, "d", None).response
+
+
+def test_readings_at_irregular_times_are_counted():
+    """Each reading is a pulse, whatever the times beside it: the file counts no pulses.
+
+    Simulated over irregular times, no branch is an exactly exponential curve of its readings, so
+    the limits are plain least squares over the number of the reading, and, where the file holds the
+    whole ramp, the truth. The column of depression ends at 1.72e-7, half way up to where
+    potentiation ends, so its truth (3.0e-7, ν 4.5) is that of a longer ramp than the file has.
+    """
+    fit = fitted("01-times-per-branch.tsv")
+    values = np.genfromtxt(CASES / "01-times-per-branch.tsv", delimiter="\t", skip_header=1)
+    up, down = values[:, 1], values[:34, 3][::-1]
+    for branch, readings in ((fit.rising, up), (fit.falling, down)):
+        size, nu = plain_least_squares(readings)
+        for estimate, plain in ((fit.range_of(branch), size), (fit.nonlinearity_of(branch), nu)):
+            assert estimate.value == pytest.approx(plain, abs=estimate.error)
+    size, nu = fit.range_of(fit.rising), fit.nonlinearity_of(fit.rising)
+    assert size.value == pytest.approx(3.0e-7, abs=0.03 * 3.0e-7 + 3 * size.error)
+    assert nu.value == pytest.approx(2.4, abs=3 * nu.error)
+    assert fit.falling.range == pytest.approx(np.ptp(down), abs=0.1 * np.ptp(down))
+
+
+def plain_least_squares(readings: np.ndarray) -> tuple[float, float]:
+    """Range and ν of the nearest exponential, by scipy."""
+    size = np.ptp(readings)
+
+    def curve(u, first, change, nu):
+        return first + change * (1 - np.exp(-nu * u)) / (1 - np.exp(-nu))
+
+    place, scaled = np.linspace(0, 1, len(readings)), readings / size
+    start = scaled[0], scaled[-1] - scaled[0], 3.0
+    (_, change, nu), _ = curve_fit(curve, place, scaled, start)
+    return abs(change) * size, nu
 
 
 def test_noises_and_spreads_of_the_files():

@@ -263,10 +263,12 @@ def test_a_wrong_key_of_the_second_format_is_named(changes, message, tmp_path):
         ('{"format": 1,\n "name" "x"}', "JSON is malformed: expected ':' (byte 22)"),
         ("[1, 2]", "expected object, got array"),
         ('{"format": 2, "name": ' + "[" * 100_000, "recursion"),
+        ('{"format": 2, "format": 2}', "the key 'format' is given twice; keep one"),
+        ('{"format": 2, "units": {"slope": 1, "slope": 2}}', "the key 'slope' is given twice"),
         ('{"format": NaN}', "JSON is malformed: invalid character"),
         ('{"format": 1e999}', "format: "),
     ],
-    ids=["empty", "damaged", "list", "deep", "NaN", "huge"],
+    ids=["empty", "damaged", "list", "deep", "twice", "twice within", "NaN", "huge"],
 )
 def test_what_is_no_device_file(text, message, tmp_path):
     assert message in refusal(tmp_path / "x.json", text)

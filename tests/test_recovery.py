@@ -1,4 +1,4 @@
-"""Fitting measured curves: the truth is recovered from many simulated measurements.
+"""Fitting measured curves: the truth is recovered from 200 simulated measurements each.
 
 The whole table, of all numbers of points, noises and devices, is tests/benchmarks/recovery.py.
 """
@@ -14,25 +14,33 @@ from tests.benchmarks.recovery import BRANCHES, NONLINEARITIES, recovered, simul
 from utils.measured.device_fit import fit_device
 from utils.measured.model_units import device_file
 
-SETS = 40
+SETS = 200
 
 
 class Study:
-    """Estimates from simulated measurements, each (value, error, truth) in measured units."""
+    """Estimates from simulated measurements, each (value, error, truth) in measured units.
 
-    def __init__(self, truth, family: str | None, expected):
+    families: what the data chose; the estimates are those of the family of the truth.
+    """
+
+    def __init__(self, truth, family: str, expected):
         self.families, self.rows = [], {}
         for seed in range(SETS):
-            fitted = fit_device(truth.measurement(seed), family)
+            measurement = truth.measurement(seed)
+            fitted = fit_device(measurement)
             (branch,) = fitted.branches.values()
             self.families.append(branch.family)
+            if branch.family != family:
+                fitted = fit_device(measurement, family)
             device = device_file(fitted, "d", None)
+            span = device.units.slope * 0.567 / abs(truth.range)  # measured / true range
             self.add("read noise", device.read_noise, truth.read, 1 / 0.567)
             self.add("write noise", device.write_noise, truth.write, 1)
             if truth.devices > 1:
                 self.add("variability", device.variability, truth.sigma, 1)
             for name, value, error, true in expected(device):
                 self.rows.setdefault(name, []).append((value, error, true))
+            assert span == pytest.approx(1, abs=0.5)
 
     def add(self, name, estimate, true, factor):
         row = estimate.value * factor, estimate.error * factor, true
@@ -45,8 +53,8 @@ class Study:
         spread = off.std(ddof=1)
         assert abs(off.mean()) < (3 / math.sqrt(SETS) + bias) * spread, name
         within = int((np.abs(off) <= error).sum())
-        low, _ = binom.interval(0.997, SETS, 0.6827)
-        assert low <= within, f"{name}: {within} of {SETS} within one standard error"
+        low, high = binom.interval(0.997, SETS, 0.6827)
+        assert low <= within <= high, f"{name}: {within} of {SETS} within one standard error"
 
 
 def constants_of_exponential(truth, nonlinearity):
@@ -69,28 +77,37 @@ def constants_of_exponential(truth, nonlinearity):
 def test_exponential_devices_are_recovered(nonlinearity):
     truth = exponential(nonlinearity)
     study = Study(truth, "exponential", constants_of_exponential(truth, nonlinearity))
+    assert study.families.count("exponential") >= 0.98 * SETS
     for name in study.rows:
-        study.check(name, bias=0.1)
+        study.check(name)
 
 
 def test_linear_devices_are_recovered():
     truth = exponential(0.0, sigma=0.1)
 
     def rows(device):
-        if device.falling.family != "linear":
-            return
         units, errors, response = device.response_units, device.falling.errors, device.response
         first = units.offset + units.slope * response.offset
         slope = units.slope * response.slope, units.slope * errors["slope"]
         yield "slope", *slope, truth.range / 27
         yield "offset", first, units.slope * errors["offset"], truth.first
 
-    study = Study(truth, None, rows)
-    # AICc has to gain 2 more than its price of a parameter, which few of truths do; no table.
+    study = Study(truth, "linear", rows)
+    # An exponential is taken where it gains more than 2 of AICc after its price of 2, that is
+    # 4 of deviance, which 4.6 % of lines give it by chance; some 5 % more for tests of residuals.
     assert study.families.count("linear") >= 0.8 * SETS
-    assert study.families.count("table") <= 0.05 * SETS
-    for name in ("read noise", "write noise", "variability"):
+    assert study.families.count("table") <= 0.02 * SETS
+    for name in study.rows:
         study.check(name)
+
+
+def test_a_single_ramp_of_a_single_device_is_recovered():
+    truth = exponential(2.77, n=100, devices=1, cycles=1, sigma=0.0, read=0.02)
+    study = Study(truth, "exponential", constants_of_exponential(truth, 2.77))
+    for name in study.rows:
+        # Amplitude and offset are no linear functions of the readings: a bias of less than a third
+        # of their spread is that of least squares itself.
+        study.check(name, bias=0.33 if name in ("amplitude", "offset") else 0.1)
 
 
 def test_tables_are_recovered():
@@ -106,10 +123,10 @@ def test_tables_are_recovered():
             true = truth.range * (s + 0.06 * math.sin(2 * math.pi * s))
             yield f"pulse {x}", slope * response.response(x) - start, slope * error, true
 
-    study = Study(truth, None, rows)
+    study = Study(truth, "table", rows)
     assert study.families.count("table") == SETS
     for name in study.rows:
-        study.check(name, bias=0.2)
+        study.check(name, bias=0.15)
 
 
 @pytest.mark.parametrize("length", [15, 60])

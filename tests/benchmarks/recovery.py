@@ -74,8 +74,8 @@ def main(seeds: int) -> None:
     print("devices  points  read noise  fits  range right  ν right  range - truth     ν - truth")
     for devices, length, noise in product(DEVICES, LENGTHS, READ_NOISES):
         rows = []
-        for nu, seed in product(NONLINEARITIES, range(seeds)):
-            rows += recovered(simulated(nu, length, noise, devices, BRANCHES, seed), nu)
+        for draw, (nu, _) in enumerate(product(NONLINEARITIES, range(seeds))):
+            rows += recovered(simulated(nu, length, noise, devices, BRANCHES, draw), nu)
         right = np.array([row[:2] for row in rows]).mean(0)
         away = np.array([row[2:] for row in rows])
         print(

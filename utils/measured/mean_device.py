@@ -69,45 +69,50 @@ def fit_linear(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
     return best_of(fits)
 
 
-def fit_exponential(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
-    """One curve whose slopes or ranges differ between devices, or both."""
-    fits = fit_exponentials(data, groups)
-    return best_of(list(fits.values()))
-
-
 def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> dict[str, MeanDevice]:
-    """All ways in which devices may differ, the simplest first."""
+    """All ways in which devices may differ, the simplest first; `best_of` takes one."""
     fits: dict[str, MeanDevice] = {}
-    by_unit = units(data)
 
-    def add(name: str, model: Variation, theta: np.ndarray, varies: str) -> None:
+    def add(name: str, model: Variation, theta: np.ndarray) -> None:
+        varies = name.removesuffix(" of ramps")
         fits[name] = complete(data, groups, model, theta, "exponential", varies)
 
-    unit, device = by_unit[0]
+    (unit, device), *of_ramps = units(data)
+    several = len(device) > 1
     nu, sizes = common_shape(groups, unit)
-    several = len(data.devices) > 1
-    own = [common_shape(groups, np.where(data.device == d, 0, -1)) for d in device if several]
-    nus, own_sizes = np.array([o[0] for o in own]), np.array([o[1][0] for o in own])
     if several:
+        own = [common_shape(groups, np.where(unit == d, 0, -1)) for d in device]
+        nus, own_sizes = np.array([o[0] for o in own]), np.array([o[1][0] for o in own])
         # Two beginnings, as the ranges tell the slopes and as the curvatures of the devices do.
-        pace = sizes * nu / -np.expm1(-nu) if nu else sizes
-        starts = [(nu / pace.mean(), np.clip(pace, *pace_limits(pace)))]
+        starts = [slopes_start(nu, sizes)]
         if is_near(nus):
             whole = (own_sizes / -np.expm1(-nus)).mean()
-            starts.append((1 / whole, nus * whole))
-        model, found = Slopes(unit, device, False), []
-        for beta, paces in starts:
-            theta = solve(groups, model, np.concatenate([[beta], paces]))
-            found.append(complete(data, groups, model, theta, "exponential", "slopes"))
-        fits["slopes"] = min(found, key=lambda fit: fit.squares)
-    add("ranges", Ranges(unit, device), np.concatenate([[nu], sizes]), "ranges")
-    is_enough = several and data.n_readings > 8 * len(data.devices)
+            starts.append(np.concatenate([[1 / whole], nus * whole]))
+        model = Slopes(unit, device, False)
+        found = [solve(groups, model, start) for start in starts]
+        add("slopes", model, min(found, key=lambda theta: misfit(groups, model, theta)))
+    add("ranges", Ranges(unit, device), np.concatenate([[nu], sizes]))
+    is_enough = several and data.n_readings > 8 * len(device)
     if is_enough and (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes):
-        add("both", Shapes(unit, device), np.concatenate([nus, own_sizes]), "both")
-    for unit, device in by_unit[1:]:
+        add("both", Shapes(unit, device), np.concatenate([nus, own_sizes]))
+    for unit, device in of_ramps:
         nu, sizes = common_shape(groups, unit)
-        add("ranges of ramps", Ranges(unit, device), np.concatenate([[nu], sizes]), "ranges")
+        add("ranges of ramps", Ranges(unit, device), np.concatenate([[nu], sizes]))
+        if several and fits["ranges of ramps"].aicc < fits["slopes"].aicc:
+            # Cycles that differ are no sign of devices that differ in range: like against like.
+            model = Slopes(unit, device, False)
+            add("slopes of ramps", model, solve(groups, model, slopes_start(nu, sizes)))
     return fits
+
+
+def slopes_start(nu: float, sizes: np.ndarray) -> np.ndarray:
+    """Parameters of `Slopes` at which the ranges of units of one ν are those of slopes."""
+    pace = sizes * nu / -np.expm1(-nu) if nu else sizes
+    return np.concatenate([[nu / pace.mean()], np.clip(pace, *pace_limits(pace))])
+
+
+def misfit(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> float:
+    return sum(float(((g.level - g(model.values(theta, g.group))) ** 2).sum()) for g in groups)
 
 
 def units(data: BranchData) -> list[tuple[np.ndarray, np.ndarray]]:

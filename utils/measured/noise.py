@@ -196,7 +196,7 @@ def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     own, _ = Profile(parts, by_curve).best()
     others = [0.0, *(by_curve + 1 / memory for memory in MEMORIES)]
     least, rate = min((Profile(parts, rate).best()[0], rate) for rate in others)
-    return rate if own - least > MIN_GAIN or nonlinearity < FASTEST_GROWTH else by_curve
+    return rate if own - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
 
 
 def standard_errors(parts: Sequence[Part], noise: Noise) -> tuple[float, float]:
