@@ -264,9 +264,12 @@ def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np
                 rows.append((column + end).ravel())
                 places.append(np.broadcast_to(index, column.shape).ravel())
                 values.append(g(by).ravel())
-        parts = np.concatenate(values), (np.concatenate(rows), np.concatenate(places))
-        matrix = csr_matrix(parts, shape=(ends[-1], len(theta)))
-        return matrix.toarray() if len(theta) <= MAX_DENSE else matrix
+        at, entries = (np.concatenate(rows), np.concatenate(places)), np.concatenate(values)
+        if len(theta) > MAX_DENSE:
+            return csr_matrix((entries, at), shape=(ends[-1], len(theta)))
+        matrix = np.zeros((ends[-1], len(theta)))
+        matrix[at] = entries
+        return matrix
 
     found = least_squares(
         residuals, theta, jacobian, x_scale="jac", ftol=1e-13, xtol=1e-12, gtol=1e-14, max_nfev=60

@@ -27,6 +27,7 @@ from utils.measured.branch import BranchData
 FLOOR = 1e-9  # of the range: read noise that is always assumed, far below what any file resolves
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
+COARSE = 0.2  # tolerance of odds, which is enough to compare likelihoods
 MIN_STANDARD_ERRORS = 0.05  # a smaller noise is none
 MIN_SPARE = 8  # readings to spare without which the two noises cannot be told apart
 FASTEST_GROWTH = -2.0  # forgetting: deviations that grow faster would drown the end of the curve
@@ -193,9 +194,9 @@ def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     parts = smooth_parts(data, nonlinearity, 3)
     if sum(part.spare for part in parts) < 20 * MIN_SPARE:
         return by_curve if nonlinearity > FASTEST_GROWTH else 0.0
-    own, _ = Profile(parts, by_curve).best()
+    own, _ = Profile(parts, by_curve).best(COARSE)
     others = [0.0, *(by_curve + 1 / memory for memory in MEMORIES)]
-    least, rate = min((Profile(parts, rate).best()[0], rate) for rate in others)
+    least, rate = min((Profile(parts, rate).best(COARSE)[0], rate) for rate in others)
     return rate if own - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
 
 
@@ -244,12 +245,14 @@ class Profile:
         noise = Noise(unit.read * size, unit.write * size, self.forgetting)
         return 2 * spare * np.log(size) + logarithms, noise
 
-    def best(self) -> tuple[float, Noise]:
-        """-2 log of it at its best, and the noise there."""
+    def best(self, tolerance: float = 0.03) -> tuple[float, Noise]:
+        """-2 log of it at its best, and the noise there; tolerance: of the odds."""
         coarse = np.linspace(-12, 12, 9)
         middle = coarse[np.argmin([self(odds)[0] for odds in coarse])]
         found = minimize_scalar(
-            lambda odds: self(odds)[0], bounds=(middle - 3, middle + 3), options={"xatol": 0.03}
+            lambda odds: self(odds)[0],
+            bounds=(middle - 3, middle + 3),
+            options={"xatol": tolerance},
         )
         return self(float(found.x))
 
