@@ -67,7 +67,7 @@ def test_real_curves_that_no_family_fits_become_tables(name, nl, real):
     fitted = fit_device(real(f"{name}.csv"))
     (branch,) = fitted.branches.values()
     assert branch.family == "table"
-    assert branch.why.startswith("no family fits")
+    assert branch.why.startswith("neither linear nor exponential fits")
     assert fitted.neurosim_of(branch).value == pytest.approx(nl, abs=0.2)
     assert quality(branch.data, branch.fits["exponential"]).lag_1 > 0.95
     for noise in (fitted.read_noise, fitted.write_noise):
