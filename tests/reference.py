@@ -1,118 +1,30 @@
 """The simulation in plain NumPy and float64, one network, written to be read and not to be fast.
 
-It shares no code with the project: constants, random numbers and derivatives are its own.
+It shares no code with the project: constants, random numbers and derivatives are its own. The
+devices stand in reference_devices.py, the random numbers in reference_noise.py, and the writing of
+weights in reference_programming.py.
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from reference_devices import DEVICES
+from reference_noise import (
+    DEVICE,
+    DEVICE_TEST,
+    FRESH,
+    READ,
+    SLOPE_1,
+    SLOPE_2,
+    TEST,
+    VOLTAGE,
+    normal,
+    uniform,
+)
+from reference_programming import program
 
-FRESH, SLOPE_1, SLOPE_2, VOLTAGE, READ, TEST, WRITE, DEVICE, DEVICE_TEST = 0, 1, 2, 3, 4, 6, 7, 8, 9
 EPS, MOMENTUM = 1e-5, 0.15
-
-
-class Linear:
-    ends = True
-
-    def __init__(self, step=0.021, start=2.742, end=27):
-        self.step, self.start = step, start
-        self.top, self.bottom = start, start - step * end
-
-    def voltage(self, pulses):
-        return self.start - self.step * pulses
-
-    def pulses(self, voltage):
-        return (self.start - voltage) / self.step
-
-
-class Ideal(Linear):
-    ends = False
-
-
-class Exponential:
-    ends = True
-
-    def __init__(self, height=1.530, decay=9.741, floor=0.750, end=27):
-        self.height, self.decay, self.floor = height, decay, floor
-        self.top, self.bottom = height + floor, height * np.exp(-end / decay) + floor
-
-    def voltage(self, pulses):
-        return self.height * np.exp(-pulses / self.decay) + self.floor
-
-    def pulses(self, voltage):
-        share = (voltage - self.floor) / self.height
-        return -self.decay * np.log(share if self.decay > 0 else np.maximum(share, 1))
-
-
-def curved(nu, top=2.742, span=0.567, end=27):
-    """w = top - span (1 - exp(-nu x / end)) / (1 - exp(-nu))"""
-    height = span / (1 - np.exp(-nu))
-    return Exponential(height, end / nu, top - height, end)
-
-
-class Table:
-    ends = True
-
-    def __init__(self, x, w):
-        self.x, self.w = np.array(x), np.array(w)
-        self.top, self.bottom = w[0], w[-1]
-
-    def voltage(self, pulses):
-        last = (self.w[-1] - self.w[-2]) / (self.x[-1] - self.x[-2])
-        beyond = self.w[-1] + last * (pulses - self.x[-1])
-        return np.where(pulses > self.x[-1], beyond, np.interp(pulses, self.x, self.w))
-
-    def pulses(self, voltage):
-        first = (self.x[1] - self.x[0]) / (self.w[1] - self.w[0])
-        above = first * (voltage - self.w[0])
-        return np.where(voltage > self.w[0], above, np.interp(-voltage, -self.w, self.x))
-
-
-LINEAR, EXPONENTIAL = Linear(), Exponential()
-DEVICES = {  # each with what it relaxes to
-    "double-linear": (LINEAR, EXPONENTIAL),
-    "double-exponential": (EXPONENTIAL, LINEAR),
-    "other linear": (Linear(0.03, 2.9, 20), Exponential(-0.1, -8.0, 3.0, 15)),
-    "other exponential": (Exponential(1.0, 5.0, 1.0, 20), LINEAR),
-    "double-ideal": (Ideal(), None),
-    **{f"double-curved-{nu}": (curved(nu), LINEAR) for nu in (2.77, -4.0, 0.001)},
-    "table": (Table([0, 1, 3, 4, 9.5, 20], [2.742, 2.6, 2.5, 2.49, 2.3, 2.175]), LINEAR),
-    "longer table": (
-        Table(range(10), [2.742, 2.73, 2.68, 2.6, 2.55, 2.45, 2.44, 2.3, 2.2, 2.175]),
-        LINEAR,
-    ),
-}
-
-
-def philox_words(seed, count, step, layer, draw, part=0):
-    """[4, ceil(count / 4)] random 32-bit words."""
-    with np.errstate(over="ignore"):
-        block = np.arange((count + 3) // 4, dtype=np.uint64)
-        c = [block] + [np.full_like(block, v) for v in (step, layer * 256 + draw, part)]
-        k = [np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32)]
-        mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-        for _ in range(10):
-            p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-            c = [(p1 >> half) ^ c[1] ^ k[0], p1 & mask, (p0 >> half) ^ c[3] ^ k[1], p0 & mask]
-            k = [(k[0] + np.uint64(0x9E3779B9)) & mask, (k[1] + np.uint64(0xBB67AE85)) & mask]
-    return np.stack(c).astype(np.float64)
-
-
-def normal(shape, *address):
-    count = int(np.prod(shape))
-    a, b, c, d = philox_words(address[0], count, *address[1:])
-    numbers = []
-    for u, v in ((a, b), (c, d)):
-        radius, angle = np.sqrt(-2 * np.log((u + 0.5) / 2**32)), 2 * np.pi * v / 2**32
-        numbers += [radius * np.cos(angle), radius * np.sin(angle)]
-    return np.concatenate(numbers)[:count].reshape(shape)
-
-
-def uniform(shape, *address):
-    count = int(np.prod(shape))
-    words = philox_words(address[0], count, *address[1:])
-    return ((words + 0.5) / 2**31 - 1).reshape(-1)[:count].reshape(shape)
 
 
 @dataclass
@@ -121,7 +33,8 @@ class Physics:
 
     lr: pulses per unit of gradient; var: relative spread of the slope factors; sigma_r, sigma_v:
     read noise of a device and noise on every output voltage; clipping: smallest pulse, pulses;
-    sigma_w: write noise, fraction of the range per square root of a pulse.
+    sigma_w: write noise, fraction of the range per square root of a pulse; cell: one-way,
+    both-ways or reference; rounding: none, nearest or stochastic; max_pulses: the most of a write.
     """
 
     lr: float
@@ -134,10 +47,21 @@ class Physics:
     sigma_w: float = 0.0
     device_noise: bool = False
     physical_clipping: bool = False
+    cell: str = "one-way"
+    rounding: str = "none"
+    accumulate: bool = False
+    max_pulses: float = np.inf
+
+    @property
+    def is_controlled(self):
+        """Whether a controller decides on the pulses of a weight, without knowing its devices."""
+        return self.accumulate or self.rounding != "none"
 
 
 class Network:
-    """One network of device pairs; `sizes` = (inputs, hidden ..., classes).
+    """One network of weights W = w2 - w1; `sizes` = (inputs, hidden ..., classes).
+
+    In the cell `reference` w1 is the constant w0, which is neither written nor read with noise.
 
     active: the inputs that are not zero in every training image; the others are never written, and
     no write noise is drawn for them. tested: active and then those that are not zero in test images
@@ -148,25 +72,42 @@ class Network:
         self.physics = physics
         self.active = np.arange(sizes[0]) if active is None else active
         self.tested = np.arange(sizes[0]) if tested is None else tested
-        self.device, self.partner = DEVICES[field]
+        self.device = DEVICES[field]
+        self.partner = self.device.partner if physics.cell == "one-way" else None
         self.seed, self.input_scale = seed, physics.input_scale
         self.step = 0
         self.losses, self.gradients = [], []  # of each batch; of the last one, by layer
         self.costs = []  # of each layer: pulses, writes, dropped requests, refreshed pairs
-        self.worn1, self.worn2, self.refreshed = [], [], []
+        self.worn1, self.worn2, self.refreshed = [], [], []  # falling pulses of each device
+        self.raised1, self.raised2 = [], []  # rising ones
+        self.chi = []  # accumulators: what was requested and not yet written, pulses
         self.w1, self.w2, self.v1, self.v2, self.mean, self.var = [], [], [], [], [], []
         for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
             shape = (n_out, n_in)
-            self.w1.append(np.full(shape, self.device.top - physics.init))
-            u = physics.init * uniform(shape, seed, 0, layer, FRESH)
-            self.w2.append(self.device.top - physics.init - u)
+            start = self.device.start(physics.init)
+            if physics.cell == "one-way":
+                start = self.device.top - physics.init
+            self.w1.append(np.full(shape, start))
+            self.w2.append(start - physics.init * uniform(shape, seed, 0, layer, FRESH))
             self.v1.append(abs(1 + physics.var * normal(shape, seed, 0, layer, SLOPE_1)))
             self.v2.append(abs(1 + physics.var * normal(shape, seed, 0, layer, SLOPE_2)))
             self.costs.append(np.zeros(4))
-            for worn in (self.worn1, self.worn2, self.refreshed):
-                worn.append(np.zeros(shape))
+            counted = self.worn1, self.worn2, self.raised1, self.raised2, self.refreshed, self.chi
+            for each in counted:
+                each.append(np.zeros(shape))
             self.mean.append(np.zeros(n_out))
             self.var.append(np.ones(n_out))
+
+    @property
+    def sigma_weight(self):
+        """Read noise of a weight: of two devices together, or of the one beside its reference."""
+        n_devices = 1 if self.physics.cell == "reference" else 2
+        return n_devices**0.5 * self.physics.sigma_r
+
+    @property
+    def pending(self):
+        """Pulses that are requested and not yet written, of each layer."""
+        return [abs(chi).sum() for chi in self.chi]
 
     def output(self, current, layer, draw, part=0):
         """V = I W^T + noise; current [batch, in], returns [batch, out]."""
@@ -178,15 +119,18 @@ class Network:
         return voltage + self.physics.sigma_v * noise
 
     def inference_noise(self, layer, draw, part):
-        """Noise of both devices together, one draw for all samples of the batch."""
-        n_out, n_in = self.w1[layer].shape
-        noise = np.zeros((n_out, n_in))
+        """Noise of a weight's devices together, one draw for all samples of the batch."""
         inputs = self.active if draw == VOLTAGE else self.tested
-        columns = inputs if layer == 0 else np.arange(n_in)
         draw = DEVICE if draw == VOLTAGE else DEVICE_TEST
-        shape = (n_out, len(columns))
-        noise[:, columns] = normal(shape, self.seed, self.step, layer, draw, part)
-        return 2**0.5 * self.physics.sigma_r * noise
+        return self.sigma_weight * self.drawn(normal, layer, draw, inputs, part)
+
+    def drawn(self, numbers, layer, draw, inputs, part=0):
+        """A number for each weight; in the first layer for those on some inputs only, else 0."""
+        n_out, n_in = self.w1[layer].shape
+        columns = inputs if layer == 0 else np.arange(n_in)
+        drawn, shape = np.zeros((n_out, n_in)), (n_out, len(columns))
+        drawn[:, columns] = numbers(shape, self.seed, self.step, layer, draw, part)
+        return drawn
 
     def test(self, images, part=0, relaxed=False):
         """Normalised outputs [batch, class] for images [batch, in] in 0..1."""
@@ -219,17 +163,16 @@ class Network:
 
     def switch(self, field):
         """Switch the network to another field, under which it then learns."""
-        device, partner = DEVICES[field]
+        device = DEVICES[field]
         self.read_through(device)
-        self.device, self.partner = device, partner
+        self.device, self.partner = device, device.partner
 
     def read_through(self, other):
         """Every device keeps its pulses; the input scale makes up for the other range."""
         for name in ("w1", "w2"):
-            voltages = [other.voltage(self.device.pulses(w)) for w in getattr(self, name)]
+            voltages = [other.f.voltage(self.device.f.pulses(w)) for w in getattr(self, name)]
             setattr(self, name, voltages)
-        ratio = (self.device.top - self.device.bottom) / (other.top - other.bottom)
-        self.input_scale = self.input_scale * ratio
+        self.input_scale = self.input_scale * self.device.span / other.span
 
     def train(self, images, labels):
         """One mini-batch: images [batch, in] in 0..1, labels [batch]. Returns loss, gradients."""
@@ -257,52 +200,13 @@ class Network:
             g = scales[layer] * (g - g.mean(0) - y * (g * y).mean(0))  # through batch norm
             gradients[layer] = g.T @ currents[layer]
             if layer > 0:
-                shape = self.w1[layer].shape
-                # Both devices' noises together: the difference of two normal numbers.
-                noise = 2**0.5 * normal(shape, self.seed, self.step, layer, READ)
-                read = self.w2[layer] - self.w1[layer] + self.physics.sigma_r * noise
+                # The devices' noises together: the difference of two normal numbers is one.
+                noise = normal(self.w1[layer].shape, self.seed, self.step, layer, READ)
+                read = self.w2[layer] - self.w1[layer] + self.sigma_weight * noise
                 g = self.input_scale * (g @ read) * (normalised[layer - 1] > 0)
         for layer, gradient in enumerate(gradients):
-            self.update(layer, gradient)
+            program(self, layer, gradient)
         self.step += 1
         self.losses.append(loss)
         self.gradients = gradients
         return loss, gradients
-
-    def update(self, layer, gradient):
-        top, bottom = self.device.top, self.device.bottom
-        w = [self.w1[layer], self.w2[layer]]
-        if self.device.ends:
-            w = [np.clip(each, bottom, top) for each in w]
-        errors = self.write_noise(layer, gradient)
-        slopes, own_gradients = (self.v1[layer], self.v2[layer]), (-gradient, gradient)
-        for k in (0, 1):
-            pulses = self.physics.lr * abs(own_gradients[k]) * slopes[k]
-            if self.physics.physical_clipping:
-                pulses = pulses * (1 - np.exp(-pulses / 0.18))
-            pulses[own_gradients[k] < 0] = 0
-            too_small = (pulses > 0) & (pulses < self.physics.clipping)
-            pulses[too_small] = 0
-            self.costs[layer][:3] += pulses.sum(), np.count_nonzero(pulses), too_small.sum()
-            (self.worn1, self.worn2)[k][layer] += pulses
-            w[k] = self.device.voltage(self.device.pulses(w[k]) + pulses)
-            w[k] = w[k] + errors * np.sqrt(pulses)
-        w1, w2 = w
-        before = w1.copy(), w2.copy()
-        if self.device.ends:
-            end = w1 <= bottom
-            w1[end], w2[end] = (bottom - (w2 - top))[end], top
-            end = w2 <= bottom
-            w2[end], w1[end] = (bottom - (w1 - top))[end], top
-        self.w1[layer], self.w2[layer] = w1, w2
-        changed = (w1 != before[0]) | (w2 != before[1])  # one that changes nothing is none
-        self.costs[layer][3] += changed.sum()
-        self.refreshed[layer] += changed
-
-    def write_noise(self, layer, gradient):
-        """Error of a write, per square root of a pulse."""
-        noise = np.zeros(gradient.shape)
-        columns = self.active if layer == 0 else np.arange(gradient.shape[1])
-        shape = (len(gradient), len(columns))
-        noise[:, columns] = normal(shape, self.seed, self.step, layer, WRITE)
-        return self.physics.sigma_w * (self.device.top - self.device.bottom) * noise

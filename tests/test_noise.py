@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import reference
+import reference_noise
 import torch
 from conftest import DEVICES
 from scipy import stats
@@ -58,10 +58,10 @@ def test_philox_known_answers(counter, key, answer, device):
 @pytest.mark.parametrize("seed", [0, 100, 2**32 + 5, 2**63 - 1])
 def test_draws_are_those_of_the_reference(seed, device):
     mine = stream((seed,), step=7, part=3, layer=2, device=device)
-    expected = reference.normal((5, 11), seed, 7, 2, int(Draw.READ), 3)
+    expected = reference_noise.normal((5, 11), seed, 7, 2, int(Draw.READ), 3)
     actual = mine.normal(Draw.READ, (5, 11))[0].cpu().double().numpy()
     np.testing.assert_allclose(actual, expected, atol=2e-6)
-    expected = reference.uniform((5, 11), seed, 7, 2, int(Draw.FRESH), 3)
+    expected = reference_noise.uniform((5, 11), seed, 7, 2, int(Draw.FRESH), 3)
     actual = mine.uniform(Draw.FRESH, (5, 11))[0].cpu().double().numpy()
     np.testing.assert_allclose(actual, expected, atol=2e-7)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import reference_devices
 import torch
 from conftest import DEVICES, currents_of, is_one_pass, setting_of
 from reference import Network
@@ -244,14 +245,14 @@ def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatc
     switch = Network.switch
 
     def without(network, field):
-        scale, sigma_w, partner = network.input_scale, network.physics.sigma_w, network.device
+        scale, sigma_w = network.input_scale, network.physics.sigma_w
         switch(network, field)
         if part == "input scale":
             network.input_scale = scale
         elif part == "write noise":  # of the range before
             network.physics.sigma_w = sigma_w * 0.567 / (network.device.top - network.device.bottom)
         elif part == "partner":
-            network.partner = partner.__class__(0.05, 3.0, 20)
+            network.partner = reference_devices.Device(reference_devices.Linear(0.05, 3.0, 20))
 
     monkeypatch.setattr(Network, "switch", without)
     other = reference_run(LINEAR, EXPONENTIAL, patterns, switch=SWITCH - (part == "epoch"))

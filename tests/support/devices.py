@@ -1,8 +1,11 @@
-"""Devices for tests besides the built-in ones; reference.py defines them under the same names."""
+"""Devices for tests besides the built-in ones; reference_devices.py has them by the same names."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from devices.built_in import LIBRARY
+import msgspec
+
+from devices.built_in import LIBRARY, curved
 from devices.device_file import DeviceFile, Estimate, MeasuredBranch, Source, Units, write
 from devices.library import Device, find
 from devices.responses import Exponential, Linear, Response, Table
@@ -40,13 +43,6 @@ CURVED = ["double-curved-2.77", "double-curved--4.0"]
 NAMES = [*LIBRARY, *CURVED, "table"]  # one of every kind
 
 
-def device_of(name: str) -> Device:
-    return OTHERS.get(name) or find(name)
-
-
-RESPONSES = {name: device_of(name).response for name in NAMES}
-
-
 def measured(
     name: str,
     response: Response = OTHERS["table"].response,
@@ -67,6 +63,48 @@ def measured(
         source=Source("curve.csv", sha256, {"layout": "columns"}),
         relaxes_to=relaxes_to,
     )
+
+
+def branched(name: str, falling: Response, rising: Response, symmetry: float | None) -> Device:
+    """Return the device of a file with both branches.
+
+    rising: the mirrored rising branch, which falls. symmetry: the symmetry point.
+    """
+    point = None if symmetry is None else Estimate(symmetry)
+    file = msgspec.structs.replace(
+        measured(name, falling),
+        rising=MeasuredBranch.from_response(rising, rising=True),
+        symmetry_point=point,
+    )
+    return Device(name, file.response, LINEAR, file)
+
+
+def of_pulses(pulses: float) -> Linear:
+    """Return the linear response that takes so many pulses from 2.742 to 2.175."""
+    return Linear(slope=-0.567 / pulses, offset=2.742, pulses_max=pulses)
+
+
+BRANCHED = {
+    device.name: device
+    for device in (
+        branched("falls-exponentially", curved(2.0), OTHERS["table"].response, 2.40),
+        branched(
+            "falls-linearly",
+            of_pulses(40.0),
+            replace(curved(-1.5), decay=-40.0, pulses_max=60.0),
+            2.52,
+        ),
+        branched("falls-by-a-table", OTHERS["longer table"].response, of_pulses(15.0), None),
+        branched("asymmetric", curved(3.0), curved(-2.0), 2.70),  # which is not in the middle half
+    )
+}
+
+
+def device_of(name: str) -> Device:
+    return OTHERS.get(name) or BRANCHED.get(name) or find(name)
+
+
+RESPONSES = {name: device_of(name).response for name in NAMES}
 
 
 def device_file(path: Path, device: DeviceFile) -> Path:
