@@ -76,7 +76,7 @@ def branched(name: str, falling: Response, rising: Response, symmetry: float | N
         rising=MeasuredBranch.from_response(rising, rising=True),
         symmetry_point=point,
     )
-    return Device(name, file.response, LINEAR, file)
+    return Device(name, file.response, LINEAR, measured=file)
 
 
 def of_pulses(pulses: float) -> Linear:

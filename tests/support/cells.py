@@ -1,0 +1,85 @@
+"""A row of weights of any cell in double precision, written by any rule, to work out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from devices.library import Device
+from devices.pair import PairParameters, PairState
+from devices.programming import NO_DRAWS, Draws, Programming, update
+from devices.scheme import Scheme
+from support.devices import device_of
+from support.pairs import row
+
+RULES = {
+    "none": {},
+    "nearest": dict(rounding="nearest"),
+    "stochastic": dict(rounding="stochastic"),
+    "accumulate": dict(accumulate=True),
+    "accumulate nearest": dict(accumulate=True, rounding="nearest"),
+}
+CELLS = ("one-way", "both-ways", "reference")
+
+
+class Row:
+    """Weights side by side, which keep their state between writes.
+
+    scheme: cell, rounding and accumulate; slopes: slope factors of devices 1 and 2.
+    """
+
+    def __init__(
+        self,
+        w1: Sequence[float] | Tensor,
+        w2: Sequence[float] | Tensor,
+        device: str | Device = "double-linear",
+        scheme: dict | None = None,
+        slopes: Sequence = (1.0, 1.0),
+    ):
+        w1, w2 = (w if isinstance(w, Tensor) else row(*w) for w in (w1, w2))
+        self.scheme = Scheme(**(scheme or {}))
+        device = device_of(device) if isinstance(device, str) else device
+        self.device = device.driven(self.scheme.drives_both_ways)
+        chi = torch.zeros_like(w1) if self.scheme.accumulate else None
+        self.state = PairState(w1.clone(), w2.clone(), chi)
+        slope1, slope2 = (torch.as_tensor(slope, dtype=w1.dtype).expand_as(w1) for slope in slopes)
+        devices = self.device.response, self.device.rising
+        self.parameters = PairParameters(slope1, slope2, *devices)
+
+    def write(
+        self,
+        gradient: Sequence[float] | Tensor,
+        draws: Draws = NO_DRAWS,
+        account=None,
+        **programming: float | None,
+    ) -> Row:
+        """Write once; programming: learning_rate (1 unless given), clipping, max_pulses, ..."""
+        gradient = gradient if isinstance(gradient, Tensor) else row(*gradient)
+        values = dict(learning_rate=1.0, clipping=0.0) | programming
+        tensors = {
+            name: None if value is None else torch.tensor([value], dtype=gradient.dtype)
+            for name, value in values.items()
+        }
+        self.state = update(
+            self.state,
+            gradient,
+            self.parameters,
+            Programming(**tensors, scheme=self.scheme),
+            draws,
+            account,
+        )
+        return self
+
+    @property
+    def w1(self) -> list[float]:
+        return self.state.w1[0, 0].tolist()
+
+    @property
+    def w2(self) -> list[float]:
+        return self.state.w2[0, 0].tolist()
+
+    @property
+    def chi(self) -> list[float]:
+        return self.state.accumulator[0, 0].tolist()
