@@ -121,9 +121,9 @@ def trained_reference(
 class ReferenceRun:
     """A network of the reference that is trained through all epochs of a setting, with its records.
 
-    losses, accuracies, requests, costs: lists over epochs; costs: [layer, count]. swap, switch: the
-    test accuracy after field relaxation, and right after a switch of the field. switch_epoch: if it
-    is not that of the setting.
+    losses, accuracies, requests, costs, pending: lists over epochs; costs: [layer, count]; pending:
+    by layer. swap, switch: the test accuracy after field relaxation, and right after a switch of
+    the field. switch_epoch: if it is not that of the setting.
     """
 
     def __init__(
@@ -136,7 +136,8 @@ class ReferenceRun:
     ):
         self.setting, self.data, self.test_batch = setting, data, test_batch
         self.network = reference_of(setting, data, model)
-        self.losses, self.accuracies, self.requests, self.costs = [], [], [], []
+        self.losses, self.accuracies, self.requests = [], [], []
+        self.costs, self.pending = [], []
         self.swap = self.switch = None
         switch_epoch = setting.switched_at if switch_epoch is None else switch_epoch
         for epoch in range(setting.epochs):
@@ -157,6 +158,7 @@ class ReferenceRun:
         self.requests.append(self.setting.lr * abs(gradients).mean())
         self.losses.append(np.mean(self.network.losses[done:]))
         self.costs.append(np.array(self.network.costs) - before)
+        self.pending.append(self.network.pending)
 
     def test(self, part: int = 0, relaxed: bool = False) -> tuple[NDArray, float]:
         """Outputs [image, class] and the share of right ones; part: address of the first batch."""
@@ -169,12 +171,16 @@ class ReferenceRun:
 
 
 def distance(state: dict, network: Network) -> float:
-    """Largest over layers and devices of |w - reference| / |reference - its mean|."""
+    """Largest over layers and devices of |w - reference| / |reference - its mean|.
+
+    A w1 that is a constant, the reference of a cell, is measured by the spread of w2.
+    """
     errors = []
     for layer, (w1, w2) in enumerate(zip(network.w1, network.w2, strict=True)):
         for name, w in (("weight1", w1), ("weight2", w2)):
             actual = state[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
-            errors.append(np.linalg.norm(actual - w) / np.linalg.norm(w - w.mean()))
+            spread = w2 if np.ptp(w) == 0 else w
+            errors.append(np.linalg.norm(actual - w) / np.linalg.norm(spread - spread.mean()))
     return max(errors)
 
 
