@@ -2,6 +2,7 @@
 
     make bench                                    # MNIST if it is in datasets/, else its like
     make bench BENCH="--data_dir DIR --repeats 9"
+    make bench BENCH="--data_dir DIR --schemes"   # cells and rules of programming alone
 
 A model-epoch is the training of one network over 60 000 images in batches of 128 (469 updates),
 without the test. Times are medians over repeats, with the range; the subjects take turns within
@@ -15,8 +16,6 @@ import json
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ import torch
 from models.currents import Currents
 from tests.benchmarks.beside import beside
 from tests.benchmarks.profile import profile_step
+from tests.benchmarks.schemes import scheme_ratios
 from tests.benchmarks.subjects import (
     FIGURE_1,
     Engines,
@@ -37,69 +37,16 @@ from tests.benchmarks.subjects import (
     currents_of,
     data_set,
 )
+from tests.benchmarks.timing import UPDATES, measure, print_rows, seconds_of
 from utils.compute.distributed import World
 from utils.compute.processor import choose_device, hardware
+from utils.studies import FIELDS
 
-UPDATES = 469  # of a model-epoch
 COMPARED = {"cpu": (1, 10), "cuda": (1, 10, 120)}  # numbers of networks
 SCALED = {"cpu": (1, 2, 5, 10, 20, 40), "cuda": (1, 10, 30, 60, 120, 240)}
 WEIGHED = {"cpu": (1, 10, 20), "cuda": (1, 60, 120)}  # for their memory
 HIDDEN = (128, 256, 512, 1024, 2048)
 DEPTHS = (1, 2, 3)  # hidden layers of 256
-
-
-def seconds_of(run: Callable[[int], None], steps: int, device: torch.device) -> float:
-    """Seconds that `run(steps)` takes, the GPU's work included."""
-
-    def finish():
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    finish()
-    start = time.perf_counter()
-    run(steps)
-    finish()
-    return time.perf_counter() - start
-
-
-def measure(subjects: list, repeats: int, target: float, device: torch.device) -> list[dict]:
-    """Seconds per model-epoch of each subject: median, smallest, largest.
-
-    Each sample takes about `target` seconds, after a warm-up that also finds out how many steps
-    that is.
-    """
-    steps = []
-    for subject in subjects:
-        subject.run(5)
-        per_step = seconds_of(subject.run, 5, device) / 5
-        steps.append(max(5, min(UPDATES, round(target / per_step))))
-    samples = [[] for _ in subjects]
-    for _ in range(repeats):
-        for subject, count, mine in zip(subjects, steps, samples, strict=True):
-            seconds = seconds_of(subject.run, count, device)
-            mine.append(seconds / count * UPDATES / subject.networks)
-    return [
-        {
-            "subject": subject.name,
-            "networks": subject.networks,
-            "median": statistics.median(mine),
-            "lowest": min(mine),
-            "highest": max(mine),
-        }
-        for subject, mine in zip(subjects, samples, strict=True)
-    ]
-
-
-def print_rows(title: str, rows: list[dict]) -> None:
-    """A table; the last column says how many times as long as the engine's a time is."""
-    print(f"\n{title}\n{'':42} {'s/model-epoch':>13}  {'range':15}  {'/ engine':>8}")
-    ours = next(row["median"] for row in rows if row["subject"] == "engine")
-    for row in rows:
-        name = f"{row['subject']}, {row['networks']} networks".replace(" 1 networks", " 1 network")
-        spread = f"{row['lowest']:.3f}-{row['highest']:.3f}"
-        ratio = row["median"] / ours
-        print(f"{name:42} {row['median']:13.3f}  {spread:15}  {ratio:8.2f}")
-    sys.stdout.flush()
 
 
 def compare(
@@ -190,6 +137,16 @@ def comparisons(
     return result
 
 
+def schemes(currents: Currents, options, device) -> dict[str, dict]:
+    """`scheme_ratios` of both fields, printed."""
+    result = {}
+    for field in FIELDS:
+        ratios = scheme_ratios(field, currents, options.repeats, options.seconds, device)
+        print_numbers(f"step of {field}, against that of the paper's scheme", ratios, ".2f")
+        result[field.name] = ratios
+    return result
+
+
 def print_numbers(title: str, numbers: dict, form: str) -> None:
     print(f"\n{title}")
     for name, number in numbers.items():
@@ -205,6 +162,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of one sample")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"))
     parser.add_argument("--tf32", action="store_true")
+    parser.add_argument("--schemes", action="store_true", help="time cells and rules alone")
     parser.add_argument("--uncompiled", dest="compiled", action="store_false")
     return parser.parse_args(arguments)
 
@@ -227,8 +185,13 @@ def main(arguments: list[str] | None = None) -> None:
         )
         about = {"device": hardware(device), "torch": torch.__version__, "data": source}
         result = about | {"compiled": options.compiled} | machine
+        if options.schemes:
+            schemes(currents, options, device)
+            return
         result |= comparisons(currents, dense, engines, machine, options, device)
         result["scaling"] = scaling(currents, engines, options, device)
+
+        result["schemes"] = schemes(currents, options, device)
 
     times = {row["networks"]: row["median"] for row in result["scaling"]["networks"]}
     print_numbers("engine against the number of networks, s/model-epoch", times, ".3f")
