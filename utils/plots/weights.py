@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from devices.responses import Response
+from devices.scheme import REFERENCE
 from utils.plots import style
 from utils.plots.selection import fields_in
 from utils.plots.statistics import at_best_rate, describe_count
@@ -128,8 +129,8 @@ def read_voltages(rows: pd.DataFrame, n_layers: int) -> list[Pair]:
         state = torch.load(row.folder.weights(row.model), weights_only=True, mmap=True)
         for number, voltages in enumerate(layers):
             w1, w2 = (state[pair_tensor(number, name)] for name in ("weight1", "weight2"))
-            if number == 0:
-                fresh = w1.new_tensor(row.setting.field.response.w_max - row.init)
+            if number == 0 and row.setting.cell != REFERENCE:  # there w1 is never programmed
+                fresh = w1.new_tensor(row.setting.start)
                 programmed = (w1 != fresh).any(dim=0)
                 w1, w2 = w1[:, programmed], w2[:, programmed]
             voltages[0].append(w1.flatten())

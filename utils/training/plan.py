@@ -15,7 +15,9 @@ from utils.training.machine import Machine, Sizes
 SHARE = 0.8  # fraction of the free memory that networks may take
 WORTH_COMPILING = 1e8  # weight updates of one network above which compiling saves time
 STATE_BYTES = 24  # per weight in training: two voltages, two slopes, the weight, and a margin
+ACCUMULATOR_BYTES = 4  # per weight, if its requests are summed up
 WEAR_BYTES = 20  # per weight, if the wear of its devices is counted
+RAISED_BYTES = 16  # per weight, if the wear of devices that are driven both ways is counted
 WORK_BYTES = 60  # per weight while its network is made, compiled or trained; measured
 PROCESS_BYTES = 200 << 20  # of a worker besides its network; measured
 
@@ -88,7 +90,12 @@ class Plan:
         n_units = sum(layers) + self.sizes.n_classes
         # Activations of a batch in training or testing, with their noise and gradients.
         batch = max(min(self.settings[0].batch_size, self.sizes.n_train), TEST_BATCH)
-        per_weight = WORK_BYTES + STATE_BYTES + WEAR_BYTES * (self.ledger >= LedgerLevel.WEAR)
+        schemes = {setting.scheme for setting in self.settings}
+        per_weight = WORK_BYTES + STATE_BYTES
+        per_weight += ACCUMULATOR_BYTES * any(scheme.accumulate for scheme in schemes)
+        if self.ledger >= LedgerLevel.WEAR:
+            drives = any(scheme.drives_both_ways for scheme in schemes)
+            per_weight += WEAR_BYTES + RAISED_BYTES * drives
         one = self.sizes.weights(layers) * per_weight + 4 * 8 * n_units * batch
         beside = 0 if self.machine.is_gpu else PROCESS_BYTES * (networks - 1)
         return networks * one + beside
