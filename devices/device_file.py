@@ -137,7 +137,9 @@ class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The falling curve, or the mirrored rising curve where only that branch was measured."""
         if self.falling is not None:
             return response_of(self.falling.family, self.falling.constants)
-        return self.rising_mirrored
+        mirrored_rising = self.rising_mirrored
+        assert mirrored_rising is not None  # as __post_init__ has checked
+        return mirrored_rising
 
     @property
     def rising_mirrored(self) -> Response | None:

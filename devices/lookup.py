@@ -12,16 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from devices.resampling import cell_count, cells, pulses_within_tolerance, within_tolerance
-from devices.responses import Table, piecewise, single
-
-Value = TypeVar("Value")  # a Tensor, or an Expression of models.kernels
-
+from devices.responses import Table, Value, piecewise, single
 
 Rows = list[tuple[float, float]]  # of each cell, value at its left edge and change over it
 CONSTANTS = "start", "cells_per_voltage", "cells_per_pulse", "last_by_voltage", "last_by_pulses"
@@ -35,6 +32,7 @@ class Sampled(Protocol):
 
     def look_up(self, cell: Value) -> tuple[Value, Value]:
         """Return a cell's value at its left edge, and its change; cell: a whole number."""
+        ...
 
 
 class SampledResponse(Protocol):
@@ -46,9 +44,12 @@ class SampledResponse(Protocol):
 
     start: Value
     cells_per_voltage: Value
-    by_voltage: Sampled
     cells_per_pulse: Value
-    by_pulses: Sampled
+
+    @property
+    def by_voltage(self) -> Sampled: ...
+    @property
+    def by_pulses(self) -> Sampled: ...
 
 
 def cell_of(position: Value, last: Value) -> Value:
@@ -120,6 +121,9 @@ class SampledFunctions(nn.Module):
     its cells is zero.
     """
 
+    cells: Tensor
+    last: Tensor
+
     def __init__(self, functions: Sequence[Rows], device: torch.device | None):
         super().__init__()
         rows = [torch.tensor(function, dtype=torch.float64) for function in functions]
@@ -143,6 +147,10 @@ class SampledResponses(nn.Module):
     Buffers float32 [model, 1, 1]: `start` is f(0); `cells_per_voltage` and `cells_per_pulse` are
     the widths of the cells, inverted.
     """
+
+    start: Tensor
+    cells_per_voltage: Tensor
+    cells_per_pulse: Tensor
 
     def __init__(self, responses: Sequence[Table], device: torch.device | None = None):
         super().__init__()

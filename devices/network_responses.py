@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import fields
 
 import torch
@@ -36,7 +36,9 @@ class Constants(nn.Module):
         return self.family(**self.constants).after(voltage, pulses)
 
 
-IN_NETWORKS = {Table: SampledResponses}  # families that are not computed from constants alone
+Equation = Constants | SampledResponses
+# Families that are not computed from constants alone.
+IN_NETWORKS: dict[type[Response], Callable[..., Equation]] = {Table: SampledResponses}
 
 
 class Responses(nn.Module):

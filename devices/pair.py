@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from devices.network_responses import Responses, RisingBranches, per_network, scale_ratio
 from devices.noise import Draw, Stream
-from devices.responses import Response
+from devices.responses import Response, Value
 from devices.rising import RisingBranch
-
-Value = Any  # a tensor [model, out, in], or an expression that is printed as C++
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,11 @@ import struct
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from devices.resampling import cell_count, within_tolerance
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    Value = TypeVar("Value", float, Tensor)
+Value = Any  # a number, a tensor, or an expression that is printed as C++ (models.kernels)
 
 
 def exp(x: Value) -> Value:
@@ -78,6 +75,7 @@ class Response:
     cheaper and more exact than going through the inverse.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     family: ClassVar[str]  # the name of the family in records
     pulses_max: float
     endless: bool = False  # if so, devices are never used up: neither clamped nor refreshed

@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from devices.responses import Response
-
-Value = Any  # a number, a tensor, or an expression that is printed as C++
+from devices.responses import Response, Value
 
 
 @dataclass(frozen=True)

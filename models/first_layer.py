@@ -249,7 +249,7 @@ def first_inputs(
     The inputs are sparse where that is faster: on a CPU, if the kernel can be built and if most
     inputs in mini-batches of `batch_size` images are zero.
     """
-    used = (images.any(axis=0)[None] for images in (train_images, test_images))
+    used = (np.asarray(images.any(axis=0))[None] for images in (train_images, test_images))
     inputs = ActiveInputs.from_images(*(pad(image, padding) for image in used))
     # For each padded pixel its number in the image without padding, from 1; 0 in the padding.
     numbers = np.arange(1, train_images[0].size + 1).reshape(train_images[:1].shape)
@@ -263,8 +263,10 @@ def first_inputs(
     if device.type == "cpu" and SparseInputs.pays(train, batch_size):
         levels = input_scale * (torch.arange(256, dtype=torch.uint8) / 255)
         return SparseInputs.from_images(train, test, inputs, levels, batch_size)
-    currents = (input_scale * (torch.from_numpy(part).to(device) / 255) for part in (train, test))
-    return DenseInputs(*currents, inputs)
+    train_currents, test_currents = (
+        input_scale * (torch.from_numpy(part).to(device) / 255) for part in (train, test)
+    )
+    return DenseInputs(train_currents, test_currents, inputs)
 
 
 def pad(images: np.ndarray, padding: int) -> np.ndarray:

@@ -16,6 +16,7 @@ copies.
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from torch import Tensor
 MAX_OUTPUTS = 16  # the largest number of outputs of a layer for which the kernel is faster
 
 
-def _onednn_linear():
+def _onednn_linear() -> Any:
     """PyTorch's operator for `a @ b.T` by oneDNN, or None where this build has none."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return None

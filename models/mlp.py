@@ -17,6 +17,7 @@ from models.first_layer import FirstCurrents, FirstInputs, first_layer
 from models.kernels.load import kernels_in_use
 from models.noisy_pair import Conditions, NetworkPhysics
 from models.pair_layer import PairLayer
+from utils.compute.programs import CompilableModule
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Activity:
     output: Tensor
 
 
-class MLP(nn.Module):
+class MLP(CompilableModule):
     """n_models perceptrons: layers of pairs, batch normalisation and ReLU; no ReLU after the last.
 
     The networks share each batch of inputs; everything else has a leading model dimension. Every

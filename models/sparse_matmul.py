@@ -92,7 +92,7 @@ class SparseBatch:
         shapes = self.by_image.shapes, self.by_input and self.by_input.shapes
         return self.n_images, self.n_inputs, shapes
 
-    @cached_property
+    @property
     def tensors(self) -> list[Tensor]:
         """All tensors of the batch, which may differ from batch to batch."""
         tensors = [*self.by_image.tensors, self.first_image]

@@ -144,8 +144,10 @@ def write(
 
     grad_voltage: g = dL/dV [model, out, batch], multiplied by the gain if there is one; stream: of
     the layer, for stochastic rounding. Raises TypeError if the account has another precision than
-    the kernel.
+    the kernel, or if the batch is of the test set.
     """
+    if batch.by_input is None:
+        raise TypeError("nothing is learned from batches of the test set")
     pairs = blocks.pairs
     costs: list[Tensor | None] = [None] * 6 if account is None else account.tensors
     for name, each in zip(("sums", *WEAR, *RAISED), costs, strict=True):

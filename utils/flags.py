@@ -101,9 +101,10 @@ def check_values(owner: object) -> None:
         if each.choices and value not in each.choices:
             valid = ", ".join(map(str, each.choices))
             raise UserError(f"--{name} {value}: unknown; the valid ones: {valid}")
+        numbers = value if each.is_list else () if value is None else (value,)
         if each.kind is bool and not isinstance(value, bool):
             raise UserError(f"--{name} {value}: must be true or false")
-        for number in value if each.is_list else () if value is None else (value,):
+        for number in numbers:
             if each.at_least is not None and not each.at_least <= number <= LARGEST:
                 raise UserError(f"--{name} {number}: must be a finite number >= {each.at_least}")
             if each.at_most is not None and number > each.at_most:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from types import SimpleNamespace
+from typing import Any
 
 from devices import lookup
 from devices.ledger import is_dropped
@@ -72,7 +73,7 @@ def formulas(kind: Kind) -> str:
     """
     names = names_of(kind)
     constants = {name: Expression(f"c.{name}") for name in names}
-    programming = SimpleNamespace(
+    programming: Any = SimpleNamespace(
         learning_rate=constants["learning_rate"],
         clipping=constants["clipping"],
         physical=Expression("c.physical > 0.0f") if kind.physical else None,
@@ -131,7 +132,7 @@ def tables_of(kind: Kind) -> tuple[str, ...]:
     )
 
 
-def branches(kind: Kind, constants: Mapping[str, Expression]) -> list[SimpleNamespace]:
+def branches(kind: Kind, constants: Mapping[str, Expression]) -> list[Any]:
     """Return the falling branch, and the rising one if there is one, as in PairParameters."""
     responses = []
     for prefix, family in kind.branches.items():
@@ -166,7 +167,8 @@ def response_of(family: str, values: Mapping[str, Expression], first_table: int)
     tables = {name: sampled(number, name) for number, name in enumerate(lookup.TABLES)}
 
     def after(voltage: Expression, pulses: Expression) -> Expression:
-        return lookup.after(voltage, pulses, SimpleNamespace(**values, **tables))
+        response: Any = SimpleNamespace(**values, **tables)
+        return lookup.after(voltage, pulses, response)
 
     return SimpleNamespace(after=after)
 

@@ -10,10 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from utils.compute.processor import OutOfMemoryError, memory_errors, usable_cores
-from utils.compute.programs import Composite, compile_program, flat, load, program_path, save
+from utils.compute.programs import (
+    CompilableModule,
+    Composite,
+    compile_program,
+    flat,
+    load,
+    program_path,
+    save,
+)
 from utils.compute.worker import call_in_fork, can_fork
 from utils.console import log
 
@@ -34,11 +42,8 @@ class Compiler:
         self.prepared: set[Hashable] = set()
         self.may_compile, self.cores = True, 1
 
-    def __call__(self, module: nn.Module, *inputs: Tensor | Composite):
-        """Return `module(*inputs)`; its buffers change in place, as in an ordinary call.
-
-        module: it has a hashable `structure`, and a tuple `state` of its buffers.
-        """
+    def __call__(self, module: CompilableModule, *inputs: Tensor | Composite):
+        """Return `module(*inputs)`; its buffers change in place, as in an ordinary call."""
         if not self.enabled:
             return module(*inputs)
         forms = (each.shape if isinstance(each, Tensor) else each.form for each in inputs)
@@ -50,7 +55,7 @@ class Compiler:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def program(
-        self, key: Hashable, module: nn.Module, inputs: Sequence[Tensor | Composite]
+        self, key: Hashable, module: CompilableModule, inputs: Sequence[Tensor | Composite]
     ) -> Callable:
         """Return the program of a call, from the cache, or compiled and added to the cache.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -12,7 +12,7 @@ WARM_UP = 3  # calls before the graph is captured, as CUDA requires
 SYNCHRONISE = 50  # most calls queued on the GPU, so that a stop is noticed in time
 
 
-class GraphedCall:
+class GraphedCall(Generic[T]):
     """Calls a function without arguments, first directly, then by replaying one captured call.
 
     The function reads its inputs from tensors that change in place; the next call overwrites the

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from utils.compute.processor import usable_cores
 from utils.compute.signals import Stop
@@ -56,13 +57,15 @@ class World:
     def join(self) -> None:
         """Meet the other processes, at the address that torchrun gave."""
         try:
-            store, rank, size = next(dist.rendezvous("env://"))
+            store, rank, size = next(rendezvous("env://"))
         except ValueError as error:
             raise UserError(
                 f"$WORLD_SIZE is set, but not all it needs ({error}); {LAUNCH}"
             ) from None
         # After a restart the store still holds the addresses of the processes before.
-        store = dist.PrefixStore(f"attempt {self.restarts}", store)
+        store = dist.PrefixStore(  # pyright: ignore[reportPrivateImportUsage]
+            f"attempt {self.restarts}", store
+        )
         with collective():
             dist.init_process_group(
                 "gloo", store=store, rank=rank, world_size=size, timeout=COLLECTIVE_TIMEOUT

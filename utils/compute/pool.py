@@ -30,9 +30,11 @@ class Work(Protocol):
 
     def run(self, job: Any, stop: Stop) -> Iterator[Any]:
         """Do a job and yield messages, which can be pickled; `stop.check` is called regularly."""
+        ...
 
     def divide(self, job: Any) -> list:
         """Return smaller jobs in place of a job that ran out of memory; an empty list if none."""
+        ...
 
 
 def run_jobs(

@@ -30,11 +30,23 @@ ROOMS = ("devices", "models", "utils")  # packages on whose sources a program ma
 class Composite(Protocol):
     """An input of several tensors; `form` is all that a program depends on, as their shapes."""
 
-    form: Hashable
-    tensors: Sequence[Tensor]
-
+    @property
+    def form(self) -> Hashable: ...
+    @property
+    def tensors(self) -> Sequence[Tensor]: ...
     def with_tensors(self, tensors: Sequence[Tensor]) -> Composite:
         """Return an input of this form with other tensors."""
+        ...
+
+
+class CompilableModule(nn.Module):
+    """A module whose call can be compiled.
+
+    structure: all that a program depends on, besides the forms of the inputs; state: the buffers.
+    """
+
+    structure: Hashable
+    state: tuple[Tensor, ...]
 
 
 def flat(inputs: Sequence[Tensor | Composite]) -> list[Tensor]:
@@ -69,7 +81,10 @@ def load(path: Path) -> Callable | None:
     if not path.exists():
         return None
     load_compiler()
-    from torch._inductor import CompiledArtifact, config
+    from torch._inductor import (
+        CompiledArtifact,  # pyright: ignore[reportPrivateImportUsage]
+        config,
+    )
 
     try:
         with config.patch({"compile_threads": 1}):
@@ -88,7 +103,7 @@ def save(program, path: Path) -> None:
 
 
 def compile_program(
-    module: nn.Module, inputs: Sequence[Tensor | Composite], cores: int = 1
+    module: CompilableModule, inputs: Sequence[Tensor | Composite], cores: int = 1
 ) -> Callable:
     """Compile the module's call, including its backward pass, as a program of (*state, *inputs).
 
@@ -156,6 +171,7 @@ def load_compiler() -> None:
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
     import torch._inductor.compile_fx
+    import torch._inductor.config
     import torch._inductor.runtime.triton_heuristics
     import torch.fx.experimental.proxy_tensor
 

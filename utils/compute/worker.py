@@ -61,7 +61,7 @@ class Worker:
         processes = {process.pid: process for process in multiprocessing.active_children()}
         self.process = processes[pid]
         self.job: Any = None
-        self.future: Future | None = None
+        self.future: Future  # of the last call
 
     def call(self, job: Any = None) -> None:
         """Start a call of the task in the worker."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class DataSet:
         digest = hashlib.sha256()
         for array in self.arrays:
             digest.update(repr((array.dtype.str, array.shape)).encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def check_padding(self, padding: int) -> None:
@@ -105,7 +106,7 @@ def load_idx(task: str, data_dir: Path) -> DataSet:
     ]
     if any(find(raw, name) is None for name in names):
         download(task, data_dir, raw)
-    arrays = [read_idx(find(raw, name)) for name in names]
+    arrays = [read_idx(find(raw, name) or raw / name) for name in names]
     train_images, train_labels, test_images, test_labels = arrays
     return DataSet(
         train_images, train_labels.astype(np.int64), test_images, test_labels.astype(np.int64)
@@ -162,12 +163,11 @@ def load_digits() -> DataSet:
     from torch import from_numpy
     from torch.nn.functional import interpolate
 
-    bunch = load_sklearn_digits()  # images float64 [n, 8, 8] in 0..16
+    bunch: Any = load_sklearn_digits()  # images float64 [n, 8, 8] in 0..16
     small = from_numpy(bunch.images)[:, None] * (255 / 16)
     large = interpolate(small, size=(DIGITS_SIZE, DIGITS_SIZE), mode="bilinear")[:, 0]
     images = large.round().numpy().astype(np.uint8)
     labels = bunch.target.astype(np.int64)
-    train_images, test_images, train_labels, test_labels = train_test_split(
-        images, labels, test_size=DIGITS_TEST, stratify=labels, random_state=0
-    )
+    parts = train_test_split(images, labels, test_size=DIGITS_TEST, stratify=labels, random_state=0)
+    train_images, test_images, train_labels, test_labels = map(np.asarray, parts)
     return DataSet(train_images, train_labels, test_images, test_labels)

@@ -22,7 +22,7 @@ ALONE = ("latest", "fields")  # flags that draw one picture and nothing else
 
 
 def make_parser() -> Parser:
-    parser = Parser("python -m utils.plots", __doc__)
+    parser = Parser("python -m utils.plots", __doc__ or "")
     parser.add_argument("--simulations", metavar="DIR", help="folder of the simulations")
     parser.add_argument(
         "--figures",

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -129,7 +130,7 @@ def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
     networks: healthy ones of one series. At least two combinations have to be there, and something
     that they say of a single imperfection.
     """
-    by_setting = dict(list(networks.groupby("setting", sort=False)))
+    by_setting: dict[Any, pd.DataFrame] = dict(list(networks.groupby("setting", sort=False)))
     found = []
     for field in fields_in(networks):
         if field == IDEAL.name:

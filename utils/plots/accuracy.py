@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -115,7 +117,7 @@ def compare(linear: pd.DataFrame, exponential: pd.DataFrame) -> list[str]:
 def describe_best(field: str, networks: pd.DataFrame) -> str:
     """How good a field gets, and at which learning rates it stays close to that."""
     points = summary(networks)
-    best = points["mean"].idxmax()
+    best: Any = points["mean"].idxmax()
     std, rate = points["std"][best], describe_best_rate(networks)
     spread = "" if pd.isna(std) else f" ± {std:.2f}"
     close = points["mean"] >= points["mean"].max() - CLOSE

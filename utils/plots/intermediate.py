@@ -71,7 +71,7 @@ def draw_intermediate(networks: pd.DataFrame) -> Figure | None:
 
 def read_values(rows: pd.DataFrame) -> dict[int, tuple[Tensor, Tensor]]:
     """Currents [network, in] and voltages [network, out] of each layer."""
-    files = [read_intermediates(row.folder, row.model) for row in rows.itertuples()]
+    files = list(map(read_intermediates, rows["folder"], rows["model"]))
     return {
         layer: (
             torch.stack([values[layer][0] for values in files]),

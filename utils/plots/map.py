@@ -65,7 +65,7 @@ class Map:
 
     def above_linear(self) -> dict[float, Difference]:
         """By how much each is better than nu = 0, each at its own best rate, over equal seeds."""
-        best = {nu: rows[rows["lr"] == best_rate(rows)] for nu, rows in self.curved.groupby("nu")}
+        best = {nu: at_best_rate(self.at(nu)) for nu in self.nus}
         if 0.0 not in best:
             return {}
         found = {nu: difference(rows, best[0.0]) for nu, rows in best.items()}
@@ -222,11 +222,11 @@ def draw_heat(axes, device_map: Map, values: np.ndarray, colours: str, ends: tup
     return bar
 
 
-def borders_of(centres: Sequence[float]) -> np.ndarray:
+def borders_of(centres: Sequence[float] | np.ndarray) -> np.ndarray:
     """Borders half-way between centres, and as far beyond the first and the last."""
-    centres = np.asarray(centres, float)
-    middles = (centres[1:] + centres[:-1]) / 2
-    return np.array([2 * centres[0] - middles[0], *middles, 2 * centres[-1] - middles[-1]])
+    x = np.asarray(centres, float)
+    middles = (x[1:] + x[:-1]) / 2
+    return np.array([2 * x[0] - middles[0], *middles, 2 * x[-1] - middles[-1]])
 
 
 def add_contours(axes, device_map: Map, values: np.ndarray, levels: Mapping[float, str]) -> None:

@@ -202,7 +202,7 @@ def describe_edges(command: str, networks: pd.DataFrame, is_scaled: bool = False
     for field, rows in networks.groupby("field", sort=False):
         factor = rate_factor(rows["setting"].iloc[0].field) if is_scaled else 1
         if rates := " ".join(f"{rate / factor:.4g}" for rate in rates_beyond(rows)):
-            fields.setdefault((describe_best_rate(rows), rates), []).append(style.name(field))
+            fields.setdefault((describe_best_rate(rows), rates), []).append(style.name(str(field)))
     return [
         f"{', '.join(names)}: best at learning rate {best}; try others with: {command} --lr {rates}"
         for (best, rates), names in fields.items()
@@ -218,11 +218,12 @@ def words(value: Any) -> str:
 
 def read_command(networks: pd.DataFrame) -> list[str]:
     """The words of the command that made the newest of these networks; none if it is not known."""
-    newest = max(networks.itertuples(), key=lambda row: getattr(row.folder, "id", ""))
-    if newest.folder is None:
+    places = zip(networks["folder"], networks["model"], strict=True)
+    folder, model = max(places, key=lambda place: place[0].id if place[0] else "")
+    if folder is None:
         return []
     try:
-        return read_record(newest.folder.json(newest.model)).content.get("command", [])
+        return read_record(folder.json(model)).content.get("command", [])
     except IncompleteFileError:  # it has gone since
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -68,7 +69,7 @@ def mark_edge(axes, points: pd.DataFrame, networks: pd.DataFrame, colour: str) -
     """
     if len(points) < 2 or not rates_beyond(networks):
         return ""
-    best = points["mean"].idxmax()
+    best: Any = points["mean"].idxmax()
     is_lowest = best == points.index[0]
     axes.annotate(
         "←" if is_lowest else "→",

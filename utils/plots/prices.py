@@ -161,4 +161,5 @@ def mean_costs(rows: list[dict[str, float]]) -> dict[str, str]:
     if not rows:
         return {}
     table = pd.DataFrame(rows)
-    return {name: f"{table[name].mean():.4g}" for name in table if table[name].notna().any()}
+    means = table.mean().dropna()
+    return {str(name): f"{mean:.4g}" for name, mean in means.items()}

@@ -124,8 +124,8 @@ class Report:
     def write_table(self, path: Path) -> None:
         """All networks of the folder as CSV, a row each. Raises UserError if that fails."""
         networks = self.networks.simulations.networks
-        folders = networks["folder"].map(lambda folder: folder.id)
-        layers = networks["layers"].map(lambda layers: " ".join(map(str, layers)))
+        folders = [folder.id for folder in networks["folder"]]
+        layers = [" ".join(map(str, layers)) for layers in networks["layers"]]
         table = networks.assign(folder=folders, layers=layers).drop(columns="setting")
         try:
             table.to_csv(path, index=False)

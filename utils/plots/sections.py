@@ -40,7 +40,7 @@ class Section:
     draw: Callable[[Any], Figure | None]
     conclude: Callable[[Any], list[str]] = lambda shown: []
     missing: Callable[[Networks, Any], list[str]] = lambda networks, shown: []
-    table: Callable[[Any], pd.DataFrame] | None = None
+    table: Callable[[Any], pd.DataFrame] = lambda shown: pd.DataFrame()
 
 
 def by_rate(number: int) -> Section:

@@ -59,7 +59,7 @@ def comparable(
 def with_newest_constants(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks whose device has the constants of the newest simulation of its name."""
     ages = [folder and by_age(folder.path) for folder in networks["folder"]]
-    newest = networks.assign(stamp=ages)
+    newest = networks.assign(stamp=pd.Series(ages, networks.index, object))
     last = newest.sort_values("stamp", kind="stable").groupby("field")["constants"].last()
     return networks[networks["constants"] == networks["field"].map(last)]
 
@@ -127,7 +127,8 @@ def as_measured(setting: Setting) -> Setting:
 
 def latest_run(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks whose folders were made last."""
-    made = networks["folder"].map(lambda folder: created(folder.path))
+    times = [created(folder.path) for folder in networks["folder"]]
+    made = pd.Series(times, networks.index)
     return networks[made == made.max()]
 
 

@@ -8,8 +8,9 @@ accuracy is a count of test images, so that no spread is taken to be less than t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from scipy.stats import t
@@ -91,7 +92,8 @@ def summary(networks: pd.DataFrame, by: str = "lr", value: str = "accuracy") -> 
 
 def best_rate(networks: pd.DataFrame) -> float:
     """The learning rate of highest mean accuracy."""
-    return networks.groupby("lr")["accuracy"].mean().idxmax()
+    best: Any = networks.groupby("lr")["accuracy"].mean().idxmax()
+    return best
 
 
 def rates_beyond(networks: pd.DataFrame) -> list[float]:
@@ -127,8 +129,9 @@ def at_best_rate(networks: pd.DataFrame) -> pd.DataFrame:
     return networks if networks.empty else networks[networks["lr"] == best_rate(networks)]
 
 
-def describe_count(counts: Sequence[int]) -> str:
+def describe_count(counts: Iterable[int]) -> str:
     """How many networks there are: `n = 10`, or `n = 2 to 3`."""
+    counts = list(counts)
     low, high = min(counts), max(counts)
     return f"n = {low}" if low == high else f"n = {low} to {high}"
 

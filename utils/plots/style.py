@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Any
 from zlib import crc32
 
 import matplotlib as mpl
@@ -94,8 +95,9 @@ def use() -> None:
     # By their names: of a generic family only the first font is asked, whatever it lacks.
     family = fonts()
     shapes = dict.fromkeys(("rm", "cal", "sf", "tt"), "") | {"it": ":italic", "bf": ":bold"}
-    mpl.rcParams.update(RC | {"font.family": family})
-    mpl.rcParams.update({f"mathtext.{name}": family[0] + s for name, s in shapes.items()})
+    mathtext = {f"mathtext.{name}": family[0] + s for name, s in shapes.items()}
+    settings: dict[Any, Any] = RC | {"font.family": family} | mathtext
+    mpl.rcParams.update(settings)
     for option in ("display.max_rows", "display.max_columns", "display.max_colwidth"):
         pd.set_option(option, None)
 
@@ -187,7 +189,7 @@ def physics(networks: pd.DataFrame) -> str:
 
 def label(name: str, value: object = None) -> str:
     """The words for a flag in pictures, with its value if given: `read noise 0.015`."""
-    text = flags_of(Setting)[name][0].label
+    text = flags_of(Setting)[name][0].label or name
     if isinstance(value, (bool, np.bool_)):
         return text if value else f"no {text}"
     if value is None:

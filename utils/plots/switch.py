@@ -78,7 +78,7 @@ def select(networks: pd.DataFrame) -> Switched | None:
     pairs = Counter(frozenset(s.fields) for s in rows[rows["switch"] > 0]["setting"])
     (pair, _), *_ = pairs.most_common(1)
     asked, other = sorted(pair, key=lambda device: (device != FIELDS[0], device.name))
-    rows = rows[rows["setting"].map(lambda setting: pair.issuperset(setting.fields))]
+    rows = rows[[pair.issuperset(setting.fields) for setting in rows["setting"]]]
     under = [epochs_under(asked, setting) for setting in rows["setting"]]
     return Switched(rows.assign(under=under), asked, other)
 
@@ -94,13 +94,14 @@ def draw_switch(switched: Switched | None) -> Figure | None:
     if switched is None:
         return None
     figure = plt.figure(figsize=(style.PAGE, 4.8))
-    top, bottom = figure.subfigures(2, 1)
+    top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
     above = top.subplots(1, len(switched.rates), sharey=True, squeeze=False)[0]
     for axes, rate in zip(above, switched.rates, strict=True):
         draw_by_epochs(axes, switched, rate)
     above[0].set_ylabel("test accuracy after training (%)")
     title = f"{style.physics(switched.networks)}; {describe_mean(switched.networks)}"
-    legend_above(top, *above[0].get_legend_handles_labels(), title, 4)
+    handles, labels = above[0].get_legend_handles_labels()
+    legend_above(top, handles, labels, title, 4)
     rate = rate_of_curves(switched)
     below = bottom.subplots(1, 2, sharey=True)
     lows = []

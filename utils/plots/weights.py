@@ -125,12 +125,12 @@ def sample(weights: Mapping[str, torch.Tensor], spans: Mapping[str, float]) -> l
 def read_voltages(rows: pd.DataFrame, n_layers: int) -> list[Pair]:
     """Hall voltages (w1, w2) of each layer, all networks together."""
     layers: list[tuple[list, list]] = [([], []) for _ in range(n_layers)]
-    for row in rows.itertuples():
-        state = torch.load(row.folder.weights(row.model), weights_only=True, mmap=True)
+    for folder, model, setting in zip(rows["folder"], rows["model"], rows["setting"], strict=True):
+        state = torch.load(folder.weights(model), weights_only=True, mmap=True)
         for number, voltages in enumerate(layers):
             w1, w2 = (state[pair_tensor(number, name)] for name in ("weight1", "weight2"))
-            if number == 0 and row.setting.cell != REFERENCE:  # there w1 is never programmed
-                fresh = w1.new_tensor(row.setting.start)
+            if number == 0 and setting.cell != REFERENCE:  # there w1 is never programmed
+                fresh = w1.new_tensor(setting.start)
                 programmed = (w1 != fresh).any(dim=0)
                 w1, w2 = w1[:, programmed], w2[:, programmed]
             voltages[0].append(w1.flatten())

@@ -130,7 +130,8 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
             f"{init:g}" for init in sorted(networks["init"].unique())
         )
     with_curves = width if width.get_lines() else depths[0]
-    legend_above(figure, *with_curves.get_legend_handles_labels(), title, 3)
+    handles, labels = with_curves.get_legend_handles_labels()
+    legend_above(figure, handles, labels, title, 3)
     return figure
 
 

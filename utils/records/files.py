@@ -9,6 +9,7 @@ import platform
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -97,7 +98,7 @@ def write_json(path: Path, content: dict) -> None:
     write_bytes(path, text.encode() + b"\n")
 
 
-def read_tensors(path: Path) -> torch.Tensor | dict:
+def read_tensors(path: Path) -> Any:
     """Return what torch saved, memory-mapped; raises IncompleteFileError if missing or damaged."""
     try:
         return torch.load(path, weights_only=True, mmap=True)

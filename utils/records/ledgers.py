@@ -106,11 +106,11 @@ def read_ledger(folder: Folder, model: int) -> LedgerRecord | None:
     if scheme.accumulate:
         check(content, PENDING, (folder.setting.epochs, layers), path.name)
     return LedgerRecord(
-        *(content[name] for name in shapes),
-        tuple(wear),
-        content.get(PENDING),
-        scheme.devices_read,
-        scheme.devices_written,
+        **{name: content[name] for name in shapes},
+        wear=tuple(wear),
+        pending=content.get(PENDING),
+        devices=scheme.devices_read,
+        written=scheme.devices_written,
     )
 
 

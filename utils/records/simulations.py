@@ -192,7 +192,7 @@ def ledgers_of(networks: pd.DataFrame) -> list[LedgerRecord | None]:
         except IncompleteFileError:
             return None
 
-    return [ledger(row.folder, row.model) for row in networks.itertuples()]
+    return list(map(ledger, networks["folder"], networks["model"]))
 
 
 def with_costs(networks: pd.DataFrame) -> pd.DataFrame:

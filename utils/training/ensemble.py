@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from devices.ledger import Ledger
 from devices.ledger_level import LedgerLevel
@@ -14,13 +14,14 @@ from models.currents import Currents
 from models.first_layer import FirstCurrents
 from models.mlp import MLP, fresh_layers
 from models.noisy_pair import NetworkPhysics
+from utils.compute.programs import CompilableModule
 from utils.settings import Member
 from utils.training.history import History
 from utils.training.phases import Phase, devices_of, phases_of
 from utils.training.step import training_step
 
 
-class Ensemble(nn.Module):
+class Ensemble(CompilableModule):
     """All that training changes; a call of an ensemble is one training step.
 
     A checkpoint holds the persistent buffers (see `nn.Module.state_dict`); all else follows from
@@ -30,9 +31,6 @@ class Ensemble(nn.Module):
     structure: what a program compiled for a step depends on, besides the shapes of its inputs;
     state: all buffers, which only change in place during a phase.
     """
-
-    structure: Hashable
-    state: tuple[Tensor, ...]
 
     def __init__(
         self,

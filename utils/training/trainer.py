@@ -165,13 +165,10 @@ class Trainer:
         columns = [values[:, epoch].cpu() for values in histories]
         for setting in dict.fromkeys(member.setting for member in self.members):
             indices = [i for i, member in enumerate(self.members) if member.setting == setting]
-            yield Epoch(
-                setting,
-                tuple(self.members[i].model for i in indices),
-                epoch + 1,
-                *(float(column[indices].double().mean()) for column in columns),
-                {m.model: step for m, step in failures.items() if m.setting == setting},
-            )
+            models = tuple(self.members[i].model for i in indices)
+            accuracy, loss, request = (float(column[indices].double().mean()) for column in columns)
+            failed = {m.model: step for m, step in failures.items() if m.setting == setting}
+            yield Epoch(setting, models, epoch + 1, accuracy, loss, request, failed)
 
     @torch.no_grad()
     def results(self, seconds: float, intermediate: bool = False) -> Iterator[Result]:
@@ -187,6 +184,7 @@ class Trainer:
         intermediates = compute(ensemble, self.currents) if intermediate else None
         failures = self.failures()
         for index, member in enumerate(self.members):
+            relaxed = None if swap is None or partners[index] is None else float(swap[index])
             accuracies, requests, losses = (
                 values[index].cpu().clone()
                 for values in (history.accuracies, history.pulse_requests, history.losses)
@@ -201,7 +199,7 @@ class Trainer:
                 accuracies=accuracies,
                 pulse_requests=requests,
                 loss=float(losses[-1]),
-                swap_accuracy=None if partners[index] is None else float(swap[index]),
+                swap_accuracy=relaxed,
                 seconds=seconds,
                 failed_step=failures.get(member),
                 threads=torch.get_num_threads(),
@@ -209,6 +207,6 @@ class Trainer:
                 graphed=self.graphed,
                 state=state_dict(ensemble.network, index, history.step),
                 ledger=ledger_dict(ensemble.network, ensemble.ledger, index, first),
-                intermediates=intermediates and intermediates[index],
+                intermediates=None if intermediates is None else intermediates[index],
                 switch_accuracy=None if switch is None else float(switch[index]),
             )
