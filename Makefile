@@ -1,4 +1,4 @@
-# make demo: install and train both fields on the bundled digits; make test: lint and tests.
+# make demo: install and train both fields on the bundled digits; make test: lint, types and tests.
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,6 +16,7 @@ test: export GOMP_SPINCOUNT ?= 1000
 test: $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyright
 	$(BIN)/pytest -n auto --dist worksteal
 
 # Takes hours on a CPU; continues where it was stopped. RUN="--n_models 3" passes flags to main.py.

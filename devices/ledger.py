@@ -85,12 +85,12 @@ class Account(nn.Module):
         """
         applied = [each.applied for each in pulses]
         total_pulses = sum(total(each, each.dtype) for each in applied)
-        writes = sum(total(each > 0, torch.int32) for each in applied)
+        writes: Any = sum(total(each > 0, torch.int32) for each in applied)
         dropped = sum(
             total(is_dropped(each.requested, each.applied), torch.int32) for each in pulses
         )
         n = torch.zeros_like(writes) if refreshed is None else total(refreshed, torch.int32)
-        step = total_pulses, writes, dropped, n
+        step: list[Any] = [total_pulses, writes, dropped, n]
         self.sums += torch.stack([each.double() for each in step], dim=-1)
         if self.keeps_wear:
             self.note_wear(lowers, applied)

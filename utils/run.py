@@ -128,7 +128,7 @@ def check_names(settings: Sequence[Setting]) -> None:
     known: dict[tuple[str, str], object] = {}
     fields = dict.fromkeys(device for setting in settings for device in setting.fields)
     for device in fields:
-        curves = {("falling", device.name): device.response}
+        curves: dict[tuple[str, str], object] = {("falling", device.name): device.response}
         if device.rising is not None:
             curves["rising", device.name] = device.rising
         if device.partner is not None:
