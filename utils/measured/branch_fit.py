@@ -9,6 +9,7 @@ choice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from utils.measured.noise import Noise, NoiseEstimate
 EQUATIONS = ("linear", "exponential")
 FAMILIES = (*EQUATIONS, "table")
 STRAIGHT = 0.01  # |ν| below which an exponential can no longer be told from a line in float32
+
+Level = TypeVar("Level", float, np.ndarray)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,7 @@ class BranchFit:
         """The mean device before the first pulse, on the scale of `data`."""
         return float(self.taken.start.mean())
 
-    def measured(self, level: np.ndarray | float) -> np.ndarray | float:
+    def measured(self, level: Level) -> Level:
         """A level in the unit of the measurement."""
         return self.data.first + self.data.step * level
 

@@ -111,8 +111,9 @@ def direct(
 
 def start_again(one: Directed, last: Directed) -> None:
     """Count the pulses of a ramp anew, where the file counts on from the ramp before."""
-    if one.fixed and last.series.pulses is not None:
-        end, first = last.series.pulses.max(), one.series.pulses.min()
+    before, after = last.series.pulses, one.series.pulses
+    if one.fixed and before is not None and after is not None:
+        end, first = before.max(), after.min()
         if first > end > 0:
             start = last.pulses[0] if one.branch == last.branch else first - end
             one.pulses = one.pulses - one.pulses[0] + start
@@ -167,32 +168,32 @@ def join(ramps: Sequence[Directed]) -> None:
     Between the last reading before a turn and the first after it the state has moved by one pulse,
     or by none where it was read again, or by something else where the train was interrupted.
     """
-    turns = [one for one in ramps if one.after is not None]
+    turns = [(one, one.after) for one in ramps if one.after is not None]
     if not turns:
         return
     gaps, steps, noises = [], [], []
-    for one in turns:
+    for one, after in turns:
         sign = np.sign(one.found.change)
         fitted = one.series.values - one.found.residuals
-        end = one.after.series.values - one.after.found.residuals
+        end = after.series.values - after.found.residuals
         gaps.append(sign * (fitted[0] - end[-1]))
         steps.append(abs(fitted[1] - fitted[0]) / max(1.0, one.pulses[1] - one.pulses[0]))
         noises.append(np.std(one.found.residuals))
     gap, step = float(np.mean(gaps)), float(np.mean(steps))
     noise = float(np.mean(noises)) / np.sqrt(len(turns))
-    span = float(np.mean([abs(one.found.change) for one in turns]))
-    steepening = np.mean([curvature(one) for one in turns])
+    span = float(np.mean([abs(one.found.change) for one, _ in turns]))
+    steepening = np.mean([curvature(one) for one, _ in turns])
     slack = 4 * noise + 0.02 * span
     again = abs(gap) <= min(slack, 0.4 * step) or abs(gap) < 1e-9 * span
     goes_on = not again and abs(gap - step * steepening) <= slack + 0.3 * step
-    for one in turns:
+    for one, after in turns:
         first = 1.0 if goes_on else 0.0
         if not one.fixed:
             one.pulses = one.pulses - one.pulses[0] + first
         if goes_on and one.pulses[0] == 1:
-            one.before = float(one.after.series.values[-1])
+            one.before = float(after.series.values[-1])
     if goes_on:
-        usual = float(np.median([len(one.pulses) for one in turns]))
+        usual = float(np.median([len(one.pulses) for one, _ in turns]))
         for one in ramps:  # the first of a train; with one reading more it begins at 0
             if one.after is None and one.pulses[0] == 0 and len(one.pulses) <= usual:
                 one.pulses = one.pulses + 1
@@ -232,7 +233,7 @@ def number(directed: Sequence[Directed]) -> list[Ramp]:
     ramps = []
     for device, ones in devices.items():
         if all(one.series.cycle is not None for one in ones):
-            ones.sort(key=lambda one: one.series.cycle)
+            ones.sort(key=lambda one: one.series.cycle or 0)
         counts = {"falling": 0, "rising": 0}
         for order, one in enumerate(ones):
             counts[one.branch] += 1

@@ -76,7 +76,7 @@ def average_lines(
             )
         averaged = repeats.average(series, np.arange(0, n, options.reads))
         return replace(averaged, pulses=None if repeated_share(pulses) == 0 else averaged.pulses)
-    if options.reads is None and repeated_share(pulses) > 0.5:
+    if options.reads is None and pulses is not None and repeated_share(pulses) > 0.5:
         return repeats.average(series, np.flatnonzero(np.diff(pulses, prepend=np.nan) != 0))
     return series
 
@@ -86,7 +86,7 @@ def repeated_share(pulses: np.ndarray | None) -> float:
     if pulses is None or len(pulses) < 2:
         return 0.0
     firsts = np.flatnonzero(np.diff(pulses, prepend=np.nan) != 0)
-    return float((np.diff([*firsts, len(pulses)]) > 1).mean())
+    return float((np.diff(firsts, append=len(pulses)) > 1).mean())
 
 
 def refuse_steps(series: Series, table: NumericTable) -> None:
@@ -195,9 +195,9 @@ def pieces(
     if series.pulses is not None:
         for piece in found:
             if len(again := restarts(piece.series, table)) > 1:
-                raise table.error(
-                    int(piece.series.lines[again[1]]), series.pulse_column, "the pulses start "
-                    "again within a ramp that --split makes; leave it out, or --pulses none",
+                raise piece.series.pulse_error(
+                    table, "the pulses start again within a ramp that --split makes; leave it out, "
+                    "or --pulses none", again[1],
                 )  # fmt: skip
     return found
 
@@ -208,14 +208,16 @@ def restarts(series: Series, table: NumericTable) -> list[int]:
     Raises UserError for a count that is negative or lacks, that stands twice, and that falls back.
     """
     pulses = series.pulses
+    if pulses is None:
+        return [0]
 
     def error(at: int, problem: str) -> UserError:
-        return table.error(int(series.lines[at]), series.pulse_column, problem)
+        return series.pulse_error(table, problem, at)
 
     if series.pulse_column is not None:
-        for at in np.flatnonzero(np.isnan(pulses)):
+        for at in np.flatnonzero(np.isnan(pulses)).tolist():
             raise error(at, "no number of pulses, though there is a value for it")
-        for at in np.flatnonzero(pulses < 0):
+        for at in np.flatnonzero(pulses < 0).tolist():
             raise error(at, f"{pulses[at]:g} pulses; their number cannot be negative")
     starts, at, n = [0], 0, len(pulses)
     while at < n - 1:

@@ -25,7 +25,7 @@ from utils.measured.spreads import (
     spread,
     times,
 )
-from utils.measured.table import table_errors
+from utils.measured.table import MeanTable, table_errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,8 @@ class DeviceFit:
     def ends(self) -> tuple[float, float]:
         """Lower and upper end, the means of those of the branches, in the measured unit."""
         ends = np.array([sorted(fit.ends) for fit in self.branches.values()])
-        return tuple(float(each) for each in ends.mean(0))
+        low, high = ends.mean(0).tolist()
+        return low, high
 
     @property
     def range(self) -> float:
@@ -123,10 +124,10 @@ class DeviceFit:
 
     def as_fraction(self, estimate: Estimate) -> Estimate:
         """With the error of the range that it is a fraction of."""
-        if not estimate.value:
+        if not estimate.value or estimate.error is None:
             return estimate
-        ranges = [self.range_of(fit) for fit in self.branches.values()]
-        of_range = np.mean([each.error / each.value for each in ranges]) * estimate.value
+        relative = [self.range_error(fit) / fit.range for fit in self.branches.values()]
+        of_range = np.mean(relative) * estimate.value
         return Estimate(float(estimate.value), float(np.hypot(estimate.error, of_range)))
 
     # Of one branch
@@ -140,40 +141,50 @@ class DeviceFit:
     def point_errors(self, fit: BranchFit) -> np.ndarray:
         """Of the points of a table, on the scale of the branch."""
         weights = fit.noise.weights
+        if not isinstance(fit.taken, MeanTable):
+            raise TypeError(f"{fit.family} has no points")
         return table_errors(fit.data, fit.taken, weights, self.variability.value or 0.0)
 
-    def range_of(self, fit: BranchFit) -> Estimate:
-        """As measured."""
+    def range_error(self, fit: BranchFit) -> float:
+        """The standard error of the range, as measured."""
         if fit.family == "table":
             error = float(self.point_errors(fit)[-1])
         else:
             error = float(np.sqrt(self.covariance(fit)[0, 0]))
-        return Estimate(fit.range, error * abs(fit.data.step))
+        return error * abs(fit.data.step)
+
+    def range_of(self, fit: BranchFit) -> Estimate:
+        """As measured."""
+        return Estimate(fit.range, self.range_error(fit))
 
     def nonlinearity_of(self, fit: BranchFit) -> SignedEstimate:
         """ν of the exponential, whichever family was taken; of the nearest one if none fits."""
+        return SignedEstimate(*self.nonlinearity_and_error(fit))
+
+    def nonlinearity_and_error(self, fit: BranchFit) -> tuple[float, float]:
+        """Value and standard error of `nonlinearity_of`."""
         exponential = fit.fits["exponential"]
         covariance = constants_covariance(exponential, self.variability.value or 0.0, 0.0)
         error = float(np.sqrt(covariance[1, 1]))
         if not fit.tests["exponential"].passed:
-            return SignedEstimate(
-                fit.nearest, max(error, abs(fit.nearest - exponential.nonlinearity))
-            )
-        return SignedEstimate(exponential.nonlinearity, error)
+            return fit.nearest, max(error, abs(fit.nearest - exponential.nonlinearity))
+        return exponential.nonlinearity, error
 
     def neurosim_of(self, fit: BranchFit) -> SignedEstimate:
-        nu, width, falling = self.nonlinearity_of(fit), 1e-4, not fit.data.is_rising
-        low, high = (neurosim_label(nu.value + each, falling) for each in (-width, width))
-        error = abs(high - low) / (2 * width) * nu.error
-        return SignedEstimate(neurosim_label(nu.value, falling), error)
+        nu, nu_error = self.nonlinearity_and_error(fit)
+        width, falling = 1e-4, not fit.data.is_rising
+        low, high = (neurosim_label(nu + each, falling) for each in (-width, width))
+        error = abs(high - low) / (2 * width) * nu_error
+        return SignedEstimate(neurosim_label(nu, falling), error)
 
     @property
     def asymmetry(self) -> Estimate:
         """|ν of the rising branch - ν of the falling one|."""
         if self.falling is None or self.rising is None:
             return NOT_MEASURABLE
-        up, down = (self.nonlinearity_of(fit) for fit in (self.rising, self.falling))
-        return Estimate(abs(up.value - down.value), float(np.hypot(up.error, down.error)))
+        up, up_error = self.nonlinearity_and_error(self.rising)
+        down, down_error = self.nonlinearity_and_error(self.falling)
+        return Estimate(abs(up - down), float(np.hypot(up_error, down_error)))
 
 
 def fit_device(measurement: Measurement, family: str | None = None) -> DeviceFit:

@@ -125,7 +125,7 @@ def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) 
             unit = np.full(data.n_ramps, -1)
             unit[ramp] = 0
             nonlinearity[ramp], (size[ramp],) = common_shape([group], unit, straight)
-            fitted = size[ramp] * curve(group.group.time, nonlinearity[ramp])
+            fitted = size[ramp] * curve(group.group.time, float(nonlinearity[ramp]))
             left = group.group.level[:, column] - fitted
             start[ramp] = group.starts(left[:, None])[0]
     return RampFits(start, size, nonlinearity)
@@ -196,13 +196,13 @@ class Shapes(Variation):
     def values(self, theta, group):
         nus, sizes = np.split(theta, 2)
         of = self.unit[group.ramps]
-        return np.stack([sizes[u] * curve(group.time, nus[u]) for u in of], axis=1)
+        return np.stack([sizes[u] * curve(group.time, float(nus[u])) for u in of], axis=1)
 
     def derivatives(self, theta, group):
         nus, sizes = np.split(theta, 2)
         of = self.unit[group.ramps]
-        by_nu = [sizes[u] * by_nonlinearity(group.time, nus[u]) for u in of]
-        by_size = [curve(group.time, nus[u]) for u in of]
+        by_nu = [sizes[u] * by_nonlinearity(group.time, float(nus[u])) for u in of]
+        by_size = [curve(group.time, float(nus[u])) for u in of]
         return [(of, np.stack(by_nu, axis=1)), (self.n_units + of, np.stack(by_size, axis=1))]
 
     def summary(self, theta):

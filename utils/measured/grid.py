@@ -81,10 +81,10 @@ def from_workbook(raw: bytes, path: str, sheet: str | None) -> Grid:
     try:
         with pandas.ExcelFile(io.BytesIO(raw), engine="openpyxl") as book:
             names = list(map(str, book.sheet_names))
-            by_number = sheet is not None and sheet not in names and sheet.isdigit()
             wanted = names[0] if sheet is None else sheet
-            if by_number and 1 <= int(sheet) <= len(names):
-                wanted = names[int(sheet) - 1]
+            by_number = wanted not in names and wanted.isdigit()
+            if by_number and 1 <= int(wanted) <= len(names):
+                wanted = names[int(wanted) - 1]
             if wanted not in names:
                 raise UserError(
                     f"--sheet {sheet}: no such sheet in {path}; its sheets: {', '.join(names)}"

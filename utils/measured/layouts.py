@@ -11,6 +11,7 @@ from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.column_roles import Roles
 from utils.measured.grid import EMPTY, MISSING, NUMBER
+from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.roles import select
@@ -98,7 +99,7 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
             if not len(there):
                 if len(groups) > 1:
                     continue
-                raise table.error(table.lines[rows[0]], column, "no number in this column")
+                raise table.error(int(table.lines[rows[0]]), column, "no number in this column")
             name, labels = table.names[column], labels_of(roles, keys, rows[0])
             breaks = {
                 int(np.searchsorted(there, i)) for c in drives
@@ -117,14 +118,14 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
     return found
 
 
-def branch_of_pulses(table: NumericTable, at: int | None) -> str | None:
+def branch_of_pulses(table: NumericTable, at: int | None) -> Branch | None:
     return None if at is None else table.names[at].branch
 
 
 def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
     """Rows of each ramp of a table: those of the same labels, and of the same block."""
-    for row, column in np.argwhere(np.isin(table.kinds[:, keys], (EMPTY, MISSING))):
-        raise table.error(table.lines[row], keys[column], "empty; every reading needs its own")
+    for row, column in np.argwhere(np.isin(table.kinds[:, keys], (EMPTY, MISSING))).tolist():
+        raise table.error(int(table.lines[row]), keys[column], "empty; every reading needs its own")
     groups: dict[tuple, list[int]] = {}
     labels = [c for c in keys if table.names[c].role != READ]
     for row in range(len(table.cells)):

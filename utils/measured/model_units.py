@@ -14,7 +14,6 @@ from devices.device_file import (
     DeviceFile,
     Estimate,
     MeasuredBranch,
-    SignedEstimate,
     Source,
     Units,
 )
@@ -23,6 +22,7 @@ from devices.responses import Table as TableResponse
 from utils.measured.branch_fit import BranchFit
 from utils.measured.device_fit import DeviceFit
 from utils.measured.spreads import times
+from utils.measured.table import MeanTable
 
 SMALL_PULSE = 0.01  # of the pulses of a range: the step by which two polarities are compared
 GRID_POINTS = 201  # of the range, between which the symmetry point is looked for
@@ -31,7 +31,7 @@ GRID_POINTS = 201  # of the range, between which the symmetry point is looked fo
 def response_of(fit: BranchFit, nonlinearity: float | None = None) -> Response:
     """A branch in units of the model; nonlinearity: another one than was fitted."""
     span, top, last = MODEL.span, MODEL.w_max, fit.data.pulses_max
-    if fit.family == "table":
+    if isinstance(fit.taken, MeanTable):
         pulses = tuple(float(f"{each:.12g}") for each in fit.taken.time * last)
         heights = fit.taken.height / fit.taken.range
         return TableResponse(pulses, tuple(float(top - span * each) for each in heights))
@@ -108,8 +108,8 @@ def symmetry_point(device: DeviceFit) -> Estimate | None:
     for fit in (device.rising, device.falling):
         if fit.family == "linear":
             continue
-        nu = device.nonlinearity_of(fit)
-        other = response_of(fit, nu.value + nu.error)
+        nu, error = device.nonlinearity_and_error(fit)
+        other = response_of(fit, nu + error)
         moved = crossing(other, down) if fit.data.is_rising else crossing(up, other)
         square += (MODEL.span if moved is None else moved - found) ** 2
     return Estimate(found, float(np.sqrt(square)))
@@ -128,7 +128,8 @@ def crossing(up: Response, down: Response) -> float | None:
     if not len(places):
         return None
     place = places[np.argmin(np.abs(places - GRID_POINTS // 2))]
-    return float(brentq(difference, grid[place], grid[place + 1]))
+    low, high = grid[[place, place + 1]].tolist()
+    return float(brentq(difference, low, high))
 
 
 # The device file
@@ -154,10 +155,9 @@ def device_file(device: DeviceFit, name: str, relaxes_to: str | None) -> DeviceF
 
 
 def branch_of(device: DeviceFit, fit: BranchFit) -> MeasuredBranch:
-    nu = device.nonlinearity_of(fit)
     return MeasuredBranch.from_response(
         response_of(fit), fit.data.is_rising, errors=errors_of(device, fit),
-        range=device.range_of(fit), nonlinearity=SignedEstimate(nu.value, nu.error),
+        range=device.range_of(fit), nonlinearity=device.nonlinearity_of(fit),
     )  # fmt: skip
 
 

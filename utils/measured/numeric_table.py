@@ -112,16 +112,16 @@ def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
     for row in range(header.start):
         why = [wrong_dialect(cell, grid.dialect) for cell in grid.cells[row] if cell]
         if why and all(why):
-            raise grid.error(row, 0, why[0])
-    for row, column in np.argwhere(grid.kinds[rows] == TEXT):
+            raise grid.error(row, 0, str(why[0]))
+    for row, column in np.argwhere(grid.kinds[rows] == TEXT).tolist():
         if why := wrong_dialect(grid.cells[rows[row], column], grid.dialect):
-            raise grid.error(rows[row], column, why)
+            raise grid.error(int(rows[row]), column, why)
     filled = np.flatnonzero([bool(name) for name in header.names])
     known = int(filled[-1]) + 1 if len(filled) else 0
     width = max(known, int(np.flatnonzero(grid.kinds[header.start] != EMPTY)[-1]) + 1)
     beyond = np.argwhere(grid.kinds[rows, width:] != EMPTY)
     if len(beyond):
-        row, column = rows[beyond[0, 0]], width + beyond[0, 1]
+        row, column = int(rows[beyond[0, 0]]), width + int(beyond[0, 1])
         raise grid.error(
             row, column, f"'{grid.cells[row, column]}' stands behind the {width} cells that line "
             f"{header.start + 1} has: text, mixed separators, or a decimal comma where commas "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from utils.errors import UserError
 from utils.flags import check_values, flag
+from utils.measured.measurement import Branch
 
 READING = "reading the file"  # heading in --help
 LAYOUTS = ("auto", "columns", "rows", "long")
@@ -62,7 +63,7 @@ class ReadingOptions:
         "readings after each pulse; they are averaged (default: found from the column of pulses)",
         int, metavar="N", at_least=1,
     )  # fmt: skip
-    branches: tuple[str, ...] = flag(
+    branches: tuple[Branch, ...] = flag(
         (), READING,
         "one word: use only the ramps whose values fall, or rise; several words: the branch of "
         "each column, or each ramp, in their order (default: both, found from names such as LTP "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ from utils.plots import style
 
 COLOURS = {"falling": "#882255", "rising": "#009E73"}
 MARKERS = {"falling": "v", "rising": "^"}
-MARK = dict(ls="", mfc="white", ms=3, mew=0.8)
+MARK: dict[str, Any] = dict(ls="", mfc="white", ms=3, mew=0.8)
 PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6}
 SHOWN = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 QUANTITIES = {
@@ -139,7 +140,12 @@ def draw_pulses(axes: Axes, fit: DeviceFit) -> None:
         if n > 1:
             time, mean = mean_curve(ramps)
             every = max(1, len(time) // 20)
-            marks = dict(color=COLOURS[name], marker=MARKERS[name], zorder=3, **MARK)
+            marks: dict[str, Any] = {
+                **MARK,
+                "color": COLOURS[name],
+                "marker": MARKERS[name],
+                "zorder": 3,
+            }
             shown = factor * branch.measured(mean[::every])
             axes.plot(pulses(branch, time[::every]), shown, **marks)
         time = np.linspace(0, 1, 400)
@@ -181,7 +187,7 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
         ]  # fmt: skip
         points = [(value[i].mean(), change[i].mean()) for i in where if len(i)]
         at, mean = np.array(points).T
-        marks = dict(color=COLOURS[name], marker=MARKERS[name], **MARK)
+        marks: dict[str, Any] = {**MARK, "color": COLOURS[name], "marker": MARKERS[name]}
         axes.plot(factor * at, factor * mean, label=f"{name}, mean", **marks)
         response = response_of(branch)
         voltages = np.linspace(MODEL.w_min, MODEL.w_max, 200)
@@ -191,7 +197,7 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
         size = steps * branch.range / MODEL.span
         axes.plot(factor * shown, factor * size, color=COLOURS[name], lw=1.2)
     point = symmetry_point(fit)
-    if point is not None:
+    if point is not None and point.value is not None:
         low, _ = fit.ends
         at = low + fit.range * (point.value - MODEL.w_min) / MODEL.span
         axes.axvline(factor * at, color="black", lw=0.8, ls=":", label="symmetry point")
@@ -252,7 +258,7 @@ def draw_cycles(axes: Axes, fit: DeviceFit) -> None:
         cycle = branch.data.cycle[order]
         for value, face, what in ((alone.start, "white", "start"), (alone.range, None, "range")):
             away = 100 * (value - value.mean())[order] / alone.range.mean()
-            marks = MARK | dict(mfc=face or COLOURS[name], marker=MARKERS[name])
+            marks: dict[str, Any] = {**MARK, "mfc": face or COLOURS[name], "marker": MARKERS[name]}
             axes.plot(cycle, away, color=COLOURS[name], label=f"{name}, {what}", **marks)
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

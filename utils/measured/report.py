@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from devices.built_in import LINEAR as MODEL
 from devices.device_file import DeviceFile, Estimate, SignedEstimate
+from devices.responses import Exponential, Linear, Table
 from utils.measured.branch_fit import FAMILIES, BranchFit, quality
 from utils.measured.device_fit import DeviceFit
 from utils.measured.model_units import errors_of, response_of, step_ratio, symmetry_point
@@ -80,8 +82,9 @@ def comparison(branch: BranchFit) -> Iterator[str]:
 
 def equation(fit: DeviceFit, branch: BranchFit) -> str:
     """The curve as measured, x in pulses."""
-    response, errors = response_of(branch), errors_of(fit, branch)
-    if branch.family == "table":
+    response = response_of(branch)
+    errors: dict[str, Any] = errors_of(fit, branch)
+    if isinstance(response, Table):
         return f"table             {len(response.pulses)} points, lines between them"
     first, last = branch.ends
     slope = (first - last) / MODEL.span
@@ -89,9 +92,11 @@ def equation(fit: DeviceFit, branch: BranchFit) -> str:
     def constant(value: float, name: str, factor: float) -> str:
         return pm(SignedEstimate(value * factor, errors[name] * abs(factor)))
 
-    if branch.family == "linear":
+    if isinstance(response, Linear):
         start = pm(SignedEstimate(first, errors["offset"] * abs(slope)))
         return f"linear            {start} and {constant(response.slope, 'slope', slope)} a pulse"
+    if not isinstance(response, Exponential):
+        raise TypeError(f"no words for the family {branch.family}")
     end = first + slope * (response.offset - MODEL.w_max)
     return (
         f"exponential       offset {pm(SignedEstimate(end, errors['offset'] * abs(slope)))}, "
@@ -119,7 +124,7 @@ def common_lines(fit: DeviceFit) -> Iterator[str]:
             f"up is {step_ratio(fit):.3g} times a pulse down"
         )
         point = symmetry_point(fit)
-        if point is None:
+        if point is None or point.value is None:
             yield "symmetry point    none within the range"
         else:
             slope = fit.range / MODEL.span
@@ -151,7 +156,7 @@ def noise_lines(fit: DeviceFit) -> Iterator[str]:
     source = f", of single readings, from {reads} after each pulse" * (reads > 1)
     yield f"read noise        {percent(read)}{source}"
     yield f"write noise       {percent(fit.write_noise)} per √pulse"
-    if read.value:
+    if read.value and read.error is not None:
         states = Estimate(0.5 / read.value, 0.5 / read.value * (read.error / read.value))
         yield f"resolvable states {pm(states)} (range / twice the read noise)"
 

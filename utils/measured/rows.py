@@ -10,6 +10,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.grid import NUMBER, TEXT
+from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import select
@@ -43,7 +44,7 @@ def series_of_rows(
     above = None if options.pulses == "none" else header_pulses(table, columns[0])
     if above is not None and np.isnan(above[np.array(columns) - columns[0]]).any():
         column = columns[int(np.argmax(np.isnan(above[np.array(columns) - columns[0]])))]
-        raise table.error(table.header, column, "no number of pulses above its values")
+        raise table.error(table.header or 1, column, "no number of pulses above its values")
     found = []
     for row in range(len(table.cells)):
         rows = np.full(len(columns), row)
@@ -65,7 +66,7 @@ def series_of_rows(
 
 def labels_of_line(
     table: NumericTable, keys: Sequence[int], row: int, devices: str
-) -> tuple[str, int | None, str | None]:
+) -> tuple[str, int | None, Branch | None]:
     """Device, cycle and branch of a line of a table in rows."""
     label = " ".join(word for word in table.cells[row, keys] if word)
     cycle, branch = parse_name(label).cycle, branch_in(label)
@@ -105,8 +106,9 @@ def header_pulses(table: NumericTable, first: int) -> np.ndarray | None:
     while names and not names[-1]:
         names.pop()
     pattern = r"(?:p|pulses?|puls|impuls(?:ion)?|n|#)?[\s_.#-]*(\d+(?:\.\d+)?)"
-    found = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
-    if len(names) < 3 or not all(found):
+    matches = (re.fullmatch(pattern, name, re.IGNORECASE) for name in names)
+    found = [match for match in matches if match]
+    if len(names) < 3 or len(found) < len(names):
         return None
     pulses = np.array([float(each[1]) for each in found])
     if (np.diff(pulses) <= 0).any():

@@ -8,6 +8,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured.grid import NUMBER, TEXT
+from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable, spread
 
 ONE_DEVICE = "1"  # label of the only device of a file that does not name it
@@ -29,7 +30,7 @@ class Series:
     place: int
     device: str
     cycle: int | None
-    branch: str | None
+    branch: Branch | None
     read: int | None
     lines: np.ndarray
     columns: np.ndarray
@@ -53,6 +54,11 @@ class Series:
     def error(self, table: NumericTable, problem: str, at: int = 0) -> UserError:
         return table.error(int(self.lines[at]), int(self.columns[at]), problem)
 
+    def pulse_error(self, table: NumericTable, problem: str, at: int) -> UserError:
+        """The error of a reading's number of pulses, where that stands in a column of its own."""
+        column = self.columns[at] if self.pulse_column is None else self.pulse_column
+        return table.error(int(self.lines[at]), int(column), problem)
+
     def where(self, table: NumericTable) -> str:
         """Where it stands, in words."""
         if self.lines[0] == self.lines[-1]:
@@ -71,7 +77,7 @@ def readings(
     """
     kinds = table.kinds[rows, columns]
     if len(text := np.flatnonzero(kinds == TEXT)):
-        row, column = rows[text[0]], columns[text[0]]
+        row, column = int(rows[text[0]]), int(columns[text[0]])
         raise table.error(
             table.lines[row], column, f"'{table.cells[row, column]}' is text within a ramp, where "
             "there has to be a number or nothing",
@@ -79,13 +85,13 @@ def readings(
     found = np.flatnonzero(kinds == NUMBER)
     values = table.numbers[rows, columns]
     if len(huge := found[~(np.abs(values[found]) < MAX_VALUE)]):
-        row, column = rows[huge[0]], columns[huge[0]]
+        row, column = int(rows[huge[0]]), int(columns[huge[0]])
         raise table.error(
             table.lines[row], column, f"{table.cells[row, column]} is an overflow of the "
             "instrument, no reading; empty the cell",
         )  # fmt: skip
     if len(found) and (holes := np.setdiff1d(np.arange(found[0], found[-1]), found)).size:
-        row, column = rows[holes[0]], columns[holes[0]]
+        row, column = int(rows[holes[0]]), int(columns[holes[0]])
         left_out.append(
             f"line {table.lines[row]}, {table.title(column)}: no reading"
             + (f", as in {len(holes) - 1} further cells of its ramp" if len(holes) > 1 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.special import gammaln
@@ -14,6 +15,7 @@ from utils.measured.branch_fit import BranchFit
 from utils.measured.noise import FLOOR, root_error
 
 NOT_MEASURABLE = Estimate(None, None)
+Either = TypeVar("Either", Estimate, SignedEstimate)
 
 
 def spread(factors: np.ndarray, covariance: np.ndarray) -> Estimate:
@@ -48,7 +50,7 @@ def noise_estimate(value: float, error: float | None) -> Estimate:
     return Estimate(0.0 if value <= 10 * FLOOR else value, error)
 
 
-def times(estimate: Estimate | SignedEstimate, factor: float) -> Estimate | SignedEstimate:
+def times(estimate: Either, factor: float) -> Either:
     if estimate.value is None:
         return estimate
     return type(estimate)(

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from utils.measured.measurement import Branch
+
 # Roles of columns. VOLTAGE and CURRENT are drive or response: what else the table holds decides.
 PULSES, TIME, DRIVE, RESPONSE, VOLTAGE, CURRENT = (
     "pulses", "time", "drive", "response", "voltage", "current",
@@ -77,10 +79,8 @@ FALLING_WORDS = (
     "ltd depression depressing depr dep reset down falling fall decrease dec ab abwarts fallend "
     "descente descendant decroissant baisse erase"
 )
-BRANCH_OF = {
-    **dict.fromkeys(RISING_WORDS.split(), "rising"),
-    **dict.fromkeys(FALLING_WORDS.split(), "falling"),
-}
+BRANCH_WORDS: dict[Branch, str] = {"rising": RISING_WORDS, "falling": FALLING_WORDS}
+BRANCH_OF = {word: branch for branch, text in BRANCH_WORDS.items() for word in text.split()}
 CONDUCTANCE_WAYS = set("ltp ltd potentiation depression potenzierung set reset pot dep".split())
 
 SI = r"[fpnuµμmkMG]?"
@@ -137,7 +137,7 @@ class Name:
     unit: str = ""
     role: str | None = None
     quantity: str = ""
-    branch: str | None = None
+    branch: Branch | None = None
     device: str | None = None
     cycle: int | None = None
     read: int | None = None
@@ -222,7 +222,7 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
     return None, ""
 
 
-def branch_in(text: str) -> str | None:
+def branch_in(text: str) -> Branch | None:
     """The branch that a name or a label tells; None where it tells none, or both."""
     found = {BRANCH_OF[word] for word in words(text) if word in BRANCH_OF}
     return found.pop() if len(found) == 1 else None
