@@ -33,7 +33,7 @@ def cut_at_turns(values: np.ndarray) -> tuple[list[slice], int]:
     jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
     resets = [at for at in jumps if at is not None]
     turns = [
-        Turn(values, *extremes[index : index + 3], noise)
+        Turn(values, extremes[index], extremes[index + 1], extremes[index + 2], noise)
         for index, (one, other) in enumerate(pairwise(jumps))
         if one is None and other is None
     ]

@@ -80,7 +80,9 @@ FALLING_WORDS = (
     "descente descendant decroissant baisse erase"
 )
 BRANCH_WORDS: dict[Branch, str] = {"rising": RISING_WORDS, "falling": FALLING_WORDS}
-BRANCH_OF = {word: branch for branch, text in BRANCH_WORDS.items() for word in text.split()}
+BRANCH_OF: dict[str, Branch] = {
+    word: branch for branch, text in BRANCH_WORDS.items() for word in text.split()
+}
 CONDUCTANCE_WAYS = set("ltp ltd potentiation depression potenzierung set reset pot dep".split())
 
 SI = r"[fpnuµμmkMG]?"
@@ -224,7 +226,7 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
 
 def branch_in(text: str) -> Branch | None:
     """The branch that a name or a label tells; None where it tells none, or both."""
-    found = {BRANCH_OF[word] for word in words(text) if word in BRANCH_OF}
+    found: set[Branch] = {BRANCH_OF[word] for word in words(text) if word in BRANCH_OF}
     return found.pop() if len(found) == 1 else None
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import chain
 from string import ascii_lowercase
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -43,7 +44,7 @@ RULES: dict[Rule, str] = {
 }
 COLOURS = dict(zip(RULES, ("#000000", "#0072B2", "#56B4E9", "#D55E00", "#E69F00"), strict=True))
 RULE_MARKERS = dict(zip(RULES, "os^Dv", strict=True))
-CELL_MARKERS = dict(zip(CELLS, "os^", strict=True))
+CELL_MARKERS: dict[str, str] = dict(zip(CELLS, "os^", strict=True))
 PANEL_HEIGHT = 2.3  # inches
 
 
@@ -230,7 +231,7 @@ def draw_driving(shown: list[Driven]) -> Figure | None:
 
 def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     """Draw a device, and return the panels that have a letter."""
-    top, bottom = part.subfigures(2, 1)
+    top, bottom = part.subfigures(2, 1, squeeze=False)[:, 0]
     cells = [cell for cell in CELLS if any(each.cell == cell for each in driven.schemes)]
     panels = top.subplots(1, len(cells), sharey=True, squeeze=False)[0]
     ideal = driven.ideal["accuracy"].mean()
@@ -329,7 +330,7 @@ def draw_requests(axes, driven: Driven) -> None:
     axes.spines["left"].set_visible(False)
     axes.set_xlim(0, 100)
     axes.set_xlabel("requests (%)")
-    looks = {"written": {"fc": style.GREY}, "dropped": {"fc": "#DDDDDD"}}
+    looks: dict[str, dict[str, Any]] = {"written": {"fc": style.GREY}, "dropped": {"fc": "#DDDDDD"}}
     if any(each.mean("refreshed") > 0 for each in schemes):
         looks["refreshed"] = {"fc": "#BBBBBB", "ec": style.GREY, "hatch": "xxxx"}
     looks["pending"] = {"fc": "white", "ec": style.GREY, "hatch": "////"}

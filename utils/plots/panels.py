@@ -19,7 +19,7 @@ RATE_LABEL = "learning rate (pulses per unit gradient)"
 def draw_means(
     axes,
     points: pd.DataFrame,
-    colour: str,
+    colour: str | tuple[float, ...],
     label: str,
     marker: str = "o",
     dashed: bool = False,

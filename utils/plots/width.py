@@ -181,8 +181,10 @@ def by_size(networks: pd.DataFrame) -> str:
     """Where linear minus exponential is least and most, over all layers that are there."""
     found: dict[Layers, Difference] = {}
     for layers in [*WIDTHS, *DEPTHS[1:]]:
-        both = (at_best_rate(alike(networks, field, layers)) for field in (LINEAR, EXPONENTIAL))
-        points = difference(*both)
+        linear, exponential = (
+            at_best_rate(alike(networks, field, layers)) for field in (LINEAR, EXPONENTIAL)
+        )
+        points = difference(linear, exponential)
         if points is not None:
             found[layers] = points
     if not found:
