@@ -8,13 +8,14 @@ import sys
 import pytest
 from conftest import PROJECT
 from msgspec.structs import replace
-from support.devices import OTHERS, device_file, measured
+from support.devices import OTHERS, device_file, device_of, measured
 
 from devices.built_in import LIBRARY
 from devices.constants import mirrored
 from devices.device_file import Estimate, MeasuredBranch, SignedEstimate, Units, read, write
 from devices.library import constants, find, from_constants, measurements
 from devices.responses import Exponential, Linear
+from utils.parser import parse
 
 TABLE = OTHERS["table"].response
 LINEAR = Linear(slope=-0.567 / 100, offset=2.742, pulses_max=100.0)
@@ -361,3 +362,40 @@ def test_reading_needs_no_torch():
         "assert 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+@pytest.mark.parametrize("cell", ["both-ways", "reference"])
+@pytest.mark.parametrize(("missing", "only"), [("rising", "falling"), ("falling", "rising")])
+def test_a_device_of_one_branch_has_no_cell_that_is_driven_both_ways(
+    cell, missing, only, tmp_path, capsys
+):
+    branch = MeasuredBranch.from_response(LINEAR, rising=missing == "falling")
+    content = replace(measured("mine"), **{missing: None, only: branch})
+    path = device_file(tmp_path / "mine.json", content)
+    out = tmp_path / "out"
+    arguments = ["--field", str(path), "--cell", cell, "--output_dir", str(out)]
+    with pytest.raises(SystemExit) as stop:
+        parse(arguments)
+    assert stop.value.code == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert f"--cell {cell}: only the {only} branch of mine was measured" in line
+    assert not out.exists()
+
+
+def test_where_fresh_devices_start_by_hand():
+    """The symmetry point within the middle half of 2.175 to 2.742, otherwise 2.4585."""
+    starts = {
+        name: device_of(name).driven(both_ways=True).start(0.01)
+        for name in ("falls-exponentially", "falls-by-a-table", "asymmetric", "double-linear")
+    }
+    assert starts == pytest.approx(
+        {
+            "falls-exponentially": 2.40,
+            "falls-by-a-table": 2.4585,
+            "asymmetric": 2.4585,
+            "double-linear": 2.4585,
+        }
+    )
+    assert find("double-ideal").driven(both_ways=True).start(0.01) == pytest.approx(2.732)
+    assert find("double-exponential").start(0.01) == pytest.approx(2.27)
