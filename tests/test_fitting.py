@@ -1,5 +1,6 @@
 """Fitting measured curves: numbers by hand, and what is said and chosen."""
 
+import json
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import pytest
 from support.ramps import both_branches, exponential, measured, measurement, transformed, two_bends
 
 from devices.built_in import LINEAR
+from devices.device_file import write
 from utils.errors import UserError
 from utils.measured.branch import branch_data, mean_curve
 from utils.measured.branch_fit import choose, fit_branch
@@ -240,6 +242,41 @@ def test_both_branches_stand_on_the_mean_of_their_ends():
     text = "\n".join(report(fitted, device))
     assert "differ by up to 11% of the range" in text  # 4 of 37
     assert "flags of main.py for these values: --resistor_noise 0 --write_noise 0" in text
+
+
+CURVES = {
+    "linear": way(0),
+    "exponential": way(3),
+    "table": way(0) + 0.06 * np.sin(2 * np.pi * way(0)),
+}
+
+
+@pytest.mark.parametrize("rising", CURVES)
+@pytest.mark.parametrize("falling", CURVES)
+def test_both_branches_of_a_file_run_over_the_common_range(falling, rising, tmp_path):
+    """As written, f(0) = f_up(30) = w_max and f(30) = f_up(0) = w_min, by the equations."""
+    noise = 0.03 * np.random.default_rng(1).normal(size=(2, 31, 6))
+    both = both_branches(
+        measurement(60 - 40 * CURVES[falling] + noise[0]),
+        measurement(24 + 34 * CURVES[rising] + noise[1]),
+    )
+    write(tmp_path / "d.json", device_file(fit_device(both), "d", None))
+    content = json.loads((tmp_path / "d.json").read_text())
+
+    def ends(family, constants):
+        if family == "table":
+            return constants["voltages"][0], constants["voltages"][-1]
+        x = np.array([0.0, constants["pulses_max"]])
+        if family == "linear":
+            return constants["offset"] + constants["slope"] * x
+        return constants["offset"] + constants["amplitude"] * np.exp(-x / constants["decay"])
+
+    for branch, family, expected in (
+        ("falling", falling, (2.742, 2.175)),
+        ("rising", rising, (2.175, 2.742)),
+    ):
+        assert content[branch]["family"] == family
+        assert ends(family, content[branch]["constants"]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_symmetry_point_of_exponential_branches_by_hand():
