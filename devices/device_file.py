@@ -267,8 +267,10 @@ def with_measurement(
     if "errors" in content:
         errors = content.pop("errors")
         content["falling"] = {
-            "family": response.family, "constants": constants_of(response), "errors": errors
-        }  # fmt: skip
+            "family": response.family,
+            "constants": constants_of(response),
+            "errors": errors,
+        }
     try:
         return msgspec.convert(content | {"name": name, "relaxes_to": relaxes_to}, DeviceFile)
     except msgspec.ValidationError as error:

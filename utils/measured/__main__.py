@@ -33,18 +33,31 @@ def make_parser() -> Parser:
     result = parser.add_argument_group("device file")
     for name, metavar, text in (
         ("name", "NAME", "name of the device (default: that of the measured file)"),
-        ("output_dir", "DIR", "folder of the device file and the picture, made where there is none "
-         "(default: this folder)"),
-        ("output", "FILE", "instead of --output_dir, the path of the device file (default: "
-         "NAME.json)"),
-        ("relaxes_to", "DEVICE", "its response when the field is switched: a built-in device or "
-         "another device file (default: none)"),
-    ):  # fmt: skip
+        (
+            "output_dir",
+            "DIR",
+            "folder of the device file and the picture, made where there is none "
+            "(default: this folder)",
+        ),
+        (
+            "output",
+            "FILE",
+            "instead of --output_dir, the path of the device file (default: NAME.json)",
+        ),
+        (
+            "relaxes_to",
+            "DEVICE",
+            "its response when the field is switched: a built-in device or "
+            "another device file (default: none)",
+        ),
+    ):
         result.add_argument(f"--{name}", action=Once, metavar=metavar, help=text)
     result.add_argument(
-        "--family", action=Once, choices=FAMILIES,
+        "--family",
+        action=Once,
+        choices=FAMILIES,
         help="family of the response (default: the one that fits best)",
-    )  # fmt: skip
+    )
     reading = parser.add_argument_group(READING)
     for name, (each, default) in flags_of(ReadingOptions).items():
         add(reading, name, each, default)

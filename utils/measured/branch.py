@@ -93,9 +93,7 @@ def branch_data(ramps: Sequence[Ramp], file: str, is_train: bool = False) -> Bra
         for some in members.values()
     )
     cycle = np.array([ramp.cycle for ramp in ramps])
-    return BranchData(
-        tuple(ramps), first, step, origin, pulses_max, devices, device, cycle, groups
-    )  # fmt: skip
+    return BranchData(tuple(ramps), first, step, origin, pulses_max, devices, device, cycle, groups)
 
 
 def origin_of(ramps: Sequence[Ramp], is_train: bool) -> float:

@@ -100,9 +100,11 @@ def quality(data: BranchData, fit: MeanDevice) -> Quality:
         spread_of_mean += float(((mean - mean.mean()) ** 2).sum()) * len(group.ramps)
     rms = np.sqrt(square / data.n_readings)
     return Quality(
-        1 - square / spread, 1 - square_of_mean / spread_of_mean, float(rms / fit.range),
+        1 - square / spread,
+        1 - square_of_mean / spread_of_mean,
+        float(rms / fit.range),
         product / square if square else 0.0,
-    )  # fmt: skip
+    )
 
 
 def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:

@@ -76,9 +76,11 @@ def follows(one: Series, other: Series, piece: Piece) -> bool:
 def check_length(series: Series, table: NumericTable) -> None:
     if len(series) < MIN_READINGS:
         raise series.error(
-            table, f"only {len(series)} readings; a ramp needs at least {MIN_READINGS} pulses "
-            "(--columns leaves a column out)", len(series) - 1,
-        )  # fmt: skip
+            table,
+            f"only {len(series)} readings; a ramp needs at least {MIN_READINGS} pulses "
+            "(--columns leaves a column out)",
+            len(series) - 1,
+        )
 
 
 def direct(
@@ -239,8 +241,14 @@ def number(directed: Sequence[Directed]) -> list[Ramp]:
             counts[one.branch] += 1
             ramps.append(
                 Ramp(
-                    device, counts[one.branch], one.branch, one.pulses.astype(float),
-                    one.series.values, one.series.lines, order, one.before,
+                    device,
+                    counts[one.branch],
+                    one.branch,
+                    one.pulses.astype(float),
+                    one.series.values,
+                    one.series.lines,
+                    order,
+                    one.before,
                 )
-            )  # fmt: skip
+            )
     return ramps

@@ -40,9 +40,11 @@ class Repeats:
         self.reads = max(self.reads, int(np.median(counts)))
         breaks = tuple(int(np.searchsorted(firsts, at)) for at in series.breaks)
         return replace(
-            series.take(firsts), values=means, breaks=breaks,
+            series.take(firsts),
+            values=means,
+            breaks=breaks,
             counted=np.arange(len(firsts), dtype=float),
-        )  # fmt: skip
+        )
 
 
 def average_columns(found: Sequence[Series], repeats: Repeats) -> list[Series]:
@@ -102,9 +104,10 @@ def refuse_steps(series: Series, table: NumericTable) -> None:
         quiet = float(np.sqrt(np.mean(within**2))) * 3 < float(np.sqrt(np.mean(between**2)))
         if quiet and abs(within.sum()) <= REPEATED * change:
             raise series.error(
-                table, f"moves after every {reads} readings only; --reads {reads} averages them, "
+                table,
+                f"moves after every {reads} readings only; --reads {reads} averages them, "
                 "--reads 1 takes each for a pulse",
-            )  # fmt: skip
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +140,11 @@ def cut(
             continue
         if series.branch is not None or len(one) < 2 * MIN_READINGS:
             raise one.error(
-                table, f"the curve turns back here, at {one.values[at]:.6g}, so it is no single "
-                "ramp" + ("" if series.branch is None else f" that is {series.branch}"), at,
-            )  # fmt: skip
+                table,
+                f"the curve turns back here, at {one.values[at]:.6g}, so it is no single "
+                "ramp" + ("" if series.branch is None else f" that is {series.branch}"),
+                at,
+            )
         inner, resets = cut_at_turns(one.values)
         note_resets(one, table, resets, left_out)
         cuts += [slice(part.start + x.start, part.start + x.stop) for x in inner]
@@ -196,9 +201,11 @@ def pieces(
         for piece in found:
             if len(again := restarts(piece.series, table)) > 1:
                 raise piece.series.pulse_error(
-                    table, "the pulses start again within a ramp that --split makes; leave it out, "
-                    "or --pulses none", again[1],
-                )  # fmt: skip
+                    table,
+                    "the pulses start again within a ramp that --split makes; leave it out, "
+                    "or --pulses none",
+                    again[1],
+                )
     return found
 
 
@@ -234,13 +241,14 @@ def restarts(series: Series, table: NumericTable) -> list[int]:
             seen = np.flatnonzero(pulses[:end] == pulses[end])
             if len(seen):
                 raise error(
-                    end, f"pulse {pulses[end]:g} is given twice, first in line "
+                    end,
+                    f"pulse {pulses[end]:g} is given twice, first in line "
                     f"{series.lines[seen[0]]}; correct it",
-                )  # fmt: skip
+                )
             raise error(
-                end, f"pulse {pulses[end]:g} after {pulses[end - 1]:g}; pulses must rise along a "
-                "ramp",
-            )  # fmt: skip
+                end,
+                f"pulse {pulses[end]:g} after {pulses[end - 1]:g}; pulses must rise along a ramp",
+            )
         starts.append(end)
         at = end
     return starts

@@ -52,9 +52,14 @@ def text(seed: int = 2025) -> str:
             columns.append([HIGHEST - (HIGHEST - LOWEST) * share for share in down])
             columns.append([LOWEST + (HIGHEST - LOWEST) * share for share in up])
     head = HEAD.format(
-        devices=DEVICES, cycles=CYCLES, pulses=int(EXPONENTIAL.pulses_max), rising=RISING,
-        variability=VARIABILITY, read=READ, write=WRITE,
-    )  # fmt: skip
+        devices=DEVICES,
+        cycles=CYCLES,
+        pulses=int(EXPONENTIAL.pulses_max),
+        rising=RISING,
+        variability=VARIABILITY,
+        read=READ,
+        write=WRITE,
+    )
     lines = [",".join(["pulse", *names])]
     for pulse, row in enumerate(zip(*columns, strict=True)):
         lines.append(",".join([str(pulse), *(f"{value:.3f}" for value in row)]))

@@ -124,10 +124,16 @@ def split(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
             f"curve (at most {MAX_CELLS} cells)"
         )
     frame = pandas.read_csv(
-        io.StringIO("\n".join(lines) + "\n"), sep=separator, header=None, names=range(width),
-        index_col=False, dtype=object, keep_default_na=False, skip_blank_lines=False,
+        io.StringIO("\n".join(lines) + "\n"),
+        sep=separator,
+        header=None,
+        names=range(width),
+        index_col=False,
+        dtype=object,
+        keep_default_na=False,
+        skip_blank_lines=False,
         quoting=csv.QUOTE_NONE,
-    )  # fmt: skip
+    )
     cells = frame.fillna("").to_numpy(dtype=object)
     return np.array([cell.strip() for cell in cells.flat], object).reshape(cells.shape)
 

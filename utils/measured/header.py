@@ -90,9 +90,11 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
     if len(filled) == grid.count(start):
         column = int(np.argmax((kinds == TEXT) & ~labels))
         raise grid.error(
-            row, column, f"'{grid.cells[row, column]}' is no number, and the line no header "
+            row,
+            column,
+            f"'{grid.cells[row, column]}' is no number, and the line no header "
             "since it holds numbers, too; correct it, or put # before it",
-        )  # fmt: skip
+        )
     return None
 
 

@@ -102,19 +102,26 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
                 raise table.error(int(table.lines[rows[0]]), column, "no number in this column")
             name, labels = table.names[column], labels_of(roles, keys, rows[0])
             breaks = {
-                int(np.searchsorted(there, i)) for c in drives
+                int(np.searchsorted(there, i))
+                for c in drives
                 for i in shape.changes(table.numbers[rows, c])
-            }  # fmt: skip
+            }
             found.append(
                 Series(
-                    len(found), labels.get(DEVICE) or device, labels.get(CYCLE, name.cycle),
-                    labels.get(BRANCH) or name.branch or branch_of_pulses(table, at), name.read,
-                    table.lines[rows[there]], np.full(len(there), column),
+                    len(found),
+                    labels.get(DEVICE) or device,
+                    labels.get(CYCLE, name.cycle),
+                    labels.get(BRANCH) or name.branch or branch_of_pulses(table, at),
+                    name.read,
+                    table.lines[rows[there]],
+                    np.full(len(there), column),
                     table.numbers[rows[there], column],
-                    None if at is None else table.numbers[rows[there], at], at,
-                    tuple(sorted(breaks - {0, len(there)})), (there - there[0]).astype(float),
+                    None if at is None else table.numbers[rows[there], at],
+                    at,
+                    tuple(sorted(breaks - {0, len(there)})),
+                    (there - there[0]).astype(float),
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -169,10 +176,12 @@ def refuse_gaps(table: NumericTable) -> None:
     if len(short):
         row = int(short[0])
         raise table.error(
-            table.lines[row], int(counts[row]), f"the line has {counts[row]} cells, line "
+            table.lines[row],
+            int(counts[row]),
+            f"the line has {counts[row]} cells, line "
             f"{table.lines[0]} has {counts[0]}, and spaces do not show which is empty; save with "
             "commas or tabs",
-        )  # fmt: skip
+        )
 
 
 def devices_of_columns(table: NumericTable, columns: Sequence[int], devices: str) -> list[str]:

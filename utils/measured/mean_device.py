@@ -176,13 +176,20 @@ def complete(
     n_devices, n, parameters = len(data.devices), data.n_readings, len(theta) + data.n_ramps
     determinants = sum(len(g.group.ramps) * g.whiten.log_determinant for g in groups)
     return MeanDevice(
-        family=family, varies=varies, range=float(summary[0]), nonlinearity=float(summary[1]),
-        slopes=summary[2 : 2 + n_devices], sizes=summary[2 + n_devices :],
-        covariance=change @ covariance @ change.T, start=start,
+        family=family,
+        varies=varies,
+        range=float(summary[0]),
+        nonlinearity=float(summary[1]),
+        slopes=summary[2 : 2 + n_devices],
+        sizes=summary[2 + n_devices :],
+        covariance=change @ covariance @ change.T,
+        start=start,
         start_covariance=np.append(change[:2] @ covariance @ by, variance + by @ covariance @ by),
-        squares=squares, spare=n - parameters, aicc=aicc(squares + determinants, n, parameters),
+        squares=squares,
+        spare=n - parameters,
+        aicc=aicc(squares + determinants, n, parameters),
         residual=tuple(residual),
-    )  # fmt: skip
+    )
 
 
 def derivative(function: Callable, theta: np.ndarray) -> np.ndarray:

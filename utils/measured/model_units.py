@@ -156,9 +156,12 @@ def device_file(device: DeviceFit, name: str, relaxes_to: str | None) -> DeviceF
 
 def branch_of(device: DeviceFit, fit: BranchFit) -> MeasuredBranch:
     return MeasuredBranch.from_response(
-        response_of(fit), fit.data.is_rising, errors=errors_of(device, fit),
-        range=device.range_of(fit), nonlinearity=device.nonlinearity_of(fit),
-    )  # fmt: skip
+        response_of(fit),
+        fit.data.is_rising,
+        errors=errors_of(device, fit),
+        range=device.range_of(fit),
+        nonlinearity=device.nonlinearity_of(fit),
+    )
 
 
 def rounded(estimate: Estimate) -> Estimate:

@@ -177,10 +177,11 @@ def about_their_mean(estimate: NoiseEstimate, ramps: int) -> NoiseEstimate:
         return replace(noise, read=noise.read * factor, write=noise.write * factor)
 
     return NoiseEstimate(
-        larger(estimate.noise), larger(estimate.weights),
+        larger(estimate.noise),
+        larger(estimate.weights),
         estimate.read_error and estimate.read_error * factor,
         estimate.write_error and estimate.write_error * factor,
-    )  # fmt: skip
+    )
 
 
 def find_forgetting(data: BranchData, nonlinearity: float) -> float:

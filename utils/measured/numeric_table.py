@@ -100,11 +100,19 @@ def assemble(
     names = [*header.names, *[""] * width][:width]
     units = [*header.units, *[""] * width][:width]
     return NumericTable(
-        grid.path, grid.source, grid.dialect,
+        grid.path,
+        grid.source,
+        grid.dialect,
         tuple(parse_name(name, unit) for name, unit in zip(names, units, strict=True)),
-        None if header.row is None else header.row + 1, rows + 1, grid.cells[rows],
-        grid.kinds[rows], grid.numbers[rows], labels, blocks, tuple(left_out),
-    )  # fmt: skip
+        None if header.row is None else header.row + 1,
+        rows + 1,
+        grid.cells[rows],
+        grid.kinds[rows],
+        grid.numbers[rows],
+        labels,
+        blocks,
+        tuple(left_out),
+    )
 
 
 def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
@@ -123,10 +131,12 @@ def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
     if len(beyond):
         row, column = int(rows[beyond[0, 0]]), width + int(beyond[0, 1])
         raise grid.error(
-            row, column, f"'{grid.cells[row, column]}' stands behind the {width} cells that line "
+            row,
+            column,
+            f"'{grid.cells[row, column]}' stands behind the {width} cells that line "
             f"{header.start + 1} has: text, mixed separators, or a decimal comma where commas "
             "divide; write all lines alike",
-        )  # fmt: skip
+        )
 
 
 def text_around(grid: Grid, header: Header, rows: np.ndarray, last: int) -> list[str]:

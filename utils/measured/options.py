@@ -35,59 +35,85 @@ class ReadingOptions:
     """
 
     layout: str = flag(
-        "auto", READING,
+        "auto",
+        READING,
         "columns: each column is a ramp; rows: each line is a ramp and begins with its label; "
         "long: each line is a reading, with columns device, cycle, branch, pulse, value; auto: "
-        "found from the file", str,
-        metavar="LAYOUT", choices=LAYOUTS,
-    )  # fmt: skip
+        "found from the file",
+        str,
+        metavar="LAYOUT",
+        choices=LAYOUTS,
+    )
     columns: tuple[str, ...] = flag(
-        (), READING,
+        (),
+        READING,
         "columns of the response, by name, number (from 1) or range (2-5) (default: found from "
-        "names, units and numbers)", str, metavar="COLUMN", is_list=True,
-    )  # fmt: skip
-    pulses: str | None = flag(
-        None, READING,
-        "column of the number of pulses, by name or number; none: there is one pulse before every "
-        "reading (default: a column with such a name, or one that counts; or else none)", str,
+        "names, units and numbers)",
+        str,
         metavar="COLUMN",
-    )  # fmt: skip
+        is_list=True,
+    )
+    pulses: str | None = flag(
+        None,
+        READING,
+        "column of the number of pulses, by name or number; none: there is one pulse before every "
+        "reading (default: a column with such a name, or one that counts; or else none)",
+        str,
+        metavar="COLUMN",
+    )
     split: int | str | None = flag(
-        None, READING,
+        None,
+        READING,
         "how to cut a column that holds several ramps: after every N readings, or at the turning "
         "points (turns) (default: where the values clearly turn, or the pulses start again)",
-        split_of, metavar="N|turns",
-    )  # fmt: skip
+        split_of,
+        metavar="N|turns",
+    )
     reads: int | None = flag(
-        None, READING,
+        None,
+        READING,
         "readings after each pulse; they are averaged (default: found from the column of pulses)",
-        int, metavar="N", at_least=1,
-    )  # fmt: skip
+        int,
+        metavar="N",
+        at_least=1,
+    )
     branches: tuple[Branch, ...] = flag(
-        (), READING,
+        (),
+        READING,
         "one word: use only the ramps whose values fall, or rise; several words: the branch of "
         "each column, or each ramp, in their order (default: both, found from names such as LTP "
-        "and LTD, or else from the values)", str,
-        metavar="falling|rising", is_list=True,
-    )  # fmt: skip
+        "and LTD, or else from the values)",
+        str,
+        metavar="falling|rising",
+        is_list=True,
+    )
     resistance: bool = flag(
         False, READING, "the values are resistances R; use the conductances 1/R", bool
     )
     devices: str = flag(
-        "auto", READING,
+        "auto",
+        READING,
         "each: every column or line is another device; one: all are cycles of one device; auto: "
         "found from the names; columns without names are one device, lines with labels several",
         str,
-        metavar="DEVICES", choices=DEVICES,
-    )  # fmt: skip
+        metavar="DEVICES",
+        choices=DEVICES,
+    )
     decimal: str = flag(
-        "auto", READING, "decimal mark: point, comma, or auto", str,
-        metavar="MARK", choices=DECIMALS,
-    )  # fmt: skip
+        "auto",
+        READING,
+        "decimal mark: point, comma, or auto",
+        str,
+        metavar="MARK",
+        choices=DECIMALS,
+    )
     sheet: str | None = flag(
-        None, READING, "sheet of a workbook (XLSX), by name or number (default: the first)", str,
+        None,
+        READING,
+        "sheet of a workbook (XLSX), by name or number (default: the first)",
+        str,
         metavar="SHEET",
-    )  # fmt: skip
+    )
 
     def __post_init__(self):
         object.__setattr__(self, "columns", tuple(self.columns))  # a list, if it comes from JSON

@@ -26,9 +26,13 @@ MARK: dict[str, Any] = dict(ls="", mfc="white", ms=3, mew=0.8)
 PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6}
 SHOWN = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 QUANTITIES = {
-    "S": "conductance", "A": "current", "V": "voltage", "Ω": "resistance", "ohm": "resistance",
+    "S": "conductance",
+    "A": "current",
+    "V": "voltage",
+    "Ω": "resistance",
+    "ohm": "resistance",
     "Ohm": "resistance",
-}  # fmt: skip
+}
 BINS = 20  # of change per pulse, where there are many more pulses
 MAX_DOTS = 100  # readings that are shown as dots
 MAX_SINGLE = 15  # devices that are shown one by one
@@ -51,9 +55,14 @@ def draw(fit: DeviceFit) -> Figure:
         draw_cycles(panels["e"], fit)
     for letter, axes in panels.items():
         axes.annotate(
-            letter, (0, 1), xytext=(-30, 6), xycoords="axes fraction",
-            textcoords="offset points", fontsize=9, fontweight="bold",
-        )  # fmt: skip
+            letter,
+            (0, 1),
+            xytext=(-30, 6),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=9,
+            fontweight="bold",
+        )
     return figure
 
 
@@ -91,9 +100,13 @@ def values(fit: DeviceFit) -> tuple[float, str, str]:
 def above(axes: Axes, columns: int) -> None:
     """A legend over the panel, where there are no data."""
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.3,
-        handlelength=1.5, columnspacing=1.0,
-    )  # fmt: skip
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=columns,
+        borderaxespad=0.3,
+        handlelength=1.5,
+        columnspacing=1.0,
+    )
 
 
 def faint(name: str) -> dict:
@@ -182,9 +195,11 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
         value, change = changes(branch)
         many = len(np.unique(value)) > 2 * BINS
         groups = np.digitize(value, np.linspace(value.min(), value.max(), BINS + 1)[1:-1])
-        where = [np.flatnonzero(groups == k) for k in range(BINS)] if many else [
-            np.flatnonzero(value == each) for each in np.unique(value)
-        ]  # fmt: skip
+        where = (
+            [np.flatnonzero(groups == k) for k in range(BINS)]
+            if many
+            else [np.flatnonzero(value == each) for each in np.unique(value)]
+        )
         points = [(value[i].mean(), change[i].mean()) for i in where if len(i)]
         at, mean = np.array(points).T
         marks: dict[str, Any] = {**MARK, "color": COLOURS[name], "marker": MARKERS[name]}

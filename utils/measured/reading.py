@@ -63,11 +63,18 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     if vocabulary.is_ohm(unit):
         left_out.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
-        Path(path).name, hashlib.sha256(raw).hexdigest(), quantity, unit, tuple(ramps),
-        repeats.noise, repeats.reads, understood(roles), sentence(table, layout, ramps, repeats)
-        + one_device(table, columns, options, ramps),
-        tuple(left_out), how(options, layout, columns, roles),
-    )  # fmt: skip
+        Path(path).name,
+        hashlib.sha256(raw).hexdigest(),
+        quantity,
+        unit,
+        tuple(ramps),
+        repeats.noise,
+        repeats.reads,
+        understood(roles),
+        sentence(table, layout, ramps, repeats) + one_device(table, columns, options, ramps),
+        tuple(left_out),
+        how(options, layout, columns, roles),
+    )
 
 
 def read_bytes(path: Path) -> bytes:
@@ -107,9 +114,11 @@ def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
         if len(told) > 1:
             (one, _), (other, column) = sorted(told.items(), key=lambda item: item[1])[:2]
             raise table.error(
-                table.header or 1, column, f"the {what} is {other}, that of another column {one}, "
+                table.header or 1,
+                column,
+                f"the {what} is {other}, that of another column {one}, "
                 "and only one column of values can be used; choose with --columns",
-            )  # fmt: skip
+            )
     units = [name.unit for name, _ in names if name.unit]
     quantities = [name.quantity for name, _ in names if name.quantity not in ("", "response")]
     quantity = quantities[0] if quantities else ""

@@ -161,9 +161,10 @@ def choose_responses(found: Roles, asked: Sequence[int]) -> None:
     if not sure:
         open_roles = [role for role in (CURRENT, VOLTAGE) if found.of(role)]
         varying = [
-            role for role in open_roles
+            role
+            for role in open_roles
             if any(not shape.is_constant(table.numbers[:, c]) for c in found.of(role))
-        ]  # fmt: skip
+        ]
         for role in varying[:1]:
             for column in found.of(role):
                 found.set(column, RESPONSE, f"a {role}, and no other column is a response")

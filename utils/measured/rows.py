@@ -56,11 +56,20 @@ def series_of_rows(
         device, cycle, branch = labels_of_line(table, keys, row, options.devices)
         found.append(
             Series(
-                row, device, cycle, branch, None, table.lines[rows[there]], at,
-                table.numbers[row, at], None if above is None else above[at - columns[0]], None,
-                (), (there - there[0]).astype(float),
+                row,
+                device,
+                cycle,
+                branch,
+                None,
+                table.lines[rows[there]],
+                at,
+                table.numbers[row, at],
+                None if above is None else above[at - columns[0]],
+                None,
+                (),
+                (there - there[0]).astype(float),
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -47,9 +47,14 @@ class Series:
         """Some of the readings."""
         pulses, counted = (None if x is None else x[part] for x in (self.pulses, self.counted))
         return replace(
-            self, lines=self.lines[part], columns=self.columns[part], values=self.values[part],
-            pulses=pulses, counted=counted, breaks=(),
-        )  # fmt: skip
+            self,
+            lines=self.lines[part],
+            columns=self.columns[part],
+            values=self.values[part],
+            pulses=pulses,
+            counted=counted,
+            breaks=(),
+        )
 
     def error(self, table: NumericTable, problem: str, at: int = 0) -> UserError:
         return table.error(int(self.lines[at]), int(self.columns[at]), problem)
@@ -79,17 +84,21 @@ def readings(
     if len(text := np.flatnonzero(kinds == TEXT)):
         row, column = int(rows[text[0]]), int(columns[text[0]])
         raise table.error(
-            table.lines[row], column, f"'{table.cells[row, column]}' is text within a ramp, where "
+            table.lines[row],
+            column,
+            f"'{table.cells[row, column]}' is text within a ramp, where "
             "there has to be a number or nothing",
-        )  # fmt: skip
+        )
     found = np.flatnonzero(kinds == NUMBER)
     values = table.numbers[rows, columns]
     if len(huge := found[~(np.abs(values[found]) < MAX_VALUE)]):
         row, column = int(rows[huge[0]]), int(columns[huge[0]])
         raise table.error(
-            table.lines[row], column, f"{table.cells[row, column]} is an overflow of the "
+            table.lines[row],
+            column,
+            f"{table.cells[row, column]} is an overflow of the "
             "instrument, no reading; empty the cell",
-        )  # fmt: skip
+        )
     if len(found) and (holes := np.setdiff1d(np.arange(found[0], found[-1]), found)).size:
         row, column = int(rows[holes[0]]), int(columns[holes[0]])
         left_out.append(

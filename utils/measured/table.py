@@ -96,9 +96,10 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
     determinants = sum(len(g.group.ramps) * g.whiten.log_determinant for g in groups)
     parameters = data.n_readings - fit.spare + len(time) - 1
     values |= dict(
-        range=float(height[-1]), spare=data.n_readings - parameters,
+        range=float(height[-1]),
+        spare=data.n_readings - parameters,
         aicc=aicc(fit.squares + determinants, data.n_readings, parameters),
-    )  # fmt: skip
+    )
     return MeanTable(**values, time=time, height=height)
 
 

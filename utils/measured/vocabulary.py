@@ -13,8 +13,13 @@ from utils.measured.measurement import Branch
 
 # Roles of columns. VOLTAGE and CURRENT are drive or response: what else the table holds decides.
 PULSES, TIME, DRIVE, RESPONSE, VOLTAGE, CURRENT = (
-    "pulses", "time", "drive", "response", "voltage", "current",
-)  # fmt: skip
+    "pulses",
+    "time",
+    "drive",
+    "response",
+    "voltage",
+    "current",
+)
 DEVICE, CYCLE, BRANCH, READ, OTHER = "device", "cycle", "branch", "read", "other"
 LABELS = (DEVICE, CYCLE, BRANCH, READ)
 UNKNOWN, NOTHING = "unknown", "empty"
@@ -53,7 +58,7 @@ RESPONSE_WORDS = {
     "weight": "weight weights gewicht poids w",
     "response": "value values wert werte valeur valeurs response antwort reponse reading readings "
     "messwert mesure y state",
-}  # fmt: skip
+}
 RESPONSE_OF = {word: kind for kind, line in RESPONSE_WORDS.items() for word in line.split()}
 AMBIGUOUS = {
     **dict.fromkeys("v u voltage spannung tension volt volts".split(), VOLTAGE),
@@ -93,7 +98,7 @@ UNITS = {
     TIME: rf"{SI}s|sec|seconds?|min|h",
     OTHER: rf"{SI}(Hz|C|F|W|J|T|K|m|Oe)|°C|Oe",
     PULSES: r"#|pulses?|counts?",
-}  # fmt: skip
+}
 KNOWN_UNIT = re.compile("|".join(f"(?:{pattern})" for pattern in UNITS.values()))
 QUANTITY_OF_UNIT = (("conductance", rf"{SI}S"), ("resistance", rf"{SI}(Ω|Ω|ohms?)"))
 OHM = re.compile(rf"({SI})(Ω|Ω|ohms?)", re.IGNORECASE)
@@ -154,9 +159,15 @@ def parse_name(header: str, unit: str = "") -> Name:
     cycle, read = CYCLE_NUMBER.search(rest), READ_NUMBER.search(rest)
     role, quantity = role_of(text, unit)
     return Name(
-        text, unit, role, quantity, branch_in(text), device[0].strip("()[]{}") if device else None,
-        int(cycle[1]) if cycle else None, int(read[1]) if read else None,
-    )  # fmt: skip
+        text,
+        unit,
+        role,
+        quantity,
+        branch_in(text),
+        device[0].strip("()[]{}") if device else None,
+        int(cycle[1]) if cycle else None,
+        int(read[1]) if read else None,
+    )
 
 
 def without_unit(header: str) -> tuple[str, str]:
