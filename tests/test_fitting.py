@@ -25,11 +25,12 @@ from utils.measured.model_units import (
     step_ratio,
     symmetry_point,
 )
-from utils.measured.noise import Noise, Part, Whitener, estimate_noise
+from utils.measured.noise import Part, estimate_noise
 from utils.measured.outliers import leave_out_single_readings
 from utils.measured.report import report
 from utils.measured.spreads import drift, per_cycle
 from utils.measured.table import strictly_rising
+from utils.measured.whitening import Noise, Whitener
 
 
 def double_exponential() -> np.ndarray:

@@ -19,7 +19,8 @@ from utils.measured.branch import BranchData
 from utils.measured.families import RampFits, common_shape, fit_each_ramp, whitened
 from utils.measured.lack_of_fit import LackOfFit
 from utils.measured.mean_device import EQUAL, MeanDevice
-from utils.measured.noise import Noise, NoiseEstimate
+from utils.measured.noise import NoiseEstimate
+from utils.measured.whitening import Noise
 
 EQUATIONS = ("linear", "exponential")
 FAMILIES = (*EQUATIONS, "table")

@@ -17,7 +17,8 @@ from scipy import stats
 from utils.measured.branch import BranchData
 from utils.measured.curves import by_nonlinearity, curve
 from utils.measured.families import RampFits
-from utils.measured.noise import Noise, Part, Whitener, inside
+from utils.measured.noise import Part, inside
+from utils.measured.whitening import Noise, Whitener
 
 MIN_PROBABILITY = 0.005  # probability below which residuals are no noise
 MIN_LAG_1 = 0.05  # lag-1: below, however many readings show it, the curve is not what it comes from

@@ -9,15 +9,8 @@ import numpy as np
 
 from utils.measured.branch import BranchData
 from utils.measured.curves import curve
-from utils.measured.families import (
-    Ranges,
-    Shapes,
-    Slopes,
-    Variation,
-    Whitened,
-    common_shape,
-    solve,
-)
+from utils.measured.families import Whitened, common_shape
+from utils.measured.variations import Ranges, Shapes, Slopes, Variation, solve
 
 EQUAL = 2.0  # difference of AICc within which two fits count as equal
 MIN_CURVATURE = 1.0  # |ν| of a device below which its slope factor and its range are one number

@@ -19,61 +19,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg.lapack import dgtsv, dpttrf
 from scipy.optimize import minimize_scalar
 
 from utils.measured.branch import BranchData
+from utils.measured.whitening import FLOOR, Noise, Whitener
 
-FLOOR = 1e-9  # of the range: read noise that is always assumed, far below what any file resolves
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
 COARSE = 0.2  # tolerance of odds, which is enough to compare likelihoods
 MIN_STANDARD_ERRORS = 0.05  # a smaller noise is none
 MIN_SPARE = 8  # readings to spare without which the two noises cannot be told apart
 FASTEST_GROWTH = -2.0  # forgetting: deviations that grow faster would drown the end of the curve
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Deviations from the smooth curve, levels and times as in `BranchData`.
-
-    read: standard deviation of a reading. write: standard deviation of the state after a unit of
-    time without forgetting. forgetting: rate at which a deviation of the state decays, per unit of
-    time (the curve's own nonlinearity, unless the data show another memory).
-    """
-
-    read: float
-    write: float
-    forgetting: float
-
-
-class Whitener:
-    """Turns deviations at given times into independent ones of unit variance.
-
-    time: [n]. What it returns is in order of time: entry k depends on readings up to k alone.
-    """
-
-    def __init__(self, time: np.ndarray, noise: Noise):
-        step = np.diff(time)
-        kept = np.exp(-noise.forgetting * step)  # φ
-        read = noise.read**2 + FLOOR**2
-        # The covariance of what `increments` returns is tridiagonal: L D Lᵀ, L with one diagonal
-        # below.
-        diagonal = np.concatenate([[read], noise.write**2 * step + read * (1 + kept**2)])
-        variance, self.below, failed = dpttrf(diagonal, -kept * read)
-        if failed:
-            raise ArithmeticError("the covariance of the increments is not positive")
-        self.kept, self.size = kept[:, None], np.sqrt(variance)[:, None]
-        self.above, self.ones = np.zeros_like(self.below), np.ones(len(time))
-        self.log_determinant = float(np.log(variance).sum())
-
-    def __call__(self, columns: np.ndarray) -> np.ndarray:
-        """columns: [n, at least one]; returns the same shape."""
-        if columns.shape[1] == 0:
-            raise ValueError("nothing to whiten")  # LAPACK would write where it must not
-        increments = columns.copy()
-        increments[1:] -= self.kept * columns[:-1]
-        return dgtsv(self.below, self.ones, self.above, increments)[3] / self.size
 
 
 def smooth(time: np.ndarray, nonlinearity: float, max_degree: int = 10) -> np.ndarray:

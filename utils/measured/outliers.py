@@ -12,7 +12,7 @@ from utils.measured.branch import Group
 from utils.measured.curves import curve
 from utils.measured.families import GRID, Whitened
 from utils.measured.measurement import Measurement, Ramp
-from utils.measured.noise import Noise
+from utils.measured.whitening import Noise
 
 MIN_READINGS = 8  # of a ramp that can tell
 PROBABILITY = 1e-4  # that noise alone makes one as far off among all readings

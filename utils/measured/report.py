@@ -13,8 +13,8 @@ from devices.responses import Exponential, Linear, Table
 from utils.measured.branch_fit import FAMILIES, BranchFit, quality
 from utils.measured.device_fit import DeviceFit
 from utils.measured.model_units import errors_of, response_of, step_ratio, symmetry_point
-from utils.measured.noise import FLOOR
 from utils.measured.spreads import drift, times
+from utils.measured.whitening import FLOOR
 
 WORDS = {"falling": "depression", "rising": "potentiation"}
 MAX_DIFFERENCE = 0.05  # of the range: ends of the branches that differ by more are spoken of

@@ -12,7 +12,8 @@ from scipy.special import gammaln
 from devices.device_file import Estimate, SignedEstimate
 from utils.measured.branch import BranchData
 from utils.measured.branch_fit import BranchFit
-from utils.measured.noise import FLOOR, root_error
+from utils.measured.noise import root_error
+from utils.measured.whitening import FLOOR
 
 NOT_MEASURABLE = Estimate(None, None)
 Either = TypeVar("Either", Estimate, SignedEstimate)

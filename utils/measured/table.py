@@ -9,10 +9,12 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from utils.measured.branch import BranchData, mean_curve
-from utils.measured.families import Variation, Whitened, solve
+from utils.measured.families import Whitened
 from utils.measured.lack_of_fit import MIN_RAMPS
 from utils.measured.mean_device import MeanDevice, aicc, complete, units
-from utils.measured.noise import Noise, Part
+from utils.measured.noise import Part
+from utils.measured.variations import Variation, solve
+from utils.measured.whitening import Noise
 
 SMALLEST_STEP = 2e-6  # of the range: a smaller one between two points is none in float32
 DRIFT_DEGREE = 2  # of what a ramp may differ by from the mean curve, beside its slope factor

@@ -1,0 +1,185 @@
+"""Where the ramps of a continuous train of pulses end, as curves on both sides of turns tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+PLACES = 12  # at which a turn is tried before its surroundings are tried more finely
+REACH = 3  # readings by which the ends of all ramps are moved together
+KNOT_GRID = np.linspace(-11.75, 11.75, 48)[:, None]  # nonlinearities of curves that meet
+
+
+@dataclass(eq=False)
+class Turn:
+    """A turn of values [n] of this noise; low, at, high: the extremes before, at and after it.
+
+    Where a ramp saturates, its largest reading is a matter of noise: the turn is where curves on
+    both sides leave least. In a continuous train they meet in the last reading of the ramp before,
+    `at_knot`; where the device was moved in between they do not, `apart`.
+    """
+
+    values: np.ndarray
+    low: int
+    at: int
+    high: int
+    noise: float
+
+    def __post_init__(self) -> None:
+        up = self.values if self.values[self.at] >= self.values[self.low] else -self.values
+        # Extremes on a flat end are anywhere on it: the turn, and those beside it.
+        before, after = up[self.low : self.at + 1], up[self.at : self.high + 1]
+        slack = 6 * self.noise
+        left = self.at - int(np.argmax(before[::-1] < before[-1] - slack))
+        right = self.at + int(np.argmax(after < after[0] - slack))
+        low = self.low + max(int(np.argmax(before > before[0] + slack)) - 1, 0)
+        high = self.high - max(int(np.argmax(after[::-1] > after[-1] + slack)) - 1, 0)
+        # Not up to the extremes beside it, whose places are as uncertain and lie in other ramps.
+        self.first = max(low, left - max(6, (left - low) // 2))
+        self.part = up[self.first : min(high, right + max(6, (high - right) // 2)) + 1]
+        self.misfits: dict[tuple[Callable, int], float] = {}
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last reading that may end the ramp: three are left on both sides."""
+        return self.first + 2, self.first + len(self.part) - 4
+
+    @property
+    def is_wide(self) -> bool:
+        return self.ends[0] <= self.ends[1]
+
+    def sharp(self) -> int | None:
+        """The turn of a curve whose steps around it are far larger than its noise."""
+        steps, peak = np.diff(self.part), int(np.argmax(self.part))
+        up, down = steps[:peak], -steps[peak:]
+        is_sharp = (up >= 0).all() and (down >= 0).all() and up[-1:] > 5 * self.noise
+        # The state may have been read again: the first of equals.
+        return (
+            self.first + peak if is_sharp and (down[down > 0][:1] > 5 * self.noise).all() else None
+        )
+
+    def misfit(self, how: Callable[[np.ndarray, int], float], end: int) -> float:
+        if (how, end) not in self.misfits:
+            self.misfits[how, end] = how(self.part, end - self.first)
+        return self.misfits[how, end]
+
+    def best(self, how: Callable[[np.ndarray, int], float]) -> int:
+        """The end of the ramp before, first tried coarsely, then more finely."""
+        if not self.is_wide:
+            return self.at
+        first, last = self.ends
+        while True:
+            step = max(1, (last - first) // PLACES)
+            best = min(range(first, last + 1, step), key=lambda end: self.misfit(how, end))
+            if step == 1:
+                break
+            first = max(self.ends[0], best - step + 1)
+            last = min(self.ends[1], best + step - 1)
+        # That the state at the turn begins the next ramp fits as well as that it ends this one.
+        is_equal = (
+            how is apart
+            and best < self.ends[1]
+            and (
+                self.misfit(how, best + 1)
+                <= self.misfit(how, best) * (1 + 10 / max(1, len(self.part) - 8))
+            )
+        )
+        return best + is_equal
+
+
+def at_knot(values: np.ndarray, end: int) -> float:
+    """What two exponentials leave of values [n] that meet at the reading `end`."""
+    place = np.arange(len(values)) - end
+    return left_over(values, [np.maximum(-place / end, 0), np.maximum(place / place[-1], 0)])
+
+
+def apart(values: np.ndarray, end: int) -> float:
+    """What an exponential up to the reading `end` and one after it leave of values [n]."""
+    return sum(
+        left_over(x, [np.linspace(0, 1, len(x))]) for x in (values[: end + 1], values[end + 1 :])
+    )
+
+
+def left_over(values: np.ndarray, places: Sequence[np.ndarray]) -> float:
+    """Squares that a level and an exponential of each of one or two places leave of values [n].
+
+    The best nonlinearities of a grid, and a change of each to first order.
+    """
+    level = values - values.mean()
+    shapes = [np.expm1(-KNOT_GRID * place) for place in places]  # [grid, n] each
+    shapes = [shape - shape.mean(axis=1, keepdims=True) for shape in shapes]
+    product, square = [shape @ level for shape in shapes], [(shape**2).sum(1) for shape in shapes]
+    if len(places) == 1:
+        best = [int(np.argmax(product[0] ** 2 / square[0]))]
+    else:
+        (a, b), (aa, bb), ab = product, square, shapes[0] @ shapes[1].T
+        explained = (a**2)[:, None] * bb - 2 * np.outer(a, b) * ab + aa[:, None] * b**2
+        explained /= np.outer(aa, bb) - ab**2
+        best = list(np.unravel_index(int(explained.argmax()), explained.shape))
+    columns = [np.ones(len(values))]
+    for place, index in zip(places, best, strict=True):
+        nu = KNOT_GRID[index]
+        columns += [np.expm1(-nu * place), place * np.exp(-nu * place)]
+    basis = np.stack(columns, axis=1)
+    basis, _ = np.linalg.qr(basis / np.linalg.norm(basis, axis=0))
+    return float(max((level**2).sum() - ((basis.T @ level) ** 2).sum(), 0.0))
+
+
+def ends_of(turns: Sequence[Turn]) -> list[int]:
+    """The last readings of the ramps up to these turns.
+
+    All turns of a train tell together whether its ramps meet and, where these have the same two
+    lengths, where they end.
+    """
+    sharp = [turn.sharp() for turn in turns]
+    noisy = [turn for turn, at in zip(turns, sharp, strict=True) if at is None and turn.is_wide]
+    if not noisy:
+        return [turn.at if at is None else at for turn, at in zip(turns, sharp, strict=True)]
+    spare = max(sum(len(turn.part) - 6 for turn in noisy), 1)
+    left = {
+        each: sum(turn.misfit(each, turn.best(each)) for turn in noisy) for each in (at_knot, apart)
+    }
+    meet = left[at_knot] - left[apart] <= (10 + 4 * len(noisy)) * left[apart] / spare
+    how = at_knot if meet else apart
+    ends = [turn.best(how) if at is None else at for turn, at in zip(turns, sharp, strict=True)]
+
+    def total(ends: Sequence[int]) -> float:
+        return sum(turn.misfit(how, end) for turn, end in zip(turns, ends, strict=True))
+
+    raster = raster_of(turns, ends, total) if all(turn.is_wide for turn in turns) else None
+    if raster is None or total(raster) - total(ends) > (10 + 6 * len(turns)) * left[how] / spare:
+        return ends
+    return raster
+
+
+def raster_of(
+    turns: Sequence[Turn], ends: Sequence[int], total: Callable[[Sequence[int]], float]
+) -> list[int] | None:
+    """Ends of ramps of two lengths that alternate, near these and with the least total misfit.
+
+    None where there is no such raster.
+    """
+    if len(ends) < 3:
+        return None
+    at, index = np.array(ends), np.arange(len(ends))
+    usual = round(float(np.median(at[2:] - at[:-2])))
+    low, high = np.array([turn.ends for turn in turns]).T
+    found = []
+    for period in (usual - 1, usual, usual + 1):
+        raster = index // 2 * period
+        for parity in (0, 1):
+            own = index % 2 == parity
+            middle = round(float(np.median((at - raster)[own])))
+            raster[own] += middle
+            tries = []
+            for moved in range(-REACH, REACH + 1):
+                tried = np.where(own, raster + moved, at)
+                if ((tried >= low) & (tried <= high)).all():
+                    tries.append((total(tried.tolist()), moved))
+            if tries:
+                raster[own] += min(tries)[1]
+        if ((raster >= low) & (raster <= high)).all():
+            found.append((total(raster.tolist()), raster.tolist()))
+    return min(found)[1] if found else None
