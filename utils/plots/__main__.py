@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from utils.errors import UserError
+from utils.errors import RecordError, UserError
 from utils.flags import Parser, add, flags_of
 from utils.records.columns import series_columns
 from utils.settings import Setting
@@ -18,7 +18,7 @@ PRICES = {
     "endurance": ("N", "pulses that a device endures; needs runs with --wear"),
     "refresh_endurance": ("N", "refreshes that a device endures; needs runs with --wear"),
 }
-ALONE = ("latest", "fields")  # flags that draw one picture and nothing else
+ALONE = ("latest", "fields", "report")  # flags that draw one picture and nothing else
 
 
 def make_parser() -> Parser:
@@ -41,6 +41,11 @@ def make_parser() -> Parser:
         metavar="NAME",
         help="compare these fields in one picture, nothing else; devices of files by their names",
     )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="make a page to pass on: the notebook as one HTML file, with all pictures in it",
+    )
     prices = parser.add_argument_group("prices")
     for name, (unit, text) in PRICES.items():
         prices.add_argument(f"--{name}", metavar=unit, help=text)
@@ -58,15 +63,18 @@ def main() -> None:
     filters = {name: given.pop(name) for name in series_columns() if name in given}
     for alone in ALONE:
         for other in (*ALONE, *PRICES):
-            if alone in given and other in given and alone != other:
+            is_price_of_page = alone == "report" and other in PRICES
+            if alone in given and other in given and alone != other and not is_price_of_page:
                 parser.error(f"--{other}: leave out --{alone}")
     for name in ("simulations", "figures", *PRICES):
         if name in given:
-            os.environ[f"MAGNETOIONIC_{name.upper()}"] = given[name]
+            os.environ[f"MAGNETOIONIC_{name.upper()}"] = str(given[name])
     try:
         write(given, {name: filter_value(name, value) for name, value in filters.items()})
     except UserError as error:
         parser.error(str(error))
+    except RecordError as error:
+        parser.exit(1, f"{parser.prog}: error: {error}\n")
 
 
 def filter_value(name: str, value: Any) -> Any:
@@ -89,6 +97,9 @@ def write(given: dict[str, Any], filters: dict[str, Any]) -> None:
     report = Report.from_environment(filters)
     if "table" in given:
         report.write_table(Path(given["table"]))
+    if "report" in given:
+        print(f"page: {report.write_page()}")
+        return
     if "latest" in given:
         report.epochs()
     elif "fields" in given:

@@ -103,6 +103,18 @@ class Networks:
     def measured_names(self) -> list[str]:
         return [device.name for device in self.measured]
 
+    def versions(self) -> pd.DataFrame:
+        """How many folders each combination of programs, physics and hardware has trained."""
+        rows = []
+        for _, alike in self.all.dropna(subset=["folder"]).groupby("folder", sort=False):
+            content = read_content(alike)
+            programs = content.get("versions", {})
+            commit = (content.get("git_commit") or "")[:10]
+            where = {name: content.get(name) for name in ("physics", "device", "hardware")}
+            rows.append(where | {"commit": commit} | programs)
+        table = pd.DataFrame(rows)
+        return table.value_counts(dropna=False).rename("settings").reset_index()
+
     def describe(self) -> list[str]:
         """Which simulations are drawn, and the flags that draw others."""
         if self.main.empty:
@@ -216,16 +228,21 @@ def words(value: Any) -> str:
     return "" if value is True else str(value)
 
 
-def read_command(networks: pd.DataFrame) -> list[str]:
-    """The words of the command that made the newest of these networks; none if it is not known."""
+def read_content(networks: pd.DataFrame) -> Mapping[str, Any]:
+    """The record of the newest of these networks; empty if there is none."""
     places = zip(networks["folder"], networks["model"], strict=True)
     folder, model = max(places, key=lambda place: place[0].id if place[0] else "")
     if folder is None:
-        return []
+        return {}
     try:
-        return read_record(folder.json(model)).content.get("command", [])
+        return read_record(folder.json(model)).content
     except IncompleteFileError:  # it has gone since
-        return []
+        return {}
+
+
+def read_command(networks: pd.DataFrame) -> list[str]:
+    """The words of the command that made the newest of these networks; none if it is not known."""
+    return read_content(networks).get("command", [])
 
 
 def named_data_dir(networks: pd.DataFrame) -> str | None:

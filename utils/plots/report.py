@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from utils.errors import UserError
 from utils.flag_table import TASKS
-from utils.flags import check_writable
+from utils.flags import check_writable, flags_of
 from utils.plots import style
 from utils.plots.comparison import conclusions, draw_comparison
 from utils.plots.curves import draw_epochs
@@ -24,7 +25,10 @@ from utils.plots.sections import SECTIONS
 from utils.plots.selection import comparable, fair_choices, latest_run, varied_by_figures
 from utils.records.simulations import Simulations
 from utils.run import Run
+from utils.settings import Setting
 
+# Variables for the notebook that makes a page: the folder of the pictures, and filters as JSON.
+PAGE_FOLDER, PAGE_FILTERS = "MAGNETOIONIC_PAGE_FOLDER", "MAGNETOIONIC_PAGE_FILTERS"
 ROUNDED = {
     "mean": 2,
     "std": 2,
@@ -41,33 +45,37 @@ class Report:
     Raises UserError if no figures can be made there.
     """
 
-    def __init__(self, networks: Networks, figures: Path):
+    def __init__(self, networks: Networks, figures: Path, folder: Path | None = None):
+        """figures: where a folder is made for the pictures; folder: that folder, if it is there."""
         style.use()
         check_writable("figures:", figures)
         self.networks = networks
         self.parent = figures
+        self.made = folder
         self.shown: dict[str, Any] = {}  # by section
 
     @classmethod
     def from_environment(cls, filters: Mapping[str, Any] | None = None) -> Report:
         """Folders, data set and prices that MAGNETOIONIC_SIMULATIONS, _FIGURES, ... name.
 
-        filters: see Networks. Raises UserError if there is no folder of simulations, or a value is
-        not valid.
+        filters: see Networks; by default those that `page` passes on. Raises UserError if there is
+        no folder of simulations, or a value is not valid.
         """
-        filters = dict(filters or {})
+        filters = filters_passed_on() if filters is None else dict(filters)
         if task := os.environ.get("MAGNETOIONIC_TASK"):
             filters.setdefault("task", task)
         if filters.get("task", TASKS[0]) not in TASKS:
             raise UserError(f"task {filters['task']}: unknown; the valid ones: {', '.join(TASKS)}")
         folder = Path(os.environ.get("MAGNETOIONIC_SIMULATIONS", Run.output_dir))
         networks = Networks(Simulations.read(folder), filters, Prices.from_environment(), folder)
-        return cls(networks, Path(os.environ.get("MAGNETOIONIC_FIGURES", "figures")))
+        made = os.environ.get(PAGE_FOLDER)
+        figures = Path(os.environ.get("MAGNETOIONIC_FIGURES", "figures"))
+        return cls(networks, figures, Path(made) if made else None)
 
     @cached_property
     def folder(self) -> Path:
         """The folder of the figures, made once something is drawn."""
-        return style.new_folder(self.parent)
+        return self.made or style.new_folder(self.parent)
 
     def select(self, name: str) -> Any:
         """What a section shows."""
@@ -80,9 +88,8 @@ class Report:
         return self.save(SECTIONS[name].draw(self.select(name)), SECTIONS[name].name)
 
     def show(self, name: str) -> Figure | None:
-        """The picture of a section, and on the console which commands make what it lacks."""
-        for line in self.missing(name):
-            print(line)
+        """The picture of a section; printed, what it says and which commands make what it lacks."""
+        print("\n".join([*self.conclude(name), *self.missing(name)]))
         return self.draw(name)
 
     def save(self, figure: Figure | None, stem: str) -> Figure | None:
@@ -99,11 +106,13 @@ class Report:
         """Which commands make what a section lacks, a line each."""
         return SECTIONS[name].missing(self.networks, self.select(name))
 
+    def conclude(self, name: str) -> list[str]:
+        """What the networks of a section say, in sentences."""
+        return SECTIONS[name].conclude(self.select(name))
+
     def conclusions(self) -> list[str]:
         """What the networks say, a sentence or more for each section."""
-        return [
-            s for name, section in SECTIONS.items() for s in section.conclude(self.select(name))
-        ]
+        return [sentence for name in SECTIONS for sentence in self.conclude(name)]
 
     def settings(self) -> pd.DataFrame:
         """A row for each setting; accuracies in %, requests in pulses.
@@ -135,6 +144,10 @@ class Report:
     def problems(self) -> pd.DataFrame:
         """Whatever is incomplete or unreadable, with the reason."""
         return self.networks.simulations.problems
+
+    def versions(self) -> pd.DataFrame:
+        """How many settings were trained by which versions of programs and physics, and where."""
+        return self.networks.versions()
 
     def costs(self) -> pd.DataFrame:
         """What every layer has cost in each setting, and all of them, with prices if given."""
@@ -181,4 +194,25 @@ class Report:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             print(f"left out: {names[0]}{more}: {reason}")
         for name in SECTIONS:
-            self.show(name)
+            for line in self.missing(name):
+                print(line)
+            self.draw(name)
+
+    def write_page(self) -> Path:
+        """The notebook as an HTML page beside the pictures, for the networks of this report."""
+        from utils.plots.page import write_page  # nbconvert takes a second to import
+
+        os.environ[PAGE_FOLDER] = str(self.folder.absolute())
+        os.environ[PAGE_FILTERS] = json.dumps(self.networks.filters)
+        path = self.folder / "report.html"
+        write_page(path)
+        return path
+
+
+def filters_passed_on() -> dict[str, Any]:
+    """The filters of the report whose page the notebook makes."""
+    given = json.loads(os.environ.get(PAGE_FILTERS, "{}"))
+    flags = flags_of(Setting)
+    return {
+        name: tuple(value) if flags[name][0].is_list else value for name, value in given.items()
+    }
