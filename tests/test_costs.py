@@ -179,7 +179,7 @@ def test_what_was_simulated_before_the_ledger_is_not_in_the_table(tmp_path, caps
     assert networks["pulses"].isna().all()
     assert costs_table(networks, Prices()).empty
     assert draw_costs(networks) is None
-    assert conclusion(networks) == "Costs: no simulations with --ledger yet."
+    assert conclusion(networks) == ""
     report = report_on(folder, tmp_path / "figures")
     assert report.draw("costs") is None
     assert report.costs().empty

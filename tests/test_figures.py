@@ -253,7 +253,7 @@ def test_a_series_that_a_figure_cannot_have_is_reported(copied, tmp_path, capsys
     assert "--device_noise" in report.missing("figure1")[0]
     (line,) = report.missing("figure2")
     assert line.startswith("Figure 2 has no simulations of this kind: --device_noise: has no eff")
-    assert report.conclusions()[1] == "Figure 2: no simulations yet."
+    assert not any("Figure 2" in sentence for sentence in report.conclusions())
 
 
 def test_without_such_files_the_command_that_makes_them_is_named(report):

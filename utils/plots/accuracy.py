@@ -81,10 +81,10 @@ def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
 
 
 def conclusion(study: Study, networks: pd.DataFrame) -> str:
-    """How well either field learns and which is better, a line for each panel."""
+    """How well either field learns and which is better, a line for each panel; maybe nothing."""
     networks, name = select(study, networks), study.name.replace("figure", "Figure ")
     if networks.empty:
-        return f"{name}: no simulations yet."
+        return ""
     lines = []
     for clipping, rows in networks.groupby("clipping"):
         by_field = {field: rows[rows["field"] == field] for field in FIELD_NAMES}

@@ -102,7 +102,7 @@ def name_rates(axes, points: pd.DataFrame, quantity: str, colour: str) -> None:
 
 
 def conclusion(networks: pd.DataFrame) -> str:
-    """How many pulses per device each field needs for its best accuracy, and for almost that."""
+    """How many pulses per device each field needs for its best accuracy; nothing if not counted."""
     networks, parts = networks.dropna(subset=["pulses"]), []
     for field in fields_in(networks):
         points, alike = summarise_costs(networks, field), networks[networks["field"] == field]
@@ -120,5 +120,5 @@ def conclusion(networks: pd.DataFrame) -> str:
             )
         parts.append(part)
     if not parts:
-        return "Costs: no simulations with --ledger yet."
+        return ""
     return f"Costs ({describe_mean(networks)}): {'; '.join(parts)}."

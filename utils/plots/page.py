@@ -26,7 +26,10 @@ main { max-width: 60rem; margin: auto; }
 img { max-width: 100%; height: auto; }
 .jp-OutputPrompt, .jp-InputPrompt { display: none; }
 .jp-OutputArea-output { overflow-x: auto; }
-.jp-OutputArea-output pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+.jp-OutputArea-output pre, .jp-RenderedText pre {
+  white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere;
+  font-family: var(--jp-content-font-family); font-size: var(--jp-content-font-size1);
+}
 @media print {
   img, tr, pre { break-inside: avoid; }
   img { max-height: 24cm; }

@@ -108,7 +108,7 @@ class Report:
 
     def conclude(self, name: str) -> list[str]:
         """What the networks of a section say, in sentences."""
-        return SECTIONS[name].conclude(self.select(name))
+        return [sentence for sentence in SECTIONS[name].conclude(self.select(name)) if sentence]
 
     def conclusions(self) -> list[str]:
         """What the networks say, a sentence or more for each section."""
@@ -186,8 +186,9 @@ class Report:
     def write(self) -> None:
         """Print what the networks say, and draw every section; what is missing comes last."""
         print("\n".join(self.conclusions()))
-        print(self.settings().to_string(index=False))
-        print(self.costs().to_string(index=False))
+        for table in (self.settings(), self.costs()):
+            if len(table):
+                print(table.to_string(index=False))
         print("\n".join(self.networks.describe()))
         for reason, rows in self.problems().groupby("reason", sort=False):
             names = [f"{row.folder}/{row.file}" for row in rows.itertuples()]

@@ -1,0 +1,103 @@
+"""The page to pass on: one HTML file with everything in it, as a browser shows and prints it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+
+WIDTHS = (400, 1400)  # pixels, of a telephone and of a screen
+A4_HEIGHT = 1010  # pixels of 1/96 inch, less the margins of the page
+pytestmark = pytest.mark.timeout(900)  # the notebook is executed once
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def page(simulations, tmp_path_factory) -> Path:
+    """The page on small simulations, of one length of training alone."""
+    figures = tmp_path_factory.mktemp("figures")
+    command = [sys.executable, "-m", "utils.plots", "--report", "--epochs", "4"]
+    command += ["--simulations", str(simulations), "--figures", str(figures)]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    (folder,) = figures.iterdir()
+    assert result.stdout == f"page: {folder / 'report.html'}\n"
+    assert (folder / "figure1-accuracy-against-learning-rate.pdf").exists()
+    return folder / "report.html"
+
+
+def test_the_page_holds_everything_and_no_code(page):
+    text = page.read_text()
+    assert "from utils.plots" not in text
+    assert text.count("data:image/png;base64,") == 8
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', text)
+    for word in ("import(", "@import", "url(http"):
+        assert word not in text
+    order = ["linear reaches", "make them with: ", "physics", "hardware"]
+    places = [text.index(word) for word in order]
+    assert places == sorted(places)
+    assert "epochs 4" in text
+    assert "epochs 1," not in text
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window; skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no browser is installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_browser_shows_it_without_errors_or_requests(page, browser, width):
+    shown = browser.new_page(viewport={"width": width, "height": 900})
+    errors, requests = [], []
+    shown.on("console", lambda message: errors.append(message.text))
+    shown.on("pageerror", lambda error: errors.append(str(error)))
+    shown.on("request", lambda request: requests.append(request.url))
+    shown.goto(page.as_uri())
+    assert errors == []
+    assert [url for url in requests if not url.startswith("data:")] == [page.as_uri()]
+    pictures = shown.evaluate(
+        "[...document.images].map(i => [i.naturalWidth > 0, i.getBoundingClientRect().right])"
+    )
+    assert len(pictures) == 8
+    assert all(is_there and right <= width for is_there, right in pictures)
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    sizes = shown.evaluate(
+        "[...document.querySelectorAll('p, pre')]"
+        ".map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes) >= 12
+    shown.close()
+
+
+def test_no_picture_is_cut_in_print(page, browser):
+    printed = browser.new_page(viewport={"width": 718, "height": A4_HEIGHT})  # A4 less margins
+    printed.emulate_media(media="print")
+    printed.goto(page.as_uri())
+    pictures = printed.evaluate(
+        "[...document.images].map(i => [i.getBoundingClientRect().height, i.offsetWidth,"
+        " getComputedStyle(i).breakInside])"
+    )
+    for height, width, breaks in pictures:
+        assert height < A4_HEIGHT
+        assert width <= 718
+        assert breaks == "avoid"
+    assert printed.pdf(format="A4").startswith(b"%PDF")
+    printed.close()
+
+
+def test_a_page_is_made_alone():
+    command = [sys.executable, "-m", "utils.plots", "--report", "--latest"]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr == "python -m utils.plots: error: --report: leave out --latest\n"
