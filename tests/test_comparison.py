@@ -131,7 +131,7 @@ def test_equal_noises_are_a_second_picture(report, mine):
 
 def test_values_as_measured_by_hand():
     device = measured("mine", variability=0.1, read_noise=0.002)
-    mine = setting_of(field=Device("mine", device.response, None, device), write_noise=0.5)
+    mine = setting_of(field=Device("mine", device.response, measured=device), write_noise=0.5)
     one = as_measured(replace(mine, voltage_noise=2e-7, resistor_noise=0.002))
     assert (one.var, one.resistor_noise, one.voltage_noise, one.write_noise) == (
         0.1,
@@ -156,7 +156,7 @@ def test_the_unit_of_the_measurement_is_on_an_axis_of_its_own(picture):
 
 
 def device_with(name: str, response, units: Units) -> Device:
-    return Device(name, response, None, structs.replace(measured(name, response), units=units))
+    return Device(name, response, measured=structs.replace(measured(name, response), units=units))
 
 
 def test_a_mirrored_curve_rises_on_its_axis_and_without_a_unit_it_says_so():

@@ -30,7 +30,7 @@ OWN = STUDIES["own-device"]
 
 
 def device(name: str, response) -> Device:
-    return Device(name, response, None, measured(name, response, 0.1, 0.002, None))
+    return Device(name, response, measured=measured(name, response, 0.1, 0.002, None))
 
 
 def accuracy(setting, model: int) -> float:

@@ -18,6 +18,7 @@ from utils.plots.panels import (
 )
 from utils.plots.selection import in_study
 from utils.plots.statistics import (
+    MIN_FOR_SPREAD,
     at_best_rate,
     describe_best_rate,
     describe_mean,
@@ -118,8 +119,8 @@ def describe_best(field: str, networks: pd.DataFrame) -> str:
     """How good a field gets, and at which learning rates it stays close to that."""
     points = summary(networks)
     best: Any = points["mean"].idxmax()
-    std, rate = points["std"][best], describe_best_rate(networks)
-    spread = "" if pd.isna(std) else f" ± {std:.2f}"
+    rate, std = describe_best_rate(networks), points["std"][best]
+    spread = f" ± {std:.2f}" if points["size"][best] >= MIN_FOR_SPREAD else ""
     close = points["mean"] >= points["mean"].max() - CLOSE
     rates = list(points.index[close])
     if len(rates) > 1 and close[rates[0] : rates[-1]].all():

@@ -40,14 +40,9 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
         rows = networks[networks["field"] == field]
         draw_rates(column[0], rows, "accuracies", 100, colours[field])
         draw_rates(column[1], rows, "gradients", 1, colours[field])
-        if len(fields) > 3:  # where a title would run into the letters beside it
-            place = {"transform": column[0].transAxes, "ha": "right", "color": colours[field]}
-            name = style.name(field).replace(" (", "\n(")
-            column[0].text(0.97, 0.12, name, fontsize=style.SMALL, **place)
-        else:
-            column[0].set_title(style.name(field))
+        look = {"loc": "right", "fontsize": style.SMALL} if len(fields) > 3 else {}
+        column[0].set_title(style.name(field).replace(" (", "\n("), **look)
         finish_epoch_axis(column[1], int(networks["epochs"].iloc[0]))
-        column[1].set_title("learning rate", loc="right", fontsize=style.SMALL)
     show_differences(panels[0])
     panels[0, 0].set_ylabel("test accuracy (%)")
     panels[1, 0].set_ylabel("mean request (pulses per pair)")
@@ -57,7 +52,8 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
         colours = {line.get_label(): line.get_color() for line in axes.get_lines()}
         name_ends(axes, ends, int(networks["epochs"].iloc[0]), colours)
     style.letter(panels.flat)
-    figure.suptitle(f"{style.physics(networks)}; {describe_mean(networks).replace(' ± std', '')}")
+    mean = describe_mean(networks).replace(" ± std", "")
+    figure.suptitle(f"{style.physics(networks)}; {mean}; numbers: learning rates")
     return figure
 
 

@@ -137,7 +137,7 @@ def add_legend(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str
     axes.axis("off")
     for field, rows in best.items():
         setting, n = rows["setting"].iloc[0], len(rows)
-        label = f"{style.name(field)}, lr {setting.lr:g}, {n} network" + "s" * (n > 1)
+        label = f"{style.name(field)}, learning rate {setting.lr:g},\n{n} network" + "s" * (n > 1)
         axes.plot([], [], color=colours[field], label=label)
     lines = [
         f"I = {setting.input_scale:g} × activation",

@@ -27,7 +27,8 @@ from utils.plots.statistics import (
 )
 
 TOLERANCE = 0.5  # points below a linear device that count as as good
-LEVELS = (0.5, 1, 2, 5, 10, 20)  # points, of contour lines
+LEVELS = (0.5, 1, 2, 5, 10, 20)  # points below the best, of contour lines
+LOST_LEVELS = (1, 5, 20)  # points lost or won in relaxation, of contour lines
 DEEPEST = 10.0  # points below the best, as far as colours tell them apart
 MOST_LOST = 4.0  # points, lost or won in relaxation, as far as colours tell them apart
 
@@ -185,7 +186,7 @@ def draw_map(device_map: Map | None) -> Figure | None:
         end = min(MOST_LOST, max(TOLERANCE, float(np.nanmax(np.abs(lost)))))
         bar = draw_heat(right, device_map, lost, "RdBu_r", (-end, end))
         bar.set_label("points lost in field relaxation")
-        levels = {sign * level: f"{sign * level:g}" for level in LEVELS for sign in (1, -1)}
+        levels = {sign * level: f"{sign * level:g}" for level in LOST_LEVELS for sign in (1, -1)}
         add_contours(right, device_map, lost, levels)
     for axes in (left, right):
         best = [device_map.best(nu) for nu in device_map.nus]

@@ -213,7 +213,7 @@ def describe_edges(command: str, networks: pd.DataFrame, is_scaled: bool = False
     fields: dict[tuple[str, str], list[str]] = {}  # by where the best rate is, and what to try
     for field, rows in networks.groupby("field", sort=False):
         factor = rate_factor(rows["setting"].iloc[0].field) if is_scaled else 1
-        if rates := " ".join(f"{rate / factor:.4g}" for rate in rates_beyond(rows)):
+        if rates := " ".join(f"{float(f'{rate / factor:.4g}'):g}" for rate in rates_beyond(rows)):
             fields.setdefault((describe_best_rate(rows), rates), []).append(style.name(str(field)))
     return [
         f"{', '.join(names)}: best at learning rate {best}; try others with: {command} --lr {rates}"

@@ -95,7 +95,8 @@ def name_ends(axes, values: Mapping[str, float], x: float, colours: Mapping[str,
         if low <= value <= high:
             place = max(value, place + gap)
             look = {"color": colours[name], "fontsize": style.SMALL, "va": "center"}
-            axes.annotate(name, (x, place), (4, 0), textcoords="offset points", **look)
+            place_at = {"textcoords": "offset points", "annotation_clip": False}
+            axes.annotate(name, (x, place), (4, 0), **place_at, **look)
 
 
 def legend_above(figure: Figure, handles, labels: Sequence[str], title: str, columns: int) -> None:

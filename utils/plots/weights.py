@@ -45,7 +45,7 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     pairs = draw_layers(layers, best, colours)
     for field, rows in best.items():
         response = response_of(rows)
-        label = f"{style.name(field)}, lr {rows['lr'].iloc[0]:g}"
+        label = f"{style.name(field)}, learning rate {rows['lr'].iloc[0]:g}"
         if response.endless:  # it has no range
             range_axes.plot([], [], color=colours[field], label=label)
             continue
@@ -60,7 +60,7 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     handles, labels = range_axes.get_legend_handles_labels()
     handles.append(Line2D([], [], color=style.GREY, lw=0.7, ls="--"))
     labels.append("range of a pair")
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
     style.letter(panels[0])
     count = describe_count([len(rows) for rows in best.values()])
     figure.suptitle(f"{style.physics(networks)}; {count}")
@@ -94,10 +94,11 @@ def draw_layers(
             label = f"{style.name(field)}, lr {best[field]['lr'].iloc[0]:g}"
             draw_histogram(axes, values, (-widest, widest), colours[field], label)
             for edge in (-spans[field], spans[field]) if field in spans else ():
-                axes.axvline(edge, color=colours[field], lw=0.7, ls="--")
+                colour = colours[field] if len({*spans.values()}) > 1 else style.GREY
+                axes.axvline(edge, color=colour, lw=0.7, ls="--")
             beyond = 100 * float((values.abs() > widest * (1 + ROUNDING)).double().mean())
             if beyond >= 0.001:
-                labels.append(f"{style.name(field)}: {beyond:.2g} % lie outside")
+                labels.append(f"{style.name(field)}: {beyond:.2g} % beyond this axis")
         axes.set_xlabel("\n".join(labels))
         axes.set_title(f"layer {number + 1}")
         axes.set_yscale("log")
