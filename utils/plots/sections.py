@@ -195,7 +195,9 @@ def missing_widths(networks: Networks, shown: pd.DataFrame) -> list[str]:
     if beyond := sorted({rate for _, rows in by_size for rate in rates_beyond(rows)}):
         rates = " ".join(f"{rate:g}" for rate in beyond)
         command = f"{networks.command(study, flags)} --lr {rates}"
-        lines.append(f"Width: some are best at the edge of what was tried; try others with: {command}")
+        lines.append(
+            f"Width: some are best at the edge of what was tried; try others with: {command}"
+        )
     return lines
 
 
