@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test figures bench clean
+.PHONY: demo test figures report bench check-readme clean
 
 demo: $(VENV)/run
 	$(BIN)/python main.py --task Digits --field double-linear double-exponential --lr 2000 \
@@ -25,6 +25,14 @@ figures: $(VENV)/run
 	figures/figure2.sh --resume $(RUN)
 	figures/figure3.sh --resume $(RUN)
 	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir figures magnetoionic-figures.ipynb
+
+# One HTML file to pass on, with all pictures: figures/<time>/report.html.
+report: $(VENV)/run
+	$(BIN)/python -m utils.plots --report
+
+# Repeats the numbers of the READMEs that take minutes.
+check-readme: $(VENV)/run
+	$(BIN)/python -m tests.benchmarks.check_readme
 
 bench: $(VENV)/run
 	$(BIN)/python -m tests.benchmarks.bench $(BENCH)

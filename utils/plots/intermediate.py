@@ -119,12 +119,12 @@ def draw_distributions(axes, values: Mapping, colours: Mapping[str, str], quanti
 
 def draw_by_class(axes, values: Mapping[str, Tensor], colours: Mapping[str, str]) -> None:
     """Voltages of the last layer [network, class]: mean and standard deviation over networks."""
-    n_classes = next(iter(values.values())).shape[1]
+    n_classes, markers = next(iter(values.values())).shape[1], style.markers(values)
     for k, (field, voltages) in enumerate(values.items()):
         place = torch.arange(n_classes) + 0.15 * (k - (len(values) - 1) / 2)
         spread = voltages.std(dim=0).numpy() if len(voltages) > 1 else None
         mean = voltages.mean(dim=0).numpy()
-        axes.errorbar(place, mean, spread, fmt="o", color=colours[field], lw=0.8)
+        axes.errorbar(place, mean, spread, fmt=markers[field], color=colours[field], lw=0.8)
     axes.axhline(0, color=style.GREY, lw=0.5)
     axes.set_xticks(range(n_classes))
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))

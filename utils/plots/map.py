@@ -253,7 +253,8 @@ def mark_fields(axes, device_map: Map) -> dict:
         is_nearest = " and the nearest ν" * (not has_nonlinearity(device))
         times = device.response.span / LINEAR.span  # the map is of the range of the linear device
         of_range = f" (range × {times:.1f})" * (abs(times - 1) > 0.05)
-        label = f"{style.name(field)}{of_range}, at its best{is_nearest}"
+        noises = " (own noises)" * (device.measured is not None)
+        label = f"{style.name(field)}{of_range}{noises}, at its best{is_nearest}"
         look = {"color": "white", "mec": "black", "mew": 0.9, "ms": 6, "ls": ""}
         (marked[label],) = axes.plot(nu, best_rate(rows), markers[field], **look)
     return marked
