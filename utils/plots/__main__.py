@@ -1,4 +1,4 @@
-"""Draw all figures without a notebook, and say what they show: `python -m utils.plots`."""
+"""Draw all figures from the results in `simulations`, and print what they show."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from utils.records.columns import series_columns
 from utils.settings import Setting
 
 PRICES = {
-    "pulse_energy": ("J", "energy of a pulse, for the table of costs"),
-    "refresh_energy": ("J", "energy of the refresh of a pair"),
+    "pulse_energy": (
+        "J",
+        "energy of a pulse, for the table of costs (here and below: after runs with --ledger)",
+    ),
+    "refresh_energy": ("J", "energy of a refresh, which sets a used-up pair of devices back"),
     "pulse_time": ("S", "duration of a pulse, seconds"),
-    "endurance": ("N", "pulses that a device endures; needs runs with --wear"),
-    "refresh_endurance": ("N", "refreshes that a device endures; needs runs with --wear"),
+    "endurance": ("N", "pulses that a device endures, after runs with --wear"),
+    "refresh_endurance": ("N", "refreshes that a device endures, after runs with --wear"),
 }
 ALONE = ("latest", "fields", "report")  # flags that draw one picture and nothing else
 
 
 def make_parser() -> Parser:
     parser = Parser("python -m utils.plots", __doc__ or "")
-    parser.add_argument("--simulations", metavar="DIR", help="folder of the simulations")
+    parser.add_argument(
+        "--simulations", metavar="DIR", help="folder of the results (default: simulations)"
+    )
     parser.add_argument(
         "--figures",
         metavar="DIR",
@@ -33,24 +38,24 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--latest",
         action="store_true",
-        help="draw accuracy against epoch for the networks of the latest run, nothing else",
+        help="draw only accuracy against epoch, for the latest run",
     )
     parser.add_argument(
         "--fields",
         nargs="+",
         metavar="NAME",
-        help="compare these fields in one picture, nothing else; devices of files by their names",
+        help="draw only a comparison of these fields; a device of a file goes by its name",
     )
     parser.add_argument(
         "--report",
         action="store_true",
-        help="make a page to pass on: the notebook as one HTML file, with all pictures in it",
+        help="make one HTML file with all conclusions and pictures, to pass on; nothing else",
     )
     prices = parser.add_argument_group("prices")
     for name, (unit, text) in PRICES.items():
         prices.add_argument(f"--{name}", metavar=unit, help=text)
     filters = parser.add_argument_group(
-        "filters", "Draw networks with these values only (default: those of which there are most)."
+        "filters", "Draw only networks with these values (default: those that most networks have)."
     )
     for name in series_columns():
         add(filters, name, flags_of(Setting)[name][0], None)

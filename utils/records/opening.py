@@ -126,9 +126,11 @@ def lock(folders: Iterable[Folder]) -> list[IO]:
 def take_stock(archive: Archive, members: Sequence[Member]) -> dict[Member, int]:
     """Return the step from which each member that is not complete is resumed.
 
-    Logs a line for each setting, and removes what was only partly written.
+    Logs a line for each setting that has results and one for all others, and removes what was only
+    partly written.
     """
     steps: dict[Member, int] = {}
+    n_new = 0
     for setting, group in groupby(members, key=lambda member: member.setting):
         folder, session = archive.folders[setting], archive.sessions[setting]
         for path in folder.path.glob(".*.tmp"):
@@ -146,7 +148,11 @@ def take_stock(archive: Archive, members: Sequence[Member]) -> dict[Member, int]
                 differences = session.differences(checkpoint.sessions)
                 foreign.update(differences)
                 left[member] = 0 if differences else checkpoint.step
+        steps |= left
         halfway = sum(step > 0 for step in left.values())
+        if not (n_complete or halfway or foreign or uncounted):
+            n_new += 1
+            continue
         log(
             f"{folder.id}: {n_complete} of {n_complete + len(left)} networks are complete, "
             f"{halfway} go on from a checkpoint, {len(left) - halfway} start afresh"
@@ -154,7 +160,8 @@ def take_stock(archive: Archive, members: Sequence[Member]) -> dict[Member, int]
             + f" ({uncounted} of them anew, since not all was counted that is asked for)"
             * bool(uncounted)
         )
-        steps |= left
+    if n_new:
+        log(f"{n_new} setting{'s' * (n_new > 1)} without results: all networks start afresh")
     return steps
 
 
