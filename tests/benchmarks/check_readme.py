@@ -55,12 +55,17 @@ def run(command: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, **words).stdout
 
 
-def numbers(pattern: str, text: str) -> list[float]:
-    """The numbers that a pattern finds in a text. Raises ValueError if it finds nothing."""
-    found = re.search(pattern, text, re.DOTALL)
+def parts(pattern: str, text: str) -> tuple[str, ...]:
+    """What the groups of a pattern find in a text. Raises ValueError if it finds nothing."""
+    found = re.search(pattern, text, re.DOTALL | re.MULTILINE)
     if found is None:
         raise ValueError(f"the text has nothing like {pattern}")
-    return [float(number.replace("−", "-")) for number in found.groups()]
+    return found.groups()
+
+
+def numbers(pattern: str, text: str) -> list[float]:
+    """The numbers that the groups of a pattern find in a text; raises ValueError."""
+    return [float(number.replace("−", "-")) for number in parts(pattern, text)]
 
 
 def check_fit(folder: Path) -> Iterator[Claim]:
@@ -77,8 +82,8 @@ def check_fit(folder: Path) -> Iterator[Claim]:
 def check_demo(folder: Path) -> Iterator[Claim]:
     """The table of `make demo`, whose command stands in the Makefile, and a network's files."""
     lines = (PROJECT / "Makefile").read_text().replace("\\\n", "")
-    demo = re.search(r"^demo:.*?main\.py (.*?)$", lines, re.DOTALL | re.MULTILINE)
-    printed = run(f"python main.py {demo[1]} --resume --output_dir {folder / 'demo'}")
+    (demo,) = parts(r"^demo:.*?main\.py (.*?)$", lines)
+    printed = run(f"python main.py {demo} --resume --output_dir {folder / 'demo'}")
     text = (PROJECT / "README.md").read_text()
     for field in ("double-linear", "double-exponential"):
         row = rf"{field} +2000 .*?({NUMBER}) ± ({NUMBER})  ({NUMBER}) ± ({NUMBER})"
@@ -95,13 +100,11 @@ def check_demo(folder: Path) -> Iterator[Claim]:
 def check_own_device(folder: Path) -> Iterator[Claim]:
     """The verdict on the example device, by the second of the two commands."""
     text = (PROJECT / "README.md").read_text()
-    command = re.search(
-        r"^figures/own-device\.sh my-devices/example-device\.json (.*)$", text, re.M
-    )
+    (flags,) = parts(r"^figures/own-device\.sh my-devices/example-device\.json ([^\n]*)$", text)
     out = folder / "own-device"
-    run(f"figures/own-device.sh {folder}/example-device.json {command[1]} --output_dir {out}")
+    run(f"figures/own-device.sh {folder}/example-device.json {flags} --output_dir {out}")
     printed = run(f"python -m utils.plots --simulations {out} --figures {folder / 'figures'}")
-    verdict = re.search(r"^example-device .*?(?=^\S)", printed, re.DOTALL | re.MULTILINE)[0]
+    (verdict,) = parts(r"^(example-device .*?)^\S", printed)
     against = rf"than {{}}: ({NUMBER}) points \(95 %: ({NUMBER}) to ({NUMBER})"
     linear, low, high = numbers(against.format("linear"), verdict)
     (stated,) = numbers(rf"\(250\) is ({NUMBER}) points\s+worse than the linear", text)

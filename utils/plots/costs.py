@@ -10,18 +10,18 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from utils.plots import style
 from utils.plots.selection import fields_in
 from utils.plots.statistics import MIN_FOR_SPREAD, describe_best_rate, describe_mean
-from utils.records.simulations import COSTS
 
+DRAWN = ["accuracy", "pulses", "refreshes", "dropped"]  # accuracy in %, and costs
 CLOSE = 0.5  # points of accuracy within which a learning rate is about as good as the best
 
 
 def summarise_costs(networks: pd.DataFrame, field: str) -> pd.DataFrame:
-    """Mean, standard deviation and number of networks of accuracy (%) and COSTS, by learning rate.
+    """Mean, standard deviation and number of networks of what is drawn, by learning rate.
 
     networks: see `draw_costs`; those without a ledger are left out.
     """
     rows = networks[networks["field"] == field].dropna(subset=["pulses"])
-    grouped = rows.groupby("lr")[["accuracy", *COSTS]]
+    grouped = rows.groupby("lr")[DRAWN]
     return grouped.agg(["mean", "std", "size"]).sort_index()
 
 
