@@ -206,6 +206,7 @@ def test_help_groups_the_flags_with_units_and_defaults():
         "switch",
         "ablation",
         "map",
+        "driving",
         "width",
     ]
     assert all(len(line.split()) > 3 for line in studies)  # each with what it is about
