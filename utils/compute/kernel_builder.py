@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -69,11 +69,16 @@ def library(source: Path, formulas: str = "") -> ctypes.CDLL | None:
 
 
 def libraries(*kernels: tuple[Path, str]) -> list[ctypes.CDLL | None]:
-    """Build several libraries side by side; kernels: C++ files with their formulas."""
+    """Build several libraries, one on each core; kernels: C++ files with their formulas."""
     if not kernels:
         return []
-    with ThreadPoolExecutor(len(kernels)) as threads:
+    with ThreadPoolExecutor(min(len(kernels), os.cpu_count() or 1)) as threads:
         return list(threads.map(lambda kernel: library(*kernel), kernels))
+
+
+def count_missing(kernels: Iterable[tuple[Path, str]]) -> int:
+    """Return how many of these kernels are still to be built."""
+    return sum(not path_of(*kernel).exists() for kernel in kernels) if is_wanted() else 0
 
 
 def problems() -> list[str]:

@@ -10,7 +10,11 @@ import torch
 from models.kernels.formulas import Kind
 from models.kernels.load import load_kernels
 from models.sparse_update import kernel_of
+from utils.compute.kernel_builder import count_missing
+from utils.console import log
 from utils.settings import Setting
+
+MOST_IN_SILENCE = 3  # kernels that are built without a line
 
 
 def load_kernels_of(settings: Sequence[Setting], device: torch.device) -> None:
@@ -29,4 +33,8 @@ def load_kernels_of(settings: Sequence[Setting], device: torch.device) -> None:
         for field in setting.fields
         if setting.write_noise == 0  # the update in one pass draws no write noise
     }
-    load_kernels(kernel for kernel in map(kernel_of, kinds) if kernel is not None)
+    kernels = [kernel for kernel in map(kernel_of, kinds) if kernel is not None]
+    n_missing = count_missing(kernels)
+    if n_missing > MOST_IN_SILENCE:
+        log(f"building {n_missing} kernels in C++, which takes a few seconds for each")
+    load_kernels(kernels)
