@@ -9,7 +9,7 @@ from reference import Network, Physics
 from support.idx_files import write_idx_files
 from support.reference_networks import inputs
 
-from tests.benchmarks import bench, beside
+from tests.benchmarks import bench, beside, schemes
 from tests.benchmarks.straightforward import Straightforward
 
 
@@ -40,6 +40,8 @@ def test_bench_prints_its_tables_and_writes_them(
     for name, numbers in (("SCALED", (1, 2)), ("WEIGHED", (1,))):
         monkeypatch.setitem(getattr(bench, name), "cpu", numbers)
     monkeypatch.setattr(bench, "HIDDEN", (128, 256))
+    monkeypatch.setattr(bench, "FIELDS", bench.FIELDS[:1])
+    monkeypatch.setattr(schemes, "SCHEMES", {"--accumulate": {"accumulate": True}})
     monkeypatch.setattr(bench, "DEPTHS", (1, 2))
     monkeypatch.setattr(bench, "beside", lambda repeats: {"1 network, uncompiled": 1.5})
     file = tmp_path / "benchmark.json"
@@ -54,6 +56,7 @@ def test_bench_prints_its_tables_and_writes_them(
     assert [row["networks"] for row in result["scaling"]["networks"]] == [1, 2]
     assert [row["layers"] for row in result["scaling"]["depth"]] == [1, 2]
     assert [row["hidden"] for row in result["scaling"]["hidden"]] == [128, 256]
+    assert result["schemes"]["double-linear"]["--accumulate"] > 0
     assert all(peak > 1e8 for peak in result["memory"].values())
     said = capsys.readouterr().out
     for words in ("s/model-epoch", "/ engine", "floor", "peak memory", "written to"):

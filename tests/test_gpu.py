@@ -14,17 +14,30 @@ from utils.training.trainer import Trainer
 from utils.training.verification import STEPS, verify
 
 # Large beside what they are added to, so that a part of the physics that is missing shows.
-LARGE = dict(resistor_noise=0.3, voltage_noise=1e-4, write_noise=0.05, init=0.2)
+LARGE = dict(resistor_noise=0.3, voltage_noise=1e-4, write_noise=0.05, init=0.2, max_pulses=2.0)
+SCHEMES = [  # which networks side by side have in common
+    dict(physical_clipping=True),
+    dict(cell="both-ways", rounding="stochastic"),
+    dict(cell="reference", accumulate=True, rounding="nearest"),
+]
 
 
-def all_physics() -> dict:
-    """Values of all flags that a step has operations for."""
+def all_physics(scheme: dict) -> dict:
+    """Values of all flags that a step has operations for, with one of SCHEMES."""
     flags = {name: each for name, (each, _) in flags_of(Setting).items() if each.physics}
-    return {name: True if each.kind is bool else LARGE[name] for name, each in flags.items()}
+    apart = {name for each in SCHEMES for name in each}
+    values = {name: True if each.kind is bool else LARGE.get(name) for name, each in flags.items()}
+    return {name: value for name, value in values.items() if name not in apart} | scheme
 
 
-def trainer_on(device: str, patterns, compiled: bool, **changes) -> Trainer:
-    members = members_of(setting_of(**(LARGE | all_physics() | changes)), 2)
+def test_every_flag_of_physics_has_a_value():
+    names = {name for scheme in SCHEMES for name in all_physics(scheme)}
+    assert {n for n, (each, _) in flags_of(Setting).items() if each.physics} <= names
+    assert None not in [v for scheme in SCHEMES for v in all_physics(scheme).values()]
+
+
+def trainer_on(device: str, patterns, compiled: bool, scheme: dict, **changes) -> Trainer:
+    members = members_of(setting_of(**(LARGE | all_physics(scheme) | changes)), 2)
     currents, is_gpu = currents_of(patterns, device=device), device == "cuda"
     compiler = Compiler(compiled and is_gpu)
     return Trainer(members, currents, compiler, graphed=is_gpu, ledger_level=LedgerLevel.TOTALS)
@@ -34,18 +47,27 @@ def trainer_on(device: str, patterns, compiled: bool, **changes) -> Trainer:
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("field", NAMES)
 def test_a_gpu_trains_and_tests_as_the_cpu(field, compiled, patterns, capsys):
-    check("cuda", patterns, compiled, field=device_of(field))
+    check("cuda", patterns, compiled, SCHEMES[0], field=device_of(field))
     assert capsys.readouterr().err == ""
 
 
-def test_the_comparison_itself_without_a_gpu(patterns):
-    check("cpu", patterns, compiled=False)
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("scheme", SCHEMES[1:], ids=str)
+def test_a_gpu_programs_as_the_cpu(scheme, compiled, patterns, capsys):
+    check("cuda", patterns, compiled, scheme)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+def test_the_comparison_itself_without_a_gpu(scheme, patterns):
+    check("cpu", patterns, False, scheme)
 
 
 @torch.no_grad()
-def check(device: str, patterns, compiled: bool, **changes) -> None:
+def check(device: str, patterns, compiled: bool, scheme: dict, **changes) -> None:
     """Two steps and a test, on the CPU and on the device; compared by norms of what changes."""
-    trainers = [trainer_on(each, patterns, compiled, **changes) for each in ("cpu", device)]
+    trainers = [trainer_on(each, patterns, compiled, scheme, **changes) for each in ("cpu", device)]
     trainers[1].prepare()
     if device == "cuda":
         verify(trainers[1])

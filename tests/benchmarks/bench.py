@@ -141,7 +141,7 @@ def schemes(currents: Currents, options, device) -> dict[str, dict]:
     """`scheme_ratios` of both fields, printed."""
     result = {}
     for field in FIELDS:
-        ratios = scheme_ratios(field, currents, options.repeats, options.seconds, device)
+        ratios = scheme_ratios(field, currents, options, device)
         print_numbers(f"step of {field}, against that of the paper's scheme", ratios, ".2f")
         result[field.name] = ratios
     return result

@@ -5,6 +5,7 @@ The schemes take turns with that of the paper, on figure 1's network.
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import replace
 
 import torch
@@ -27,12 +28,13 @@ SCHEMES = {
 
 
 def scheme_ratios(
-    field: Device, currents: Currents, repeats: int, seconds: float, device: torch.device
+    field: Device, currents: Currents, options: Namespace, device: torch.device
 ) -> dict[str, float]:
     """Return the median time of a step with each scheme, over that with the paper's."""
     paper = replace(FIGURE_1, field=field)
     settings = [paper, *(replace(paper, **changes) for changes in SCHEMES.values())]
     load_kernels_of(settings, device)
-    rows = measure([Ours(each, currents, 1, True) for each in settings], repeats, seconds, device)
+    subjects = [Ours(each, currents, 1, options.compiled) for each in settings]
+    rows = measure(subjects, options.repeats, options.seconds, device)
     first, *others = (row["median"] for row in rows)
     return {name: median / first for name, median in zip(SCHEMES, others, strict=True)}

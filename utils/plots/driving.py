@@ -82,7 +82,7 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Driven:
-    """The schemes of one device, and the ideal networks that have no device to drive."""
+    """The schemes of one device, and the ideal networks, at any learning rate, beside them."""
 
     field: str
     schemes: list[Scheme]
@@ -150,7 +150,7 @@ def select(networks: pd.DataFrame) -> list[Driven]:
             if len(some := rows[(rows[list(SCHEME)] == [cell, *rule]).all(axis=1)])
         ]
         if len(schemes) > 1:
-            found.append(Driven(field, schemes, at_best_rate(ideal)))
+            found.append(Driven(field, schemes, ideal))
     return found
 
 
@@ -234,7 +234,7 @@ def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     top, bottom = part.subfigures(2, 1, squeeze=False)[:, 0]
     cells = [cell for cell in CELLS if any(each.cell == cell for each in driven.schemes)]
     panels = top.subplots(1, len(cells), sharey=True, squeeze=False)[0]
-    ideal = driven.ideal["accuracy"].mean()
+    ideal = at_best_rate(driven.ideal)["accuracy"].mean()
     drawn = []
     for axes, cell in zip(panels, cells, strict=True):
         for each in (each for each in driven.schemes if each.cell == cell):

@@ -230,7 +230,9 @@ def borders_of(centres: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.array([2 * x[0] - middles[0], *middles, 2 * x[-1] - middles[-1]])
 
 
-def add_contours(axes, device_map: Map, values: np.ndarray, levels: Mapping[float, str]) -> None:
+def add_contours(
+    axes, device_map: Map, values: np.ndarray, levels: Mapping[int, str] | Mapping[float, str]
+) -> None:
     """Lines at these levels, named; only those that lie between the values."""
     inside = sorted(level for level in levels if np.nanmin(values) < level < np.nanmax(values))
     if inside:

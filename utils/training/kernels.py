@@ -9,7 +9,7 @@ import torch
 
 from models.kernels.formulas import Kind
 from models.kernels.load import load_kernels
-from models.sparse_update import kernel_of
+from models.sparse_update import kernel_of, name_of
 from utils.compute.kernel_builder import count_missing
 from utils.console import log
 from utils.settings import Setting
@@ -28,12 +28,13 @@ def load_kernels_of(settings: Sequence[Setting], device: torch.device) -> None:
             limited=setting.max_pulses != math.inf,
             scheme=setting.scheme,
             rising=field.rising and field.rising.response.family,
-        ): None
+        )
         for setting in settings
         for field in setting.fields
         if setting.write_noise == 0  # the update in one pass draws no write noise
     }
-    kernels = [kernel for kernel in map(kernel_of, kinds) if kernel is not None]
+    found = map(kernel_of, sorted(kinds, key=name_of))
+    kernels = [kernel for kernel in found if kernel is not None]
     n_missing = count_missing(kernels)
     if n_missing > MOST_IN_SILENCE:
         log(f"building {n_missing} kernels in C++, which takes a few seconds for each")
