@@ -186,7 +186,8 @@ def draw_map(device_map: Map | None) -> Figure | None:
         end = min(MOST_LOST, max(TOLERANCE, float(np.nanmax(np.abs(lost)))))
         bar = draw_heat(right, device_map, lost, "RdBu_r", (-end, end))
         bar.set_label("points lost in field relaxation")
-        levels = {sign * level: f"{sign * level:g}" for level in LOST_LEVELS for sign in (1, -1)}
+        signed = (float(sign * level) for level in LOST_LEVELS for sign in (1, -1))
+        levels = {level: f"{level:g}" for level in signed}
         add_contours(right, device_map, lost, levels)
     for axes in (left, right):
         best = [device_map.best(nu) for nu in device_map.nus]
@@ -230,9 +231,7 @@ def borders_of(centres: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.array([2 * x[0] - middles[0], *middles, 2 * x[-1] - middles[-1]])
 
 
-def add_contours(
-    axes, device_map: Map, values: np.ndarray, levels: Mapping[int, str] | Mapping[float, str]
-) -> None:
+def add_contours(axes, device_map: Map, values: np.ndarray, levels: Mapping[float, str]) -> None:
     """Lines at these levels, named; only those that lie between the values."""
     inside = sorted(level for level in levels if np.nanmin(values) < level < np.nanmax(values))
     if inside:
