@@ -105,9 +105,9 @@ def test_the_cheapest_of_equal_schemes_is_taken(networks):
     assert chosen.mean("pulses") == pytest.approx(40)
     text = conclusion(driven)
     assert text.startswith(
-        "Driving linear: take both-ways, accumulate, whole pulses, 92.00 % at learning rate 1000 "
-        "with 40 pulses per device; the paper's scheme reaches 91.00 % with 100, a gain of "
-        "+1.00 points (95 %: "
+        "Driving linear: take both-ways, accumulate, whole pulses, which reaches 92.00 % with 40 "
+        "pulses per device (learning rate 1000); the paper's scheme reaches 91.00 % with 100, a "
+        "gain of +1.00 points (95 %: "
     )
 
 

@@ -186,11 +186,12 @@ def conclusion(driven: Driven) -> str:
     """The scheme to take, by how much it is better than the paper's, and at how many pulses."""
     chosen, best, papers = driven.recommended, driven.best, driven.papers
     text = (
-        f"Driving {style.name(driven.field)}: take {chosen.name}, {chosen.accuracy:.2f} % at "
-        f"learning rate {describe_best_rate(chosen.rates)}"
+        f"Driving {style.name(driven.field)}: take {chosen.name}, which reaches "
+        f"{chosen.accuracy:.2f} %"
     )
     if chosen.mean("pulses") > 0:
         text += f" with {chosen.mean('pulses'):.3g} pulses per device"
+    text += f" (learning rate {describe_best_rate(chosen.rates)})"
     if papers is not None and chosen is not papers:
         points = difference(chosen.networks, papers.networks)
         costs = f" with {papers.mean('pulses'):.3g}" if papers.mean("pulses") > 0 else ""

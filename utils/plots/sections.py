@@ -158,25 +158,25 @@ def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> lis
 
 
 def missing_driving(networks: Networks, shown: list[driving.Driven]) -> list[str]:
+    """What the study lacks for each device that was driven, or for the built-in ones."""
     study = STUDIES["driving"]
     if not shown:
         return networks.missing(study, given={}, flags=networks.flags(but=driving.SCHEME))
-    rows = pd.concat([each.rates for driven in shown for each in driven.schemes])
-    fields = tuple(dict.fromkeys(setting.field for setting in rows["setting"]))
-    given = series_of(rows) | {"field": tuple(field.driven(both_ways=False) for field in fields)}
-    given = {name: value for name, value in given.items() if name not in driving.SCHEME}
-    flags = networks.flags(rows, but=driving.SCHEME)
-    ideal = pd.concat([rows, *(driven.ideal for driven in shown)])
-    return [
-        *networks.missing(study, ideal, given, flags),
-        *(line for driven in shown for line in driving_edges(networks, driven, flags)),
-    ]
-
-
-def driving_edges(networks: Networks, driven: driving.Driven, flags: str) -> list[str]:
-    """The command that tries other learning rates where the best scheme is at an edge."""
-    command = f"{networks.command(STUDIES['driving'], flags)} --field {driven.field}"
-    return describe_edges(command, driven.recommended.rates, is_scaled=True)
+    lines = []
+    for driven in shown:
+        rows = pd.concat([*(each.rates for each in driven.schemes), driven.ideal])
+        device = rows["setting"].iloc[0].field.driven(both_ways=False)
+        values = series_of(rows) | {"field": (device,)}
+        given = {name: value for name, value in values.items() if name not in driving.SCHEME}
+        flags = networks.flags(rows, but=driving.SCHEME)
+        if driven.field in networks.measured_names:
+            flags = f" --field {named_device_files(rows, [driven.field])}{flags}"
+        else:
+            flags = f" --field {driven.field}{flags}"
+        lines += networks.missing(study, rows, given, flags)
+        command = networks.command(study, flags)
+        lines += describe_edges(command, driven.recommended.rates, is_scaled=True)
+    return lines
 
 
 def missing_map(networks: Networks, shown: device_map.Map | None) -> list[str]:
