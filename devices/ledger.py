@@ -3,7 +3,9 @@
 In every update a pair requests pulses on one of its devices, or in both-ways cells on both: see
 devices.programming. The ledger counts, for each device that is written,
 
-- pulses: pulses that are applied, without those that the smallest pulse drops;
+- pulses: pulses that are applied, without those that the smallest pulse drops; by the paper's rule
+  they contain the slope factor of the device, by all others they are those that the controller
+  sends;
 - writes: devices that receive at least some pulse;
 - dropped: requests above 0 that are smaller than the smallest pulse;
 - pending: with an accumulator, which drops nothing, the pulses that the accumulators still hold at
@@ -23,18 +25,16 @@ of an AMD EPYC, Zen 4), and about a third with wear; so nothing is counted unles
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from devices.controller import Pulses
 from devices.ledger_level import LedgerLevel
+from devices.responses import Value
 from devices.scheme import BOTH_WAYS, ONE_WAY, PUBLISHED, REFERENCE, Scheme
 
-if TYPE_CHECKING:
-    from devices.programming import Pulses
-
-Value = Any  # a tensor, or an expression that is printed as C++
 COUNTS = ("pulses", "writes", "dropped", "refreshes")
 PENDING = "pending"
 WEAR = ("pulses1", "pulses2", "refreshes")  # of device 1, of device 2, and of the pair
@@ -76,7 +76,7 @@ class Account(nn.Module):
         """Count one update.
 
         lowers: whether a weight has to fall; pulses: those on the devices that are written, as in a
-        command of devices.programming; refreshed: whether the pair is refreshed, None where none
+        command of devices.controller; refreshed: whether the pair is refreshed, None where none
         ever is. All are [model, out, in].
 
         A compiled program counts in the same loop that writes the pairs, as long as each of the

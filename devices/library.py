@@ -19,8 +19,7 @@ class Device:
 
     partner: the device through whose response its pulses are read after field relaxation; None
     where there is none. rising: the rising branch, None where none is used. measured: the content
-    of its file, None for a built-in device. Devices compare equal by name, constants and partner
-    alone.
+    of its file, None for a built-in device, which is no part of a comparison of devices.
     """
 
     name: str

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from devices.controller import Programming
 from devices.ledger import Account, total
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, PairState
-from devices.programming import Programming, clamp, clamp_and_refresh, is_refreshed, refresh
+from devices.programming import clamp, clamp_and_refresh, is_refreshed, refresh
 from devices.responses import Response
 from models import sparse_update
 from models.active_inputs import ActiveInputs

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from devices.controller import Programming
 from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, PairState
-from devices.programming import Draws, Programming, update
+from devices.programming import Draws, update
 from devices.responses import Response
 from devices.scheme import STOCHASTIC
 from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct, weight_gradient

@@ -6,7 +6,7 @@ zero in a whole batch has no gradient, so its pairs receive no pulse and are ski
 pairs of an input in a block if none of them receives a pulse. Even without a pulse, pairs beyond
 their range are clamped or refreshed; the kernel looks for them in blocks that may have some
 (`in_range` is false) if pairs are refreshed at all. Numbers for stochastic rounding are drawn where
-they are needed. The formulas are printed from devices.programming.
+they are needed. The formulas are printed from devices.controller and devices.programming.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from devices.controller import Programming
 from devices.ledger import RAISED, WEAR, Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
-from devices.programming import Programming
 from devices.scheme import NONE, ONE_WAY
 from models.kernels.formulas import LIMITS, RISING, Kind, formulas, names_of
 from models.kernels.load import is_loaded, load_kernels

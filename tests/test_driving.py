@@ -12,7 +12,8 @@ from devices.library import find
 from devices.scheme import CELLS
 from utils.errors import UserError
 from utils.parser import parse
-from utils.plots.driving import conclusion, draw_driving, pareto_front, select, table
+from utils.plots.driving import conclusion, pareto_front, select, table
+from utils.plots.driving_picture import draw_driving
 from utils.studies import STUDIES
 
 matplotlib.use("Agg")
@@ -152,3 +153,21 @@ def test_without_such_simulations_the_command_is_named(tmp_path):
     assert report.draw("driving") is None
     (line,) = report.missing("driving")
     assert "make them with: figures/driving.sh --resume --epochs 2" in line
+
+
+def test_a_scheme_that_cannot_be_compared_is_not_equal_to_the_best(networks):
+    """The cheapest scheme as above, but of other seeds: nothing says how far it is from the best."""
+    is_cheapest = (networks["cell"] == "both-ways") & (networks["rounding"] == "nearest")
+    is_cheapest &= networks["accumulate"]
+    other = networks.assign(model_seed=networks["model_seed"] + 50 * is_cheapest)
+    other = other.assign(accuracy=other["accuracy"] - 0.01 * is_cheapest)
+    (driven,) = select(other)
+    names = {(each.cell, *each.rule) for each in driven.equal_to_best}
+    assert ("both-ways", "nearest", True) not in names
+    assert driven.recommended.mean("pulses") == pytest.approx(50)
+
+
+def test_a_device_driven_by_two_rules_alone_is_shown(networks):
+    one_way = networks[(networks["cell"] == "one-way") & (networks["rounding"] == "none")]
+    (driven,) = select(one_way)
+    assert [each.rule for each in driven.schemes] == [("none", False), ("none", True)]

@@ -9,9 +9,9 @@ from conftest import currents_of, dense_currents_of, members_of, setting_of
 from support.devices import device_of
 from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated
 
+from devices.controller import Pulses
 from devices.ledger import COUNTS, WEAR, Account
 from devices.ledger_level import LedgerLevel
-from devices.programming import Pulses
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
 from utils.training.state_dict import ledger_dict

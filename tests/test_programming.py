@@ -9,10 +9,11 @@ from support.devices import RESPONSES, device_of
 from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated, write
 
 from devices.built_in import curved
+from devices.controller import Programming, physically_clipped
 from devices.network_responses import Responses
 from devices.noise import Stream
 from devices.pair import Devices, PairArray, PairState
-from devices.programming import Programming, clamp_and_refresh, physically_clipped, refresh
+from devices.programming import clamp_and_refresh, refresh
 
 FIELDS = RESPONSES
 ENDING = {name: response for name, response in FIELDS.items() if not response.endless}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import DEVICES, currents_of
 from support.cells import CELLS, RULES
-from support.engine import EAGER
+from support.engine import EAGER, stop_at
 from support.reference_networks import (
     ONE_IMAGE,
     TEST_BATCH,
@@ -358,20 +358,6 @@ def test_training_is_resumed_bit_for_bit(data, scheme, field, request):
         list(third.train(lambda: None))
         (other,) = third.results(0.0)
         assert not torch.equal(other.state["layers.1.weight2"], whole.state["layers.1.weight2"])
-
-
-def stop_at(trainer: Trainer, step: int) -> None:
-    """Train until so many mini-batches are done."""
-
-    class StoppedError(Exception):
-        pass
-
-    def stop():
-        if trainer.step == step:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        list(trainer.train(stop))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)

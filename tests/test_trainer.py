@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import DEVICES, currents_of, is_one_pass, setting_of
+from support.engine import stop_at
 from support.reference_networks import (
     ONE_IMAGE,
     TEST_BATCH,
@@ -111,20 +112,6 @@ def test_two_layers_of_small_batches_follow_the_reference(compiled, patterns):
     assert trainer.compiler.enabled == compiled, trainer.compiler.failure
     state = state_dict(trainer.ensemble.network, 0, trainer.ensemble.history.step)
     assert distance(state, network) < 5e-3
-
-
-def stop_at(trainer: Trainer, step: int) -> None:
-    """Train until so many mini-batches are done."""
-
-    class StoppedError(Exception):
-        pass
-
-    def stop():
-        if trainer.step == step:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        list(trainer.train(stop))
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from devices import lookup
+from devices.controller import Command, Pulses, decide
 from devices.ledger import is_dropped
 from devices.pair import PairParameters, PairState
-from devices.programming import Command, Pulses, decide, write
+from devices.programming import write
 from devices.responses import FAMILIES, Table
 from devices.rising import raised
 from devices.scheme import PUBLISHED, STOCHASTIC, Scheme
@@ -64,7 +65,7 @@ def names_of(kind: Kind) -> list[str]:
 
 @cache
 def formulas(kind: Kind) -> str:
-    """Return `decide` and `write` of devices.programming as C++, without write noise.
+    """Return `devices.controller.decide` and `devices.programming.write` as C++, without noise.
 
     `decide` gives whether the weight has to fall, the pulses of the device that is written (`_up`:
     of the one that is raised beside it), whether its request is dropped, and the accumulator.

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from devices.controller import Programming
 from devices.library import Device
 from devices.pair import PairParameters, PairState
-from devices.programming import NO_DRAWS, Draws, Programming, update
+from devices.programming import NO_DRAWS, Draws, update
 from devices.scheme import Scheme
 from support.devices import device_of
 from support.pairs import row

@@ -1,5 +1,6 @@
 """The project's ensembles, trained on the batches of `reference_networks.trained_reference`."""
 
+import pytest
 import torch
 from conftest import currents_of
 
@@ -10,6 +11,7 @@ from utils.compute.compiler import Compiler
 from utils.data.datasets import DataSet
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
+from utils.training.trainer import Trainer
 
 EAGER = Compiler(enabled=False)
 
@@ -43,3 +45,17 @@ def trained_engine(
             current = current.to(dtype) if currents.product == "dense" else current
             call(ensemble, current, labels)
     return ensemble, currents
+
+
+def stop_at(trainer: Trainer, step: int) -> None:
+    """Train until so many mini-batches are done."""
+
+    class StoppedError(Exception):
+        pass
+
+    def stop():
+        if trainer.step == step:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        list(trainer.train(stop))

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from devices.controller import Programming
 from devices.ledger import Account
 from devices.pair import PairArray, PairParameters, PairState
-from devices.programming import Draws, Programming, update
+from devices.programming import Draws, update
 from devices.responses import Response
 from models.pair_layer import PairLayer
 from support.devices import RESPONSES

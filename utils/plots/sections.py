@@ -17,6 +17,7 @@ from utils.plots import ablation, accuracy, comparison, costs, driving, switch, 
 from utils.plots import map as device_map
 from utils.plots.curves import draw_learning_curves
 from utils.plots.devices import draw_devices
+from utils.plots.driving_picture import draw_driving
 from utils.plots.intermediate import draw_intermediate, with_intermediates
 from utils.plots.networks import Networks, describe_edges, named_device_files
 from utils.plots.selection import FairChoice, comparable, fair_choices, varied_by_figures
@@ -255,7 +256,7 @@ SECTIONS: dict[str, Section] = {
         Section(
             "driving",
             lambda networks: driving.select(networks.unswitched),
-            driving.draw_driving,
+            draw_driving,
             lambda shown: [driving.conclusion(each) for each in shown],
             missing_driving,
             driving.table,

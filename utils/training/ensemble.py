@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from devices.controller import Programming
 from devices.ledger import Ledger
 from devices.ledger_level import LedgerLevel
-from devices.programming import Programming
 from models.currents import Currents
 from models.first_layer import FirstCurrents
 from models.mlp import MLP, fresh_layers

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from devices.controller import Programming
 from devices.ledger import Ledger
 from devices.noise import Draw, Stream
-from devices.programming import Programming
 from models.first_layer import FirstCurrents
 from models.mlp import MLP
 from models.noisy_pair import Conditions
