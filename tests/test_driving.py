@@ -156,7 +156,7 @@ def test_without_such_simulations_the_command_is_named(tmp_path):
 
 
 def test_a_scheme_that_cannot_be_compared_is_not_equal_to_the_best(networks):
-    """The cheapest scheme as above, but of other seeds: nothing says how far it is from the best."""
+    """The cheapest scheme, but of other seeds: nothing says how far it is from the best."""
     is_cheapest = (networks["cell"] == "both-ways") & (networks["rounding"] == "nearest")
     is_cheapest &= networks["accumulate"]
     other = networks.assign(model_seed=networks["model_seed"] + 50 * is_cheapest)
