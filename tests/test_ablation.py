@@ -11,7 +11,8 @@ from devices.library import find
 from utils.errors import UserError
 from utils.parser import parse
 from utils.plots.ablation import conclusion, draw_ablation, find_ablations, table
-from utils.studies import STUDIES
+from utils.plots.sections import SECTIONS
+from utils.studies import STUDIES, without
 
 matplotlib.use("Agg")
 ABLATION = STUDIES["ablation"]
@@ -200,3 +201,39 @@ def test_without_simulations_the_command_is_named(name, count, tmp_path):
     (line,) = report.missing(name)
     assert line.startswith(f"{name.capitalize()} lacks {count} of its {count} settings; make them")
     assert line.endswith(f"figures/{name}.sh --resume --task Digits")
+
+
+def test_a_rule_goes_with_the_smallest_pulse():
+    """Rounding and accumulator have no effect without it: those settings have the paper's rule."""
+    given = {"accumulate": (True,), "rounding": ("nearest",), "field": (find("double-linear"),)}
+    settings = STUDIES["ablation"].settings(given)
+    rules = {(bool(s.clipping), s.rounding, s.accumulate) for s in settings}
+    assert rules == {(True, "nearest", True), (False, "none", False)}
+    assert len(settings) == 8 + 1
+    full = next(s for s in settings if s.clipping and s.var and s.resistor_noise)
+    assert without(full, ["clipping"]) in settings
+    assert without(full, ["var"]).accumulate
+
+
+def test_an_ablation_with_an_accumulator_is_drawn_and_its_rest_is_named(tmp_path):
+    given = {"accumulate": (True,), "field": (find("double-linear"),), "epochs": 2}
+    settings = STUDIES["ablation"].settings(given)
+    untrained_runs.write(tmp_path / "out", settings[:-2], lambda setting, model: 90.0 + model)
+    report = report_on(tmp_path / "out", tmp_path / "figures")
+    (shown,) = report.select("ablation")
+    assert shown.full.accumulate
+    (line,) = report.missing("ablation")
+    assert "lacks 2 of its 9 settings" in line
+    assert " --accumulate" in line
+    run = parse(["--study", "ablation", *line.split("figures/ablation.sh ")[1].split()])
+    assert set(run.settings) == set(settings)
+
+
+def test_networks_with_an_accumulator_alone_can_be_drawn(tmp_path):
+    """The figures without a smallest pulse have none of these, which is no error."""
+    settings = STUDIES["figure1"].settings({"accumulate": (True,), "epochs": 2})
+    untrained_runs.write(tmp_path / "out", settings, lambda setting, model: 90.0 + model)
+    report = report_on(tmp_path / "out", tmp_path / "figures")
+    assert report.draw("figure1") is not None
+    assert report.select("ablation") == []
+    assert all(isinstance(line, str) for name in SECTIONS for line in report.missing(name))

@@ -30,6 +30,7 @@ PERFECT = {name: 0.0 for name in imperfections() if flags_of(Setting)[name][0].s
 # The map: nonlinearities, and learning rates a factor of two apart.
 NONLINEARITIES = tuple(float(nu) for nu in range(-4, 9))
 MAP_RATES = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+SCHEME = ("cell", "rounding", "accumulate")  # flags by which ways to drive a device differ
 # The rules of driving, and learning rates a factor of two apart.
 RULES = tuple(
     {"rounding": rounding, "accumulate": accumulate}
@@ -205,7 +206,7 @@ class DrivingStudy(Study):
             own = {name: (value,) for name, value in {"cell": cell, **rule}.items()}
             common = {**each_alone(noises), **values, "field": (field,), "lr": rates}
             sweeps.append(common | own)
-        if not {"cell", "rounding", "accumulate"} & given.keys():
+        if not {*SCHEME} & given.keys():
             perfect = {**values, **each_alone(PERFECT)}
             sweeps.append({**perfect, "field": (IDEAL,)})
         return settings_of(sweeps, {})
@@ -216,7 +217,8 @@ class AblationStudy(Study):
     """Every combination of imperfections that are present or absent, and the ideal network.
 
     An imperfection has the value of its flag, or the measured value of the field's device, or that
-    of figure 1; an imperfection of 0 is left out.
+    of figure 1; an imperfection of 0 is left out. Rounding and accumulator work with the smallest
+    pulse, so that they are left out together with it.
     """
 
     def settings(self, given: Mapping[str, Any] | None = None) -> tuple[Setting, ...]:
@@ -228,6 +230,7 @@ class AblationStudy(Study):
                     f"trains; it was given {len(given[name])}"
                 )
         sizes = {name: given.pop(name)[0] for name in PERFECT if name in given}
+        rule = {name: given.pop(name) for name in RULES[0] if name in given}
         sweeps = []
         for values in self.sweeps:
             fields = given.get("field", values["field"])
@@ -238,6 +241,7 @@ class AblationStudy(Study):
             ]
             sweeps.append({**values, "field": (IDEAL,), **dict.fromkeys(PERFECT, (0.0,))})
         rest = {name: value for name, value in given.items() if name != "field"}
+        sweeps = [values | (rule if values["clipping"] != (0.0,) else {}) for values in sweeps]
         return settings_of(sweeps, rest)
 
 
@@ -257,13 +261,17 @@ def imperfection(field: Device, name: str, given: Mapping[str, float]) -> float:
 
 
 def without(setting: Setting, names: Sequence[str]) -> Setting:
-    """Return the setting without some imperfections; noises that follow read noise change, too."""
+    """Return the setting without some imperfections, and without what has no effect then.
+
+    Noises that follow the read noise go with it, rounding and accumulator with the smallest pulse.
+    """
     derived = replace(setting, voltage_noise=None).voltage_noise
     follow = {
         "voltage_noise": None if setting.voltage_noise == derived else setting.voltage_noise,
         "device_noise": setting.device_noise and "resistor_noise" not in names,
     }
-    return replace(setting, **follow, **{name: PERFECT[name] for name in names})
+    rule = RULES[0] if "clipping" in names else {}
+    return replace(setting, **follow, **rule, **{name: PERFECT[name] for name in names})
 
 
 def each_alone(values: Mapping[str, float]) -> dict[str, tuple[float]]:

@@ -17,6 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from devices.scheme import NONE
 from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.panels import legend_above
@@ -51,13 +52,16 @@ class Ablation:
     def given(self) -> dict:
         """What makes these settings of the study, by flag."""
         sizes = {name: (getattr(self.full, name),) for name in PERFECT}
-        return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes}
+        rule = {"rounding": self.full.rounding, "accumulate": self.full.accumulate}
+        return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes, **rule}
 
     @property
     def flags(self) -> str:
         """What makes these settings on the command line, but for the field."""
         sizes = (f" --{name} {getattr(self.full, name):g}" for name in PERFECT)
-        return f" --lr {self.full.lr:g}{''.join(sizes)}"
+        rounding = f" --rounding {self.full.rounding}" * (self.full.rounding != NONE)
+        rule = rounding + " --accumulate" * self.full.accumulate
+        return f" --lr {self.full.lr:g}{''.join(sizes)}{rule}"
 
     def origin(self, name: str) -> str:
         """That the size of an imperfection is the study's and was not measured, where it is so."""

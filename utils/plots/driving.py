@@ -18,9 +18,8 @@ from utils.plots.statistics import (
     difference,
 )
 from utils.records.simulations import with_costs
-from utils.studies import IDEAL, PERFECT
+from utils.studies import IDEAL, PERFECT, SCHEME
 
-SCHEME = ("cell", "rounding", "accumulate")
 Rule = tuple[str, bool]  # rounding, accumulate
 PAPERS: Rule = (NONE, False)
 RULES: dict[Rule, str] = {

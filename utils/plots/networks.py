@@ -30,7 +30,7 @@ from utils.records.results import IncompleteFileError, read_record
 from utils.records.simulations import Simulations, series_of, with_costs
 from utils.run import Run
 from utils.settings import Setting
-from utils.studies import STUDIES, Study, rate_factor
+from utils.studies import SCHEME, STUDIES, Study, rate_factor
 
 MOST_LINES = 5  # on networks that are not drawn
 
@@ -134,19 +134,27 @@ class Networks:
     def describe_others(self, series: Mapping[str, Any]) -> list[str]:
         """How many networks have other settings than those drawn, and the flags that draw them."""
         everything = self.simulations.networks
-        lines = []
+        lines, n_driven = [], 0
         for _, rows in everything.groupby(list(series), sort=False):
             other = series_of(rows)
             differing = {name: v for name, v in other.items() if v != series[name]}
-            if differing:
-                values = ", ".join(f"{name} {words(value)}" for name, value in differing.items())
+            if differing and differing.keys() <= set(SCHEME):
+                n_driven += len(rows)
+            elif differing:
+                values = ", ".join(shown(name, value) for name, value in differing.items())
                 plural = "s" * (len(rows) > 1)
-                flags = " ".join(f"--{name} {words(v)}" for name, v in differing.items())
+                flags = " ".join(f"--{shown(name, v)}" for name, v in differing.items())
                 lines.append(
                     f"Not drawn: {len(rows)} network{plural} ({values}); {flags} draws them."
                 )
-        return lines[:MOST_LINES] + [f"Not drawn: {len(lines)} kinds in all."] * (
-            len(lines) > MOST_LINES
+        driven = (
+            f"In the picture of driving alone: {n_driven} networks of other cells or rules; "
+            "--cell, --rounding and --accumulate draw them everywhere."
+        )
+        return (
+            [driven] * (n_driven > 0)
+            + lines[:MOST_LINES]
+            + [f"Not drawn: {len(lines)} kinds in all."] * (len(lines) > MOST_LINES)
         )
 
     def flags(self, networks: pd.DataFrame | None = None, but: Collection[str] = ()) -> str:
@@ -160,7 +168,7 @@ class Networks:
         given, table = "", flags_of(Setting)
         for name, value in series_of(networks).items():
             if value != table[name][1] and name not in but:
-                given += f" --{name} {words(value)}"
+                given += f" --{shown(name, value)}"
         n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())
         given += f" --n_models {n_models}" * (n_models != Run.n_models)
         return given + self.folders(networks)
@@ -219,6 +227,13 @@ def describe_edges(command: str, networks: pd.DataFrame, is_scaled: bool = False
         f"{', '.join(names)}: best at learning rate {best}; try others with: {command} --lr {rates}"
         for (best, rates), names in fields.items()
     ]
+
+
+def shown(name: str, value: Any) -> str:
+    """A flag with its value as on the command line, without the dashes."""
+    if isinstance(value, bool) and flags_of(Setting)[name][0].sweeps:
+        return f"{name} {'on' if value else 'off'}"
+    return f"{name} {words(value)}".rstrip()
 
 
 def words(value: Any) -> str:

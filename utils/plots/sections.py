@@ -24,7 +24,7 @@ from utils.plots.selection import FairChoice, comparable, fair_choices, varied_b
 from utils.plots.statistics import rates_beyond
 from utils.plots.weights import draw_weights
 from utils.records.simulations import series_of
-from utils.studies import BESIDE, STUDIES, Study
+from utils.studies import BESIDE, SCHEME, STUDIES, Study
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,18 @@ def missing_switched(networks: Networks, shown: switch.Switched | None) -> list[
     return networks.missing(study, shown.networks, flags=flags)
 
 
+# Flags that lose their effect together with an imperfection.
+GO_ALONG = ("device_noise", "rounding", "accumulate")
+
+
 def select_ablations(networks: Networks) -> list[ablation.Ablation]:
-    """Device noise goes with the read noise, so that networks without either stand beside."""
+    """Device noise goes with the read noise, the rule with the smallest pulse.
+
+    So networks without either stand beside.
+    """
     is_main = networks.unswitched.index.isin(networks.main.index)
     among = pd.Series(is_main, networks.unswitched.index)
-    alike = comparable(networks.unswitched, varied_by_figures("device_noise"), among)
+    alike = comparable(networks.unswitched, varied_by_figures(*GO_ALONG), among)
     return ablation.find_ablations(alike)
 
 
@@ -151,7 +158,7 @@ def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> lis
         field = each.field
         if each.full.field.measured is not None:
             field = named_device_files(each.networks[each.full], [field])
-        rest = networks.flags(but=("device_noise",))
+        rest = networks.flags(but=GO_ALONG)
         flags = f" --field {field}{each.flags}{' --device_noise' * noisy}{rest}"
         given = series | each.given | {"device_noise": noisy}
         lines += networks.missing(study, networks.unswitched, given, flags)
@@ -162,14 +169,14 @@ def missing_driving(networks: Networks, shown: list[driving.Driven]) -> list[str
     """What the study lacks for each device that was driven, or for the built-in ones."""
     study = STUDIES["driving"]
     if not shown:
-        return networks.missing(study, given={}, flags=networks.flags(but=driving.SCHEME))
+        return networks.missing(study, given={}, flags=networks.flags(but=SCHEME))
     lines = []
     for driven in shown:
         rows = pd.concat([*(each.rates for each in driven.schemes), driven.ideal])
         device = rows["setting"].iloc[0].field.driven(both_ways=False)
         values = series_of(rows) | {"field": (device,)}
-        given = {name: value for name, value in values.items() if name not in driving.SCHEME}
-        flags = networks.flags(rows, but=driving.SCHEME)
+        given = {name: value for name, value in values.items() if name not in SCHEME}
+        flags = networks.flags(rows, but=SCHEME)
         if driven.field in networks.measured_names:
             flags = f" --field {named_device_files(rows, [driven.field])}{flags}"
         else:

@@ -82,7 +82,8 @@ class Simulations:
         }
         common = {*series_columns(), *optional, *KIND, "original"} - {"task", "epochs", "layers"}
         same = [name for name in groups if name in common and networks[name].nunique() < 2]
-        if networks.groupby("field")["constants"].nunique().lt(2).all():
+        # Cells that are driven one way do not have the constants of the rising branch.
+        if networks.groupby(["field", "cell"])["constants"].nunique().lt(2).all():
             same.append("constants")
         if not networks["switch"].any():
             same += ["switch", "at_switch_mean"]
