@@ -8,7 +8,7 @@ or sparse, the order of the pairs in memory, and that gradient and update may be
 - On a CPU, if most inputs are zero, products run over the other inputs alone
   (models.sparse_matmul), and pairs are stored in blocks of 32 outputs: [model, block * in, 32].
 - With such inputs, gradient and update of the layer are one pass, which writes no gradient to
-  memory (models.sparse_update), unless write noise is drawn.
+  memory (models.sparse_update).
 """
 
 from __future__ import annotations
@@ -186,8 +186,10 @@ class SparseFirstLayer(FirstLayer):
         if not self.is_one_pass(programming):
             super().program(grad_voltage, current, conditions, programming, account)
             return
-        scaled, blocks = conditions.physics.scaled(grad_voltage), self.blocks
-        sparse_update.write(current, scaled, blocks, conditions.stream, programming, account)
+        scaled, stream = conditions.physics.scaled(grad_voltage), conditions.stream
+        noise = self.write_draws(stream, programming)
+        draws = sparse_update.BlockDraws(stream, noise.write, noise.raised)
+        sparse_update.write(current, scaled, self.blocks, draws, programming, account)
 
     @property
     def blocks(self) -> sparse_update.Blocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -10,7 +11,7 @@ from devices.controller import Programming
 from devices.ledger import Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, PairState
-from devices.programming import Draws, update
+from devices.programming import NO_DRAWS, Draws, update
 from devices.responses import Response
 from devices.scheme import STOCHASTIC
 from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct, weight_gradient
@@ -108,14 +109,17 @@ class PairLayer(nn.Module):
 
     def draws(self, stream: Stream, programming: Programming) -> Draws:
         """Return the random numbers that an update needs, in the weight's order."""
-        write = raised = rounding = None
-        if programming.write_noise is not None:
-            write = self.normal(Draw.WRITE, stream).to(self.weight)
-            if programming.scheme.devices_written == 2:
-                raised = self.normal(Draw.WRITE_RAISED, stream).to(self.weight)
-        if programming.scheme.rounding == STOCHASTIC:
-            rounding = self.uniform(Draw.ROUNDING, stream).to(self.weight)
-        return Draws(write, raised, rounding)
+        draws = self.write_draws(stream, programming)
+        if programming.scheme.rounding != STOCHASTIC:
+            return draws
+        return replace(draws, rounding=self.uniform(Draw.ROUNDING, stream).to(self.weight))
+
+    def write_draws(self, stream: Stream, programming: Programming) -> Draws:
+        """Return the random numbers of the write noise alone, in the weight's order."""
+        if programming.write_noise is None:
+            return NO_DRAWS
+        purposes = (Draw.WRITE, Draw.WRITE_RAISED)[: programming.scheme.devices_written]
+        return Draws(*(self.normal(draw, stream).to(self.weight) for draw in purposes))
 
     def put(self, state: PairState) -> None:
         """Set the voltages of the pairs that are trained, in place."""

@@ -6,7 +6,8 @@ zero in a whole batch has no gradient, so its pairs receive no pulse and are ski
 pairs of an input in a block if none of them receives a pulse. Even without a pulse, pairs beyond
 their range are clamped or refreshed; the kernel looks for them in blocks that may have some
 (`in_range` is false) if pairs are refreshed at all. Numbers for stochastic rounding are drawn where
-they are needed. The formulas are printed from devices.controller and devices.programming.
+they are needed; those of the write noise are given. The formulas are printed from
+devices.controller and devices.programming.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ARGUMENTS = (
     "Tensor(a!) weight1, Tensor(b!) weight2, Tensor slope1, Tensor slope2, Tensor(c!) weight, "
     "Tensor(i!)? accumulator, Tensor(d!) in_range, Tensor(e!)? totals, Tensor(f!)? pulses1, "
     "Tensor(g!)? pulses2, Tensor(h!)? refreshes, Tensor(j!)? raised1, Tensor(k!)? raised2, "
-    "Tensor seed, Tensor step, int purpose, int n_inputs) -> ()"
+    "Tensor? noise, Tensor? noise_up, Tensor seed, Tensor step, int purpose, int n_inputs) -> ()"
 )
 
 
@@ -43,7 +44,7 @@ def name_of(kind: Kind) -> str:
     """Return the name of the operator for a kind of update."""
     scheme = kind.scheme
     words = ["sparse_update", kind.family]
-    words += ["physical"] * kind.physical + ["limited"] * kind.limited
+    words += ["physical"] * kind.physical + ["limited"] * kind.limited + ["noisy"] * kind.noisy
     words += [] if scheme.cell == ONE_WAY else [scheme.cell, str(kind.rising)]
     words += [] if scheme.rounding == NONE else [scheme.rounding]
     words += ["accumulate"] * scheme.accumulate
@@ -65,17 +66,15 @@ def kind_of(pairs: PairArray, programming: Programming) -> Kind:
         family=pairs.responses.family.family,
         physical=programming.physical is not None,
         limited=programming.max_pulses is not None,
+        noisy=programming.write_noise is not None,
         scheme=programming.scheme,
         rising=None if pairs.rising is None else pairs.rising.response.family.family,
     )
 
 
 def has_kernel(pairs: PairArray, programming: Programming) -> bool:
-    """Whether the kernel can program these pairs; it is built if necessary.
-
-    The kernel draws no write noise.
-    """
-    if programming.write_noise is not None or pairs.weight.dtype != torch.float32:
+    """Whether the kernel can program these pairs, in float32; it is built if necessary."""
+    if pairs.weight.dtype != torch.float32:
         return False
     return is_available(kind_of(pairs, programming), pairs.weight.device)
 
@@ -116,6 +115,8 @@ def constants_of(pairs: PairArray, programming: Programming) -> tuple[list[Tenso
         tables += equation.tables
     if programming.max_pulses is not None:
         constants["max_pulses"] = programming.max_pulses
+    if programming.write_noise is not None:
+        constants["write_noise"] = programming.write_noise
     if programming.physical is not None:
         constants["physical"] = programming.physical.float()
     return [constants[name] for name in names_of(kind_of(pairs, programming))], tables
@@ -132,19 +133,31 @@ class Blocks(NamedTuple):
     in_range: Tensor
 
 
+class BlockDraws(NamedTuple):
+    """The random numbers of an update of pairs in blocks.
+
+    stream: of the layer, from which the kernel draws those of stochastic rounding; write, raised:
+    those of the write noise, as in `devices.programming.Draws`, in the order of the pairs.
+    """
+
+    stream: Stream
+    write: Tensor | None = None
+    raised: Tensor | None = None
+
+
 def write(
     batch: SparseBatch,
     grad_voltage: Tensor,
     blocks: Blocks,
-    stream: Stream,
+    draws: BlockDraws,
     programming: Programming,
     account: Account | None = None,
 ) -> None:
     """Program the pairs of the first layer, in blocks and in place, by the gradient dL/dW = g I^T.
 
-    grad_voltage: g = dL/dV [model, out, batch], multiplied by the gain if there is one; stream: of
-    the layer, for stochastic rounding. Raises TypeError if the account has another precision than
-    the kernel, or if the batch is of the test set.
+    grad_voltage: g = dL/dV [model, out, batch], multiplied by the gain if there is one. Raises
+    TypeError if the account has another precision than the kernel, or if the batch is of the test
+    set.
     """
     if batch.by_input is None:
         raise TypeError("nothing is learned from batches of the test set")
@@ -170,8 +183,10 @@ def write(
         pairs.accumulator,
         blocks.in_range,
         *costs,
-        stream.seed,
-        stream.step,
-        stream.purpose(Draw.ROUNDING),
+        draws.write,
+        draws.raised,
+        draws.stream.seed,
+        draws.stream.step,
+        draws.stream.purpose(Draw.ROUNDING),
         batch.n_inputs,
     )

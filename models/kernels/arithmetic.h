@@ -34,6 +34,11 @@ inline Vector floored(Vector x) {
     return choose(absolute(x) < 0x1p23f, choose(whole > x, whole - 1.0f, whole), x);
 }
 
+inline Vector square_root(Vector x) {
+    for (int l = 0; l < LANES; l++) x[l] = __builtin_sqrtf(x[l]);  // one instruction
+    return x;
+}
+
 // For each row, a whole number, its entry in a column of a table of two columns.
 inline Vector looked_up(const float *table, Vector row, int column) {
     const Integers index = __builtin_convertvector(row, Integers) * 2 + column;

@@ -55,6 +55,9 @@ class Expression:
     def floor(self) -> Expression:
         return Expression("floored({})", self)
 
+    def sqrt(self) -> Expression:
+        return Expression("square_root({})", self)
+
     def element_size(self) -> int:
         """Return the bytes of an element in single precision."""
         return 4

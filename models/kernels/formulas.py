@@ -12,7 +12,7 @@ from devices import lookup
 from devices.controller import Command, Pulses, decide
 from devices.ledger import is_dropped
 from devices.pair import PairParameters, PairState
-from devices.programming import write
+from devices.programming import Draws, write
 from devices.responses import FAMILIES, Table
 from devices.rising import raised
 from devices.scheme import PUBLISHED, STOCHASTIC, Scheme
@@ -21,7 +21,7 @@ from models.kernels.expressions import Expression, statements
 LIMITS = "lowest", "highest", "w_max"
 RISING = "rising_"  # the names of a rising branch's constants begin with it
 DECIDING = "gradient", "slope1", "slope2", "accumulator", "draw"
-WRITING = "w1", "w2", "slope1", "slope2", "applied", "applied_up"
+WRITING = "w1", "w2", "slope1", "slope2", "applied", "applied_up", "noise", "noise_up"
 TRUTHS = "lowers", "dropped", "dropped_up", "refreshed"  # true is -1 in C++, all bits set
 
 
@@ -31,12 +31,13 @@ class Kind:
 
     family, rising: of the falling and of the rising branch, None where no device is driven up;
     physical: whether requests are clipped physically in some network; limited: whether some network
-    has a largest number of pulses.
+    has a largest number of pulses; noisy: whether some network has write noise.
     """
 
     family: str
     physical: bool = False
     limited: bool = False
+    noisy: bool = False
     scheme: Scheme = PUBLISHED
     rising: str | None = None
 
@@ -59,13 +60,18 @@ def names_of(kind: Kind) -> list[str]:
     names = [*LIMITS, "learning_rate", "clipping"]
     for prefix, family in kind.branches.items():
         names += [prefix + name for name in constants_of(family)]
-    optional = {"mirror": kind.rising, "max_pulses": kind.limited, "physical": kind.physical}
+    optional = {
+        "mirror": kind.rising,
+        "max_pulses": kind.limited,
+        "physical": kind.physical,
+        "write_noise": kind.noisy,
+    }
     return [*names, *(name for name, is_there in optional.items() if is_there)]
 
 
 @cache
 def formulas(kind: Kind) -> str:
-    """Return `devices.controller.decide` and `devices.programming.write` as C++, without noise.
+    """Return `devices.controller.decide` and `devices.programming.write` as C++.
 
     `decide` gives whether the weight has to fall, the pulses of the device that is written (`_up`:
     of the one that is raised beside it), whether its request is dropped, and the accumulator.
@@ -79,7 +85,7 @@ def formulas(kind: Kind) -> str:
         clipping=constants["clipping"],
         physical=Expression("c.physical > 0.0f") if kind.physical else None,
         max_pulses=constants.get("max_pulses"),
-        write_noise=None,
+        write_noise=constants.get("write_noise"),
         scheme=kind.scheme,
     )
     scheme = kind.scheme
@@ -96,11 +102,11 @@ def formulas(kind: Kind) -> str:
         )
     decided["remainder"] = command.accumulator if scheme.accumulate else nothing
 
-    w1, w2, slope1, slope2, *applied = map(Expression, WRITING)
+    w1, w2, slope1, slope2, *applied, noise, noise_up = map(Expression, WRITING)
     sent = tuple(Pulses(each, each) for each in applied[: scheme.devices_written])
-    pair, refreshed = write(
-        PairState(w1, w2), Command(Expression("lowers"), sent), parameters, programming
-    )
+    command = Command(Expression("lowers"), sent)
+    draws = Draws(write=noise, raised=noise_up)
+    pair, refreshed = write(PairState(w1, w2), command, parameters, programming, draws)
     written = {"new1": pair.w1, "new2": pair.w2, "weight": pair.w2 - pair.w1}
     written["refreshed"] = never if refreshed is None else refreshed
     return "\n".join(
@@ -111,6 +117,7 @@ def formulas(kind: Kind) -> str:
             constant("REFRESHES", scheme.refreshes),
             constant("WRITES_BOTH", scheme.devices_written == 2),
             constant("USES_SLOPES", scheme.controller_knows_slopes),
+            constant("NOISY", kind.noisy),
             f"struct Constants {{\n    Vector {', '.join(names)};\n"
             "    const float *tables[4];\n};",
             function("decide", DECIDING, decided),

@@ -65,4 +65,17 @@ inline void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32
             __builtin_memcpy(&word[w][v * WORDS], &c[w][v], sizeof(Words));
 }
 
+typedef double Doubles __attribute__((vector_size(BYTES)));
+typedef float Floats __attribute__((vector_size(BYTES / 2)));
+
+// Consecutive words as U(0, 1) numbers, (word + 1/2) / 2^32. A word under the exponent of 2^52 is the
+// double 2^52 + word; processors without AVX-512 have no conversion of unsigned integers.
+inline Floats uniform_of(const uint64_t *word) {
+    constexpr uint64_t EXPONENT = 0x4330000000000000;
+    Words words;
+    __builtin_memcpy(&words, word, sizeof(words));
+    const Doubles numbers = Doubles((words & 0xFFFFFFFF) | EXPONENT) - 0x1p52;
+    return (__builtin_convertvector(numbers, Floats) + 0.5f) * 0x1p-32f;
+}
+
 }  // namespace

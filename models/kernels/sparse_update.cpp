@@ -26,8 +26,9 @@ __attribute__((noinline)) void gradient_of(const Lists &lists, int64_t pair, con
 
 namespace {
 
-// The pairs of a block, each array [k, 32]. accumulator is null without one. Arrays of their wear
-// are null if it is not counted; raised1 and raised2, too, if no device is raised.
+// The pairs of a block, each array [k, 32]. accumulator is null without one, noise and noise_up
+// without write noise or a second device that is written. Arrays of their wear are null if it is not
+// counted; raised1 and raised2, too, if no device is raised.
 struct Pairs {
     float *w1, *w2;
     const float *slope1, *slope2;
@@ -35,6 +36,7 @@ struct Pairs {
     double *pulses1, *pulses2;
     float *refreshes;
     double *raised1, *raised2;
+    const float *noise, *noise_up;
 };
 
 struct Address {  // of the random numbers of a layer in one step
@@ -45,7 +47,7 @@ struct Address {  // of the random numbers of a layer in one step
 struct Counts {  // the counts of a block by lane; integers are negative, since true is -1
     Vector pulses = {};
     Integers writes = {}, dropped = {}, refreshes = {};
-    Integers above = {};  // whether a pair that was written ended above the range
+    Integers outside = {};  // whether a pair that was written ended beyond the range
 };
 
 inline bool any(Integers which) {
@@ -86,17 +88,21 @@ inline void add_wear(const Pairs &pairs, int64_t at, Vector pulses, Vector pulse
 // The U(0, 1) numbers of a row of 32 pairs; row: its number among all rows of the layer.
 inline void draw_row(const Address &address, int64_t row, float (&number)[BLOCK]) {
     constexpr int WORDS_OF_BLOCK = 4;
-    uint64_t word[WORDS_OF_BLOCK][BLOCK / WORDS_OF_BLOCK];
-    philox<BLOCK / WORDS_OF_BLOCK>(uint32_t(row * (BLOCK / WORDS_OF_BLOCK)), address.step,
-                                   address.purpose, 0, address.seed, word);
-    for (int i = 0; i < BLOCK; i++)
-        number[i] = (float(uint32_t(word[i / 8][i % 8])) + 0.5f) * 0x1p-32f;
+    constexpr int BLOCKS = BLOCK / WORDS_OF_BLOCK;
+    uint64_t word[WORDS_OF_BLOCK][BLOCKS];
+    philox(uint32_t(row * BLOCKS), address.step, address.purpose, 0, address.seed, word);
+#pragma GCC unroll 4
+    for (int w = 0; w < WORDS_OF_BLOCK; w++)
+#pragma GCC unroll 8
+        for (int b = 0; b < BLOCKS; b += WORDS) {
+            const auto uniform = uniform_of(&word[w][b]);
+            __builtin_memcpy(&number[w * BLOCKS + b], &uniform, sizeof(uniform));
+        }
 }
 
 // Whether an update without a pulse leaves a pair as it is: both devices are within their range, or
 // one of them is used up and the other at the top. Other pairs are clamped and refreshed; they come
-// from a switch of the field and from writes far beyond the end of the range. After an update such
-// pairs are above the range, since a refresh leaves none below.
+// from a switch of the field, from write noise, and from writes far beyond the end of the range.
 inline Integers is_in_range(const Constants &c, Vector w1, Vector w2) {
     const Integers inside =
         (w1 > c.lowest) & (w1 <= c.highest) & (w2 > c.lowest) & (w2 <= c.highest);
@@ -116,13 +122,18 @@ inline void write_at(const Constants &c, const Pairs &pairs, Counts &counts, int
                      Integers lowers, Vector applied, Vector applied_up) {
     Vector w1, w2, weight;
     Integers refreshed;
+    const Vector none = {};
     write_pair(c, load(pairs.w1 + at), load(pairs.w2 + at), load(pairs.slope1 + at),
-               load(pairs.slope2 + at), applied, applied_up, lowers, w1, w2, weight, refreshed);
+               load(pairs.slope2 + at), applied, applied_up,
+               NOISY ? load(pairs.noise + at) : none,
+               NOISY && WRITES_BOTH ? load(pairs.noise_up + at) : none, lowers, w1, w2, weight,
+               refreshed);
     if (REFRESHES || WRITES_BOTH) store(pairs.w1 + at, w1);
     store(pairs.w2 + at, w2);
     store(pairs.weight + at, weight);
     if (!REFRESHES) return;
-    counts.above |= (w1 > c.highest) | (w2 > c.highest);
+    // Without noise, a refresh leaves no pair below the range.
+    counts.outside |= NOISY ? ~is_in_range(c, w1, w2) : (w1 > c.highest) | (w2 > c.highest);
     if (!COUNTED) return;
     counts.refreshes += refreshed;
     float *refreshes = pairs.refreshes ? pairs.refreshes + at : nullptr;
@@ -192,8 +203,8 @@ Counts program(const Constants &constants, const Pairs &pairs, const Lists &list
 
 // Programs all pairs. Rows of the lists are inputs; gradient [model, n_out, k] for k images.
 // constants: [model, 1, 1]; tables: [model, cell, 2]; both in the order of Constants. w1, w2, slope1,
-// slope2, weight, accumulator, pulses1, pulses2, refreshes, raised1, raised2: [model, block, n_inputs,
-// 32]. totals [model, 4], to which pulses, writes, dropped requests and refreshes are added. totals
+// slope2, weight, accumulator, pulses1, pulses2, refreshes, raised1, raised2, noise, noise_up: [model,
+// block, n_inputs, 32]. totals [model, 4], to which pulses, writes, dropped requests and refreshes are added. totals
 // and wear are absent where nothing is counted. in_range [model, block]: whether an update without a
 // pulse is known to leave all pairs of a block as they are. seed [model], step and purpose: the
 // address of the numbers of stochastic rounding.
@@ -203,9 +214,11 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
                    Tensor weight, std::optional<Tensor> accumulator, Tensor in_range,
                    std::optional<Tensor> totals, std::optional<Tensor> pulses1,
                    std::optional<Tensor> pulses2, std::optional<Tensor> refreshes,
-                   std::optional<Tensor> raised1, std::optional<Tensor> raised2, Tensor seed,
+                   std::optional<Tensor> raised1, std::optional<Tensor> raised2,
+                   std::optional<Tensor> noise, std::optional<Tensor> noise_up, Tensor seed,
                    Tensor step, int64_t purpose, int64_t n_inputs) {
     require(accumulator.has_value() == ACCUMULATES && (!pulses1 || raised1 || REFRESHES));
+    require(noise.has_value() == NOISY && noise_up.has_value() == (NOISY && WRITES_BOTH));
     const int64_t models = gradient.size(0), n_out = gradient.size(1), k = gradient.size(2);
     const int64_t blocks = (n_out + BLOCK - 1) / BLOCK, n_pairs = (n_inputs + 1) / 2;
     const int n_threads = threads();
@@ -234,14 +247,15 @@ void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, T
         const Pairs pairs = {
             here(w1), here(w2), here(slope1), here(slope2), here(weight),
             accumulator ? here(*accumulator) : nullptr, sums_here(pulses1), sums_here(pulses2),
-            refreshes ? here(*refreshes) : nullptr, sums_here(raised1), sums_here(raised2)};
+            refreshes ? here(*refreshes) : nullptr, sums_here(raised1), sums_here(raised2),
+            noise ? here(*noise) : nullptr, noise_up ? here(*noise_up) : nullptr};
         const Address address = {uint64_t(seed.data<int64_t>()[model]),
                                  uint32_t(*step.data<int64_t>()), uint32_t(purpose)};
         const Counts counts = (totals ? program<true> : program<false>)(
             c, pairs, lists, dense, block_in_range[work / parts],
             work % parts * n_pairs / parts, (work % parts + 1) * n_pairs / parts, address,
             block * n_inputs);
-        ends_in_range[work] = !any(counts.above);
+        ends_in_range[work] = !any(counts.outside);
         for (int l = 0; l < LANES && totals; l++) {
             sums[4 * work] += counts.pulses[l];
             sums[4 * work + 1] -= counts.writes[l];

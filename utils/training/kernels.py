@@ -26,12 +26,12 @@ def load_kernels_of(settings: Sequence[Setting], device: torch.device) -> None:
             family=field.response.family,
             physical=setting.physical_clipping,
             limited=setting.max_pulses != math.inf,
+            noisy=setting.write_noise != 0,
             scheme=setting.scheme,
             rising=field.rising and field.rising.response.family,
         )
         for setting in settings
         for field in setting.fields
-        if setting.write_noise == 0  # the update in one pass draws no write noise
     }
     found = map(kernel_of, sorted(kinds, key=name_of))
     kernels = [kernel for kernel in found if kernel is not None]
