@@ -62,7 +62,8 @@ def report(mine, tmp_path) -> Report:
 
 @pytest.fixture(scope="module")
 def picture(mine):
-    """Each field with its own noises, drawn and not saved."""
+    """Each field with its own noises, drawn in the style of a report and not saved."""
+    style.use()
     return draw_comparison(fair_choices(Simulations.read(mine).networks, ["mine", *BUILT_IN])[0])
 
 
