@@ -42,11 +42,13 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
     from utils.training.machine import examine, sizes_of, try_threads
     from utils.training.plan import Plan
     from utils.training.sessions import sessions_of
-    from utils.training.startup_messages import measured, startup_messages
+    from utils.training.startup_messages import measured_values, startup_messages
     from utils.training.train import train
 
     world = World()  # this process alone, or one of those that torchrun has started
-    common = run.settings[0]  # for flags that are the same in all settings
+    common = run.settings[
+        0
+    ]  # for data set, padding, input scale, batch size and TF32, which do not vary
     device = choose_device(run.device, common.tf32, world.local_rank)
     cores = world.take_cores()
     data = world.rank_zero_first(lambda: load(common.task, run.data_dir, common.padding))
@@ -62,7 +64,7 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
     )
     plan = replace(plan, machine=try_threads(machine, currents, run.settings))
     if world.is_first:
-        for line in [*measured(run.settings), *startup_messages(run.settings, currents)]:
+        for line in [*measured_values(run.settings), *startup_messages(run.settings, currents)]:
             log(line)
     if run.dry_run:
         describe(plan, run.tasks, currents, world, stop)

@@ -149,7 +149,7 @@ class PairArray(nn.Module):
         if self.accumulator is not None:
             self.accumulator.copy_(state.accumulator)
 
-    def switched_weight(self, others: Sequence[Response | None]) -> Tensor:
+    def relaxed_weight(self, others: Sequence[Response | None]) -> Tensor:
         """Return the weights [model, out, in] after field relaxation, in the trained field's scale.
 
         others: the other response for each network; None leaves a network as it is. Every device
@@ -166,7 +166,7 @@ class PairArray(nn.Module):
             weights.append(weight)
         return torch.stack(weights)
 
-    def switched_scale(self, others: Sequence[Response | None]) -> Tensor:
+    def relaxed_scale(self, others: Sequence[Response | None]) -> Tensor:
         """Return the ratio of the ranges, [model, 1, 1], which scales weights and read noise."""
         ratios = map(scale_ratio, self.responses.each, others)
         return per_network(ratios, self.weight.device).to(self.weight)
@@ -183,7 +183,7 @@ class PairArray(nn.Module):
         self.set_responses(others)
 
     def set_responses(self, responses: Sequence[Response]) -> None:
-        """Switch to other responses, one for each network; every device keeps its voltage."""
+        """Set the responses, one for each network; every device keeps its voltage."""
         self.responses = Responses(responses, self.weight.device).to(self.weight.dtype)
 
     def read_through(self, other: Response, model: int) -> PairState:

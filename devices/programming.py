@@ -1,8 +1,9 @@
 """Programming: the devices of each weight respond to the pulses that the controller sends.
 
 An update has two parts, which are functions without side effects: the controller decides
-(devices.controller), then the devices respond (`write`). The C++ kernels are printed from both: see
-models.kernels.formulas.
+(devices.controller), then the devices respond (`write`). The C++ kernels are printed from both
+(models.kernels.formulas); on sparse inputs on a CPU the first layer runs such a kernel instead of
+`update`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A family is an equation (the class) with its constants (the fields), which are data: the devices of
 the library and of users' files differ in them alone. This module does not import torch, so that the
 command line can be parsed without it: the methods take Python floats as well as tensors, and so may
-the constants, as `devices.pair.Responses` makes use of.
+the constants, as `devices.network_responses.Responses` makes use of.
 """
 
 from __future__ import annotations

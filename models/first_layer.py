@@ -94,7 +94,7 @@ class FirstLayer(PairLayer):
         others: see `PairLayer.test_weight`.
         """
         always_zero = self.always_zero
-        rest = always_zero.weight if others is None else always_zero.switched_weight(others)
+        rest = always_zero.weight if others is None else always_zero.relaxed_weight(others)
         return self.join_tested(super().test_weight(others), rest[..., : self.inputs.n_tested])
 
     def join_tested(self, active: Tensor, rest: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ class SparseFirstLayer(FirstLayer):
         """Output voltages; images need no gradient, so there is no custom autograd Function."""
         noise = self.read_noise(conditions)
         reading = weight if noise is None else weight + noise
-        return conditions.measured(current.voltage(reading, self.n_outputs))
+        return conditions.with_noise(current.voltage(reading, self.n_outputs))
 
     def weight_gradient(
         self, grad_voltage: Tensor, current: SparseBatch, physics: NetworkPhysics

@@ -143,7 +143,7 @@ class MLP(CompilableModule):
         if sigma is None:
             return list(weights)
         # Under the other field, weights and noise contain the ratio of the input scales.
-        scale = 1.0 if others is None else self.layers[0].pairs.switched_scale(others)
+        scale = 1.0 if others is None else self.layers[0].pairs.relaxed_scale(others)
         noises = (
             layer.test_noise(sigma, Stream(self.seed, step, part, number))
             for number, layer in enumerate(self.layers)

@@ -64,7 +64,7 @@ class Conditions:
     stream: Stream
     draw: Draw
 
-    def measured(self, voltage: Tensor) -> Tensor:
+    def with_noise(self, voltage: Tensor) -> Tensor:
         """Return output voltages [model, out, batch] with the gain and with voltage noise.
 
         The noise is drawn anew for every sample and output.
@@ -97,7 +97,7 @@ class NoisyPairProduct(torch.autograd.Function):
         ctx.conditions = conditions
         ctx.save_for_backward(weight, current)
         reading = weight if read_noise is None else weight + read_noise
-        return conditions.measured(product(reading, current))
+        return conditions.with_noise(product(reading, current))
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):

@@ -134,7 +134,7 @@ class PairLayer(nn.Module):
         self.pairs.switch(responses)
 
     def set_responses(self, responses: Sequence[Response]) -> None:
-        """Switch to other responses, one for each network; every device keeps its voltage."""
+        """Set the responses, one for each network; every device keeps its voltage."""
         self.pairs.set_responses(responses)
 
     def close_epoch(self) -> Tensor | int:
@@ -149,7 +149,7 @@ class PairLayer(nn.Module):
 
         others: the responses through which devices are read; None for those of training.
         """
-        return self.weight if others is None else self.pairs.switched_weight(others)
+        return self.weight if others is None else self.pairs.relaxed_weight(others)
 
     def test_noise(self, sigma: Tensor, stream: Stream) -> Tensor:
         """Return the read noise of inference in one batch of a test, in the test weight's order."""

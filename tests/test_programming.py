@@ -83,13 +83,13 @@ def test_networks_side_by_side_have_constants_of_their_own(responses):
     gradient = torch.linspace(-30, 30, 1200).view(1, 30, 40).expand(3, -1, -1)
     programme(together, gradient)
     others = [EXPONENTIAL, TABLE, None]  # the last has no other field
-    switched = together.switched_weight(others)
+    switched = together.relaxed_weight(others)
     for model, response in enumerate(responses):
         alone = fresh([response], (30, 40), init=0.2, seed=100 + model)
         programme(alone, gradient[:1])
         for name in ("weight1", "weight2", "weight"):
             assert torch.equal(getattr(together, name)[model], getattr(alone, name)[0])
-        assert torch.equal(switched[model], alone.switched_weight([others[model]])[0])
+        assert torch.equal(switched[model], alone.relaxed_weight([others[model]])[0])
     assert torch.equal(switched[2], together.weight[2])
 
 
@@ -293,7 +293,7 @@ def test_switched_weight_by_hand(field, other):
     response, other = FIELDS[field], FIELDS[other]
     w1, w2 = response.response(3.0), response.response(5.0)
     array = PairArray([response], PairState(row(w1), row(w2)), [row(1.0), row(1.0)])
-    relaxed = array.switched_weight([other]).item()
+    relaxed = array.relaxed_weight([other]).item()
     expected = other.response(5.0) - other.response(3.0)
     assert relaxed == pytest.approx(expected * response.span / other.span)
     assert array.weight.item() == pytest.approx(w2 - w1)
@@ -309,7 +309,7 @@ def test_a_device_above_its_range_is_switched_as_its_curve_goes_on(response, pul
         pulses = response.inverse(2.8)
         assert response.response(pulses) == pytest.approx(2.8)
     array = PairArray([response], PairState(row(2.8), row(2.742)), [row(1.0), row(1.0)])
-    relaxed = array.switched_weight([LINEAR]).item()
+    relaxed = array.relaxed_weight([LINEAR]).item()
     assert relaxed == pytest.approx(LINEAR.response(0.0) - LINEAR.response(pulses))
 
 

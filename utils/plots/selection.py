@@ -10,7 +10,7 @@ import pandas as pd
 from utils.errors import UserError
 from utils.flag_table import RESISTOR_PER_VOLTAGE_NOISE, TASKS
 from utils.flags import flags_of
-from utils.records.columns import series_columns, setting_columns
+from utils.records.columns import other_columns, series_columns, setting_columns
 from utils.records.folders import by_age, created
 from utils.settings import Setting, imperfections
 from utils.studies import FIELDS, IDEAL, SAME_RANGE, Study
@@ -41,7 +41,7 @@ def comparable(
     counted = networks if among is None else networks[among]
     if counted.empty:
         return counted
-    deciding = [*setting_columns(), *series_columns()[1:], "distribution_version"]
+    deciding = [*setting_columns(), *other_columns(), "distribution_version"]
     agreeing = [name for name in deciding if name not in vary]
     defaults = {name: flag[1] for name, flag in flags_of(Setting).items() if name in agreeing}
 
@@ -69,8 +69,8 @@ def in_study(
 ) -> pd.Series:
     """Whether each network has a setting of the study, bool.
 
-    given: values, by flag, that win over the study's. but: settings that are the study's own; the
-    others that figures do not vary (series) are those of the network itself.
+    given: values, by flag, that override the study's. but: flags of which the study's values are
+    taken; of all other flags that make a series, those of the network itself.
     """
     names = [name for name in series_columns() if name not in but]
     wanted: set[Setting] = set()

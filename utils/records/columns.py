@@ -17,11 +17,19 @@ def setting_columns() -> list[str]:
 
 
 def series_columns() -> list[str]:
-    """The columns of what figures do not vary: the networks of the largest series are drawn."""
+    """The columns of what most figures do not vary: the networks of the largest series are drawn.
+
+    A figure of network sizes or of driving names those that it does vary.
+    """
     varied = {*setting_columns(), *SWITCHES, "seed"} - {"task"}
     return [name for name in flags_of(Setting) if name not in varied]
 
 
+def other_columns() -> list[str]:
+    """The columns of a series beside those of a setting, which have the task already."""
+    return [name for name in series_columns() if name not in setting_columns()]
+
+
 def identity_columns() -> list[str]:
     """The columns that tell networks apart: what is equal in all of them is one network."""
-    return [*setting_columns(), *series_columns()[1:], *KIND, "original", "model_seed"]
+    return [*setting_columns(), *other_columns(), *KIND, "original", "model_seed"]

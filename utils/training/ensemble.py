@@ -156,6 +156,6 @@ class Ensemble(CompilableModule):
         self.history.note_failures(is_finite, self.history.step - 1)
 
     def pulse_request(self, gradients: Sequence[Tensor]) -> Tensor:
-        """Return lr times the mean |dL/dw| over all devices of all layers: pulses, [model]."""
+        """Return lr times the mean |dL/dw| over all pairs of all layers: pulses, [model]."""
         total = sum(gradient.abs().sum(dim=-1).sum(dim=-1) for gradient in gradients)
         return self.programming.learning_rate.flatten() * total / self.network.n_pairs

@@ -58,11 +58,11 @@ def phases_of(members: Sequence[Member], device: torch.device) -> list[Phase]:
     """Return the phases of networks on `device`: one, or two where the field is switched."""
     sigma = torch.tensor([member.setting.write_noise for member in members]).to(device)
     phases: list[Phase] = []
-    for devices in zip(*(member.setting.fields for member in members), strict=True):
-        spans = torch.tensor([device.response.span for device in devices])
+    for fields in zip(*(member.setting.fields for member in members), strict=True):
+        spans = torch.tensor([field.response.span for field in fields])
         gain = None
         if phases:
-            responses = (device.response for device in devices)
+            responses = (field.response for field in fields)
             gain = per_network(map(scale_ratio, phases[0].responses, responses), device)
-        phases.append(Phase(devices, gain, sigma * spans.to(device)))
+        phases.append(Phase(fields, gain, sigma * spans.to(device)))
     return phases

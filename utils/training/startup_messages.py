@@ -13,7 +13,7 @@ from utils.flags import flags_of
 from utils.settings import Setting
 
 
-def measured(settings: Sequence[Setting]) -> list[str]:
+def measured_values(settings: Sequence[Setting]) -> list[str]:
     """Return a line for each measured device: which values are as measured, and which are not.
 
     A flag or a study may give another value; a value that was not measured has its default.

@@ -29,8 +29,9 @@ def training_step(
     """Learn from one mini-batch, in place.
 
     current: the currents into the first layer, the same for all networks; labels: int64 [batch].
-    Returns the factors of the gradients dL/dW = g I^T: g = dL/dV [model, out, batch] of each layer,
-    then the currents I [model, in, batch] into each layer but the first. See `weight_gradients`.
+    Returns the factors of the gradients dL/dW = g I^T, since the first layer may be programmed
+    without its gradient ever being in memory: g = dL/dV [model, out, batch] of each layer, then the
+    currents I [model, in, batch] into each layer but the first. See `weight_gradients`.
     """
     step, training = history.step, torch.zeros_like(history.step)  # address the noise
     loss, by_voltage, currents = differentiate(network, step, current, labels)
