@@ -9,7 +9,7 @@
 # reach. Learning rates are those of 27 pulses in a range: a device with more gets as many times the
 # rate. --clipping is the smallest pulse, 0.1 if it is not given.
 #
-# Further arguments go to main.py and win over the study's values: --task Digits --lr 1000 2000.
+# Further arguments go to main.py and override the study's values: --task Digits --lr 1000 2000.
 # Paths among them count from the project's root. PYTHON names another interpreter.
 set -euo pipefail
 devices=()

@@ -3,7 +3,7 @@
 #
 #     nohup figures/figure2.sh &> figure2.txt &
 #
-# Further arguments go to main.py and win over the study's values: figures/figure2.sh --task Fashion.
+# Further arguments go to main.py and override the study's values: figures/figure2.sh --task Fashion.
 # Paths among them count from the project's root. PYTHON names another interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

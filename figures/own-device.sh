@@ -12,7 +12,7 @@
 # built-in devices have the defaults of main.py: variability 0.2, no read or write noise. With --var,
 # --resistor_noise and --write_noise, which apply to all fields, only the responses differ.
 #
-# Further arguments go to main.py and win over the study's values: --task Digits --lr 1000 2000.
+# Further arguments go to main.py and override the study's values: --task Digits --lr 1000 2000.
 # Paths among them count from the project's root. PYTHON names another interpreter.
 set -euo pipefail
 devices=()

@@ -3,7 +3,7 @@
 #
 #     nohup figures/width.sh --resume &> width.txt &
 #
-# Further arguments go to main.py and win over the study's values: figures/width.sh --task Fashion.
+# Further arguments go to main.py and override the study's values: figures/width.sh --task Fashion.
 # Paths among them count from the project's root. PYTHON names another interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -36,8 +36,8 @@ class FlagTable:
     """All that decides the result of one network, except for its model number.
 
     Units: lr in pulses per unit of gradient, clipping in pulses, noises and init in the arbitrary
-    units of the Hall voltage. The order of the fields is that of tables. second: the field from the
-    switch on, None where nothing is switched.
+    units of the Hall voltage. The order of the entries is that of tables. second: the field from
+    the switch on, None where nothing is switched.
     """
 
     task: str = flag(
@@ -52,7 +52,7 @@ class FlagTable:
     field: Device = flag(
         find("double-linear"),
         PHYSICAL,
-        f"device response: {VALID}, or the path of a device file. Each is a setting of its own; "
+        f"synaptic device: {VALID}, or the path of your device file. Each is a setting of its own; "
         "with --time_switch or --switch_epoch, two of them are one setting",
         device,
         metavar="FIELD",
@@ -170,8 +170,8 @@ class FlagTable:
     init: float = flag(
         0.01,
         PHYSICAL,
-        "half-width of the fresh weights, arb. u.; networks of several hidden layers need 0.1 or "
-        "more to begin to learn",
+        "the first weights are drawn uniformly between -X and X, arb. u.; networks of several "
+        "hidden layers need 0.1 or more to begin to learn",
         float,
         sweeps=True,
         at_least=0,
@@ -182,7 +182,7 @@ class FlagTable:
     input_scale: float = flag(
         0.001,
         NETWORK,
-        "current per unit of activation",
+        "current per unit of activation, arb. u.",
         float,
         above=0,
         stored=Stored("input_scale"),
@@ -209,8 +209,8 @@ class FlagTable:
     physical_clipping: bool = flag(
         False,
         PROGRAMMING,
-        "reduce a request of D pulses to D (1 - exp(-D / 0.18)); the smallest pulse applies to "
-        "the result",
+        "reduce a request of D pulses to D (1 - exp(-D / 0.18 pulses)); the smallest pulse "
+        "applies to the result",
         bool,
         physics=True,
         label="physical clipping",
@@ -304,8 +304,8 @@ class FlagTable:
         None,
         TRAINING,
         "switch the field while the network learns: --field A B trains under A, and from epoch "
-        "epochs // K on, counted from 0, under B. If A and B are device files with different "
-        "noises, give --var, --resistor_noise and --write_noise (default: never)",
+        "epochs / K on, rounded down and counted from 0, under B. If A and B are device files with "
+        "different noises, give --var, --resistor_noise and --write_noise (default: never)",
         int,
         metavar="K",
         sweeps=True,

@@ -41,7 +41,7 @@ def make_parser() -> RunParser:
         "--study",
         action=Once,
         metavar="NAME",
-        help="train the settings of a study, listed below; other flags win over its values",
+        help="train the settings of a study, listed below; other flags override its values",
     )
     for kind in (Setting, Run):
         for name, (each, default) in flags_of(kind).items():

@@ -35,7 +35,8 @@ class Run:
     device: str = flag(
         "auto",
         RUNNING,
-        "cpu, cuda, cuda:1, ..., or auto: CUDA if there is a GPU",
+        "processor that computes (not the synaptic device, which is --field): cpu, cuda, cuda:1, "
+        "..., or auto: CUDA if there is a GPU",
         str,
         metavar="DEVICE",
     )
@@ -50,8 +51,9 @@ class Run:
     ledger: bool = flag(
         False,
         RUNNING,
-        "count pulses, writes, dropped requests and refreshes (a refresh sets a used-up pair of "
-        "devices back without changing its weight). Training takes up to a tenth longer. With "
+        "count, for each layer and epoch, pulses, writes (updates that reach a device), requests "
+        "below the smallest pulse, and refreshes (a pair with a device at the end of its range is "
+        "set back without changing the weight). Training takes up to a tenth longer. With "
         "--resume, complete networks without these counts train again",
         bool,
     )

@@ -13,13 +13,13 @@ from utils.settings import Setting
 
 PRICES = {
     "pulse_energy": (
-        "J",
-        "energy of a pulse, for the table of costs (here and below: after runs with --ledger)",
+        "JOULE",
+        "energy of a pulse, for the table of costs",
     ),
-    "refresh_energy": ("J", "energy of a refresh, which sets a used-up pair of devices back"),
-    "pulse_time": ("S", "duration of a pulse, seconds"),
-    "endurance": ("N", "pulses that a device endures, after runs with --wear"),
-    "refresh_endurance": ("N", "refreshes that a device endures, after runs with --wear"),
+    "refresh_energy": ("JOULE", "energy of a refresh of a pair"),
+    "pulse_time": ("SECONDS", "duration of a pulse"),
+    "endurance": ("N", "pulses that a device endures"),
+    "refresh_endurance": ("N", "refreshes that a device endures"),
 }
 ALONE = ("latest", "fields", "report")  # flags that draw one picture and nothing else
 
@@ -44,18 +44,22 @@ def make_parser() -> Parser:
         "--fields",
         nargs="+",
         metavar="NAME",
-        help="draw only a comparison of these fields; a device of a file goes by its name",
+        help="draw only a comparison of these fields; give that of a file by its name",
     )
     parser.add_argument(
         "--report",
         action="store_true",
         help="make one HTML file with all conclusions and pictures, to pass on; nothing else",
     )
-    prices = parser.add_argument_group("prices")
+    prices = parser.add_argument_group(
+        "costs", "After runs with --ledger; for the last two, after runs with --wear."
+    )
     for name, (unit, text) in PRICES.items():
         prices.add_argument(f"--{name}", metavar=unit, help=text)
     filters = parser.add_argument_group(
-        "filters", "Draw only networks with these values (default: those that most networks have)."
+        "filters",
+        "Draw only networks with these values (default: those that most networks have). The "
+        "defaults below are those of main.py.",
     )
     for name in series_columns():
         add(filters, name, flags_of(Setting)[name][0], None)

@@ -194,7 +194,7 @@ class Networks:
     ) -> list[str]:
         """How many of a study's settings are missing and the command that makes them, or nothing.
 
-        networks: those that are there; given: values, by flag, that win over the study's; flags:
+        networks: those that are there; given: values, by flag, that override the study's; flags:
         the same on the command line.
         """
         networks = self.main if networks is None else networks
