@@ -86,7 +86,7 @@ def test_json_has_settings_results_and_provenance(simulate, monkeypatch):
     assert content["versions"]["torch"] == torch.__version__
     assert content["device"] == "cpu"
     assert content["command"] == ["main.py", "--lr", "700"]
-    assert content["physics"] == 8
+    assert content["physics"] == 9
     used = kernels_in_use(torch.device("cpu"))
     assert {name: content[name] for name in used} == used
     assert content["devices"] == {

@@ -92,7 +92,7 @@ def test_the_record_by_hand():
         },
         "criterion": "CrossEntropyLoss",
         "tf32": False,
-        "physics": 8,
+        "physics": 9,
         "write_noise": 0.0,
         "switch_epoch": None,
         "device_noise": False,
@@ -381,9 +381,9 @@ def test_a_record_of_a_device_that_nobody_knows(monkeypatch):
 def test_versions_of_the_distributions():
     """Physics 1 draws the read noise otherwise, of one distribution; others round otherwise."""
     assert distribution_version({}) == 1
-    assert {distribution_version({"physics": version}) for version in range(1, 9)} == {1}
-    assert distribution_version({"physics": 9}) == 9
-    assert setting_json.PHYSICS == 8
+    assert {distribution_version({"physics": version}) for version in range(1, 10)} == {1}
+    assert distribution_version({"physics": 10}) == 10
+    assert setting_json.PHYSICS == 9
 
 
 @pytest.mark.parametrize("name", flags_of(Setting))

@@ -16,10 +16,10 @@ from utils.setting_checks import SWITCHES
 from utils.settings import Setting
 
 # Raised whenever a change of the code changes what a setting gives; CHANGELOG.md has the history.
-PHYSICS = 8
+PHYSICS = 9
 # Versions of the physics that give the same distributions, and so may stand in one mean; 1 is also
 # that of the original scripts.
-DISTRIBUTION_VERSIONS = dict.fromkeys(range(1, 9), 1)
+DISTRIBUTION_VERSIONS = dict.fromkeys(range(1, 10), 1)
 # What the scripts that this project replaces wrote into every record.
 ALWAYS = {
     "optimizer": "PulseOptimizer",
