@@ -134,7 +134,7 @@ class PairArray(nn.Module):
     def structure(self) -> Hashable:
         """What a compiled program depends on, besides the shapes of the pairs."""
         rising = None if self.rising is None else self.rising.structure
-        return self.responses.structure, rising
+        return self.responses.structure, rising, self.accumulator is not None
 
     def add_accumulator(self) -> None:
         """Sum up the requests of each weight from now on, beginning with none."""

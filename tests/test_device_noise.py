@@ -137,3 +137,13 @@ def test_with_and_without_a_flag_are_programs_of_their_own(flag, currents):
     assert kind(Job(tuple(without))) != kind(Job(tuple(with_it)))
     structures = {Ensemble.fresh(members, currents).structure for members in (without, with_it)}
     assert len(structures) == 2
+
+
+def test_with_and_without_an_accumulator_tests_are_programs_of_their_own(currents):
+    """Since a program takes all buffers of a network, and accumulators are among them."""
+    plain, accumulating = (
+        Ensemble.fresh(members_of(setting_of(**NOISY, clipping=0.1, accumulate=on)), currents)
+        for on in (False, True)
+    )
+    assert len(plain.network.state) < len(accumulating.network.state)
+    assert plain.network.structure != accumulating.network.structure
