@@ -10,7 +10,6 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured.checks import Trend, flaw, trend
 from utils.measured.column_roles import Roles
-from utils.measured.cutting import Piece
 from utils.measured.measurement import Branch, Ramp
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS, ReadingOptions
@@ -39,17 +38,23 @@ class Directed:
 
 
 def ramps_of(
-    pieces: Sequence[Piece], roles: Roles, options: ReadingOptions, quantity: str
+    pieces: Sequence[Series], roles: Roles, options: ReadingOptions, quantity: str
 ) -> list[Ramp]:
     """Raises UserError for what is no ramp, and for ramps that differ by decades."""
     table = roles.table
-    if len({int(piece.series.columns[0]) for piece in pieces}) == 1:
-        pieces = sorted(pieces, key=lambda piece: piece.series.lines.min())
+    if len({int(piece.columns[0]) for piece in pieces}) == 1:
+        pieces = sorted(pieces, key=lambda piece: piece.lines.min())
     directed: list[Directed] = []
     for index, piece in enumerate(pieces):
-        check_length(piece.series, table)
-        one = direct(piece.series, index, roles, options, quantity)
-        if directed and follows(directed[-1].series, one.series, piece):
+        if len(piece) < MIN_READINGS:
+            raise piece.error(
+                table,
+                f"only {len(piece)} readings; a ramp needs at least {MIN_READINGS} pulses "
+                "(--columns leaves a column out)",
+                len(piece) - 1,
+            )
+        one = direct(piece, index, roles, options, quantity)
+        if directed and follows(directed[-1].series, one.series):
             if directed[-1].branch != one.branch:
                 one.after = directed[-1]
             start_again(one, directed[-1])
@@ -62,25 +67,15 @@ def ramps_of(
     return number(directed)
 
 
-def follows(one: Series, other: Series, piece: Piece) -> bool:
+def follows(one: Series, other: Series) -> bool:
     """Whether the readings of a ramp come right after those of another of the same device."""
     if one.device != other.device or one.columns[0] != other.columns[0]:
         return False
     in_time = bool((np.diff(one.lines) > 0).all() and (np.diff(other.lines) > 0).all())
-    if one.place == other.place and piece.follows:
+    if one.place == other.place and other.follows:
         return in_time
     step = one.lines[-1] - one.lines[-2]  # several where readings of the same pulse are averaged
     return in_time and 0 < other.lines[0] - one.lines[-1] <= step + 1
-
-
-def check_length(series: Series, table: NumericTable) -> None:
-    if len(series) < MIN_READINGS:
-        raise series.error(
-            table,
-            f"only {len(series)} readings; a ramp needs at least {MIN_READINGS} pulses "
-            "(--columns leaves a column out)",
-            len(series) - 1,
-        )
 
 
 def direct(

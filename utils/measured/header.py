@@ -7,8 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.measured.grid import EMPTY, NUMBER, TEXT, Grid
-from utils.measured.text import COMMENT, SEPARATOR_NAMES, SPACES, Dialect
+from utils.measured.cells import (
+    COMMENT,
+    EMPTY,
+    NUMBER,
+    SEPARATOR_NAMES,
+    SPACES,
+    TEXT,
+    Dialect,
+    Grid,
+)
 from utils.measured.vocabulary import KNOWN_UNIT, parse_name
 
 JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
@@ -24,12 +32,12 @@ class Header:
     units: tuple[str, ...] = ()
 
 
-def label_columns(kinds: np.ndarray, numeric: np.ndarray) -> np.ndarray:
+def label_columns(grid: Grid) -> np.ndarray:
     """bool [columns]: those that hold text where others hold numbers, line by line.
 
     In the first column, where devices have their names, most of the last lines decide.
     """
-    last = kinds[numeric[-JUDGED_LINES:]] == TEXT
+    last = grid.kinds[grid.numeric_rows[-JUDGED_LINES:]] == TEXT
     labels = last.all(axis=0)
     labels[0] = last[:, 0].mean() > 0.5
     return labels
@@ -37,7 +45,7 @@ def label_columns(kinds: np.ndarray, numeric: np.ndarray) -> np.ndarray:
 
 def find_header(grid: Grid, labels: np.ndarray) -> Header:
     """Raises UserError for a header that holds a number among its names."""
-    numeric = np.flatnonzero((grid.kinds == NUMBER).any(axis=1))
+    numeric = grid.numeric_rows
     plain = np.where(labels, EMPTY, grid.kinds)  # as if the labels were not there
     clean = (plain == NUMBER).any(axis=1) & ~(plain == TEXT).any(axis=1)
     start = int(np.argmax(clean)) if clean.any() else int(numeric[0])
@@ -59,7 +67,7 @@ def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
     It is if it counts 0, 1, 2 … or 1, 2, 3 … where the next line does not, or has integers that
     rise behind a word where the others have their labels.
     """
-    if (grid.kinds[:row] != EMPTY).any():
+    if grid.filled_rows[0] < row:
         return False
     first, second = grid.numbers[[row, below]]
     there = ~np.isnan(first) & ~labels
@@ -74,20 +82,18 @@ def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
 
 def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
     """The row of the header of numbers that start in this row; None if there is none."""
-    above = np.flatnonzero((grid.kinds[:start] != EMPTY).any(axis=1))
+    above = grid.filled_rows[grid.filled_rows < start]
     if not len(above):
         return None
     row = int(above[-1])
-    kinds = grid.kinds[row]
-    width = int(np.flatnonzero(grid.kinds[start] != EMPTY)[-1]) + 1
-    filled = np.flatnonzero(kinds != EMPTY)
+    kinds, filled, below = grid.kinds[row], grid.columns_in(row), grid.columns_in(start)
     if not (kinds == NUMBER).any():
-        fits = grid.dialect.separator == SPACES or filled[-1] + 1 >= width or labels[0]
+        fits = grid.dialect.separator == SPACES or filled[-1] >= below[-1] or labels[0]
         return row if fits or with_units(grid, row)[0] != row else None
     words = grid.cells[row, filled]
     if kinds[0] == TEXT and all(re.fullmatch(r"\d+", word) for word in words[1:]):
         return row  # a name, then numbers of devices or of pulses
-    if len(filled) == grid.count(start):
+    if len(filled) == len(below):
         column = int(np.argmax((kinds == TEXT) & ~labels))
         raise grid.error(
             row,
@@ -101,7 +107,7 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
 def with_units(grid: Grid, row: int) -> tuple[int, list[str], list[str]]:
     """The row of names, and names and units, where the row right above the numbers holds units, or
     comments below units, as plotting programs write them."""
-    above = np.flatnonzero((grid.kinds[: row + 1] != EMPTY).any(axis=1))[::-1]
+    above = grid.filled_rows[grid.filled_rows <= row][::-1]
     for depth, at in enumerate(above[:2]):
         cells = [cell for cell in grid.cells[at] if cell]
         if not all(KNOWN_UNIT.fullmatch(cell.strip("()[] ")) for cell in cells):
@@ -109,7 +115,7 @@ def with_units(grid: Grid, row: int) -> tuple[int, list[str], list[str]]:
         if len(above) == depth + 1:
             break
         names = int(above[depth + 1])
-        if grid.count(names) < len(cells) or (grid.kinds[names] == NUMBER).any():
+        if len(grid.columns_in(names)) < len(cells) or (grid.kinds[names] == NUMBER).any():
             break
         units = [cell.strip("()[] ") for cell in grid.cells[at]]
         comments = grid.cells[row] if depth else [""] * len(units)
@@ -120,7 +126,7 @@ def with_units(grid: Grid, row: int) -> tuple[int, list[str], list[str]]:
 
 def rejoined(grid: Grid, line: str, start: int) -> list[str]:
     """Names in a line that only spaces divide: `G (uS)` is one; none if they are no names."""
-    line, width = line.strip(), grid.count(start)
+    line, width = line.strip(), len(grid.columns_in(start))
     ways = ("(?!)", r"\t+", r"\s{2,}", r"\s+(?![(\[])", r"\s+")  # the first for a single column
     for names in (re.split(way, line) for way in ways):
         if len(names) == width:
@@ -134,7 +140,7 @@ def commented(grid: Grid, start: int) -> Header:
     if not above or not (found := COMMENT.match(grid.lines[above[-1]])):
         return Header(None, start)
     line = grid.lines[above[-1]][found.end() :].strip(' "')
-    width = grid.count(start)
+    width = len(grid.columns_in(start))
     for separator in (grid.dialect.separator, *SEPARATOR_NAMES):
         names = Dialect(separator, "point").split(line)
         if separator == SPACES:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.cells import EMPTY, MISSING, NUMBER, SPACES
 from utils.measured.column_roles import Roles
-from utils.measured.grid import EMPTY, MISSING, NUMBER
-from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.roles import select
 from utils.measured.rows import header_pulses, key_columns
-from utils.measured.series import ONE_DEVICE, Series, readings
-from utils.measured.text import SPACES
+from utils.measured.series import ONE_DEVICE, Series, series_in
 from utils.measured.vocabulary import (
     BRANCH,
+    CLOCK_TIME,
     CYCLE,
     DEVICE,
     DRIVE,
@@ -46,14 +46,10 @@ def layout_of(table: NumericTable) -> str:
         return "long"
     if any(name.text for name in table.names) and not table.labels[0]:
         return "columns" if header_pulses(table, 0) is None else "rows"
-    if not enough or table.names[0].role == TIME or is_time(table.cells[0, 0]):
+    if not enough or table.names[0].role == TIME or CLOCK_TIME.search(table.cells[0, 0]):
         return "columns"
     tall = len(table.cells) >= MIN_READINGS
     return "rows" if not tall or lines_are_steeper(table) else "columns"
-
-
-def is_time(cell: str) -> bool:
-    return bool(re.search(r"\d:\d|\d{4}-\d\d-\d\d", cell))
 
 
 def lines_are_steeper(table: NumericTable) -> bool:
@@ -95,49 +91,42 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
         at = ([c for c in pulses if c < column] or pulses[:1] or [None])[-1]
         for rows in groups:
             rows = in_order(table, roles, rows, at) if keys else rows
-            there = readings(table, rows, np.full(len(rows), column), left_out)
-            if not len(there):
-                if len(groups) > 1:
-                    continue
+            counts = None if at is None else table.numbers[rows, at]
+            series = series_in(table, rows, np.full(len(rows), column), counts, left_out)
+            if series is None and len(groups) > 1:
+                continue
+            if series is None:
                 raise table.error(int(table.lines[rows[0]]), column, "no number in this column")
+            changes = [i for c in drives for i in shape.changes(table.numbers[rows, c])]
+            breaks = {int(i) for i in np.searchsorted(series.counted, changes)}
             name, labels = table.names[column], labels_of(roles, keys, rows[0])
-            breaks = {
-                int(np.searchsorted(there, i))
-                for c in drives
-                for i in shape.changes(table.numbers[rows, c])
-            }
+            by_pulses = None if at is None else table.names[at].branch
             found.append(
-                Series(
-                    len(found),
-                    labels.get(DEVICE) or device,
-                    labels.get(CYCLE, name.cycle),
-                    labels.get(BRANCH) or name.branch or branch_of_pulses(table, at),
-                    name.read,
-                    table.lines[rows[there]],
-                    np.full(len(there), column),
-                    table.numbers[rows[there], column],
-                    None if at is None else table.numbers[rows[there], at],
-                    at,
-                    tuple(sorted(breaks - {0, len(there)})),
-                    (there - there[0]).astype(float),
+                replace(
+                    series,
+                    pulse_column=at,
+                    place=len(found),
+                    device=labels.get(DEVICE) or device,
+                    cycle=labels.get(CYCLE, name.cycle),
+                    branch=labels.get(BRANCH) or name.branch or by_pulses,
+                    read=name.read,
+                    breaks=tuple(sorted(breaks - {0, len(series)})),
                 )
             )
     return found
 
 
-def branch_of_pulses(table: NumericTable, at: int | None) -> Branch | None:
-    return None if at is None else table.names[at].branch
-
-
 def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
     """Rows of each ramp of a table: those of the same labels, and of the same block."""
-    for row, column in np.argwhere(np.isin(table.kinds[:, keys], (EMPTY, MISSING))).tolist():
+    empty = np.argwhere(np.isin(table.kinds[:, keys], (EMPTY, MISSING)))
+    if len(empty):
+        row, column = empty[0]
         raise table.error(int(table.lines[row]), keys[column], "empty; every reading needs its own")
-    groups: dict[tuple, list[int]] = {}
     labels = [c for c in keys if table.names[c].role != READ]
-    for row in range(len(table.cells)):
-        groups.setdefault((table.blocks[row], *table.cells[row, labels]), []).append(row)
-    return [np.array(rows) for rows in groups.values()]
+    groups: dict[tuple, list[int]] = {}
+    for row, (block, words) in enumerate(zip(table.blocks, table.cells[:, labels], strict=True)):
+        groups.setdefault((block, *words), []).append(row)
+    return list(map(np.array, groups.values()))
 
 
 def in_order(table: NumericTable, roles: Roles, rows: np.ndarray, at: int | None) -> np.ndarray:
@@ -146,11 +135,9 @@ def in_order(table: NumericTable, roles: Roles, rows: np.ndarray, at: int | None
         return rows
     pulses = table.numbers[rows, at]
     steps = np.diff(pulses)
-    reads = roles.of(READ)
     shuffled = len(np.unique(pulses)) == len(pulses) and (steps < 0).sum() > 1 < (steps > 0).sum()
-    if not (shuffled or (reads and (steps < 0).any())):
-        return rows
-    return rows[np.argsort(pulses, kind="stable")]
+    by_reads = roles.of(READ) and (steps < 0).any()
+    return rows[np.argsort(pulses, kind="stable")] if shuffled or by_reads else rows
 
 
 def labels_of(roles: Roles, keys: Sequence[int], row: int) -> dict:
@@ -174,13 +161,12 @@ def refuse_gaps(table: NumericTable) -> None:
     counts = (table.kinds != EMPTY).sum(axis=1)
     short = np.flatnonzero(counts < counts[0])
     if len(short):
-        row = int(short[0])
+        line, count = table.lines[short[0]], int(counts[short[0]])
         raise table.error(
-            table.lines[row],
-            int(counts[row]),
-            f"the line has {counts[row]} cells, line "
-            f"{table.lines[0]} has {counts[0]}, and spaces do not show which is empty; save with "
-            "commas or tabs",
+            line,
+            count,
+            f"the line has {count} cells, line {table.lines[0]} has {counts[0]}, and spaces do not "
+            "show which is empty; save with commas or tabs",
         )
 
 

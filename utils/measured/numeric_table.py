@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured.grid import EMPTY, NUMBER, TEXT, Grid, wrong_dialect
+from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATOR_NAMES, TEXT, Dialect, Grid
 from utils.measured.header import Header, find_header, label_columns
-from utils.measured.text import Dialect
 from utils.measured.vocabulary import Name, parse_name
 
 
@@ -38,20 +37,41 @@ class NumericTable:
     blocks: np.ndarray
     left_out: tuple[str, ...]
 
-    def title(self, column: int) -> str:
-        """`column 3 (G)`: how a column, counted from 0, is called towards the user."""
-        name = self.names[column].text
-        return f"column {column + 1}" + (f" ({name})" if name else "")
+    @classmethod
+    def from_rows(
+        cls,
+        grid: Grid,
+        header: Header,
+        labels: np.ndarray,
+        rows: np.ndarray,
+        blocks: np.ndarray,
+        left_out: Sequence[str],
+    ) -> NumericTable:
+        """These rows of the grid; names and units may be fewer than columns."""
+        width = grid.cells.shape[1]
+        names = [*header.names, *[""] * width][:width]
+        units = [*header.units, *[""] * width][:width]
+        return cls(
+            grid.path,
+            grid.source,
+            grid.dialect,
+            tuple(map(parse_name, names, units)),
+            None if header.row is None else header.row + 1,
+            rows + 1,
+            grid.cells[rows],
+            grid.kinds[rows],
+            grid.numbers[rows],
+            labels,
+            blocks,
+            tuple(left_out),
+        )
 
-    def titles(self, columns: Sequence[int]) -> str:
-        """`columns 2 to 9 (D1 … D8)`: neighbours, counted from 0."""
-        if len(columns) == 1:
-            return self.title(columns[0])
+    def title(self, *columns: int) -> str:
+        """`column 3 (G)`, or `columns 2 to 9 (D1 … D8)`: neighbours, counted from 0."""
         names = [self.names[column].text for column in columns]
         words = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}"
-        return f"columns {columns[0] + 1} to {columns[-1] + 1}" + (
-            f" ({words})" if names[0] else ""
-        )
+        numbers = spread((columns[0] + 1, columns[-1] + 1), "column")
+        return numbers + (f" ({words})" if names[0] else "")
 
     def error(self, line: int, column: int, problem: str) -> UserError:
         """What is wrong with a cell. line: counted from 1; column: from 0."""
@@ -63,95 +83,36 @@ class NumericTable:
         return (self.kinds == NUMBER).any(axis=0) & ~self.labels
 
 
+def spread(numbers: Sequence[int] | np.ndarray, what: str) -> str:
+    """`line 3`, or `lines 3 to 7`."""
+    low, high = int(numbers[0]), int(numbers[-1])
+    return f"{what} {low}" if low == high else f"{what}s {low} to {high}"
+
+
 def find_numbers(grid: Grid) -> NumericTable:
     """The numbers of a grid and the header above them.
 
     Raises UserError for a file without numbers, for lines of different separators, for more cells
     than there are columns, and for text in what looks like the first line of numbers.
     """
-    numeric = np.flatnonzero((grid.kinds == NUMBER).any(axis=1))
-    if not len(numeric):
+    if not len(grid.numeric_rows):
         raise UserError(
             f"{grid.path}: lines 1 to {len(grid.cells)}: no numbers in any column; name the file "
             "of the curve"
         )
     if (grid.cells[:, 0] == "DataValue").any():
         return instrument_table(grid)
-    labels = label_columns(grid.kinds, numeric)
+    labels, last = label_columns(grid), grid.numeric_rows[-1]
     header = find_header(grid, labels)
-    rows = np.arange(header.start, len(grid.cells))
-    rows = rows[(grid.kinds[rows] != EMPTY).any(axis=1)]
-    check(grid, rows, header)
-    left_out = text_around(grid, header, rows, int(numeric[-1]))
-    rows = rows[rows <= numeric[-1]]
-    return assemble(grid, rows, header, labels, np.zeros(len(rows), int), left_out)
-
-
-def assemble(
-    grid: Grid,
-    rows: np.ndarray,
-    header: Header,
-    labels: np.ndarray,
-    blocks: np.ndarray,
-    left_out: Sequence[str],
-) -> NumericTable:
-    """A table of these rows of the grid; names and units may be fewer than columns."""
-    width = grid.cells.shape[1]
-    names = [*header.names, *[""] * width][:width]
-    units = [*header.units, *[""] * width][:width]
-    return NumericTable(
-        grid.path,
-        grid.source,
-        grid.dialect,
-        tuple(parse_name(name, unit) for name, unit in zip(names, units, strict=True)),
-        None if header.row is None else header.row + 1,
-        rows + 1,
-        grid.cells[rows],
-        grid.kinds[rows],
-        grid.numbers[rows],
-        labels,
-        blocks,
-        tuple(left_out),
-    )
-
-
-def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
-    """Raise UserError for lines that are divided in another way than the others."""
-    for row in range(header.start):
-        why = [wrong_dialect(cell, grid.dialect) for cell in grid.cells[row] if cell]
-        if why and all(why):
-            raise grid.error(row, 0, str(why[0]))
-    for row, column in np.argwhere(grid.kinds[rows] == TEXT).tolist():
-        if why := wrong_dialect(grid.cells[rows[row], column], grid.dialect):
-            raise grid.error(int(rows[row]), column, why)
-    filled = np.flatnonzero([bool(name) for name in header.names])
-    known = int(filled[-1]) + 1 if len(filled) else 0
-    width = max(known, int(np.flatnonzero(grid.kinds[header.start] != EMPTY)[-1]) + 1)
-    beyond = np.argwhere(grid.kinds[rows, width:] != EMPTY)
-    if len(beyond):
-        row, column = int(rows[beyond[0, 0]]), width + int(beyond[0, 1])
-        raise grid.error(
-            row,
-            column,
-            f"'{grid.cells[row, column]}' stands behind the {width} cells that line "
-            f"{header.start + 1} has: text, mixed separators, or a decimal comma where commas "
-            "divide; write all lines alike",
-        )
-
-
-def text_around(grid: Grid, header: Header, rows: np.ndarray, last: int) -> list[str]:
-    """What of the text around the numbers is not used, for the user."""
+    filled = grid.filled_rows
+    check(grid, filled[filled >= header.start], header)
     first = header.start if header.row is None else header.row
-    above = np.flatnonzero((grid.kinds[:first] != EMPTY).any(axis=1))
-    below = rows[rows > last]
-    parts = ((above, "text above the numbers"), (below, "text below the numbers"))
-    return [f"{spread(at + 1, 'line')}: {what}" for at, what in parts if len(at)]
-
-
-def spread(numbers: Sequence[int] | np.ndarray, what: str) -> str:
-    """`line 3`, or `lines 3 to 7`."""
-    low, high = int(numbers[0]), int(numbers[-1])
-    return f"{what} {low}" if low == high else f"{what}s {low} to {high}"
+    around = {"above": filled[filled < first], "below": filled[filled > last]}
+    left_out = [
+        f"{spread(at + 1, 'line')}: text {way} the numbers" for way, at in around.items() if len(at)
+    ]
+    rows = filled[(filled >= header.start) & (filled <= last)]
+    return NumericTable.from_rows(grid, header, labels, rows, np.zeros(len(rows), int), left_out)
 
 
 def instrument_table(grid: Grid) -> NumericTable:
@@ -170,8 +131,49 @@ def instrument_table(grid: Grid) -> NumericTable:
             )
     header = Header(int(heads[0]) if len(heads) else None, int(rows[0]), tuple(names))
     check(grid, rows, header)
-    grid.kinds[:, 0] = EMPTY  # the word DataValue has said what it has to say
-    others = np.setdiff1d(np.flatnonzero((grid.cells != "").any(axis=1)), [*rows, *heads])
+    others = np.setdiff1d(grid.filled_rows, [*rows, *heads])
     left_out = [f"{len(others)} lines of the instrument's header"] if len(others) else []
+    grid.kinds[:, 0] = EMPTY  # the word DataValue is no label
     labels = np.zeros(grid.cells.shape[1], bool)
-    return assemble(grid, rows, header, labels, np.searchsorted(heads, rows), left_out)
+    return NumericTable.from_rows(
+        grid, header, labels, rows, np.searchsorted(heads, rows), left_out
+    )
+
+
+def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
+    """Raise UserError for lines that are divided in another way than the others."""
+    for row in range(header.start):
+        why = [wrong_dialect(cell, grid.dialect) for cell in grid.cells[row] if cell]
+        if why and all(why):
+            raise grid.error(row, 0, str(why[0]))
+    for row, column in np.argwhere(grid.kinds[rows] == TEXT).tolist():
+        if why := wrong_dialect(grid.cells[rows[row], column], grid.dialect):
+            raise grid.error(int(rows[row]), column, why)
+    named = [column for column, name in enumerate(header.names) if name]
+    width = 1 + max([*named, *grid.columns_in(header.start)])
+    beyond = np.argwhere(grid.kinds[rows, width:] != EMPTY)
+    if len(beyond):
+        row, column = int(rows[beyond[0, 0]]), width + int(beyond[0, 1])
+        raise grid.error(
+            row,
+            column,
+            f"'{grid.cells[row, column]}' stands behind the {width} cells that line "
+            f"{header.start + 1} has: text, mixed separators, or a decimal comma where commas "
+            "divide; write all lines alike",
+        )
+
+
+def wrong_dialect(cell: str, dialect: Dialect) -> str | None:
+    """Why a text is no number, where it would be one, or several, in another dialect."""
+    other = "comma" if dialect.decimal == "point" else "point"
+    found = f"a number with a decimal {other}" if NUMBERS[other].fullmatch(cell) else None
+    for candidate in (Dialect(s, d) for s in SEPARATOR_NAMES for d in NUMBERS if not found):
+        words = [word for word in candidate.split(cell) if word]
+        several = len(words) > 1 or (words and words[0] != cell)
+        if several and all(map(candidate.number.fullmatch, words)):
+            found = f"{len(words)} numbers with another separator"
+            break
+    return found and (
+        f"mixed separators: '{cell}' is {found}, while the file has {dialect}; "
+        "write all lines alike"
+    )

@@ -15,9 +15,9 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured import vocabulary
 from utils.measured.branches import ramps_of
+from utils.measured.cells import read_grid
 from utils.measured.column_roles import Roles
 from utils.measured.cutting import Repeats, average_columns, average_lines, cut
-from utils.measured.grid import read_grid
 from utils.measured.layouts import layout_of, series_of_columns
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, spread
@@ -149,7 +149,7 @@ def understood(roles: Roles) -> pd.DataFrame:
     rows = []
     for (role, why), group in groupby(range(len(told)), key=told.__getitem__):
         if role != vocabulary.NOTHING:
-            rows.append((roles.table.titles(list(group)), role, why))
+            rows.append((roles.table.title(*group), role, why))
     return pandas.DataFrame(rows, columns=["column", "role", "why"])
 
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.cells import EMPTY, NUMBER, TEXT
 from utils.measured.column_roles import Roles
-from utils.measured.grid import EMPTY, NUMBER, TEXT
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.refusals import refuse_others, refuse_unnamed, turns_or_labels
 from utils.measured.vocabulary import (
     BRANCH,
+    CLOCK_TIME,
     COUNT_WORDS,
     CURRENT,
     DEVICE,
@@ -101,7 +102,7 @@ def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
         return NOTHING, "holds nothing"
     if all(branch_in(cell) for cell in cells) and table.labels[column]:
         return BRANCH, "by its words"
-    if re.search(r"\d:\d|\d{4}-\d\d-\d\d", cells[0]):
+    if CLOCK_TIME.search(cells[0]):
         return TIME, "by its words"
     if not name.text and column == 0 and 1 < len(set(cells)) <= len(cells) / 5:
         return DEVICE, "labels that repeat"

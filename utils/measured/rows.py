@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
-from utils.measured.grid import NUMBER, TEXT
+from utils.measured.cells import NUMBER, TEXT
 from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import select
-from utils.measured.series import ONE_DEVICE, Series, readings
+from utils.measured.series import ONE_DEVICE, Series, series_in
 from utils.measured.vocabulary import (
     CYCLE,
     DEVICE,
@@ -35,41 +36,26 @@ def series_of_rows(
             "leave it out, or say none to count them"
         )
     keys = key_columns(table)
-    numeric = (table.kinds == NUMBER).any(axis=0)
+    numeric = np.flatnonzero((table.kinds == NUMBER).any(axis=0)).tolist()
     columns = sorted(select(table, options.columns, "--columns")) or [
-        c for c in np.flatnonzero(numeric).tolist() if c not in keys
+        column for column in numeric if column not in keys
     ]
     if not columns:
         raise UserError(f"{table.path}: line {table.lines[0]}: no numbers behind the labels")
     above = None if options.pulses == "none" else header_pulses(table, columns[0])
-    if above is not None and np.isnan(above[np.array(columns) - columns[0]]).any():
-        column = columns[int(np.argmax(np.isnan(above[np.array(columns) - columns[0]])))]
+    pulses = None if above is None else above[np.array(columns) - columns[0]]
+    if pulses is not None and np.isnan(pulses).any():
+        column = columns[int(np.argmax(np.isnan(pulses)))]
         raise table.error(table.header or 1, column, "no number of pulses above its values")
     found = []
     for row in range(len(table.cells)):
         rows = np.full(len(columns), row)
-        there = readings(table, rows, np.array(columns), left_out)
-        if not len(there):
+        series = series_in(table, rows, np.array(columns), pulses, left_out)
+        if series is None:
             left_out.append(f"line {table.lines[row]}: no numbers")
             continue
-        at = np.array(columns)[there]
         device, cycle, branch = labels_of_line(table, keys, row, options.devices)
-        found.append(
-            Series(
-                row,
-                device,
-                cycle,
-                branch,
-                None,
-                table.lines[rows[there]],
-                at,
-                table.numbers[row, at],
-                None if above is None else above[at - columns[0]],
-                None,
-                (),
-                (there - there[0]).astype(float),
-            )
-        )
+        found.append(replace(series, place=row, device=device, cycle=cycle, branch=branch))
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured.grid import NUMBER, TEXT
+from utils.measured.cells import NUMBER, TEXT
 from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable, spread
 
@@ -19,42 +19,37 @@ MAX_VALUE = 9e37  # instruments write 9.9e37 for an overflow
 class Series:
     """Readings of one device in the order of time, of one ramp or of several.
 
-    place: of series side by side, in the order of the file. device: its label; cycle, branch, read:
-    as the file names them, else None. lines, columns: int [n], where each reading stands, lines
-    from 1 and columns from 0. values: float64 [n]. pulses: float64 [n] as the file counts them,
-    None where it does not. pulse_column: where they stand, None if in no column. breaks: indices at
-    which another ramp begins for sure. counted: float64 [n], 0, 1, 2 … with the pulses that lack a
-    reading.
+    lines, columns: int [n], where each reading stands, lines from 1 and columns from 0. values:
+    float64 [n]. counted: float64 [n], 0, 1, 2 … with the pulses that lack a reading. pulses:
+    float64 [n] as the file counts them, None where it does not. pulse_column: where they stand,
+    None if in no column. place: of series side by side, in the order of the file. device: its
+    label; cycle, branch, read: as the file names them, else None. breaks: indices at which another
+    ramp begins for sure. follows: whether the readings come right after those of the series before,
+    so that the device was in the state where that ended.
     """
 
-    place: int
-    device: str
-    cycle: int | None
-    branch: Branch | None
-    read: int | None
     lines: np.ndarray
     columns: np.ndarray
     values: np.ndarray
-    pulses: np.ndarray | None
-    pulse_column: int | None
+    counted: np.ndarray
+    pulses: np.ndarray | None = None
+    pulse_column: int | None = None
+    place: int = 0
+    device: str = ONE_DEVICE
+    cycle: int | None = None
+    branch: Branch | None = None
+    read: int | None = None
     breaks: tuple[int, ...] = ()
-    counted: np.ndarray | None = None
+    follows: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, part: np.ndarray | slice) -> Series:
-        """Some of the readings."""
-        pulses, counted = (None if x is None else x[part] for x in (self.pulses, self.counted))
-        return replace(
-            self,
-            lines=self.lines[part],
-            columns=self.columns[part],
-            values=self.values[part],
-            pulses=pulses,
-            counted=counted,
-            breaks=(),
-        )
+        """Some of the readings, without breaks."""
+        arrays = {name: getattr(self, name)[part] for name in ("lines", "columns", "values")}
+        pulses = None if self.pulses is None else self.pulses[part]
+        return replace(self, **arrays, counted=self.counted[part], pulses=pulses, breaks=())
 
     def error(self, table: NumericTable, problem: str, at: int = 0) -> UserError:
         return table.error(int(self.lines[at]), int(self.columns[at]), problem)
@@ -66,44 +61,47 @@ class Series:
 
     def where(self, table: NumericTable) -> str:
         """Where it stands, in words."""
-        if self.lines[0] == self.lines[-1]:
-            return f"line {self.lines[0]}"
-        return f"{table.title(int(self.columns[0]))}, {spread(self.lines[[0, -1]], 'line')}"
+        lines = spread(self.lines[[0, -1]], "line")
+        one_line = self.lines[0] == self.lines[-1]
+        return lines if one_line else f"{table.title(int(self.columns[0]))}, {lines}"
 
 
-def readings(
-    table: NumericTable, rows: np.ndarray, columns: np.ndarray, left_out: list[str]
-) -> np.ndarray:
-    """Which cells of a series, given by row [n] and column [n], hold a reading: indices into them.
+def series_in(
+    table: NumericTable,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    pulses: np.ndarray | None,
+    left_out: list[str],
+) -> Series | None:
+    """The readings in cells, given by row [n] and column [n]; None if there are none.
 
     Empty cells after the last reading are the end of a short ramp, those before the first were not
     measured yet; within the ramp the pulse counts, and that its reading is missing gets a line in
-    left_out. Raises UserError for text.
+    left_out. Raises UserError for text. pulses: [n].
     """
-    kinds = table.kinds[rows, columns]
+    kinds, values = table.kinds[rows, columns], table.numbers[rows, columns]
+
+    def error(at: int, problem: str) -> UserError:
+        row, column = int(rows[at]), int(columns[at])
+        return table.error(table.lines[row], column, f"'{table.cells[row, column]}' {problem}")
+
     if len(text := np.flatnonzero(kinds == TEXT)):
-        row, column = int(rows[text[0]]), int(columns[text[0]])
-        raise table.error(
-            table.lines[row],
-            column,
-            f"'{table.cells[row, column]}' is text within a ramp, where "
-            "there has to be a number or nothing",
-        )
+        raise error(text[0], "is text within a ramp, where there has to be a number or nothing")
     found = np.flatnonzero(kinds == NUMBER)
-    values = table.numbers[rows, columns]
     if len(huge := found[~(np.abs(values[found]) < MAX_VALUE)]):
-        row, column = int(rows[huge[0]]), int(columns[huge[0]])
-        raise table.error(
-            table.lines[row],
-            column,
-            f"{table.cells[row, column]} is an overflow of the "
-            "instrument, no reading; empty the cell",
-        )
-    if len(found) and (holes := np.setdiff1d(np.arange(found[0], found[-1]), found)).size:
-        row, column = int(rows[holes[0]]), int(columns[holes[0]])
+        raise error(huge[0], "is an overflow of the instrument, no reading; empty the cell")
+    if not len(found):
+        return None
+    if len(holes := np.setdiff1d(np.arange(found[0], found[-1]), found)):
+        more = f", as in {len(holes) - 1} further cells of its ramp" if len(holes) > 1 else ""
         left_out.append(
-            f"line {table.lines[row]}, {table.title(column)}: no reading"
-            + (f", as in {len(holes) - 1} further cells of its ramp" if len(holes) > 1 else "")
-            + "; the pulse counts"
+            f"line {table.lines[rows[holes[0]]]}, {table.title(int(columns[holes[0]]))}: "
+            f"no reading{more}; the pulse counts"
         )
-    return found
+    return Series(
+        table.lines[rows[found]],
+        columns[found],
+        values[found],
+        found.astype(float),
+        None if pulses is None else pulses[found],
+    )

@@ -105,6 +105,7 @@ OHM = re.compile(rf"({SI})(Ω|Ω|ohms?)", re.IGNORECASE)
 # Ohms are inverted to siemens; without a prefix both are units of their own.
 INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G", "M": "µ", "G": "n"}
 
+CLOCK_TIME = re.compile(r"\d:\d|\d{4}-\d\d-\d\d")
 BRACKETS = re.compile(r"[\s,_]*[(\[{]\s*([^()\[\]{}]*?)\s*[)\]}]")
 AFTER_SLASH = re.compile(r"^(.*\S)\s*(?:/|\bin\b)\s*(\S+)$")
 PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, as (W11)

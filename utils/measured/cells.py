@@ -1,0 +1,265 @@
+"""From the bytes of a file to its cells, and which of these are numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.errors import UserError
+
+EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
+CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
+COMMENT = re.compile(r'\s*"?(#|%|//|!)')
+NOT_READ = re.compile(r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37", re.IGNORECASE)  # 9.91e37: SCPI
+NUMBERS = {
+    "point": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?"),
+    "comma": re.compile(r"[+-]?(\d+,?\d*|,\d+)([eEdD][+-]?\d+)?"),
+}
+SAMPLE_LINES = 100  # by which a separator is judged
+LIKE_ASCII = str.maketrans({"\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\ufeff": ""})
+LIKE_PYTHON = str.maketrans("dD,", "ee.")
+SPACES = r"\s+"
+SEPARATOR_NAMES = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
+SEPARATOR_LINE = re.compile(r" *sep=([;,\t]) *", re.IGNORECASE)  # of spreadsheets
+MAX_CELLS = 20_000_000
+WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # ZIP: XLSX, ODS; OLE: XLS
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a line becomes cells and a cell a number; separator SPACES means any white space."""
+
+    separator: str
+    decimal: str  # point or comma
+
+    @property
+    def number(self) -> re.Pattern:
+        return NUMBERS[self.decimal]
+
+    def split(self, line: str) -> list[str]:
+        """The cells of a line, without quotes and white space around them."""
+        if self.separator == SPACES:
+            cells = line.split()
+        elif '"' in line:
+            cells = next(csv.reader([line], delimiter=self.separator, skipinitialspace=True), [])
+        else:
+            cells = line.split(self.separator)
+        return [cell.strip().strip('"').strip() for cell in cells]
+
+    def numbers(self, lines: Sequence[str]) -> int:
+        """Characters that stand in cells which are numbers."""
+        cells = (cell for line in lines for cell in self.split(line))
+        return sum(len(cell) for cell in cells if self.number.fullmatch(cell))
+
+    def __str__(self) -> str:
+        return f"{SEPARATOR_NAMES[self.separator]} between cells, decimal {self.decimal}"
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The cells of a file, a row for each of its lines; lines of comments are empty.
+
+    source: how the file is written, in words; lines: as they stand in the file, none of a sheet;
+    cells: str [lines, columns]; kinds: int [lines, columns]; numbers: float64 [lines, columns],
+    NaN where there is none.
+    """
+
+    path: str
+    source: str
+    dialect: Dialect
+    lines: Sequence[str]
+    cells: np.ndarray
+    kinds: np.ndarray
+    numbers: np.ndarray
+
+    @property
+    def numeric_rows(self) -> np.ndarray:
+        """The rows that hold a number, at least."""
+        return np.flatnonzero((self.kinds == NUMBER).any(axis=1))
+
+    @property
+    def filled_rows(self) -> np.ndarray:
+        """The rows that are not empty."""
+        return np.flatnonzero((self.kinds != EMPTY).any(axis=1))
+
+    def columns_in(self, row: int) -> np.ndarray:
+        """The columns in which a row is not empty."""
+        return np.flatnonzero(self.kinds[row] != EMPTY)
+
+    def error(self, row: int, column: int, problem: str) -> UserError:
+        return UserError(f"{self.path}: line {row + 1}, column {column + 1}: {problem}")
+
+
+def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
+    """The cells of a file. decimal: point, comma, or auto; sheet: of a workbook.
+
+    Raises UserError for what is neither text nor a workbook, and for more cells than a curve has.
+    """
+    if raw.startswith(OLD_WORKBOOK):
+        raise UserError(f"{path}: is a spreadsheet of an old format (XLS); save it as XLSX or CSV")
+    if raw.startswith(WORKBOOK):
+        source, cells = cells_of_workbook(raw, path, sheet)
+        lines, dialect = (), Dialect(",", "point")
+    elif sheet is not None:
+        raise UserError(f"--sheet {sheet}: {path} is text, without sheets; leave it out")
+    else:
+        lines, encoding = decode(raw, path)
+        dialect = dialect_of(lines, decimal)
+        cells = cells_of_text(lines, dialect, path)
+        one_column = f"one column, decimal {dialect.decimal}"
+        source = f"{encoding}, {one_column if cells.shape[1] == 1 else dialect}"
+    kinds = kinds_of(cells, dialect)
+    numbers = np.full(cells.shape, np.nan)
+    is_number = kinds == NUMBER
+    numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]
+    return Grid(path, source, dialect, lines, cells, kinds, numbers)
+
+
+def decode(raw: bytes, path: str) -> tuple[list[str], str]:
+    """The lines of a text file and the name of its encoding.
+
+    Raises UserError for an empty or binary file.
+    """
+    encoding = encoding_of(raw)
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        # Latin-1 has a character for every byte, and what cannot stand in text is looked for there.
+        text = raw[: error.start].decode("latin-1") + "\x00"
+    lines = re.split(r"\r\n|\r|\n", text.translate(LIKE_ASCII).rstrip("\x1a\r\n"))
+    for number, line in enumerate(lines, 1):
+        if found := CONTROL.search(line):
+            raise UserError(
+                f"{path}: line {number}, character {found.start() + 1}: the file is binary, no "
+                "text; save it as CSV"
+            )
+    if not any(line.strip() for line in lines):
+        raise UserError(f"{path}: line 1: the file is empty; export the curve again")
+    names = {"utf-8-sig": "UTF-8", "cp1252": "Windows-1252"}
+    return lines, names.get(encoding, encoding.upper())
+
+
+def encoding_of(raw: bytes) -> str:
+    """By the byte order mark, else by where zeros stand, else UTF-8 if that is possible."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    start = raw[: 1 << 16]
+    for encoding, low, high in (("utf-16-le", 0, 1), ("utf-16-be", 1, 0)):
+        # Digits and separators are ASCII: every second byte is 0, and none of the others.
+        if 0 not in start[low::2] and 2 * start[high::2].count(0) > len(start[high::2]):
+            return encoding
+    try:
+        raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "cp1252"  # of older instruments, which write µ and ° in it
+    return "utf-8-sig"
+
+
+def dialect_of(lines: Sequence[str], decimal: str) -> Dialect:
+    """The separator that clevercsv finds, and the decimal mark that explains most numbers.
+
+    decimal: point, comma, or auto.
+    """
+    import clevercsv
+
+    lines = [line for line in lines if line.strip() and not COMMENT.match(line)]
+    marks = ("point", "comma") if decimal == "auto" else (decimal,)
+    if lines and (found := SEPARATOR_LINE.fullmatch(lines[0])):
+        return max((Dialect(found[1], mark) for mark in marks), key=lambda d: d.numbers(lines[1:]))
+    middle = len(lines) // 2
+    sample = lines[:SAMPLE_LINES] + lines[max(SAMPLE_LINES, middle) : middle + SAMPLE_LINES]
+    found = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
+    separator = (found and found.delimiter) or ","
+    candidates = [
+        Dialect(each, mark)
+        for each in ((",", SPACES) if separator in ", " else (separator,))
+        for mark in marks
+        # clevercsv takes no comma for a decimal mark
+        if (each, mark) != (",", "comma") or any('"' in line for line in sample)
+    ]
+    best = max(candidates, key=lambda d: d.numbers(sample))  # the first of equals
+    if decimal == "auto" and best.decimal == "comma" and best.separator != ";":
+        rows = [[cell for cell in best.split(x) if best.number.fullmatch(cell)] for x in sample]
+        if max(map(len, rows)) < 2 and are_two_integers(sample):
+            return Dialect(",", "point")
+    return best
+
+
+def are_two_integers(lines: Sequence[str]) -> bool:
+    """Whether `0,95` is two integers, not one number: where a header has two names, or where what
+    stands before the comma counts the lines."""
+    rows = [Dialect(",", "point").split(line) for line in lines]
+    is_number = NUMBERS["point"].fullmatch
+    pairs = [row for row in rows if len(row) == 2 and all(map(is_number, row))]
+    numbers = [row for row in rows if is_number((row[0].split() or [""])[0])]
+    if len(pairs) < len(numbers) or not all(row[0].isdigit() for row in pairs) or not pairs:
+        return False
+    counts = [int(row[0]) for row in pairs]
+    counts_lines = len(counts) >= 3 and (np.diff(counts) == 1).all()
+    above = rows[: rows.index(pairs[0])]
+    return bool(counts_lines or (above and len(above[-1]) == 2))
+
+
+def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
+    """str [lines, columns]; lines of comments are empty, short ones end in empty cells."""
+    lines = ["" if COMMENT.match(line) else line for line in lines]
+    if lines[0].strip().lower().startswith("sep="):
+        lines[0] = ""
+    width = max(len(dialect.split(line)) for line in lines)
+    if width * len(lines) > MAX_CELLS:
+        raise UserError(
+            f"{path}: {len(lines)} lines of up to {width} cells are too many to be a measured "
+            f"curve (at most {MAX_CELLS} cells)"
+        )
+    cells = np.full((len(lines), width), "", object)
+    for row, line in zip(cells, lines, strict=True):
+        words = dialect.split(line)
+        row[: len(words)] = words
+    return cells
+
+
+def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np.ndarray]:
+    """What is said of the source, and str [lines, columns]. sheet: name or number."""
+    import pandas
+
+    try:
+        with pandas.ExcelFile(io.BytesIO(raw), engine="openpyxl") as book:
+            names = list(map(str, book.sheet_names))
+            wanted = names[0] if sheet is None else sheet
+            if wanted not in names and wanted.isdigit() and 1 <= int(wanted) <= len(names):
+                wanted = names[int(wanted) - 1]
+            frame = None
+            if wanted in names:
+                frame = pandas.read_excel(book, wanted, header=None, dtype=object)
+    except Exception as error:  # openpyxl has no common class for what a broken file makes it raise
+        raise UserError(
+            f"{path}: is no workbook that can be read ({type(error).__name__}); save as XLSX or CSV"
+        ) from None
+    if frame is None:
+        raise UserError(f"--sheet {sheet}: no such sheet in {path}; its sheets: {', '.join(names)}")
+    if frame.size > MAX_CELLS:
+        raise UserError(f"{path}: more than {MAX_CELLS} cells; no measured curve has so many")
+    if frame.empty:
+        raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
+    words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
+    source = f"workbook, sheet {wanted} of {len(names)}" if len(names) > 1 else "workbook"
+    return source, np.array(words, object).reshape(frame.shape)
+
+
+def kinds_of(cells: np.ndarray, dialect: Dialect) -> np.ndarray:
+    """int, the shape of `cells`."""
+    is_number, is_missing = dialect.number.fullmatch, NOT_READ.fullmatch
+
+    def kind(cell: str) -> int:
+        if not cell:
+            return EMPTY
+        if is_missing(cell):
+            return MISSING
+        return NUMBER if is_number(cell) else TEXT
+
+    return np.fromiter(map(kind, cells.flat), np.int8, cells.size).reshape(cells.shape)
