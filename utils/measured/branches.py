@@ -89,13 +89,13 @@ def direct(
     way = "rising" if found.change > 0 else "falling"
     branch = wanted(series, index, options, roles, quantity) or way
     if branch != way:
-        roles.note(column, f"stored backwards: {branch} by its name, turned")
+        roles.add(column, f"stored backwards: {branch} by its name, turned")
         series = replace(series.take(slice(None, None, -1)), branch=branch)
         found = Trend(-found.change, found.residuals[::-1])
         if pulses is not None:
             pulses = series.pulses
     elif counts_down:
-        roles.note(column, "the pulses count down; read in the order of the lines")
+        roles.add(column, "the pulses count down; read in the order of the lines")
     if pulses is None:
         relative = series.counted if series.counted is not None else np.arange(len(series)) * 1.0
         relative = np.abs(relative - relative[0])
@@ -204,7 +204,7 @@ def curvature(one: Directed) -> float:
 
 
 def only(directed: Sequence[Directed], branch: str, roles: Roles) -> list[Directed]:
-    """The ramps of one branch; the other gets a line in left_out."""
+    """The ramps of one branch; that the other is left out is said."""
     kept = [one for one in directed if one.branch == branch]
     table = roles.table
     if not kept:
@@ -215,7 +215,7 @@ def only(directed: Sequence[Directed], branch: str, roles: Roles) -> list[Direct
         )
     if len(kept) < len(directed):
         rest = next(one for one in directed if one.branch != branch)
-        roles.left_out.append(
+        table.left_out.append(
             f"{len(directed) - len(kept)} {rest.branch} ramps, the first in "
             f"{rest.series.where(table)}: only the {branch} ones are used, as --branches says"
         )

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from utils.measured.numeric_table import NumericTable
 
 
 @dataclass(eq=False)
 class Roles:
-    """The role of each column and why.
-
-    notes: what was done to a column; left_out: what was not used; both are printed.
-    """
+    """The role of each column, and why it has this role; both are printed."""
 
     table: NumericTable
     roles: list[str]
     why: list[str]
-    notes: dict[int, list[str]] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
 
     def of(self, *roles: str) -> list[int]:
         """The columns that have one of these roles."""
@@ -28,8 +23,7 @@ class Roles:
         """Give a column another role."""
         self.roles[column], self.why[column] = role, why
 
-    def note(self, column: int, text: str) -> None:
+    def add(self, column: int, text: str) -> None:
         """Say of a column what was done to it, once."""
-        notes = self.notes.setdefault(column, [])
-        if text not in notes:
-            notes.append(text)
+        if text not in self.why[column].split("; "):
+            self.why[column] += f"; {text}"

@@ -105,12 +105,10 @@ def refuse_steps(series: Series, table: NumericTable) -> None:
             )
 
 
-def cut(
-    series: Series, table: NumericTable, options: ReadingOptions, left_out: list[str]
-) -> list[Series]:
-    """The ramps of a series; what is not used gets a line in left_out."""
+def cut(series: Series, table: NumericTable, options: ReadingOptions) -> list[Series]:
+    """The ramps of a series; what is not used is said."""
     if options.split is not None:
-        return ramps_at(series, split(series, table, options.split, left_out), table, left_out)
+        return ramps_at(series, split(series, table, options.split), table)
     starts = {*restarts(series, table), *(series.breaks if series.branch is None else ())}
     parts = [slice(a, b) for a, b in pairwise([*sorted(starts), len(series)])]
     cuts: list[slice] = []
@@ -127,16 +125,16 @@ def cut(
                 "ramp" + ("" if series.branch is None else f" that is {series.branch}"),
                 at,
             )
-        inner = between_turns(one, table, left_out)
+        inner = between_turns(one, table)
         cuts += [slice(part.start + x.start, part.start + x.stop) for x in inner]
     if len(cuts) == 1 and options.reads is None and series.pulses is None:
         refuse_steps(series, table)
     if len(cuts) > len(parts):
         cuts = long_enough(cuts)
-    return ramps_at(series, cuts, table, left_out)
+    return ramps_at(series, cuts, table)
 
 
-def split(series: Series, table: NumericTable, how: int | str, left_out: list[str]) -> list[slice]:
+def split(series: Series, table: NumericTable, how: int | str) -> list[slice]:
     """Ramps as --split says: of equal length, or between turns."""
     n = len(series)
     if isinstance(how, int):
@@ -145,16 +143,18 @@ def split(series: Series, table: NumericTable, how: int | str, left_out: list[st
         return [slice(start, start + how) for start in range(0, n - how + 1, how)]
     if n < 2 * MIN_READINGS:
         raise series.error(table, f"holds {n} readings, too few to turn; leave out --split turns")
-    cuts = between_turns(series, table, left_out)
+    cuts = between_turns(series, table)
     if len(cuts) < 2:
         raise series.error(table, "has no turning point; leave out --split turns")
     return long_enough(cuts)
 
 
-def between_turns(series: Series, table: NumericTable, left_out: list[str]) -> list[slice]:
+def between_turns(series: Series, table: NumericTable) -> list[slice]:
     cuts, resets = cut_at_turns(series.values)
     if resets:
-        left_out.append(f"{series.where(table)}: {resets} resets between ramps, which are no ramps")
+        table.left_out.append(
+            f"{series.where(table)}: {resets} resets between ramps, which are no ramps"
+        )
     return cuts
 
 
@@ -162,15 +162,13 @@ def long_enough(cuts: Sequence[slice]) -> list[slice]:
     return [part for part in cuts if part.stop - part.start >= MIN_READINGS]
 
 
-def ramps_at(
-    series: Series, cuts: Sequence[slice], table: NumericTable, left_out: list[str]
-) -> list[Series]:
-    """These parts of a series, each a ramp; the rest of it gets a line in left_out."""
+def ramps_at(series: Series, cuts: Sequence[slice], table: NumericTable) -> list[Series]:
+    """These parts of a series, each a ramp; the rest of it is left out, and said."""
     used = np.zeros(len(series), bool)
     for part in cuts:
         used[part] = True
     if len(rest := np.flatnonzero(~used)):
-        left_out.append(
+        table.left_out.append(
             f"{table.title(int(series.columns[0]))}: {len(rest)} readings that make no whole ramp, "
             f"the first in line {series.lines[rest[0]]}, the last in line {series.lines[rest[-1]]}"
         )

@@ -73,7 +73,7 @@ def lines_are_steeper(table: NumericTable) -> bool:
 
 def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> list[Series]:
     """A series in each column of responses, and in each group of lines with the same labels."""
-    table, left_out = roles.table, roles.left_out
+    table = roles.table
     columns = select(table, options.columns, "--columns") or roles.of(RESPONSE)
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
@@ -92,7 +92,7 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
         for rows in groups:
             rows = in_order(table, roles, rows, at) if keys else rows
             counts = None if at is None else table.numbers[rows, at]
-            series = series_in(table, rows, np.full(len(rows), column), counts, left_out)
+            series = series_in(table, rows, np.full(len(rows), column), counts)
             if series is None and len(groups) > 1:
                 continue
             if series is None:

@@ -47,7 +47,7 @@ class Measurement:
     None where none is repeated. reads: readings averaged after each pulse. understood: one row per
     column of the file, with its `column`, `role` and `why`. layout: a sentence, devices × cycles ×
     branch × pulses. left_out: sentences, what was not used and why. how: the options that repeat
-    this reading, ready for JSON.
+    this reading, ready for JSON. notes: sentences, what else the user should know.
     """
 
     file: str
@@ -61,3 +61,4 @@ class Measurement:
     layout: str
     left_out: tuple[str, ...]
     how: Mapping[str, object]
+    notes: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,8 +20,8 @@ class NumericTable:
     source: how the file is written, in words; names: one per column; header: line of the names;
     lines: int [rows], counted from 1; cells, kinds, numbers: [rows, columns], the words, what they
     are, and float64 with NaN where there is no number; labels: bool [columns], whether text is
-    expected there; blocks: int [rows], which of several tables one below the other; left_out: for
-    the user.
+    expected there; blocks: int [rows], which of several tables one below the other. For the user,
+    and reading adds to them: left_out, what is not used; notes, what else he should know.
     """
 
     path: str
@@ -35,7 +35,8 @@ class NumericTable:
     numbers: np.ndarray
     labels: np.ndarray
     blocks: np.ndarray
-    left_out: tuple[str, ...]
+    left_out: list[str]
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def from_rows(
@@ -45,7 +46,7 @@ class NumericTable:
         labels: np.ndarray,
         rows: np.ndarray,
         blocks: np.ndarray,
-        left_out: Sequence[str],
+        left_out: list[str],
     ) -> NumericTable:
         """These rows of the grid; names and units may be fewer than columns."""
         width = grid.cells.shape[1]
@@ -63,7 +64,7 @@ class NumericTable:
             grid.numbers[rows],
             labels,
             blocks,
-            tuple(left_out),
+            left_out,
         )
 
     def title(self, *columns: int) -> str:
@@ -87,6 +88,12 @@ def spread(numbers: Sequence[int] | np.ndarray, what: str) -> str:
     """`line 3`, or `lines 3 to 7`."""
     low, high = int(numbers[0]), int(numbers[-1])
     return f"{what} {low}" if low == high else f"{what}s {low} to {high}"
+
+
+def several(counts: Sequence[int], one: str) -> str:
+    """`1 ramp`, `3 ramps`, `2 to 3 ramps`."""
+    low, high = min(counts), max(counts)
+    return f"{low if low == high else f'{low} to {high}'} {one}{'' if high == 1 else 's'}"
 
 
 def find_numbers(grid: Grid) -> NumericTable:

@@ -124,9 +124,7 @@ class ReadingOptions:
                 raise UserError(
                     f"--branches {word}: unknown; the valid ones: {', '.join(BRANCHES)}"
                 )
-        if isinstance(self.split, bool) or not isinstance(self.split, int | str | None):
-            raise UserError(f"--split {self.split}: must be a number of readings, or turns")
-        if isinstance(self.split, str) and self.split != "turns":
+        if self.split not in (None, "turns") and type(self.split) is not int:
             raise UserError(f"--split {self.split}: must be a number of readings, or turns")
         if isinstance(self.split, int) and self.split < MIN_READINGS:
             raise UserError(f"--split {self.split}: a ramp has at least {MIN_READINGS} readings")

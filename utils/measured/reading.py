@@ -20,7 +20,7 @@ from utils.measured.column_roles import Roles
 from utils.measured.cutting import Repeats, average_columns, average_lines, cut
 from utils.measured.layouts import layout_of, series_of_columns
 from utils.measured.measurement import Measurement, Ramp
-from utils.measured.numeric_table import NumericTable, find_numbers, spread
+from utils.measured.numeric_table import NumericTable, find_numbers, several, spread
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import find_roles
 from utils.measured.rows import series_of_rows
@@ -44,7 +44,7 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     layout = layout_of(table) if options.layout == "auto" else options.layout
     if layout == "rows":
         roles = roles_of_rows(table)
-        found = series_of_rows(table, options, roles.left_out)
+        found = series_of_rows(table, options)
     else:
         roles = find_roles(table, options)
         found = series_of_columns(roles, options, layout)
@@ -57,11 +57,10 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     found = average_columns(found, repeats)
     pieces = []
     for one in found:
-        pieces += cut(average_lines(one, table, options, repeats), table, options, roles.left_out)
+        pieces += cut(average_lines(one, table, options, repeats), table, options)
     ramps = ramps_of(pieces, roles, options, quantity)
-    left_out = [*table.left_out, *roles.left_out]
     if vocabulary.is_ohm(unit):
-        left_out.append("the values are resistances; --resistance fits conductances 1/R instead")
+        table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
         Path(path).name,
         hashlib.sha256(raw).hexdigest(),
@@ -72,8 +71,9 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
         repeats.reads,
         understood(roles),
         sentence(table, layout, ramps, repeats) + one_device(table, columns, options, ramps),
-        tuple(left_out),
+        tuple(table.left_out),
         how(options, layout, columns, roles),
+        tuple(table.notes),
     )
 
 
@@ -142,12 +142,8 @@ def understood(roles: Roles) -> pd.DataFrame:
     """A row for each column of the file, or for neighbours of one kind: column, role, why."""
     import pandas
 
-    told = [
-        (role, "; ".join([why, *roles.notes.get(column, [])]))
-        for column, (role, why) in enumerate(zip(roles.roles, roles.why, strict=True))
-    ]
-    rows = []
-    for (role, why), group in groupby(range(len(told)), key=told.__getitem__):
+    found, rows = [*zip(roles.roles, roles.why, strict=True)], []
+    for (role, why), group in groupby(range(len(found)), key=found.__getitem__):
         if role != vocabulary.NOTHING:
             rows.append((roles.table.title(*group), role, why))
     return pandas.DataFrame(rows, columns=["column", "role", "why"])
@@ -160,13 +156,8 @@ def describe(measurement: Measurement) -> str:
     rows = [tuple(table.columns), *table.itertuples(index=False, name=None)]
     lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows]
     rest = [f"left out: {each}" for each in measurement.left_out]
+    rest += [f"note: {each}" for each in measurement.notes]
     return "\n".join([f"{measurement.file}: {measurement.layout}", "", *lines, *rest])
-
-
-def several(counts: Sequence[int], one: str) -> str:
-    """`1 ramp`, `3 ramps`, `2 to 3 ramps`."""
-    low, high = min(counts), max(counts)
-    return f"{low if low == high else f'{low} to {high}'} {one}{'' if high == 1 else 's'}"
 
 
 def sentence(table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: Repeats) -> str:

@@ -38,11 +38,8 @@ from utils.measured.vocabulary import (
 
 def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
     """Raises UserError for what is no pulse response, and for what nothing decides."""
-    found = Roles(table, [], [])
-    for column in range(len(table.names)):
-        role, why = role_alone(table, column)
-        found.roles.append(role)
-        found.why.append(why)
+    roles, why = zip(*(role_alone(table, c) for c in range(len(table.names))), strict=True)
+    found = Roles(table, [*roles], [*why])
     asked = select(table, options.columns, "--columns")
     if options.pulses not in (None, "none"):
         (column, *more) = select(table, [options.pulses], "--pulses")
@@ -53,8 +50,8 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
         for other in found.of(PULSES):
             found.set(other, UNKNOWN, "another column holds the pulses, as --pulses says")
         found.set(column, PULSES, "as --pulses says")
-    choose_pulses(found, options, asked)
-    choose_responses(found, asked)
+    counters = choose_pulses(found, options, asked)
+    choose_responses(found, asked, counters)
     if options.pulses == "none":
         for column in found.of(PULSES):
             found.set(column, UNKNOWN, "counts, and is not used, as --pulses none says")
@@ -109,8 +106,11 @@ def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
     return "text", "holds words"
 
 
-def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -> None:
-    """Leave one column of pulses before each response, and refuse what may count or not."""
+def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -> list[int]:
+    """Leave one column of pulses before each response, and refuse what may count or not.
+
+    Returns the counters beside them.
+    """
     table = found.table
     for column in asked:
         found.set(column, RESPONSE, "as --columns says")
@@ -135,7 +135,8 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
                 int(table.lines[0]), strong[0], "pulses, but no column has values for them"
             )
         found.set(pulses[-1], RESPONSE, "the only column of numbers that is left")
-        return
+        return []
+    counters = []
     for before, column in pairwise(pulses):
         if any(before < other < column for other in others):
             continue  # each has its responses on its right
@@ -144,9 +145,11 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
         )
         if found.roles[keep] == found.roles[drop] == PULSES and options.pulses is None:
             found.set(drop, UNKNOWN, f"counts, but {table.title(keep)} holds the pulses")
+            counters.append(drop)
+    return counters
 
 
-def choose_responses(found: Roles, asked: Sequence[int]) -> None:
+def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]) -> None:
     """Which columns hold responses, among those whose names leave it open."""
     table = found.table
     if asked:
@@ -175,8 +178,7 @@ def choose_responses(found: Roles, asked: Sequence[int]) -> None:
     for column in found.of(VOLTAGE, CURRENT):
         found.set(column, DRIVE, "a voltage or current beside a response")
     if not found.of(RESPONSE):
-        candidates = [c for c in found.of(UNKNOWN) if table.numeric[c]]
-        candidates = [c for c in candidates if not found.why[c].startswith("counts")]
+        candidates = [c for c in found.of(UNKNOWN) if table.numeric[c] and c not in counters]
         refuse_unnamed(found, candidates)
         for column in candidates:
             found.set(column, RESPONSE, "numbers, and no other column is called a response")

@@ -26,9 +26,7 @@ from utils.measured.vocabulary import (
 )
 
 
-def series_of_rows(
-    table: NumericTable, options: ReadingOptions, left_out: list[str]
-) -> list[Series]:
+def series_of_rows(table: NumericTable, options: ReadingOptions) -> list[Series]:
     """A ramp in each line, behind its label; pulses counted, or from the line above."""
     if options.pulses not in (None, "none"):
         raise UserError(
@@ -50,9 +48,9 @@ def series_of_rows(
     found = []
     for row in range(len(table.cells)):
         rows = np.full(len(columns), row)
-        series = series_in(table, rows, np.array(columns), pulses, left_out)
+        series = series_in(table, rows, np.array(columns), pulses)
         if series is None:
-            left_out.append(f"line {table.lines[row]}: no numbers")
+            table.left_out.append(f"line {table.lines[row]}: no numbers")
             continue
         device, cycle, branch = labels_of_line(table, keys, row, options.devices)
         found.append(replace(series, place=row, device=device, cycle=cycle, branch=branch))

@@ -67,17 +67,13 @@ class Series:
 
 
 def series_in(
-    table: NumericTable,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    pulses: np.ndarray | None,
-    left_out: list[str],
+    table: NumericTable, rows: np.ndarray, columns: np.ndarray, pulses: np.ndarray | None
 ) -> Series | None:
     """The readings in cells, given by row [n] and column [n]; None if there are none.
 
     Empty cells after the last reading are the end of a short ramp, those before the first were not
-    measured yet; within the ramp the pulse counts, and that its reading is missing gets a line in
-    left_out. Raises UserError for text. pulses: [n].
+    measured yet; within the ramp the pulse counts, and that its reading is missing is said.
+    pulses: [n]. Raises UserError for text.
     """
     kinds, values = table.kinds[rows, columns], table.numbers[rows, columns]
 
@@ -94,7 +90,7 @@ def series_in(
         return None
     if len(holes := np.setdiff1d(np.arange(found[0], found[-1]), found)):
         more = f", as in {len(holes) - 1} further cells of its ramp" if len(holes) > 1 else ""
-        left_out.append(
+        table.left_out.append(
             f"line {table.lines[rows[holes[0]]]}, {table.title(int(columns[holes[0]]))}: "
             f"no reading{more}; the pulse counts"
         )
