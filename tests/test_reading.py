@@ -155,7 +155,7 @@ def test_what_was_understood(reads, tmp_path):
     text = columns(range(1, 13), words(LINEAR), words(CURVED), head="pulse,D1 (uS),D2 (uS)")
     measurement = reads(text)
     assert measurement.understood.values.tolist() == [
-        ["column 1 (pulse)", "pulses", "counts by its name, too"],
+        ["column 1 (pulse)", "pulses", "by its name and its numbers, 0 or 1, 2, 3 …"],
         ["columns 2 to 3 (D1, D2)", "response", "by its unit"],
     ]
     assert measurement.layout == (

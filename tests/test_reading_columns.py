@@ -86,7 +86,7 @@ def test_a_missing_reading_counts_its_pulse(reads, cell):
     measurement = reads(columns(values, words(CURVED)))
     np.testing.assert_array_equal(measurement.ramps[0].pulses, np.delete(PULSES, 4))
     np.testing.assert_array_equal(measurement.ramps[0].values, np.delete(LINEAR, 4))
-    assert measurement.left_out == ("line 5, column 1: no reading; the pulse counts",)
+    assert measurement.left_out == ("line 5, column 1: no reading; the pulse counts all the same",)
 
 
 def test_pulses_in_a_column(reads):
@@ -156,7 +156,7 @@ def test_devices_as_the_user_says(reads):
     assert labels(reads(text, devices="one")) == [("1", 1), ("1", 2)]
     text = columns(words(LINEAR), words(CURVED))
     assert labels(reads(text, devices="each")) == [("column 1", 1), ("column 2", 1)]
-    assert "one device (else --devices each)" in reads(text).layout
+    assert "one device (--devices each: one device for each column)" in reads(text).layout
 
 
 def test_cycles_come_in_their_order(reads):

@@ -5,6 +5,7 @@ import pytest
 from support.curves import CURVED, LINEAR, PULSES, assert_ramps, columns, labels, row, words
 
 from utils.errors import UserError
+from utils.measured.reading import describe
 
 # Lines
 
@@ -96,7 +97,7 @@ def test_both_branches_are_read(reads):
     for branch, curve in (("rising", LINEAR[::-1]), ("falling", LINEAR)):
         only = reads(text, branches=[branch])
         assert_ramps(only, curve)
-        assert f"only the {branch} ones are used" in only.left_out[0]
+        assert f"--branches {branch} uses only the others" in only.left_out[0]
 
 
 @pytest.mark.parametrize(("unit", "inverse"), [("kOhm", "mS"), ("Ω", "S"), ("MΩ", "µS")])
@@ -108,7 +109,8 @@ def test_resistances_become_conductances(reads, unit, inverse):
     assert (measurement.unit, measurement.quantity) == (inverse, "conductance")
     plain = reads(text)
     assert_ramps(plain, CURVED)
-    assert any("--resistance" in line for line in plain.left_out)
+    assert "--resistance fits conductances" in plain.notes[0]
+    assert "note: the values are resistances" in describe(plain)
 
 
 # Many ramps in one column
@@ -120,7 +122,7 @@ def test_split_into_ramps_of_equal_length(reads):
     assert_ramps(measurement, LINEAR, CURVED)
     assert labels(measurement) == [("1", 1), ("1", 2)]
     assert measurement.left_out == (
-        "column 1: 3 readings that make no whole ramp, the first in line 25, the last in line 27",
+        "column 1: 3 readings outside of complete ramps, between lines 25 and 27",
     )
 
 
@@ -179,7 +181,7 @@ def test_split_at_resets(reads):
     measurement = reads(columns(words([*CURVED, *CURVED + 0.1, *CURVED])), split="turns")
     assert_ramps(measurement, CURVED, CURVED + 0.1, CURVED)
     assert measurement.left_out == (
-        "column 1, lines 1 to 36: 2 resets between ramps, which are no ramps",
+        "column 1, lines 1 to 36: 2 resets between ramps (single jumps)",
     )
 
 
@@ -189,4 +191,4 @@ def test_split_leaves_ramps_out_that_the_file_cuts(reads):
     assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"]
     np.testing.assert_array_equal(measurement.ramps[0].values, CURVED[::-1])
     np.testing.assert_array_equal(measurement.ramps[1].values, CURVED[1:])
-    assert "6 readings that make no whole ramp" in measurement.left_out[0]
+    assert "6 readings outside of complete ramps" in measurement.left_out[0]

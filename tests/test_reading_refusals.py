@@ -66,8 +66,8 @@ def refused(tmp_path):
         (TWO[:9] + SEMICOLONS[9:], "line 10, column 1", "mixed separators"),
         (TWO[:6] + SEMICOLONS[6:], "line 7, column 1", "mixed separators"),
         # text
-        (changed(TWO, 7, "2.5,err"), "line 8, column 2", "'err' is text within a ramp"),
-        (["a,b", *changed(TWO, 0, "2.5,err")], "line 2, column 2", "'err' is no number"),
+        (changed(TWO, 7, "2.5,err"), "line 8, column 2", "'err' is text, but every cell of a ramp"),
+        (["a,b", *changed(TWO, 0, "2.5,err")], "line 2, column 2", "'err' is not a number"),
         (changed(LINEAR, 5, "overload"), "line 6, column 1", "'overload' is text"),
         ([*TWO, "2,end"], "line 13, column 2", "'end' is text"),
         (["G", *changed(LINEAR, 5, "2.4 uS")], "line 7, column 2", "text"),
@@ -86,12 +86,20 @@ def refused(tmp_path):
         (["pulse,G", *changed(NUMBERED, 5, "4,2.6")], "line 7, column 1 (pulse)", "given twice"),
         (["pulse,G", *NUMBERED, *NUMBERED[4:]], "line 14, column 1 (pulse)", "pulse 4 is given"),
         (["pulse,G", *changed(NUMBERED, 5, "9.5,2.6")], "line 8, column 1 (pulse)", "must rise"),
-        (["pulse,G", *changed(NUMBERED, 5, ",2.6")], "line 7, column 1 (pulse)", "no number of"),
+        (
+            ["pulse,G", *changed(NUMBERED, 5, ",2.6")],
+            "line 7, column 1 (pulse)",
+            "the number of pulses is missing",
+        ),
         (["pulse,G", *changed(NUMBERED, 0, "-1,3")], "line 2, column 1 (pulse)", "negative"),
-        (["pulse", *map(str, range(12))], "line 2, column 1 (pulse)", "no column has values"),
+        (
+            ["pulse", *map(str, range(12))],
+            "line 2, column 1 (pulse)",
+            "no other column holds values",
+        ),
         # no numbers
-        (["a,b", "c,d"], "lines 1 to 2: no numbers in any column", ""),
-        ([",,,", ",,"], "lines 1 to 2: no numbers in any column", ""),
+        (["a,b", "c,d"], "lines 1 to 2: no column holds numbers", ""),
+        ([",,,", ",,"], "lines 1 to 2: no column holds numbers", ""),
         # lines whose gaps nobody can see
         ([line.replace(",", " ") for line in TWO[:8]] + LINEAR[8:], "line 9, column 2", "spaces"),
         (
@@ -131,7 +139,7 @@ def test_workbooks_of_old_formats_and_broken_ones(tmp_path):
     path = tmp_path / "my-curve.xlsx"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("xl/workbook.xml", "<workbook/>")
-    assert "is no workbook that can be read" in refusal(path)
+    assert "the workbook cannot be read" in refusal(path)
     path.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500))
     assert "save it as XLSX or CSV" in refusal(path)
 
@@ -147,15 +155,18 @@ def test_missing_files_and_folders(tmp_path):
     [
         (dict(columns=["7"]), "--columns 7: .* has columns 1 to 3"),
         (dict(columns=["3-2"]), "--columns 3-2"),
-        (dict(columns=["Q"]), "--columns Q: no such column in .*; its names: pulse, D1, D2"),
-        (dict(pulses="Q"), "--pulses Q: no such column"),
+        (dict(columns=["Q"]), "--columns Q: .* has no such column; it has pulse, D1, D2"),
+        (dict(pulses="Q"), "--pulses Q: .* has no such column"),
         (dict(pulses="2", columns=["1-2"]), "--pulses 2"),
-        (dict(pulses="D1", layout="rows"), "--pulses D1: in rows"),
+        (dict(pulses="D1", layout="rows"), "--pulses D1: in a table of rows"),
         (dict(branches=["rising"]), "--branches rising: every ramp is falling"),
         (dict(sheet="2"), "--sheet 2: .* is text"),
-        (dict(reads=5), r"holds 12 readings, no multiple of --reads 5"),
-        (dict(split=50), r"line 13, column 2 \(D1\): holds 12 readings, fewer than --split 50"),
-        (dict(split="turns"), r"line 2, column 2 \(D1\): has no turning point"),
+        (dict(reads=5), r"number of readings, 12, is not a multiple of --reads 5"),
+        (
+            dict(split=50),
+            r"line 13, column 2 \(D1\): the number of readings, 12, is below --split 50",
+        ),
+        (dict(split="turns"), r"line 2, column 2 \(D1\): the curve does not turn"),
         (dict(layout="rows"), "only 3 readings"),
     ],
 )
@@ -167,7 +178,7 @@ def test_flags_that_do_not_fit_the_file(refused, how, problem):
 
 def test_resistances_are_positive(refused):
     message = refused(["R (Ohm)", *changed(LINEAR, 3, "-2.5")], resistance=True)
-    assert "line 5, column 1 (R): --resistance: -2.5 is no resistance" in message
+    assert "line 5, column 1 (R): --resistance: -2.5 is not positive" in message
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from utils.errors import UserError
 from utils.measured.checks import Trend, flaw, trend
 from utils.measured.column_roles import Roles
 from utils.measured.measurement import Branch, Ramp
-from utils.measured.numeric_table import NumericTable
+from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.series import Series
 from utils.measured.turns import without_spikes
@@ -49,8 +49,8 @@ def ramps_of(
         if len(piece) < MIN_READINGS:
             raise piece.error(
                 table,
-                f"only {len(piece)} readings; a ramp needs at least {MIN_READINGS} pulses "
-                "(--columns leaves a column out)",
+                f"only {several([len(piece)], 'reading')}, but a ramp needs at least "
+                f"{MIN_READINGS}; leave it out with --columns",
                 len(piece) - 1,
             )
         one = direct(piece, index, roles, options, quantity)
@@ -89,13 +89,15 @@ def direct(
     way = "rising" if found.change > 0 else "falling"
     branch = wanted(series, index, options, roles, quantity) or way
     if branch != way:
-        roles.add(column, f"stored backwards: {branch} by its name, turned")
+        roles.add(
+            column, f"{branch} by its name, but {way} in the file: stored backwards, and turned"
+        )
         series = replace(series.take(slice(None, None, -1)), branch=branch)
         found = Trend(-found.change, found.residuals[::-1])
         if pulses is not None:
             pulses = series.pulses
     elif counts_down:
-        roles.add(column, "the pulses count down; read in the order of the lines")
+        roles.add(column, "the pulses count down; the order of the lines is that of time")
     if pulses is None:
         relative = series.counted if series.counted is not None else np.arange(len(series)) * 1.0
         relative = np.abs(relative - relative[0])
@@ -135,9 +137,9 @@ def wanted(
         return "rising" if series.branch == "falling" else "falling"
     if by_conductance and (series.values < 0).all() and quantity != "conductance":
         raise UserError(
-            f"{roles.table.path}: {series.where(roles.table)}: the values are negative, so whether "
-            "a potentiation raises them or their size is open; say --branches falling rising, in "
-            "the order of the ramps"
+            f"{roles.table.path}: {series.where(roles.table)}: the values are negative, so a "
+            "potentiation may raise them or their size; say which ramp falls and which rises, such "
+            "as --branches falling rising, in the order of the ramps"
         )
     return series.branch
 
@@ -154,8 +156,9 @@ def check_ramps(directed: Sequence[Directed], table: NumericTable) -> None:
     if ranges.max() > DECADE * ranges.min():
         one = directed[worst]
         raise UserError(
-            f"{table.path}: {one.series.where(table)}: a range of {ranges[worst]:.3g}, while the "
-            f"others have {middle:.3g}, decades apart; choose what belongs together with --columns"
+            f"{table.path}: {one.series.where(table)}: the range is {ranges[worst]:.3g}, but that "
+            f"of the other ramps {middle:.3g}, which is decades apart; choose with --columns what "
+            "belongs together"
         )
 
 
@@ -211,13 +214,13 @@ def only(directed: Sequence[Directed], branch: str, roles: Roles) -> list[Direct
         other = "rising" if branch == "falling" else "falling"
         raise UserError(
             f"{table.path}: line {table.lines[0]}: --branches {branch}: every ramp is {other}; "
-            "leave it out"
+            "leave --branches out"
         )
     if len(kept) < len(directed):
         rest = next(one for one in directed if one.branch != branch)
         table.left_out.append(
-            f"{len(directed) - len(kept)} {rest.branch} ramps, the first in "
-            f"{rest.series.where(table)}: only the {branch} ones are used, as --branches says"
+            f"{several([len(directed) - len(kept)], f'{rest.branch} ramp')}, the first in "
+            f"{rest.series.where(table)}: --branches {branch} uses only the others"
         )
     return kept
 

@@ -101,12 +101,12 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
     Raises UserError for what is neither text nor a workbook, and for more cells than a curve has.
     """
     if raw.startswith(OLD_WORKBOOK):
-        raise UserError(f"{path}: is a spreadsheet of an old format (XLS); save it as XLSX or CSV")
+        raise UserError(f"{path}: the spreadsheet has the old XLS format; save it as XLSX or CSV")
     if raw.startswith(WORKBOOK):
         source, cells = cells_of_workbook(raw, path, sheet)
         lines, dialect = (), Dialect(",", "point")
     elif sheet is not None:
-        raise UserError(f"--sheet {sheet}: {path} is text, without sheets; leave it out")
+        raise UserError(f"--sheet {sheet}: {path} is text and has no sheets; leave --sheet out")
     else:
         lines, encoding = decode(raw, path)
         dialect = dialect_of(lines, decimal)
@@ -135,7 +135,7 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     for number, line in enumerate(lines, 1):
         if found := CONTROL.search(line):
             raise UserError(
-                f"{path}: line {number}, character {found.start() + 1}: the file is binary, no "
+                f"{path}: line {number}, character {found.start() + 1}: the file is binary, not "
                 "text; save it as CSV"
             )
     if not any(line.strip() for line in lines):
@@ -213,8 +213,8 @@ def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarr
     width = max(len(dialect.split(line)) for line in lines)
     if width * len(lines) > MAX_CELLS:
         raise UserError(
-            f"{path}: {len(lines)} lines of up to {width} cells are too many to be a measured "
-            f"curve (at most {MAX_CELLS} cells)"
+            f"{path}: the file has {len(lines)} lines of up to {width} cells, but at most "
+            f"{MAX_CELLS} cells are read; save the measured curve alone"
         )
     cells = np.full((len(lines), width), "", object)
     for row, line in zip(cells, lines, strict=True):
@@ -238,12 +238,14 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
                 frame = pandas.read_excel(book, wanted, header=None, dtype=object)
     except Exception as error:  # openpyxl has no common class for what a broken file makes it raise
         raise UserError(
-            f"{path}: is no workbook that can be read ({type(error).__name__}); save as XLSX or CSV"
+            f"{path}: the workbook cannot be read ({type(error).__name__}); save it as XLSX or CSV"
         ) from None
     if frame is None:
-        raise UserError(f"--sheet {sheet}: no such sheet in {path}; its sheets: {', '.join(names)}")
+        raise UserError(f"--sheet {sheet}: {path} has no such sheet; it has {', '.join(names)}")
     if frame.size > MAX_CELLS:
-        raise UserError(f"{path}: more than {MAX_CELLS} cells; no measured curve has so many")
+        raise UserError(
+            f"{path}: sheet {wanted} has more than {MAX_CELLS} cells; save the curve alone"
+        )
     if frame.empty:
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
     words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]

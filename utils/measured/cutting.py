@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured.numeric_table import NumericTable
+from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.series import Series
 from utils.measured.turns import cut_at_turns, turning_point
@@ -62,7 +62,11 @@ def average_lines(
     """The means of readings below each other: N of them, as --reads says, or after equal pulses."""
     n, reads = len(series), options.reads or 1
     if n % reads:
-        raise series.error(table, f"holds {n} readings, no multiple of --reads {reads}", n - 1)
+        raise series.error(
+            table,
+            f"the number of readings, {n}, is not a multiple of --reads {reads}; give another",
+            n - 1,
+        )
     changes, share = np.arange(n), 0.0
     if series.pulses is not None:
         changes = np.flatnonzero(np.diff(series.pulses, prepend=np.nan) != 0)
@@ -100,8 +104,8 @@ def refuse_steps(series: Series, table: NumericTable) -> None:
         if quiet and abs(within.sum()) <= REPEATED * change:
             raise series.error(
                 table,
-                f"moves after every {reads} readings only; --reads {reads} averages them, "
-                "--reads 1 takes each for a pulse",
+                f"the values change only after every {reads} readings; --reads {reads} averages "
+                "them, --reads 1 takes each of them as one pulse",
             )
 
 
@@ -121,8 +125,9 @@ def cut(series: Series, table: NumericTable, options: ReadingOptions) -> list[Se
         if series.branch is not None or len(one) < 2 * MIN_READINGS:
             raise one.error(
                 table,
-                f"the curve turns back here, at {one.values[at]:.6g}, so it is no single "
-                "ramp" + ("" if series.branch is None else f" that is {series.branch}"),
+                f"the curve turns back here, at {one.values[at]:.6g}, so it is not one "
+                f"{'' if series.branch is None else series.branch + ' '}ramp; save each ramp "
+                "in its own column",
                 at,
             )
         inner = between_turns(one, table)
@@ -139,13 +144,17 @@ def split(series: Series, table: NumericTable, how: int | str) -> list[slice]:
     n = len(series)
     if isinstance(how, int):
         if n < how:
-            raise series.error(table, f"holds {n} readings, fewer than --split {how}", n - 1)
+            raise series.error(
+                table,
+                f"the number of readings, {n}, is below --split {how}; give a smaller one",
+                n - 1,
+            )
         return [slice(start, start + how) for start in range(0, n - how + 1, how)]
     if n < 2 * MIN_READINGS:
-        raise series.error(table, f"holds {n} readings, too few to turn; leave out --split turns")
+        raise series.error(table, f"too few readings for a turn, {n}; leave --split turns out")
     cuts = between_turns(series, table)
     if len(cuts) < 2:
-        raise series.error(table, "has no turning point; leave out --split turns")
+        raise series.error(table, "the curve does not turn; leave --split turns out")
     return long_enough(cuts)
 
 
@@ -153,7 +162,7 @@ def between_turns(series: Series, table: NumericTable) -> list[slice]:
     cuts, resets = cut_at_turns(series.values)
     if resets:
         table.left_out.append(
-            f"{series.where(table)}: {resets} resets between ramps, which are no ramps"
+            f"{series.where(table)}: {several([resets], 'reset')} between ramps (single jumps)"
         )
     return cuts
 
@@ -169,19 +178,21 @@ def ramps_at(series: Series, cuts: Sequence[slice], table: NumericTable) -> list
         used[part] = True
     if len(rest := np.flatnonzero(~used)):
         table.left_out.append(
-            f"{table.title(int(series.columns[0]))}: {len(rest)} readings that make no whole ramp, "
-            f"the first in line {series.lines[rest[0]]}, the last in line {series.lines[rest[-1]]}"
+            f"{table.title(int(series.columns[0]))}: {several([len(rest)], 'reading')} outside of "
+            f"complete ramps, between lines {series.lines[rest[0]]} and {series.lines[rest[-1]]}"
         )
     if not cuts:
-        raise series.error(table, f"no ramp of {MIN_READINGS} readings or more")
+        raise series.error(
+            table, f"no ramp here has {MIN_READINGS} readings or more; a ramp needs so many"
+        )
     follows = [part.start > 0 and bool(used[part.start - 1]) for part in cuts]
     ramps = [replace(series.take(part), follows=x) for part, x in zip(cuts, follows, strict=True)]
     for ramp in ramps:
         if len(again := restarts(ramp, table)) > 1:
             raise ramp.pulse_error(
                 table,
-                "the pulses start again within a ramp that --split makes; leave it out, "
-                "or --pulses none",
+                "the count of pulses starts again within a ramp that --split cut; leave --split "
+                "out, or say --pulses none",
                 again[1],
             )
     return ramps
@@ -199,9 +210,9 @@ def restarts(series: Series, table: NumericTable) -> list[int]:
 
     if series.pulse_column is not None:
         for at in np.flatnonzero(np.isnan(pulses)).tolist():
-            raise error(at, "no number of pulses, though there is a value for it")
+            raise error(at, "the number of pulses is missing, but the value is there; fill it in")
         for at in np.flatnonzero(pulses < 0).tolist():
-            raise error(at, f"{pulses[at]:g} pulses; their number cannot be negative")
+            raise error(at, f"the number of pulses, {pulses[at]:g}, is negative; correct it")
     ways = np.sign(np.diff(pulses))
     starts, at, n = [0], 0, len(pulses)
     while at < n - 1:
@@ -214,12 +225,10 @@ def restarts(series: Series, table: NumericTable) -> list[int]:
         turned = end + 1 < n and ways[end] == -way
         if not (long_enough and (again or turned or (way < 0 and pulses[end] <= 1 + pulses[at]))):
             seen = np.flatnonzero(pulses[:end] == pulses[end])
-            problem = (
-                f"is given twice, first in line {series.lines[seen[0]]}; correct it"
-                if len(seen)
-                else f"after {pulses[end - 1]:g}; pulses must rise along a ramp"
-            )
-            raise error(end, f"pulse {pulses[end]:g} {problem}")
+            problem = f"follows pulse {pulses[end - 1]:g}, but pulses must rise along a ramp"
+            if len(seen):
+                problem = f"is given twice, first in line {series.lines[seen[0]]}"
+            raise error(end, f"pulse {pulses[end]:g} {problem}; correct it")
         starts.append(end)
         at = end
     return starts

@@ -98,8 +98,8 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
         raise grid.error(
             row,
             column,
-            f"'{grid.cells[row, column]}' is no number, and the line no header "
-            "since it holds numbers, too; correct it, or put # before it",
+            f"'{grid.cells[row, column]}' is not a number, and a line that holds numbers, too, "
+            "cannot be the header; correct the cell, or put # before the line",
         )
     return None
 

@@ -79,7 +79,7 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
         refuse_gaps(table)
     if layout == "long" and options.devices != "auto":
         raise UserError(
-            f"--devices {options.devices}: a long table names its devices in a column; leave it out"
+            f"--devices {options.devices}: a long table has a column of devices; leave it out"
         )
     keys = roles.of(*LABELS) if layout == "long" else []
     groups = groups_of(table, keys)
@@ -96,7 +96,11 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
             if series is None and len(groups) > 1:
                 continue
             if series is None:
-                raise table.error(int(table.lines[rows[0]]), column, "no number in this column")
+                raise table.error(
+                    int(table.lines[rows[0]]),
+                    column,
+                    "this column holds no number; leave it out with --columns",
+                )
             changes = [i for c in drives for i in shape.changes(table.numbers[rows, c])]
             breaks = {int(i) for i in np.searchsorted(series.counted, changes)}
             name, labels = table.names[column], labels_of(roles, keys, rows[0])
@@ -121,7 +125,11 @@ def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
     empty = np.argwhere(np.isin(table.kinds[:, keys], (EMPTY, MISSING)))
     if len(empty):
         row, column = empty[0]
-        raise table.error(int(table.lines[row]), keys[column], "empty; every reading needs its own")
+        raise table.error(
+            int(table.lines[row]),
+            keys[column],
+            "the cell is empty, but every line needs this label; fill it in",
+        )
     labels = [c for c in keys if table.names[c].role != READ]
     groups: dict[tuple, list[int]] = {}
     for row, (block, words) in enumerate(zip(table.blocks, table.cells[:, labels], strict=True)):
@@ -165,8 +173,8 @@ def refuse_gaps(table: NumericTable) -> None:
         raise table.error(
             line,
             count,
-            f"the line has {count} cells, line {table.lines[0]} has {counts[0]}, and spaces do not "
-            "show which is empty; save with commas or tabs",
+            f"the line has {count} cells, but line {table.lines[0]} has {counts[0]}, and spaces do "
+            "not show which cell is empty; save the file with commas or tabs",
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATOR_NAMES, TEXT, Dialect, Grid
 from utils.measured.header import Header, find_header, label_columns
-from utils.measured.vocabulary import Name, parse_name
+from utils.measured.names import Name, parse_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +104,8 @@ def find_numbers(grid: Grid) -> NumericTable:
     """
     if not len(grid.numeric_rows):
         raise UserError(
-            f"{grid.path}: lines 1 to {len(grid.cells)}: no numbers in any column; name the file "
-            "of the curve"
+            f"{grid.path}: lines 1 to {len(grid.cells)}: no column holds numbers; give "
+            "the file, or the --sheet, of the measured curve"
         )
     if (grid.cells[:, 0] == "DataValue").any():
         return instrument_table(grid)
@@ -134,7 +134,9 @@ def instrument_table(grid: Grid) -> NumericTable:
     for head in heads[1:]:
         if list(grid.cells[head][1:]) != names[1:]:
             raise grid.error(
-                head, 0, "the block below has other names than the first; save each in its own file"
+                head,
+                0,
+                "this block names other columns than the first; save each block in its own file",
             )
     header = Header(int(heads[0]) if len(heads) else None, int(rows[0]), tuple(names))
     check(grid, rows, header)
@@ -164,9 +166,9 @@ def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
         raise grid.error(
             row,
             column,
-            f"'{grid.cells[row, column]}' stands behind the {width} cells that line "
-            f"{header.start + 1} has: text, mixed separators, or a decimal comma where commas "
-            "divide; write all lines alike",
+            f"'{grid.cells[row, column]}' is one cell too many, since line {header.start + 1} has "
+            f"{width}; look for text, mixed separators, or decimal commas where commas separate "
+            "cells, and write all lines alike",
         )
 
 
@@ -176,11 +178,10 @@ def wrong_dialect(cell: str, dialect: Dialect) -> str | None:
     found = f"a number with a decimal {other}" if NUMBERS[other].fullmatch(cell) else None
     for candidate in (Dialect(s, d) for s in SEPARATOR_NAMES for d in NUMBERS if not found):
         words = [word for word in candidate.split(cell) if word]
-        several = len(words) > 1 or (words and words[0] != cell)
-        if several and all(map(candidate.number.fullmatch, words)):
-            found = f"{len(words)} numbers with another separator"
+        is_other = len(words) > 1 or (words and words[0] != cell)
+        if is_other and all(map(candidate.number.fullmatch, words)):
+            found = f"{several([len(words)], 'number')} with another separator"
             break
     return found and (
-        f"mixed separators: '{cell}' is {found}, while the file has {dialect}; "
-        "write all lines alike"
+        f"mixed separators: '{cell}' is {found}, but the file has {dialect}; write all lines alike"
     )

@@ -130,7 +130,7 @@ class ReadingOptions:
             raise UserError(f"--split {self.split}: a ramp has at least {MIN_READINGS} readings")
         if self.pulses is not None and self.pulses in self.columns:
             raise UserError(
-                f"--pulses {self.pulses}: also in --columns; a column holds one or the other"
+                f"--pulses {self.pulses}: also in --columns; name the column in only one of them"
             )
         if self.devices != "auto" and self.layout == "long":
             raise UserError(

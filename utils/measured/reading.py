@@ -89,7 +89,7 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); check its name") from None
     if len(raw) > MAX_FILE:
-        raise UserError(f"{path}: larger than {MAX_FILE >> 20} MiB; no measured curve is")
+        raise UserError(f"{path}: larger than {MAX_FILE >> 20} MiB; save the measured curve alone")
     if not raw:
         raise UserError(f"{path}: line 1: the file is empty; export the curve again")
     return raw
@@ -101,7 +101,7 @@ def roles_of_rows(table: NumericTable) -> Roles:
     for column in range(len(table.names)):
         is_label = table.labels[column] or (table.names[column].role in vocabulary.LABELS)
         roles.roles.append("label" if is_label else vocabulary.RESPONSE)
-        roles.why.append("names the line" if is_label else "a ramp in each line")
+        roles.why.append("the label of the line" if is_label else "a ramp in each line")
     return roles
 
 
@@ -116,8 +116,8 @@ def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
             raise table.error(
                 table.header or 1,
                 column,
-                f"the {what} is {other}, that of another column {one}, "
-                "and only one column of values can be used; choose with --columns",
+                f"the {what} is {other}, but that of another column is {one}; choose columns "
+                f"of one {what} with --columns",
             )
     units = [name.unit for name, _ in names if name.unit]
     quantities = [name.quantity for name, _ in names if name.quantity not in ("", "response")]
@@ -133,7 +133,9 @@ def inverted(one: Series, table: NumericTable) -> Series:
     if len(wrong):
         at = int(wrong[0])
         raise one.error(
-            table, f"--resistance: {one.values[at]:g} is no resistance; it must be positive", at
+            table,
+            f"--resistance: {one.values[at]:g} is not positive, as a resistance is; correct it",
+            at,
         )
     return replace(one, values=1 / one.values)
 
@@ -169,7 +171,7 @@ def sentence(table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: R
             counts = list(Counter(ramp.device for ramp in own).values())
             lengths = [len(ramp.values) for ramp in own]
             parts.append(f"{several(counts, f'{branch} ramp')} × {several(lengths, 'reading')}")
-    reads = f", {repeats.reads} read after each pulse and averaged" if repeats.reads > 1 else ""
+    reads = f", {repeats.reads} readings after each pulse, averaged" if repeats.reads > 1 else ""
     head = f"names in line {table.header}" if table.header else "no names"
     return (
         f"{parts[0]} × {' and '.join(parts[1:])}{reads}; layout {layout}; {table.source}; {head}, "
@@ -184,7 +186,7 @@ def one_device(
     named = all(table.names[c].cycle is not None or table.names[c].branch for c in columns)
     several_columns = len(columns) > 1 and {ramp.device for ramp in ramps} == {ONE_DEVICE}
     if several_columns and options.devices == "auto" and not named and len(ramps) > 1:
-        return "; all columns are one device (else --devices each)"
+        return "; all columns belong to one device (--devices each: one device for each column)"
     return ""
 
 

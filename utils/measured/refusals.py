@@ -47,11 +47,11 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
         if shape.is_setpoint(x) or (
             column == 0 and start == 0 and shape.rises(x) and not any(zeros)
         ):
-            rest = ",".join(str(c + 1) for c in columns if c != column).replace(",", " ")
+            rest = " ".join(str(c + 1) for c in columns if c != column)
             raise UserError(
-                f"{table.path}: {table.title(column)} runs as a drive, a time or a counter does, "
-                f"and nothing names it; if it counts pulses, say --pulses {column + 1}, and if one "
-                f"pulse came before every reading, --columns {rest} --pulses none"
+                f"{table.path}: {table.title(column)} has no known name, and its numbers run like "
+                f"a voltage, a time or a counter; say --pulses {column + 1} if it counts pulses, "
+                f"or --columns {rest} --pulses none if one pulse came before every reading"
             )
 
 
@@ -60,15 +60,15 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
     table, responses = found.table, found.of(RESPONSE)
     if not responses:
         raise UserError(
-            f"{table.path}: line {table.lines[0]}: no column of values; name it with --columns"
+            f"{table.path}: line {table.lines[0]}: no column is a response; name it with --columns"
         )
     drives = [c for c in found.of(DRIVE) if shape.moves(table.numbers[:, c])]
     for column in drives:
         x, text = table.numbers[:, column], table.names[column].text
         if shape.alternates(x):
             raise UserError(
-                f"{table.path}: {table.title(column)} changes from line to line between two "
-                "values, of writing and of reading; keep the lines of reading"
+                f"{table.path}: {table.title(column)} alternates from line to line between "
+                "the values of a write and of a read; keep only the lines of the reads"
             )
         pulsed = bool(PULSED_WORDS & {*words(text)})
         is_current = any(table.names[c].quantity == "current" for c in responses) or any(
@@ -77,7 +77,7 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
         if is_current and not pulsed:
             raise sweep(table, column, responses[0])
         raise UserError(
-            f"{table.path}: an amplitude staircase, no pulse response: {table.title(column)} "
+            f"{table.path}: an amplitude staircase, not a pulse response: {table.title(column)} "
             "changes from pulse to pulse; a device file needs identical pulses"
         )
     if options.pulses is not None or not found.of(TIME) or turns_or_labels(found):
@@ -86,13 +86,13 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
     if table.numeric[column] and counters and all(is_line_number(table, c) for c in counters):
         raise UserError(
-            f"{table.path}: {table.title(counters[0])} counts and {table.title(column)} holds "
-            "times: pulses, or the readings of a retention measurement; if it counts pulses, say "
-            f"--pulses {counters[0] + 1}"
+            f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings of a "
+            f"retention measurement, since {table.title(column)} holds times; if it counts pulses, "
+            f"say --pulses {counters[0] + 1}"
         )
     if not counters:
         raise UserError(
-            f"{table.path}: a retention measurement, no pulse response: {table.title(column)} "
+            f"{table.path}: a retention measurement, not a pulse response: {table.title(column)} "
             "holds times, and no column counts pulses; if one pulse came before every reading, "
             "say --pulses none"
         )
@@ -105,8 +105,8 @@ def is_line_number(table: NumericTable, column: int) -> bool:
 
 def sweep(table: NumericTable, drive: int, response: int) -> UserError:
     return UserError(
-        f"{table.path}: an I-V sweep, no pulse response: {table.title(drive)} moves and "
-        f"{table.title(response)} with it; a device file needs readings after identical pulses"
+        f"{table.path}: an I-V sweep, not a pulse response: {table.title(response)} follows "
+        f"{table.title(drive)}; a device file needs readings after identical pulses"
     )
 
 

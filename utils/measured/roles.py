@@ -44,17 +44,21 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
     if options.pulses not in (None, "none"):
         (column, *more) = select(table, [options.pulses], "--pulses")
         if more or column in asked:
-            raise UserError(f"--pulses {options.pulses}: must be one column, none of --columns")
+            raise UserError(
+                f"--pulses {options.pulses}: must be one column that is not among --columns"
+            )
         if not table.numeric[column]:
-            raise UserError(f"--pulses {options.pulses}: {table.title(column)} holds no numbers")
+            raise UserError(
+                f"--pulses {options.pulses}: {table.title(column)} holds no numbers; name another"
+            )
         for other in found.of(PULSES):
-            found.set(other, UNKNOWN, "another column holds the pulses, as --pulses says")
-        found.set(column, PULSES, "as --pulses says")
+            found.set(other, UNKNOWN, "--pulses names another column")
+        found.set(column, PULSES, "set by --pulses")
     counters = choose_pulses(found, options, asked)
     choose_responses(found, asked, counters)
     if options.pulses == "none":
         for column in found.of(PULSES):
-            found.set(column, UNKNOWN, "counts, and is not used, as --pulses none says")
+            found.set(column, UNKNOWN, "a counter, not used because of --pulses none")
     refuse_others(found, options)
     return found
 
@@ -68,26 +72,27 @@ def role_alone(table: NumericTable, column: int) -> tuple[str, str]:
     counter = shape.is_counter(x)
     if name.role in LABELS:
         if shape.rises(x) and not np.isnan(x).any() and len(x) >= 5:
-            return PULSES, "counts from line to line"
+            return PULSES, "its numbers count from line to line"
         return name.role, "by its name"
     if name.role == RESPONSE and (name.unit or name.quantity != "response" or not counter):
         return RESPONSE, "by its unit" if name.unit and name.quantity else "by its name"
     if counter and not (name.unit and name.role in (TIME, DRIVE, VOLTAGE, CURRENT, OTHER)):
-        return PULSES, "counts " + ("by its name, too" if name.role == PULSES else "0 or 1, 2, 3 …")
+        both = "by its name and its numbers, 0 or 1, 2, 3 …"
+        return PULSES, both if name.role == PULSES else "its numbers count 0 or 1, 2, 3 …"
     if name.role == PULSES:
         if shape.is_constant(x):
-            return UNKNOWN, "called a count, but does not change"
+            return UNKNOWN, "named like a counter, but its numbers do not change"
         generic = all(word in COUNT_WORDS or word.isdigit() for word in words(name.text))
         integers = shape.are_integers(shape.known(x)) and shape.rises(x)
         if generic and name.text and not integers:
-            return UNKNOWN, "called a count, but does not count"
+            return UNKNOWN, "named like a counter, but its numbers do not count"
         return PULSES, "by its name"
     labelled = name.device or name.branch or name.cycle is not None or name.read is not None
     if labelled and name.role in (None, CURRENT) and (kinds == NUMBER).any():
-        return RESPONSE, "its name tells device, cycle or branch"
+        return RESPONSE, "its name gives a device, cycle or branch"
     if name.role is not None:
         return name.role, "by its unit" if name.unit else "by its name"
-    return UNKNOWN, "has no name" if not name.text else "its name tells nothing"
+    return UNKNOWN, "no name" if not name.text else "its name is not known"
 
 
 def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
@@ -96,14 +101,14 @@ def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
     if name.role in (*LABELS, TIME) and (kinds != EMPTY).any():
         return name.role, "by its name"
     if not (kinds == TEXT).any():
-        return NOTHING, "holds nothing"
+        return NOTHING, "no cell is filled"
     if all(branch_in(cell) for cell in cells) and table.labels[column]:
-        return BRANCH, "by its words"
+        return BRANCH, "its words name branches"
     if CLOCK_TIME.search(cells[0]):
-        return TIME, "by its words"
+        return TIME, "clock times"
     if not name.text and column == 0 and 1 < len(set(cells)) <= len(cells) / 5:
-        return DEVICE, "labels that repeat"
-    return "text", "holds words"
+        return DEVICE, "its labels repeat"
+    return "text", "words"
 
 
 def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -> list[int]:
@@ -113,7 +118,7 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
     """
     table = found.table
     for column in asked:
-        found.set(column, RESPONSE, "as --columns says")
+        found.set(column, RESPONSE, "set by --columns")
     if not found.of(PULSES) and options.pulses is None:
         for column in found.of(TIME, DRIVE, VOLTAGE, CURRENT, OTHER):
             x = table.numbers[:, column]
@@ -122,8 +127,8 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
                     continue
                 kind = "a retention measurement" if found.roles[column] == TIME else "a sweep"
                 raise UserError(
-                    f"{table.path}: {kind}, no pulse response: {table.title(column)} counts 0 or "
-                    f"1, 2, 3 … in {table.names[column].unit}; if it counts pulses, say --pulses "
+                    f"{table.path}: {kind}, not a pulse response: {table.title(column)} runs 0 or "
+                    f"1, 2, 3 … {table.names[column].unit}; if it counts pulses, say --pulses "
                     f"{column + 1}"
                 )
     others = [c for c in np.flatnonzero(table.numeric) if found.roles[c] not in (PULSES, *LABELS)]
@@ -132,9 +137,11 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
         strong = [c for c in pulses if table.names[c].role == PULSES]
         if strong and "puls" in table.names[strong[0]].text.lower():
             raise table.error(
-                int(table.lines[0]), strong[0], "pulses, but no column has values for them"
+                int(table.lines[0]),
+                strong[0],
+                "this column counts pulses, but no other column holds values; add one",
             )
-        found.set(pulses[-1], RESPONSE, "the only column of numbers that is left")
+        found.set(pulses[-1], RESPONSE, "the only other column of numbers")
         return []
     counters = []
     for before, column in pairwise(pulses):
@@ -144,7 +151,7 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
             (before, column), key=lambda c: ("puls" in table.names[c].text.lower(), c), reverse=True
         )
         if found.roles[keep] == found.roles[drop] == PULSES and options.pulses is None:
-            found.set(drop, UNKNOWN, f"counts, but {table.title(keep)} holds the pulses")
+            found.set(drop, UNKNOWN, f"a counter, but {table.title(keep)} holds the pulses")
             counters.append(drop)
     return counters
 
@@ -160,7 +167,7 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
     spare = table.numeric.sum() - len(found.of(PULSES)) > 1
     for column in found.of(UNKNOWN):
         if spare and table.numeric[column] and shape.is_constant(table.numbers[:, column]):
-            found.set(column, OTHER, "does not change")
+            found.set(column, OTHER, "its numbers do not change")
     sure = found.of(RESPONSE)
     if not sure:
         open_roles = [role for role in (CURRENT, VOLTAGE) if found.of(role)]
@@ -174,14 +181,16 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
                 found.set(column, RESPONSE, f"a {role}, and no other column is a response")
     else:
         for column in found.of(CURRENT):
-            found.set(column, OTHER, f"{table.title(sure[0])} is used (else --columns)")
+            found.set(
+                column, OTHER, f"{table.title(sure[0])} is the response; --columns chooses another"
+            )
     for column in found.of(VOLTAGE, CURRENT):
-        found.set(column, DRIVE, "a voltage or current beside a response")
+        found.set(column, DRIVE, "a voltage or current, and another column is the response")
     if not found.of(RESPONSE):
         candidates = [c for c in found.of(UNKNOWN) if table.numeric[c] and c not in counters]
         refuse_unnamed(found, candidates)
         for column in candidates:
-            found.set(column, RESPONSE, "numbers, and no other column is called a response")
+            found.set(column, RESPONSE, "numbers, and no column is named as a response")
 
 
 def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:
@@ -205,9 +214,7 @@ def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:
             matches = [c for c, name in named if name.text == word or name == wanted]
             matches = matches or [c for c, n in named if n.text.lower() == word.lower()]
             if not matches:
-                names = ", ".join(dict.fromkeys(n.text for _, n in named)) or "none has a name"
-                raise UserError(
-                    f"{option} {word}: no such column in {table.path}; its names: {names}"
-                )
+                names = ", ".join(dict.fromkeys(n.text for _, n in named)) or "none with a name"
+                raise UserError(f"{option} {word}: {table.path} has no such column; it has {names}")
         chosen += [column for column in matches if column not in chosen]
     return chosen

@@ -30,8 +30,8 @@ def series_of_rows(table: NumericTable, options: ReadingOptions) -> list[Series]
     """A ramp in each line, behind its label; pulses counted, or from the line above."""
     if options.pulses not in (None, "none"):
         raise UserError(
-            f"--pulses {options.pulses}: in rows, pulses stand in the line above the numbers; "
-            "leave it out, or say none to count them"
+            f"--pulses {options.pulses}: in a table of rows the line above the numbers holds the "
+            "pulses; leave --pulses out, or say --pulses none to count the readings"
         )
     keys = key_columns(table)
     numeric = np.flatnonzero((table.kinds == NUMBER).any(axis=0)).tolist()
@@ -39,12 +39,19 @@ def series_of_rows(table: NumericTable, options: ReadingOptions) -> list[Series]
         column for column in numeric if column not in keys
     ]
     if not columns:
-        raise UserError(f"{table.path}: line {table.lines[0]}: no numbers behind the labels")
+        raise UserError(
+            f"{table.path}: line {table.lines[0]}: no numbers after the labels; choose columns "
+            "with --columns"
+        )
     above = None if options.pulses == "none" else header_pulses(table, columns[0])
     pulses = None if above is None else above[np.array(columns) - columns[0]]
     if pulses is not None and np.isnan(pulses).any():
         column = columns[int(np.argmax(np.isnan(pulses)))]
-        raise table.error(table.header or 1, column, "no number of pulses above its values")
+        raise table.error(
+            table.header or 1,
+            column,
+            "the number of pulses above this column is missing; fill it in",
+        )
     found = []
     for row in range(len(table.cells)):
         rows = np.full(len(columns), row)

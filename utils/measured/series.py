@@ -9,7 +9,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured.cells import NUMBER, TEXT
 from utils.measured.measurement import Branch
-from utils.measured.numeric_table import NumericTable, spread
+from utils.measured.numeric_table import NumericTable, several, spread
 
 ONE_DEVICE = "1"  # label of the only device of a file that does not name it
 MAX_VALUE = 9e37  # instruments write 9.9e37 for an overflow
@@ -82,17 +82,23 @@ def series_in(
         return table.error(table.lines[row], column, f"'{table.cells[row, column]}' {problem}")
 
     if len(text := np.flatnonzero(kinds == TEXT)):
-        raise error(text[0], "is text within a ramp, where there has to be a number or nothing")
+        raise error(text[0], "is text, but every cell of a ramp must hold a number or be empty")
     found = np.flatnonzero(kinds == NUMBER)
     if len(huge := found[~(np.abs(values[found]) < MAX_VALUE)]):
-        raise error(huge[0], "is an overflow of the instrument, no reading; empty the cell")
+        raise error(
+            huge[0], "is the overflow value of the instrument, not a reading; empty the cell"
+        )
     if not len(found):
         return None
     if len(holes := np.setdiff1d(np.arange(found[0], found[-1]), found)):
-        more = f", as in {len(holes) - 1} further cells of its ramp" if len(holes) > 1 else ""
+        more = (
+            f", nor in {several([len(holes) - 1], 'more cell')} of this ramp"
+            if len(holes) > 1
+            else ""
+        )
         table.left_out.append(
             f"line {table.lines[rows[holes[0]]]}, {table.title(int(columns[holes[0]]))}: "
-            f"no reading{more}; the pulse counts"
+            f"no reading{more}; the pulse counts all the same"
         )
     return Series(
         table.lines[rows[found]],
