@@ -7,7 +7,7 @@ from conftest import PROJECT
 
 from utils.errors import UserError
 from utils.measured.options import ReadingOptions
-from utils.measured.reading import read
+from utils.measured.reading import describe, read
 
 CASES = PROJECT / "tests" / "cases"
 # Device, branch, readings, pulses of the first and of the last reading, first and last value.
@@ -127,6 +127,19 @@ def test_a_train_is_cut_at_its_turns_without_losing_a_reading():
     assert measurement.left_out == ()
 
 
+def test_irregular_times_are_noted_for_each_branch():
+    """By hand: gaps of 5.92 us before line 12, and of 5.19 us before line 4, five medians each."""
+    falling, rising = read(CASES / "01-times-per-branch.tsv").notes
+    assert rising == (
+        "rising branch: the pulses come at irregular times: 0.96 us apart in the median, but "
+        "5.92 us before line 12; drift between readings is not modelled"
+    )
+    assert falling.startswith("falling branch: the pulses come at irregular times: 1.11 us apart")
+    assert "5.19 us before line 4;" in falling
+    (only,) = read(CASES / "01-times-per-branch.tsv", ReadingOptions(branches=("rising",))).notes
+    assert only == rising
+
+
 # Other files of these kinds, written here
 
 UP = 10 + 40 * (1 - np.exp(-3 * np.arange(40) / 39)) / (1 - np.exp(-3))
@@ -137,6 +150,35 @@ SWEEP = np.concatenate([np.linspace(0, 1, 26), np.linspace(1, 0, 26)[1:]])
 def table(head: str, *columns, separator: str = ",") -> str:
     rows = zip(*columns, strict=True)
     return "\n".join([head, *(separator.join(f"{x:.6g}" for x in row) for row in rows)]) + "\n"
+
+
+def times(intervals) -> np.ndarray:
+    """When the readings of a train were taken, up and down again."""
+    return np.round(np.cumsum(np.resize(intervals, 80)), 3)
+
+
+TRAIN = np.concatenate([UP, DOWN])
+EVERY_TENTH = np.cumsum([0, *[1] * 10, *[10] * 29])  # pulses between readings
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        (table("pulse,t (s),G (nS)", np.arange(80), times([1.0]), TRAIN), 0),
+        (table("pulse,t (s),G (nS)", np.arange(80), times([1.0, 1.2, 2.9]), TRAIN), 0),
+        (table("pulse,t (s),G (nS)", np.arange(80), times([0, 0, 0, 1]), TRAIN), 0),  # whole s
+        (table("pulse,t (s),G (nS)", np.arange(80), times([*[1.0] * 39, 60, *[1] * 40]), TRAIN), 1),
+        (table("pulse,t (s),G (nS)", np.arange(80), times([*[1.0] * 40, 60, *[1] * 39]), TRAIN), 0),
+        (table("pulse,t (s),G (nS)", EVERY_TENTH, 2 * EVERY_TENTH, UP), 0),
+        (table("pulse,G (nS)", np.arange(40), UP), 0),
+    ],
+)
+def test_only_irregular_times_within_ramps_are_noted(text, notes, tmp_path):
+    path = tmp_path / "timed.csv"
+    path.write_text(text)
+    measurement = read(path)
+    assert len(measurement.notes) == notes
+    assert describe(measurement).count("note: rising branch: the pulses come at irr") == notes
 
 
 @pytest.mark.parametrize(

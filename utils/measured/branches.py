@@ -14,6 +14,7 @@ from utils.measured.measurement import Branch, Ramp
 from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.series import Series
+from utils.measured.timing import irregular_times
 from utils.measured.turns import without_spikes
 from utils.measured.vocabulary import names_conductance_way
 
@@ -64,6 +65,10 @@ def ramps_of(
         join([one for one in directed if one.branch == branch])
     if len(options.branches) == 1:
         directed = only(directed, options.branches[0], roles)
+    for branch in ("falling", "rising"):
+        own = [(one.series, one.pulses) for one in directed if one.branch == branch]
+        if note := irregular_times(own, roles):
+            table.notes.append(f"{branch} branch: {note}")
     return number(directed)
 
 
