@@ -51,6 +51,14 @@ class Dialect:
             cells = line.split(self.separator)
         return [cell.strip().strip('"').strip() for cell in cells]
 
+    def kind(self, cell: str) -> int:
+        """What a cell is."""
+        if not cell:
+            return EMPTY
+        if NOT_READ.fullmatch(cell):
+            return MISSING
+        return NUMBER if self.number.fullmatch(cell) else TEXT
+
     def numbers(self, lines: Sequence[str]) -> int:
         """Characters that stand in cells which are numbers."""
         cells = (cell for line in lines for cell in self.split(line))
@@ -113,7 +121,7 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
         cells = cells_of_text(lines, dialect, path)
         one_column = f"one column, decimal {dialect.decimal}"
         source = f"{encoding}, {one_column if cells.shape[1] == 1 else dialect}"
-    kinds = kinds_of(cells, dialect)
+    kinds = np.fromiter(map(dialect.kind, cells.flat), np.int8, cells.size).reshape(cells.shape)
     numbers = np.full(cells.shape, np.nan)
     is_number = kinds == NUMBER
     numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]
@@ -131,17 +139,17 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     except UnicodeDecodeError as error:
         # Latin-1 has a character for every byte, and what cannot stand in text is looked for there.
         text = raw[: error.start].decode("latin-1") + "\x00"
-    lines = re.split(r"\r\n|\r|\n", text.translate(LIKE_ASCII).rstrip("\x1a\r\n"))
-    for number, line in enumerate(lines, 1):
-        if found := CONTROL.search(line):
-            raise UserError(
-                f"{path}: line {number}, character {found.start() + 1}: the file is binary, not "
-                "text; save it as CSV"
-            )
-    if not any(line.strip() for line in lines):
+    text = re.sub(r"\r\n?", "\n", text.translate(LIKE_ASCII)).rstrip("\x1a\n")
+    if found := CONTROL.search(text):
+        *above, before = text[: found.start()].split("\n")
+        raise UserError(
+            f"{path}: line {len(above) + 1}, character {len(before) + 1}: the file is binary, not "
+            "text; save it as CSV"
+        )
+    if not text.strip():
         raise UserError(f"{path}: line 1: the file is empty; export the curve again")
     names = {"utf-8-sig": "UTF-8", "cp1252": "Windows-1252"}
-    return lines, names.get(encoding, encoding.upper())
+    return text.split("\n"), names.get(encoding, encoding.upper())
 
 
 def encoding_of(raw: bytes) -> str:
@@ -251,17 +259,3 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
     words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
     source = f"workbook, sheet {wanted} of {len(names)}" if len(names) > 1 else "workbook"
     return source, np.array(words, object).reshape(frame.shape)
-
-
-def kinds_of(cells: np.ndarray, dialect: Dialect) -> np.ndarray:
-    """int, the shape of `cells`."""
-    is_number, is_missing = dialect.number.fullmatch, NOT_READ.fullmatch
-
-    def kind(cell: str) -> int:
-        if not cell:
-            return EMPTY
-        if is_missing(cell):
-            return MISSING
-        return NUMBER if is_number(cell) else TEXT
-
-    return np.fromiter(map(kind, cells.flat), np.int8, cells.size).reshape(cells.shape)
