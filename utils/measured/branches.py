@@ -11,12 +11,13 @@ from utils.errors import UserError
 from utils.measured.checks import Trend, flaw, trend
 from utils.measured.column_roles import Roles
 from utils.measured.measurement import Branch, Ramp
+from utils.measured.names import names_conductance_way
 from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.series import Series
 from utils.measured.timing import irregular_times
 from utils.measured.turns import without_spikes
-from utils.measured.vocabulary import names_conductance_way
+from utils.measured.vocabulary import Role
 
 DECADE = 10.0  # between the ranges of ramps that are pooled
 
@@ -134,7 +135,7 @@ def wanted(
     column = int(series.columns[0])
     label = " ".join(
         [roles.table.names[column].text]
-        + [roles.table.cells[0, c] for c in roles.of("branch")]
+        + [roles.table.cells[0, c] for c in roles.of(Role.BRANCH)]
         + ([roles.table.names[series.pulse_column].text] if series.pulse_column is not None else [])
     )
     by_conductance = names_conductance_way(label)

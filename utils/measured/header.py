@@ -17,7 +17,8 @@ from utils.measured.cells import (
     Dialect,
     Grid,
 )
-from utils.measured.vocabulary import KNOWN_UNIT, parse_name
+from utils.measured.names import parse_name
+from utils.measured.vocabulary import KNOWN_UNIT
 
 JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
 

@@ -12,24 +12,13 @@ from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.cells import EMPTY, MISSING, NUMBER, SPACES
 from utils.measured.column_roles import Roles
+from utils.measured.names import CLOCK_TIME, branch_in
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.roles import select
 from utils.measured.rows import header_pulses, key_columns
 from utils.measured.series import ONE_DEVICE, Series, series_in
-from utils.measured.vocabulary import (
-    BRANCH,
-    CLOCK_TIME,
-    CYCLE,
-    DEVICE,
-    DRIVE,
-    LABELS,
-    PULSES,
-    READ,
-    RESPONSE,
-    TIME,
-    branch_in,
-)
+from utils.measured.vocabulary import LABELS, Role
 
 STEEPER = 3.0  # times that lines change more than columns, if they are the ramps
 
@@ -46,7 +35,7 @@ def layout_of(table: NumericTable) -> str:
         return "long"
     if any(name.text for name in table.names) and not table.labels[0]:
         return "columns" if header_pulses(table, 0) is None else "rows"
-    if not enough or table.names[0].role == TIME or CLOCK_TIME.search(table.cells[0, 0]):
+    if not enough or table.names[0].role == Role.TIME or CLOCK_TIME.search(table.cells[0, 0]):
         return "columns"
     tall = len(table.cells) >= MIN_READINGS
     return "rows" if not tall or lines_are_steeper(table) else "columns"
@@ -74,7 +63,7 @@ def lines_are_steeper(table: NumericTable) -> bool:
 def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> list[Series]:
     """A series in each column of responses, and in each group of lines with the same labels."""
     table = roles.table
-    columns = select(table, options.columns, "--columns") or roles.of(RESPONSE)
+    columns = select(table, options.columns, "--columns") or roles.of(Role.RESPONSE)
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
     if layout == "long" and options.devices != "auto":
@@ -83,9 +72,9 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
         )
     keys = roles.of(*LABELS) if layout == "long" else []
     groups = groups_of(table, keys)
-    drives = [c for c in roles.of(DRIVE) if not shape.is_constant(table.numbers[:, c])]
+    drives = [c for c in roles.of(Role.DRIVE) if not shape.is_constant(table.numbers[:, c])]
     devices = devices_of_columns(table, columns, options.devices)
-    pulses = roles.of(PULSES)
+    pulses = roles.of(Role.PULSES)
     found = []
     for column, device in zip(columns, devices, strict=True):
         at = ([c for c in pulses if c < column] or pulses[:1] or [None])[-1]
@@ -110,9 +99,9 @@ def series_of_columns(roles: Roles, options: ReadingOptions, layout: str) -> lis
                     series,
                     pulse_column=at,
                     place=len(found),
-                    device=labels.get(DEVICE) or device,
-                    cycle=labels.get(CYCLE, name.cycle),
-                    branch=labels.get(BRANCH) or name.branch or by_pulses,
+                    device=labels.get(Role.DEVICE) or device,
+                    cycle=labels.get(Role.CYCLE, name.cycle),
+                    branch=labels.get(Role.BRANCH) or name.branch or by_pulses,
                     read=name.read,
                     breaks=tuple(sorted(breaks - {0, len(series)})),
                 )
@@ -130,7 +119,7 @@ def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
             keys[column],
             "the cell is empty, but every line needs this label; fill it in",
         )
-    labels = [c for c in keys if table.names[c].role != READ]
+    labels = [c for c in keys if table.names[c].role != Role.READ]
     groups: dict[tuple, list[int]] = {}
     for row, (block, words) in enumerate(zip(table.blocks, table.cells[:, labels], strict=True)):
         groups.setdefault((block, *words), []).append(row)
@@ -144,7 +133,7 @@ def in_order(table: NumericTable, roles: Roles, rows: np.ndarray, at: int | None
     pulses = table.numbers[rows, at]
     steps = np.diff(pulses)
     shuffled = len(np.unique(pulses)) == len(pulses) and (steps < 0).sum() > 1 < (steps > 0).sum()
-    by_reads = roles.of(READ) and (steps < 0).any()
+    by_reads = roles.of(Role.READ) and (steps < 0).any()
     return rows[np.argsort(pulses, kind="stable")] if shuffled or by_reads else rows
 
 
@@ -153,11 +142,11 @@ def labels_of(roles: Roles, keys: Sequence[int], row: int) -> dict:
     table, labels = roles.table, {}
     for column in keys:
         role, cell = roles.roles[column], table.cells[row, column]
-        if role == CYCLE:
+        if role == Role.CYCLE:
             number = table.numbers[row, column]
             found = re.search(r"\d+", cell)
             labels[role] = int(number) if not np.isnan(number) else found and int(found[0])
-        elif role == BRANCH:
+        elif role == Role.BRANCH:
             labels[role] = branch_in(cell)
         else:
             labels[role] = cell
@@ -169,7 +158,7 @@ def refuse_gaps(table: NumericTable) -> None:
     counts = (table.kinds != EMPTY).sum(axis=1)
     short = np.flatnonzero(counts < counts[0])
     if len(short):
-        line, count = table.lines[short[0]], int(counts[short[0]])
+        line, count = int(table.lines[short[0]]), int(counts[short[0]])
         raise table.error(
             line,
             count,

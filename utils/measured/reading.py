@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured import vocabulary
 from utils.measured.branches import ramps_of
 from utils.measured.cells import read_grid
 from utils.measured.column_roles import Roles
@@ -25,6 +24,7 @@ from utils.measured.options import ReadingOptions
 from utils.measured.roles import find_roles
 from utils.measured.rows import series_of_rows
 from utils.measured.series import ONE_DEVICE, Series
+from utils.measured.vocabulary import LABELS, Role, inverse_unit, is_ohm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,14 +52,14 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     quantity, unit = quantity_of(table, columns)
     if options.resistance:
         found = [inverted(one, table) for one in found]
-        quantity, unit = "conductance", vocabulary.inverse_unit(unit)
+        quantity, unit = "conductance", inverse_unit(unit)
     repeats = Repeats()
     found = average_columns(found, repeats)
     pieces = []
     for one in found:
         pieces += cut(average_lines(one, table, options, repeats), table, options)
     ramps = ramps_of(pieces, roles, options, quantity)
-    if vocabulary.is_ohm(unit):
+    if is_ohm(unit):
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
         Path(path).name,
@@ -99,8 +99,8 @@ def roles_of_rows(table: NumericTable) -> Roles:
     """Of a table in rows: labels, then readings."""
     roles = Roles(table, [], [])
     for column in range(len(table.names)):
-        is_label = table.labels[column] or (table.names[column].role in vocabulary.LABELS)
-        roles.roles.append("label" if is_label else vocabulary.RESPONSE)
+        is_label = table.labels[column] or (table.names[column].role in LABELS)
+        roles.roles.append("label" if is_label else Role.RESPONSE)
         roles.why.append("the label of the line" if is_label else "a ramp in each line")
     return roles
 
@@ -122,8 +122,8 @@ def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
     units = [name.unit for name, _ in names if name.unit]
     quantities = [name.quantity for name, _ in names if name.quantity not in ("", "response")]
     quantity = quantities[0] if quantities else ""
-    if not quantity and names[0][0].role in (vocabulary.CURRENT, vocabulary.VOLTAGE):
-        quantity = names[0][0].role
+    if not quantity and names[0][0].role in (Role.CURRENT, Role.VOLTAGE):
+        quantity = str(names[0][0].role)
     return quantity, units[0] if units else ""
 
 
@@ -146,7 +146,7 @@ def understood(roles: Roles) -> pd.DataFrame:
 
     found, rows = [*zip(roles.roles, roles.why, strict=True)], []
     for (role, why), group in groupby(range(len(found)), key=found.__getitem__):
-        if role != vocabulary.NOTHING:
+        if role != Role.NOTHING:
             rows.append((roles.table.title(*group), role, why))
     return pandas.DataFrame(rows, columns=["column", "role", "why"])
 
@@ -192,7 +192,7 @@ def one_device(
 
 def how(options: ReadingOptions, layout: str, columns: Sequence[int], roles: Roles) -> dict:
     """The options that read the file in the same way again, ready for JSON."""
-    pulses = roles.of(vocabulary.PULSES)
+    pulses = roles.of(Role.PULSES)
     chosen = {"columns": ranges(columns), "layout": layout}
     if layout != "rows":
         chosen["pulses"] = str(pulses[0] + 1) if len(pulses) == 1 else None if pulses else "none"

@@ -8,21 +8,11 @@ from itertools import combinations, pairwise
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.column_roles import Roles
+from utils.measured.names import words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
-from utils.measured.vocabulary import (
-    BRANCH,
-    COUNT_WORDS,
-    CURRENT,
-    DRIVE,
-    PULSES,
-    RESPONSE,
-    TIME,
-    UNKNOWN,
-    VOLTAGE,
-    words,
-)
+from utils.measured.vocabulary import COUNT_WORDS, Role
 
 PULSED_WORDS = set(
     "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
@@ -57,12 +47,12 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
 
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
-    table, responses = found.table, found.of(RESPONSE)
+    table, responses = found.table, found.of(Role.RESPONSE)
     if not responses:
         raise UserError(
             f"{table.path}: line {table.lines[0]}: no column is a response; name it with --columns"
         )
-    drives = [c for c in found.of(DRIVE) if shape.moves(table.numbers[:, c])]
+    drives = [c for c in found.of(Role.DRIVE) if shape.moves(table.numbers[:, c])]
     for column in drives:
         x, text = table.numbers[:, column], table.names[column].text
         if shape.alternates(x):
@@ -72,7 +62,7 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
             )
         pulsed = bool(PULSED_WORDS & {*words(text)})
         is_current = any(table.names[c].quantity == "current" for c in responses) or any(
-            table.names[c].role == CURRENT for c in responses
+            table.names[c].role == Role.CURRENT for c in responses
         )
         if is_current and not pulsed:
             raise sweep(table, column, responses[0])
@@ -80,9 +70,9 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
             f"{table.path}: an amplitude staircase, not a pulse response: {table.title(column)} "
             "changes from pulse to pulse; a device file needs identical pulses"
         )
-    if options.pulses is not None or not found.of(TIME) or turns_or_labels(found):
+    if options.pulses is not None or not found.of(Role.TIME) or turns_or_labels(found):
         return
-    counters, column = found.of(PULSES), found.of(TIME)[0]
+    counters, column = found.of(Role.PULSES), found.of(Role.TIME)[0]
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
     if table.numeric[column] and counters and all(is_line_number(table, c) for c in counters):
         raise UserError(
@@ -114,8 +104,10 @@ def turns_or_labels(found: Roles) -> bool:
     """Whether something else than a counter shows pulses: the names of branches, a drive that
     changes its sign, or a curve that goes up and down."""
     table = found.table
-    if found.of(BRANCH, DRIVE) or any(table.names[c].branch for c in range(len(table.names))):
+    if found.of(Role.BRANCH, Role.DRIVE) or any(
+        table.names[c].branch for c in range(len(table.names))
+    ):
         return True
-    columns = found.of(RESPONSE, CURRENT) or found.of(VOLTAGE, UNKNOWN)
+    columns = found.of(Role.RESPONSE, Role.CURRENT) or found.of(Role.VOLTAGE, Role.UNKNOWN)
     curves = (shape.known(table.numbers[:, column]) for column in columns)
     return any(len(x) >= 10 and turning_point(x) is not None for x in curves)

@@ -12,28 +12,11 @@ from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.cells import EMPTY, NUMBER, TEXT
 from utils.measured.column_roles import Roles
+from utils.measured.names import CLOCK_TIME, branch_in, parse_name, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.refusals import refuse_others, refuse_unnamed, turns_or_labels
-from utils.measured.vocabulary import (
-    BRANCH,
-    CLOCK_TIME,
-    COUNT_WORDS,
-    CURRENT,
-    DEVICE,
-    DRIVE,
-    LABELS,
-    NOTHING,
-    OTHER,
-    PULSES,
-    RESPONSE,
-    TIME,
-    UNKNOWN,
-    VOLTAGE,
-    branch_in,
-    parse_name,
-    words,
-)
+from utils.measured.vocabulary import COUNT_WORDS, LABELS, Role
 
 
 def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
@@ -51,14 +34,14 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
             raise UserError(
                 f"--pulses {options.pulses}: {table.title(column)} holds no numbers; name another"
             )
-        for other in found.of(PULSES):
-            found.set(other, UNKNOWN, "--pulses names another column")
-        found.set(column, PULSES, "set by --pulses")
+        for other in found.of(Role.PULSES):
+            found.set(other, Role.UNKNOWN, "--pulses names another column")
+        found.set(column, Role.PULSES, "set by --pulses")
     counters = choose_pulses(found, options, asked)
     choose_responses(found, asked, counters)
     if options.pulses == "none":
-        for column in found.of(PULSES):
-            found.set(column, UNKNOWN, "a counter, not used because of --pulses none")
+        for column in found.of(Role.PULSES):
+            found.set(column, Role.UNKNOWN, "a counter, not used because of --pulses none")
     refuse_others(found, options)
     return found
 
@@ -70,45 +53,47 @@ def role_alone(table: NumericTable, column: int) -> tuple[str, str]:
         return role_of_text(table, column)
     x = table.numbers[:, column]
     counter = shape.is_counter(x)
-    if name.role in LABELS:
+    if name.role and name.role in LABELS:
         if shape.rises(x) and not np.isnan(x).any() and len(x) >= 5:
-            return PULSES, "its numbers count from line to line"
+            return Role.PULSES, "its numbers count from line to line"
         return name.role, "by its name"
-    if name.role == RESPONSE and (name.unit or name.quantity != "response" or not counter):
-        return RESPONSE, "by its unit" if name.unit and name.quantity else "by its name"
-    if counter and not (name.unit and name.role in (TIME, DRIVE, VOLTAGE, CURRENT, OTHER)):
+    if name.role == Role.RESPONSE and (name.unit or name.quantity != "response" or not counter):
+        return Role.RESPONSE, "by its unit" if name.unit and name.quantity else "by its name"
+    if counter and not (
+        name.unit and name.role in (Role.TIME, Role.DRIVE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
+    ):
         both = "by its name and its numbers, 0 or 1, 2, 3 …"
-        return PULSES, both if name.role == PULSES else "its numbers count 0 or 1, 2, 3 …"
-    if name.role == PULSES:
+        return Role.PULSES, both if name.role == Role.PULSES else "its numbers count 0 or 1, 2, 3 …"
+    if name.role == Role.PULSES:
         if shape.is_constant(x):
-            return UNKNOWN, "named like a counter, but its numbers do not change"
+            return Role.UNKNOWN, "named like a counter, but its numbers do not change"
         generic = all(word in COUNT_WORDS or word.isdigit() for word in words(name.text))
         integers = shape.are_integers(shape.known(x)) and shape.rises(x)
         if generic and name.text and not integers:
-            return UNKNOWN, "named like a counter, but its numbers do not count"
-        return PULSES, "by its name"
+            return Role.UNKNOWN, "named like a counter, but its numbers do not count"
+        return Role.PULSES, "by its name"
     labelled = name.device or name.branch or name.cycle is not None or name.read is not None
-    if labelled and name.role in (None, CURRENT) and (kinds == NUMBER).any():
-        return RESPONSE, "its name gives a device, cycle or branch"
+    if labelled and name.role in (None, Role.CURRENT) and (kinds == NUMBER).any():
+        return Role.RESPONSE, "its name gives a device, cycle or branch"
     if name.role is not None:
         return name.role, "by its unit" if name.unit else "by its name"
-    return UNKNOWN, "no name" if not name.text else "its name is not known"
+    return Role.UNKNOWN, "no name" if not name.text else "its name is not known"
 
 
 def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
     name, kinds = table.names[column], table.kinds[:, column]
     cells = [cell for cell in table.cells[:, column] if cell]
-    if name.role in (*LABELS, TIME) and (kinds != EMPTY).any():
+    if name.role and name.role in (*LABELS, Role.TIME) and (kinds != EMPTY).any():
         return name.role, "by its name"
     if not (kinds == TEXT).any():
-        return NOTHING, "no cell is filled"
+        return Role.NOTHING, "no cell is filled"
     if all(branch_in(cell) for cell in cells) and table.labels[column]:
-        return BRANCH, "its words name branches"
+        return Role.BRANCH, "its words name branches"
     if CLOCK_TIME.search(cells[0]):
-        return TIME, "clock times"
+        return Role.TIME, "clock times"
     if not name.text and column == 0 and 1 < len(set(cells)) <= len(cells) / 5:
-        return DEVICE, "its labels repeat"
-    return "text", "words"
+        return Role.DEVICE, "its labels repeat"
+    return Role.TEXT, "words"
 
 
 def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -> list[int]:
@@ -118,30 +103,34 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
     """
     table = found.table
     for column in asked:
-        found.set(column, RESPONSE, "set by --columns")
-    if not found.of(PULSES) and options.pulses is None:
-        for column in found.of(TIME, DRIVE, VOLTAGE, CURRENT, OTHER):
+        found.set(column, Role.RESPONSE, "set by --columns")
+    if not found.of(Role.PULSES) and options.pulses is None:
+        for column in found.of(Role.TIME, Role.DRIVE, Role.VOLTAGE, Role.CURRENT, Role.OTHER):
             x = table.numbers[:, column]
-            if shape.is_counter(x) and found.of(RESPONSE, CURRENT, UNKNOWN, VOLTAGE) != [column]:
-                if found.roles[column] == TIME and turns_or_labels(found):
+            if shape.is_counter(x) and found.of(
+                Role.RESPONSE, Role.CURRENT, Role.UNKNOWN, Role.VOLTAGE
+            ) != [column]:
+                if found.roles[column] == Role.TIME and turns_or_labels(found):
                     continue
-                kind = "a retention measurement" if found.roles[column] == TIME else "a sweep"
+                kind = "a retention measurement" if found.roles[column] == Role.TIME else "a sweep"
                 raise UserError(
                     f"{table.path}: {kind}, not a pulse response: {table.title(column)} runs 0 or "
                     f"1, 2, 3 … {table.names[column].unit}; if it counts pulses, say --pulses "
                     f"{column + 1}"
                 )
-    others = [c for c in np.flatnonzero(table.numeric) if found.roles[c] not in (PULSES, *LABELS)]
-    pulses = found.of(PULSES)
+    others = [
+        c for c in np.flatnonzero(table.numeric) if found.roles[c] not in (Role.PULSES, *LABELS)
+    ]
+    pulses = found.of(Role.PULSES)
     if pulses and not others:
-        strong = [c for c in pulses if table.names[c].role == PULSES]
+        strong = [c for c in pulses if table.names[c].role == Role.PULSES]
         if strong and "puls" in table.names[strong[0]].text.lower():
             raise table.error(
                 int(table.lines[0]),
                 strong[0],
                 "this column counts pulses, but no other column holds values; add one",
             )
-        found.set(pulses[-1], RESPONSE, "the only other column of numbers")
+        found.set(pulses[-1], Role.RESPONSE, "the only other column of numbers")
         return []
     counters = []
     for before, column in pairwise(pulses):
@@ -150,8 +139,8 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
         keep, drop = sorted(
             (before, column), key=lambda c: ("puls" in table.names[c].text.lower(), c), reverse=True
         )
-        if found.roles[keep] == found.roles[drop] == PULSES and options.pulses is None:
-            found.set(drop, UNKNOWN, f"a counter, but {table.title(keep)} holds the pulses")
+        if found.roles[keep] == found.roles[drop] == Role.PULSES and options.pulses is None:
+            found.set(drop, Role.UNKNOWN, f"a counter, but {table.title(keep)} holds the pulses")
             counters.append(drop)
     return counters
 
@@ -160,17 +149,17 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
     """Which columns hold responses, among those whose names leave it open."""
     table = found.table
     if asked:
-        for column in found.of(RESPONSE):
+        for column in found.of(Role.RESPONSE):
             if column not in asked:
-                found.set(column, UNKNOWN, "not among --columns")
+                found.set(column, Role.UNKNOWN, "not among --columns")
         return
-    spare = table.numeric.sum() - len(found.of(PULSES)) > 1
-    for column in found.of(UNKNOWN):
+    spare = table.numeric.sum() - len(found.of(Role.PULSES)) > 1
+    for column in found.of(Role.UNKNOWN):
         if spare and table.numeric[column] and shape.is_constant(table.numbers[:, column]):
-            found.set(column, OTHER, "its numbers do not change")
-    sure = found.of(RESPONSE)
+            found.set(column, Role.OTHER, "its numbers do not change")
+    sure = found.of(Role.RESPONSE)
     if not sure:
-        open_roles = [role for role in (CURRENT, VOLTAGE) if found.of(role)]
+        open_roles = [role for role in (Role.CURRENT, Role.VOLTAGE) if found.of(role)]
         varying = [
             role
             for role in open_roles
@@ -178,19 +167,21 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
         ]
         for role in varying[:1]:
             for column in found.of(role):
-                found.set(column, RESPONSE, f"a {role}, and no other column is a response")
+                found.set(column, Role.RESPONSE, f"a {role}, and no other column is a response")
     else:
-        for column in found.of(CURRENT):
+        for column in found.of(Role.CURRENT):
             found.set(
-                column, OTHER, f"{table.title(sure[0])} is the response; --columns chooses another"
+                column,
+                Role.OTHER,
+                f"{table.title(sure[0])} is the response; --columns chooses another",
             )
-    for column in found.of(VOLTAGE, CURRENT):
-        found.set(column, DRIVE, "a voltage or current, and another column is the response")
-    if not found.of(RESPONSE):
-        candidates = [c for c in found.of(UNKNOWN) if table.numeric[c] and c not in counters]
+    for column in found.of(Role.VOLTAGE, Role.CURRENT):
+        found.set(column, Role.DRIVE, "a voltage or current, and another column is the response")
+    if not found.of(Role.RESPONSE):
+        candidates = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and c not in counters]
         refuse_unnamed(found, candidates)
         for column in candidates:
-            found.set(column, RESPONSE, "numbers, and no column is named as a response")
+            found.set(column, Role.RESPONSE, "numbers, and no column is named as a response")
 
 
 def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:

@@ -12,18 +12,12 @@ from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.cells import NUMBER, TEXT
 from utils.measured.measurement import Branch
+from utils.measured.names import branch_in, device_of_label, parse_name
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import select
 from utils.measured.series import ONE_DEVICE, Series, series_in
-from utils.measured.vocabulary import (
-    CYCLE,
-    DEVICE,
-    LABELS,
-    branch_in,
-    device_of_label,
-    parse_name,
-)
+from utils.measured.vocabulary import LABELS, Role
 
 
 def series_of_rows(table: NumericTable, options: ReadingOptions) -> list[Series]:
@@ -72,10 +66,10 @@ def labels_of_line(
     cycle, branch = parse_name(label).cycle, branch_in(label)
     named = []
     for column in keys:
-        if table.names[column].role == CYCLE:
+        if table.names[column].role == Role.CYCLE:
             number = table.numbers[row, column]
             cycle = None if np.isnan(number) else int(number)
-        elif table.names[column].role in (DEVICE, None):
+        elif table.names[column].role in (Role.DEVICE, None):
             named.append(table.cells[row, column])
     if devices == "each":
         labels = [" ".join(w for w in table.cells[r, keys] if w) for r in range(len(table.cells))]

@@ -8,7 +8,7 @@ import numpy as np
 
 from utils.measured.column_roles import Roles
 from utils.measured.series import Series
-from utils.measured.vocabulary import TIME
+from utils.measured.vocabulary import Role
 
 IRREGULAR = 3.0  # times the median: longer intervals are worth a note
 
@@ -21,7 +21,7 @@ def irregular_times(ramps: Sequence[tuple[Series, np.ndarray]], roles: Roles) ->
     number, so that readings which are lost, or taken after every tenth pulse, are no gaps.
     """
     table = roles.table
-    times = [column for column in roles.of(TIME) if table.numeric[column]]
+    times = [column for column in roles.of(Role.TIME) if table.numeric[column]]
     intervals, lines = [], []
     for series, pulses in ramps if times else ():
         column = ([c for c in times if c < series.columns[0]] or times[:1])[-1]
