@@ -233,11 +233,9 @@ def only(directed: Sequence[Directed], branch: str, roles: Roles) -> list[Direct
 
 def number(directed: Sequence[Directed]) -> list[Ramp]:
     """Device by device in the order of the file; by cycle where the file numbers all of them."""
-    devices: dict[str, list[Directed]] = {}
-    for one in directed:
-        devices.setdefault(one.series.device, []).append(one)
     ramps = []
-    for device, ones in devices.items():
+    for device in dict.fromkeys(one.series.device for one in directed):
+        ones = [one for one in directed if one.series.device == device]
         if all(one.series.cycle is not None for one in ones):
             ones.sort(key=lambda one: one.series.cycle or 0)
         counts = {"falling": 0, "rising": 0}

@@ -120,7 +120,7 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
         dialect = dialect_of(lines, decimal)
         cells = cells_of_text(lines, dialect, path)
         one_column = f"one column, decimal {dialect.decimal}"
-        source = f"{encoding}, {one_column if cells.shape[1] == 1 else dialect}"
+        source = f"{encoding}, {dialect if cells.shape[1] > 1 else one_column}"
     kinds = np.fromiter(map(dialect.kind, cells.flat), np.int8, cells.size).reshape(cells.shape)
     numbers = np.full(cells.shape, np.nan)
     is_number = kinds == NUMBER

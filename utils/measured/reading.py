@@ -107,24 +107,24 @@ def roles_of_rows(table: NumericTable) -> Roles:
 
 def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
     """Quantity and unit of the responses. Raises UserError where columns have different ones."""
-    names = [(table.names[column], column) for column in columns]
+    found = {}
     for what in ("unit", "quantity"):
-        told = {getattr(name, what): column for name, column in reversed(names)}
-        told = {word: column for word, column in told.items() if word not in ("", "response")}
-        if len(told) > 1:
-            (one, _), (other, column) = sorted(told.items(), key=lambda item: item[1])[:2]
+        columns_of: dict[str, int] = {}  # the first one of each word
+        for column in sorted(columns):
+            columns_of.setdefault(getattr(table.names[column], what), column)
+        one, *others = [word for word in columns_of if word not in ("", "response")] or [""]
+        if others:
             raise table.error(
                 table.header or 1,
-                column,
-                f"the {what} is {other}, but that of another column is {one}; choose columns "
+                columns_of[others[0]],
+                f"the {what} is {others[0]}, but that of another column is {one}; choose columns "
                 f"of one {what} with --columns",
             )
-    units = [name.unit for name, _ in names if name.unit]
-    quantities = [name.quantity for name, _ in names if name.quantity not in ("", "response")]
-    quantity = quantities[0] if quantities else ""
-    if not quantity and names[0][0].role in (Role.CURRENT, Role.VOLTAGE):
-        quantity = str(names[0][0].role)
-    return quantity, units[0] if units else ""
+        found[what] = one
+    role = table.names[columns[0]].role
+    if not found["quantity"] and role in (Role.CURRENT, Role.VOLTAGE):
+        found["quantity"] = str(role)
+    return found["quantity"], found["unit"]
 
 
 def inverted(one: Series, table: NumericTable) -> Series:
@@ -203,10 +203,5 @@ def how(options: ReadingOptions, layout: str, columns: Sequence[int], roles: Rol
 
 def ranges(columns: Sequence[int]) -> list[str]:
     """Columns counted from 0 as --columns takes them: 2-5 for four neighbours."""
-    words: list[list[int]] = []
-    for column in columns:
-        if words and column == words[-1][1] + 1:
-            words[-1][1] = column
-        else:
-            words.append([column, column])
-    return [str(a + 1) if a == b else f"{a + 1}-{b + 1}" for a, b in words]
+    runs = np.split(np.array(columns) + 1, np.flatnonzero(np.diff(columns) != 1) + 1)
+    return [f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]

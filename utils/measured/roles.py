@@ -159,15 +159,11 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
             found.set(column, Role.OTHER, "its numbers do not change")
     sure = found.of(Role.RESPONSE)
     if not sure:
-        open_roles = [role for role in (Role.CURRENT, Role.VOLTAGE) if found.of(role)]
-        varying = [
-            role
-            for role in open_roles
-            if any(not shape.is_constant(table.numbers[:, c]) for c in found.of(role))
-        ]
-        for role in varying[:1]:
-            for column in found.of(role):
-                found.set(column, Role.RESPONSE, f"a {role}, and no other column is a response")
+        for role in (Role.CURRENT, Role.VOLTAGE):
+            if not all(shape.is_constant(table.numbers[:, c]) for c in found.of(role)):
+                for column in found.of(role):
+                    found.set(column, Role.RESPONSE, f"a {role}, and no other column is a response")
+                break
     else:
         for column in found.of(Role.CURRENT):
             found.set(
