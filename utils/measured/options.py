@@ -57,7 +57,8 @@ class ReadingOptions:
         None,
         READING,
         "column of the number of pulses, by name or number; none: there is one pulse before every "
-        "reading (default: a column with such a name, or one that counts; or else none)",
+        "reading (default: a column with such a name, or one whose numbers count pulses; otherwise "
+        "none)",
         str,
         metavar="COLUMN",
     )
@@ -88,7 +89,11 @@ class ReadingOptions:
         is_list=True,
     )
     resistance: bool = flag(
-        False, READING, "the values are resistances R; use the conductances 1/R", bool
+        False,
+        READING,
+        "the file holds two-terminal resistances R: fit the conductances 1/R (leave it out for "
+        "Hall voltages and Hall resistances)",
+        bool,
     )
     devices: str = flag(
         "auto",
