@@ -43,7 +43,7 @@ def draw_driving(shown: list[Driven]) -> Figure | None:
     one = shown[0].schemes[0].rates
     figure.legend(
         handles=handles,
-        title=f"{style.physics(one)}; {describe_mean(one)}",
+        title=f"{style.physics(one)}; {one['epochs'].iloc[0]} epochs, {describe_mean(one)}",
         title_fontsize=7,
         loc="outside upper center",
         ncols=3,
