@@ -35,7 +35,8 @@ img { max-width: 100%; height: auto; }
   img { max-height: 24cm; }
   h2, h3 { break-after: avoid; }
   .jp-OutputArea-output { overflow: visible; }
-  table { font-size: 6pt; }
+  main .jp-RenderedHTMLCommon table { font-size: 5pt; }
+  main .jp-RenderedHTMLCommon th, main .jp-RenderedHTMLCommon td { padding: 1pt 2pt; }
 }
 </style>
 {%- endblock -%}
