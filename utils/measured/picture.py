@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from utils.plots import style
 
 COLOURS = {"falling": "#882255", "rising": "#009E73"}
 MARKERS = {"falling": "v", "rising": "^"}
-MARK: dict[str, Any] = dict(ls="", mfc="white", ms=3, mew=0.8)
 PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6}
 SHOWN = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 QUANTITIES = {
@@ -42,7 +42,7 @@ def draw(fit: DeviceFit) -> Figure:
     """Panels a to e; a to d where there are too few devices and cycles to compare."""
     style.use()
     several = len(fit.devices) > 1
-    cycles = any(drift(branch).first.value is not None for branch in fit.branches.values())
+    cycles = any(drift(branch) for branch in fit.branches.values())
     figure = Figure(figsize=(style.PAGE, 5.0))
     panels = figure.subplot_mosaic("aab;cde" if several or cycles else "aab;ccd")
     draw_time(panels["a"], fit)
@@ -97,8 +97,10 @@ def values(fit: DeviceFit) -> tuple[float, str, str]:
     return display(fit.measurement.unit or None, float(np.abs(fit.ends).max()))
 
 
-def above(axes: Axes, columns: int) -> None:
-    """A legend over the panel, where there are no data."""
+def finish(axes: Axes, x: str, y: str, columns: int = 1) -> None:
+    """Label the axes, and put the legend over the panel, where there are no data."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
@@ -109,37 +111,35 @@ def above(axes: Axes, columns: int) -> None:
     )
 
 
-def faint(name: str) -> dict:
+def mark(name: str, face: str = "white") -> dict[str, Any]:
+    """The style of points of a branch."""
+    marker = MARKERS[name]
+    return dict(color=COLOURS[name], marker=marker, ls="", mfc=face, ms=3, mew=0.8)
+
+
+def faint(name: str) -> dict[str, Any]:
     return dict(color=COLOURS[name], lw=0.5, alpha=0.5, rasterized=True)
 
 
-def look(name: str, ramps: int, readings: int) -> dict:
+def look(name: str, ramps: int, readings: int) -> dict[str, Any]:
     """Of measured readings: dots of a single short ramp, faint lines of many."""
-    if ramps == 1 and readings <= MAX_DOTS:
-        return dict(color=COLOURS[name], marker=MARKERS[name], **MARK)
-    return faint(name)
+    return mark(name) if ramps == 1 and readings <= MAX_DOTS else faint(name)
 
 
 def draw_time(axes: Axes, fit: DeviceFit) -> None:
     """All readings of each device, one ramp after the other as they were measured."""
     factor, quantity, unit = values(fit)
-    begin: dict[str, int] = {}
-    told = set()
+    end: dict[str, int] = {}
+    counts = Counter(ramp.branch for ramp in fit.measurement.ramps)
     for ramp in sorted(fit.measurement.ramps, key=lambda ramp: ramp.order):
-        first = begin.get(ramp.device, 0)
-        begin[ramp.device] = first + len(ramp.values)
-        branch = fit.branches[ramp.branch].data
-        label = None
-        if ramp.branch not in told:
-            told.add(ramp.branch)
-            label = f"{branch.n_ramps} {ramp.branch} ramp{'s' * (branch.n_ramps > 1)}"
-        shown = look(ramp.branch, len(fit.devices), len(ramp.values))
-        readings = first + np.arange(1, len(ramp.values) + 1)
-        axes.plot(readings, factor * ramp.values, label=label, **shown)
+        first, n = end.get(ramp.device, 0), len(ramp.values)
+        end[ramp.device] = first + n
+        ramps = counts.pop(ramp.branch, 0)  # a label for the first one of each branch
+        label = f"{ramps} {ramp.branch} ramp{'s' * (ramps > 1)}" if ramps else None
+        shown = look(ramp.branch, len(fit.devices), n)
+        axes.plot(first + 1 + np.arange(n), factor * ramp.values, label=label, **shown)
     several = f" of each of {len(fit.devices)} devices" * (len(fit.devices) > 1)
-    axes.set_xlabel(f"reading{several}, in the order of time")
-    axes.set_ylabel(f"{quantity} ({unit})")
-    above(axes, 2)
+    finish(axes, f"reading{several}, in the order of time", f"{quantity} ({unit})", 2)
 
 
 def draw_pulses(axes: Axes, fit: DeviceFit) -> None:
@@ -153,22 +153,14 @@ def draw_pulses(axes: Axes, fit: DeviceFit) -> None:
         if n > 1:
             time, mean = mean_curve(ramps)
             every = max(1, len(time) // 20)
-            marks: dict[str, Any] = {
-                **MARK,
-                "color": COLOURS[name],
-                "marker": MARKERS[name],
-                "zorder": 3,
-            }
             shown = factor * branch.measured(mean[::every])
-            axes.plot(pulses(branch, time[::every]), shown, **marks)
+            axes.plot(pulses(branch, time[::every]), shown, zorder=3, **mark(name))
         time = np.linspace(0, 1, 400)
         level = branch.measured(branch.start + branch.taken.level(time))
         label = f"{name}: {branch.family}"
         axes.plot(pulses(branch, time), factor * level, color=COLOURS[name], label=label, lw=1.2)
-    axes.set_xlabel("pulses")
-    axes.set_ylabel(f"{quantity} ({unit})")
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    above(axes, 1)
+    finish(axes, "pulses", f"{quantity} ({unit})")
 
 
 def draw_residuals(axes: Axes, fit: DeviceFit) -> None:
@@ -183,9 +175,7 @@ def draw_residuals(axes: Axes, fit: DeviceFit) -> None:
         label = f"{name}, mean" if len(ramps) > 1 else name
         axes.plot(pulses(branch, time), mean, color=COLOURS[name], lw=1.0, label=label)
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
-    axes.set_xlabel("pulses")
-    axes.set_ylabel("residual (% of range)")
-    above(axes, 1)
+    finish(axes, "pulses", "residual (% of range)")
 
 
 def draw_steps(axes: Axes, fit: DeviceFit) -> None:
@@ -193,17 +183,17 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
     factor, quantity, unit = values(fit)
     for name, branch in fit.branches.items():
         value, change = changes(branch)
-        many = len(np.unique(value)) > 2 * BINS
-        groups = np.digitize(value, np.linspace(value.min(), value.max(), BINS + 1)[1:-1])
-        where = (
-            [np.flatnonzero(groups == k) for k in range(BINS)]
-            if many
-            else [np.flatnonzero(value == each) for each in np.unique(value)]
+        places = np.unique(value)
+        if len(places) <= 2 * BINS:
+            groups = np.searchsorted(places, value)
+        else:
+            groups = np.digitize(value, np.linspace(places[0], places[-1], BINS + 1)[1:-1])
+        count = np.bincount(groups)
+        at, mean = (
+            (np.bincount(groups, each) / np.maximum(count, 1))[count > 0]
+            for each in (value, change)
         )
-        points = [(value[i].mean(), change[i].mean()) for i in where if len(i)]
-        at, mean = np.array(points).T
-        marks: dict[str, Any] = {**MARK, "color": COLOURS[name], "marker": MARKERS[name]}
-        axes.plot(factor * at, factor * mean, label=f"{name}, mean", **marks)
+        axes.plot(factor * at, factor * mean, label=f"{name}, mean", **mark(name))
         response = response_of(branch)
         voltages = np.linspace(MODEL.w_min, MODEL.w_max, 200)
         steps = np.array([step_at(response, float(each)) for each in voltages])
@@ -218,9 +208,7 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
         axes.axvline(factor * at, color="black", lw=0.8, ls=":", label="symmetry point")
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(f"{quantity} ({unit})")
-    axes.set_ylabel(f"step of a pulse ({unit})")
-    above(axes, 1)
+    finish(axes, f"{quantity} ({unit})", f"step of a pulse ({unit})")
 
 
 def changes(branch: BranchFit) -> tuple[np.ndarray, np.ndarray]:
@@ -248,22 +236,20 @@ def draw_slopes(axes: Axes, fit: DeviceFit) -> None:
         factors, sigma, what = branch.taken.sizes, fit.range_spread, "range"
     ordered, black = np.sort(factors), "black"
     label = f"{len(ordered)} devices"
-    if len(ordered) <= MAX_SINGLE:
+    are_single = len(ordered) <= MAX_SINGLE
+    if are_single:
         places = np.arange(1, len(ordered) + 1)
         axes.plot(ordered, places, "o", color=black, label=label, mfc="white", ms=3.5, mew=0.8)
-        axes.set_ylabel("device, sorted")
         axes.set_ylim(0.3, len(ordered) + 0.7)
     else:
         axes.hist(ordered, bins="auto", color=style.GREY, alpha=0.5, label=label)
-        axes.set_ylabel("devices")
     if sigma.value:
         low, high = 1 - sigma.value, 1 + sigma.value
         label = f"1 ± σ, {pm(sigma)}"
         axes.axvspan(low, high, color=style.GREY, alpha=0.25, lw=0, label=label)
     axes.axvline(1, color=black, lw=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel(f"{what} factor")
-    above(axes, 1)
+    finish(axes, f"{what} factor", "device, sorted" if are_single else "devices")
 
 
 def draw_cycles(axes: Axes, fit: DeviceFit) -> None:
@@ -271,15 +257,15 @@ def draw_cycles(axes: Axes, fit: DeviceFit) -> None:
     for name, branch in fit.branches.items():
         alone, order = branch.alone, np.argsort(branch.data.cycle)
         cycle = branch.data.cycle[order]
-        for value, face, what in ((alone.start, "white", "start"), (alone.range, None, "range")):
+        for value, face, what in (
+            (alone.start, "white", "start"),
+            (alone.range, COLOURS[name], "range"),
+        ):
             away = 100 * (value - value.mean())[order] / alone.range.mean()
-            marks: dict[str, Any] = {**MARK, "mfc": face or COLOURS[name], "marker": MARKERS[name]}
-            axes.plot(cycle, away, color=COLOURS[name], label=f"{name}, {what}", **marks)
+            axes.plot(cycle, away, label=f"{name}, {what}", **mark(name, face))
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("cycle")
-    axes.set_ylabel("change (% of range)")
-    above(axes, 2)
+    finish(axes, "cycle", "change (% of range)", 2)
 
 
 def pulses(branch: BranchFit, time: np.ndarray) -> np.ndarray:
