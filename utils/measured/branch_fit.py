@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from devices.device_file import NOT_MEASURED, Estimate
 from utils.errors import UserError
 from utils.measured import lack_of_fit, mean_device, noise, table
 from utils.measured.branch import BranchData
@@ -20,7 +21,7 @@ from utils.measured.families import RampFits, common_shape, fit_each_ramp, white
 from utils.measured.lack_of_fit import LackOfFit
 from utils.measured.mean_device import EQUAL, MeanDevice
 from utils.measured.noise import NoiseEstimate
-from utils.measured.whitening import Noise
+from utils.measured.whitening import FLOOR, Noise
 
 EQUATIONS = ("linear", "exponential")
 FAMILIES = (*EQUATIONS, "table")
@@ -56,6 +57,17 @@ class BranchFit:
         return self.fits[self.family]
 
     @property
+    def read_noise(self) -> Estimate:
+        """In the unit of the measurement."""
+        return estimate(self.noise.noise.read, self.noise.read_error, abs(self.data.step))
+
+    @property
+    def write_noise(self) -> Estimate:
+        """As a fraction of the range per square root of a pulse."""
+        unit = 1 / self.taken.range / np.sqrt(self.data.pulses_max)
+        return estimate(self.noise.noise.write, self.noise.write_error, float(unit))
+
+    @property
     def start(self) -> float:
         """The mean device before the first pulse, on the scale of `data`."""
         return float(self.taken.start.mean())
@@ -73,6 +85,13 @@ class BranchFit:
     def range(self) -> float:
         """In the unit of the measurement; above 0 where the fit runs as the data do."""
         return abs(self.data.step) * self.taken.range
+
+
+def estimate(noise: float, error: float | None, unit: float) -> Estimate:
+    """A noise on the scale of `BranchData` in another unit."""
+    if error is None:
+        return NOT_MEASURED
+    return Estimate(unit * noise if noise > 10 * FLOOR else 0.0, unit * error)
 
 
 @dataclass(frozen=True)
@@ -139,7 +158,7 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
     exponentials = mean_device.fit_exponentials(data, groups)
     fits = {
         "linear": mean_device.fit_linear(data, groups),
-        "exponential": mean_device.best_of(list(exponentials.values())),
+        "exponential": mean_device.best_of(exponentials),
         "table": table.fit_table(data, groups),
     }
     taken, why = choose(fits, tests, family)
@@ -149,7 +168,7 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
             f"{fits[taken].nonlinearity:.2g}, which is a straight line; take --family linear"
         )
     memory = 1 / (forgetting - first) if forgetting > max(first, 0.0) else None
-    apart = exponentials.get("both")
+    apart = next((fit for fit in exponentials if fit.varies == "both"), None)
     return BranchFit(
         data, estimate, memory, alone["exponential"], nearest, fits, tests, apart, taken, why
     )

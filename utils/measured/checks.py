@@ -22,11 +22,6 @@ class Trend:
     residuals: np.ndarray
 
     @property
-    def squares(self) -> float:
-        """Sum of the squares that the fit leaves over."""
-        return float((self.residuals**2).sum())
-
-    @property
     def read_noise(self) -> float:
         """sigma_r by sigma_r^2 = -cov(Δ_k, Δ_k+1) of the increments; 0 where that is negative."""
         steps = np.diff(self.residuals)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from devices.device_file import Estimate, SignedEstimate
+from devices.device_file import NOT_MEASURED, Estimate, SignedEstimate
 from utils.errors import UserError
 from utils.measured.branch import branch_data
 from utils.measured.branch_fit import BranchFit, fit_branch
@@ -17,14 +17,7 @@ from utils.measured.curves import neurosim_label
 from utils.measured.mean_device import constants_covariance
 from utils.measured.measurement import Measurement
 from utils.measured.outliers import leave_out_single_readings
-from utils.measured.spreads import (
-    NOT_MEASURABLE,
-    apart_spread,
-    noise_estimate,
-    pooled,
-    spread,
-    times,
-)
+from utils.measured.spreads import pooled, spread, times
 from utils.measured.table import MeanTable, table_errors
 
 
@@ -72,25 +65,22 @@ class DeviceFit:
     def variability(self) -> Estimate:
         """sigma_device: the relative standard deviation of the slope factors."""
         if len(self.slopes) < 2:
-            return NOT_MEASURABLE
+            return NOT_MEASURED
         if (self.slopes == 1).all():  # the ranges alone differ
-            found = [apart_spread(fit, "slopes") for fit in self.branches.values()]
-            return min(found, key=lambda each: np.inf if each.error is None else each.error)
+            apart = [fit.apart for fit in self.branches.values() if fit.apart]
+            found = [spread(each.slopes, each.slopes_covariance) for each in apart]
+            return min(found, key=lambda each: each.error or 0.0, default=NOT_MEASURED)
         return spread(self.slopes, self.slopes_covariance)
 
     @cached_property
     def range_spread(self) -> Estimate:
         """The relative standard deviation of the ranges, where slopes are told apart from them."""
-        found = []
-        for fit in self.branches.values():
-            taken, n = fit.taken, len(fit.data.devices)
-            if n > 1 and taken.family == "exponential" and taken.varies != "slopes":
-                found.append(
-                    spread(taken.sizes, taken.covariance[2 + n :, 2 + n :] * taken.scatter**2)
-                )
-            elif n > 1 and taken.family == "exponential":
-                found.append(apart_spread(fit, "ranges"))
-        return pooled([each for each in found if each.value is not None])
+        fits = [
+            fit.apart if fit.taken.varies == "slopes" else fit.taken
+            for fit in self.branches.values()
+            if fit.family == "exponential" and len(fit.data.devices) > 1
+        ]
+        return pooled(spread(fit.sizes, fit.sizes_covariance) for fit in fits if fit)
 
     @property
     def read_noise(self) -> Estimate:
@@ -99,28 +89,15 @@ class DeviceFit:
         if direct is not None:
             n = sum(len(ramp.values) for ramp in self.measurement.ramps)
             spare = max(n * (self.measurement.reads - 1), 1)
-            size = direct / self.range
-            return self.as_fraction(Estimate(size, float(size / np.sqrt(2 * spare))))
-        found = [
-            times(
-                noise_estimate(fit.noise.noise.read, fit.noise.read_error),
-                abs(fit.data.step) / self.range,
-            )
-            for fit in self.branches.values()
-        ]
-        return self.as_fraction(pooled([each for each in found if each.value is not None]))
+            found = Estimate(direct, float(direct / np.sqrt(2 * spare)))
+        else:
+            found = pooled(fit.read_noise for fit in self.branches.values())
+        return self.as_fraction(times(found, 1 / self.range))
 
     @property
     def write_noise(self) -> Estimate:
         """As a fraction of the range per square root of a pulse."""
-        found = [
-            times(
-                noise_estimate(fit.noise.noise.write, fit.noise.write_error),
-                1 / fit.taken.range / np.sqrt(fit.data.pulses_max),
-            )
-            for fit in self.branches.values()
-        ]
-        return self.as_fraction(pooled([each for each in found if each.value is not None]))
+        return self.as_fraction(pooled(fit.write_noise for fit in self.branches.values()))
 
     def as_fraction(self, estimate: Estimate) -> Estimate:
         """With the error of the range that it is a fraction of."""
@@ -181,7 +158,7 @@ class DeviceFit:
     def asymmetry(self) -> Estimate:
         """|ν of the rising branch - ν of the falling one|."""
         if self.falling is None or self.rising is None:
-            return NOT_MEASURABLE
+            return NOT_MEASURED
         up, up_error = self.nonlinearity_and_error(self.rising)
         down, down_error = self.nonlinearity_and_error(self.falling)
         return Estimate(abs(up - down), float(np.hypot(up_error, down_error)))
@@ -197,17 +174,17 @@ def fit_device(measurement: Measurement, family: str | None = None) -> DeviceFit
     with threadpool_limits(1, user_api="blas"):
         measurement, far_off = leave_out_single_readings(measurement)
         is_train = any(ramp.before is not None for ramp in measurement.ramps)
-        fits: dict[str, BranchFit | None] = {"falling": None, "rising": None}
-        for name in fits:
+        fits: dict[str, BranchFit] = {}
+        for name in ("falling", "rising"):
             ramps = [ramp for ramp in measurement.ramps if ramp.branch == name]
             if ramps:
                 data = branch_data(ramps, measurement.file, is_train)
                 fits[name] = fit_branch(data, measurement.file, family)
-        if not any(fits.values()):
+        if not fits:
             raise UserError(f"{measurement.file}: holds no ramp")
-        slopes, covariance = shared_slopes([fit for fit in fits.values() if fit])
-        branches = fits["falling"], fits["rising"]
-        return DeviceFit(measurement, tuple(far_off), *branches, slopes, covariance)
+        slopes, covariance = shared_slopes(list(fits.values()))
+        both = fits.get("falling"), fits.get("rising")
+        return DeviceFit(measurement, tuple(far_off), *both, slopes, covariance)
 
 
 def shared_slopes(fits: Sequence[BranchFit]) -> tuple[np.ndarray, np.ndarray]:
@@ -221,11 +198,8 @@ def shared_slopes(fits: Sequence[BranchFit]) -> tuple[np.ndarray, np.ndarray]:
     of more devices tells.
     """
     fits = sorted(fits, key=lambda fit: -len(fit.data.devices))
-    n = len(fits[0].data.devices)
     fits = [fit for fit in fits if fit.data.devices == fits[0].data.devices]
-    covariances = [
-        fit.taken.covariance[2 : 2 + n, 2 : 2 + n] * fit.taken.scatter**2 for fit in fits
-    ]
+    covariances = [fit.taken.slopes_covariance for fit in fits]
     if len(fits) == 1:
         return fits[0].taken.slopes, covariances[0]
     weights = [np.linalg.pinv(each, rcond=1e-9, hermitian=True) for each in covariances]

@@ -8,6 +8,7 @@ best of a grid, refined.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,10 +46,18 @@ class Whitened:
     @cached_property
     def grid(self) -> np.ndarray:
         """The curves of all nonlinearities of the grid, [n, tried]."""
-        return self(np.stack([curve(self.group.time, nu) for nu in GRID], axis=1))
+        return self(curve(self.group.time[:, None], GRID))
 
     def shape(self, nonlinearity: float) -> np.ndarray:  # [n, 1]
-        return self(curve(self.group.time, nonlinearity)[:, None])
+        return self(curve(self.group.time[:, None], nonlinearity))
+
+    def only(self, chosen: np.ndarray | list[int]) -> Whitened:
+        """The chosen ones of its ramps; chosen: their places in the group, or a mask of these."""
+        part, group = copy(self), self.group
+        ramps, device = group.ramps[chosen], group.device[chosen]
+        part.group = Group(group.time, group.level[:, chosen], ramps, device)
+        part.level = self.level[:, chosen]
+        return part
 
 
 def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
@@ -58,42 +67,37 @@ def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
 def common_shape(
     groups: Sequence[Whitened], unit: np.ndarray, straight: bool = False
 ) -> tuple[float, np.ndarray]:
-    """The best ν of all ramps together, and the range of each unit.
+    """The best ν of all ramps of the groups together, and the range of each unit.
 
-    unit: [ramps], which ramps share a range, -1 for ramps that do not belong.
+    unit: [ramps of the branch], which ramps share a range.
     """
-    chosen = [(g, np.flatnonzero(unit[g.group.ramps] >= 0)) for g in groups]
-    chosen = [(g, c, unit[g.group.ramps[c]]) for g, c in chosen if len(c)]
-    n_units = int(unit.max()) + 1
+    own = [unit[g.group.ramps] for g in groups]
 
     def project(shapes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Products with the levels and squares, [units, shapes]."""
-        product = np.zeros((n_units, shapes[0].shape[1]))
-        square = np.zeros_like(product)
-        for (group, columns, of), shape in zip(chosen, shapes, strict=True):
-            np.add.at(product, of, group.level[:, columns].T @ shape)
-            np.add.at(square, of, (shape**2).sum(0))
+        product, square = np.zeros((2, unit.max() + 1, shapes[0].shape[1]))
+        for group, units, shape in zip(groups, own, shapes, strict=True):
+            np.add.at(product, units, group.level.T @ shape)
+            np.add.at(square, units, (shape**2).sum(0))
         return product, square
 
     def sizes(nu: float) -> tuple[np.ndarray, list[np.ndarray]]:
-        shapes = [group.shape(nu) for group, *_ in chosen]
+        shapes = [group.shape(nu) for group in groups]
         product, square = project(shapes)
         return (product / square)[:, 0], shapes
 
     def misfit(nu: float) -> float:
         size, shapes = sizes(nu)
-        return sum(
-            float(((group.level[:, columns] - shape * size[of]) ** 2).sum())
-            for (group, columns, of), shape in zip(chosen, shapes, strict=True)
-        )
+        parts = zip(groups, own, shapes, strict=True)
+        return sum(float(((g.level - shape * size[u]) ** 2).sum()) for g, u, shape in parts)
 
     if straight:
         return 0.0, sizes(0.0)[0]
-    product, square = project([group.grid for group, *_ in chosen])
+    product, square = project([group.grid for group in groups])
     best = int((product**2 / square).sum(0).argmax())
-    low, high = GRID[max(best - 1, 0)], GRID[min(best + 1, len(GRID) - 1)]
+    limits = GRID[max(best - 1, 0)], GRID[min(best + 1, len(GRID) - 1)]
     found = minimize_scalar(
-        misfit, bounds=(low, high), method="bounded", options={"xatol": 1e-10, "maxiter": 60}
+        misfit, bounds=limits, method="bounded", options={"xatol": 1e-10, "maxiter": 60}
     )
     return float(found.x), sizes(float(found.x))[0]
 
@@ -108,18 +112,17 @@ class RampFits:
 
     def level(self, group: Group) -> np.ndarray:
         """The fits of the ramps of a group, [n, ramps]."""
-        shapes = [curve(group.time, nu) for nu in self.nonlinearity[group.ramps]]
-        return self.start[group.ramps] + self.range[group.ramps] * np.stack(shapes, axis=1)
+        shapes = curve(group.time[:, None], self.nonlinearity[group.ramps])
+        return self.start[group.ramps] + self.range[group.ramps] * shapes
 
 
 def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) -> RampFits:
     start, size, nonlinearity = np.zeros((3, data.n_ramps))
+    one_unit = np.zeros(data.n_ramps, int)
     for group in groups:
         for column, ramp in enumerate(group.group.ramps):
-            unit = np.full(data.n_ramps, -1)
-            unit[ramp] = 0
-            nonlinearity[ramp], (size[ramp],) = common_shape([group], unit, straight)
-            fitted = size[ramp] * curve(group.group.time, float(nonlinearity[ramp]))
-            left = group.group.level[:, column] - fitted
-            start[ramp] = group.starts(left[:, None])[0]
+            alone = group.only([column])
+            nonlinearity[ramp], (size[ramp],) = common_shape([alone], one_unit, straight)
+            fitted = size[ramp] * curve(group.group.time[:, None], nonlinearity[ramp])
+            start[ramp] = group.starts(alone.group.level - fitted)[0]
     return RampFits(start, size, nonlinearity)

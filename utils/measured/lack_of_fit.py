@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from utils.measured.branch import BranchData
-from utils.measured.curves import by_nonlinearity, curve
+from utils.measured.curves import curve, derivative
 from utils.measured.families import RampFits
 from utils.measured.noise import Part, inside
 from utils.measured.whitening import Noise, Whitener
@@ -50,13 +50,14 @@ def parts_of(data: BranchData, alone: RampFits, straight: bool) -> list[Part]:
     """The ramps less a family's fit, each with what another fit would take, to first order."""
     parts = []
     for group in data.groups:
-        nus = alone.nonlinearity[group.ramps]
-        nus = nus[:1] if straight else nus
-        columns = [np.ones((len(nus), len(group.time))), [curve(group.time, nu) for nu in nus]]
-        if not straight:
-            columns.append([by_nonlinearity(group.time, nu) for nu in nus])
-        basis = np.stack(columns, axis=2)  # [ramps, n, columns]
-        parts.append(Part(group.time, group.level - alone.level(group), np.linalg.qr(basis)[0]))
+        time, nus = group.time, alone.nonlinearity[group.ramps][:, None]
+        if straight:
+            columns = [np.ones((1, len(time))), time[None]]
+        else:
+            by_nu = derivative(lambda nu, time=time: curve(time, nu), nus)
+            columns = [np.ones_like(by_nu), curve(time, nus), by_nu]
+        basis = np.linalg.qr(np.stack(columns, axis=2))[0]  # [1 or ramps, n, columns]
+        parts.append(Part(time, group.level - alone.level(group), basis))
     return parts
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from utils.measured.branch import BranchData
-from utils.measured.curves import curve
+from utils.measured.curves import curve, derivative, jacobian
 from utils.measured.families import Whitened, common_shape
-from utils.measured.variations import Ranges, Shapes, Slopes, Variation, solve
+from utils.measured.variations import (
+    Variation,
+    design_matrix,
+    different_lines,
+    different_ranges,
+    different_shapes,
+    different_slopes,
+    residuals,
+    solve,
+)
 
 EQUAL = 2.0  # difference of AICc within which two fits count as equal
 MIN_CURVATURE = 1.0  # |ν| of a device below which its slope factor and its range are one number
@@ -23,9 +32,8 @@ class MeanDevice:
 
     range, nonlinearity: of the mean device. slopes, sizes: factors of slope and range, [devices],
     of mean 1. covariance: of (range, nonlinearity, slopes, sizes), as if the family were true.
-    start: [ramps]. start_by: derivatives of the mean start by the same quantities' parameters,
-    already multiplied with their covariance: variance of the mean start, and its covariance with
-    range and ν, [3]. squares: sum of whitened squares. spare: readings less parameters. residual:
+    start: [ramps]. start_covariance: of the mean start with (range, nonlinearity, itself), [3].
+    squares: sum of whitened squares. spare: readings less parameters. residual:
     levels less the fit, an array [n, ramps] for each group. varies: "slopes", "ranges" or "both".
     """
 
@@ -48,6 +56,17 @@ class MeanDevice:
         """Factor by which the ramps scatter more about the fit than their noise tells."""
         return max(1.0, float(np.sqrt(self.squares / self.spare))) if self.spare > 0 else 1.0
 
+    @property
+    def slopes_covariance(self) -> np.ndarray:
+        """Larger where the ramps scatter more than their noise tells; [devices, devices]."""
+        n = len(self.slopes)
+        return self.covariance[2 : 2 + n, 2 : 2 + n] * self.scatter**2
+
+    @property
+    def sizes_covariance(self) -> np.ndarray:
+        n = len(self.slopes)
+        return self.covariance[2 + n :, 2 + n :] * self.scatter**2
+
     def level(self, time: np.ndarray) -> np.ndarray:
         """The mean device above its start."""
         return self.range * curve(time, self.nonlinearity)
@@ -57,55 +76,58 @@ def fit_linear(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
     """A slope for each device or, where that is better, for each ramp."""
     fits = []
     for unit, device in units(data):
-        _, paces = common_shape(groups, unit, straight=True)
-        fits.append(complete(data, groups, Slopes(unit, device, True), paces, "linear", "slopes"))
+        _, slopes = common_shape(groups, unit, straight=True)
+        fits.append(complete(data, groups, different_lines(unit, device), slopes))
     return best_of(fits)
 
 
-def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> dict[str, MeanDevice]:
+def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanDevice]:
     """All ways in which devices may differ, the simplest first; `best_of` takes one."""
-    fits: dict[str, MeanDevice] = {}
-
-    def add(name: str, model: Variation, theta: np.ndarray) -> None:
-        varies = name.removesuffix(" of ramps")
-        fits[name] = complete(data, groups, model, theta, "exponential", varies)
-
     (unit, device), *of_ramps = units(data)
     several = len(device) > 1
     nu, sizes = common_shape(groups, unit)
+    fits = [complete(data, groups, different_ranges(unit, device), np.array([nu, *sizes]))]
     if several:
-        own = [common_shape(groups, np.where(unit == d, 0, -1)) for d in device]
-        nus, own_sizes = np.array([o[0] for o in own]), np.array([o[1][0] for o in own])
+        own = [common_shape(ramps_of(groups, each), 0 * unit) for each in device]
+        nus, own_sizes = np.array([[nu, size] for nu, (size,) in own]).T
         # Two beginnings, as the ranges tell the slopes and as the curvatures of the devices do.
         starts = [slopes_start(nu, sizes)]
         if is_near(nus):
             whole = (own_sizes / -np.expm1(-nus)).mean()
-            starts.append(np.concatenate([[1 / whole], nus * whole]))
-        model = Slopes(unit, device, False)
+            starts.append(np.array([1 / whole, *(nus * whole)]))
+        model = different_slopes(unit, device)
         found = [solve(groups, model, start) for start in starts]
-        add("slopes", model, min(found, key=lambda theta: misfit(groups, model, theta)))
-    add("ranges", Ranges(unit, device), np.concatenate([[nu], sizes]))
-    is_enough = several and data.n_readings > 8 * len(device)
-    if is_enough and (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes):
-        add("both", Shapes(unit, device), np.concatenate([nus, own_sizes]))
+        theta = min(found, key=lambda theta: squares(groups, model, theta))
+        fits.insert(0, complete(data, groups, model, theta))
+        is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes)
+        if is_curved and data.n_readings > 8 * len(device):
+            theta = np.concatenate([nus, own_sizes])
+            fits.append(complete(data, groups, different_shapes(unit, device), theta))
     for unit, device in of_ramps:
         nu, sizes = common_shape(groups, unit)
-        add("ranges of ramps", Ranges(unit, device), np.concatenate([[nu], sizes]))
-        if several and fits["ranges of ramps"].aicc < fits["slopes"].aicc:
+        ranges = complete(data, groups, different_ranges(unit, device), np.array([nu, *sizes]))
+        fits.append(ranges)
+        if several and ranges.aicc < fits[0].aicc:
             # Cycles that differ are no sign of devices that differ in range: like against like.
-            model = Slopes(unit, device, False)
-            add("slopes of ramps", model, solve(groups, model, slopes_start(nu, sizes)))
+            model = different_slopes(unit, device)
+            theta = solve(groups, model, slopes_start(nu, sizes))
+            fits.append(complete(data, groups, model, theta))
     return fits
 
 
 def slopes_start(nu: float, sizes: np.ndarray) -> np.ndarray:
-    """Parameters of `Slopes` at which the ranges of units of one ν are those of slopes."""
+    """θ of `different_slopes`, from the ranges of units that were fitted with one ν."""
     pace = sizes * nu / -np.expm1(-nu) if nu else sizes
     return np.concatenate([[nu / pace.mean()], np.clip(pace, *pace_limits(pace))])
 
 
-def misfit(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> float:
-    return sum(float(((g.level - g(model.values(theta, g.group))) ** 2).sum()) for g in groups)
+def ramps_of(groups: Sequence[Whitened], device: int) -> list[Whitened]:
+    found = [group.only(group.group.device == device) for group in groups]
+    return [group for group in found if len(group.group.ramps)]
+
+
+def squares(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> float:
+    return float((residuals(groups, model, theta) ** 2).sum())
 
 
 def units(data: BranchData) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -135,64 +157,46 @@ def best_of(fits: Sequence[MeanDevice]) -> MeanDevice:
 
 
 def complete(
-    data: BranchData,
-    groups: Sequence[Whitened],
-    model: Variation,
-    theta: np.ndarray,
-    family: str,
-    varies: str,
+    data: BranchData, groups: Sequence[Whitened], model: Variation, theta: np.ndarray
 ) -> MeanDevice:
     """Residuals, covariances and AICc of a fit whose parameters are found."""
-    matrix = np.zeros((len(theta), len(theta)))
-    start, by, variance, residual, squares = (
-        np.zeros(data.n_ramps),
-        np.zeros(len(theta)),
-        0.0,
-        [],
-        0,
-    )
+    matrix = design_matrix(groups, model, theta)
+    covariance = np.linalg.pinv((matrix.T @ matrix).toarray(), hermitian=True)
+    start, start_by, variance, left = np.zeros(data.n_ramps), np.zeros(len(theta)), 0.0, []
     for each in groups:
-        group, value = each.group, model.values(theta, each.group)
-        left = group.level - value
-        start[group.ramps] = each.starts(left)
-        residual.append(left - start[group.ramps])
-        squares += float(((each.level - each(value)) ** 2).sum())
+        group = each.group
+        above_start = group.level - model.values(theta, group)
+        start[group.ramps] = each.starts(above_start)
+        left.append(above_start - start[group.ramps])
         variance += len(group.ramps) / each.size**2 / data.n_ramps**2
-        parts = [(index, column, each(column)) for index, column in model.derivatives(theta, group)]
-        for index, column, white in parts:
-            np.subtract.at(by, index, each.starts(column) / data.n_ramps)
-            for other, _, white2 in parts:
-                np.add.at(matrix, (index, other), (white * white2).sum(0))
-    covariance = np.linalg.pinv(matrix, hermitian=True)
-    change = derivative(model.summary, theta)
+        for place, by in model.derivatives(theta, group):
+            np.subtract.at(start_by, place, each.starts(by) / data.n_ramps)
     summary = model.summary(theta)
+    change = jacobian(model.summary, theta)
     n_devices, n, parameters = len(data.devices), data.n_readings, len(theta) + data.n_ramps
-    determinants = sum(len(g.group.ramps) * g.whiten.log_determinant for g in groups)
+    misfit = squares(groups, model, theta)
     return MeanDevice(
-        family=family,
-        varies=varies,
+        family=model.family,
+        varies=model.varies,
         range=float(summary[0]),
         nonlinearity=float(summary[1]),
         slopes=summary[2 : 2 + n_devices],
         sizes=summary[2 + n_devices :],
         covariance=change @ covariance @ change.T,
         start=start,
-        start_covariance=np.append(change[:2] @ covariance @ by, variance + by @ covariance @ by),
-        squares=squares,
+        start_covariance=np.append(
+            change[:2] @ covariance @ start_by, variance + start_by @ covariance @ start_by
+        ),
+        squares=misfit,
         spare=n - parameters,
-        aicc=aicc(squares + determinants, n, parameters),
-        residual=tuple(residual),
+        aicc=aicc(misfit + log_determinant(groups), n, parameters),
+        residual=tuple(left),
     )
 
 
-def derivative(function: Callable, theta: np.ndarray) -> np.ndarray:
-    """By central differences, [values, parameters]."""
-    columns = []
-    for k, width in enumerate(1e-6 * np.maximum(np.abs(theta), 1e-3)):
-        step = np.zeros_like(theta)
-        step[k] = width
-        columns.append((function(theta + step) - function(theta - step)) / (2 * width))
-    return np.stack(columns, axis=1)
+def log_determinant(groups: Sequence[Whitened]) -> float:
+    """Of the covariance of all readings."""
+    return sum(len(g.group.ramps) * g.whiten.log_determinant for g in groups)
 
 
 def aicc(deviance: float, n: int, parameters: int) -> float:
@@ -216,9 +220,7 @@ def constants_covariance(fit: MeanDevice, slope_spread: float, range_spread: flo
     if len(fit.start) > 1:  # ramps that start at different values
         total[2, 2] = max(total[2, 2], float(fit.start.var(ddof=1)) / len(fit.start))
     if n > 1:
-        width = 1e-4
-        end = float(fit.level(np.array(1 + width)) - fit.level(np.array(1 - width))) / (2 * width)
-        stretch = np.array([end, fit.nonlinearity, 0.0])
+        stretch = np.array([float(derivative(fit.level, 1.0)), fit.nonlinearity, 0.0])
         total += slope_spread**2 / n * np.outer(stretch, stretch)
         total[0, 0] += (range_spread * fit.range) ** 2 / n
     return total

@@ -10,16 +10,11 @@ import numpy as np
 from scipy.optimize import brentq
 
 from devices.built_in import LINEAR as MODEL
-from devices.device_file import (
-    DeviceFile,
-    Estimate,
-    MeasuredBranch,
-    Source,
-    Units,
-)
+from devices.device_file import DeviceFile, Estimate, MeasuredBranch, Source, Units
 from devices.responses import Exponential, Linear, Response
 from devices.responses import Table as TableResponse
 from utils.measured.branch_fit import BranchFit
+from utils.measured.curves import jacobian
 from utils.measured.device_fit import DeviceFit
 from utils.measured.spreads import times
 from utils.measured.table import MeanTable
@@ -51,21 +46,19 @@ def errors_of(device: DeviceFit, fit: BranchFit) -> dict[str, float | tuple[floa
     last, unit = fit.data.pulses_max, MODEL.span / fit.taken.range
     if fit.family == "table":
         return {"voltages": tuple(float(each * unit) for each in device.point_errors(fit))}
-    errors = device.covariance(fit)
-    if fit.family == "linear":
-        slope, start = np.sqrt(errors[0, 0]) * unit / last, np.sqrt(errors[2, 2]) * unit
-        return {"slope": float(slope), "offset": float(start)}
-    # Derivatives of amplitude = range / (1 - e^-ν) and of the end, start + amplitude, by (range, ν,
-    # start).
-    nu = fit.taken.nonlinearity
-    share = -1 / np.expm1(-nu)
-    by = np.array([share, -fit.taken.range * share**2 * np.exp(-nu), 0.0])
-    end = by + np.array([0.0, 0.0, 1.0])
-    return {
-        "amplitude": float(np.sqrt(by @ errors @ by) * unit),
-        "decay": float(last / nu**2 * np.sqrt(errors[1, 1])),
-        "offset": float(np.sqrt(end @ errors @ end) * unit),
-    }
+    is_linear = fit.family == "linear"
+
+    def constants(theta: np.ndarray) -> np.ndarray:
+        size, nu, start = theta
+        if is_linear:
+            return np.array([unit * size / last, unit * start])
+        amplitude = size / -np.expm1(-nu)
+        return np.array([unit * amplitude, last / nu, unit * (start + amplitude)])
+
+    change = jacobian(constants, np.array([fit.taken.range, fit.taken.nonlinearity, fit.start]))
+    errors = np.sqrt(np.diag(change @ device.covariance(fit) @ change.T)).tolist()
+    names = ("slope", "offset") if is_linear else ("amplitude", "decay", "offset")
+    return dict(zip(names, errors, strict=True))
 
 
 # Both branches against each other

@@ -91,12 +91,9 @@ def deviations(ramp: Ramp, fitted: np.ndarray, shown: np.ndarray) -> np.ndarray:
     product, square = white.level[:, 0] @ white.grid, (white.grid**2).sum(0)
     best = int((product**2 / square).argmax())
     above = product[best] / square[best] * curve(time, GRID[best])[:, None]
-    residual = (level - above - white.starts(level[fitted] - above[fitted]))[shown, 0]
-    places = np.searchsorted(fitted, shown)
-    known = np.interp(fitted, shown, residual)
-    before = known[np.maximum(places - 1, 0)]
-    is_fitted = np.isin(shown, fitted)
-    after = known[np.minimum(places + is_fitted, len(fitted) - 1)]
-    first, last = places - 1 < 0, places + is_fitted > len(fitted) - 1
-    before, after = np.where(first, after, before), np.where(last, before, after)
-    return residual - (before + after) / 2
+    residual = (level - above - white.starts(level[fitted] - above[fitted]))[:, 0]
+    before = fitted[np.maximum(np.searchsorted(fitted, shown) - 1, 0)]
+    after = fitted[np.minimum(np.searchsorted(fitted, shown, "right"), len(fitted) - 1)]
+    is_first, is_last = shown <= fitted[0], shown >= fitted[-1]
+    before, after = np.where(is_first, after, before), np.where(is_last, before, after)
+    return residual[shown] - (residual[before] + residual[after]) / 2

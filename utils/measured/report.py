@@ -54,12 +54,9 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
             f"{alone.nonlinearity.std(ddof=1):.2g} over {branch.data.n_ramps} ramps; that of the "
             f"range {alone.range.std(ddof=1) / alone.range.mean():.2%}"
         )
-    change = drift(branch)
-    if change.first.value is not None:
-        yield (
-            f"drift per cycle   first value {pm(times(change.first, 100))} %, range "
-            f"{pm(times(change.range, 100))} % (not counted as noise)"
-        )
+    if change := drift(branch):
+        first, size = (pm(times(each, 100)) for each in change)
+        yield f"drift per cycle   first value {first} %, range {size} % (not counted as noise)"
 
 
 def comparison(branch: BranchFit) -> Iterator[str]:

@@ -1,21 +1,18 @@
-"""How much devices differ from each other, and how the cycles of a device drift."""
+"""Estimates put together: how much devices differ from each other, and how their cycles drift."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
 from scipy.special import gammaln
 
-from devices.device_file import Estimate, SignedEstimate
+from devices.device_file import NOT_MEASURED, Estimate, SignedEstimate
 from utils.measured.branch import BranchData
 from utils.measured.branch_fit import BranchFit
 from utils.measured.noise import root_error
-from utils.measured.whitening import FLOOR
 
-NOT_MEASURABLE = Estimate(None, None)
 Either = TypeVar("Either", Estimate, SignedEstimate)
 
 
@@ -34,23 +31,6 @@ def spread(factors: np.ndarray, covariance: np.ndarray) -> Estimate:
     return Estimate(float(np.sqrt(true) / bias), root_error(np.sqrt(true), error) / float(bias))
 
 
-def apart_spread(fit: BranchFit, of: str) -> Estimate:
-    """The spread that the simplest fit does without, from the fit with both spreads."""
-    if fit.apart is None:
-        return NOT_MEASURABLE
-    n = len(fit.data.devices)
-    first = 2 if of == "slopes" else 2 + n
-    part = slice(first, first + n)
-    factors = fit.apart.slopes if of == "slopes" else fit.apart.sizes
-    return spread(factors, fit.apart.covariance[part, part] * fit.apart.scatter**2)
-
-
-def noise_estimate(value: float, error: float | None) -> Estimate:
-    if error is None:
-        return NOT_MEASURABLE
-    return Estimate(0.0 if value <= 10 * FLOOR else value, error)
-
-
 def times(estimate: Either, factor: float) -> Either:
     if estimate.value is None:
         return estimate
@@ -59,10 +39,11 @@ def times(estimate: Either, factor: float) -> Either:
     )
 
 
-def pooled(estimates: Sequence[Estimate]) -> Estimate:
-    """The mean of standard deviations, weighted by what their variances are known to."""
+def pooled(estimates: Iterable[Estimate]) -> Estimate:
+    """The mean of the known standard deviations, weighted by what their variances are known to."""
+    estimates = [each for each in estimates if each.value is not None]
     if len(estimates) < 2:
-        return estimates[0] if estimates else NOT_MEASURABLE
+        return estimates[0] if estimates else NOT_MEASURED
     value, error = np.array([(each.value, each.error) for each in estimates]).T
     of_variance = np.maximum(2 * value * error, error**2)
     if not (of_variance > 0).all():
@@ -72,26 +53,19 @@ def pooled(estimates: Sequence[Estimate]) -> Estimate:
     return Estimate(root, root_error(root, float(1 / np.sqrt(weight.sum()))))
 
 
-@dataclass(frozen=True)
-class Drift:
-    """Change from one cycle to the next, as fractions of the range; None if there are too few."""
+def drift(fit: BranchFit) -> tuple[SignedEstimate, SignedEstimate] | None:
+    """Change of first value and range from one cycle to the next, as fractions of the range.
 
-    first: SignedEstimate
-    range: SignedEstimate
-
-
-def drift(fit: BranchFit) -> Drift:
-    """Slow change of first value and range over the cycles of a device, by straight lines.
-
-    Their standard errors come from the scatter of the ramps about the lines.
+    By straight lines over the cycles of each device, with errors from the scatter of the ramps
+    about the lines; None where there are too few cycles.
     """
     mean = float(fit.alone.range.mean())
-    return Drift(
-        per_cycle(fit.data, fit.alone.start / mean), per_cycle(fit.data, fit.alone.range / mean)
-    )
+    first = per_cycle(fit.data, fit.alone.start / mean)
+    size = per_cycle(fit.data, fit.alone.range / mean)
+    return None if first is None or size is None else (first, size)
 
 
-def per_cycle(data: BranchData, value: np.ndarray) -> SignedEstimate:
+def per_cycle(data: BranchData, value: np.ndarray) -> SignedEstimate | None:
     """Slope of a value of each ramp against cycle, common to all devices, each about its mean."""
     cycle, level = data.cycle.astype(float), value.copy()
     for device in range(len(data.devices)):
@@ -100,7 +74,7 @@ def per_cycle(data: BranchData, value: np.ndarray) -> SignedEstimate:
         level[own] -= level[own].mean()
     square, spare = float((cycle**2).sum()), len(value) - len(data.devices) - 1
     if spare < 1 or square == 0:
-        return SignedEstimate(None)
+        return None
     slope = float((cycle * level).sum()) / square
     rest = float(((level - slope * cycle) ** 2).sum()) / spare
     return SignedEstimate(slope, float(np.sqrt(rest / square)))

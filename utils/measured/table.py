@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -11,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from utils.measured.branch import BranchData, mean_curve
 from utils.measured.families import Whitened
 from utils.measured.lack_of_fit import MIN_RAMPS
-from utils.measured.mean_device import MeanDevice, aicc, complete, units
+from utils.measured.mean_device import MeanDevice, aicc, complete, log_determinant, units
 from utils.measured.noise import Part
 from utils.measured.variations import Variation, solve
 from utils.measured.whitening import Noise
@@ -19,6 +20,7 @@ from utils.measured.whitening import Noise
 SMALLEST_STEP = 2e-6  # of the range: a smaller one between two points is none in float32
 DRIFT_DEGREE = 2  # of what a ramp may differ by from the mean curve, beside its slope factor
 ROUNDS = 3  # of slope factors from the mean curve, and the mean curve from slope factors
+STEP_WIDTH = 0.01  # of the range of pulses, over which the steps of single pulses are averaged
 WIDTH = 0.05  # of the range of pulses, over which the slope of a table is taken
 
 
@@ -39,32 +41,31 @@ class MeanTable(MeanDevice):
         return (self.level(high) - self.level(low)) / (high - low)
 
 
-@dataclass(frozen=True, eq=False)
-class TableSlopes(Variation):
+class TableVariation(Variation):
     """A given curve, run through at the pace of each device; θ = paces."""
 
-    time: np.ndarray
-    height: np.ndarray
-
-    def at(self, s: np.ndarray) -> np.ndarray:
-        beyond = np.maximum(s - self.time[-1], 0.0) * end_slope(self.time, self.height)
-        return np.interp(s, self.time, self.height) - self.height[0] + beyond
-
-    def values(self, theta, group):
-        return self.at(group.time[:, None] * theta[self.unit[group.ramps]])
-
     def derivatives(self, theta, group):
-        own = self.unit[group.ramps]
-        s = group.time[:, None] * theta[own]
-        width = 0.01  # over which the steps of single pulses are averaged
-        low = np.maximum(s - width, 0.0)
-        slope = (self.at(s + width) - self.at(low)) / (s + width - low)
-        return [(own, group.time[:, None] * slope)]
+        """By differences over the steps of several pulses, which noise has made uneven."""
+        (unit,) = self.places
+        own, time = unit[group.ramps], group.time[:, None]
+        s = time * theta[own]
+        low, high = np.maximum(s - STEP_WIDTH, 0.0), s + STEP_WIDTH
+        ones = np.ones(len(own))
+        slope = (self.level(high, ones) - self.level(low, ones)) / (high - low)
+        return [(own, time * slope)]
 
-    def summary(self, theta):
-        mean = theta.mean()
-        size = float(self.at(np.array(mean)))
-        return np.concatenate([[size, 0.0], theta / mean, np.ones_like(theta)])
+
+def table_variation(unit: np.ndarray, time: np.ndarray, height: np.ndarray) -> TableVariation:
+    def level(times: np.ndarray, pace: np.ndarray) -> np.ndarray:
+        s = times * pace
+        beyond = np.maximum(s - time[-1], 0.0) * end_slope(time, height)
+        return np.interp(s, time, height) - height[0] + beyond
+
+    def summary(theta: np.ndarray) -> np.ndarray:
+        size = height[-1] - height[0]  # in the end that of the points, which have no ν
+        return np.concatenate([[size, 0.0], theta / theta.mean(), np.ones_like(theta)])
+
+    return TableVariation("table", "slopes", level, (unit,), summary)
 
 
 def end_slope(time: np.ndarray, height: np.ndarray) -> float:
@@ -82,25 +83,23 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
     slopes, start = np.ones(len(device)), np.zeros(data.n_ramps)
     for _ in range(ROUNDS if len(device) > 1 else 1):
         time, height = from_no_pulse(*strictly_rising(*averaged(data, slopes, start)))
-        model = TableSlopes(unit, device, time, height)
+        model = table_variation(unit, time, height)
         theta = solve(groups, model, slopes) if len(device) > 1 else slopes
         slopes = theta / theta.mean()
-        fit = complete(data, groups, model, theta, "table", "slopes")
+        fit = complete(data, groups, model, theta)
         start = fit.start
-    height = model.at(time * theta.mean())
+    height = model.level(time, theta.mean())
     ends = np.interp([0.0, 1.0], time, height)
     inside = (time > 0) & (time < 1)
     time = np.concatenate([[0.0], time[inside], [1.0]])
     height = np.concatenate([ends[:1], height[inside], ends[1:]])
     time, height = strictly_rising(time, height)
     height = height - height[0]
-    values = {name: getattr(fit, name) for name in MeanDevice.__dataclass_fields__}
-    determinants = sum(len(g.group.ramps) * g.whiten.log_determinant for g in groups)
     parameters = data.n_readings - fit.spare + len(time) - 1
-    values |= dict(
+    values: dict[str, Any] = vars(fit) | dict(
         range=float(height[-1]),
         spare=data.n_readings - parameters,
-        aicc=aicc(fit.squares + determinants, data.n_readings, parameters),
+        aicc=aicc(fit.squares + log_determinant(groups), data.n_readings, parameters),
     )
     return MeanTable(**values, time=time, height=height)
 

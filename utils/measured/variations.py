@@ -6,7 +6,7 @@ ranges, or in both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,150 +14,146 @@ from scipy.optimize import least_squares
 from scipy.sparse import csr_matrix
 
 from utils.measured.branch import Group
-from utils.measured.curves import STEEPEST, by_nonlinearity, by_saturation, curve, saturating
+from utils.measured.curves import curve, derivative, saturating
 from utils.measured.families import Whitened
 
 MAX_DENSE = 40  # parameters of a fit up to which its matrix is not worth being sparse
+STEEPEST = -100.0  # of a curve that an optimiser may try, so that no number overflows
 
 
 @dataclass(frozen=True, eq=False)
 class Variation:
-    """How ramps are made from parameters θ. unit: [ramps], the unit of each, a device or a ramp.
+    """How ramps are made from parameters θ.
 
-    device: [units], the device of each unit.
+    family: "linear", "exponential" or "table". varies: what differs from device to device,
+    "slopes", "ranges" or "both".
+    level: (time [n, 1], parameters [ramps], real or complex) -> levels above the start, [n, ramps].
+    places: where in θ each parameter of `level` stands, [ramps of the branch] each.
+    summary: θ -> range and ν of the mean device, slope factors and range factors of all devices,
+    both of mean 1, [2 + 2 devices].
     """
 
-    unit: np.ndarray
-    device: np.ndarray
-
-    @property
-    def n_units(self) -> int:
-        return len(self.device)
-
-    def mean_of_devices(self, value: np.ndarray) -> np.ndarray:
-        """From [units] to [devices]."""
-        return np.bincount(self.device, value) / np.bincount(self.device)
+    family: str
+    varies: str
+    level: Callable[..., np.ndarray]
+    places: tuple[np.ndarray, ...]
+    summary: Callable[[np.ndarray], np.ndarray]
 
     def values(self, theta: np.ndarray, group: Group) -> np.ndarray:
         """Levels above the start, [n, ramps]."""
-        raise NotImplementedError
+        return self.level(group.time[:, None], *(theta[each[group.ramps]] for each in self.places))
 
     def derivatives(self, theta: np.ndarray, group: Group) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Which parameters, [ramps], and derivatives by them, [n, ramps]."""
-        raise NotImplementedError
+        """For each parameter of `level`: places in θ, [ramps], and derivatives, [n, ramps]."""
+        places = [each[group.ramps] for each in self.places]
+        own = [theta[place] for place in places]
 
-    def summary(self, theta: np.ndarray) -> np.ndarray:
-        """Range and ν of the mean device, slope factors and range factors of all, [2 + 2 devices].
+        def level_by(k: int) -> Callable:
+            return lambda x: self.level(group.time[:, None], *own[:k], x, *own[k + 1 :])
 
-        The factors have the mean 1.
-        """
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, eq=False)
-class Ranges(Variation):
-    """One ν, and a range for each unit; θ = (ν, ranges)."""
-
-    def values(self, theta, group):
-        return curve(group.time, theta[0])[:, None] * theta[1 + self.unit[group.ramps]]
-
-    def derivatives(self, theta, group):
-        own = 1 + self.unit[group.ramps]
-        ones = np.ones(len(own))
-        return [
-            (0 * own, by_nonlinearity(group.time, theta[0])[:, None] * theta[own]),
-            (own, curve(group.time, theta[0])[:, None] * ones),
-        ]
-
-    def summary(self, theta):
-        ranges = self.mean_of_devices(theta[1:])
-        mean = ranges.mean()
-        return np.concatenate([[mean, theta[0]], np.ones_like(ranges), ranges / mean])
+        return [(place, derivative(level_by(k), own[k])) for k, place in enumerate(places)]
 
 
-@dataclass(frozen=True, eq=False)
-class Shapes(Variation):
+def different_ranges(unit: np.ndarray, device: np.ndarray) -> Variation:
+    """One ν, and a range for each unit; θ = (ν, ranges).
+
+    unit: [ramps], the unit of each, a device or a ramp; device: [units], the device of each.
+    """
+
+    def summary(theta: np.ndarray) -> np.ndarray:
+        sizes = means(theta[1:], device)
+        return np.concatenate([[sizes.mean(), theta[0]], np.ones_like(sizes), sizes / sizes.mean()])
+
+    return Variation("exponential", "ranges", stretched, (0 * unit, 1 + unit), summary)
+
+
+def different_shapes(unit: np.ndarray, device: np.ndarray) -> Variation:
     """A ν and a range for each device, so slope factors and range factors; θ = (ν_i, ranges)."""
 
-    def values(self, theta, group):
-        nus, sizes = np.split(theta, 2)
-        of = self.unit[group.ramps]
-        return np.stack([sizes[u] * curve(group.time, float(nus[u])) for u in of], axis=1)
-
-    def derivatives(self, theta, group):
-        nus, sizes = np.split(theta, 2)
-        of = self.unit[group.ramps]
-        by_nu = [sizes[u] * by_nonlinearity(group.time, float(nus[u])) for u in of]
-        by_size = [curve(group.time, float(nus[u])) for u in of]
-        return [(of, np.stack(by_nu, axis=1)), (self.n_units + of, np.stack(by_size, axis=1))]
-
-    def summary(self, theta):
+    def summary(theta: np.ndarray) -> np.ndarray:
         nus, sizes = np.split(theta, 2)
         whole = sizes / -np.expm1(-nus)  # what the curve would reach in the end
         mean = nus.mean()
         size = -np.expm1(-mean) * whole.mean()
         return np.concatenate([[size, mean], nus / mean, whole / whole.mean()])
 
+    return Variation("exponential", "both", stretched, (unit, len(device) + unit), summary)
 
-@dataclass(frozen=True, eq=False)
-class Slopes(Variation):
-    """One curve of level against pulses, run through at the pace m of each unit.
 
-    level = z (1 - e^(-βz)) / (βz) with z = m t, so that β = 0 is the line; θ = (β, paces), or the
-    paces alone where straight.
+def stretched(time: np.ndarray, nonlinearity: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return size * curve(time, nonlinearity)
+
+
+def different_slopes(unit: np.ndarray, device: np.ndarray) -> Variation:
+    """One curve, run through at the pace m of each unit; θ = (β, paces).
+
+    level = z (1 - e^(-βz)) / (βz) with z = m t.
     """
 
-    straight: bool
+    def level(time: np.ndarray, beta: np.ndarray, pace: np.ndarray) -> np.ndarray:
+        z = time * pace
+        x = beta * z
+        return z * saturating(np.where(np.real(x) < STEEPEST, STEEPEST, x))
 
-    def split(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        return (0.0, theta) if self.straight else (theta[0], theta[1:])
-
-    def values(self, theta, group):
-        beta, pace = self.split(theta)
-        z = group.time[:, None] * pace[self.unit[group.ramps]]
-        return z * saturating(beta * z)
-
-    def derivatives(self, theta, group):
-        beta, pace = self.split(theta)
-        own = self.unit[group.ramps]
-        z = group.time[:, None] * pace[own]
-        by_pace = group.time[:, None] * np.exp(np.minimum(-beta * z, -STEEPEST))
-        if self.straight:
-            return [(own, by_pace)]
-        return [(0 * own, z**2 * by_saturation(beta * z)), (1 + own, by_pace)]
-
-    def summary(self, theta):
-        beta, pace = self.split(theta)
-        paces = self.mean_of_devices(pace)
+    def summary(theta: np.ndarray) -> np.ndarray:
+        beta, paces = theta[0], means(theta[1:], device)
         mean = paces.mean()
-        nu = beta * mean
-        size = float(mean * saturating(np.array(nu)))
-        return np.concatenate([[size, nu], paces / mean, np.ones_like(paces)])
+        size = mean * saturating(beta * mean)
+        return np.concatenate([[size, beta * mean], paces / mean, np.ones_like(paces)])
+
+    return Variation("exponential", "slopes", level, (0 * unit, 1 + unit), summary)
+
+
+def different_lines(unit: np.ndarray, device: np.ndarray) -> Variation:
+    """A line for each unit; θ = slopes."""
+
+    def summary(theta: np.ndarray) -> np.ndarray:
+        paces = means(theta, device)
+        mean = paces.mean()
+        return np.concatenate([[mean, 0.0], paces / mean, np.ones_like(paces)])
+
+    return Variation("linear", "slopes", lambda time, slope: time * slope, (unit,), summary)
+
+
+def means(value: np.ndarray, device: np.ndarray) -> np.ndarray:
+    """The mean of each device, from [units] to [devices]."""
+    members = device == np.arange(device.max() + 1)[:, None]
+    return members @ value / members.sum(1)
+
+
+def residuals(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
+    """Whitened, of all readings, [readings]."""
+    return np.concatenate([(g(model.values(theta, g.group)) - g.level).ravel() for g in groups])
+
+
+def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> csr_matrix:
+    """The derivatives of `residuals`, [readings, parameters]."""
+    rows, columns, entries, end = [], [], [], 0
+    for g in groups:
+        own = end + np.arange(g.level.size).reshape(g.level.shape)
+        end += g.level.size
+        for place, by in model.derivatives(theta, g.group):
+            rows.append(own.ravel())
+            columns.append(np.broadcast_to(place, own.shape).ravel())
+            entries.append(g(by).ravel())
+    at = np.concatenate(rows), np.concatenate(columns)
+    return csr_matrix((np.concatenate(entries), at), shape=(end, len(theta)))
 
 
 def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
     """The parameters of least squares, from there on."""
-    columns = [np.arange(g.level.size).reshape(g.level.shape) for g in groups]
-    ends = np.cumsum([0, *(g.level.size for g in groups)])
 
-    def residuals(theta: np.ndarray) -> np.ndarray:
-        return np.concatenate([(g(model.values(theta, g.group)) - g.level).ravel() for g in groups])
+    def matrix(theta: np.ndarray):
+        sparse = design_matrix(groups, model, theta)
+        return sparse if len(theta) > MAX_DENSE else sparse.toarray()
 
-    def jacobian(theta: np.ndarray):
-        rows, places, values = [], [], []
-        for g, column, end in zip(groups, columns, ends, strict=False):
-            for index, by in model.derivatives(theta, g.group):
-                rows.append((column + end).ravel())
-                places.append(np.broadcast_to(index, column.shape).ravel())
-                values.append(g(by).ravel())
-        at, entries = (np.concatenate(rows), np.concatenate(places)), np.concatenate(values)
-        if len(theta) > MAX_DENSE:
-            return csr_matrix((entries, at), shape=(ends[-1], len(theta)))
-        matrix = np.zeros((ends[-1], len(theta)))
-        matrix[at] = entries
-        return matrix
-
-    found = least_squares(
-        residuals, theta, jacobian, x_scale="jac", ftol=1e-13, xtol=1e-12, gtol=1e-14, max_nfev=60
-    )
-    return found.x
+    return least_squares(
+        lambda theta: residuals(groups, model, theta),
+        theta,
+        matrix,
+        x_scale="jac",
+        ftol=1e-13,
+        xtol=1e-12,
+        gtol=1e-14,
+        max_nfev=60,
+    ).x
