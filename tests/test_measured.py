@@ -92,7 +92,10 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     assert (device.source.file, device.relaxes_to) == ("example-device.csv", "double-linear")
     output = capsys.readouterr().out
     assert "20 devices × 2 falling ramps × 28 readings and 2 rising ramps × 28 rea" in output
-    assert "chosen            exponential; exponential fits; linear does not" in output
+    assert (
+        "chosen            exponential: its residuals are random, and those of linear are not"
+        in output
+    )
     assert "device file: my-device.json" in output
 
 
@@ -124,18 +127,18 @@ def report_of(one) -> str:
 def test_the_report_says_everything_of_several_devices():
     text = report_of(exponential(2.77).measurement(0))
     for words in (
-        r"Values in uS, noises and spreads in % of the range",
+        r"Values are in uS, noises and spreads in % of the range",
         r"falling branch \(depression\): 27 pulses from 6\d\.\d+ to \d\d\.\d+",
         r"R² +rms % +lag-1 +AICc +p, residuals are random",
         r"  exponential +0\.9\d+ +\S+ +\S+ +0\.0 +0\.\d",
-        r"chosen +exponential; ",
-        r"range +\d\d\.\d+ ± \d\.\d+; ratio of its ends \d\.",
+        r"chosen +exponential: ",
+        r"range +\d\d\.\d+ ± \d\.\d+; its ends have the ratio \d\.",
         r"offset \S+ ± \S+, amplitude \S+ ± \S+, decay \S+ ± \S+ pulses",
         r"nonlinearity ν +2\.\d+ ± 0\.\d+; NeuroSim's label -3\.\d+ ± 0\.\d+ \(depression\)",
         r"read noise +\S+ ± \S+ %",
         r"write noise +\S+ ± \S+ % per √pulse",
         r"resolvable states +\d+\.\d ± \d",
-        r"σ_device +\d+\.?\d* ± \d+\.?\d* % of the slopes of 8 devices",
+        r"σ_device +\d+\.?\d* ± \d+\.?\d* % \(spread of the slopes of 8 devices\)",
         r"spread of ranges +",
         r"main.py for these values: --var 0\.\d+ --resistor_noise 0\.00\d+ --write_noise 0\.0\d+$",
     ):
@@ -145,16 +148,16 @@ def test_the_report_says_everything_of_several_devices():
 
 def test_the_report_says_what_cannot_be_measured_and_what_is_odd():
     text = report_of(exponential(2.77, n=5, devices=1, cycles=1, sigma=0.0).measurement(0))
-    assert "not measurable from one device: give --var" in text
+    assert "not measurable from one device; give --var" in text
     assert "read noise        not measurable" in text
     text = report_of(
         measurement(np.linspace(1, 2, 28)[:, None] + 0.001 * np.sin(np.arange(28) * 7)[:, None])
     )
-    assert "uses the rising curve mirrored" in text
+    assert "uses the mirrored rising curve" in text
     text = report_of(measurement(np.exp(-np.arange(28) / 9.7)[:, None]))
-    assert "have no noise; a measurement has" in text
+    assert "have no noise, as if they were computed" in text
     text = report_of(two_bends(read=0.002, write=0.002).measurement(0))
-    assert "chosen            table; neither linear nor exponential fits" in text
+    assert "chosen            table: neither linear nor exponential fits" in text
     assert "(of the nearest exponential)" in text
 
 
@@ -188,11 +191,11 @@ def test_a_file_is_never_replaced_silently(small, folder, capsys):
     other = folder / "other.csv"
     other.write_text(small.read_text().replace("62", "61"))
     before = {name: Path(name).read_bytes() for name in names(folder)}
-    assert "not made from other.csv" in refused(capsys, other, "--name", "mine")
+    assert "was not made from other.csv" in refused(capsys, other, "--name", "mine")
     Path("notes.json").write_text("{}")
-    assert "notes.json: is there" in refused(capsys, small, "--name", "notes")
+    assert "notes.json: the file exists" in refused(capsys, small, "--name", "notes")
     Path("picture.svg").write_text("a drawing")
-    assert "picture.svg: is there" in refused(capsys, small, "--name", "picture")
+    assert "picture.svg: the file exists" in refused(capsys, small, "--name", "picture")
     for name, content in before.items():
         assert Path(name).read_bytes() == content
     assert names(folder) == {*before, "notes.json", "picture.svg"}
@@ -247,7 +250,7 @@ def test_a_reader_who_stops_reading_gets_the_files_all_the_same(small, folder):
 
 def test_a_partner_that_is_still_to_come_is_said(small, capsys):
     main([str(small), "--relaxes_to", "later.json"])
-    assert "note: later.json is not there yet" in capsys.readouterr().err
+    assert "note: later.json does not exist yet" in capsys.readouterr().err
     assert json.loads(Path("small.json").read_text())["relaxes_to"] == "later.json"
 
 
@@ -256,7 +259,7 @@ def test_a_partner_that_is_still_to_come_is_said(small, capsys):
     [
         (["--name", "double-linear"], "is that of a built-in device"),
         (["--name", "a b"], "give another with --name"),
-        (["--output", "curve.txt"], "--output curve.txt: must end in .json"),
+        (["--output", "curve.txt"], "--output curve.txt: the name must end in .json"),
         (["--output", "nowhere/a.json"], "there is no folder nowhere"),
         (["--output", "a.json", "--output_dir", "b"], "--output_dir: leave it out"),
         (["--output_dir", "small.csv/there"], "small.csv is a file; name a folder"),

@@ -78,7 +78,7 @@ def refused(tmp_path):
         (["D1,D2", *TWO[:3], *(f"{v}," for v in LINEAR[3:])], "line 4, column 2 (D2)", "only 3"),
         (["D1,D2", *(f"{v},1.5" for v in LINEAR)], "line 2, column 2 (D2)", "flat"),
         (["1.5"] * 12, "line 1, column 1", "flat"),
-        (NOISE, "line 1, column 1", "below 3 read noises of 0.04"),
+        (NOISE, "line 1, column 1", "less than 3 times the read noise of 0.04"),
         ([f"{value:.5f}" for value in STEPS], "line 1, column 1", "step sizes"),
         ([f"{100 * value:.5f}" for value in STEPS], "line 1, column 1", "step sizes"),
         (["G_LTD", *LINEAR, *LINEAR[::-1]], "line 13, column 1", "turns back here, at 2.511"),

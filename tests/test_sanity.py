@@ -48,12 +48,12 @@ def test_a_sane_fit_passes(fitted):
 @pytest.mark.parametrize(
     ("size", "words"),
     [
-        (-0.02, "the curve that fits best does not"),
-        (0.0, "the curve that fits best does not"),
-        (0.4, "while its ramps run over"),
-        (2.5, "while its ramps run over"),
-        (math.nan, "no finite range"),
-        (math.inf, "no finite range"),
+        (-0.02, "the curve that fits best does not fall"),
+        (0.0, "the curve that fits best does not fall"),
+        (0.4, "but the readings of a ramp span"),
+        (2.5, "but the readings of a ramp span"),
+        (math.nan, "has no finite range"),
+        (math.inf, "has no finite range"),
     ],
 )
 def test_a_range_that_is_not_that_of_the_readings(fitted, size, words):
@@ -69,20 +69,27 @@ def test_a_curve_that_explains_little(fitted):
     assert "explains only" in refused(odd)
 
 
+def test_a_forced_family_that_explains_little_is_left_out():
+    steep = exponential(12.0, devices=1, cycles=1, sigma=0.0).measurement(0)
+    assert refused(fit_device(steep, "linear")).split("; ")[1] == (
+        "leave out --family, since the data choose exponential"
+    )
+
+
 def test_errors_that_are_not_finite(fitted):
     covariance = np.full_like(fitted.falling.taken.covariance, np.nan)
     odd = with_taken(fitted, covariance=covariance)
-    assert "has no finite error" in refused(odd)
+    assert "has an error that is not finite" in refused(odd)
 
 
 @pytest.mark.parametrize(
     ("name", "estimate", "words"),
     [
-        ("read_noise", Estimate(-2.0, 0.1), "its read noise is negative, -2"),
-        ("write_noise", Estimate(math.nan, 0.1), "its write noise is not finite"),
-        ("write_noise", Estimate(0.1, math.inf), "its write noise is not finite"),
-        ("variability", Estimate(5.0, 1.0), "its spread of slopes is 500%"),
-        ("range_spread", Estimate(1.2, 0.1), "its spread of ranges is 120%"),
+        ("read_noise", Estimate(-2.0, 0.1), "the read noise comes out negative (-2)"),
+        ("write_noise", Estimate(math.nan, 0.1), "the write noise comes out not finite"),
+        ("write_noise", Estimate(0.1, math.inf), "the write noise comes out not finite"),
+        ("variability", Estimate(5.0, 1.0), "the spread of slopes is 500%"),
+        ("range_spread", Estimate(1.2, 0.1), "the spread of ranges is 120%"),
     ],
 )
 def test_noises_and_spreads_that_cannot_be(fitted, monkeypatch, name, estimate, words):
@@ -108,7 +115,7 @@ def test_a_device_file_that_cannot_be_used(fitted, changes, words):
 
 def test_a_curve_that_is_none_is_refused_before_it_is_written(fitted, monkeypatch):
     monkeypatch.setattr("utils.measured.model_units.response_of", lambda fit: Linear(0.1, 2.7, 1.0))
-    assert "its device file is none (falling.constants.slope is 0.1" in refused(fitted)
+    assert "the fit gives no valid device (falling.constants.slope is 0.1" in refused(fitted)
 
 
 @pytest.mark.parametrize("name", LIBRARY)

@@ -133,7 +133,7 @@ def output_of(given: str | None, folder: str | None, name: str) -> Path:
         return Path(folder, f"{name}.json")
     output = Path(f"{name}.json" if given is None else given)
     if output.suffix != ".json":
-        raise UserError(f"--output {output}: must end in .json")
+        raise UserError(f"--output {output}: the name must end in .json")
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: there is no folder {output.parent}; make it first")
     return output
@@ -153,14 +153,14 @@ def partner_of(given: str | None, output: Path) -> str | None:
         except ValueError as error:
             raise UserError(f"--relaxes_to {error}") from None
     if Path(given).resolve() == output.resolve():
-        raise UserError(f"--relaxes_to {given}: is the device file itself; name another")
+        raise UserError(f"--relaxes_to {given}: this is the device file itself; name another")
     if Path(given).exists():
         try:
             device_file.read(given)
         except ValueError as error:
             raise UserError(f"--relaxes_to {error}") from None
     else:
-        log(f"note: {given} is not there yet; make it before you train")
+        log(f"note: {given} does not exist yet; make it before you train")
     return Path(os.path.relpath(given, output.parent)).as_posix()
 
 
@@ -179,8 +179,8 @@ def check_replaceable(output: Path, file: str, sha256: str) -> None:
         source = None
     if source is None or (source.file != file and source.sha256 != sha256):
         raise UserError(
-            f"{there[0]}: is there, and not made from {file}; move it away or choose another "
-            "--output"
+            f"{there[0]}: the file exists and was not made from {file}; move it away, or choose "
+            "another --output"
         )
     log(f"note: {output}, made from {source.file}, is replaced")
 

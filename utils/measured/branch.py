@@ -75,8 +75,8 @@ def branch_data(ramps: Sequence[Ramp], file: str, is_train: bool = False) -> Bra
     if step == 0 or (step > 0) != (branch == "rising"):
         way = "rise" if branch == "rising" else "fall"
         raise UserError(
-            f"{file}: the mean of its {branch} ramps does not {way} from the first to the last "
-            "value; choose other --columns, or say with --branches what each one is"
+            f"{file}: on average its {branch} ramps do not {way} from the first to the last value; "
+            "choose other columns with --columns, or name the branch of each with --branches"
         )
     devices = tuple(dict.fromkeys(ramp.device for ramp in ramps))
     device = np.array([devices.index(ramp.device) for ramp in ramps])

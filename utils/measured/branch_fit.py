@@ -38,7 +38,8 @@ class BranchFit:
     of pulses_max, where the data show that it fades sooner than in a device of this curve. alone:
     every ramp on its own. nearest: ν of the exponential that is nearest to all readings. fits,
     tests: by family (of a table no test). apart: the exponential whose devices differ in slope and
-    in range, where that can be told. family: the one that was taken. why: in words.
+    in range, where that can be told. best: the family that the data would choose. family: the one
+    that was taken. why: in words.
     """
 
     data: BranchData
@@ -49,6 +50,7 @@ class BranchFit:
     fits: dict[str, MeanDevice]
     tests: dict[str, LackOfFit]
     apart: MeanDevice | None
+    best: str
     family: str
     why: str
 
@@ -161,38 +163,36 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
         "exponential": mean_device.best_of(exponentials),
         "table": table.fit_table(data, groups),
     }
-    taken, why = choose(fits, tests, family)
+    best, why = choose(fits, tests)
+    taken = family or best
+    if taken != best:
+        why = f"asked for by --family; the data would choose {best}: {why}"
     if taken == "exponential" and abs(fits[taken].nonlinearity) < STRAIGHT:
         raise UserError(
-            f"{file}: the nonlinearity of its {data.ramps[0].branch} branch is "
-            f"{fits[taken].nonlinearity:.2g}, which is a straight line; take --family linear"
+            f"{file}: its {data.ramps[0].branch} branch is a straight line (ν = "
+            f"{fits[taken].nonlinearity:.2g}), which no exponential describes; use --family linear"
         )
     memory = 1 / (forgetting - first) if forgetting > max(first, 0.0) else None
     apart = next((fit for fit in exponentials if fit.varies == "both"), None)
     return BranchFit(
-        data, estimate, memory, alone["exponential"], nearest, fits, tests, apart, taken, why
+        data, estimate, memory, alone["exponential"], nearest, fits, tests, apart, best, taken, why
     )
 
 
-def choose(
-    fits: dict[str, MeanDevice], tests: dict[str, LackOfFit], wanted: str | None
-) -> tuple[str, str]:
-    """The family to take, and why."""
+def choose(fits: dict[str, MeanDevice], tests: dict[str, LackOfFit]) -> tuple[str, str]:
+    """The family that the data choose, and why."""
     passed = [name for name in EQUATIONS if tests[name].passed]
     if not passed:
-        best = "table"
-        why = "neither linear nor exponential fits: their residuals are not random"
-    elif len(passed) == 1:
+        return "table", "neither linear nor exponential fits: their residuals are not random"
+    if len(passed) == 1:
         (best,) = passed
         other = next(name for name in EQUATIONS if name != best)
-        why = f"{best} fits; {other} does not, its residuals are not random"
-    else:
-        gain = fits["linear"].aicc - fits["exponential"].aicc
-        best = "exponential" if gain > EQUAL else "linear"
-        if abs(gain) <= EQUAL or not np.isfinite(gain):
-            why = "linear and exponential fit equally well (AICc within 2); linear is the simpler"
-        else:
-            why = f"both families fit, {best} has the smaller AICc, by {abs(gain):.1f}"
-    if wanted is None or wanted == best:
-        return best, why
-    return wanted, f"asked for by --family; the data would choose {best}, since {why}"
+        return best, f"its residuals are random, and those of {other} are not"
+    gain = fits["linear"].aicc - fits["exponential"].aicc
+    best = "exponential" if gain > EQUAL else "linear"
+    if abs(gain) <= EQUAL or not np.isfinite(gain):
+        return (
+            best,
+            "linear and exponential fit equally well (AICc within 2); linear is the simpler",
+        )
+    return best, f"linear and exponential fit; the AICc of {best} is smaller by {abs(gain):.1f}"

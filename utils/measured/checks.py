@@ -67,21 +67,21 @@ def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
     spread = float(np.ptp(values))
     if spread <= 1e-9 * float(np.abs(values).max()):
         return (
-            f"a flat curve: all {len(values)} values are {values[0]:.6g}, whatever the pulses; "
-            "leave it out with --columns"
+            f"the curve is flat, all its {len(values)} values are {values[0]:.6g}; leave it out "
+            "with --columns"
         )
     noise = found.read_noise
     if len(values) < NOISE_READINGS:
         noise = min(noise, usual_noise)
     if are_steps(values, found, noise):
         return (
-            f"step sizes instead of responses: the values scatter about {values.mean():.3g}, while "
-            f"their sum runs to {values.sum():.3g}; give the value after each pulse, not its change"
+            f"the values look like step sizes: they scatter about {values.mean():.3g}, and their "
+            f"sum is {values.sum():.3g}; give the value after each pulse, not its change"
         )
     if abs(found.change) < MIN_READ_NOISES * noise:
         return (
-            f"its range, {abs(found.change):.3g}, is below {MIN_READ_NOISES:g} read noises of "
-            f"{noise:.3g}; leave it out with --columns, or average readings"
+            f"the range is {abs(found.change):.3g}, less than {MIN_READ_NOISES:g} times the read "
+            f"noise of {noise:.3g}; leave the curve out with --columns, or average several readings"
         )
     return None
 

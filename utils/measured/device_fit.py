@@ -181,7 +181,7 @@ def fit_device(measurement: Measurement, family: str | None = None) -> DeviceFit
                 data = branch_data(ramps, measurement.file, is_train)
                 fits[name] = fit_branch(data, measurement.file, family)
         if not fits:
-            raise UserError(f"{measurement.file}: holds no ramp")
+            raise UserError(f"{measurement.file}: there is no ramp in it")
         slopes, covariance = shared_slopes(list(fits.values()))
         both = fits.get("falling"), fits.get("rising")
         return DeviceFit(measurement, tuple(far_off), *both, slopes, covariance)

@@ -32,21 +32,21 @@ def leave_out_single_readings(measurement: Measurement) -> tuple[Measurement, li
         for ramp, far in zip(measurement.ramps, found, strict=True)
         for place in far
     )
-    ramps, said = [], []
+    ramps, sentences = [], []
     for ramp, far in zip(measurement.ramps, found, strict=True):
         single = [place for place in far if often[ramp.branch, ramp.pulses[place]] == 1]
         if len(far) > max(1, MAX_SHARE * len(ramp.values)):
             single = []
         for place in single:
-            said.append(
+            sentences.append(
                 f"line {ramp.lines[place]}: the reading {ramp.values[place]:g} after pulse "
-                f"{ramp.pulses[place]:g} of device {ramp.device} is {far[place]:.0f} standard "
-                "deviations of all others away from the curve; it is left out"
+                f"{ramp.pulses[place]:g} of device {ramp.device} is left out: it is "
+                f"{far[place]:.0f} standard deviations of the other readings off the curve"
             )
         left = np.setdiff1d(np.arange(len(ramp.values)), single)
         kept = {name: getattr(ramp, name)[left] for name in ("pulses", "values", "lines")}
         ramps.append(replace(ramp, **kept))
-    return replace(measurement, ramps=tuple(ramps)), said
+    return replace(measurement, ramps=tuple(ramps)), sentences
 
 
 def far_off(ramp: Ramp, n_readings: int) -> dict[int, float]:

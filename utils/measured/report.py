@@ -24,7 +24,7 @@ MAX_SCATTER = 1.2  # of the ramps about the fit, against their noise
 def report(fit: DeviceFit, device: DeviceFile) -> list[str]:
     """Everything estimated, a line each; device: its device file."""
     unit = fit.measurement.unit or "units that the file does not name"
-    lines = [*fit.far_off, f"Values in {unit}, noises and spreads in % of the range."]
+    lines = [*fit.far_off, f"Values are in {unit}, noises and spreads in % of the range."]
     for name, branch in fit.branches.items():
         lines += ["", *branch_lines(fit, name, branch)]
     lines += ["", *common_lines(fit), *noise_lines(fit), *notes(fit)]
@@ -38,8 +38,8 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
         f"from {first:.6g} to {last:.6g}"
     )
     yield from comparison(branch)
-    yield f"chosen            {branch.family}; {branch.why}"
-    ratio = f"; ratio of its ends {max(first, last) / min(first, last):.4g}"
+    yield f"chosen            {branch.family}: {branch.why}"
+    ratio = f"; its ends have the ratio {max(first, last) / min(first, last):.4g}"
     yield f"range             {pm(fit.range_of(branch))}{ratio * (min(first, last) > 0)}"
     yield equation(fit, branch)
     nearest = "" if branch.tests["exponential"].passed else " (of the nearest exponential)"
@@ -50,9 +50,9 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
     alone = branch.alone
     if branch.data.n_ramps > 1:
         yield (
-            f"  each ramp alone {alone.nonlinearity.mean():.3g}, standard deviation "
-            f"{alone.nonlinearity.std(ddof=1):.2g} over {branch.data.n_ramps} ramps; that of the "
-            f"range {alone.range.std(ddof=1) / alone.range.mean():.2%}"
+            f"  ramps one by one: mean ν {alone.nonlinearity.mean():.3g}, standard deviation "
+            f"{alone.nonlinearity.std(ddof=1):.2g}; standard deviation of the range "
+            f"{alone.range.std(ddof=1) / alone.range.mean():.2%}; {branch.data.n_ramps} ramps"
         )
     if change := drift(branch):
         first, size = (pm(times(each, 100)) for each in change)
@@ -114,43 +114,43 @@ def common_lines(fit: DeviceFit) -> Iterator[str]:
         if apart > MAX_DIFFERENCE * fit.range:
             yield (
                 f"note: the ends of the branches differ by up to {apart / fit.range:.0%} of the "
-                "range; both curves are stretched onto the common one"
+                "range; both curves are stretched onto the common range"
             )
         yield (
-            f"asymmetry         |ν rising - ν falling| {pm(fit.asymmetry)}; at the middle a pulse "
-            f"up is {step_ratio(fit):.3g} times a pulse down"
+            f"asymmetry         |ν rising - ν falling| {pm(fit.asymmetry)}; in the middle of the "
+            f"range the step of a pulse up is {step_ratio(fit):.3g} times that of a pulse down"
         )
         point = symmetry_point(fit)
         if point is None or point.value is None:
-            yield "symmetry point    none within the range"
+            yield "symmetry point    none: pulses up and down make equal steps nowhere in the range"
         else:
             slope = fit.range / MODEL.span
             measured = SignedEstimate(
                 low + slope * (point.value - MODEL.w_min), point.error and slope * point.error
             )
-            yield f"symmetry point    {pm(measured)}, where a pulse up is as large as a pulse down"
+            yield f"symmetry point    {pm(measured)}, where pulses up and down make equal steps"
     n = len(fit.devices)
     if n == 1:
-        yield "σ_device          not measurable from one device: give --var when you train"
+        yield "σ_device          not measurable from one device; give --var when you train"
         return
-    yield f"σ_device          {percent(fit.variability)} of the slopes of {n} devices"
+    yield f"σ_device          {percent(fit.variability)} (spread of the slopes of {n} devices)"
     if fit.range_spread.value is not None:
         yield f"spread of ranges  {percent(fit.range_spread)}"
     else:
-        yield "spread of ranges  cannot be told apart from that of the slopes"
+        yield "spread of ranges  cannot be told apart from the spread of the slopes"
 
 
 def percent(estimate: Estimate) -> str:
     if estimate.value is None:
         return "not measurable"
     if estimate.value == 0:
-        return f"none seen, below {100 * estimate.error:.2g} %" if estimate.error else "none"
+        return f"not seen, below {100 * estimate.error:.2g} %" if estimate.error else "none"
     return f"{pm(times(estimate, 100))} %"
 
 
 def noise_lines(fit: DeviceFit) -> Iterator[str]:
     read, reads = fit.read_noise, fit.measurement.reads
-    source = f", of single readings, from {reads} after each pulse" * (reads > 1)
+    source = f" (of a single reading, from {reads} after each pulse)" * (reads > 1)
     yield f"read noise        {percent(read)}{source}"
     yield f"write noise       {percent(fit.write_noise)} per √pulse"
     if read.value and read.error is not None:
@@ -163,19 +163,22 @@ def notes(fit: DeviceFit) -> Iterator[str]:
     for name, branch in fit.branches.items():
         if branch.memory is not None:
             yield (
-                f"note: write noise of the {name} branch fades within about "
+                f"note: the write noise of the {name} branch fades within about "
                 f"{branch.memory * branch.data.pulses_max:.2g} pulses; that of a simulated device "
-                "stays"
+                "does not fade"
             )
         if branch.taken.scatter > MAX_SCATTER and branch.data.n_ramps > 1:
             yield (
-                f"note: {name} ramps differ by more than slopes, ranges and noise (residuals "
-                f"{branch.taken.scatter:.2g} times as large); errors are larger by as much"
+                f"note: the {name} ramps differ by more than slopes, ranges and noise explain; all "
+                f"errors of that branch are {branch.taken.scatter:.2g} times as large for it"
             )
         if max(branch.noise.noise.read, branch.noise.noise.write) <= 10 * FLOOR:
-            yield f"note: the values of the {name} branch have no noise; a measurement has"
+            yield (
+                f"note: the values of the {name} branch have no noise, as if they were computed, "
+                "not measured"
+            )
     if fit.falling is None:
-        yield "note: a network uses the rising curve mirrored, as its pulses lower the voltage"
+        yield "note: there is no falling branch, so a network uses the mirrored rising curve"
 
 
 def flags(device: DeviceFile) -> str:

@@ -35,7 +35,7 @@ def sane_device_file(fit: DeviceFit, name: str, relaxes_to: str | None) -> Devic
     try:
         device = device_file(fit, name, relaxes_to)
     except ValueError as error:
-        raise refusal(fit, f"its device file is none ({error})") from None
+        raise refusal(fit, f"the fit gives no valid device ({error})") from None
     for odd in oddities_of_file(device):
         raise refusal(fit, odd)
     return device
@@ -43,8 +43,8 @@ def sane_device_file(fit: DeviceFit, name: str, relaxes_to: str | None) -> Devic
 
 def refusal(fit: DeviceFit, odd: str) -> UserError:
     return UserError(
-        f"{fit.measurement.file}: {odd}; nothing is written. Look at the columns that were read, "
-        "or choose others with --columns"
+        f"{fit.measurement.file}: {odd}; nothing is written. Check the columns that were read, or "
+        "choose others with --columns"
     )
 
 
@@ -57,7 +57,7 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
             ("nonlinearity", fit.nonlinearity_of(branch)),
         ):
             if not is_known(estimate.value, estimate.error):
-                yield f"the {what} of its {name} branch has no finite error"
+                yield f"the {what} of its {name} branch has an error that is not finite"
     for what, estimate in (
         ("read noise", fit.read_noise),
         ("write noise", fit.write_noise),
@@ -67,48 +67,52 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
         if estimate.value is None:
             continue
         if not is_known(estimate.value, estimate.error):
-            yield f"its {what} is not finite"
+            yield f"the {what} comes out not finite"
         elif estimate.value < 0:
-            yield f"its {what} is negative, {estimate.value:.3g}"
+            yield f"the {what} comes out negative ({estimate.value:.3g})"
         elif what.startswith("spread") and estimate.value > MAX_SPREAD:
-            yield f"its {what} is {estimate.value:.0%}, so its devices have no mean"
+            yield f"the {what} is {estimate.value:.0%}, so there is no mean device"
 
 
 def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:
     raw = float(np.median([np.ptp(ramp.values) for ramp in fit.data.ramps]))
     size = fit.range
     if not math.isfinite(size):
-        yield f"no finite range fits its {name} branch"
+        yield f"the curve that fits its {name} branch best has no finite range"
         return
     if not size > 0:
-        yield f"its {name} ramps {WAYS[name]} by {raw:.3g}, but the curve that fits best does not"
+        way = WAYS[name]
+        yield f"its {name} ramps {way} by {raw:.3g}, but the curve that fits best does not {way}"
         return
     low, high = RANGE_LIMITS
     if not low * raw <= size <= high * raw:
         yield (
-            f"the fitted range of its {name} branch is {size:.3g}, while its ramps run over "
+            f"the fitted range of its {name} branch is {size:.3g}, but the readings of a ramp span "
             f"{raw:.3g}"
         )
     explained = quality(fit.data, fit.taken).of_mean
     if not explained > MIN_R_SQUARED:
+        why = "the ramps have no common shape"
+        if fit.family != fit.best:
+            why = f"leave out --family, since the data choose {fit.best}"
         yield (
-            f"the {fit.family} curve explains only {max(explained, 0):.0%} of its {name} branch, "
-            "so the ramps have no common shape"
+            f"the {fit.family} curve explains only {max(explained, 0):.0%} of its {name} branch; "
+            f"{why}"
         )
 
 
 def oddities_of_file(device: DeviceFile) -> Iterator[str]:
     if not is_finite(msgspec.to_builtins(device)):
-        yield "a number of its device file is not finite"
+        yield "a number of the device file is not finite"
         return
     try:
         again = from_json(msgspec.json.encode(device).decode())
     except msgspec.MsgspecError as error:
-        yield f"its device file cannot be read back ({in_words(error)})"
+        yield f"the device file cannot be read back ({in_words(error)})"
         return
     for response in {again.response, again.rising_mirrored} - {None}:
         if not can_be_trained(response):
-            yield "the curve of its device file cannot be trained with"
+            yield "pulses do not lead through the whole range of the fitted curve"
             return
 
 
