@@ -5,12 +5,13 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import PROJECT
-from support.ramps import exponential, measurement, two_bends
+from support.ramps import both_branches, exponential, measurement, two_bends
 
 from devices import device_file
 from devices.device_file import Estimate
@@ -159,6 +160,23 @@ def test_the_report_says_what_cannot_be_measured_and_what_is_odd():
     text = report_of(two_bends(read=0.002, write=0.002).measurement(0))
     assert "chosen            table: neither linear nor exponential fits" in text
     assert "(of the nearest exponential)" in text
+
+
+@pytest.mark.parametrize(("write", "n_notes"), [(0.02, 1), (0.005, 0)])
+def test_write_noises_that_differ_between_the_branches_are_both_named(write, n_notes):
+    falling = exponential(2.77, devices=1, cycles=12, sigma=0.0, read=0.005, write=write)
+    rising = replace(falling, write=0.005, first=20.0, range=42.0)
+    both = both_branches(falling.measurement(0), rising.measurement(1))
+    notes = re.findall(
+        r"note: write noise is (\S+) ± \S+ % per √pulse on the falling branch and (\S+) ± \S+ % on "
+        r"the rising one; .* the device file takes (\S+) ± ",
+        report_of(both),
+    )
+    assert len(notes) == n_notes
+    for note in notes:
+        down, up, taken = map(float, note)
+        assert (down, up) == (pytest.approx(2.0, rel=0.15), pytest.approx(0.5, rel=0.3))
+        assert up < taken < down
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from utils.measured.whitening import FLOOR
 
 WORDS = {"falling": "depression", "rising": "potentiation"}
 MAX_DIFFERENCE = 0.05  # of the range: ends of the branches that differ by more are spoken of
+MAX_STANDARD_ERRORS = 3.0  # by which the write noises of the branches may differ
 MAX_SCATTER = 1.2  # of the ramps about the fit, against their noise
 
 
@@ -177,8 +178,24 @@ def notes(fit: DeviceFit) -> Iterator[str]:
                 f"note: the values of the {name} branch have no noise, as if they were computed, "
                 "not measured"
             )
+    yield from write_noises(fit)
     if fit.falling is None:
         yield "note: there is no falling branch, so a network uses the mirrored rising curve"
+
+
+def write_noises(fit: DeviceFit) -> Iterator[str]:
+    """Both of them, where a device that has one for both branches would not show such two."""
+    if fit.falling is None or fit.rising is None:
+        return
+    down, up = fit.falling.write_noise, fit.rising.write_noise
+    if down.value is None or up.value is None or down.error is None or up.error is None:
+        return
+    if abs(down.value - up.value) > MAX_STANDARD_ERRORS * np.hypot(down.error, up.error):
+        yield (
+            f"note: write noise is {percent(down)} per √pulse on the falling branch and "
+            f"{percent(up)} on the rising one; a simulated device has one for both, so the device "
+            f"file takes {percent(fit.write_noise)}, the mean weighted by their errors"
+        )
 
 
 def flags(device: DeviceFile) -> str:
