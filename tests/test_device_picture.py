@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from support.ramps import both_branches, exponential, measurement, two_bends
 
+from utils.measured.branch_fit import changes
 from utils.measured.device_fit import fit_device
-from utils.measured.picture import changes, display, draw
+from utils.measured.picture import display, draw
 
 
 def texts_above(axes) -> list[str]:

@@ -9,6 +9,7 @@ import os
 import sys
 from argparse import Namespace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from devices import device_file
 from devices.built_in import look_up
@@ -191,25 +192,18 @@ def paths(output: Path) -> dict[str, Path]:
 
 def write(output: Path, device: device_file.DeviceFile, pictures: dict[str, bytes]) -> None:
     """All files or none, each whole. Raises RecordError where that fails."""
-    targets = paths(output)
-    waiting = {
-        ending: targets[ending].with_name(f".{targets[ending].name}.{os.getpid()}.tmp")
-        for ending in pictures
-    }
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        for ending, content in pictures.items():
-            waiting[ending].write_bytes(content)
-        device_file.write(output, device)
-        for ending, path in waiting.items():
-            path.replace(targets[ending])
+        with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
+            for ending, content in pictures.items():
+                Path(folder, ending).write_bytes(content)
+            device_file.write(output, device)
+            for ending in pictures:
+                Path(folder, ending).replace(paths(output)[ending])
     except OSError as error:
         raise RecordError(
             f"cannot write {output}: {error.strerror}; choose another --output"
         ) from None
-    finally:
-        for path in waiting.values():
-            path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

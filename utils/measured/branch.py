@@ -10,6 +10,8 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured.measurement import Ramp
 
+WAYS = {"falling": "fall", "rising": "rise"}
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -73,10 +75,10 @@ def branch_data(ramps: Sequence[Ramp], file: str, is_train: bool = False) -> Bra
     step = float(np.interp(pulses_max, pulses, mean)) - first
     branch = ramps[0].branch
     if step == 0 or (step > 0) != (branch == "rising"):
-        way = "rise" if branch == "rising" else "fall"
         raise UserError(
-            f"{file}: on average its {branch} ramps do not {way} from the first to the last value; "
-            "choose other columns with --columns, or name the branch of each with --branches"
+            f"{file}: on average its {branch} ramps do not {WAYS[branch]} from the first to the "
+            "last value; choose other columns with --columns, or name the branch of each with "
+            "--branches"
         )
     devices = tuple(dict.fromkeys(ramp.device for ramp in ramps))
     device = np.array([devices.index(ramp.device) for ramp in ramps])

@@ -129,6 +129,23 @@ def quality(data: BranchData, fit: MeanDevice) -> Quality:
     )
 
 
+def changes(branch: BranchFit) -> tuple[np.ndarray, np.ndarray]:
+    """Value of the fit and size of the step per pulse, for each step of each ramp, as measured.
+
+    By the fit's value, not the reading's: one that noise has raised falls the more after it.
+    """
+    data, rows = branch.data, []
+    for group in data.groups:
+        inside = group.time <= 1 + 1e-9  # a table ends there
+        time = group.time[inside]
+        level = branch.start + branch.taken.level(time)
+        middle = np.round((level[1:] + level[:-1]) / 2, 12)[:, None]
+        step = np.diff(group.level[inside], axis=0) / (np.diff(time)[:, None] * data.pulses_max)
+        rows.append(np.stack(np.broadcast_arrays(middle, step)).reshape(2, -1))
+    level, step = np.concatenate(rows, axis=1)
+    return branch.measured(level), abs(data.step) * step
+
+
 def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
     """Fit everything; `family` names the one to take, else the data decide.
 
@@ -155,7 +172,7 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
     elif data.n_ramps >= lack_of_fit.MIN_RAMPS:
         # Then the curve need not be smooth: the noises are those about the mean of the ramps.
         parts = table.parts_of(data, table.fit_table(data, groups))
-        estimate = noise.about_their_mean(noise.estimate_noise(parts, forgetting), data.n_ramps)
+        estimate = noise.estimate_noise(parts, forgetting)
     groups = whitened(data, estimate.weights)
     exponentials = mean_device.fit_exponentials(data, groups)
     fits = {

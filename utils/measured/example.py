@@ -15,17 +15,17 @@ import random
 from devices.built_in import EXPONENTIAL, curved
 from devices.responses import Response
 
-DEVICES, CYCLES = 20, 2
+DEVICES, CYCLES, PULSES = 20, 2, int(EXPONENTIAL.pulses_max)
 VARIABILITY = 0.15  # sigma_device
 READ, WRITE = 0.01, 0.01  # fractions of the range, the second one per square root of a pulse
 HIGHEST, LOWEST = 62.0, 20.0  # µS, ends of the range
 RISING = 1.5  # nonlinearity of the pulses up
-HEAD = """\
+HEAD = f"""\
 # Simulated, not measured: an example for python -m utils.measured, made by
 # python -m utils.measured.example > figures/example-device.csv
-# {devices} devices, {cycles} cycles of {pulses} pulses down (LTD, the curve of double-exponential,
-# nonlinearity 2.77) and as many up (LTP, nonlinearity {rising}); sigma_device {variability},
-# read noise {read:.0%} of the range, write noise {write:.0%} of it per square root of a pulse
+# {DEVICES} devices, {CYCLES} cycles of {PULSES} pulses down (LTD, the curve of double-exponential,
+# nonlinearity 2.77) and as many up (LTP, nonlinearity {RISING}); sigma_device {VARIABILITY},
+# read noise {READ:.0%} of the range, write noise {WRITE:.0%} of it per square root of a pulse
 """
 
 
@@ -51,19 +51,10 @@ def text(seed: int = 2025) -> str:
             names += [f"D{device + 1} cycle {cycle + 1} {way} (uS)" for way in ("LTD", "LTP")]
             columns.append([HIGHEST - (HIGHEST - LOWEST) * share for share in down])
             columns.append([LOWEST + (HIGHEST - LOWEST) * share for share in up])
-    head = HEAD.format(
-        devices=DEVICES,
-        cycles=CYCLES,
-        pulses=int(EXPONENTIAL.pulses_max),
-        rising=RISING,
-        variability=VARIABILITY,
-        read=READ,
-        write=WRITE,
-    )
     lines = [",".join(["pulse", *names])]
     for pulse, row in enumerate(zip(*columns, strict=True)):
         lines.append(",".join([str(pulse), *(f"{value:.3f}" for value in row)]))
-    return head + "\n".join(lines) + "\n"
+    return HEAD + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

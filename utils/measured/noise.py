@@ -125,21 +125,6 @@ def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
     return NoiseEstimate(noise, profile.averaged(), read, write)
 
 
-def about_their_mean(estimate: NoiseEstimate, ramps: int) -> NoiseEstimate:
-    """Noises, estimated from deviations from the mean of so many ramps, which are too small."""
-    factor = float(np.sqrt(ramps / (ramps - 1)))
-
-    def larger(noise: Noise) -> Noise:
-        return replace(noise, read=noise.read * factor, write=noise.write * factor)
-
-    return NoiseEstimate(
-        larger(estimate.noise),
-        larger(estimate.weights),
-        estimate.read_error and estimate.read_error * factor,
-        estimate.write_error and estimate.write_error * factor,
-    )
-
-
 def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     """How fast write noise fades: as the curve itself makes it, unless data clearly show otherwise.
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from devices.built_in import LINEAR as MODEL
 from utils.measured.branch import mean_curve
-from utils.measured.branch_fit import BranchFit
+from utils.measured.branch_fit import BranchFit, changes
 from utils.measured.device_fit import DeviceFit
 from utils.measured.model_units import response_of, step_at, symmetry_point
 from utils.measured.report import pm
@@ -23,8 +23,8 @@ from utils.plots import style
 
 COLOURS = {"falling": "#882255", "rising": "#009E73"}
 MARKERS = {"falling": "v", "rising": "^"}
-PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6}
-SHOWN = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+SHOWN = EngFormatter.ENG_PREFIXES  # by power of ten
+PREFIXES = {prefix: power for power, prefix in SHOWN.items()} | {"u": -6, "μ": -6}
 QUANTITIES = {
     "S": "conductance",
     "A": "current",
@@ -209,23 +209,6 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     finish(axes, f"{quantity} ({unit})", f"step of a pulse ({unit})")
-
-
-def changes(branch: BranchFit) -> tuple[np.ndarray, np.ndarray]:
-    """Value of the fit and size of the step per pulse, for each step of each ramp, as measured.
-
-    By the fit's value, not the reading's: one that noise has raised falls the more after it.
-    """
-    data, rows = branch.data, []
-    for group in data.groups:
-        inside = group.time <= 1 + 1e-9  # a table ends there
-        time = group.time[inside]
-        level = branch.start + branch.taken.level(time)
-        middle = np.round((level[1:] + level[:-1]) / 2, 12)[:, None]
-        step = np.diff(group.level[inside], axis=0) / (np.diff(time)[:, None] * data.pulses_max)
-        rows.append(np.stack(np.broadcast_arrays(middle, step)).reshape(2, -1))
-    level, step = np.concatenate(rows, axis=1)
-    return branch.measured(level), abs(data.step) * step
 
 
 def draw_slopes(axes: Axes, fit: DeviceFit) -> None:

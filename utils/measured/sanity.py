@@ -17,6 +17,7 @@ from devices.constants import in_words, is_finite
 from devices.device_file import DeviceFile, from_json
 from devices.responses import Response
 from utils.errors import UserError
+from utils.measured.branch import WAYS
 from utils.measured.branch_fit import BranchFit, quality
 from utils.measured.device_fit import DeviceFit
 from utils.measured.model_units import device_file
@@ -24,7 +25,6 @@ from utils.measured.model_units import device_file
 RANGE_LIMITS = 0.5, 2.0  # of the fitted range against that of the readings
 MIN_R_SQUARED = 0.5  # of the family taken, of the mean over ramps
 MAX_SPREAD = 1.0  # of slope factors: larger ones are no spread about a mean
-WAYS = {"falling": "fall", "rising": "rise"}
 
 
 def sane_device_file(fit: DeviceFit, name: str, relaxes_to: str | None) -> DeviceFile:

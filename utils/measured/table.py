@@ -148,15 +148,19 @@ def from_no_pulse(time: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def parts_of(data: BranchData, table: MeanTable) -> list[Part]:
-    """The ramps less the table, each with what another slope factor and slow drift would add."""
-    parts = []
+    """The ramps less the table, each with what another slope factor and slow drift would add.
+
+    Deviations are as large as those from the true curve; from the mean of these ramps they are
+    smaller.
+    """
+    parts, factor = [], np.sqrt(data.n_ramps / (data.n_ramps - 1))
     for group, residual in zip(data.groups, table.residual, strict=True):
         time = group.time[:, None]
         slope = time * table.slope(time * table.slopes[group.device])  # [n, ramps]
         place = np.polynomial.legendre.legvander(2 * group.time / group.time[-1] - 1, DRIFT_DEGREE)
         places = np.broadcast_to(place, (slope.shape[1], *place.shape))
         basis = np.concatenate([places, slope.T[..., None]], axis=2)  # [ramps, n, columns]
-        parts.append(Part(group.time, residual, np.linalg.qr(basis)[0]))
+        parts.append(Part(group.time, factor * residual, np.linalg.qr(basis)[0]))
     return parts
 
 
