@@ -117,9 +117,9 @@ def test_the_notebook_holds_no_formula_and_reads_no_files():
 def test_the_notebook_is_committed_with_outputs_and_small():
     path = PROJECT / "magnetoionic-figures.ipynb"
     cells = json.loads(path.read_text())["cells"]
-    assert path.stat().st_size < 1_000_000
+    assert path.stat().st_size < 700_000
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 13
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 14
     assert not [output for output in outputs if output["output_type"] == "error"]
 
 

@@ -13,7 +13,7 @@ from devices.responses import Linear, Table
 from utils.compute.compiler import Compiler
 from utils.parser import parse
 from utils.records.simulations import Simulations
-from utils.training.startup_messages import measured as remarks_of
+from utils.training.startup_messages import measured_values as remarks_of
 from utils.training.trainer import Trainer
 
 FAST = "--lr 4000 --batch_size 32"

@@ -75,7 +75,7 @@ def test_a_cache_that_is_not_kept_is_named(patterns, monkeypatch):
     [
         ({}, "cpu", ["linear"]),
         (dict(physical_clipping=True), "cpu", ["linear_physical"]),
-        (dict(write_noise=0.1), "cpu", []),  # which the update in one pass does not draw
+        (dict(write_noise=0.1), "cpu", ["linear_noisy"]),
         (dict(field="double-exponential"), "cpu", ["exponential"]),
         (dict(second="double-exponential", switch_epoch=1), "cpu", ["exponential", "linear"]),
         ({}, "cuda", None),
