@@ -204,10 +204,11 @@ Counts program(const Constants &constants, const Pairs &pairs, const Lists &list
 // Programs all pairs. Rows of the lists are inputs; gradient [model, n_out, k] for k images.
 // constants: [model, 1, 1]; tables: [model, cell, 2]; both in the order of Constants. w1, w2, slope1,
 // slope2, weight, accumulator, pulses1, pulses2, refreshes, raised1, raised2, noise, noise_up: [model,
-// block, n_inputs, 32]. totals [model, 4], to which pulses, writes, dropped requests and refreshes are added. totals
-// and wear are absent where nothing is counted. in_range [model, block]: whether an update without a
-// pulse is known to leave all pairs of a block as they are. seed [model], step and purpose: the
-// address of the numbers of stochastic rounding.
+// block, n_inputs, 32]; noise, noise_up: N(0, 1) for the write noise. totals [model, 4], to which
+// pulses, writes, dropped requests and refreshes are added. totals and wear are absent where nothing
+// is counted. in_range [model, block]: whether an update without a pulse is known to leave all pairs
+// of a block as they are. seed [model], step and purpose: the address of the numbers of stochastic
+// rounding.
 void sparse_update(Tensor offsets, Tensor rows, Tensor columns, Tensor values, Tensor first,
                    Tensor gradient, std::vector<Tensor> constants, std::vector<Tensor> tables,
                    Tensor w1, Tensor w2, Tensor slope1, Tensor slope2,
