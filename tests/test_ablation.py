@@ -12,7 +12,8 @@ from utils.errors import UserError
 from utils.parser import parse
 from utils.plots.ablation import conclusion, draw_ablation, find_ablations, table
 from utils.plots.sections import SECTIONS
-from utils.studies import STUDIES, without
+from utils.studies import STUDIES
+from utils.study import without
 
 matplotlib.use("Agg")
 ABLATION = STUDIES["ablation"]

@@ -13,7 +13,8 @@ from utils.records.folders import create_folders, matching_folders
 from utils.records.session import Session
 from utils.records.simulations import Simulations
 from utils.settings import Member, Setting, Task
-from utils.studies import STUDIES, Study
+from utils.studies import STUDIES
+from utils.study import Study
 from utils.training import plan
 from utils.training.job import Training
 from utils.training.machine import Machine, Sizes

@@ -15,7 +15,8 @@ from devices.responses import Table
 from utils.plots.map import Map, conclusion, draw_map, find_limit, select
 from utils.plots.nonlinearity import nonlinearity
 from utils.plots.statistics import Difference
-from utils.studies import FIELDS, STUDIES, curved
+from utils.studies import STUDIES, curved
+from utils.study import FIELDS
 
 matplotlib.use("Agg")
 MAP = STUDIES["map"]

@@ -176,7 +176,7 @@ def test_write_noises_that_differ_between_the_branches_are_both_named(write, n_n
     for note in notes:
         down, up, taken = map(float, note)
         assert (down, up) == (pytest.approx(2.0, rel=0.15), pytest.approx(0.5, rel=0.3))
-        assert up < taken < down
+        assert taken == pytest.approx(np.hypot(down, up) / 2**0.5, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from utils.records import setting_json
 from utils.records.folders import identity
 from utils.records.setting_json import distribution_version, from_json, to_json, with_newer
 from utils.settings import Setting
-from utils.studies import STUDIES, sweep
+from utils.studies import STUDIES
+from utils.sweeps import sweep
 
 DEVICES = [device_of(name) for name in NAMES] + [OTHERS["other exponential"]]
 CHANGES = {

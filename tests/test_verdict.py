@@ -21,7 +21,8 @@ from utils.plots.comparison import EQUAL_STEPS, conclusions, draw_comparison, wi
 from utils.plots.networks import named_data_dir
 from utils.plots.selection import fair_choices
 from utils.plots.statistics import describe_best_rate, mean_difference, rates_beyond
-from utils.studies import BESIDE, FIELDS, STUDIES, beyond_edges, rate_of_equal_steps
+from utils.studies import BESIDE, STUDIES, beyond_edges
+from utils.study import FIELDS, rate_of_equal_steps
 
 matplotlib.use("Agg")
 SHORT = Exponential(amplitude=0.6, decay=9.0, offset=2.142, pulses_max=27.0)

@@ -10,7 +10,8 @@ from utils.errors import UserError
 from utils.flags import GROUPS, RUNNING, Once, Parser, add, flags_of
 from utils.run import Run
 from utils.settings import Setting
-from utils.studies import COUNTING, EXTENDING, STUDIES, find_study, sweep
+from utils.studies import COUNTING, EXTENDING, STUDIES, find_study
+from utils.sweeps import sweep
 
 DESCRIPTION = """\
 Train networks whose weights are pairs of magneto-ionic devices, W = w2 - w1, and record how well

@@ -40,7 +40,7 @@ from tests.benchmarks.subjects import (
 from tests.benchmarks.timing import UPDATES, measure, print_rows, seconds_of
 from utils.compute.distributed import World
 from utils.compute.processor import choose_device, hardware
-from utils.studies import FIELDS
+from utils.study import FIELDS
 
 COMPARED = {"cpu": (1, 10), "cuda": (1, 10, 120)}  # numbers of networks
 SCALED = {"cpu": (1, 2, 5, 10, 20, 40), "cuda": (1, 10, 30, 60, 120, 240)}

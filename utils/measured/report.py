@@ -13,12 +13,11 @@ from devices.responses import Exponential, Linear, Table
 from utils.measured.branch_fit import FAMILIES, BranchFit, quality
 from utils.measured.device_fit import DeviceFit
 from utils.measured.model_units import errors_of, response_of, step_ratio, symmetry_point
-from utils.measured.spreads import drift, times
+from utils.measured.spreads import agree, drift, times
 from utils.measured.whitening import FLOOR
 
 WORDS = {"falling": "depression", "rising": "potentiation"}
 MAX_DIFFERENCE = 0.05  # of the range: ends of the branches that differ by more are spoken of
-MAX_STANDARD_ERRORS = 3.0  # by which the write noises of the branches may differ
 MAX_SCATTER = 1.2  # of the ramps about the fit, against their noise
 
 
@@ -188,13 +187,11 @@ def write_noises(fit: DeviceFit) -> Iterator[str]:
     if fit.falling is None or fit.rising is None:
         return
     down, up = fit.falling.write_noise, fit.rising.write_noise
-    if down.value is None or up.value is None or down.error is None or up.error is None:
-        return
-    if abs(down.value - up.value) > MAX_STANDARD_ERRORS * np.hypot(down.error, up.error):
+    if not agree((down, up)):
         yield (
             f"note: write noise is {percent(down)} per √pulse on the falling branch and "
             f"{percent(up)} on the rising one; a simulated device has one for both, so the device "
-            f"file takes {percent(fit.write_noise)}, the mean weighted by their errors"
+            f"file takes {percent(fit.write_noise)}, the root of the mean of their squares"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from utils.measured.branch import BranchData
 from utils.measured.branch_fit import BranchFit
 from utils.measured.noise import root_error
 
+MAX_STANDARD_ERRORS = 3.0  # by which estimates of one value may differ
 Either = TypeVar("Either", Estimate, SignedEstimate)
 
 
@@ -40,7 +42,11 @@ def times(estimate: Either, factor: float) -> Either:
 
 
 def pooled(estimates: Iterable[Estimate]) -> Estimate:
-    """The mean of the known standard deviations, weighted by what their variances are known to."""
+    """One standard deviation for several, by the mean of the variances of those that are known.
+
+    Each variance is weighted by what it is known to. Where they differ by more than their errors
+    explain, they are not estimates of one value, and all count alike.
+    """
     estimates = [each for each in estimates if each.value is not None]
     if len(estimates) < 2:
         return estimates[0] if estimates else NOT_MEASURED
@@ -48,9 +54,19 @@ def pooled(estimates: Iterable[Estimate]) -> Estimate:
     of_variance = np.maximum(2 * value * error, error**2)
     if not (of_variance > 0).all():
         return Estimate(float(value.mean()), estimates[0].error)
-    weight = 1 / of_variance**2
-    root = float(np.sqrt((weight * value**2).sum() / weight.sum()))
-    return Estimate(root, root_error(root, float(1 / np.sqrt(weight.sum()))))
+    weight = 1 / of_variance**2 if agree(estimates) else np.ones(len(value))
+    weight /= weight.sum()
+    root = float(np.sqrt((weight * value**2).sum()))
+    return Estimate(root, root_error(root, float(np.linalg.norm(weight * of_variance))))
+
+
+def agree(estimates: Iterable[Estimate]) -> bool:
+    """Whether no two of the estimates with errors differ by more than three standard errors."""
+    known = [each for each in estimates if each.value is not None and each.error is not None]
+    return all(
+        abs(one.value - other.value) <= MAX_STANDARD_ERRORS * np.hypot(one.error, other.error)
+        for one, other in combinations(known, 2)
+    )
 
 
 def drift(fit: BranchFit) -> tuple[SignedEstimate, SignedEstimate] | None:

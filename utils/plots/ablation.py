@@ -24,7 +24,7 @@ from utils.plots.panels import legend_above
 from utils.plots.selection import fields_in
 from utils.plots.statistics import MIN_FOR_SPREAD, Difference, describe_count, difference
 from utils.settings import Setting
-from utils.studies import FIGURE_1, IDEAL, PERFECT, without
+from utils.study import FIGURE_1, IDEAL, PERFECT, without
 
 ALONE, WON_BACK, TOGETHER = "lost by it alone", "won back without it", "lost"
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]

@@ -26,7 +26,8 @@ from utils.plots.statistics import (
     difference,
     summary,
 )
-from utils.studies import FIELDS, STUDIES, Study
+from utils.studies import STUDIES
+from utils.study import FIELDS, Study
 
 FIELD_NAMES = tuple(device.name for device in FIELDS)
 LINEAR = FIELD_NAMES[0]

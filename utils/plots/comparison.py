@@ -35,7 +35,7 @@ from utils.plots.statistics import (
 )
 from utils.plots.weights import draw_layers, fields_at_best_rate, layers_of
 from utils.settings import Setting
-from utils.studies import rate_factor
+from utils.study import rate_factor
 
 EQUAL_STEPS = "equal_steps"
 LEGEND_COLUMNS = 3

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from devices.library import Device
 from devices.noise import Draw, Stream
 from utils.plots import style
-from utils.studies import FIELDS
+from utils.study import FIELDS
 
 N_DEVICES, SIGMA = 10, 0.2
 

@@ -18,7 +18,7 @@ from utils.plots.statistics import (
     difference,
 )
 from utils.records.simulations import with_costs
-from utils.studies import IDEAL, PERFECT, SCHEME
+from utils.study import IDEAL, PERFECT, SCHEME
 
 Rule = tuple[str, bool]  # rounding, accumulate
 PAPERS: Rule = (NONE, False)

@@ -30,7 +30,8 @@ from utils.records.results import IncompleteFileError, read_record
 from utils.records.simulations import Simulations, series_of, with_costs
 from utils.run import Run
 from utils.settings import Setting
-from utils.studies import SCHEME, STUDIES, Study, rate_factor
+from utils.studies import STUDIES
+from utils.study import SCHEME, Study, rate_factor
 
 MOST_LINES = 5  # on networks that are not drawn
 

@@ -24,7 +24,8 @@ from utils.plots.selection import FairChoice, comparable, fair_choices, varied_b
 from utils.plots.statistics import rates_beyond
 from utils.plots.weights import draw_weights
 from utils.records.simulations import series_of
-from utils.studies import BESIDE, SCHEME, STUDIES, Study
+from utils.studies import BESIDE, STUDIES
+from utils.study import SCHEME, Study
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from utils.flags import flags_of
 from utils.records.columns import other_columns, series_columns, setting_columns
 from utils.records.folders import by_age, created
 from utils.settings import Setting, imperfections
-from utils.studies import FIELDS, IDEAL, SAME_RANGE, Study
+from utils.studies import SAME_RANGE
+from utils.study import FIELDS, IDEAL, Study
 
 MEASURED = [name for name, (flag, _) in flags_of(Setting).items() if flag.measured]
 FIELD_AND_RATE = ("field", "lr")

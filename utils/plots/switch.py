@@ -22,7 +22,7 @@ from utils.plots.panels import (
 from utils.plots.selection import FIELD_AND_RATE, comparable
 from utils.plots.statistics import best_rate, describe_mean, summary
 from utils.settings import Setting
-from utils.studies import FIELDS
+from utils.study import FIELDS
 
 SHOWN = 0.85  # of the last accuracy, from which on one right after a switch is on the axis
 TOLERANCE = 0.5  # points below the device that is never switched, within which accuracy is kept
