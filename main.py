@@ -37,7 +37,7 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
     from utils.records.summary import discard_empty, mean_accuracies, stop_message, table
     from utils.training.dry_run import describe
     from utils.training.intermediate import add_missing
-    from utils.training.job import Training
+    from utils.training.job import JobRunner
     from utils.training.kernels import load_kernels_of
     from utils.training.machine import examine, sizes_of, try_threads
     from utils.training.plan import Plan
@@ -81,7 +81,7 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
             )
         complete = [member for member in run.members if member in archive.complete]
         compiler = Compiler(plan.compiled)
-        work = Training(
+        work = JobRunner(
             currents, compiler, archive, run.checkpoint_minutes, run.compute_intermediate
         )
         train(world.shard(tasks), plan, work, stop, quiet=not world.is_first)

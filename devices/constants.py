@@ -39,13 +39,13 @@ def response_of(family: str, constants: Mapping, where: str = "") -> Response:
         raise ValueError(
             f"{where}family {family!r}: unknown; the valid ones: {', '.join(FAMILIES)}"
         )
-    kind, where = FAMILIES[family], f"{where}constants"
-    names = [field.name for field in dataclasses.fields(kind)]
+    response_class, where = FAMILIES[family], f"{where}constants"
+    names = [field.name for field in dataclasses.fields(response_class)]
     for name in constants:
         if name not in names:
             raise ValueError(f"{where}: unknown field {name!r}; the valid ones: {', '.join(names)}")
     try:
-        response = msgspec.convert(dict(constants), kind)
+        response = msgspec.convert(dict(constants), response_class)
     except msgspec.ValidationError as error:
         raise ValueError(in_words(error, where)) from None
     for name, value in constants.items():

@@ -103,7 +103,7 @@ class Currents:
     @property
     def product(self) -> str:
         """How the first layer multiplies: sparse or dense."""
-        return self.inputs.kind
+        return self.inputs.product
 
     @property
     def device(self) -> torch.device:

@@ -22,7 +22,7 @@ class DenseInputs:
     test: Tensor
     active_inputs: ActiveInputs
 
-    kind = "dense"
+    product = "dense"
 
     @property
     def n_train(self) -> int:

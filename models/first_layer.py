@@ -179,14 +179,15 @@ class SparseFirstLayer(FirstLayer):
         self,
         grad_voltage: Tensor,
         current: SparseBatch,
-        conditions: Conditions,
+        physics: NetworkPhysics,
+        stream: Stream,
         programming: Programming,
         account: Account | None,
     ) -> None:
         if not self.is_one_pass(programming):
-            super().program(grad_voltage, current, conditions, programming, account)
+            super().program(grad_voltage, current, physics, stream, programming, account)
             return
-        scaled, stream = conditions.physics.scaled(grad_voltage), conditions.stream
+        scaled = physics.scaled(grad_voltage)
         noise = self.write_draws(stream, programming)
         draws = sparse_update.BlockDraws(stream, noise.write, noise.raised)
         sparse_update.write(current, scaled, self.blocks, draws, programming, account)
@@ -235,8 +236,8 @@ def first_layer(pairs: PairArray, inputs: FirstInputs) -> FirstLayer:
         pairs.map(lambda values, columns=columns: values[..., columns].contiguous())
         for columns in (index.active, index.always_zero)
     )
-    kind = SparseFirstLayer if isinstance(inputs, SparseInputs) else FirstLayer
-    return kind(active, always_zero, index)
+    layer_class = SparseFirstLayer if isinstance(inputs, SparseInputs) else FirstLayer
+    return layer_class(active, always_zero, index)
 
 
 def first_inputs(

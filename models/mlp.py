@@ -95,15 +95,15 @@ class MLP(CompilableModule):
         The family of the devices is part of it; their constants are inputs of the program.
         """
         first = self.layers[0].pairs
-        layers = tuple((layer.kind, layer.weight.shape) for layer in self.layers)
-        kinds = tuple(kernels_in_use(self.seed.device).values())
+        layers = tuple((layer.structure, layer.weight.shape) for layer in self.layers)
+        kernels = tuple(kernels_in_use(self.seed.device).values())
         return (
             first.structure,
             self.physics.structure,
             layers,
             self.input_scale,
             self.seed.device,
-            kinds,
+            kernels,
         )
 
     @property

@@ -45,7 +45,7 @@ class PairLayer(nn.Module):
         return self.n_outputs * self.n_inputs
 
     @property
-    def kind(self) -> tuple:
+    def structure(self) -> tuple:
         """What a compiled program depends on, besides the shapes of the tensors."""
         return type(self).__name__, self.n_outputs, self.n_inputs
 
@@ -87,17 +87,18 @@ class PairLayer(nn.Module):
         self,
         grad_voltage: Tensor,
         current,
-        conditions: Conditions,
+        physics: NetworkPhysics,
+        stream: Stream,
         programming: Programming,
         account: Account | None,
     ) -> None:
         """Program the pairs, in place, by the gradient dL/dW = g I^T.
 
-        grad_voltage: g = dL/dV [model, out, batch]; current: the currents into the layer; account:
-        where the cost of the layer is counted.
+        grad_voltage: g = dL/dV [model, out, batch]; current: the currents into the layer; stream:
+        of the random numbers; account: where the cost of the layer is counted.
         """
-        gradient = self.weight_gradient(grad_voltage, current, conditions.physics)
-        self.write(gradient, conditions.stream, programming, account)
+        gradient = self.weight_gradient(grad_voltage, current, physics)
+        self.write(gradient, stream, programming, account)
 
     def write(
         self, gradient: Tensor, stream: Stream, programming: Programming, account: Account | None

@@ -45,7 +45,7 @@ class SparseInputs:
     numbers: Tensor
     test_lists: dict[int, PairedRows] = field(default_factory=dict, init=False, repr=False)
 
-    kind = "sparse"
+    product = "sparse"
     device = torch.device("cpu")
 
     @staticmethod

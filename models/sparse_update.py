@@ -26,7 +26,7 @@ from devices.ledger import RAISED, WEAR, Account
 from devices.noise import Draw, Stream
 from devices.pair import PairArray
 from devices.scheme import NONE, ONE_WAY
-from models.kernels.formulas import LIMITS, RISING, Kind, formulas, names_of
+from models.kernels.formulas import LIMITS, RISING, UpdateKind, formulas, names_of
 from models.kernels.load import is_loaded, load_kernels
 from models.sparse_matmul import LISTS, SparseBatch
 
@@ -40,7 +40,7 @@ ARGUMENTS = (
 )
 
 
-def name_of(kind: Kind) -> str:
+def name_of(kind: UpdateKind) -> str:
     """Return the name of the operator for a kind of update."""
     scheme = kind.scheme
     words = ["sparse_update", kind.family]
@@ -52,7 +52,7 @@ def name_of(kind: Kind) -> str:
 
 
 @cache
-def operator(kind: Kind) -> Callable[..., None]:
+def operator(kind: UpdateKind) -> Callable[..., None]:
     """Return the operator for a kind, which compiled programs in the cache call by its name."""
     name = f"magnetoionic::{name_of(kind)}"
     torch.library.define(name, ARGUMENTS)
@@ -60,9 +60,9 @@ def operator(kind: Kind) -> Callable[..., None]:
     return getattr(torch.ops.magnetoionic, name_of(kind))
 
 
-def kind_of(pairs: PairArray, programming: Programming) -> Kind:
+def kind_of(pairs: PairArray, programming: Programming) -> UpdateKind:
     """Return the kind of an update of these pairs."""
-    return Kind(
+    return UpdateKind(
         family=pairs.responses.family.family,
         physical=programming.physical is not None,
         limited=programming.max_pulses is not None,
@@ -79,7 +79,7 @@ def has_kernel(pairs: PairArray, programming: Programming) -> bool:
     return is_available(kind_of(pairs, programming), pairs.weight.device)
 
 
-def is_available(kind: Kind, device: torch.device) -> bool:
+def is_available(kind: UpdateKind, device: torch.device) -> bool:
     """Whether there is a kernel for a kind of update on a device.
 
     There is none for a family whose equation has operations that the printer cannot write as C++.
@@ -92,7 +92,7 @@ def is_available(kind: Kind, device: torch.device) -> bool:
     return is_loaded(kernel)
 
 
-def kernel_of(kind: Kind) -> tuple[Path, str] | None:
+def kernel_of(kind: UpdateKind) -> tuple[Path, str] | None:
     """Return the C++ file and the formulas of the kernel for a kind; None if there is none."""
     try:
         text = formulas(kind)

@@ -9,7 +9,7 @@ from devices.noise import Draw, Stream
 from models.noisy_pair import Conditions
 from models.sparse_matmul import from_blocks
 from utils.settings import Member
-from utils.training.compiling import kind
+from utils.training.compiling import program_key
 from utils.training.ensemble import Ensemble
 from utils.training.plan import Job
 
@@ -134,7 +134,7 @@ def test_with_and_without_a_flag_are_programs_of_their_own(flag, currents):
         members_of(setting_of(**(NOISY | {"device_noise": False, flag: value})))
         for value in (False, True)
     )
-    assert kind(Job(tuple(without))) != kind(Job(tuple(with_it)))
+    assert program_key(Job(tuple(without))) != program_key(Job(tuple(with_it)))
     structures = {Ensemble.fresh(members, currents).structure for members in (without, with_it)}
     assert len(structures) == 2
 

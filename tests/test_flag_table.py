@@ -7,7 +7,7 @@ import pytest
 from conftest import setting_of
 from support import untrained_runs
 
-from utils import parser, studies
+from utils import parser, sweeps
 from utils.compute.compiler import Compiler
 from utils.errors import UserError
 from utils.flags import PHYSICAL, Stored, flag
@@ -18,7 +18,7 @@ from utils.records.columns import series_columns, setting_columns
 from utils.records.simulations import Simulations
 from utils.records.summary import flag_columns
 from utils.settings import Member, Setting, Task, imperfections
-from utils.training.compiling import kind
+from utils.training.compiling import program_key
 from utils.training.dry_run import cost
 from utils.training.ensemble import Ensemble
 from utils.training.machine import Machine, Sizes
@@ -97,7 +97,7 @@ def new_flags(monkeypatch):
         field = MadeUp.__dataclass_fields__[name]
         monkeypatch.setitem(Setting.__dataclass_fields__, name, field)
         monkeypatch.setattr(Setting, name, field.default, raising=False)
-    for module in (setting_json, studies):
+    for module in (setting_json, sweeps):
         monkeypatch.setattr(module, "Setting", MadeUp)
 
 
@@ -117,14 +117,16 @@ def job(*changes: dict) -> Job:
     "changes", [{"hum": 0.5}, {"shape": "square"}, {"shape": "oval"}, {"echo": True}]
 )
 def test_compiled_steps_and_their_times_depend_on_a_new_flag_of_the_physics(changes):
-    assert kind(job(changes)) != kind(job({}))
+    assert program_key(job(changes)) != program_key(job({}))
     assert cost(job(changes)) != cost(job({}))
 
 
 def test_a_size_alone_needs_no_other_program():
-    assert kind(job({"hum": 0.5}, {"hum": 0.5})) == kind(job({"hum": 0.1}, {"hum": 0.0}))
-    assert kind(job({"limit": 3.0})) == kind(job({}))
-    assert kind(job({"shape": "oval"})) != kind(job({"shape": "square"}))
+    assert program_key(job({"hum": 0.5}, {"hum": 0.5})) == program_key(
+        job({"hum": 0.1}, {"hum": 0.0})
+    )
+    assert program_key(job({"limit": 3.0})) == program_key(job({}))
+    assert program_key(job({"shape": "oval"})) != program_key(job({"shape": "square"}))
 
 
 def test_networks_of_other_choices_train_apart():

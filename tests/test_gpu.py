@@ -26,7 +26,7 @@ def all_physics(scheme: dict) -> dict:
     """Values of all flags that a step has operations for, with one of SCHEMES."""
     flags = {name: each for name, (each, _) in flags_of(Setting).items() if each.physics}
     apart = {name for each in SCHEMES for name in each}
-    values = {name: True if each.kind is bool else LARGE.get(name) for name, each in flags.items()}
+    values = {name: True if each.type is bool else LARGE.get(name) for name, each in flags.items()}
     return {name: value for name, value in values.items() if name not in apart} | scheme
 
 

@@ -13,7 +13,7 @@ from utils.progress import Epoch
 from utils.records.archive import Archive
 from utils.records.folders import create_folders
 from utils.records.session import Session
-from utils.training.job import Complete, Training
+from utils.training.job import Complete, JobRunner
 from utils.training.plan import Job
 from utils.training.trainer import Trainer
 
@@ -33,7 +33,7 @@ def archive_of(tmp_path):
 
 def run(archive, job, currents, stop) -> tuple[list, list]:
     """Trains a job; returns the sizes of what trained together, and who became complete when."""
-    work = Training(currents, Compiler(enabled=False), archive, 5.0)
+    work = JobRunner(currents, Compiler(enabled=False), archive, 5.0)
     sizes, complete = [], []
     for news in run_jobs(work, [Job(tuple(job))], stop):
         if isinstance(news, Complete):

@@ -16,7 +16,7 @@ from utils.settings import Member, Setting, Task
 from utils.studies import STUDIES
 from utils.study import Study
 from utils.training import plan
-from utils.training.job import Training
+from utils.training.job import JobRunner
 from utils.training.machine import Machine, Sizes
 from utils.training.plan import Job, Plan
 
@@ -104,7 +104,7 @@ def test_each_job_is_compiled_or_not_as_planned(currents, tmp_path, stop):
         for setting in (small, large)
     }
     archive = Archive(dict(zip(sessions, folders, strict=True)), sessions)
-    work = Training(currents, Told(enabled=True), archive, 5.0)
+    work = JobRunner(currents, Told(enabled=True), archive, 5.0)
     list(run_jobs(work, [Job((Member(small, 0),))], stop))
     assert not tried
     list(run_jobs(work, [Job((Member(large, 0),), compiled=True)], stop))

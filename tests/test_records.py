@@ -24,7 +24,7 @@ from utils.records.setting_json import from_json
 from utils.records.summary import table
 from utils.settings import Member
 from utils.training import trainer
-from utils.training.job import Complete, Training
+from utils.training.job import Complete, JobRunner
 from utils.training.plan import Job
 from utils.training.trainer import Trainer
 
@@ -307,7 +307,7 @@ def test_what_became_of_networks_is_made_and_written_one_after_the_other(
     setting = setting_of(epochs=1)
     (folder,) = create_folders(tmp_path, [setting], "0")
     archive = archive_of(folder)
-    work = Training(currents, Compiler(False), archive, checkpoint_minutes=5)
+    work = JobRunner(currents, Compiler(False), archive, checkpoint_minutes=5)
     written = []
     for message in work.run(Job(tuple(members_of(setting, 3))), Stop()):
         if isinstance(message, Complete):

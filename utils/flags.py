@@ -41,7 +41,7 @@ class Stored:
 class Flag:
     """A flag, from which parser, names, identity, records, tables and titles follow.
 
-    On the command line. group: its heading in --help; kind: converts a word of the command line to
+    On the command line. group: its heading in --help; type: converts a word of the command line to
     a value; is_list: whether the value is a tuple; sweeps: whether the flag takes several values,
     of which each makes a setting; choices: all valid values; at_least, at_most, above: bounds;
     hint: what a value above at_most probably should be, with {0} for the value and {1} for a
@@ -58,7 +58,7 @@ class Flag:
 
     group: str
     help: str
-    kind: Callable[[str], Any]
+    type: Callable[[str], Any]
     metavar: str | None = None
     is_list: bool = False
     sweeps: bool = False
@@ -76,18 +76,18 @@ class Flag:
     label: str | None = None
 
 
-def flag(default: Any, group: str, text: str, kind: Callable, **properties) -> Any:
+def flag(default: Any, group: str, text: str, converter: Callable, **properties) -> Any:
     """Return a dataclass field that is a flag."""
     return dataclasses.field(
-        default=default, metadata={"flag": Flag(group, text, kind, **properties)}
+        default=default, metadata={"flag": Flag(group, text, converter, **properties)}
     )
 
 
-def flags_of(kind: type) -> dict[str, tuple[Flag, Any]]:
+def flags_of(table: type) -> dict[str, tuple[Flag, Any]]:
     """Return the flags of Setting or Run by name, each with its default, in order."""
     return {
         field.name: (field.metadata["flag"], field.default)
-        for field in dataclasses.fields(kind)
+        for field in dataclasses.fields(table)
         if "flag" in field.metadata
     }
 
@@ -102,7 +102,7 @@ def check_values(owner: object) -> None:
             valid = ", ".join(map(str, each.choices))
             raise UserError(f"--{name} {value}: unknown; the valid ones: {valid}")
         numbers = value if each.is_list else () if value is None else (value,)
-        if each.kind is bool and not isinstance(value, bool):
+        if each.type is bool and not isinstance(value, bool):
             raise UserError(f"--{name} {value}: must be true or false")
         for number in numbers:
             if each.at_least is not None and not each.at_least <= number <= LARGEST:
@@ -186,10 +186,10 @@ class Parser(argparse.ArgumentParser):
 def add(group, name: str, flag: Flag, default: Any) -> None:
     """Add a flag to an argument group."""
     text = flag.help.replace("%", "%%")  # argparse formats it
-    if flag.kind is bool and not flag.sweeps:
+    if flag.type is bool and not flag.sweeps:
         group.add_argument(f"--{name}", action="store_true", help=text)
         return
-    if flag.kind is bool:  # the flag without a value means true
+    if flag.type is bool:  # the flag without a value means true
         group.add_argument(
             f"--{name}",
             action=Once,
@@ -206,8 +206,8 @@ def add(group, name: str, flag: Flag, default: Any) -> None:
     group.add_argument(
         f"--{name}",
         action=Once,
-        type=flag.kind,
+        type=flag.type,
         nargs="+" if flag.is_list or flag.sweeps else None,
-        metavar=flag.metavar or {float: "X", int: "N"}[flag.kind],
+        metavar=flag.metavar or {float: "X", int: "N"}[flag.type],
         help=("[...] " if flag.sweeps else "") + text + shown,
     )

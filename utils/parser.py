@@ -44,8 +44,8 @@ def make_parser() -> RunParser:
         metavar="NAME",
         help="train the settings of a study, listed below; other flags override its values",
     )
-    for kind in (Setting, Run):
-        for name, (each, default) in flags_of(kind).items():
+    for table in (Setting, Run):
+        for name, (each, default) in flags_of(table).items():
             add(groups[each.group], name, each, default)
     return parser
 
@@ -68,7 +68,7 @@ def run_of(given: dict[str, Any]) -> Run:
         flag = of_setting[name][0]
         if flag.is_list:
             chosen[name] = tuple(values)
-        elif flag.kind is bool and flag.sweeps:
+        elif flag.type is bool and flag.sweeps:
             chosen[name] = [word == "on" for word in values] or [True]
     if "study" in given:
         settings = find_study(given["study"]).settings(chosen)

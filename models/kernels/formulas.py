@@ -26,7 +26,7 @@ TRUTHS = "lowers", "dropped", "dropped_up", "refreshed"  # true is -1 in C++, al
 
 
 @dataclass(frozen=True)
-class Kind:
+class UpdateKind:
     """What the formulas of an update depend on.
 
     family, rising: of the falling and of the rising branch, None where no device is driven up;
@@ -55,7 +55,7 @@ def constants_of(family: str) -> list[str]:
     return [f.name for f in fields(response) if f.type == "float"]
 
 
-def names_of(kind: Kind) -> list[str]:
+def names_of(kind: UpdateKind) -> list[str]:
     """Return the names of all constants of the formulas, in their order."""
     names = [*LIMITS, "learning_rate", "clipping"]
     for prefix, family in kind.branches.items():
@@ -70,7 +70,7 @@ def names_of(kind: Kind) -> list[str]:
 
 
 @cache
-def formulas(kind: Kind) -> str:
+def formulas(kind: UpdateKind) -> str:
     """Return `devices.controller.decide` and `devices.programming.write` as C++.
 
     `decide` gives whether the weight has to fall, the pulses of the device that is written (`_up`:
@@ -130,7 +130,7 @@ def constant(name: str, value: bool) -> str:
     return f"constexpr bool {name} = {str(value).lower()};"
 
 
-def tables_of(kind: Kind) -> tuple[str, ...]:
+def tables_of(kind: UpdateKind) -> tuple[str, ...]:
     """Return the names of the tables in which a kind's formulas look up, in their order."""
     return tuple(
         prefix + name
@@ -140,7 +140,7 @@ def tables_of(kind: Kind) -> tuple[str, ...]:
     )
 
 
-def branches(kind: Kind, constants: Mapping[str, Expression]) -> list[Any]:
+def branches(kind: UpdateKind, constants: Mapping[str, Expression]) -> list[Any]:
     """Return the falling branch, and the rising one if there is one, as in PairParameters."""
     responses = []
     for prefix, family in kind.branches.items():
@@ -184,10 +184,10 @@ def response_of(family: str, values: Mapping[str, Expression], first_table: int)
 def function(name: str, given: Sequence[str], results: Mapping[str, Expression]) -> str:
     """Print a C++ function of the constants and of the vectors `given`, which sets the results."""
 
-    def kind(each: str) -> str:
+    def type_of(each: str) -> str:
         return "Integers" if each in TRUTHS else "Vector"
 
-    vectors = [f"{kind(each)} {each}" for each in given]
-    vectors += [f"{kind(each)} &{each}" for each in results]
+    vectors = [f"{type_of(each)} {each}" for each in given]
+    vectors += [f"{type_of(each)} &{each}" for each in results]
     head = f"inline void {name}(const Constants &c, {', '.join(vectors)}) {{"
     return f"{head}\n{statements(results)}\n}}\n"

@@ -91,7 +91,7 @@ def filter_value(name: str, value: Any) -> Any:
     flag, _ = flags_of(Setting)[name]
     if flag.is_list:
         return tuple(value)
-    if flag.kind is bool and flag.sweeps:
+    if flag.type is bool and flag.sweeps:
         return [word == "on" for word in value] or [True]
     return value
 

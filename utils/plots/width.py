@@ -47,7 +47,7 @@ def select(networks: pd.DataFrame) -> pd.DataFrame:
 def alike(
     networks: pd.DataFrame, field: str, layers: Layers, init: float = INIT, rule: Rule = PAPERS
 ) -> pd.DataFrame:
-    """The networks of a kind, at any learning rate. The ideal network needs no rule."""
+    """The networks of a variant, at any learning rate. The ideal network needs no rule."""
     rows = networks[
         (networks["field"] == field) & (networks["layers"] == layers) & (networks["init"] == init)
     ]
@@ -56,28 +56,30 @@ def alike(
     return rows[(rows["rounding"] == rule[0]) & (rows["accumulate"] == rule[1])]
 
 
-def summarise(kinds: Iterable[pd.DataFrame], place: Callable[[Layers], int]) -> pd.DataFrame:
+def summarise(variants: Iterable[pd.DataFrame], place: Callable[[Layers], int]) -> pd.DataFrame:
     """Mean and standard deviation of accuracy, each at its best rate, by `place` of the layers."""
-    rows = pd.concat(map(at_best_rate, kinds))
+    rows = pd.concat(map(at_best_rate, variants))
     return summary(rows.assign(place=rows["layers"].map(place)), by="place")
 
 
-def kinds_of(networks: pd.DataFrame) -> list[tuple[Layers, float, Rule]]:
+def variants_of(networks: pd.DataFrame) -> list[tuple[Layers, float, Rule]]:
     """The layers, fresh weights and rules that some network has, as the study orders them."""
     order = [*WIDTHS, *DEPTHS[1:]]
     found = networks[list(VARIED)].drop_duplicates().itertuples(index=False)
-    kinds = [(row.layers, row.init, (row.rounding, row.accumulate)) for row in found]
-    return sorted(kinds, key=lambda kind: (order.index(kind[0]), kind[1], RULES.index(kind[2])))
+    variants = [(row.layers, row.init, (row.rounding, row.accumulate)) for row in found]
+    return sorted(
+        variants, key=lambda variant: (order.index(variant[0]), variant[1], RULES.index(variant[2]))
+    )
 
 
 def table(networks: pd.DataFrame) -> pd.DataFrame:
     """A row for each field and network: its best learning rate, and its distance from ideal."""
     rows = []
-    for layers, init, rule in kinds_of(networks):
+    for layers, init, rule in variants_of(networks):
         ideal = at_best_rate(alike(networks, IDEAL, layers, init))
         for field in FIELDS if rule == PAPERS else FIELDS[:2]:
-            kind = alike(networks, field, layers, init, rule)
-            chosen = at_best_rate(kind)
+            rows_alike = alike(networks, field, layers, init, rule)
+            chosen = at_best_rate(rows_alike)
             if chosen.empty:
                 continue
             accuracy = chosen["accuracy"]
@@ -88,7 +90,7 @@ def table(networks: pd.DataFrame) -> pd.DataFrame:
                     "init": init,
                     "rule": "" if field == IDEAL else rule_name(rule),
                     "field": style.name(field),
-                    "best lr": describe_best_rate(kind),
+                    "best lr": describe_best_rate(rows_alike),
                     "n": len(chosen),
                     "mean": accuracy.mean(),
                     "std": accuracy.std(),
@@ -104,7 +106,7 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
     """a: over the size of one hidden layer; then for each rule over the number of layers."""
     if networks.empty:
         return None
-    rules = [rule for rule in RULES if any(rule == kind[2] for kind in kinds_of(networks))]
+    rules = [rule for rule in RULES if any(rule == each[2] for each in variants_of(networks))]
     n_rows = 1 + (len(rules) > 1)
     figure, grid = plt.subplots(
         n_rows, 2, figsize=(style.PAGE, 2.4 * n_rows + 0.4), sharey=True, squeeze=False
@@ -122,9 +124,9 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
         axes.set_ylabel("test accuracy (%)")
     style.letter((width, *depths[: len(rules)]))
     counts = [int(size) for _, points, _ in drawn for size in points["size"]]
-    kind = "mean ± std" if max(counts) >= MIN_FOR_SPREAD else "mean"
+    shown = "mean ± std" if max(counts) >= MIN_FOR_SPREAD else "mean"
     task = networks["task"].iloc[0]
-    title = f"{task}, each at its best learning rate; {kind}, {describe_count(counts)}"
+    title = f"{task}, each at its best learning rate; {shown}, {describe_count(counts)}"
     if networks["init"].nunique() > 1:
         title += "; pale to full: fresh weights " + ", ".join(
             f"{init:g}" for init in sorted(networks["init"].unique())
@@ -139,8 +141,8 @@ def draw_sizes(axes: Axes, networks: pd.DataFrame) -> list[tuple]:
     """Accuracy over the size of one hidden layer; returns what `leave_out_outliers` needs."""
     drawn = []
     for field in FIELDS:
-        kinds = [alike(networks, field, layers) for layers in WIDTHS]
-        points, colour = summarise(kinds, lambda layers: layers[0]), style.colour(field)
+        variants = [alike(networks, field, layers) for layers in WIDTHS]
+        points, colour = summarise(variants, lambda layers: layers[0]), style.colour(field)
         draw_means(axes, points, colour, style.name(field), style.marker(field))
         drawn.append((axes, points, colour))
     sizes = [layers[0] for layers in WIDTHS]
@@ -159,8 +161,8 @@ def draw_depths(axes: Axes, networks: pd.DataFrame, rule: Rule) -> list[tuple]:
     drawn, inits = [], sorted(networks["init"].unique())
     for field in FIELDS:
         for position, init in enumerate(inits):
-            kinds = [alike(networks, field, layers, init, rule) for layers in DEPTHS]
-            points = summarise(kinds, len)
+            variants = [alike(networks, field, layers, init, rule) for layers in DEPTHS]
+            points = summarise(variants, len)
             colour = style.shade(style.colour(field), position, len(inits))
             name = style.name(field) if init == inits[-1] else "_"
             draw_means(axes, points, colour, name, style.marker(field))
@@ -212,13 +214,13 @@ def by_depth(networks: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     lines = []
     for field in fields:
         deep = {
-            kind: chosen
-            for kind in kinds_of(networks)
-            if len(kind[0]) > 1 and len(chosen := at_best_rate(alike(networks, field, *kind)))
+            variant: chosen
+            for variant in variants_of(networks)
+            if len(variant[0]) > 1 and len(chosen := at_best_rate(alike(networks, field, *variant)))
         }
         if not deep or networks["init"].nunique() < 2:
             continue
-        layers, init, rule = best = max(deep, key=lambda kind: deep[kind]["accuracy"].mean())
+        layers, init, rule = best = max(deep, key=lambda variant: deep[variant]["accuracy"].mean())
         one = at_best_rate(alike(networks, field, DEPTHS[0]))
         points = difference(deep[best], one)
         beside = f", {points} over one layer with --init {INIT:g}" if points else ""

@@ -88,7 +88,7 @@ def from_json(record: Mapping) -> Setting:
         place: Any = record
         for key in flag.stored.json.split("."):
             place = place[key]
-        convert = flag.stored.from_json or (float if flag.kind is float else None)
+        convert = flag.stored.from_json or (float if flag.type is float else None)
         values[name] = convert(place) if convert else place
     if has_idle_clipping(record):
         values["physical_clipping"] = False

@@ -27,7 +27,7 @@ def prepare(
     first: dict[Hashable, Job] = {}
     for job in jobs:
         if job.compiled:
-            first.setdefault(kind(job), job)
+            first.setdefault(program_key(job), job)
     if first and not quiet:
         warn_of_newer_torch()
         log(announcement(len(first)))
@@ -53,7 +53,7 @@ def announcement(n_programs: int) -> str:
     )
 
 
-def kind(job: Job) -> Hashable:
+def program_key(job: Job) -> Hashable:
     """Return what the compiled programs of a job depend on and jobs of a run may differ in."""
     settings = [member.setting for member in job.members]
     phases = zip(*(setting.fields for setting in settings), strict=True)

@@ -62,11 +62,11 @@ def seconds_of(jobs: Sequence[Job], probe: Probe, workers: int, threads: int, st
     ends, tried = [0.0] * workers, {}  # ends: the seconds after which each worker is done
     n_kinds = len({cost(job) for job in jobs})
     for job in jobs:
-        kind = cost(job)
-        if kind not in tried:
+        key = cost(job)
+        if key not in tried:
             log(f"timing a few steps of {job.setting.slug} ({len(tried) + 1} of {n_kinds})")
-            tried[kind] = max(run_jobs(probe, [job] * workers, stop, workers, threads))
-        heapq.heapreplace(ends, ends[0] + tried[kind])  # the first idle worker takes the next job
+            tried[key] = max(run_jobs(probe, [job] * workers, stop, workers, threads))
+        heapq.heapreplace(ends, ends[0] + tried[key])  # the first idle worker takes the next job
     return max(ends)
 
 

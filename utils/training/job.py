@@ -28,8 +28,8 @@ class Complete:
     member: Member
 
 
-class Training:
-    """Work (see compute.pool) that trains the networks of jobs, in this process or in a worker.
+class JobRunner:
+    """Trains the networks of jobs, in this process or in a worker: the work of compute.pool.
 
     checkpoint_minutes: the longest training between two checkpoints; intermediate: whether currents
     and voltages of the first test image are written.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from models.kernels.formulas import Kind
+from models.kernels.formulas import UpdateKind
 from models.kernels.load import load_kernels
 from models.sparse_update import kernel_of, name_of
 from utils.compute.kernel_builder import count_missing
@@ -22,7 +22,7 @@ def load_kernels_of(settings: Sequence[Setting], device: torch.device) -> None:
     if device.type != "cpu":
         return
     kinds = {
-        Kind(
+        UpdateKind(
             family=field.response.family,
             physical=setting.physical_clipping,
             limited=setting.max_pulses != math.inf,

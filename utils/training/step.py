@@ -10,10 +10,9 @@ from torch import Tensor
 
 from devices.controller import Programming
 from devices.ledger import Ledger
-from devices.noise import Draw, Stream
+from devices.noise import Stream
 from models.first_layer import FirstCurrents
 from models.mlp import MLP
-from models.noisy_pair import Conditions
 from utils.training.history import History
 
 
@@ -35,11 +34,11 @@ def training_step(
     """
     step, training = history.step, torch.zeros_like(history.step)  # address the noise
     loss, by_voltage, currents = differentiate(network, step, current, labels)
-    for number, layer in enumerate(network.layers):
+    layers = zip(network.layers, by_voltage, currents, strict=True)
+    for number, (layer, grad_voltage, inner) in enumerate(layers):
         stream = Stream(network.seed, step, training, number)
-        conditions = Conditions(network.physics, stream, Draw.WRITE)
         account = ledger.account(number)
-        layer.program(by_voltage[number], currents[number], conditions, programming, account)
+        layer.program(grad_voltage, inner, network.physics, stream, programming, account)
     history.count(loss)
     return [*by_voltage, *currents[1:]]
 

@@ -10,12 +10,12 @@ from utils.compute.signals import Stop
 from utils.progress import Progress
 from utils.settings import Task
 from utils.training.compiling import prepare
-from utils.training.job import Complete, Training
+from utils.training.job import Complete, JobRunner
 from utils.training.plan import Job, Plan
 
 
 def train(
-    tasks: Sequence[Task], plan: Plan, work: Training, stop: Stop, quiet: bool = False
+    tasks: Sequence[Task], plan: Plan, work: JobRunner, stop: Stop, quiet: bool = False
 ) -> None:
     """Train the networks of all tasks and write their files. quiet: progress is not reported.
 
