@@ -152,7 +152,7 @@ def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(tmp_path):
         "figures/ablation.sh --resume --field double-linear --lr 1000 --var 0.2 "
         "--resistor_noise 0.015 --write_noise 0 --clipping 0.1 --epochs 2 --n_models 3"
     )
-    line = f"Ablation lacks 5 of its 9 settings; make them with: {command}"
+    line = f"Ablation: 5 of 9 settings are missing; train them with: {command}"
     assert report.missing("ablation") == [line]
     assert (PROJECT / command.split()[0]).exists()
     run = parse(["--study", "ablation", *command.split()[1:]])
@@ -200,7 +200,7 @@ def test_without_simulations_the_command_is_named(name, count, tmp_path):
     report = report_on(tmp_path / "out", tmp_path / "figures", task="Digits")
     assert report.draw(name) is None
     (line,) = report.missing(name)
-    assert line.startswith(f"{name.capitalize()} lacks {count} of its {count} settings; make them")
+    assert line.startswith(f"{name.capitalize()}: {count} of {count} settings are missing; train")
     assert line.endswith(f"figures/{name}.sh --resume --task Digits")
 
 
@@ -224,7 +224,7 @@ def test_an_ablation_with_an_accumulator_is_drawn_and_its_rest_is_named(tmp_path
     (shown,) = report.select("ablation")
     assert shown.full.accumulate
     (line,) = report.missing("ablation")
-    assert "lacks 2 of its 9 settings" in line
+    assert "2 of 9 settings are missing" in line
     assert " --accumulate" in line
     run = parse(["--study", "ablation", *line.split("figures/ablation.sh ")[1].split()])
     assert set(run.settings) == set(settings)

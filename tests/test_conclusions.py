@@ -20,7 +20,7 @@ def report(simulations, tmp_path_factory) -> Report:
 def test_what_is_missing_names_the_command_that_makes_it(report):
     line, *_ = report.missing("figure2")
     command = "figures/figure2.sh --resume --task Digits --epochs 4 --layers 16 --n_models 3"
-    assert line == f"Figure 2 lacks 8 of its 12 settings; make them with: {command}"
+    assert line == f"Figure 2: 8 of 12 settings are missing; train them with: {command}"
     run = parse(["--study", "figure2", *command.split()[1:]])
     assert run.n_models == N_MODELS
     present = set(report.networks.main["setting"])

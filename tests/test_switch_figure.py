@@ -136,7 +136,7 @@ COMMAND = "figures/switch.sh --resume --task Digits --epochs 4 --layers 16 --n_m
 
 
 def test_the_command_that_makes_what_is_missing_is_named(report):
-    line = f"Switch lacks 6 of its 12 settings; make them with: {COMMAND}"
+    line = f"Switch: 6 of 12 settings are missing; train them with: {COMMAND}"
     assert report.missing("switch") == [line]
 
 

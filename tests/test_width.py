@@ -127,7 +127,7 @@ def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(tmp_path):
     assert len(report.select("width")) == 3 * len(part)
     assert report.draw("width") is not None
     command = "figures/width.sh --resume --epochs 2 --n_models 3"
-    line = f"Width lacks 207 of its 225 settings; make them with: {command}"
+    line = f"Width: 207 of 225 settings are missing; train them with: {command}"
     assert report.missing("width") == [line]
     run = parse(["--study", "width", *command.split()[1:]])
     assert len(set(run.settings) - set(part)) == 207

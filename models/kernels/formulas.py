@@ -76,7 +76,7 @@ def formulas(kind: UpdateKind) -> str:
     `decide` gives whether the weight has to fall, the pulses of the device that is written (`_up`:
     of the one that is raised beside it), whether its request is dropped, and the accumulator.
     `write` gives the pair and its weight, and whether the pair was refreshed. The struct Constants
-    holds `names_of` the kind, and its tables. What a kind lacks is 0.
+    holds `names_of` the update, and its tables. Constants that it has no use for are 0.
     """
     names = names_of(kind)
     constants = {name: Expression(f"c.{name}") for name in names}

@@ -201,7 +201,7 @@ def ramps_at(series: Series, cuts: Sequence[slice], table: NumericTable) -> list
 def restarts(series: Series, table: NumericTable) -> list[int]:
     """Indices at which the count of pulses starts again, or turns to count the other way.
 
-    Raises UserError for a count that is negative or lacks, that stands twice, and that falls back.
+    Raises UserError for a count that is negative or missing, that stands twice, or that falls.
     """
     pulses = np.array([]) if series.pulses is None else series.pulses
 

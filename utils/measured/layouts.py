@@ -154,7 +154,7 @@ def labels_of(roles: Roles, keys: Sequence[int], row: int) -> dict:
 
 
 def refuse_gaps(table: NumericTable) -> None:
-    """Raise UserError for a short line where spaces divide, since nobody knows what it lacks."""
+    """Raise UserError for a short line of cells divided by spaces: any of them may be missing."""
     counts = (table.kinds != EMPTY).sum(axis=1)
     short = np.flatnonzero(counts < counts[0])
     if len(short):

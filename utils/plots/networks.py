@@ -208,7 +208,7 @@ class Networks:
         if not missing:
             return []
         return [
-            f"{name} lacks {len(missing)} of its {len(wanted)} settings; make them with: "
+            f"{name}: {len(missing)} of {len(wanted)} settings are missing; train them with: "
             f"{self.command(study, flags)}"
         ]
 

@@ -88,7 +88,7 @@ class Report:
         return self.save(SECTIONS[name].draw(self.select(name)), SECTIONS[name].name)
 
     def show(self, name: str) -> Figure | None:
-        """The picture of a section; printed, what it says and which commands make what it lacks."""
+        """The picture of a section; its conclusion and the commands for what is missing are printed."""
         print("\n".join([*self.conclude(name), *self.missing(name)]))
         return self.draw(name)
 
@@ -103,7 +103,7 @@ class Report:
         return SECTIONS[name].table(self.select(name))
 
     def missing(self, name: str) -> list[str]:
-        """Which commands make what a section lacks, a line each."""
+        """The commands that train what a section is missing, a line each."""
         return SECTIONS[name].missing(self.networks, self.select(name))
 
     def conclude(self, name: str) -> list[str]:

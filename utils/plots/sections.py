@@ -1,4 +1,4 @@
-"""The sections of a report: what each shows, what it says, and what makes what it lacks.
+"""The sections of a report: what each shows and says, and which commands train what is missing.
 
 A new picture is a module with `select`, `draw_...` and `conclusion`, and one entry here.
 """
@@ -167,7 +167,7 @@ def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> lis
 
 
 def missing_driving(networks: Networks, shown: list[driving.Driven]) -> list[str]:
-    """What the study lacks for each device that was driven, or for the built-in ones."""
+    """What is missing of the study for each device that was driven, or for built-in ones."""
     study = STUDIES["driving"]
     if not shown:
         return networks.missing(study, given={}, flags=networks.flags(but=SCHEME))

@@ -190,7 +190,7 @@ def read_record(path: Path) -> Record:
         raise IncompleteFileError(f"no {path.name}") from None
     except KeyError as error:
         raise IncompleteFileError(
-            f"{path.name} is no record of a network: it lacks {error}"
+            f"{path.name} is no record of a network: {error} is missing"
         ) from None
     except (OSError, UserError) as error:
         raise IncompleteFileError(f"{path.name} cannot be read: {error}") from None
