@@ -88,7 +88,7 @@ class Report:
         return self.save(SECTIONS[name].draw(self.select(name)), SECTIONS[name].name)
 
     def show(self, name: str) -> Figure | None:
-        """The picture of a section; its conclusion and the commands for what is missing are printed."""
+        """The picture of a section; prints its conclusion and the commands for what is missing."""
         print("\n".join([*self.conclude(name), *self.missing(name)]))
         return self.draw(name)
 
