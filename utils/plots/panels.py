@@ -124,15 +124,16 @@ def lowest_of_cluster(means: pd.Series) -> float:
     return falling[-1]
 
 
-def leave_out_outliers(drawn: Sequence[tuple]) -> None:
+def leave_out_outliers(drawn: Sequence[tuple], max_share: float = 0.5) -> None:
     """Scale the common axis by the points that lie close, and write those far below at its end.
 
-    drawn: axes, points (see `statistics.summary`) and colour of each curve.
+    drawn: axes, points (see `statistics.summary`) and colour of each curve; max_share: every curve
+    has to keep more than the rest of its points.
     """
     means = pd.concat([points["mean"] for _, points, _ in drawn])
     edge = lowest_of_cluster(means)
     shares = [(points["mean"] < edge).mean() for _, points, _ in drawn if len(points)]
-    if not any(shares) or max(shares) >= 0.5:  # no curve loses half of its points
+    if not any(shares) or max(shares) >= max_share:
         return
     std = pd.concat([p["std"].where(p["size"] >= MIN_FOR_SPREAD).fillna(0) for _, p, _ in drawn])
     low, high = (means - std)[means >= edge].min(), means.max()
@@ -149,10 +150,11 @@ def leave_out_outliers(drawn: Sequence[tuple]) -> None:
             f"↓ {mean:.0f}",
             (rate, 0),
             xycoords=("data", "axes fraction"),
-            xytext=(-3, 2 + 8 * n_above),
+            xytext=(-3, 3 + 8 * n_above),
             textcoords="offset points",
             color=colour,
             fontsize=style.SMALL,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
         )
 
 

@@ -119,14 +119,15 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
             axes.set_title(rule_name(rule), loc="center")
     for axes in depths[len(rules) :]:
         axes.remove()
-    leave_out_outliers(drawn)
+    leave_out_outliers(drawn, max_share=0.7)  # curves of three points keep one
     for axes in grid[:, 0]:
         axes.set_ylabel("test accuracy (%)")
     style.letter((width, *depths[: len(rules)]))
     counts = [int(size) for _, points, _ in drawn for size in points["size"]]
     shown = "mean ± std" if max(counts) >= MIN_FOR_SPREAD else "mean"
-    task = networks["task"].iloc[0]
-    title = f"{task}, each at its best learning rate; {shown}, {describe_count(counts)}"
+    one = networks.iloc[0]
+    title = f"{one['task']}, {one['epochs']} epochs, each at its best learning rate; {shown}, "
+    title += describe_count(counts)
     if networks["init"].nunique() > 1:
         title += "; pale to full: fresh weights " + ", ".join(
             f"{init:g}" for init in sorted(networks["init"].unique())
