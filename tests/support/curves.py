@@ -13,7 +13,7 @@ from utils.measured.reading import read
 
 # Falling curves of 12 readings, written with four digits, so that the very same bits are read.
 PULSES = np.arange(12.0)
-LINEAR = np.round(2.742 - 0.021 * PULSES, 4)
+LINEAR = np.round(2.742 - 0.06 * PULSES, 4)
 CURVED = np.round(1.530 * np.exp(-PULSES / 9.741) + 0.750, 4)
 
 

@@ -11,7 +11,7 @@ from utils.errors import UserError
 from utils.measured.checks import Trend, flaw, trend
 from utils.measured.column_roles import Roles
 from utils.measured.measurement import Branch, Ramp
-from utils.measured.names import names_conductance_way
+from utils.measured.names import names_conductance_way, names_polarity_only
 from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.series import Series
@@ -20,6 +20,8 @@ from utils.measured.turns import without_spikes
 from utils.measured.vocabulary import Role
 
 DECADE = 10.0  # between the ranges of ramps that are pooled
+MAX_RATIO = 2.0  # of the ranges of columns that are pooled as one device
+MIN_NOISES = 6.0  # read noises by which these ranges differ then
 
 
 @dataclass(eq=False)
@@ -62,6 +64,8 @@ def ramps_of(
             start_again(one, directed[-1])
         directed.append(one)
     check_ramps(directed, table)
+    if options.devices == "auto":
+        check_columns(directed, table)
     for branch in ("falling", "rising"):
         join([one for one in directed if one.branch == branch])
     if len(options.branches) == 1:
@@ -94,6 +98,10 @@ def direct(
     found = trend(at, without_spikes(series.values))
     way = "rising" if found.change > 0 else "falling"
     branch = wanted(series, index, options, roles, quantity) or way
+    by_polarity = len(options.branches) < 2 and names_polarity_only(label(series, roles))
+    if branch != way and by_polarity and not counts_down:
+        roles.add(column, f"{way} in the file, which counts for more than the name of the pulses")
+        series, branch = replace(series, branch=way), way
     if branch != way:
         roles.add(
             column, f"{branch} by its name, but {way} in the file: stored backwards, and turned"
@@ -132,13 +140,7 @@ def wanted(
         return options.branches[index % len(options.branches)]
     if series.branch is None:
         return None
-    column = int(series.columns[0])
-    label = " ".join(
-        [roles.table.names[column].text]
-        + [roles.table.cells[0, c] for c in roles.of(Role.BRANCH)]
-        + ([roles.table.names[series.pulse_column].text] if series.pulse_column is not None else [])
-    )
-    by_conductance = names_conductance_way(label)
+    by_conductance = names_conductance_way(label(series, roles))
     if by_conductance and quantity == "resistance" and not options.resistance:
         return "rising" if series.branch == "falling" else "falling"
     if by_conductance and (series.values < 0).all() and quantity != "conductance":
@@ -148,6 +150,15 @@ def wanted(
             "as --branches falling rising, in the order of the ramps"
         )
     return series.branch
+
+
+def label(series: Series, roles: Roles) -> str:
+    """The words that may name the branch of a ramp."""
+    columns = [int(series.columns[0])]
+    columns += [] if series.pulse_column is None else [series.pulse_column]
+    row = int(np.searchsorted(roles.table.lines, series.lines[0]))
+    cells = [roles.table.cells[row, column] for column in roles.of(Role.BRANCH)]
+    return " ".join([*(roles.table.names[column].text for column in columns), *cells])
 
 
 def check_ramps(directed: Sequence[Directed], table: NumericTable) -> None:
@@ -166,6 +177,29 @@ def check_ramps(directed: Sequence[Directed], table: NumericTable) -> None:
             f"of the other ramps {middle:.3g}, which is decades apart; choose with --columns what "
             "belongs together"
         )
+
+
+def check_columns(directed: Sequence[Directed], table: NumericTable) -> None:
+    """Raise UserError where columns that nothing names as cycles of a device have other ranges."""
+
+    def column(one: Directed) -> int:
+        return int(one.series.columns[0])
+
+    for branch in ("falling", "rising"):
+        ramps = [one for one in directed if one.branch == branch and one.series.cycle is None]
+        ramps = [one for one in ramps if table.names[column(one)].device is None]
+        if len({*map(column, ramps)}) < 2 or len({one.series.device for one in ramps}) > 1:
+            continue
+        low, high = (one(ramps, key=lambda ramp: abs(ramp.found.change)) for one in (min, max))
+        small, large = abs(low.found.change), abs(high.found.change)
+        noise = max(low.found.read_noise, high.found.read_noise)
+        if large > MAX_RATIO * small and large - small > MIN_NOISES * noise:
+            raise UserError(
+                f"{table.path}: {high.series.where(table)}: the range is {large:.3g}, but in "
+                f"{low.series.where(table)} it is {small:.3g}; if these are devices, say --devices "
+                "each; if they are cycles of one device all the same, --devices one; if other "
+                "things differ between them, choose with --columns"
+            )
 
 
 def join(ramps: Sequence[Directed]) -> None:

@@ -73,6 +73,11 @@ def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
     noise = found.read_noise
     if len(values) < NOISE_READINGS:
         noise = min(noise, usual_noise)
+    if zigzags(values, found):
+        return (
+            "the readings go up and down from one to the next, as after pulses of both polarities "
+            "in turn; give the readings of one polarity"
+        )
     if are_steps(values, found, noise):
         return (
             f"the values look like step sizes: they scatter about {values.mean():.3g}, and their "
@@ -84,6 +89,18 @@ def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
             f"noise of {noise:.3g}; leave the curve out with --columns, or average several readings"
         )
     return None
+
+
+def zigzags(values: np.ndarray, found: Trend) -> bool:
+    """Whether readings lie above and below their trend in turn, as no noise makes them.
+
+    Few different values do it where a curve is coarsely rounded.
+    """
+    rest = found.residuals
+    n, scatter = len(rest), float(np.std(rest))
+    if n < NOISE_READINGS or scatter < 0.01 * abs(found.change) or len(np.unique(values)) < 0.6 * n:
+        return False
+    return float(np.mean(rest[1:] * rest[:-1])) < -0.75 * scatter**2
 
 
 def are_steps(values: np.ndarray, found: Trend, noise: float) -> bool:

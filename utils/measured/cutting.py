@@ -95,7 +95,7 @@ def refuse_steps(series: Series, table: NumericTable) -> None:
     again, as repeated reads do of which no column tells."""
     n, steps = len(series), np.diff(series.values)
     change = abs(series.values[-1] - series.values[0])
-    for reads in range(2, MAX_READS + 1):
+    for reads in range(MAX_READS, 1, -1):
         if n % reads or n // reads < MIN_READINGS:
             continue
         within = np.delete(steps, np.arange(reads - 1, n - 1, reads))

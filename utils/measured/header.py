@@ -36,11 +36,12 @@ class Header:
 def label_columns(grid: Grid) -> np.ndarray:
     """bool [columns]: those that hold text where others hold numbers, line by line.
 
-    In the first column, where devices have their names, most of the last lines decide.
+    In the first column, where devices have their names, most lines of the second half decide.
     """
-    last = grid.kinds[grid.numeric_rows[-JUDGED_LINES:]] == TEXT
-    labels = last.all(axis=0)
-    labels[0] = last[:, 0].mean() > 0.5
+    rows = grid.numeric_rows
+    labels = (grid.kinds[rows[-JUDGED_LINES:]] == TEXT).all(axis=0)
+    half = rows[-max(JUDGED_LINES, len(rows) // 2) :]
+    labels[0] = (grid.kinds[half, 0] == TEXT).mean() > 0.5
     return labels
 
 
@@ -57,6 +58,7 @@ def find_header(grid: Grid, labels: np.ndarray) -> Header:
     if row is None:
         return commented(grid, start)
     row, names, units = with_units(grid, row)
+    names = below_groups(grid, row, names)
     if grid.dialect.separator == SPACES:
         names = rejoined(grid, grid.lines[row], start)
     return Header(row, start, tuple(names), tuple(units))
@@ -123,6 +125,25 @@ def with_units(grid: Grid, row: int) -> tuple[int, list[str], list[str]]:
         words = [f"{n} {c}".strip() for n, c in zip(grid.cells[names], comments, strict=True)]
         return names, words, units
     return row, list(grid.cells[row]), []
+
+
+def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
+    """Names, each behind that of its group, where a line above them names devices or branches.
+
+    Such a name stands above the first of its columns; spreadsheets merge the cells.
+    """
+    above = grid.filled_rows[grid.filled_rows < row]
+    columns = grid.columns_in(above[-1]) if len(above) else []
+    if not 2 <= len(columns) < len([name for name in names if name]):
+        return names
+    groups = [parse_name(grid.cells[above[-1], column]) for column in columns]
+    if not all(group.branch or group.device for group in groups):
+        return names
+    at = np.searchsorted(columns, np.arange(len(names)), "right") - 1
+    return [
+        f"{groups[group].text} {name}" if name and group >= 0 else name
+        for group, name in zip(at, names, strict=True)
+    ]
 
 
 def rejoined(grid: Grid, line: str, start: int) -> list[str]:

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from utils.measured.measurement import Branch
 from utils.measured.vocabulary import (
     AMBIGUOUS,
+    APPLIED_WORDS,
     CONDUCTANCE_WAYS,
     COUNT_AFTER,
     COUNT_WORDS,
     DRIVE_WORDS,
+    ERROR_WORDS,
     FALLING_WORDS,
     KNOWN_UNIT,
     LABEL_OF,
     OTHER_WORDS,
+    POLARITY_WORDS,
     PULSE_WORDS,
     QUANTITY_OF_UNIT,
     RESPONSE_OF,
@@ -29,6 +32,7 @@ from utils.measured.vocabulary import (
     Role,
 )
 
+COUNTED_PULSES = set("pulses impulse impulsions number num total anzahl nombre count".split())
 CLOCK_TIME = re.compile(r"\d:\d|\d{4}-\d\d-\d\d")
 BRACKETS = re.compile(r"[\s,_]*[(\[{]\s*([^()\[\]{}]*?)\s*[)\]}]")
 AFTER_SLASH = re.compile(r"^(.*\S)\s*(?:/|\bin\b)\s*(\S+)$")
@@ -116,18 +120,27 @@ def without_unit(header: str) -> tuple[str, str]:
 
 def role_of(text: str, unit: str) -> tuple[str | None, str]:
     """The role of a column by its name and unit, and the quantity of a response."""
-    found = words(text)
+    found = words(text.partition("@")[0])  # what stands behind it is a condition
     joined = "".join(word for word in found if not word.isdigit())
+    if ERROR_WORDS & {*found, joined} or joined == "sd" or "±" in text:
+        return Role.OTHER, ""
     if text.strip() in ("#", "№", "n°", "N°") or text.strip().startswith("#"):
         return Role.PULSES, ""
     response = next((RESPONSE_OF[w] for w in [joined, *found] if w in RESPONSE_OF), "")
     by_unit = next((r for r, pattern in UNITS.items() if unit and re.fullmatch(pattern, unit)), "")
     known = [joined, *found]
+    if by_unit in (Role.VOLTAGE, Role.CURRENT) and response in ("conductance", "resistance"):
+        response = ""  # V_G is a voltage of a gate
     if by_unit == Role.RESPONSE:
         kinds = [kind for kind, pattern in QUANTITY_OF_UNIT if re.fullmatch(pattern, unit)]
         return Role.RESPONSE, kinds[0] if kinds else response or "response"
-    if any(w in DRIVE_WORDS for w in known) and by_unit != Role.TIME:
+    drives = DRIVE_WORDS & {*known}
+    if drives <= APPLIED_WORDS and PULSE_WORDS & {*found} and (COUNTED_PULSES & {*found}):
+        return Role.PULSES, ""
+    if drives and by_unit != Role.TIME:
         return Role.DRIVE, ""
+    if by_unit == Role.TIME and response == "conductance" and not TIME_WORDS & {*known}:
+        return Role.RESPONSE, response  # (us) for (uS)
     if by_unit == Role.TIME:
         return (Role.DRIVE if any(w in DRIVE_WORDS - TIME_WORDS for w in known) else Role.TIME), ""
     pulse = any(w in PULSE_WORDS for w in known)
@@ -172,6 +185,11 @@ def branch_in(text: str) -> Branch | None:
 def names_conductance_way(text: str) -> bool:
     """Whether a branch is named by what the conductance does, as LTP and SET do."""
     return any(word in CONDUCTANCE_WAYS for word in words(text))
+
+
+def names_polarity_only(text: str) -> bool:
+    """Whether a branch is named by the pulses, as SET is, which the values may contradict."""
+    return not {*words(text)} & ((RISING_WORDS | FALLING_WORDS) - POLARITY_WORDS)
 
 
 def device_of_label(label: str) -> str:

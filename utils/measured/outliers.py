@@ -1,4 +1,8 @@
-"""A single reading that the noise of all others does not explain is left out, and named."""
+"""A single reading that the noise of all others does not explain is left out, and named.
+
+The first or last reading of a ramp that makes its range larger may also be a first pulse, say, that
+does more than the others; nothing tells, so that the user is asked.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
+from utils.errors import UserError
 from utils.measured.branch import Group
 from utils.measured.curves import curve
 from utils.measured.families import GRID, Whitened
@@ -20,8 +25,14 @@ MAX_SHARE = 0.02  # of the readings of a ramp; where more are far off, its noise
 WHITE = Noise(1.0, 0.0, 0.0)
 
 
-def leave_out_single_readings(measurement: Measurement) -> tuple[Measurement, list[str]]:
-    """The measurement without readings that are far off, and a sentence for each of these."""
+def leave_out_single_readings(
+    measurement: Measurement, keeps_ends: bool = False
+) -> tuple[Measurement, list[str]]:
+    """The measurement without readings that are far off, and a sentence for each of these.
+
+    keeps_ends: whether those that make the range of a ramp larger are right. Else UserError is
+    raised for them.
+    """
     n = sum(len(ramp.values) for ramp in measurement.ramps)
     found = [
         far_off(ramp, n) if len(ramp.values) >= MIN_READINGS else {} for ramp in measurement.ramps
@@ -37,16 +48,32 @@ def leave_out_single_readings(measurement: Measurement) -> tuple[Measurement, li
         single = [place for place in far if often[ramp.branch, ramp.pulses[place]] == 1]
         if len(far) > max(1, MAX_SHARE * len(ramp.values)):
             single = []
+        if keeps_ends:
+            single = [place for place in single if not extends(ramp, place)]
         for place in single:
-            sentences.append(
+            reading = (
                 f"line {ramp.lines[place]}: the reading {ramp.values[place]:g} after pulse "
-                f"{ramp.pulses[place]:g} of device {ramp.device} is left out: it is "
-                f"{far[place]:.0f} standard deviations of the other readings off the curve"
+                f"{ramp.pulses[place]:g} of device {ramp.device}"
             )
+            away = f"{far[place]:.0f} standard deviations of the other readings off the curve"
+            if extends(ramp, place):
+                raise UserError(
+                    f"{measurement.file}: {reading} is {away} and makes the range larger; remove "
+                    "it if it is wrong, or say --family table if it is right"
+                )
+            sentences.append(f"{reading} is left out: it is {away}")
         left = np.setdiff1d(np.arange(len(ramp.values)), single)
         kept = {name: getattr(ramp, name)[left] for name in ("pulses", "values", "lines")}
         ramps.append(replace(ramp, **kept))
     return replace(measurement, ramps=tuple(ramps)), sentences
+
+
+def extends(ramp: Ramp, place: int) -> bool:
+    """Whether a reading is at an end of a ramp, further away from the other end than all others."""
+    values = ramp.values if place == 0 else ramp.values[::-1]
+    if place not in (0, len(values) - 1):
+        return False
+    return bool((values[0] - values[1]) * (values[1] - values[-1]) > 0)
 
 
 def far_off(ramp: Ramp, n_readings: int) -> dict[int, float]:

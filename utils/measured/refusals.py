@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import combinations, pairwise
+
+import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
@@ -12,8 +15,16 @@ from utils.measured.names import words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
-from utils.measured.vocabulary import COUNT_WORDS, Role
+from utils.measured.vocabulary import (
+    COUNT_WORDS,
+    DISTRIBUTION_WORDS,
+    LEARNING_WORDS,
+    LOGARITHM_WORDS,
+    TWO_LEVELS,
+    Role,
+)
 
+CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
 PULSED_WORDS = set(
     "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
 )
@@ -48,6 +59,7 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     table, responses = found.table, found.of(Role.RESPONSE)
+    refuse_by_words(table, responses)
     if not responses:
         raise UserError(
             f"{table.path}: line {table.lines[0]}: no column is a response; name it with --columns"
@@ -86,6 +98,36 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
             "holds times, and no column counts pulses; if one pulse came before every reading, "
             "say --pulses none"
         )
+
+
+def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
+    """Raise UserError for what its names say to be no reading after pulses."""
+    names = [{*words(name.text)} for name in table.names]
+    for column, found in enumerate(names):
+        if found & DISTRIBUTION_WORDS:
+            raise UserError(
+                f"{table.path}: a distribution, not a pulse response: {table.title(column)}"
+            )
+    if any(levels <= set().union(*names) for levels in TWO_LEVELS):
+        raise UserError(
+            f"{table.path}: two levels of each cycle, as of an endurance test, not a pulse response"
+        )
+    for column in responses:
+        x = np.abs(shape.known(table.numbers[:, column]))
+        if names[column] & LEARNING_WORDS:
+            raise UserError(
+                f"{table.path}: {table.title(column)} is the result of a training, not a pulse "
+                "response"
+            )
+        if names[column] & LOGARITHM_WORDS:
+            raise UserError(
+                f"{table.path}: {table.title(column)} holds logarithms; give the values themselves"
+            )
+        if CHANGE.search(table.names[column].text) and x[0] > max(x.max() / 2, 2 * x[-1]):
+            raise UserError(
+                f"{table.path}: {table.title(column)} seems to hold the change by each pulse; give "
+                "the value after each pulse, or rename the column"
+            )
 
 
 def is_line_number(table: NumericTable, column: int) -> bool:

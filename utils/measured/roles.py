@@ -122,9 +122,20 @@ def choose_pulses(found: Roles, options: ReadingOptions, asked: Sequence[int]) -
         c for c in np.flatnonzero(table.numeric) if found.roles[c] not in (Role.PULSES, *LABELS)
     ]
     pulses = found.of(Role.PULSES)
+    for column in pulses:
+        x = shape.known(table.numbers[:, column])
+        if not shape.are_integers(x) and np.median(np.abs(np.diff(x))) < 1:
+            raise UserError(
+                f"{table.path}: {table.title(column)} counts fractions of pulses; if one pulse "
+                "came before every reading, say --pulses none"
+            )
     if pulses and not others:
         strong = [c for c in pulses if table.names[c].role == Role.PULSES]
         if strong and "puls" in table.names[strong[0]].text.lower():
+            for column in found.of(Role.TEXT):
+                if any(map(str.isdigit, cell := table.cells[0, column])):
+                    problem = f"'{cell}' is not a number; give the value alone"
+                    raise table.error(int(table.lines[0]), column, problem)
             raise table.error(
                 int(table.lines[0]),
                 strong[0],

@@ -36,6 +36,8 @@ DRIVE_WORDS = set(
     "height hohe pulshohe pulsamplitude hauteur pulsewidth pulseamplitude pulsevoltage "
     "field feld champ delay period frequency frequenz pulsspannung vp vw vin vtop".split()
 )
+# They tell what pulses are applied to, or, beside a word that counts, whose number is given.
+APPLIED_WORDS = set("applied gate stimulus".split())
 PULSE_WORDS = set(
     "pulse pulses puls pulsanzahl pulszahl pulsnummer pulsnr impuls impulse impulsanzahl "
     "impulsnummer impulszahl impulsion impulsions pulseno pulsenr pulsenumber pulsenum "
@@ -80,6 +82,17 @@ LABEL_WORDS = {
 }
 LABEL_OF = {word: role for role, line in LABEL_WORDS.items() for word in line.split()}
 OTHER_WORDS = set("temperature temperatur temp humidity feuchte comment kommentar status".split())
+ERROR_WORDS = set(
+    "std sdev stdev stddev stdabw standardabweichung sem stderr error err fehler erreur streuung "
+    "uncertainty unsicherheit incertitude ecart".split()
+)
+# Columns with one of these words hold no reading of a device after pulses.
+LOGARITHM_WORDS = set("log ln lg db dbm".split())
+DISTRIBUTION_WORDS = set(
+    "probability wahrscheinlichkeit probabilite cdf percentile quantile weibull".split()
+)
+LEARNING_WORDS = set("accuracy loss epoch epochs genauigkeit precision".split())
+TWO_LEVELS = ({"hrs", "lrs"}, {"ron", "roff"}, {"rhigh", "rlow"}, {"gon", "goff"})
 
 RISING_WORDS = set(
     "ltp potentiation potenzierung potenciation pot pote set up rising rise increase inc auf "
@@ -90,6 +103,8 @@ FALLING_WORDS = set(
     "descente descendant decroissant baisse erase".split()
 )
 CONDUCTANCE_WAYS = set("ltp ltd potentiation depression potenzierung set reset pot dep".split())
+# Names of a polarity or an operation: in some devices, programming lowers the current.
+POLARITY_WORDS = set("set reset up down auf ab program erase".split())
 
 SI = r"[fpnuµμmkMG]?"
 UNITS = {
