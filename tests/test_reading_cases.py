@@ -244,6 +244,7 @@ def test_a_workbook_is_read_like_text(tmp_path):
         measurement = read(path, ReadingOptions(sheet=sheet))
         np.testing.assert_allclose(measurement.ramps[0].values, DOWN, rtol=1e-14)  # 16 digits
         assert (measurement.unit, measurement.ramps[0].branch) == ("µS", "falling")
+        assert "sheet Data (not read: Info; --sheet chooses)" in describe(measurement)
     with pytest.raises(UserError, match="no column holds numbers; give the file, or the --sheet,"):
         read(path)
     with pytest.raises(UserError, match=r"--sheet 3: .* has no such sheet; it has Info, Data"):

@@ -257,5 +257,7 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
     if frame.empty:
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
     words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
-    source = f"workbook, sheet {wanted} of {len(names)}" if len(names) > 1 else "workbook"
+    others = [name for name in names if name != wanted]
+    source = f"workbook, sheet {wanted}" if others else "workbook"
+    source += f" (not read: {', '.join(others)}; --sheet chooses)" if others else ""
     return source, np.array(words, object).reshape(frame.shape)
