@@ -42,7 +42,9 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
         points, look = summarise_costs(networks, field), (colour, markers[field])
         for axes, quantity in ((reached, "accuracy"), (refreshed, "refreshes")):
             draw_points(axes, points, quantity, look, style.name(field))
-            name_rates(axes, points, quantity, colour)
+            # Refreshes grow with the learning rate: the first and the last tell the others.
+            ends = points if axes is reached else points.iloc[[0, -1]]
+            name_rates(axes, ends, quantity, colour)
     for axes in (reached, refreshed):
         axes.set_xscale("log")
         use_plain_ticks(axes.xaxis)

@@ -27,13 +27,15 @@ from utils.settings import Setting
 def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
     """A column for each field, a line for each learning rate, named at the panel's right.
 
+    Fields have axes of accuracy of their own, so that the curves of each can be told apart.
+
     networks: rows of `Simulations.networks` that differ in field and learning rate; None if none.
     """
     fields = fields_in(networks)
     if not fields:
         return None
     figure, panels = plt.subplots(
-        2, len(fields), figsize=(style.PAGE, 4.2), sharex=True, sharey="row", squeeze=False
+        2, len(fields), figsize=(style.PAGE, 4.2), sharex=True, squeeze=False
     )
     colours = style.colours(fields)
     for column, field in zip(panels.T, fields, strict=True):
@@ -43,10 +45,12 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
         look = {"loc": "right", "fontsize": style.SMALL} if len(fields) > 3 else {}
         column[0].set_title(style.name(field).replace(" (", "\n("), **look)
         finish_epoch_axis(column[1], int(networks["epochs"].iloc[0]))
-    show_differences(panels[0])
+        show_differences(column[0])
     panels[0, 0].set_ylabel("test accuracy (%)")
     panels[1, 0].set_ylabel("mean request (pulses per pair)")
-    panels[1, 0].set_ylim(0)
+    top = max(axes.get_ylim()[1] for axes in panels[1])
+    for axes in panels[1]:
+        axes.set_ylim(0, top)
     for axes in panels.flat:
         ends = {line.get_label(): float(line.get_ydata()[-1]) for line in axes.get_lines()}
         colours = {line.get_label(): line.get_color() for line in axes.get_lines()}
@@ -57,25 +61,26 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def show_differences(panels: Sequence) -> None:
-    """Scale the common axis by the curves that end close to the best, from the second epoch on.
+def show_differences(axes) -> None:
+    """Scale an axis by the curves that end close to the best, from the second epoch on.
 
-    Curves that end below it are named at its lower end.
+    Curves that end below it are named at its lower end; half of the curves at least are drawn.
     """
-    curves = [line for axes in panels for line in axes.get_lines()]
-    edge = lowest_of_cluster(pd.Series([float(line.get_ydata()[-1]) for line in curves]))
-    close = [line.get_ydata() for line in curves if line.get_ydata()[-1] >= edge]
-    values = [value for curve in close for value in curve[1:]]
+    curves = [line.get_ydata() for line in axes.get_lines()]
+    ends = pd.Series([float(curve[-1]) for curve in curves])
+    edge = lowest_of_cluster(ends)
+    if (ends < edge).mean() >= 0.5:
+        edge = ends.min()
+    values = [value for curve in curves if curve[-1] >= edge for value in curve[1:]]
     if not values:
         return
     low, high = float(min(values)), float(max(values))
-    panels[0].set_ylim(low - 0.1 * (high - low) - 0.1, high + 0.05 * (high - low) + 0.1)
-    for axes in panels:
-        far = [line for line in axes.get_lines() if line.get_ydata()[-1] < edge]
-        words = [f"{line.get_label()}: {float(line.get_ydata()[-1]):.0f} %" for line in far]
-        if words:
-            text = f"↓ {', '.join(words)}"
-            axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=style.SMALL)
+    axes.set_ylim(low - 0.1 * (high - low) - 0.1, high + 0.05 * (high - low) + 0.1)
+    far = [line for line in axes.get_lines() if line.get_ydata()[-1] < edge]
+    words = [f"{line.get_label()}: {float(line.get_ydata()[-1]):.0f} %" for line in far]
+    if words:
+        text = f"↓ {', '.join(words)}"
+        axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=style.SMALL)
 
 
 def draw_rates(axes, networks: pd.DataFrame, kind: str, scale: float, colour: str) -> None:
