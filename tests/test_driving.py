@@ -152,7 +152,7 @@ def test_without_such_simulations_the_command_is_named(tmp_path):
     assert report.select("driving") == []
     assert report.draw("driving") is None
     (line,) = report.missing("driving")
-    assert "make them with: figures/driving.sh --resume --epochs 2" in line
+    assert "train them with: figures/driving.sh --resume --epochs 2" in line
 
 
 def test_a_scheme_that_cannot_be_compared_is_not_equal_to_the_best(networks):

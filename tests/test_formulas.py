@@ -14,7 +14,7 @@ from support.devices import RESPONSES
 from devices.responses import FAMILIES, Response, exp, log
 from models import kernels
 from models.kernels.expressions import Expression, statements
-from models.kernels.formulas import Kind, constants_of, formulas
+from models.kernels.formulas import UpdateKind, constants_of, formulas
 from models.sparse_update import is_available
 from utils.compute.kernel_builder import function, library
 
@@ -50,11 +50,11 @@ def test_each_family_has_its_numbers_and_its_response():
     assert constants_of("exponential") == ["amplitude", "decay", "offset", "pulses_max"]
     assert constants_of("table")[:3] == ["start", "cells_per_voltage", "cells_per_pulse"]
     for response in RESPONSES.values():
-        text = formulas(Kind(response.family))
+        text = formulas(UpdateKind(response.family))
         assert ("looked_up(c.tables[1], " in text) == (response.family == "table")
         assert "inline void write_pair(" in text
         assert "physical" not in text
-        assert "c.physical > 0.0f ?" in formulas(Kind(response.family, physical=True))
+        assert "c.physical > 0.0f ?" in formulas(UpdateKind(response.family, physical=True))
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +117,8 @@ def test_a_family_that_has_no_words_in_cpp_has_no_kernel(monkeypatch):
 
     try:
         with pytest.raises(NotImplementedError, match="log cannot be printed as C"):
-            formulas(Kind(Logarithmic.family))
-        assert not is_available(Kind(Logarithmic.family), torch.device("cpu"))
+            formulas(UpdateKind(Logarithmic.family))
+        assert not is_available(UpdateKind(Logarithmic.family), torch.device("cpu"))
     finally:
         del FAMILIES[Logarithmic.family]
 

@@ -144,7 +144,7 @@ def test_without_any_the_command_is_named(simulations, tmp_path):
     alone = report_on(simulations, tmp_path / "figures", task="Digits")
     assert alone.draw("switch") is None
     (line,) = alone.missing("switch")
-    assert line.endswith(f"make them with: {COMMAND}")
+    assert line.endswith(f"train them with: {COMMAND}")
 
 
 def networks_of(linear_first: dict, exponential_first: dict) -> pd.DataFrame:

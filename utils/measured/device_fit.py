@@ -172,7 +172,7 @@ def fit_device(measurement: Measurement, family: str | None = None) -> DeviceFit
     """
     # Its matrices are small: more threads wait for each other longer than they compute.
     with threadpool_limits(1, user_api="blas"):
-        measurement, far_off = leave_out_single_readings(measurement, family is not None)
+        measurement, far_off = leave_out_single_readings(measurement)
         is_train = any(ramp.before is not None for ramp in measurement.ramps)
         fits: dict[str, BranchFit] = {}
         for name in ("falling", "rising"):

@@ -1,7 +1,7 @@
 """A single reading that the noise of all others does not explain is left out, and named.
 
 The first or last reading of a ramp that makes its range larger may also be a first pulse, say, that
-does more than the others; nothing tells, so that the user is asked.
+does more than the others: it is kept, and named, unless it is 0, as what an instrument has lost.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from utils.errors import UserError
 from utils.measured.branch import Group
 from utils.measured.curves import curve
 from utils.measured.families import GRID, Whitened
@@ -25,14 +24,8 @@ MAX_SHARE = 0.02  # of the readings of a ramp; where more are far off, its noise
 WHITE = Noise(1.0, 0.0, 0.0)
 
 
-def leave_out_single_readings(
-    measurement: Measurement, keeps_ends: bool = False
-) -> tuple[Measurement, list[str]]:
-    """The measurement without readings that are far off, and a sentence for each of these.
-
-    keeps_ends: whether those that make the range of a ramp larger are right. Else UserError is
-    raised for them.
-    """
+def leave_out_single_readings(measurement: Measurement) -> tuple[Measurement, list[str]]:
+    """The measurement without readings that are far off, and a sentence for each of these."""
     n = sum(len(ramp.values) for ramp in measurement.ramps)
     found = [
         far_off(ramp, n) if len(ramp.values) >= MIN_READINGS else {} for ramp in measurement.ramps
@@ -48,8 +41,6 @@ def leave_out_single_readings(
         single = [place for place in far if often[ramp.branch, ramp.pulses[place]] == 1]
         if len(far) > max(1, MAX_SHARE * len(ramp.values)):
             single = []
-        if keeps_ends:
-            single = [place for place in single if not extends(ramp, place)]
         for place in single:
             reading = (
                 f"line {ramp.lines[place]}: the reading {ramp.values[place]:g} after pulse "
@@ -57,11 +48,13 @@ def leave_out_single_readings(
             )
             away = f"{far[place]:.0f} standard deviations of the other readings off the curve"
             if extends(ramp, place):
-                raise UserError(
-                    f"{measurement.file}: {reading} is {away} and makes the range larger; remove "
-                    "it if it is wrong, or say --family table if it is right"
+                sentences.append(
+                    f"{reading} is {away}, and is kept, since the {'last' if place else 'first'} "
+                    "pulse may do more than others; remove the line if it is wrong"
                 )
-            sentences.append(f"{reading} is left out: it is {away}")
+            else:
+                sentences.append(f"{reading} is left out: it is {away}")
+        single = [place for place in single if not extends(ramp, place)]
         left = np.setdiff1d(np.arange(len(ramp.values)), single)
         kept = {name: getattr(ramp, name)[left] for name in ("pulses", "values", "lines")}
         ramps.append(replace(ramp, **kept))
@@ -69,9 +62,9 @@ def leave_out_single_readings(
 
 
 def extends(ramp: Ramp, place: int) -> bool:
-    """Whether a reading is at an end of a ramp, further away from the other end than all others."""
+    """Whether a reading, not 0, ends a ramp further away from the other end than its neighbour."""
     values = ramp.values if place == 0 else ramp.values[::-1]
-    if place not in (0, len(values) - 1):
+    if place not in (0, len(values) - 1) or values[0] == 0:
         return False
     return bool((values[0] - values[1]) * (values[1] - values[-1]) > 0)
 
