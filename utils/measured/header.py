@@ -136,7 +136,7 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
     columns = grid.columns_in(above[-1]) if len(above) else []
     if not 2 <= len(columns) < len([name for name in names if name]):
         return names
-    groups = [parse_name(grid.cells[above[-1], column]) for column in columns]
+    groups = [parse_name(str(grid.cells[above[-1], column])) for column in columns]
     if not all(group.branch or group.device for group in groups):
         return names
     at = np.searchsorted(columns, np.arange(len(names)), "right") - 1

@@ -62,10 +62,14 @@ def pooled(estimates: Iterable[Estimate]) -> Estimate:
 
 def agree(estimates: Iterable[Estimate]) -> bool:
     """Whether no two of the estimates with errors differ by more than three standard errors."""
-    known = [each for each in estimates if each.value is not None and each.error is not None]
+    known = [
+        (each.value, each.error)
+        for each in estimates
+        if each.value is not None and each.error is not None
+    ]
     return all(
-        abs(one.value - other.value) <= MAX_STANDARD_ERRORS * np.hypot(one.error, other.error)
-        for one, other in combinations(known, 2)
+        abs(value - other) <= MAX_STANDARD_ERRORS * np.hypot(error, other_error)
+        for (value, error), (other, other_error) in combinations(known, 2)
     )
 
 
