@@ -94,8 +94,9 @@ class PairLayer(nn.Module):
     ) -> None:
         """Program the pairs, in place, by the gradient dL/dW = g I^T.
 
-        grad_voltage: g = dL/dV [model, out, batch]; current: the currents into the layer; stream:
-        of the random numbers; account: where the cost of the layer is counted.
+        grad_voltage: g = dL/dV [model, out, batch]; current: the currents into the layer;
+        physics: whose gain the gradient has; stream: of the random numbers; account: where the
+        cost of the layer is counted.
         """
         gradient = self.weight_gradient(grad_voltage, current, physics)
         self.write(gradient, stream, programming, account)

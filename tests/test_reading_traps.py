@@ -43,6 +43,8 @@ def ramps(text: str, tmp_path, **how) -> list[tuple[str, float, float, float]]:
         (table("N,Id@Vg=-2V (uA),Id@Vg=+2V (uA)", PULSES, DOWN, UP),
          [("falling", 40, 60, 10), ("rising", 40, 10, 60)]),
         (table("Pulse number,Conductance (us)", PULSES, UP), [("rising", 40, 10, 60)]),
+        (table("Pulse,Epoch 1 (nS)", PULSES, UP), [("rising", 40, 10, 60)]),
+        (table("Pulse,DB1 (nS)", PULSES, UP), [("rising", 40, 10, 60)]),
         ("Potentiation,,Depression,\n" + table("Pulse,G (nS),Pulse,G (nS)", PULSES, UP, PULSES, UP),
          [("rising", 40, 10, 60), ("falling", 40, 60, 10)]),
     ],

@@ -47,7 +47,7 @@ def leave_out_single_readings(measurement: Measurement) -> tuple[Measurement, li
                 f"{ramp.pulses[place]:g} of device {ramp.device}"
             )
             away = f"{far[place]:.0f} standard deviations of the other readings off the curve"
-            if extends(ramp, place):
+            if extends(ramp, place):  # nothing tells a wrong reading from a strong pulse
                 sentences.append(
                     f"{reading} is {away}, and is kept, since the {'last' if place else 'first'} "
                     "pulse may do more than others; remove the line if it is wrong"

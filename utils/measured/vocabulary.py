@@ -87,11 +87,11 @@ ERROR_WORDS = set(
     "uncertainty unsicherheit incertitude ecart".split()
 )
 # Columns with one of these words hold no reading of a device after pulses.
-LOGARITHM_WORDS = set("log ln lg db dbm".split())
+LOGARITHM_WORDS = set("log ln lg".split())
 DISTRIBUTION_WORDS = set(
     "probability wahrscheinlichkeit probabilite cdf percentile quantile weibull".split()
 )
-LEARNING_WORDS = set("accuracy loss epoch epochs genauigkeit precision".split())
+LEARNING_WORDS = set("accuracy loss genauigkeit".split())
 TWO_LEVELS = ({"hrs", "lrs"}, {"ron", "roff"}, {"rhigh", "rlow"}, {"gon", "goff"})
 
 RISING_WORDS = set(
