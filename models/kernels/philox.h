@@ -8,6 +8,7 @@
 #endif
 
 #include <cstdint>
+#include <utility>
 
 #include "vectors.h"
 
@@ -45,6 +46,7 @@ inline void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32
         c[3][v] = Words{} + part;
     }
     uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
+#pragma GCC unroll 10
     for (int round = 0; round < ROUNDS; round++) {
 #pragma GCC unroll 8
         for (int v = 0; v < VECTORS; v++) {
@@ -65,17 +67,22 @@ inline void philox(uint32_t first_block, uint32_t step, uint32_t purpose, uint32
             __builtin_memcpy(&word[w][v * WORDS], &c[w][v], sizeof(Words));
 }
 
-typedef double Doubles __attribute__((vector_size(BYTES)));
-typedef float Floats __attribute__((vector_size(BYTES / 2)));
+// The lower halves of twice as many words as a vector holds.
+template <int... lane>
+inline Integers lower_halves(const uint64_t *word, std::integer_sequence<int, lane...>) {
+    Integers first, second;
+    __builtin_memcpy(&first, word, sizeof(first));
+    __builtin_memcpy(&second, word + WORDS, sizeof(second));
+    return SHUFFLED(first, second, (2 * lane)...);
+}
 
-// Consecutive words as U(0, 1) numbers, (word + 1/2) / 2^32. A word under the exponent of 2^52 is the
-// double 2^52 + word; processors without AVX-512 have no conversion of unsigned integers.
-inline Floats uniform_of(const uint64_t *word) {
-    constexpr uint64_t EXPONENT = 0x4330000000000000;
-    Words words;
-    __builtin_memcpy(&words, word, sizeof(words));
-    const Doubles numbers = Doubles((words & 0xFFFFFFFF) | EXPONENT) - 0x1p52;
-    return (__builtin_convertvector(numbers, Floats) + 0.5f) * 0x1p-32f;
+// Consecutive words as U(0, 1) numbers, (word + 1/2) / 2^32. Processors without AVX-512 convert no
+// unsigned integers, so halves of 16 bits are converted; their sum alone is rounded.
+inline Vector uniform_of(const uint64_t *word) {
+    const Integers words = lower_halves(word, std::make_integer_sequence<int, LANES>());
+    const Vector upper = __builtin_convertvector((words >> 16) & 0xFFFF, Vector);
+    const Vector lower = __builtin_convertvector(words & 0xFFFF, Vector);
+    return ((upper * 0x1p16f + lower) + 0.5f) * 0x1p-32f;
 }
 
 }  // namespace

@@ -92,12 +92,7 @@ inline void draw_row(const Address &address, int64_t row, float (&number)[BLOCK]
     uint64_t word[WORDS_OF_BLOCK][BLOCKS];
     philox(uint32_t(row * BLOCKS), address.step, address.purpose, 0, address.seed, word);
 #pragma GCC unroll 4
-    for (int w = 0; w < WORDS_OF_BLOCK; w++)
-#pragma GCC unroll 8
-        for (int b = 0; b < BLOCKS; b += WORDS) {
-            const auto uniform = uniform_of(&word[w][b]);
-            __builtin_memcpy(&number[w * BLOCKS + b], &uniform, sizeof(uniform));
-        }
+    for (int v = 0; v < BLOCK; v += LANES) store(number + v, uniform_of(&word[0][0] + v));
 }
 
 // Whether an update without a pulse leaves a pair as it is: both devices are within their range, or
