@@ -116,12 +116,8 @@ class Stream:
         The 32 numbers of consecutive outputs at one input are the words of 8 consecutive blocks of
         Philox, so that a kernel that works on 32 outputs at a time draws only what it needs.
         """
-        n_outputs, n_inputs = shape
-        blocks = -(-n_outputs // 32), n_inputs, 8
-        words = self.words(draw, math.prod(blocks) * 4)
-        numbers = torch.stack([word.unflatten(1, blocks) for word in words], dim=2)
-        numbers = numbers.permute(0, 1, 2, 4, 3).flatten(1, 3)  # [model, block * word * 8, in]
-        return (numbers[:, :n_outputs].float() + 0.5) * 2**-32
+        address = self.seed.contiguous(), self.step, self.part, self.purpose(draw)
+        return torch.ops.magnetoionic.uniform_by_blocks(*address, *shape)
 
 
 def words(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> tuple[Tensor, ...]:
@@ -152,12 +148,30 @@ def noisy(
     return values + sigma[:, None] * normal(seed, step, part, purpose, values.shape[1])
 
 
+def uniform_by_blocks(
+    seed: Tensor, step: Tensor, part: Tensor, purpose: int, n_outputs: int, n_inputs: int
+) -> Tensor:
+    """Float32 U(0, 1) numbers [model, n_outputs, n_inputs]; see `Stream.uniform_by_blocks`."""
+    blocks = -(-n_outputs // 32), n_inputs, 8
+    drawn = words(seed, step, part, purpose, math.prod(blocks) * 4)
+    numbers = torch.stack([word.unflatten(1, blocks) for word in drawn], dim=2)
+    numbers = numbers.permute(0, 1, 2, 4, 3).flatten(1, 3)  # [model, block * word * 8, in]
+    return (numbers[:, :n_outputs].float() + 0.5) * 2**-32
+
+
 # These are operators, since models.kernels has a kernel for them on the CPU. It draws the same
 # words, but the last bits of its Box-Muller transform may differ.
 ADDRESS = "Tensor seed, Tensor step, Tensor part, int purpose"
 torch.library.define("magnetoionic::normal", f"({ADDRESS}, int count) -> Tensor")
 torch.library.define("magnetoionic::noisy", f"({ADDRESS}, Tensor values, Tensor sigma) -> Tensor")
-for name, function in {"normal": normal, "noisy": noisy}.items():
+torch.library.define(
+    "magnetoionic::uniform_by_blocks", f"({ADDRESS}, int n_outputs, int n_inputs) -> Tensor"
+)
+for name, function in {
+    "normal": normal,
+    "noisy": noisy,
+    "uniform_by_blocks": uniform_by_blocks,
+}.items():
     torch.library.impl(f"magnetoionic::{name}", "CompositeExplicitAutograd", function)
 
 
@@ -169,3 +183,8 @@ def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, count: int) -> Ten
 @torch.library.register_fake("magnetoionic::noisy")
 def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, values: Tensor, sigma: Tensor):
     return torch.empty_like(values)
+
+
+@torch.library.register_fake("magnetoionic::uniform_by_blocks")
+def _(seed: Tensor, step: Tensor, part: Tensor, purpose: int, n_outputs: int, n_inputs: int):
+    return seed.new_empty(len(seed), n_outputs, n_inputs, dtype=torch.float32)

@@ -77,6 +77,17 @@ def test_the_kernel_draws_what_torch_does():
         torch.testing.assert_close(actual, expected, atol=5e-6, rtol=0)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (10, 512), (31, 3), (33, 7), (64, 100)])
+def test_the_kernel_draws_the_uniform_numbers_of_torch(shape):
+    """The same bits, whole blocks of 32 outputs or not, with any number of networks."""
+    mine = stream((100, 2**40 + 5, 2**63 - 1), step=7, part=3, layer=2)
+    by_kernel = mine.uniform_by_blocks(Draw.ROUNDING, shape)
+    with python_only():
+        by_python = mine.uniform_by_blocks(Draw.ROUNDING, shape)
+    assert by_kernel.shape == (3, *shape)
+    assert torch.equal(by_kernel, by_python)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(2, 1, 1), (2, 3, 43), (2, 50, 100)])
 def test_noise_is_added_to_values(shape, dtype, computed):

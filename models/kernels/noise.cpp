@@ -1,7 +1,7 @@
-// Normal numbers of addressed streams, equal to those of devices/noise.py but for the last bits.
+// Random numbers of addressed streams, those of devices/noise.py; normal ones but for the last bits.
 //
-// They follow from Philox4x32-10 and the Box-Muller transform; noise.py names the sources. The
-// logarithm of x = 2^e m is computed by the series of 2 artanh((m - 1) / (m + 1)), sine and cosine
+// Philox4x32-10 gives their words, the Box-Muller transform normal numbers; noise.py names the
+// sources. The logarithm of x = 2^e m is computed by the series of 2 artanh((m - 1) / (m + 1)), sine and cosine
 // by their Taylor series on an eighth of a turn; each is exact up to the rounding of a float.
 
 #include <cmath>
@@ -114,6 +114,27 @@ Tensor noisy_of(Tensor seed, Tensor step, Tensor part, int64_t purpose, Tensor v
     return result;
 }
 
+// result [models, n_outputs, n_inputs]: U(0, 1) numbers. Row b n_inputs + i of the stream holds those
+// of outputs 32 b to 32 b + 31 at input i.
+Tensor uniform_by_blocks(Tensor seed, Tensor step, Tensor part, int64_t purpose, int64_t n_outputs,
+                         int64_t n_inputs) {
+    const int64_t models = seed.size(0), rows = (n_outputs + ROW - 1) / ROW * n_inputs;
+    const int n_threads = threads();
+    Tensor result = Tensor::empty({models, n_outputs, n_inputs});
+#pragma omp parallel for num_threads(n_threads) if (n_threads > 1) schedule(static)
+    for (int64_t work = 0; work < models * rows; work++) {
+        const int64_t model = work / rows, row = work % rows;
+        const int64_t first = row / n_inputs * ROW, rest = n_outputs - first;
+        float number[ROW];
+        draw_row(row, *step.data<int64_t>(), purpose, *part.data<int64_t>(),
+                 seed.data<int64_t>()[model], number);
+        float *target = result.data() + (model * n_outputs + first) * n_inputs + row % n_inputs;
+        for (int64_t o = 0; o < ROW && o < rest; o++) target[o * n_inputs] = number[o];
+    }
+    return result;
+}
+
 }  // namespace
 
-OPERATORS(as_operator<normal_of>("normal"), as_operator<noisy_of>("noisy"))
+OPERATORS(as_operator<normal_of>("normal"), as_operator<noisy_of>("noisy"),
+          as_operator<uniform_by_blocks>("uniform_by_blocks"))

@@ -85,4 +85,16 @@ inline Vector uniform_of(const uint64_t *word) {
     return ((upper * 0x1p16f + lower) + 0.5f) * 0x1p-32f;
 }
 
+constexpr int ROW = 32;  // numbers that are drawn at once, those of 32 outputs at one input
+
+// The U(0, 1) numbers of a row: the words of 8 consecutive blocks, the first words first.
+inline void draw_row(uint32_t row, uint32_t step, uint32_t purpose, uint32_t part, uint64_t seed,
+                     float (&number)[ROW]) {
+    constexpr int WORDS_OF_BLOCK = 4, BLOCKS = ROW / WORDS_OF_BLOCK;
+    uint64_t word[WORDS_OF_BLOCK][BLOCKS];
+    philox(row * BLOCKS, step, purpose, part, seed, word);
+#pragma GCC unroll 4
+    for (int v = 0; v < ROW; v += LANES) store(number + v, uniform_of(&word[0][0] + v));
+}
+
 }  // namespace

@@ -85,16 +85,6 @@ inline void add_wear(const Pairs &pairs, int64_t at, Vector pulses, Vector pulse
         add(pairs.raised2 + at, choose(lowers, none, pulses));
 }
 
-// The U(0, 1) numbers of a row of 32 pairs; row: its number among all rows of the layer.
-inline void draw_row(const Address &address, int64_t row, float (&number)[BLOCK]) {
-    constexpr int WORDS_OF_BLOCK = 4;
-    constexpr int BLOCKS = BLOCK / WORDS_OF_BLOCK;
-    uint64_t word[WORDS_OF_BLOCK][BLOCKS];
-    philox(uint32_t(row * BLOCKS), address.step, address.purpose, 0, address.seed, word);
-#pragma GCC unroll 4
-    for (int v = 0; v < BLOCK; v += LANES) store(number + v, uniform_of(&word[0][0] + v));
-}
-
 // Whether an update without a pulse leaves a pair as it is: both devices are within their range, or
 // one of them is used up and the other at the top. Other pairs are clamped and refreshed; they come
 // from a switch of the field, from write noise, and from writes far beyond the end of the range.
@@ -161,7 +151,8 @@ Counts program(const Constants &constants, const Pairs &pairs, const Lists &list
             // An input that is always zero in the batch has no gradient.
             if (!is_active && (in_range || is_row_in_range(c, pairs, at))) continue;
             float numbers[BLOCK];
-            if (DRAWS) draw_row(address, block_row + row, numbers);
+            if (DRAWS)
+                draw_row(block_row + row, address.step, address.purpose, 0, address.seed, numbers);
             Vector applied[VECTORS], applied_up[VECTORS];
             Integers lowers[VECTORS], written = {};
 #pragma GCC unroll 4
