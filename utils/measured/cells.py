@@ -24,7 +24,7 @@ SAMPLE_LINES = 100  # by which a separator is judged
 LIKE_ASCII = str.maketrans({"\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\ufeff": ""})
 LIKE_PYTHON = str.maketrans("dD,", "ee.")
 SPACES = r"\s+"
-SEPARATOR_NAMES = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
 SEPARATOR_LINE = re.compile(r" *sep=([;,\t]) *", re.IGNORECASE)  # of spreadsheets
 MAX_CELLS = 20_000_000
 WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # ZIP: XLSX, ODS; OLE: XLS
@@ -65,22 +65,23 @@ class Dialect:
         return sum(len(cell) for cell in cells if self.number.fullmatch(cell))
 
     def __str__(self) -> str:
-        return f"{SEPARATOR_NAMES[self.separator]} between cells, decimal {self.decimal}"
+        return f"{SEPARATORS[self.separator]} between cells, decimal {self.decimal}"
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
     """The cells of a file, a row for each of its lines; lines of comments are empty.
 
-    source: how the file is written, in words; lines: as they stand in the file, none of a sheet;
-    cells: str [lines, columns]; kinds: int [lines, columns]; numbers: float64 [lines, columns],
-    NaN where there is none.
+    source: how the file is written, in words; text: its lines, none of a sheet; lines: int [rows],
+    counted from 1; cells, kinds, numbers: [rows, columns], the words, what they are, and float64
+    with NaN where there is no number.
     """
 
     path: str
     source: str
     dialect: Dialect
-    lines: Sequence[str]
+    text: Sequence[str]
+    lines: np.ndarray
     cells: np.ndarray
     kinds: np.ndarray
     numbers: np.ndarray
@@ -99,8 +100,13 @@ class Grid:
         """The columns in which a row is not empty."""
         return np.flatnonzero(self.kinds[row] != EMPTY)
 
-    def error(self, row: int, column: int, problem: str) -> UserError:
-        return UserError(f"{self.path}: line {row + 1}, column {column + 1}: {problem}")
+    def title(self, *columns: int) -> str:
+        """`column 3`, counted from 0."""
+        return f"column {columns[0] + 1}"
+
+    def error(self, line: int, column: int, problem: str) -> UserError:
+        """What is wrong with a cell. line: counted from 1; column: from 0."""
+        return UserError(f"{self.path}: line {line}, {self.title(column)}: {problem}")
 
 
 def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
@@ -112,20 +118,20 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
         raise UserError(f"{path}: the spreadsheet has the old XLS format; save it as XLSX or CSV")
     if raw.startswith(WORKBOOK):
         source, cells = cells_of_workbook(raw, path, sheet)
-        lines, dialect = (), Dialect(",", "point")
+        text, dialect = (), Dialect(",", "point")
     elif sheet is not None:
         raise UserError(f"--sheet {sheet}: {path} is text and has no sheets; leave --sheet out")
     else:
-        lines, encoding = decode(raw, path)
-        dialect = dialect_of(lines, decimal)
-        cells = cells_of_text(lines, dialect, path)
+        text, encoding = decode(raw, path)
+        dialect = dialect_of(text, decimal)
+        cells = cells_of_text(text, dialect, path)
         one_column = f"one column, decimal {dialect.decimal}"
         source = f"{encoding}, {dialect if cells.shape[1] > 1 else one_column}"
-    kinds = np.fromiter(map(dialect.kind, cells.flat), np.int8, cells.size).reshape(cells.shape)
+    kinds = np.vectorize(dialect.kind, otypes=[np.int8])(cells)
     numbers = np.full(cells.shape, np.nan)
     is_number = kinds == NUMBER
     numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]
-    return Grid(path, source, dialect, lines, cells, kinds, numbers)
+    return Grid(path, source, dialect, text, np.arange(len(cells)) + 1, cells, kinds, numbers)
 
 
 def decode(raw: bytes, path: str) -> tuple[list[str], str]:
@@ -215,20 +221,16 @@ def are_two_integers(lines: Sequence[str]) -> bool:
 
 def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
     """str [lines, columns]; lines of comments are empty, short ones end in empty cells."""
-    lines = ["" if COMMENT.match(line) else line for line in lines]
+    rows = [[] if COMMENT.match(line) else dialect.split(line) for line in lines]
     if lines[0].strip().lower().startswith("sep="):
-        lines[0] = ""
-    width = max(len(dialect.split(line)) for line in lines)
+        rows[0] = []
+    width = max(map(len, rows))
     if width * len(lines) > MAX_CELLS:
         raise UserError(
             f"{path}: the file has {len(lines)} lines of up to {width} cells, but at most "
             f"{MAX_CELLS} cells are read; save the measured curve alone"
         )
-    cells = np.full((len(lines), width), "", object)
-    for row, line in zip(cells, lines, strict=True):
-        words = dialect.split(line)
-        row[: len(words)] = words
-    return cells
+    return np.array([row + [""] * (width - len(row)) for row in rows], object)
 
 
 def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np.ndarray]:
@@ -241,9 +243,7 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
             wanted = names[0] if sheet is None else sheet
             if wanted not in names and wanted.isdigit() and 1 <= int(wanted) <= len(names):
                 wanted = names[int(wanted) - 1]
-            frame = None
-            if wanted in names:
-                frame = pandas.read_excel(book, wanted, header=None, dtype=object)
+            frame = book.parse(wanted, header=None, dtype=object) if wanted in names else None
     except Exception as error:  # openpyxl has no common class for what a broken file makes it raise
         raise UserError(
             f"{path}: the workbook cannot be read ({type(error).__name__}); save it as XLSX or CSV"

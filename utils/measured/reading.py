@@ -17,14 +17,14 @@ from utils.measured.branches import ramps_of
 from utils.measured.cells import read_grid
 from utils.measured.column_roles import Roles
 from utils.measured.cutting import Repeats, average_columns, average_lines, cut
-from utils.measured.layouts import layout_of, series_of_columns
+from utils.measured.extraction import series_of_columns, series_of_lines
+from utils.measured.layouts import layout_of
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, several, spread
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import find_roles
-from utils.measured.rows import series_of_rows
 from utils.measured.series import ONE_DEVICE, Series
-from utils.measured.vocabulary import LABELS, Role, inverse_unit, is_ohm
+from utils.measured.vocabulary import Role, inverse_unit, is_ohm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,16 +38,13 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     options: what the file does not tell by itself. Raises UserError, one line that names file, line
     and column, for whatever is no pulse response, and for what nothing decides.
     """
-    options = options or ReadingOptions()
     raw = read_bytes(Path(path))
+    options = options or ReadingOptions()
     table = find_numbers(read_grid(raw, str(path), options.decimal, options.sheet))
-    layout = layout_of(table) if options.layout == "auto" else options.layout
-    if layout == "rows":
-        roles = roles_of_rows(table)
-        found = series_of_rows(table, options)
-    else:
-        roles = find_roles(table, options)
-        found = series_of_columns(roles, options, layout)
+    if options.layout == "auto":
+        options = replace(options, layout=layout_of(table))
+    roles = find_roles(table, options)
+    found = (series_of_lines if options.layout == "rows" else series_of_columns)(roles, options)
     columns = list(dict.fromkeys(int(c) for one in found for c in one.columns))
     quantity, unit = quantity_of(table, columns)
     if options.resistance:
@@ -70,9 +67,10 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
         repeats.noise,
         repeats.reads,
         understood(roles),
-        sentence(table, layout, ramps, repeats) + one_device(table, columns, options, ramps),
+        sentence(table, options.layout, ramps, repeats)
+        + one_device(table, columns, options, ramps),
         tuple(table.left_out),
-        how(options, layout, columns, roles),
+        how(options, columns, roles),
         tuple(table.notes),
     )
 
@@ -93,16 +91,6 @@ def read_bytes(path: Path) -> bytes:
     if not raw:
         raise UserError(f"{path}: line 1: the file is empty; export the curve again")
     return raw
-
-
-def roles_of_rows(table: NumericTable) -> Roles:
-    """Of a table in rows: labels, then readings."""
-    roles = Roles(table, [], [])
-    for column in range(len(table.names)):
-        is_label = table.labels[column] or (table.names[column].role in LABELS)
-        roles.roles.append("label" if is_label else Role.RESPONSE)
-        roles.why.append("the label of the line" if is_label else "a ramp in each line")
-    return roles
 
 
 def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
@@ -190,13 +178,12 @@ def one_device(
     return ""
 
 
-def how(options: ReadingOptions, layout: str, columns: Sequence[int], roles: Roles) -> dict:
+def how(options: ReadingOptions, columns: Sequence[int], roles: Roles) -> dict:
     """The options that read the file in the same way again, ready for JSON."""
     pulses = roles.of(Role.PULSES)
-    chosen = {"columns": ranges(columns), "layout": layout}
-    if layout != "rows":
+    chosen: dict = {"columns": ranges(columns), "decimal": roles.table.dialect.decimal}
+    if options.layout != "rows":
         chosen["pulses"] = str(pulses[0] + 1) if len(pulses) == 1 else None if pulses else "none"
-    chosen["decimal"] = roles.table.dialect.decimal
     repeated = asdict(options) | chosen
     return {name: list(x) if isinstance(x, tuple) else x for name, x in repeated.items()}
 

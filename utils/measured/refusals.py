@@ -11,23 +11,59 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.column_roles import Roles
-from utils.measured.names import words
+from utils.measured.names import counts_anything, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
 from utils.measured.vocabulary import (
-    COUNT_WORDS,
     DISTRIBUTION_WORDS,
     LEARNING_WORDS,
     LOGARITHM_WORDS,
+    PULSED_WORDS,
     TWO_LEVELS,
     Role,
 )
 
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
-PULSED_WORDS = set(
-    "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
-)
+
+
+def refuse_counters(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError where a column may count pulses or not, or counts fractions of them."""
+    table, open_roles = found.table, (Role.RESPONSE, Role.CURRENT, Role.UNKNOWN, Role.VOLTAGE)
+    may_count = (Role.TIME, Role.DRIVE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
+    if not found.of(Role.PULSES) and options.pulses is None:
+        for column in found.of(*may_count):
+            is_time = found.roles[column] == Role.TIME
+            is_only = found.of(*open_roles) == [column]
+            if is_only or not shape.is_counter(table.numbers[:, column]):
+                continue
+            if not (is_time and turns_or_labels(found)):
+                kind = "a retention measurement" if is_time else "a sweep"
+                raise UserError(
+                    f"{table.path}: {kind}, not a pulse response: {table.title(column)} runs 0 or "
+                    f"1, 2, 3 … {table.names[column].unit}; if it counts pulses, say --pulses "
+                    f"{column + 1}"
+                )
+    for column in found.of(Role.PULSES):
+        x = shape.known(table.numbers[:, column])
+        if not shape.are_integers(x) and np.median(np.abs(np.diff(x))) < 1:
+            raise UserError(
+                f"{table.path}: {table.title(column)} counts fractions of pulses; if one pulse "
+                "came before every reading, say --pulses none"
+            )
+
+
+def refuse_lone_pulses(found: Roles) -> None:
+    """Raise UserError where a column that is named for pulses stands alone, or beside words."""
+    table, line = found.table, int(found.table.lines[0])
+    named = [c for c in found.of(Role.PULSES) if table.names[c].role == Role.PULSES]
+    if named and "puls" in table.names[named[0]].text.lower():
+        for column in found.of(Role.TEXT):
+            if any(map(str.isdigit, cell := table.cells[0, column])):
+                problem = f"'{cell}' is not a number; give the value alone"
+                raise table.error(line, column, problem)
+        problem = "this column counts pulses, but no other column holds values; add one"
+        raise table.error(line, named[0], problem)
 
 
 def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
@@ -41,13 +77,11 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
     for one, other in pairwise([*columns, columns[0]]):
         if shape.retraces(table.numbers[:, one]):
             raise sweep(table, one, other)
+    from_zero = [c for c in columns if shape.known(table.numbers[:, c])[0] == 0]
     for column in columns:
         x = table.numbers[:, column]
-        start = shape.known(x)[0]
-        zeros = [shape.known(table.numbers[:, c])[0] == 0 for c in columns if c != column]
-        if shape.is_setpoint(x) or (
-            column == 0 and start == 0 and shape.rises(x) and not any(zeros)
-        ):
+        counts = column == 0 and from_zero == [0] and shape.rises(x)
+        if counts or shape.is_setpoint(x):
             rest = " ".join(str(c + 1) for c in columns if c != column)
             raise UserError(
                 f"{table.path}: {table.title(column)} has no known name, and its numbers run like "
@@ -64,19 +98,19 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
         raise UserError(
             f"{table.path}: line {table.lines[0]}: no column is a response; name it with --columns"
         )
-    drives = [c for c in found.of(Role.DRIVE) if shape.moves(table.numbers[:, c])]
-    for column in drives:
-        x, text = table.numbers[:, column], table.names[column].text
+    is_current = any(
+        Role.CURRENT in (table.names[c].quantity, table.names[c].role) for c in responses
+    )
+    for column in found.of(Role.DRIVE):
+        x = table.numbers[:, column]
+        if not shape.moves(x):
+            continue
         if shape.alternates(x):
             raise UserError(
                 f"{table.path}: {table.title(column)} alternates from line to line between "
                 "the values of a write and of a read; keep only the lines of the reads"
             )
-        pulsed = bool(PULSED_WORDS & {*words(text)})
-        is_current = any(table.names[c].quantity == "current" for c in responses) or any(
-            table.names[c].role == Role.CURRENT for c in responses
-        )
-        if is_current and not pulsed:
+        if is_current and not PULSED_WORDS & {*words(table.names[column].text)}:
             raise sweep(table, column, responses[0])
         raise UserError(
             f"{table.path}: an amplitude staircase, not a pulse response: {table.title(column)} "
@@ -86,7 +120,8 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
         return
     counters, column = found.of(Role.PULSES), found.of(Role.TIME)[0]
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
-    if table.numeric[column] and counters and all(is_line_number(table, c) for c in counters):
+    by_lines = all(counts_anything(table.names[c].text) for c in counters)
+    if table.numeric[column] and counters and by_lines:
         raise UserError(
             f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings of a "
             f"retention measurement, since {table.title(column)} holds times; if it counts pulses, "
@@ -114,25 +149,18 @@ def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
         )
     for column in responses:
         x = np.abs(shape.known(table.numbers[:, column]))
-        if names[column] & LEARNING_WORDS:
-            raise UserError(
-                f"{table.path}: {table.title(column)} is the result of a training, not a pulse "
-                "response"
-            )
-        if names[column] & LOGARITHM_WORDS:
-            raise UserError(
-                f"{table.path}: {table.title(column)} holds logarithms; give the values themselves"
-            )
-        if CHANGE.search(table.names[column].text) and x[0] > max(x.max() / 2, 2 * x[-1]):
-            raise UserError(
-                f"{table.path}: {table.title(column)} seems to hold the change by each pulse; give "
-                "the value after each pulse, or rename the column"
-            )
-
-
-def is_line_number(table: NumericTable, column: int) -> bool:
-    """Whether a counter's name, such as index or n, or no name at all, may count readings only."""
-    return all(word in COUNT_WORDS or word.isdigit() for word in words(table.names[column].text))
+        is_change = CHANGE.search(table.names[column].text) is not None
+        for is_so, what in (
+            (names[column] & LEARNING_WORDS, "is the result of a training, not a pulse response"),
+            (names[column] & LOGARITHM_WORDS, "holds logarithms; give the values themselves"),
+            (
+                is_change and x[0] > max(x.max() / 2, 2 * x[-1]),
+                "seems to hold the change by each pulse; give the value after each pulse, or "
+                "rename the column",
+            ),
+        ):
+            if is_so:
+                raise UserError(f"{table.path}: {table.title(column)} {what}")
 
 
 def sweep(table: NumericTable, drive: int, response: int) -> UserError:
@@ -145,11 +173,8 @@ def sweep(table: NumericTable, drive: int, response: int) -> UserError:
 def turns_or_labels(found: Roles) -> bool:
     """Whether something else than a counter shows pulses: the names of branches, a drive that
     changes its sign, or a curve that goes up and down."""
-    table = found.table
-    if found.of(Role.BRANCH, Role.DRIVE) or any(
-        table.names[c].branch for c in range(len(table.names))
-    ):
+    if found.of(Role.BRANCH, Role.DRIVE) or any(name.branch for name in found.table.names):
         return True
     columns = found.of(Role.RESPONSE, Role.CURRENT) or found.of(Role.VOLTAGE, Role.UNKNOWN)
-    curves = (shape.known(table.numbers[:, column]) for column in columns)
+    curves = (shape.known(found.table.numbers[:, column]) for column in columns)
     return any(len(x) >= 10 and turning_point(x) is not None for x in curves)

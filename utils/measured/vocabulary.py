@@ -1,8 +1,12 @@
-"""The words that labs write above their columns, in English, German and French, and their units."""
+"""The words and units that labs write above their columns, and the roles that these give them.
+
+English, German and French, without accents and case.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import Enum
 
 
@@ -19,6 +23,7 @@ class Role(str, Enum):
     CYCLE = "cycle"
     BRANCH = "branch"
     READ = "read"
+    LABEL = "label"
     OTHER = "other"
     TEXT = "text"
     UNKNOWN = "unknown"
@@ -50,6 +55,7 @@ COUNT_WORDS = set(
     "index idx count counts counter zahler compteur point points punkt pt event i j line row "
     "zeile ligne lfd order seq sequence".split()
 )
+COUNTED_PULSES = set("pulses impulse impulsions number num total anzahl nombre count".split())
 COUNT_AFTER = dict.fromkeys("id no nr number num index name count".split())
 TIME_WORDS = set(
     "time t zeit temps timestamp date datum datetime uhrzeit heure seconds sekunden secondes "
@@ -92,6 +98,9 @@ DISTRIBUTION_WORDS = set(
     "probability wahrscheinlichkeit probabilite cdf percentile quantile weibull".split()
 )
 LEARNING_WORDS = set("accuracy loss genauigkeit".split())
+PULSED_WORDS = set(
+    "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
+)  # beside them a drive is one of pulses, and no sweep
 TWO_LEVELS = ({"hrs", "lrs"}, {"ron", "roff"}, {"rhigh", "rlow"}, {"gon", "goff"})
 
 RISING_WORDS = set(
@@ -120,6 +129,61 @@ QUANTITY_OF_UNIT = (("conductance", rf"{SI}S"), ("resistance", rf"{SI}(Ω|Ω|ohm
 OHM = re.compile(rf"({SI})(Ω|Ω|ohms?)", re.IGNORECASE)
 # Ohms are inverted to siemens; without a prefix both are units of their own.
 INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G", "M": "µ", "G": "n"}
+
+
+def words(name: str) -> list[str]:
+    """The words of a name, lower case and without accents, split at signs, digits and humps."""
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", plain)]
+
+
+def role_of(text: str, unit: str) -> tuple[str | None, str]:
+    """The role of a column by its name and unit, if they tell it, and a response's quantity."""
+    found = words(text.partition("@")[0])  # what stands behind it is a condition
+    joined = "".join(word for word in found if not word.isdigit())
+    both = [joined, *found]
+    if ERROR_WORDS & {*both} or joined == "sd" or "±" in text:
+        return Role.OTHER, ""
+    if text.strip() in ("№", "n°", "N°") or text.strip().startswith("#"):
+        return Role.PULSES, ""
+    by_unit = next((r for r, pattern in UNITS.items() if unit and re.fullmatch(pattern, unit)), "")
+    response = next((RESPONSE_OF[word] for word in both if word in RESPONSE_OF), "")
+    pulse, drives = PULSE_WORDS & {*both}, DRIVE_WORDS & {*both}
+    if by_unit == Role.RESPONSE:
+        kinds = [kind for kind, pattern in QUANTITY_OF_UNIT if re.fullmatch(pattern, unit)]
+        return Role.RESPONSE, kinds[0] if kinds else response or "response"
+    if drives <= APPLIED_WORDS and PULSE_WORDS & {*found} and COUNTED_PULSES & {*found}:
+        return Role.PULSES, ""
+    if by_unit == Role.TIME:
+        if drives - TIME_WORDS:
+            return Role.DRIVE, ""
+        typed = response == "conductance" and not TIME_WORDS & {*both}  # (us) for (uS)
+        return (Role.RESPONSE, response) if typed else (Role.TIME, "")
+    if drives:
+        return Role.DRIVE, ""
+    if by_unit in (Role.VOLTAGE, Role.CURRENT):
+        if response not in ("", "conductance", "resistance"):  # V_G is a voltage of a gate
+            return Role.RESPONSE, response
+        return (Role.DRIVE if pulse and by_unit == Role.VOLTAGE else by_unit), ""
+    if by_unit == Role.OTHER:
+        return Role.OTHER, ""
+    if by_unit == Role.PULSES or (pulse and not response):
+        return Role.PULSES, ""
+    ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
+    if pulse and ambiguous:
+        return Role.DRIVE, ""
+    if joined in COUNT_WORDS:
+        return (Role.CURRENT if joined == "i" else Role.PULSES), ""
+    if found and found[0] in LABEL_OF and all(w in LABEL_OF | COUNT_AFTER for w in found):
+        return LABEL_OF[found[0]], ""  # such as `Device ID`
+    if TIME_WORDS & {*both}:
+        return Role.TIME, ""
+    if response:
+        return Role.RESPONSE, response
+    if ambiguous or OTHER_WORDS & {*both}:
+        return ambiguous or Role.OTHER, ""
+    return (Role.PULSES if found and {*found} <= COUNT_WORDS else None), ""
 
 
 def inverse_unit(unit: str) -> str:
