@@ -46,7 +46,8 @@ def refuse_counters(found: Roles, options: ReadingOptions) -> None:
                 )
     for column in found.of(Role.PULSES):
         x = shape.known(table.numbers[:, column])
-        if not shape.are_integers(x) and np.median(np.abs(np.diff(x))) < 1:
+        fractions = not shape.are_integers(x) and np.median(np.abs(np.diff(x))) < 1
+        if fractions and options.pulses != "none":
             raise UserError(
                 f"{table.path}: {table.title(column)} counts fractions of pulses; if one pulse "
                 "came before every reading, say --pulses none"
