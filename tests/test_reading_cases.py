@@ -148,8 +148,11 @@ SWEEP = np.concatenate([np.linspace(0, 1, 26), np.linspace(1, 0, 26)[1:]])
 
 
 def table(head: str, *columns, separator: str = ",") -> str:
+    def cell(x) -> str:
+        return x if isinstance(x, str) else f"{x:.6g}"
+
     rows = zip(*columns, strict=True)
-    return "\n".join([head, *(separator.join(f"{x:.6g}" for x in row) for row in rows)]) + "\n"
+    return "\n".join([head, *(separator.join(map(cell, row)) for row in rows)]) + "\n"
 
 
 def times(intervals) -> np.ndarray:
@@ -198,7 +201,24 @@ def test_only_irregular_times_within_ramps_are_noted(text, notes, reads):
         ("\n".join(f"{v:.2f} {1 + v:.3f}" for v in SWEEP[:26]), "--pulses 1"),
         (table("Normalized pulse number,G (uS)", PULSES / 39, UP), "fractions of pulses"),
         (table("Pulse,G (uS)", PULSES, UP) + "Mean,40\nMin,10\nMax,60\n", "line 42.*is missing"),
-        (table("Pulse,0.8 V,1.0 V,1.2 V", PULSES, UP, 4 * UP, 9 * UP), "if these are devices"),
+        (table("Pulse,0.8 V,1.0 V,1.2 V", PULSES, UP, 4 * UP, 9 * UP), "in a condition, 0.8 V"),
+        (table("Pulse,G 1 us,G 10 us", PULSES, UP, UP + 1), "in a condition, 1 us, 10 us"),
+        (table("Pulse,I_before (nA),I_after (nA)", PULSES, UP - 1, UP), "with --columns 3"),
+        (table("H (Oe),R_xy (Ohm)", SWEEP, np.tanh(SWEEP)), "changes from reading to reading"),
+        (table("T (K),G (S)", 300 - PULSES**1.1, UP), "changes from reading to reading"),
+        (table("P/E cycles,Vth (V)", PULSES**2 + 1, DOWN), "changes from reading to reading"),
+        (table("Cycle number,G_on (uS)", 100 * PULSES, DOWN), "pulses, or cycles of an endurance"),
+        (table("Zyklenzahl,Leitwert LRS (µS)", PULSES, DOWN), "as of an endurance test"),
+        (table("Images,Ideal", PULSES, UP), "epochs of a training"),
+        (table("epoch,train_error", PULSES, DOWN), "epochs of a training"),
+        (table("Epoch;Erkennungsrate (%)", PULSES, UP, separator=";"), "result of a training"),
+        (table("Pulse,G", [f"{k}k" for k in PULSES], UP), "'0k' is no plain number of pulses"),
+        (table("Pulses (dozens),G", PULSES, UP), "'dozens' is no factor"),
+        (table("Read #,Pulses per read,G", PULSES, 0 * PULSES + 10, UP), "10 pulses before each"),
+        (table("n,Vwrite (V),G", PULSES, np.where(PULSES < 8, 0, 2), UP), "0 in several lines"),
+        (table("Pulse,V (V),G", ["initial", *PULSES[1:]], 0 * UP + 1, UP), "'initial' is not a n"),
+        ("up = [" + ", ".join(f"{x:.2f}" for x in UP) + "]", "is a number in brackets"),
+        (table("Pulse,A,B,C", PULSES, UP, 4 * UP, 9 * UP), "if these are devices"),
         (table("Pulse,G (uS)", PULSES, ZIGZAG), "go up and down from one to the next"),
         (table("pulse,dG (uS)", PULSES[1:], np.diff(UP)), "the change by each pulse"),
         (table("pulse,ΔG (uS)", PULSES[1:], np.diff(UP)), "the change by each pulse"),
@@ -242,6 +262,19 @@ BOTH = [("rising", 0, 39, 10, 50), ("falling", 0, 39, 50, 10)]
         (table("N,Id@Vg=-2V (uA),Id@Vg=+2V (uA)", PULSES, DOWN, UP), BOTH[::-1]),
         (table("Pulse number,Conductance (us)", PULSES, UP), BOTH[:1]),
         (table("Pulse,Epoch 1 (nS)", PULSES, UP), BOTH[:1]),
+        (table("Pulses (10^3),G", PULSES, UP), [("rising", 0, 39_000, 10, 50)]),
+        (table("Pulses (x1000),G", PULSES / 2, UP), [("rising", 0, 19_500, 10, 50)]),
+        (table("Pulses / 100,G", PULSES, UP), [("rising", 0, 3900, 10, 50)]),
+        (table("PulseNum,DrainI,DrainV,GateI", PULSES, UP, 0 * UP + 0.1, UP / 1e3), BOTH[:1]),
+        (table("Pulse,Experiment,Fit", PULSES, UP, UP + 1), BOTH[:1]),
+        (table("Pulse,Median,Lower quartile,Upper quartile", PULSES, UP, UP - 1, UP + 1),
+         BOTH[:1]),
+        (table("Pulse,Mean,Mean+SD,Mean-SD", PULSES, UP, UP + 1, UP - 1), BOTH[:1]),
+        (table("Pulse,G+ (uS),G- (uS),W = G+ - G- (uS)", PULSES, UP, DOWN, UP - DOWN), BOTH),
+        (table("Pulse,G raw,G average", PULSES, UP, UP + 1), BOTH[:1]),
+        (table("V (V),G", [0] + [2] * 39 + [-2] * 40, TRAIN), BOTH),  # read before the first pulse
+        (table("V (V),G", [2] * 39 + [-2] * 40 + [""], TRAIN), BOTH),  # the next pulse beside each
+        (table("Pulse,LTP I (nA),LTD I (nA)", PULSES, -UP, -DOWN), BOTH),
         (table("Pulse,DB1 (nS)", PULSES, UP), BOTH[:1]),
         ("Potentiation,,Depression,\n" + table("Pulse,G (nS),Pulse,G (nS)", *[PULSES, UP] * 2),
          BOTH),
@@ -259,6 +292,43 @@ def test_other_files_that_are_read_right(text, expected, reads):
 def test_groups_of_columns_name_their_devices(reads):
     text = "Device A,,Device B,\n" + table("Pulse,G,Pulse,G", *[PULSES, UP] * 2)
     assert [ramp.device for ramp in reads(text).ramps] == ["Device A", "Device B"]
+
+
+def test_groups_that_are_made_of_the_devices_are_left_out(reads):
+    noise = np.random.default_rng(0).normal(size=40)
+    text = "Device 1,,Device 2,,Average,,SD,\n" + table(
+        "Pulse,LTP,LTD,LTP,LTD,LTP,LTD,LTP,LTD",
+        *(PULSES, UP, DOWN, UP + 5, DOWN + 5, UP + 2, DOWN + 2, 2 + noise, 2 + noise),
+    )
+    found = reads("," + text).ramps
+    assert [(ramp.device, ramp.branch) for ramp in found] == [
+        (f"Device {number}", branch) for number in (1, 2) for branch in ("rising", "falling")
+    ]
+
+
+def test_copies_of_noisy_ramps_and_of_lines_are_used_once(reads):
+    noisy = UP + np.random.default_rng(0).normal(size=40)
+    measurement = reads(table("Pulse,G", [*PULSES, *PULSES], [*noisy, *noisy]))
+    assert len(measurement.ramps) == 1
+    assert "a copy of column 2 (G), lines 2 to 41" in measurement.left_out[0]
+    measurement = reads(table("Pulse,G", np.repeat(PULSES, 2), np.repeat(noisy, 2)))
+    assert measurement.repeated_read_noise is None  # not 0, which two equal readings would tell
+
+
+def test_a_sheet_that_is_no_curve_names_the_others(tmp_path):
+    path = tmp_path / "book.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"Setting": ["a", 3], "Value": [2, "b"]}).to_excel(book, sheet_name="Info")
+        pd.DataFrame({"Pulse": PULSES, "G": UP}).to_excel(book, sheet_name="Run1", index=False)
+    with pytest.raises(UserError, match="--sheet chooses another: Run1"):
+        read(path)
+
+
+def test_a_workbook_of_texts_with_decimal_commas(tmp_path):
+    path = tmp_path / "book.xlsx"
+    text = [f"{value:.3f}".replace(".", ",") for value in UP]
+    pd.DataFrame({"Puls": map(str, PULSES), "G (nS)": text}).to_excel(path, index=False)
+    assert read(path).ramps[0].values[-1] == pytest.approx(UP[-1], abs=1e-3)
 
 
 def test_columns_that_the_user_calls_cycles_may_differ(reads):

@@ -15,7 +15,10 @@ from utils.errors import UserError
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
 COMMENT = re.compile(r'\s*"?(#|%|//|!)')
-NOT_READ = re.compile(r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37", re.IGNORECASE)  # 9.91e37: SCPI
+NOT_READ = re.compile(  # 9.91e37: SCPI; #N/A and the like: spreadsheets
+    r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
+    re.IGNORECASE,
+)
 NUMBERS = {
     "point": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?"),
     "comma": re.compile(r"[+-]?(\d+,?\d*|,\d+)([eEdD][+-]?\d+)?"),
@@ -74,7 +77,7 @@ class Grid:
 
     source: how the file is written, in words; text: its lines, none of a sheet; lines: int [rows],
     counted from 1; cells, kinds, numbers: [rows, columns], the words, what they are, and float64
-    with NaN where there is no number.
+    with NaN where there is no number. other_sheets: those of a workbook of which none was chosen.
     """
 
     path: str
@@ -85,6 +88,7 @@ class Grid:
     cells: np.ndarray
     kinds: np.ndarray
     numbers: np.ndarray
+    other_sheets: str
 
     @property
     def numeric_rows(self) -> np.ndarray:
@@ -117,11 +121,14 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
     if raw.startswith(OLD_WORKBOOK):
         raise UserError(f"{path}: the spreadsheet has the old XLS format; save it as XLSX or CSV")
     if raw.startswith(WORKBOOK):
-        source, cells = cells_of_workbook(raw, path, sheet)
-        text, dialect = (), Dialect(",", "point")
+        source, cells, others = cells_of_workbook(raw, path, sheet)
+        marks = ("point", "comma") if decimal == "auto" else (decimal,)
+        counts = {mark: sum(map(bool, map(NUMBERS[mark].fullmatch, cells.flat))) for mark in marks}
+        text, dialect = (), Dialect(",", max(counts, key=counts.__getitem__))
     elif sheet is not None:
         raise UserError(f"--sheet {sheet}: {path} is text and has no sheets; leave --sheet out")
     else:
+        others = ""
         text, encoding = decode(raw, path)
         dialect = dialect_of(text, decimal)
         cells = cells_of_text(text, dialect, path)
@@ -131,7 +138,8 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
     numbers = np.full(cells.shape, np.nan)
     is_number = kinds == NUMBER
     numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]
-    return Grid(path, source, dialect, text, np.arange(len(cells)) + 1, cells, kinds, numbers)
+    lines = np.arange(len(cells)) + 1
+    return Grid(path, source, dialect, text, lines, cells, kinds, numbers, others)
 
 
 def decode(raw: bytes, path: str) -> tuple[list[str], str]:
@@ -149,8 +157,8 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     if found := CONTROL.search(text):
         *above, before = text[: found.start()].split("\n")
         raise UserError(
-            f"{path}: line {len(above) + 1}, character {len(before) + 1}: the file is binary, not "
-            "text; save it as CSV"
+            f"{path}: line {len(above) + 1}, character {len(before) + 1}: the file is binary, or "
+            "its encoding is none of UTF-8, UTF-16 and Windows-1252; save it as CSV in UTF-8"
         )
     if not text.strip():
         raise UserError(f"{path}: line 1: the file is empty; export the curve again")
@@ -233,8 +241,9 @@ def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarr
     return np.array([row + [""] * (width - len(row)) for row in rows], object)
 
 
-def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np.ndarray]:
-    """What is said of the source, and str [lines, columns]. sheet: name or number."""
+def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np.ndarray, str]:
+    """What is said of the source, str [lines, columns], and the other sheets, where the user chose
+    none. sheet: name or number."""
     import pandas
 
     try:
@@ -257,7 +266,8 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
     if frame.empty:
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
     words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
-    others = [name for name in names if name != wanted]
+    others = ", ".join(name for name in names if name != wanted)
     source = f"workbook, sheet {wanted}" if others else "workbook"
-    source += f" (not read: {', '.join(others)}; --sheet chooses)" if others else ""
-    return source, np.array(words, object).reshape(frame.shape)
+    source += f" (not read: {others}; --sheet chooses)" if others else ""
+    chosen = others if sheet is None else ""
+    return source, np.array(words, object).reshape(frame.shape), chosen

@@ -46,6 +46,16 @@ def moves(numbers: np.ndarray) -> bool:
     return any(len(x) and np.ptp(x) > STEADY * np.abs(x).max() for x in sides)
 
 
+def runs(numbers: np.ndarray) -> bool:
+    """Whether numbers change from line to line, each time in the way of the time before but for a
+    few turns, as what is swept or counted does."""
+    x = known(numbers)
+    steps = np.sign(np.diff(x))
+    if len(x) < 5 or (steps != 0).mean() < 0.8:
+        return False
+    return int((np.diff(steps[steps != 0]) != 0).sum()) <= max(2, len(x) // 20)
+
+
 def alternates(numbers: np.ndarray) -> bool:
     """Whether a drive changes between two values from line to line."""
     x = known(numbers)
@@ -53,8 +63,16 @@ def alternates(numbers: np.ndarray) -> bool:
 
 
 def changes(numbers: np.ndarray) -> list[int]:
-    """Indices at which a drive that is steady in between has another value."""
+    """Indices at which a drive that is steady in between has another value.
+
+    The reading before the first pulse may have none. Where the last one has none, the drive of the
+    next pulse is written beside each reading.
+    """
     x = np.where(np.isnan(numbers), 0, numbers)
+    if len(x) > 2 and x[-1] == 0 != x[0]:
+        x = np.concatenate([x[:1], x[:-1]])
+    elif len(x) > 2 and x[0] == 0:
+        x[0] = x[1]
     return (np.flatnonzero(np.abs(np.diff(x)) > STEADY * np.abs(x).max()) + 1).tolist()
 
 

@@ -34,8 +34,9 @@ class Repeats:
         """Means of readings [n] of states of which each begins at one of these indices."""
         counts = np.diff(firsts, append=len(values))
         means = np.add.reduceat(values, firsts) / counts
-        self.squares += float(((values - np.repeat(means, counts)) ** 2).sum())
-        self.freedom += len(values) - len(means)
+        if not (values == np.repeat(values[firsts], counts)).all():  # else they are copies
+            self.squares += float(((values - np.repeat(means, counts)) ** 2).sum())
+            self.freedom += len(values) - len(means)
         self.reads = max(self.reads, int(np.median(counts)))
         return means
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from utils.measured.cells import COMMENT, EMPTY, NUMBER, SEPARATORS, SPACES, TEXT, Dialect, Grid
 from utils.measured.names import Name, parse_name
-from utils.measured.vocabulary import KNOWN_UNIT
+from utils.measured.vocabulary import ERROR_WORDS, KNOWN_UNIT, MEAN_WORDS, SPREAD_WORDS, words
 
+MADE_WORDS = ERROR_WORDS | MEAN_WORDS | SPREAD_WORDS
 JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
 
 
@@ -97,9 +98,12 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
         fits = grid.dialect.separator == SPACES or filled[-1] >= below[-1] or labels[0]
         return row if fits or with_units(grid, row)[0] != row else None
     words = grid.cells[row, filled]
-    if kinds[0] == TEXT and all(re.fullmatch(r"\d+", word) for word in words[1:]):
+    names = above[-2:-1].tolist()  # the row above, which may hold the names
+    is_named = bool(names) and bool((grid.kinds[names[0], below] == TEXT).all())
+    if not is_named and kinds[0] == TEXT and all(re.fullmatch(r"\d+", word) for word in words[1:]):
         return row  # a name, then numbers of devices or of pulses
-    if len(filled) == len(below):
+    inside = below[~labels[below]]
+    if is_named or (kinds[inside] == NUMBER).sum() >= max(1, len(inside) / 2):
         column = int(np.argmax((kinds == TEXT) & ~labels))
         raise grid.error(
             row + 1,
@@ -136,7 +140,9 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
     if not 2 <= len(columns) < len([name for name in names if name]):
         return names
     groups = [parse_name(str(grid.cells[above[-1], column])) for column in columns]
-    if not all(group.branch or group.device for group in groups):
+    known = [bool(group.branch or group.device) for group in groups]
+    made = [bool(MADE_WORDS & {*words(group.text)}) for group in groups]  # of the others
+    if not any(known) or not all(a or b for a, b in zip(known, made, strict=True)):
         return names
     at = np.searchsorted(columns, np.arange(len(names)), "right") - 1
     return [

@@ -5,6 +5,7 @@ A name is split into words without accents and case: `Pulse_LTP` is pulse, ltp; 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from utils.measured.vocabulary import (
     POLARITY_WORDS,
     RESPONSE_OF,
     RISING_WORDS,
+    UNITS,
     Role,
     role_of,
     words,
@@ -28,6 +30,10 @@ CLOCK_TIME = re.compile(r"\d:\d|\d{4}-\d\d-\d\d")
 BRACKETS = re.compile(r"[\s,_]*[(\[{]\s*([^()\[\]{}]*?)\s*[)\]}]")
 AFTER_SLASH = re.compile(r"^(.*\S)\s*(?:/|\bin\b)\s*(\S+)$")
 PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, as (W11)
+FACTOR_BEHIND = re.compile(  # of numbers of pulses: `/ 100`, `(x1000)`, `in Tausend`
+    r"(?:/\s*(\d+)|[(\[][x×*]?(10+)[)\]]|\b(?:in|en)\s+(?:tausend|thousands?|milliers?))$",
+    re.IGNORECASE,
+)
 BEGIN, GAP = r"(?<![^\W\d_])", r"[\s_.#-]*"  # of a word; between a word and its number
 DEVICE, CYCLE, READ = (
     LABEL_WORDS[role].replace(" ", "|") for role in (Role.DEVICE, Role.CYCLE, Role.READ)
@@ -47,7 +53,8 @@ class Name:
 
     text: as written, without the unit; role: what such a column holds, None if the name leaves it
     open; quantity: of a response, such as conductance; branch, device, cycle, read: None where not
-    named. unit: "" where there is none.
+    named. unit: "" where there is none. factor: by which numbers of pulses have to be multiplied,
+    NaN where the name says something about them that is not understood.
     """
 
     text: str
@@ -58,6 +65,7 @@ class Name:
     device: str | None = None
     cycle: int | None = None
     read: int | None = None
+    factor: float = 1.0
 
 
 def parse_name(header: str, unit: str = "") -> Name:
@@ -77,7 +85,38 @@ def parse_name(header: str, unit: str = "") -> Name:
         device[0].strip("()[]{}") if device else None,
         int(cycle[1]) if cycle else None,
         int(read[1]) if read else None,
+        factor_in(text, unit, role),
     )
+
+
+def factor_in(text: str, unit: str, role: str | None) -> float:
+    """The factor of numbers of pulses: 1000 for `Pulses (10^3)`, `Pulses (k)`, `Pulses in Tausend`.
+
+    NaN for pulses with a unit that tells no factor.
+    """
+    if found := re.fullmatch(r"(\d+) puls.*", unit, re.IGNORECASE):
+        return float(found[1])  # such as `Train (50 pulses each)`
+    if role != Role.PULSES:
+        return 1.0
+    if found := FACTOR_BEHIND.search(text):
+        return float(found[1] or found[2] or 1000)
+    if not unit or re.fullmatch(UNITS[Role.PULSES], unit):
+        return 1.0
+    plain = unit.replace("²", "^2").replace("³", "^3").lower().lstrip("x×*·. ")
+    if plain in ("k", "thousand", "thousands", "tausend", "milliers"):
+        return 1000.0
+    power = re.fullmatch(r"(?:1e|10\^)(\d)", plain)
+    return 10.0 ** int(power[1]) if power else float(plain) if plain.isdigit() else math.nan
+
+
+CONDITION = re.compile(
+    r"[+-]?\d+(?:[.,]\d+)?\s*(?:[fnµμu]s|ms|s|sec|min|h|[mk]?V|[kM]?Hz|K|°C|[nµμu]m)(?![^\W\d_])"
+)
+
+
+def conditions_in(name: Name) -> tuple[str, ...]:
+    """Numbers with units in a name, such as `10 s` in `G after 10 s`."""
+    return tuple(CONDITION.findall(f"{name.text} {name.unit}"))
 
 
 def without_unit(header: str) -> tuple[str, str]:

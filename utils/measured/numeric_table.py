@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from utils.errors import UserError
 from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
 from utils.measured.header import Header, find_header, label_columns
 from utils.measured.names import Name
+
+# Of lists as programs write them: `up = [0.11` or `0.9]`.
+IN_BRACKETS = re.compile(r"(^|[=:])\s*[\[{]\s*[-+.]?\d[\d.eE+-]*$|^[-+.\d][\d.eE+-]*\s*[\]}];?$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,13 @@ def find_numbers(grid: Grid) -> NumericTable:
     ]
     rows = filled[(filled >= header.start) & (filled <= last)]
     part = {name: getattr(grid, name)[rows] for name in ("lines", "cells", "kinds", "numbers")}
+    factors = np.array([name.factor for name in header.names])
+    part["numbers"] *= np.where(np.isnan(factors), 1.0, factors)
+    notes = [
+        f"column {column + 1} ({header.names[column].text}): its name says that pulses are "
+        f"{factors[column]:g} times as many"
+        for column in np.flatnonzero(~np.isnan(factors) & (factors != 1))
+    ]
     return NumericTable(
         **vars(grid) | part,
         names=header.names,
@@ -83,6 +94,7 @@ def find_numbers(grid: Grid) -> NumericTable:
         labels=labels,
         blocks=blocks[rows],
         left_out=left_out,
+        notes=notes,
     )
 
 
@@ -118,6 +130,9 @@ def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
         if why and all(why):
             raise grid.error(row + 1, 0, str(why[0]))
     for row, column in np.argwhere(grid.kinds[rows] == TEXT).tolist():
+        if IN_BRACKETS.search(cell := grid.cells[rows[row], column]):
+            problem = f"'{cell}' is a number in brackets; write a table of plain numbers"
+            raise grid.error(int(rows[row]) + 1, column, problem)
         if why := wrong_dialect(grid.cells[rows[row], column], grid.dialect):
             raise grid.error(int(rows[row]) + 1, column, why)
     named = [column for column, name in enumerate(header.names) if name.text or name.unit]

@@ -14,7 +14,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured.branches import ramps_of
-from utils.measured.cells import read_grid
+from utils.measured.cells import Grid, read_grid
 from utils.measured.column_roles import Roles
 from utils.measured.cutting import Repeats, average_columns, average_lines, cut
 from utils.measured.extraction import series_of_columns, series_of_lines
@@ -40,13 +40,30 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     """
     raw = read_bytes(Path(path))
     options = options or ReadingOptions()
-    table = find_numbers(read_grid(raw, str(path), options.decimal, options.sheet))
+    grid = read_grid(raw, str(path), options.decimal, options.sheet)
+    try:
+        return measurement_of(grid, raw, options)
+    except UserError as error:
+        if not grid.other_sheets:
+            raise
+        raise UserError(f"{error}; --sheet chooses another: {grid.other_sheets}") from None
+
+
+def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measurement:
+    """The ramps of the cells of a file; raises as `read`."""
+    path = grid.path
+    table = find_numbers(grid)
     if options.layout == "auto":
         options = replace(options, layout=layout_of(table))
     roles = find_roles(table, options)
     found = (series_of_lines if options.layout == "rows" else series_of_columns)(roles, options)
     columns = list(dict.fromkeys(int(c) for one in found for c in one.columns))
     quantity, unit = quantity_of(table, columns)
+    if (sizes := negative_currents(found, quantity, unit, options)) is not None:
+        found = sizes
+        table.notes.append(
+            "all currents are negative, as at a negative read voltage; their sizes are used"
+        )
     if options.resistance:
         found = [inverted(one, table) for one in found]
         quantity, unit = "conductance", inverse_unit(unit)
@@ -55,6 +72,7 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     pieces = []
     for one in found:
         pieces += cut(average_lines(one, table, options, repeats), table, options)
+    pieces = without_copies(pieces, table)
     ramps = ramps_of(pieces, roles, options, quantity)
     if is_ohm(unit):
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
@@ -113,6 +131,37 @@ def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
     if not found["quantity"] and role in (Role.CURRENT, Role.VOLTAGE):
         found["quantity"] = str(role)
     return found["quantity"], found["unit"]
+
+
+def negative_currents(
+    found: Sequence[Series], quantity: str, unit: str, options: ReadingOptions
+) -> list[Series] | None:
+    """The series with the sizes of currents, where all are negative and names tell branches."""
+    is_current = quantity == "current" or unit.endswith("A")
+    named = any(one.branch for one in found) and len(options.branches) < 2
+    if not is_current or not named or any((one.values >= 0).any() for one in found):
+        return None
+    return [replace(one, values=-one.values) for one in found]
+
+
+def without_copies(pieces: Sequence[Series], table: NumericTable) -> list[Series]:
+    """The ramps without those that have all readings of one before; noise never repeats itself."""
+    kept: list[Series] = []
+    for one in pieces:
+        steps = np.diff(one.values)
+        is_noisy = one.pulses is not None and (steps < 0).any() and (steps > 0).any()
+        same = [
+            other
+            for other in kept
+            if (other.device, other.branch) == (one.device, one.branch)
+            and np.array_equal(other.values, one.values)
+            and is_noisy
+        ]
+        if same:
+            table.left_out.append(f"{one.where(table)}: a copy of {same[0].where(table)}")
+        else:
+            kept.append(one)
+    return kept
 
 
 def inverted(one: Series, table: NumericTable) -> Series:

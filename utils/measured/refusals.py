@@ -10,20 +10,28 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.cells import TEXT
 from utils.measured.column_roles import Roles
-from utils.measured.names import counts_anything, words
+from utils.measured.names import conditions_in, counts_anything, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
 from utils.measured.vocabulary import (
+    AFTER_WORDS,
+    BEFORE_WORDS,
     DISTRIBUTION_WORDS,
+    EPOCH_WORDS,
+    LABELS,
     LEARNING_WORDS,
     LOGARITHM_WORDS,
+    ONE_LEVEL,
+    PULSE_WORDS,
     PULSED_WORDS,
     TWO_LEVELS,
     Role,
 )
 
+PER_WORDS = {"per", "pro", "par", "je", "each"}
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
 
 
@@ -44,14 +52,48 @@ def refuse_counters(found: Roles, options: ReadingOptions) -> None:
                     f"1, 2, 3 … {table.names[column].unit}; if it counts pulses, say --pulses "
                     f"{column + 1}"
                 )
+    refuse_factors(found, options)
     for column in found.of(Role.PULSES):
-        x = shape.known(table.numbers[:, column])
+        name = table.names[column]
+        by_ones = shape.is_counter(x := table.numbers[:, column])
+        trained = "iteration" in words(name.text)
+        if name.role == Role.CYCLE and (trained or not by_ones) and options.pulses is None:
+            raise UserError(
+                f"{table.path}: {table.title(column)} may count pulses, or cycles of an endurance "
+                f"test or of a training; if it counts pulses, say --pulses {column + 1}"
+            )
+        x = shape.known(x)
         fractions = not shape.are_integers(x) and np.median(np.abs(np.diff(x))) < 1
         if fractions and options.pulses != "none":
             raise UserError(
                 f"{table.path}: {table.title(column)} counts fractions of pulses; if one pulse "
                 "came before every reading, say --pulses none"
             )
+
+
+def refuse_factors(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError where numbers of pulses are no plain numbers, or a column tells how many came
+    before each reading."""
+    table, counters = found.table, found.of(Role.PULSES)
+    if options.pulses == "none":
+        return
+    for column, name in enumerate(table.names):
+        role, line = found.roles[column], int(table.lines[0])
+        x, cells = shape.known(table.numbers[:, column]), table.cells[:, column]
+        if role == Role.PULSES and np.isnan(name.factor):
+            problem = f"'{name.unit}' is no factor of numbers of pulses that is known here"
+            raise table.error(table.header or line, column, f"{problem}; give plain numbers")
+        if name.role != Role.PULSES:
+            continue
+        is_fixed = role == Role.UNKNOWN and shape.is_constant(x) and x[0] not in (0, 1)
+        if is_fixed and PER_WORDS & {*words(name.text)}:
+            problem = f"{x[0]:g} pulses before each reading; give the number of all pulses so far"
+            raise table.error(line, column, f"{problem} in one column, and leave this one out")
+        rows = [row for row, cell in enumerate(cells) if any(map(str.isdigit, cell))]
+        if role == Role.TEXT and not counters and len(rows) > len(cells) / 2:
+            row = next(row for row in rows if table.kinds[row, column] == TEXT)
+            problem = f"'{cells[row]}' is no plain number of pulses; write it out"
+            raise table.error(int(table.lines[row]), column, problem)
 
 
 def refuse_lone_pulses(found: Roles) -> None:
@@ -94,6 +136,7 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     table, responses = found.table, found.of(Role.RESPONSE)
+    refuse_conditions(found, options)
     refuse_by_words(table, responses)
     if not responses:
         raise UserError(
@@ -104,6 +147,7 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
     )
     for column in found.of(Role.DRIVE):
         x = table.numbers[:, column]
+        refuse_pauses(table, column)
         if not shape.moves(x):
             continue
         if shape.alternates(x):
@@ -117,6 +161,7 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
             f"{table.path}: an amplitude staircase, not a pulse response: {table.title(column)} "
             "changes from pulse to pulse; a device file needs identical pulses"
         )
+    refuse_running(found, options)
     if options.pulses is not None or not found.of(Role.TIME) or turns_or_labels(found):
         return
     counters, column = found.of(Role.PULSES), found.of(Role.TIME)[0]
@@ -136,6 +181,66 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
         )
 
 
+def refuse_running(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError where no column counts pulses, and another one changes with the readings."""
+    table = found.table
+    if options.pulses is not None or found.of(Role.PULSES):
+        return
+    for column in found.of(Role.UNKNOWN, Role.OTHER):
+        name = table.names[column]
+        of_its_own = name.role in (None, Role.OTHER, *LABELS) and (name.text or name.unit)
+        if of_its_own and table.numeric[column] and shape.runs(table.numbers[:, column]):
+            raise UserError(
+                f"{table.path}: {table.title(column)} changes from reading to reading, so this may "
+                f"be no pulse response; say --pulses {column + 1} if it counts pulses, or --pulses "
+                "none if one of equal pulses came before every reading"
+            )
+
+
+def refuse_conditions(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError where columns that would be ramps of one device are of other conditions."""
+    table, responses = found.table, found.of(Role.RESPONSE)
+    names = [table.names[column] for column in responses]
+    said = [{*words(name.text)} for name in names]
+    before = [c for c, own in zip(responses, said, strict=True) if own & BEFORE_WORDS]
+    after = [c for c, own in zip(responses, said, strict=True) if own & AFTER_WORDS]
+    if before and after:
+        raise UserError(
+            f"{table.path}: {table.title(before[0])} is read before each pulse, and "
+            f"{table.title(after[0])} after it; choose one with --columns {after[0] + 1}"
+        )
+    if options.devices != "auto" or any(name.device for name in names):
+        return
+    for branch in {name.branch for name in names}:
+        own = [c for c in responses if table.names[c].branch == branch]
+        differ = [conditions_in(table.names[c]) for c in own]
+        sizes = {tuple(each.lstrip("+-") for each in names) for names in differ}
+        # Equal sizes of other signs are pulses of both polarities.
+        if len(own) > 1 and all(differ) and len(sizes) == len(own):
+            raise UserError(
+                f"{table.path}: the names of {table.title(*own)} differ in a condition, "
+                f"{', '.join(' '.join(each) for each in differ[:3])}; choose one with --columns "
+                f"{own[0] + 1}, or say --devices one if they are cycles of one device all the same"
+            )
+
+
+def refuse_pauses(table: NumericTable, column: int) -> None:
+    """Raise UserError for readings one after the other at which a drive is 0, and so no pulse came.
+
+    A single one, as the reading before the first pulse, belongs to the ramp beside it.
+    """
+    x = table.numbers[:, column]
+    if not (shape.known(x) != 0).any():
+        return
+    for row in np.flatnonzero((x[1:] == 0) & (x[:-1] == 0))[:1].tolist():
+        raise table.error(
+            int(table.lines[row]),
+            column,
+            "0 in several lines one after the other, so no pulse came before these readings; "
+            "remove them",
+        )
+
+
 def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
     """Raise UserError for what its names say to be no reading after pulses."""
     names = [{*words(name.text)} for name in table.names]
@@ -144,9 +249,11 @@ def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
             raise UserError(
                 f"{table.path}: a distribution, not a pulse response: {table.title(column)}"
             )
-    if any(levels <= set().union(*names) for levels in TWO_LEVELS):
+    counts_pulses = any(PULSE_WORDS & found for found in names)
+    every = set().union(*names)
+    if any(levels <= every for levels in TWO_LEVELS) or (every & ONE_LEVEL and not counts_pulses):
         raise UserError(
-            f"{table.path}: two levels of each cycle, as of an endurance test, not a pulse response"
+            f"{table.path}: levels of each cycle, as of an endurance test, not a pulse response"
         )
     for column in responses:
         x = np.abs(shape.known(table.numbers[:, column]))
@@ -162,6 +269,12 @@ def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
         ):
             if is_so:
                 raise UserError(f"{table.path}: {table.title(column)} {what}")
+    for column, found in enumerate(names):
+        name = table.names[column]
+        if found & EPOCH_WORDS and column not in responses and name.role != Role.RESPONSE:
+            raise UserError(
+                f"{table.path}: {table.title(column)} counts the epochs of a training, not pulses"
+            )
 
 
 def sweep(table: NumericTable, drive: int, response: int) -> UserError:

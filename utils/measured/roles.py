@@ -11,7 +11,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.column_roles import Roles, roles_alone
-from utils.measured.names import parse_name
+from utils.measured.names import parse_name, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.refusals import (
@@ -20,7 +20,7 @@ from utils.measured.refusals import (
     refuse_others,
     refuse_unnamed,
 )
-from utils.measured.vocabulary import LABELS, Role
+from utils.measured.vocabulary import FIT_WORDS, LABELS, MEAN_WORDS, SPREAD_WORDS, Role
 
 
 def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
@@ -87,6 +87,7 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
         for column in set(found.of(Role.RESPONSE)) - {*asked}:
             found.set(column, Role.UNKNOWN, "not among --columns")
         return
+    leave_out_derived(found)
     spare = table.numeric.sum() - len(found.of(Role.PULSES)) > 1
     for column in found.of(Role.UNKNOWN):
         if spare and table.numeric[column] and constant[column]:
@@ -107,6 +108,30 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
         refuse_unnamed(found, candidates)
         for column in candidates:
             found.set(column, Role.RESPONSE, "numbers, and no column is named as a response")
+
+
+def leave_out_derived(found: Roles) -> None:
+    """Give another role to columns that are made of the readings beside them."""
+    table = found.table
+    columns = [
+        column
+        for column in found.of(Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN)
+        if table.numeric[column] and table.names[column].text
+    ]
+    said = {column: {*words(table.names[column].text)} for column in columns}
+
+    def leave_out(which: Sequence[int], why: str) -> None:
+        for column in which if 0 < len(which) < len(said) else ():
+            found.set(column, Role.OTHER, why)
+            del said[column]
+
+    leave_out([c for c in said if said[c] & FIT_WORDS], "a fit or a model, no readings")
+    leave_out([c for c in said if "=" in table.names[c].text], "made of other columns")
+    made = [c for c in said if said[c] & (MEAN_WORDS | SPREAD_WORDS)]
+    leave_out(made, "made of other columns")
+    if said.keys() == {*made}:
+        means = [c for c in made if not said[c] & SPREAD_WORDS]
+        leave_out([c for c in made if c not in means[:1]], "beside the mean or the median")
 
 
 def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:

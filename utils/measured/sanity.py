@@ -58,6 +58,13 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
         ):
             if not is_known(estimate.value, estimate.error):
                 yield f"the {what} of its {name} branch has an error that is not finite"
+    ends = [sorted(branch.ends) for branch in fit.branches.values()]
+    if len(ends) == 2 and max(low for low, _ in ends) >= min(high for _, high in ends):
+        between = " and ".join(
+            f"its {name} branch between {low:.4g} and {high:.4g}"
+            for name, (low, high) in zip(fit.branches, ends, strict=True)
+        )
+        yield f"{between} have no state in common, so they are not those of one device"
     for what, estimate in (
         ("read noise", fit.read_noise),
         ("write noise", fit.write_noise),

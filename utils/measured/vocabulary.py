@@ -97,11 +97,29 @@ LOGARITHM_WORDS = set("log ln lg".split())
 DISTRIBUTION_WORDS = set(
     "probability wahrscheinlichkeit probabilite cdf percentile quantile weibull".split()
 )
-LEARNING_WORDS = set("accuracy loss genauigkeit".split())
+LEARNING_WORDS = set(
+    "accuracy acc loss genauigkeit recognition classification erkennung erkennungsrate precision "
+    "mnist cifar fashion".split()
+)
+EPOCH_WORDS = set("epoch epochs epoche epochen epoque epoques training images".split())
+# Columns with one of these words are made of others.
+FIT_WORDS = set(
+    "fit fits fitted fitting model modell modele sim simulated simulation calc calculated theory "
+    "anpassung ajustement smooth smoothed geglattet lisse".split()
+)
+MEAN_WORDS = set("mean means average avg mittel mittelwert moyenne median mediane".split())
+SPREAD_WORDS = set("min max minimum maximum quartile quartil sd std".split())
+BEFORE_WORDS = set("before pre vorher avant".split())
+AFTER_WORDS = set("after post nachher apres".split())
 PULSED_WORDS = set(
     "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
 )  # beside them a drive is one of pulses, and no sweep
-TWO_LEVELS = ({"hrs", "lrs"}, {"ron", "roff"}, {"rhigh", "rlow"}, {"gon", "goff"})
+TWO_LEVELS = (
+    *({"hrs", "lrs"}, {"ron", "roff"}, {"rhigh", "rlow"}, {"gon", "goff"}, {"on", "off"}),
+    {"programmed", "erased"},
+)
+ONE_LEVEL = set("hrs lrs window fenster endurance".split())  # of each cycle of an endurance test
+GATE_WORDS = set("gate compliance".split())  # of a current they name the leakage
 
 RISING_WORDS = set(
     "ltp potentiation potenzierung potenciation pot pote set up rising rise increase inc auf "
@@ -150,6 +168,7 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
     by_unit = next((r for r, pattern in UNITS.items() if unit and re.fullmatch(pattern, unit)), "")
     response = next((RESPONSE_OF[word] for word in both if word in RESPONSE_OF), "")
     pulse, drives = PULSE_WORDS & {*both}, DRIVE_WORDS & {*both}
+    ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
     if by_unit == Role.RESPONSE:
         kinds = [kind for kind, pattern in QUANTITY_OF_UNIT if re.fullmatch(pattern, unit)]
         return Role.RESPONSE, kinds[0] if kinds else response or "response"
@@ -160,8 +179,12 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
             return Role.DRIVE, ""
         typed = response == "conductance" and not TIME_WORDS & {*both}  # (us) for (uS)
         return (Role.RESPONSE, response) if typed else (Role.TIME, "")
+    if drives and drives <= GATE_WORDS and ambiguous == Role.CURRENT:
+        return Role.OTHER, ""
     if drives:
         return Role.DRIVE, ""
+    if response == "current" and ambiguous == Role.VOLTAGE and not by_unit:
+        return Role.VOLTAGE, ""  # DrainV
     if by_unit in (Role.VOLTAGE, Role.CURRENT):
         if response not in ("", "conductance", "resistance"):  # V_G is a voltage of a gate
             return Role.RESPONSE, response
@@ -170,7 +193,6 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
         return Role.OTHER, ""
     if by_unit == Role.PULSES or (pulse and not response):
         return Role.PULSES, ""
-    ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
     if pulse and ambiguous:
         return Role.DRIVE, ""
     if joined in COUNT_WORDS:
