@@ -243,7 +243,9 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
             wanted = names[0] if sheet is None else sheet
             if wanted not in names and wanted.isdigit() and 1 <= int(wanted) <= len(names):
                 wanted = names[int(wanted) - 1]
-            frame = book.parse(wanted, header=None, dtype=object) if wanted in names else None
+            frame = None
+            if wanted in names:
+                frame = pandas.read_excel(book, wanted, header=None, dtype=object)
     except Exception as error:  # openpyxl has no common class for what a broken file makes it raise
         raise UserError(
             f"{path}: the workbook cannot be read ({type(error).__name__}); save it as XLSX or CSV"

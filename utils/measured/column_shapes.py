@@ -39,6 +39,12 @@ def rises(numbers: np.ndarray) -> bool:
     return len(numbers) > 1 and bool((np.diff(known(numbers)) > 0).all())
 
 
+def runs_on(numbers: np.ndarray) -> bool:
+    """Whether most numbers go on in the way of the one before, as those of a sweep do."""
+    steps = np.diff(known(numbers))
+    return len(steps) > 6 and float((steps[1:] * steps[:-1] > 0).mean()) >= 0.8
+
+
 def moves(numbers: np.ndarray) -> bool:
     """Whether a drive has other values than one, or one for either polarity."""
     x = known(numbers)

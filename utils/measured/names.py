@@ -16,9 +16,11 @@ from utils.measured.vocabulary import (
     FALLING_WORDS,
     KNOWN_UNIT,
     LABEL_WORDS,
+    OTHER_WORDS,
     POLARITY_WORDS,
     RESPONSE_OF,
     RISING_WORDS,
+    UNITS,
     Role,
     role_of,
     words,
@@ -100,6 +102,12 @@ def without_unit(header: str) -> tuple[str, str]:
 def counts_anything(text: str) -> bool:
     """Whether a counter's name, such as index or n, or no name at all, may count readings only."""
     return all(word in COUNT_WORDS or word.isdigit() for word in words(text))
+
+
+def names_condition(name: Name) -> bool:
+    """Whether a column holds a condition, such as a temperature or a field, and no error."""
+    by_unit = re.fullmatch(UNITS[Role.OTHER], name.unit) is not None
+    return by_unit or bool({*words(name.text)} & OTHER_WORDS)
 
 
 def branch_in(text: str) -> Branch | None:

@@ -11,7 +11,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.column_roles import Roles
-from utils.measured.names import counts_anything, words
+from utils.measured.names import counts_anything, names_condition, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
@@ -83,11 +83,15 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
         counts = column == 0 and from_zero == [0] and shape.rises(x)
         if counts or shape.is_setpoint(x):
             rest = " ".join(str(c + 1) for c in columns if c != column)
-            raise UserError(
-                f"{table.path}: {table.title(column)} has no known name, and its numbers run like "
-                f"a voltage, a time or a counter; say --pulses {column + 1} if it counts pulses, "
-                f"or --columns {rest} --pulses none if one pulse came before every reading"
-            )
+            raise may_count(table, column, f"--columns {rest} --pulses none")
+
+
+def may_count(table: NumericTable, column: int, otherwise: str) -> UserError:
+    return UserError(
+        f"{table.path}: {table.title(column)} has no known name, and its numbers run like a "
+        f"voltage, a time or a counter; say --pulses {column + 1} if it counts pulses, or "
+        f"{otherwise} if one pulse came before every reading"
+    )
 
 
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
@@ -116,23 +120,39 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
             f"{table.path}: an amplitude staircase, not a pulse response: {table.title(column)} "
             "changes from pulse to pulse; a device file needs identical pulses"
         )
-    if options.pulses is not None or not found.of(Role.TIME) or turns_or_labels(found):
-        return
-    counters, column = found.of(Role.PULSES), found.of(Role.TIME)[0]
+    if options.pulses is None:
+        refuse_other_axes(found, bool(options.columns))
+
+
+def refuse_other_axes(found: Roles, asked: bool) -> None:
+    """Raise UserError where a curve may be one over time, temperature, field or the like.
+
+    That is where such a column runs on, and none counts pulses, or one that may only count lines.
+    asked: whether the user chose the responses.
+    """
+    table, counters = found.table, found.of(Role.PULSES)
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
-    by_lines = all(counts_anything(table.names[c].text) for c in counters)
-    if table.numeric[column] and counters and by_lines:
-        raise UserError(
-            f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings of a "
-            f"retention measurement, since {table.title(column)} holds times; if it counts pulses, "
-            f"say --pulses {counters[0] + 1}"
-        )
-    if not counters:
-        raise UserError(
-            f"{table.path}: a retention measurement, not a pulse response: {table.title(column)} "
-            "holds times, and no column counts pulses; if one pulse came before every reading, "
-            "say --pulses none"
-        )
+    times = [] if turns_or_labels(found) else found.of(Role.TIME)[:1]
+    axes = [(c, "a retention measurement", "holds times") for c in times]
+    for column in found.of(Role.OTHER):
+        if names_condition(table.names[column]) and shape.runs_on(table.numbers[:, column]):
+            axes.append((column, "a sweep", "runs on from line to line"))
+    for column, kind, why in axes:
+        axis = f"{table.title(column)} {why}"
+        if not counters:
+            raise UserError(
+                f"{table.path}: {kind}, not a pulse response: {axis}, and no column counts pulses; "
+                "if one pulse came before every reading, say --pulses none"
+            )
+        by_lines = all(counts_anything(table.names[c].text) for c in counters)
+        if table.numeric[column] and by_lines:
+            raise UserError(
+                f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings "
+                f"of {kind}, since {axis}; if it counts pulses, say --pulses {counters[0] + 1}"
+            )
+    for column in found.of(Role.UNKNOWN):
+        if not (asked or counters) and shape.is_setpoint(table.numbers[:, column]):
+            raise may_count(table, column, "--pulses none")
 
 
 def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:

@@ -192,7 +192,3 @@ def inverse_unit(unit: str) -> str:
         return ""
     found = OHM.fullmatch(unit)
     return f"{INVERSE[found[1]]}S" if found and found[1] in INVERSE else f"1/({unit})"
-
-
-def is_ohm(unit: str) -> bool:
-    return OHM.fullmatch(unit) is not None
