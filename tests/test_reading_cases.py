@@ -194,6 +194,7 @@ def test_only_irregular_times_within_ramps_are_noted(text, notes, reads):
         (table("Pulsbreite (us),R (Ohm)", 10 + 10 * PULSES, UP), "an amplitude staircase"),
         (table("T (K),G (uS)", 300 + 2.5 * PULSES, UP), "a sweep, .* no column counts pulses"),
         (table("B (mT),R_xy (Ohm)", FIELD, np.tanh(FIELD / 20)), "a sweep"),
+        (table("I (mA),V_Hall (uV)", PULSES / 10 - 2, UP), "a sweep"),
         (table("f (Hz),G (uS)", np.geomspace(1, 1e4, 40), UP), "a sweep"),
         (table("index,T (K),R (Ohm)", PULSES, 300 - 2.5 * PULSES, UP), "the readings of a sweep"),
         (table("angle (deg),R (Ohm)", 9 * PULSES, UP), "say --pulses 1 if it counts pulses"),

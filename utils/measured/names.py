@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from utils.measured.measurement import Branch
 from utils.measured.vocabulary import (
     AMBIGUOUS,
+    CONDITION_WORDS,
     CONDUCTANCE_WAYS,
     COUNT_WORDS,
     FALLING_WORDS,
     KNOWN_UNIT,
     LABEL_WORDS,
-    OTHER_WORDS,
     POLARITY_WORDS,
     RESPONSE_OF,
     RISING_WORDS,
@@ -107,7 +107,7 @@ def counts_anything(text: str) -> bool:
 def names_condition(name: Name) -> bool:
     """Whether a column holds a condition, such as a temperature or a field, and no error."""
     by_unit = re.fullmatch(UNITS[Role.OTHER], name.unit) is not None
-    return by_unit or bool({*words(name.text)} & OTHER_WORDS)
+    return by_unit or bool({*words(name.text)} & CONDITION_WORDS)
 
 
 def branch_in(text: str) -> Branch | None:

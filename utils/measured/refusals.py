@@ -27,23 +27,9 @@ from utils.measured.vocabulary import (
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
 
 
-def refuse_counters(found: Roles, options: ReadingOptions) -> None:
-    """Raise UserError where a column may count pulses or not, or counts fractions of them."""
-    table, open_roles = found.table, (Role.RESPONSE, Role.CURRENT, Role.UNKNOWN, Role.VOLTAGE)
-    may_count = (Role.TIME, Role.DRIVE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
-    if not found.of(Role.PULSES) and options.pulses is None:
-        for column in found.of(*may_count):
-            is_time = found.roles[column] == Role.TIME
-            is_only = found.of(*open_roles) == [column]
-            if is_only or not shape.is_counter(table.numbers[:, column]):
-                continue
-            if not (is_time and turns_or_labels(found)):
-                kind = "a retention measurement" if is_time else "a sweep"
-                raise UserError(
-                    f"{table.path}: {kind}, not a pulse response: {table.title(column)} runs 0 or "
-                    f"1, 2, 3 … {table.names[column].unit}; if it counts pulses, say --pulses "
-                    f"{column + 1}"
-                )
+def refuse_fractions(found: Roles) -> None:
+    """Raise UserError for a column of pulses that counts fractions of them."""
+    table = found.table
     for column in found.of(Role.PULSES):
         x = shape.known(table.numbers[:, column])
         if not shape.are_integers(x) and np.median(np.abs(np.diff(x))) < 1:
@@ -132,10 +118,12 @@ def refuse_other_axes(found: Roles, asked: bool) -> None:
     """
     table, counters = found.table, found.of(Role.PULSES)
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
-    times = [] if turns_or_labels(found) else found.of(Role.TIME)[:1]
+    times = found.of(Role.TIME)[:1]
+    times = [] if times and turns_or_labels(found) else times
     axes = [(c, "a retention measurement", "holds times") for c in times]
     for column in found.of(Role.OTHER):
-        if names_condition(table.names[column]) and shape.runs_on(table.numbers[:, column]):
+        x = table.numbers[:, column]
+        if shape.is_setpoint(x) or (names_condition(table.names[column]) and shape.runs_on(x)):
             axes.append((column, "a sweep", "runs on from line to line"))
     for column, kind, why in axes:
         axis = f"{table.title(column)} {why}"
@@ -150,8 +138,8 @@ def refuse_other_axes(found: Roles, asked: bool) -> None:
                 f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings "
                 f"of {kind}, since {axis}; if it counts pulses, say --pulses {counters[0] + 1}"
             )
-    for column in found.of(Role.UNKNOWN):
-        if not (asked or counters) and shape.is_setpoint(table.numbers[:, column]):
+    for column in [] if asked or counters else found.of(Role.UNKNOWN):
+        if table.names[column].role is None and shape.is_setpoint(table.numbers[:, column]):
             raise may_count(table, column, "--pulses none")
 
 

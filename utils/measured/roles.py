@@ -15,7 +15,7 @@ from utils.measured.names import parse_name
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.refusals import (
-    refuse_counters,
+    refuse_fractions,
     refuse_lone_pulses,
     refuse_others,
     refuse_unnamed,
@@ -59,7 +59,7 @@ def choose_pulses(found: Roles, options: ReadingOptions) -> list[int]:
     Returns the counters beside them.
     """
     table = found.table
-    refuse_counters(found, options)
+    refuse_fractions(found)
     pulses = found.of(Role.PULSES)
     others = [
         c for c in np.flatnonzero(table.numeric) if found.roles[c] not in (Role.PULSES, *LABELS)

@@ -87,7 +87,8 @@ LABEL_WORDS = {
     Role.READ: "read reads rd lesung auslesung lecture readout readno",
 }
 LABEL_OF = {word: role for role, line in LABEL_WORDS.items() for word in line.split()}
-OTHER_WORDS = set("temperature temperatur temp humidity feuchte comment kommentar status".split())
+CONDITION_WORDS = set("temperature temperatur temp humidity feuchte".split())
+OTHER_WORDS = CONDITION_WORDS | set("comment kommentar status".split())
 ERROR_WORDS = set(
     "std sdev stdev stddev stdabw standardabweichung sem stderr error err fehler erreur streuung "
     "uncertainty unsicherheit incertitude ecart".split()
