@@ -260,6 +260,5 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
     words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
     others = [name for name in names if name != wanted]
-    source = f"workbook, sheet {wanted}" if others else "workbook"
-    source += f" (not read: {', '.join(others)}; --sheet chooses)" if others else ""
-    return source, np.array(words, object).reshape(frame.shape)
+    rest = f", sheet {wanted} (not read: {', '.join(others)}; --sheet chooses)" if others else ""
+    return f"workbook{rest}", np.array(words, object).reshape(frame.shape)

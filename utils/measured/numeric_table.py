@@ -68,7 +68,7 @@ def find_numbers(grid: Grid) -> NumericTable:
     blocks, left_out = instrument_blocks(grid)
     labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)
-    check(grid, filled[filled >= header.start], header)
+    check(grid, header)
     first = header.start if header.row is None else header.row
     around = {"above": filled[filled < first], "below": filled[filled > last]}
     left_out += [
@@ -111,26 +111,25 @@ def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
     return np.searchsorted(heads, np.arange(len(words))), left_out
 
 
-def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
+def check(grid: Grid, header: Header) -> None:
     """Raise UserError for lines that are divided in another way than the others."""
-    for row in range(header.start):
-        why = [wrong_dialect(cell, grid.dialect) for cell in grid.cells[row] if cell]
-        if why and all(why):
-            raise grid.error(row + 1, 0, str(why[0]))
-    for row, column in np.argwhere(grid.kinds[rows] == TEXT).tolist():
-        if why := wrong_dialect(grid.cells[rows[row], column], grid.dialect):
-            raise grid.error(int(rows[row]) + 1, column, why)
+    for row in np.flatnonzero((grid.kinds == TEXT).any(axis=1)).tolist():
+        texts = np.flatnonzero(grid.kinds[row] == TEXT).tolist()
+        found = {column: wrong_dialect(grid.cells[row, column], grid.dialect) for column in texts}
+        wrong = {column: why for column, why in found.items() if why}
+        if wrong and (row >= header.start or len(wrong) == len(grid.columns_in(row))):
+            column, why = min(wrong.items())
+            raise grid.error(row + 1, column, why)
     named = [column for column, name in enumerate(header.names) if name.text or name.unit]
     width = 1 + max([*named, *grid.columns_in(header.start)])
-    beyond = np.argwhere(grid.kinds[rows, width:] != EMPTY)
-    if len(beyond):
-        row, column = int(rows[beyond[0, 0]]), width + int(beyond[0, 1])
+    for row, column in np.argwhere(grid.kinds[header.start :, width:] != EMPTY)[:1].tolist():
+        cell = grid.cells[header.start + row, width + column]
         raise grid.error(
-            row + 1,
-            column,
-            f"'{grid.cells[row, column]}' is one cell too many, since line {header.start + 1} has "
-            f"{width}; look for text, mixed separators, or decimal commas where commas separate "
-            "cells, and write all lines alike",
+            header.start + row + 1,
+            width + column,
+            f"'{cell}' is one cell too many, since line {header.start + 1} has {width}; look for "
+            "text, mixed separators, or decimal commas where commas separate cells, and write all "
+            "lines alike",
         )
 
 

@@ -56,7 +56,7 @@ COUNT_WORDS = set(
     "zeile ligne lfd order seq sequence".split()
 )
 COUNTED_PULSES = set("pulses impulse impulsions number num total anzahl nombre count".split())
-COUNT_AFTER = dict.fromkeys("id no nr number num index name count".split())
+COUNT_AFTER = set("id no nr number num index name count".split())
 TIME_WORDS = set(
     "time t zeit temps timestamp date datum datetime uhrzeit heure seconds sekunden secondes "
     "elapsed elapsedtime dauer duree minutes minuten".split()
@@ -176,7 +176,7 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
         return Role.DRIVE, ""
     if joined in COUNT_WORDS:
         return (Role.CURRENT if joined == "i" else Role.PULSES), ""
-    if found and found[0] in LABEL_OF and all(w in LABEL_OF | COUNT_AFTER for w in found):
+    if found and found[0] in LABEL_OF and {*found} <= LABEL_OF.keys() | COUNT_AFTER:
         return LABEL_OF[found[0]], ""  # such as `Device ID`
     if TIME_WORDS & {*both}:
         return Role.TIME, ""
