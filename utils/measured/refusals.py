@@ -122,8 +122,9 @@ def refuse_other_axes(found: Roles, asked: bool) -> None:
     times = [] if times and turns_or_labels(found) else times
     axes = [(c, "a retention measurement", "holds times") for c in times]
     for column in found.of(Role.OTHER):
-        x = table.numbers[:, column]
-        if shape.is_setpoint(x) or (names_condition(table.names[column]) and shape.runs_on(x)):
+        x, name = table.numbers[:, column], table.names[column]
+        is_set = name.role == Role.CURRENT and shape.is_setpoint(x)
+        if is_set or shape.is_counter(x) or (names_condition(name) and shape.runs_on(x)):
             axes.append((column, "a sweep", "runs on from line to line"))
     for column, kind, why in axes:
         axis = f"{table.title(column)} {why}"
