@@ -60,12 +60,12 @@ def find_numbers(grid: Grid) -> NumericTable:
     Raises UserError for a file without numbers, for lines of different separators, for more cells
     than there are columns, and for text in what looks like the first line of numbers.
     """
+    blocks, left_out = instrument_blocks(grid)
     if not len(grid.numeric_rows):
         raise UserError(
             f"{grid.path}: lines 1 to {len(grid.cells)}: no column holds numbers; give "
             "the file, or the --sheet, of the measured curve"
         )
-    blocks, left_out = instrument_blocks(grid)
     labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)
     check(grid, header)
@@ -92,22 +92,22 @@ def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
 
     Each further DataName begins another block, that is, another ramp.
     """
-    words, left_out = grid.cells[:, 0].copy(), []
+    words = grid.cells[:, 0].copy()
     values, heads = words == "DataValue", np.flatnonzero(words == "DataName")
-    if values.any():
-        for head in heads[heads < np.flatnonzero(values)[-1]]:
-            if list(grid.cells[head]) != list(grid.cells[heads[0]]):
-                raise grid.error(
-                    int(head) + 1,
-                    0,
-                    "this block names other columns than the first; save each block in its own "
-                    "file",
-                )
-        if others := len(np.setdiff1d(grid.filled_rows, [*np.flatnonzero(values), *heads])):
-            left_out.append(f"{others} lines of the instrument's header")
-        values[heads[:1]] = True
-        for array, nothing in ((grid.cells, ""), (grid.kinds, EMPTY), (grid.numbers, np.nan)):
-            array[~values] = array[:, 0] = nothing
+    if not values.any():
+        return np.zeros(len(words), int), []
+    for head in heads[heads < np.flatnonzero(values)[-1]].tolist():
+        if list(grid.cells[head]) != list(grid.cells[heads[0]]):
+            raise grid.error(
+                head + 1,
+                0,
+                "this block names other columns than the first; save each block in its own file",
+            )
+    others = len(np.setdiff1d(grid.filled_rows, [*np.flatnonzero(values), *heads]))
+    values[heads[:1]] = True
+    for array, nothing in ((grid.cells, ""), (grid.kinds, EMPTY), (grid.numbers, np.nan)):
+        array[~values] = array[:, 0] = nothing
+    left_out = [f"{others} lines of the instrument's header"] if others else []
     return np.searchsorted(heads, np.arange(len(words))), left_out
 
 
