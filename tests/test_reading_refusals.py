@@ -176,6 +176,9 @@ def test_flags_that_do_not_fit_other_files(refused):
     assert "--devices one: a long table" in refused(long, devices="one")
     message = refused(["R (Ohm)", *changed(LINEAR, 3, "-2.5")], resistance=True)
     assert "line 5, column 1 (R): --resistance: -2.5 is not positive" in message
+    short = [line.replace(",", ";") for line in NUMBERED[:8]] + [f"{k};" for k in range(8, 12)]
+    message = refused(short, decimal="comma")
+    assert "line 1, column 2: mixed separators: '2.742' is a number with a decimal point" in message
 
 
 @pytest.mark.parametrize(

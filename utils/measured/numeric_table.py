@@ -117,7 +117,7 @@ def check(grid: Grid, header: Header) -> None:
         texts = np.flatnonzero(grid.kinds[row] == TEXT).tolist()
         found = {column: wrong_dialect(grid.cells[row, column], grid.dialect) for column in texts}
         wrong = {column: why for column, why in found.items() if why}
-        if wrong and (row >= header.start or len(wrong) == len(grid.columns_in(row))):
+        if wrong and (row >= header.start or len(wrong) == len(texts)):
             column, why = min(wrong.items())
             raise grid.error(row + 1, column, why)
     named = [column for column, name in enumerate(header.names) if name.text or name.unit]
