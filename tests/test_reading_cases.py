@@ -143,6 +143,7 @@ def test_irregular_times_are_noted_for_each_branch():
 PULSES = np.arange(40)
 UP = 10 + 40 * (1 - np.exp(-3 * PULSES / 39)) / (1 - np.exp(-3))
 DOWN = 60 - UP
+FIELD = np.concatenate([np.linspace(-100, 100, 40), np.linspace(95, -100, 40)])  # there and back
 ZIGZAG = DOWN + 3 * (-1.0) ** PULSES + 0.1 * np.random.default_rng(0).normal(size=40)
 SWEEP = np.concatenate([np.linspace(0, 1, 26), np.linspace(1, 0, 26)[1:]])
 
@@ -194,6 +195,12 @@ def test_only_irregular_times_within_ramps_are_noted(text, notes, reads):
         (table("n,Vpulse (V),G", PULSES, 1 + PULSES // 10, UP), "an amplitude stair"),
         (table("n,V_G pulse (V),I_D (nA)", PULSES, 0.5 + PULSES / 20, UP), "an amplitude stair"),
         (table("Pulsbreite (us),R (Ohm)", 10 + 10 * PULSES, UP), "an amplitude staircase"),
+        (table("T (K),G (uS)", 300 + 2.5 * PULSES, UP), "a sweep, .* no column counts pulses"),
+        (table("B (mT),R_xy (Ohm)", FIELD, np.tanh(FIELD / 20)), "a sweep"),
+        (table("I (mA),V_Hall (uV)", PULSES / 10 - 2, UP), "a sweep"),
+        (table("f (Hz),G (uS)", np.geomspace(1, 1e4, 40), UP), "a sweep"),
+        (table("index,T (K),R (Ohm)", PULSES, 300 - 2.5 * PULSES, UP), "the readings of a sweep"),
+        (table("angle (deg),R (Ohm)", 9 * PULSES, UP), "say --pulses 1 if it counts pulses"),
         (table("D1,D2", UP, 1000 * UP), "decades apart"),
         ("G\n" + "\n".join(f"{x + k / 1000:.3f}" for x in UP for k in (0, 1, 0)), "--reads 3"),
         ("I (nA)\n" + "\n".join(f"{x + k / 1000:.3f}" for x in UP for k in range(10)),
@@ -204,9 +211,9 @@ def test_only_irregular_times_within_ramps_are_noted(text, notes, reads):
         (table("Pulse,0.8 V,1.0 V,1.2 V", PULSES, UP, 4 * UP, 9 * UP), "in a condition, 0.8 V"),
         (table("Pulse,G 1 us,G 10 us", PULSES, UP, UP + 1), "in a condition, 1 us, 10 us"),
         (table("Pulse,I_before (nA),I_after (nA)", PULSES, UP - 1, UP), "with --columns 3"),
-        (table("H (Oe),R_xy (Ohm)", SWEEP, np.tanh(SWEEP)), "changes from reading to reading"),
-        (table("T (K),G (S)", 300 - PULSES**1.1, UP), "changes from reading to reading"),
-        (table("P/E cycles,Vth (V)", PULSES**2 + 1, DOWN), "changes from reading to reading"),
+        (table("H (Oe),R_xy (Ohm)", SWEEP, np.tanh(SWEEP)), "runs on from line to line"),
+        (table("T (K),G (S)", 300 - PULSES**1.1, UP), "a sweep"),
+        (table("P/E cycles,Vth (V)", PULSES**2 + 1, DOWN), "--pulses 1 if it counts"),
         (table("Cycle number,G_on (uS)", 100 * PULSES, DOWN), "pulses, or cycles of an endurance"),
         (table("Zyklenzahl,Leitwert LRS (µS)", PULSES, DOWN), "as of an endurance test"),
         (table("Images,Ideal", PULSES, UP), "epochs of a training"),
@@ -257,6 +264,8 @@ BOTH = [("rising", 0, 39, 10, 50), ("falling", 0, 39, 50, 10)]
         (table("n,V_R (V),I (uA)", PULSES, 0 * UP + 0.2, UP), BOTH[:1]),
         (table("Pulse No.,V_G (V),I_D (A),I_G (A)", PULSES, 0 * UP + 2, UP, 0 * UP + 1), BOTH[:1]),
         (table("pulse,gate width G (us),G (uS)", PULSES, 0 * UP + 2, UP), BOTH[:1]),
+        (table("pulse,T (K),G (uS)", PULSES, 300 + PULSES, UP), BOTH[:1]),
+        (table("T (°C),G (uS)", 22 + ZIGZAG / 100, UP), BOTH[:1]),
         (table("Total pulses applied to gate,G (S)", 10 * PULSES, UP),
          [("rising", 0, 390, 10, 50)]),
         (table("N,Id@Vg=-2V (uA),Id@Vg=+2V (uA)", PULSES, DOWN, UP), BOTH[::-1]),

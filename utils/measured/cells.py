@@ -252,7 +252,9 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
             wanted = names[0] if sheet is None else sheet
             if wanted not in names and wanted.isdigit() and 1 <= int(wanted) <= len(names):
                 wanted = names[int(wanted) - 1]
-            frame = book.parse(wanted, header=None, dtype=object) if wanted in names else None
+            frame = None
+            if wanted in names:
+                frame = pandas.read_excel(book, wanted, header=None, dtype=object)
     except Exception as error:  # openpyxl has no common class for what a broken file makes it raise
         raise UserError(
             f"{path}: the workbook cannot be read ({type(error).__name__}); save it as XLSX or CSV"
@@ -267,7 +269,6 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
     words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
     others = ", ".join(name for name in names if name != wanted)
-    source = f"workbook, sheet {wanted}" if others else "workbook"
-    source += f" (not read: {others}; --sheet chooses)" if others else ""
+    rest = f", sheet {wanted} (not read: {others}; --sheet chooses)" if others else ""
     chosen = others if sheet is None else ""
-    return source, np.array(words, object).reshape(frame.shape), chosen
+    return f"workbook{rest}", np.array(words, object).reshape(frame.shape), chosen

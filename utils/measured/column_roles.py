@@ -57,7 +57,7 @@ def role_alone(table: NumericTable, column: int) -> tuple[str, str]:
         return role_of_text(table, column)
     x = table.numbers[:, column]
     counter, by = shape.is_counter(x), "by its unit" if name.unit else "by its name"
-    if name.role in LABELS:
+    if name.role and name.role in LABELS:
         if shape.rises(x) and not np.isnan(x).any() and len(x) >= 5:
             return Role.PULSES, "its numbers count from line to line"
         return name.role, "by its name"
@@ -86,7 +86,7 @@ def role_alone(table: NumericTable, column: int) -> tuple[str, str]:
 def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
     name, kinds = table.names[column], table.kinds[:, column]
     cells = [cell for cell in table.cells[:, column] if cell]
-    if name.role in (*LABELS, Role.TIME) and (kinds != EMPTY).any():
+    if name.role and name.role in (*LABELS, Role.TIME) and (kinds != EMPTY).any():
         return name.role, "by its name"
     if not (kinds == TEXT).any():
         return Role.NOTHING, "no cell is filled"

@@ -39,21 +39,17 @@ def rises(numbers: np.ndarray) -> bool:
     return len(numbers) > 1 and bool((np.diff(known(numbers)) > 0).all())
 
 
+def runs_on(numbers: np.ndarray) -> bool:
+    """Whether most numbers go on in the way of the one before, as those of a sweep do."""
+    steps = np.diff(known(numbers))
+    return len(steps) > 6 and float((steps[1:] * steps[:-1] > 0).mean()) >= 0.8
+
+
 def moves(numbers: np.ndarray) -> bool:
     """Whether a drive has other values than one, or one for either polarity."""
     x = known(numbers)
     sides = (x[x > 0], x[x < 0])
     return any(len(x) and np.ptp(x) > STEADY * np.abs(x).max() for x in sides)
-
-
-def runs(numbers: np.ndarray) -> bool:
-    """Whether numbers change from line to line, each time in the way of the time before but for a
-    few turns, as what is swept or counted does."""
-    x = known(numbers)
-    steps = np.sign(np.diff(x))
-    if len(x) < 5 or (steps != 0).mean() < 0.8:
-        return False
-    return int((np.diff(steps[steps != 0]) != 0).sum()) <= max(2, len(x) // 20)
 
 
 def alternates(numbers: np.ndarray) -> bool:

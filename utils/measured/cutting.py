@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -90,19 +89,8 @@ def average_lines(
 
 def cut(series: Series, table: NumericTable, options: ReadingOptions) -> list[Series]:
     """The ramps of a series, as --split says, or where another one begins; the rest is left out."""
-    if options.split is not None:
-        cuts = split(series, table, options.split)
-    else:
-        starts = {*restarts(series, table), *(series.breaks if series.branch is None else ())}
-        parts = [slice(a, b) for a, b in pairwise([*sorted(starts), len(series)])]
-        cuts = [cut for part in parts for cut in within(series, part, table)]
-        if len(cuts) == 1 and options.reads is None and series.pulses is None:
-            refuse_steps(series, table)
-        if len(cuts) > len(parts):
-            cuts = long_enough(cuts)
-    used = np.zeros(len(series), bool)
-    for part in cuts:
-        used[part] = True
+    cuts = split(series, table, options)
+    used = np.isin(np.arange(len(series)), np.concatenate([[], *cuts]))
     if len(rest := np.flatnonzero(~used)):
         table.left_out.append(
             f"{table.title(int(series.columns[0]))}: {several([len(rest)], 'reading')} outside of "
@@ -112,12 +100,10 @@ def cut(series: Series, table: NumericTable, options: ReadingOptions) -> list[Se
         raise series.error(
             table, f"no ramp here has {MIN_READINGS} readings or more; a ramp needs so many"
         )
-    ramps = []
-    for part in cuts:
-        follows = part.start > 0 and bool(used[part.start - 1])
-        ramps.append(replace(series.take(part), follows=follows))
-        if len(again := restarts(ramps[-1], table)) > 1:
-            raise ramps[-1].pulse_error(
+    ramps = [replace(series.take(cut), follows=bool(used[: cut[0]][-1:].any())) for cut in cuts]
+    for ramp in ramps:
+        if len(again := restarts(ramp, table)) > 1:
+            raise ramp.pulse_error(
                 table,
                 "the count of pulses starts again within a ramp that --split cut; leave --split "
                 "out, or say --pulses none",
@@ -126,42 +112,49 @@ def cut(series: Series, table: NumericTable, options: ReadingOptions) -> list[Se
     return ramps
 
 
-def within(series: Series, part: slice, table: NumericTable) -> list[slice]:
-    """The ramps of a part of a series in which the count of pulses does not start again."""
-    one = series.take(part)
-    at = turning_point(one.values)
-    if at is None:
-        return [part]
-    if series.branch is not None or len(one) < 2 * MIN_READINGS:
-        raise one.error(
-            table,
-            f"the curve turns back here, at {one.values[at]:.6g}, so it is not one "
-            f"{'' if series.branch is None else series.branch + ' '}ramp; save each ramp "
-            "in its own column",
-            at,
-        )
-    cuts = between_turns(one, table)
-    return [slice(part.start + cut.start, part.start + cut.stop) for cut in cuts]
-
-
-def split(series: Series, table: NumericTable, how: int | str) -> list[slice]:
-    """Ramps as --split says: of equal length, or between turns."""
-    n = len(series)
-    if isinstance(how, int):
-        cuts = [slice(start, start + how) for start in range(0, n - how + 1, how)]
+def split(series: Series, table: NumericTable, options: ReadingOptions) -> list[np.ndarray]:
+    """Places of the readings of each ramp: of equal length, between turns, or found."""
+    n, how = len(series), options.split
+    if how is None:
+        starts = {*restarts(series, table), *(series.breaks if series.branch is None else ())}
+        parts = np.split(np.arange(n), sorted(starts)[1:])
+        cuts = [part[cut] for part in parts for cut in within(series.take(part), table)]
+        if len(cuts) == 1 and options.reads is None and series.pulses is None:
+            refuse_steps(series, table)
+        if len(cuts) == len(parts):
+            return cuts
+    elif how == "turns":
+        if n < 2 * MIN_READINGS:
+            raise series.error(table, f"too few readings for a turn, {n}; leave --split turns out")
+        cuts = [np.arange(n)[cut] for cut in between_turns(series, table)]
+        if len(cuts) < 2:
+            raise series.error(table, "the curve does not turn; leave --split turns out")
+    else:
+        length = int(how)
+        cuts = [np.arange(length) + start for start in range(0, n - length + 1, length)]
         if not cuts:
             raise series.error(
                 table,
                 f"the number of readings, {n}, is below --split {how}; give a smaller one",
                 n - 1,
             )
-        return cuts
-    if n < 2 * MIN_READINGS:
-        raise series.error(table, f"too few readings for a turn, {n}; leave --split turns out")
-    cuts = between_turns(series, table)
-    if len(cuts) < 2:
-        raise series.error(table, "the curve does not turn; leave --split turns out")
-    return long_enough(cuts)
+    return [cut for cut in cuts if len(cut) >= MIN_READINGS]
+
+
+def within(series: Series, table: NumericTable) -> list[slice]:
+    """The ramps of a series in which the count of pulses does not start again."""
+    at = turning_point(series.values)
+    if at is None:
+        return [slice(None)]
+    if series.branch is not None or len(series) < 2 * MIN_READINGS:
+        raise series.error(
+            table,
+            f"the curve turns back here, at {series.values[at]:.6g}, so it is not one "
+            f"{'' if series.branch is None else series.branch + ' '}ramp; save each ramp "
+            "in its own column",
+            at,
+        )
+    return between_turns(series, table)
 
 
 def between_turns(series: Series, table: NumericTable) -> list[slice]:
@@ -172,10 +165,6 @@ def between_turns(series: Series, table: NumericTable) -> list[slice]:
             f"{series.where(table)}: {several([resets], 'reset')} between ramps (single jumps)"
         )
     return cuts
-
-
-def long_enough(cuts: Sequence[slice]) -> list[slice]:
-    return [part for part in cuts if part.stop - part.start >= MIN_READINGS]
 
 
 def refuse_steps(series: Series, table: NumericTable) -> None:

@@ -29,8 +29,8 @@ def series_of_lines(roles: Roles, options: ReadingOptions) -> list[Series]:
             "pulses; leave --pulses out, or say --pulses none to count the readings"
         )
     table, keys = roles.table, roles.of(Role.LABEL)
-    asked = select(table, options.columns, "--columns")
-    columns = np.array(sorted(asked or roles.of(Role.RESPONSE)), int)
+    columns = select(table, options.columns, "--columns") or roles.of(Role.RESPONSE)
+    columns = np.array(sorted(columns), int)
     if not len(columns):
         raise UserError(
             f"{table.path}: line {table.lines[0]}: no numbers after the labels; choose columns "

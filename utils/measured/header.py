@@ -9,7 +9,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from utils.measured.cells import COMMENT, EMPTY, NUMBER, SEPARATORS, SPACES, TEXT, Dialect, Grid
+from utils.measured.cells import (
+    COMMENT,
+    EMPTY,
+    NUMBER,
+    NUMBERS,
+    SEPARATORS,
+    SPACES,
+    TEXT,
+    Dialect,
+    Grid,
+)
 from utils.measured.names import Name, parse_name
 from utils.measured.vocabulary import ERROR_WORDS, KNOWN_UNIT, MEAN_WORDS, SPREAD_WORDS, words
 
@@ -105,6 +115,8 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
     inside = below[~labels[below]]
     if is_named or (kinds[inside] == NUMBER).sum() >= max(1, len(inside) / 2):
         column = int(np.argmax((kinds == TEXT) & ~labels))
+        if any(number.fullmatch(grid.cells[row, column]) for number in NUMBERS.values()):
+            return None  # a number of another dialect, which is said better
         raise grid.error(
             row + 1,
             column,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from utils.measured.measurement import Branch
 from utils.measured.vocabulary import (
     AMBIGUOUS,
+    CONDITION_WORDS,
     CONDUCTANCE_WAYS,
     COUNT_WORDS,
     FALLING_WORDS,
@@ -139,6 +140,12 @@ def without_unit(header: str) -> tuple[str, str]:
 def counts_anything(text: str) -> bool:
     """Whether a counter's name, such as index or n, or no name at all, may count readings only."""
     return all(word in COUNT_WORDS or word.isdigit() for word in words(text))
+
+
+def names_condition(name: Name) -> bool:
+    """Whether a column holds a condition, such as a temperature or a field, and no error."""
+    by_unit = re.fullmatch(UNITS[Role.OTHER], name.unit) is not None
+    return by_unit or bool({*words(name.text)} & CONDITION_WORDS)
 
 
 def branch_in(text: str) -> Branch | None:

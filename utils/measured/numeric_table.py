@@ -64,15 +64,15 @@ def find_numbers(grid: Grid) -> NumericTable:
     Raises UserError for a file without numbers, for lines of different separators, for more cells
     than there are columns, and for text in what looks like the first line of numbers.
     """
+    blocks, left_out = instrument_blocks(grid)
     if not len(grid.numeric_rows):
         raise UserError(
             f"{grid.path}: lines 1 to {len(grid.cells)}: no column holds numbers; give "
             "the file, or the --sheet, of the measured curve"
         )
-    blocks, left_out = instrument_blocks(grid)
     labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)
-    check(grid, filled[filled >= header.start], header)
+    check(grid, header)
     first = header.start if header.row is None else header.row
     around = {"above": filled[filled < first], "below": filled[filled > last]}
     left_out += [
@@ -104,48 +104,48 @@ def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
 
     Each further DataName begins another block, that is, another ramp.
     """
-    words, left_out = grid.cells[:, 0].copy(), []
+    words = grid.cells[:, 0].copy()
     values, heads = words == "DataValue", np.flatnonzero(words == "DataName")
-    if values.any():
-        for head in heads[heads < np.flatnonzero(values)[-1]]:
-            if list(grid.cells[head]) != list(grid.cells[heads[0]]):
-                raise grid.error(
-                    int(head) + 1,
-                    0,
-                    "this block names other columns than the first; save each block in its own "
-                    "file",
-                )
-        if others := len(np.setdiff1d(grid.filled_rows, [*np.flatnonzero(values), *heads])):
-            left_out.append(f"{others} lines of the instrument's header")
-        values[heads[:1]] = True
-        for array, nothing in ((grid.cells, ""), (grid.kinds, EMPTY), (grid.numbers, np.nan)):
-            array[~values] = array[:, 0] = nothing
+    if not values.any():
+        return np.zeros(len(words), int), []
+    for head in heads[heads < np.flatnonzero(values)[-1]].tolist():
+        if list(grid.cells[head]) != list(grid.cells[heads[0]]):
+            raise grid.error(
+                head + 1,
+                0,
+                "this block names other columns than the first; save each block in its own file",
+            )
+    others = len(np.setdiff1d(grid.filled_rows, [*np.flatnonzero(values), *heads]))
+    values[heads[:1]] = True
+    for array, nothing in ((grid.cells, ""), (grid.kinds, EMPTY), (grid.numbers, np.nan)):
+        array[~values] = array[:, 0] = nothing
+    left_out = [f"{others} lines of the instrument's header"] if others else []
     return np.searchsorted(heads, np.arange(len(words))), left_out
 
 
-def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
+def check(grid: Grid, header: Header) -> None:
     """Raise UserError for lines that are divided in another way than the others."""
-    for row in range(header.start):
-        why = [wrong_dialect(cell, grid.dialect) for cell in grid.cells[row] if cell]
-        if why and all(why):
-            raise grid.error(row + 1, 0, str(why[0]))
-    for row, column in np.argwhere(grid.kinds[rows] == TEXT).tolist():
-        if IN_BRACKETS.search(cell := grid.cells[rows[row], column]):
-            problem = f"'{cell}' is a number in brackets; write a table of plain numbers"
-            raise grid.error(int(rows[row]) + 1, column, problem)
-        if why := wrong_dialect(grid.cells[rows[row], column], grid.dialect):
-            raise grid.error(int(rows[row]) + 1, column, why)
+    for row in np.flatnonzero((grid.kinds == TEXT).any(axis=1)).tolist():
+        texts = np.flatnonzero(grid.kinds[row] == TEXT).tolist()
+        for column in texts if row >= header.start else ():
+            if IN_BRACKETS.search(cell := grid.cells[row, column]):
+                problem = f"'{cell}' is a number in brackets; write a table of plain numbers"
+                raise grid.error(row + 1, column, problem)
+        found = {column: wrong_dialect(grid.cells[row, column], grid.dialect) for column in texts}
+        wrong = {column: why for column, why in found.items() if why}
+        if wrong and (row >= header.start or len(wrong) == len(texts)):
+            column, why = min(wrong.items())
+            raise grid.error(row + 1, column, why)
     named = [column for column, name in enumerate(header.names) if name.text or name.unit]
     width = 1 + max([*named, *grid.columns_in(header.start)])
-    beyond = np.argwhere(grid.kinds[rows, width:] != EMPTY)
-    if len(beyond):
-        row, column = int(rows[beyond[0, 0]]), width + int(beyond[0, 1])
+    for row, column in np.argwhere(grid.kinds[header.start :, width:] != EMPTY)[:1].tolist():
+        cell = grid.cells[header.start + row, width + column]
         raise grid.error(
-            row + 1,
-            column,
-            f"'{grid.cells[row, column]}' is one cell too many, since line {header.start + 1} has "
-            f"{width}; look for text, mixed separators, or decimal commas where commas separate "
-            "cells, and write all lines alike",
+            header.start + row + 1,
+            width + column,
+            f"'{cell}' is one cell too many, since line {header.start + 1} has {width}; look for "
+            "text, mixed separators, or decimal commas where commas separate cells, and write all "
+            "lines alike",
         )
 
 

@@ -24,7 +24,7 @@ from utils.measured.numeric_table import NumericTable, find_numbers, several, sp
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import find_roles
 from utils.measured.series import ONE_DEVICE, Series
-from utils.measured.vocabulary import Role, inverse_unit, is_ohm
+from utils.measured.vocabulary import OHM, Role, inverse_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measureme
         pieces += cut(average_lines(one, table, options, repeats), table, options)
     pieces = without_copies(pieces, table)
     ramps = ramps_of(pieces, roles, options, quantity)
-    if is_ohm(unit):
+    if OHM.fullmatch(unit):
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
         Path(path).name,

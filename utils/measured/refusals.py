@@ -12,7 +12,7 @@ from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.cells import TEXT
 from utils.measured.column_roles import Roles
-from utils.measured.names import conditions_in, counts_anything, words
+from utils.measured.names import conditions_in, counts_anything, names_condition, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
@@ -21,7 +21,6 @@ from utils.measured.vocabulary import (
     BEFORE_WORDS,
     DISTRIBUTION_WORDS,
     EPOCH_WORDS,
-    LABELS,
     LEARNING_WORDS,
     LOGARITHM_WORDS,
     ONE_LEVEL,
@@ -36,22 +35,8 @@ CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.I
 
 
 def refuse_counters(found: Roles, options: ReadingOptions) -> None:
-    """Raise UserError where a column may count pulses or not, or counts fractions of them."""
-    table, open_roles = found.table, (Role.RESPONSE, Role.CURRENT, Role.UNKNOWN, Role.VOLTAGE)
-    may_count = (Role.TIME, Role.DRIVE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
-    if not found.of(Role.PULSES) and options.pulses is None:
-        for column in found.of(*may_count):
-            is_time = found.roles[column] == Role.TIME
-            is_only = found.of(*open_roles) == [column]
-            if is_only or not shape.is_counter(table.numbers[:, column]):
-                continue
-            if not (is_time and turns_or_labels(found)):
-                kind = "a retention measurement" if is_time else "a sweep"
-                raise UserError(
-                    f"{table.path}: {kind}, not a pulse response: {table.title(column)} runs 0 or "
-                    f"1, 2, 3 … {table.names[column].unit}; if it counts pulses, say --pulses "
-                    f"{column + 1}"
-                )
+    """Raise UserError where a column of pulses may count something else, or fractions of them."""
+    table = found.table
     refuse_factors(found, options)
     for column in found.of(Role.PULSES):
         name = table.names[column]
@@ -82,7 +67,12 @@ def refuse_factors(found: Roles, options: ReadingOptions) -> None:
         x, cells = shape.known(table.numbers[:, column]), table.cells[:, column]
         if role == Role.PULSES and np.isnan(name.factor):
             problem = f"'{name.unit}' is no factor of numbers of pulses that is known here"
-            raise table.error(table.header or line, column, f"{problem}; give plain numbers")
+            raise table.error(
+                table.header or line,
+                column,
+                f"{problem}; give plain numbers, or "
+                "say --pulses none if one pulse came before every reading",
+            )
         if name.role != Role.PULSES:
             continue
         is_fixed = role == Role.UNKNOWN and shape.is_constant(x) and x[0] not in (0, 1)
@@ -126,11 +116,15 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
         counts = column == 0 and from_zero == [0] and shape.rises(x)
         if counts or shape.is_setpoint(x):
             rest = " ".join(str(c + 1) for c in columns if c != column)
-            raise UserError(
-                f"{table.path}: {table.title(column)} has no known name, and its numbers run like "
-                f"a voltage, a time or a counter; say --pulses {column + 1} if it counts pulses, "
-                f"or --columns {rest} --pulses none if one pulse came before every reading"
-            )
+            raise may_count(table, column, f"--columns {rest} --pulses none")
+
+
+def may_count(table: NumericTable, column: int, otherwise: str) -> UserError:
+    return UserError(
+        f"{table.path}: {table.title(column)} has no known name, and its numbers run like a "
+        f"voltage, a time or a counter; say --pulses {column + 1} if it counts pulses, or "
+        f"{otherwise} if one pulse came before every reading"
+    )
 
 
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
@@ -161,40 +155,44 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
             f"{table.path}: an amplitude staircase, not a pulse response: {table.title(column)} "
             "changes from pulse to pulse; a device file needs identical pulses"
         )
-    refuse_running(found, options)
-    if options.pulses is not None or not found.of(Role.TIME) or turns_or_labels(found):
-        return
-    counters, column = found.of(Role.PULSES), found.of(Role.TIME)[0]
+    if options.pulses is None:
+        refuse_other_axes(found, bool(options.columns))
+
+
+def refuse_other_axes(found: Roles, asked: bool) -> None:
+    """Raise UserError where a curve may be one over time, temperature, field or the like.
+
+    That is where such a column runs on, and none counts pulses, or one that may only count lines.
+    asked: whether the user chose the responses.
+    """
+    table, counters = found.table, found.of(Role.PULSES)
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
-    by_lines = all(counts_anything(table.names[c].text) for c in counters)
-    if table.numeric[column] and counters and by_lines:
-        raise UserError(
-            f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings of a "
-            f"retention measurement, since {table.title(column)} holds times; if it counts pulses, "
-            f"say --pulses {counters[0] + 1}"
-        )
-    if not counters:
-        raise UserError(
-            f"{table.path}: a retention measurement, not a pulse response: {table.title(column)} "
-            "holds times, and no column counts pulses; if one pulse came before every reading, "
-            "say --pulses none"
-        )
-
-
-def refuse_running(found: Roles, options: ReadingOptions) -> None:
-    """Raise UserError where no column counts pulses, and another one changes with the readings."""
-    table = found.table
-    if options.pulses is not None or found.of(Role.PULSES):
-        return
-    for column in found.of(Role.UNKNOWN, Role.OTHER):
-        name = table.names[column]
-        of_its_own = name.role in (None, Role.OTHER, *LABELS) and (name.text or name.unit)
-        if of_its_own and table.numeric[column] and shape.runs(table.numbers[:, column]):
+    times = found.of(Role.TIME)[:1]
+    times = [] if times and turns_or_labels(found) else times
+    axes = [(c, "a retention measurement", "holds times") for c in times]
+    for column in found.of(Role.OTHER):
+        x, name = table.numbers[:, column], table.names[column]
+        is_set = name.role == Role.CURRENT and shape.is_setpoint(x)
+        if is_set or shape.is_counter(x) or (names_condition(name) and shape.runs_on(x)):
+            axes.append((column, "a sweep", "runs on from line to line"))
+    for column, kind, why in axes:
+        axis = f"{table.title(column)} {why}"
+        if not counters:
             raise UserError(
-                f"{table.path}: {table.title(column)} changes from reading to reading, so this may "
-                f"be no pulse response; say --pulses {column + 1} if it counts pulses, or --pulses "
-                "none if one of equal pulses came before every reading"
+                f"{table.path}: {kind}, not a pulse response: {axis}, and no column counts pulses; "
+                "if one pulse came before every reading, say --pulses none"
             )
+        by_lines = all(counts_anything(table.names[c].text) for c in counters)
+        if table.numeric[column] and by_lines:
+            raise UserError(
+                f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings "
+                f"of {kind}, since {axis}; if it counts pulses, say --pulses {counters[0] + 1}"
+            )
+    for column in [] if asked or counters else found.of(Role.UNKNOWN):
+        x, name = table.numbers[:, column], table.names[column]
+        is_named = bool(name.text or name.unit) and table.numeric[column]
+        if name.role is None and (shape.is_setpoint(x) or (is_named and shape.runs_on(x))):
+            raise may_count(table, column, "--pulses none")
 
 
 def refuse_conditions(found: Roles, options: ReadingOptions) -> None:

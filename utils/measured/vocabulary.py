@@ -56,7 +56,7 @@ COUNT_WORDS = set(
     "zeile ligne lfd order seq sequence".split()
 )
 COUNTED_PULSES = set("pulses impulse impulsions number num total anzahl nombre count".split())
-COUNT_AFTER = dict.fromkeys("id no nr number num index name count".split())
+COUNT_AFTER = set("id no nr number num index name count".split())
 TIME_WORDS = set(
     "time t zeit temps timestamp date datum datetime uhrzeit heure seconds sekunden secondes "
     "elapsed elapsedtime dauer duree minutes minuten".split()
@@ -87,7 +87,8 @@ LABEL_WORDS = {
     Role.READ: "read reads rd lesung auslesung lecture readout readno",
 }
 LABEL_OF = {word: role for role, line in LABEL_WORDS.items() for word in line.split()}
-OTHER_WORDS = set("temperature temperatur temp humidity feuchte comment kommentar status".split())
+CONDITION_WORDS = set("temperature temperatur temp humidity feuchte".split())
+OTHER_WORDS = CONDITION_WORDS | set("comment kommentar status".split())
 ERROR_WORDS = set(
     "std sdev stdev stddev stdabw standardabweichung sem stderr error err fehler erreur streuung "
     "uncertainty unsicherheit incertitude ecart".split()
@@ -197,7 +198,7 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
         return Role.DRIVE, ""
     if joined in COUNT_WORDS:
         return (Role.CURRENT if joined == "i" else Role.PULSES), ""
-    if found and found[0] in LABEL_OF and all(w in LABEL_OF | COUNT_AFTER for w in found):
+    if found and found[0] in LABEL_OF and {*found} <= LABEL_OF.keys() | COUNT_AFTER:
         return LABEL_OF[found[0]], ""  # such as `Device ID`
     if TIME_WORDS & {*both}:
         return Role.TIME, ""
@@ -214,7 +215,3 @@ def inverse_unit(unit: str) -> str:
         return ""
     found = OHM.fullmatch(unit)
     return f"{INVERSE[found[1]]}S" if found and found[1] in INVERSE else f"1/({unit})"
-
-
-def is_ohm(unit: str) -> bool:
-    return OHM.fullmatch(unit) is not None
