@@ -278,6 +278,7 @@ BOTH = [("rising", 0, 39, 10, 50), ("falling", 0, 39, 50, 10)]
         (table("Pulse,Experiment,Fit", PULSES, UP, UP + 1), BOTH[:1]),
         (table("Pulse,Median,Lower quartile,Upper quartile", PULSES, UP, UP - 1, UP + 1),
          BOTH[:1]),
+        (table("Pulse,I_G (nA),G_SD (nS)", PULSES, 0 * UP + 5, UP), BOTH[:1]),  # source and drain
         (table("Pulse,Mean,Mean+SD,Mean-SD", PULSES, UP, UP + 1, UP - 1), BOTH[:1]),
         (table("Pulse,G+ (uS),G- (uS),W = G+ - G- (uS)", PULSES, UP, DOWN, UP - DOWN), BOTH),
         (table("Pulse,G raw,G average", PULSES, UP, UP + 1), BOTH[:1]),

@@ -82,6 +82,16 @@ def test_errors_that_are_not_finite(fitted):
     assert "has an error that is not finite" in refused(odd)
 
 
+def test_a_range_with_an_error_as_large_as_itself(fitted):
+    odd = with_taken(fitted, covariance=1e6 * fitted.falling.taken.covariance)
+    assert "is not determined by these readings" in refused(odd)
+
+
+def test_branches_without_a_common_state(fitted):
+    up = replace(fitted.falling, data=replace(fitted.falling.data, first=1e3))
+    assert "have no state in common" in refused(replace(fitted, rising=up))
+
+
 @pytest.mark.parametrize(
     ("name", "estimate", "words"),
     [

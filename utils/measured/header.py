@@ -23,7 +23,7 @@ from utils.measured.cells import (
 from utils.measured.names import Name, parse_name
 from utils.measured.vocabulary import ERROR_WORDS, KNOWN_UNIT, MEAN_WORDS, SPREAD_WORDS, words
 
-MADE_WORDS = ERROR_WORDS | MEAN_WORDS | SPREAD_WORDS
+MADE_WORDS = ERROR_WORDS | MEAN_WORDS | SPREAD_WORDS | {"sd"}
 JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
 
 

@@ -20,7 +20,7 @@ from utils.measured.refusals import (
     refuse_others,
     refuse_unnamed,
 )
-from utils.measured.vocabulary import FIT_WORDS, LABELS, MEAN_WORDS, SPREAD_WORDS, Role
+from utils.measured.vocabulary import ERROR_WORDS, FIT_WORDS, LABELS, MEAN_WORDS, SPREAD_WORDS, Role
 
 
 def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
@@ -127,11 +127,16 @@ def leave_out_derived(found: Roles) -> None:
 
     leave_out([c for c in said if said[c] & FIT_WORDS], "a fit or a model, no readings")
     leave_out([c for c in said if "=" in table.names[c].text], "made of other columns")
-    made = [c for c in said if said[c] & (MEAN_WORDS | SPREAD_WORDS)]
+    made = [c for c in said if said[c] & MEAN_WORDS or is_spread(said[c])]
     leave_out(made, "made of other columns")
     if said.keys() == {*made}:
-        means = [c for c in made if not said[c] & SPREAD_WORDS]
+        means = [c for c in made if not (is_spread(said[c]) or said[c] & ERROR_WORDS)]
         leave_out([c for c in made if c not in means[:1]], "beside the mean or the median")
+
+
+def is_spread(said: set[str]) -> bool:
+    """Whether a name tells of a spread; G_SD is a conductance from source to drain."""
+    return bool(said & SPREAD_WORDS) or ("sd" in said and not said & set("girv"))
 
 
 def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:

@@ -24,6 +24,7 @@ from utils.measured.model_units import device_file
 
 RANGE_LIMITS = 0.5, 2.0  # of the fitted range against that of the readings
 MIN_R_SQUARED = 0.5  # of the family taken, of the mean over ramps
+MAX_RANGE_ERROR = 0.5  # of the range
 MAX_SPREAD = 1.0  # of slope factors: larger ones are no spread about a mean
 
 
@@ -79,6 +80,13 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
             yield f"the {what} comes out negative ({estimate.value:.3g})"
         elif what.startswith("spread") and estimate.value > MAX_SPREAD:
             yield f"the {what} is {estimate.value:.0%}, so there is no mean device"
+    for name, branch in fit.branches.items():
+        size = fit.range_of(branch)
+        if size.error > MAX_RANGE_ERROR * size.value:
+            yield (
+                f"the range of its {name} branch, {size.value:.3g} ± {size.error:.2g}, is not "
+                "determined by these readings"
+            )
 
 
 def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:

@@ -109,7 +109,7 @@ FIT_WORDS = set(
     "anpassung ajustement smooth smoothed geglattet lisse".split()
 )
 MEAN_WORDS = set("mean means average avg mittel mittelwert moyenne median mediane".split())
-SPREAD_WORDS = set("min max minimum maximum quartile quartil sd std".split())
+SPREAD_WORDS = set("min max minimum maximum quartile quartil".split())
 BEFORE_WORDS = set("before pre vorher avant".split())
 AFTER_WORDS = set("after post nachher apres".split())
 PULSED_WORDS = set(
