@@ -115,8 +115,8 @@ def check(grid: Grid, header: Header) -> None:
     """Raise UserError for lines that are divided in another way than the others."""
     for row in np.flatnonzero((grid.kinds == TEXT).any(axis=1)).tolist():
         texts = np.flatnonzero(grid.kinds[row] == TEXT).tolist()
-        found = {column: wrong_dialect(grid.cells[row, column], grid.dialect) for column in texts}
-        wrong = {column: why for column, why in found.items() if why}
+        cells = {column: str(grid.cells[row, column]) for column in texts}
+        wrong = {c: why for c, cell in cells.items() if (why := wrong_dialect(cell, grid.dialect))}
         if wrong and (row >= header.start or len(wrong) == len(texts)):
             column, why = min(wrong.items())
             raise grid.error(row + 1, column, why)
