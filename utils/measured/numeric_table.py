@@ -127,12 +127,12 @@ def check(grid: Grid, header: Header) -> None:
     """Raise UserError for lines that are divided in another way than the others."""
     for row in np.flatnonzero((grid.kinds == TEXT).any(axis=1)).tolist():
         texts = np.flatnonzero(grid.kinds[row] == TEXT).tolist()
-        for column in texts if row >= header.start else ():
-            if IN_BRACKETS.search(cell := grid.cells[row, column]):
+        cells = {column: str(grid.cells[row, column]) for column in texts}
+        for column, cell in cells.items() if row >= header.start else ():
+            if IN_BRACKETS.search(cell):
                 problem = f"'{cell}' is a number in brackets; write a table of plain numbers"
                 raise grid.error(row + 1, column, problem)
-        found = {column: wrong_dialect(grid.cells[row, column], grid.dialect) for column in texts}
-        wrong = {column: why for column, why in found.items() if why}
+        wrong = {c: why for c, cell in cells.items() if (why := wrong_dialect(cell, grid.dialect))}
         if wrong and (row >= header.start or len(wrong) == len(texts)):
             column, why = min(wrong.items())
             raise grid.error(row + 1, column, why)

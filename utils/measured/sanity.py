@@ -82,7 +82,7 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
             yield f"the {what} is {estimate.value:.0%}, so there is no mean device"
     for name, branch in fit.branches.items():
         size = fit.range_of(branch)
-        if size.error > MAX_RANGE_ERROR * size.value:
+        if size.value and size.error and size.error > MAX_RANGE_ERROR * size.value:
             yield (
                 f"the range of its {name} branch, {size.value:.3g} ± {size.error:.2g}, is not "
                 "determined by these readings"
