@@ -17,7 +17,7 @@ from scipy import stats
 from utils.measured.branch import BranchData
 from utils.measured.curves import curve, derivative
 from utils.measured.families import RampFits
-from utils.measured.noise import Part, inside
+from utils.measured.noise import Part
 from utils.measured.whitening import Noise, Whitener
 
 MIN_PROBABILITY = 0.005  # probability below which residuals are no noise
@@ -56,7 +56,7 @@ def parts_of(data: BranchData, alone: RampFits, straight: bool) -> list[Part]:
         else:
             by_nu = derivative(lambda nu, time=time: curve(time, nu), nus)
             columns = [np.ones_like(by_nu), curve(time, nus), by_nu]
-        basis = np.linalg.qr(np.stack(columns, axis=2))[0]  # [1 or ramps, n, columns]
+        basis = np.stack(columns, axis=2)  # [1 or ramps, n, columns]
         parts.append(Part(time, group.level - alone.level(group), basis))
     return parts
 
@@ -69,8 +69,10 @@ def lack_of_fit(parts: Sequence[Part], noise: Noise) -> LackOfFit:
     degree = min(max(length // 10, 3), 10) if length >= 10 else 2
     for part in parts:
         whiten = Whitener(part.time, noise)
-        level, q, _ = part.whitened(whiten)
-        left = level - np.einsum("snc,cr->nr" if len(q) == 1 else "rnc,cr->nr", q, inside(q, level))
+        white = whiten(part.basis.transpose(1, 0, 2).reshape(len(part.time), -1))
+        q, _ = np.linalg.qr(white.reshape(-1, *part.basis.shape[::2]).transpose(1, 0, 2))
+        level = whiten(part.level).T[..., None]  # [ramps, n, 1]
+        left = (level - q @ (q.transpose(0, 2, 1) @ level))[..., 0].T
         product += float((left[1:] * left[:-1]).sum())
         expected -= float((q[:, 1:] * q[:, :-1]).sum()) * left.shape[1] / len(q)
         total += float((left**2).sum())
@@ -100,7 +102,7 @@ def slow_part(
     white = white - q @ (q.transpose(0, 2, 1) @ white)  # [1 or ramps, n, directions]
     # Orthonormal by Gram and Schmidt, in the same order and sense for all ramps; fast for many.
     lower = np.linalg.cholesky(white.transpose(0, 2, 1) @ white)
-    return np.linalg.solve(lower, inside(white, left).T[..., None])[..., 0].T
+    return np.linalg.solve(lower, white.transpose(0, 2, 1) @ left.T[..., None])[..., 0].T
 
 
 def compared_with_fast_ones(deviations: np.ndarray, total: float, spare: int) -> float | None:

@@ -19,10 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import minimize_scalar
 
 from utils.measured.branch import BranchData
-from utils.measured.whitening import FLOOR, Noise, Whitener
+from utils.measured.whitening import FLOOR, Noise
 
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
@@ -66,30 +67,12 @@ class Part:
     def spare(self) -> int:
         return self.level.size - self.basis.shape[2] * self.level.shape[1]
 
-    def whitened(self, whiten: Whitener) -> tuple[np.ndarray, np.ndarray, float]:
-        """Levels, orthonormal basis [1 or ramps, n, columns], and sum of log|R|² over ramps."""
-        sets, n, columns = self.basis.shape
-        flat = self.basis.transpose(1, 0, 2).reshape(n, -1)
-        n_ramps = self.level.shape[1]
-        white = whiten(np.hstack([self.level, flat]))
-        level, flat = white[:, :n_ramps], white[:, n_ramps:]
-        q, r = np.linalg.qr(flat.reshape(n, sets, columns).transpose(1, 0, 2))
-        size = np.log(np.abs(np.diagonal(r, axis1=1, axis2=2))).sum()
-        return level, q, 2 * float(size) * n_ramps / sets
-
 
 def smooth_parts(data: BranchData, nonlinearity: float, max_degree: int = 10) -> list[Part]:
     """The ramps, each with any smooth curve of its own."""
     return [
         Part(g.time, g.level, smooth(g.time, nonlinearity, max_degree)[None]) for g in data.groups
     ]
-
-
-def inside(q: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Coefficients of the ramps in their bases; q: [1 or ramps, n, columns]; [columns, ramps]."""
-    if len(q) == 1:
-        return q[0].T @ level
-    return np.einsum("rnc,nr->cr", q, level, optimize=True)
 
 
 @dataclass(frozen=True)
@@ -109,12 +92,11 @@ class NoiseEstimate:
 
 def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
     """The noises of all ramps; where too few readings tell them apart, all is read noise."""
-    spare = sum(part.spare for part in parts)
-    if spare < MIN_SPARE:
-        squares, _, _ = likelihood_parts(parts, Noise(1.0, 0.0, forgetting))
-        noise = Noise(float(np.sqrt(squares / max(spare, 1))), 0.0, forgetting)
-        return NoiseEstimate(noise, noise, None, None)
     profile = Profile(parts, forgetting)
+    if profile.spare < MIN_SPARE:
+        squares, _ = profile.likelihood(np.zeros(1))
+        noise = Noise(float(np.sqrt(squares[0] / max(profile.spare, 1))), 0.0, forgetting)
+        return NoiseEstimate(noise, noise, None, None)
     _, noise = profile.best()
     read, write = standard_errors(parts, noise)
     noise = replace(
@@ -168,6 +150,40 @@ def root_error(root: float, error: float) -> float:
     return float(min(error / (2 * root), np.sqrt(error)) if root else np.sqrt(error))
 
 
+class Spectrum:
+    """A part along the principal axes of its write noise, on which all noise is independent.
+
+    Of the readings after the first one, the inverse of the covariance that unit write noise makes
+    is tridiagonal; its axes are those of read noise of any size, too.
+    """
+
+    def __init__(self, part: Part, forgetting: float):
+        step = np.diff(part.time)
+        kept = np.exp(-forgetting * step)  # φ
+        diagonal = 1 / step
+        diagonal[:-1] += kept[1:] ** 2 / step[1:]
+        inverse, axes = eigh_tridiagonal(diagonal, -kept[1:] / step[1:])
+        self.variance = np.append(0.0, 1 / inverse)  # of unit write noise, [n]
+        basis = np.linalg.qr(part.basis)[0]  # [sets, n, columns]
+        level = part.level.T.reshape(len(basis), -1, len(part.time)).transpose(0, 2, 1)
+        level = level - basis @ (basis.transpose(0, 2, 1) @ level)  # [sets, n, ramps of the set]
+        self.basis, self.level = (
+            np.concatenate([each[:, :1], axes.T @ each[:, 1:]], axis=1) for each in (basis, level)
+        )
+        self.squares = (self.level**2).sum((0, 2))  # [n]
+
+    def likelihood(self, read: np.ndarray, write: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Squares of all ramps beside their bases, and log determinants, for variances [tried]."""
+        variance = read[:, None] + write[:, None] * self.variance
+        weighted = self.basis.transpose(0, 2, 1) / variance[:, None, None]  # [tried, sets, .., n]
+        lower = np.linalg.cholesky(weighted @ self.basis)
+        inside = np.linalg.solve(lower, weighted @ self.level)
+        squares = (self.squares / variance).sum(1) - (inside**2).sum((1, 2, 3))
+        sets, _, ramps = self.level.shape
+        size = np.log(np.diagonal(lower, axis1=2, axis2=3)).sum((1, 2))
+        return squares, ramps * (sets * np.log(variance).sum(1) + 2 * size)
+
+
 class Profile:
     """The restricted likelihood of the noises over the logarithm of their odds, at its best size.
 
@@ -175,49 +191,43 @@ class Profile:
     """
 
     def __init__(self, parts: Sequence[Part], forgetting: float):
-        self.parts, self.forgetting = parts, forgetting
+        self.forgetting = forgetting
+        self.spectra = [Spectrum(part, forgetting) for part in parts]
+        self.spare = sum(part.spare for part in parts)
         self.interval = np.median(np.concatenate([np.diff(part.time) for part in parts]))
 
-    def __call__(self, odds: float) -> tuple[float, Noise]:
-        """-2 log of it, and the noise."""
+    def likelihood(self, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of whitened squares and of determinants, [tried]; share: of write noise."""
+        read, write = 1 - share + FLOOR**2, share / self.interval
+        squares, logarithms = sum(np.array(each.likelihood(read, write)) for each in self.spectra)
+        return np.maximum(squares, 0.0), logarithms
+
+    def __call__(self, odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """-2 log of it, and the variances of read and write noise, each [tried]."""
         share = 1 / (1 + np.exp(-odds))
-        unit = Noise(np.sqrt(1 - share), np.sqrt(share / self.interval), self.forgetting)
-        squares, spare, logarithms = likelihood_parts(self.parts, unit)
-        size = max(float(np.sqrt(squares / spare)), FLOOR)
-        noise = Noise(unit.read * size, unit.write * size, self.forgetting)
-        return 2 * spare * np.log(size) + logarithms, noise
+        squares, logarithms = self.likelihood(share)
+        size = np.maximum(squares / self.spare, FLOOR**2)
+        deviance = self.spare * np.log(size) + logarithms
+        return deviance, (1 - share) * size, share / self.interval * size
 
     def best(self, tolerance: float = 0.03) -> tuple[float, Noise]:
         """-2 log of it at its best, and the noise there; tolerance: of the odds."""
         coarse = np.linspace(-12, 12, 9)
-        middle = coarse[np.argmin([self(odds)[0] for odds in coarse])]
+        middle = coarse[np.argmin(self(coarse)[0])]
         found = minimize_scalar(
-            lambda odds: self(odds)[0],
+            lambda odds: self(np.array([odds]))[0].item(),
             bounds=(middle - 3, middle + 3),
             options={"xatol": tolerance},
         )
-        return self(float(found.x))
+        _, (read,), (write,) = self(np.array([found.x]))
+        return found.fun, self.noise(read, write)
 
     def averaged(self) -> Noise:
         """Mean variances over the likelihood of the share of write noise, all equally likely."""
         odds = np.linspace(-8, 8, 17)
-        found = [self(each) for each in odds]
-        deviance = np.array([each[0] for each in found])
-        weight = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
-        read, write = (
-            np.sqrt(np.average([getattr(noise, name) ** 2 for _, noise in found], weights=weight))
-            for name in ("read", "write")
-        )
-        return Noise(float(read), float(write), self.forgetting)
+        deviance, read, write = self(odds)
+        weights = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
+        return self.noise(*(np.average(each, weights=weights) for each in (read, write)))
 
-
-def likelihood_parts(parts: Sequence[Part], noise: Noise) -> tuple[float, int, float]:
-    """Sum of whitened squares beside the bases, readings to spare, and the determinants."""
-    squares, spare, logarithms = 0.0, 0, 0.0
-    for part in parts:
-        whiten = Whitener(part.time, noise)
-        level, q, size = part.whitened(whiten)
-        squares += float((level**2).sum() - (inside(q, level) ** 2).sum())
-        spare += part.spare
-        logarithms += level.shape[1] * whiten.log_determinant + size
-    return max(squares, 0.0), spare, logarithms
+    def noise(self, read: float, write: float) -> Noise:
+        return Noise(float(np.sqrt(read)), float(np.sqrt(write)), self.forgetting)

@@ -160,7 +160,7 @@ def parts_of(data: BranchData, table: MeanTable) -> list[Part]:
         place = np.polynomial.legendre.legvander(2 * group.time / group.time[-1] - 1, DRIFT_DEGREE)
         places = np.broadcast_to(place, (slope.shape[1], *place.shape))
         basis = np.concatenate([places, slope.T[..., None]], axis=2)  # [ramps, n, columns]
-        parts.append(Part(group.time, factor * residual, np.linalg.qr(basis)[0]))
+        parts.append(Part(group.time, factor * residual, basis))
     return parts
 
 
