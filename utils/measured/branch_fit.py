@@ -17,7 +17,7 @@ from devices.device_file import NOT_MEASURED, Estimate
 from utils.errors import UserError
 from utils.measured import lack_of_fit, mean_device, noise, table
 from utils.measured.branch import BranchData
-from utils.measured.families import RampFits, common_shape, fit_each_ramp, whitened
+from utils.measured.families import RampFits, fit_each_ramp, fit_shapes, whitened
 from utils.measured.lack_of_fit import LackOfFit
 from utils.measured.mean_device import EQUAL, MeanDevice
 from utils.measured.noise import NoiseEstimate
@@ -151,8 +151,8 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
 
     Raises UserError where an exponential is wanted of a straight line.
     """
-    unit, _ = mean_device.units(data)[-1]
-    nearest, _ = common_shape(whitened(data, Noise(1.0, 0.0, 0.0)), unit)
+    unit, device = mean_device.units(data)[-1]
+    (nearest,), _ = fit_shapes(whitened(data, Noise(1.0, 0.0, 0.0)), unit, 0 * device)
     first = float(np.clip(nearest, -10, 30))
     forgetting = noise.find_forgetting(data, first)
     estimate = noise.estimate_noise(noise.smooth_parts(data, first), forgetting)
@@ -192,7 +192,17 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
     memory = 1 / (forgetting - first) if forgetting > max(first, 0.0) else None
     apart = next((fit for fit in exponentials if fit.varies == "both"), None)
     return BranchFit(
-        data, estimate, memory, alone["exponential"], nearest, fits, tests, apart, best, taken, why
+        data,
+        estimate,
+        memory,
+        alone["exponential"],
+        float(nearest),
+        fits,
+        tests,
+        apart,
+        best,
+        taken,
+        why,
     )
 
 

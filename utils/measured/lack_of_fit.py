@@ -69,12 +69,11 @@ def lack_of_fit(parts: Sequence[Part], noise: Noise) -> LackOfFit:
     degree = min(max(length // 10, 3), 10) if length >= 10 else 2
     for part in parts:
         whiten = Whitener(part.time, noise)
-        white = whiten(part.basis.transpose(1, 0, 2).reshape(len(part.time), -1))
-        q, _ = np.linalg.qr(white.reshape(-1, *part.basis.shape[::2]).transpose(1, 0, 2))
-        level = whiten(part.level).T[..., None]  # [ramps, n, 1]
-        left = (level - q @ (q.transpose(0, 2, 1) @ level))[..., 0].T
-        product += float((left[1:] * left[:-1]).sum())
-        expected -= float((q[:, 1:] * q[:, :-1]).sum()) * left.shape[1] / len(q)
+        level, basis = part.whitened(whiten)
+        q, _ = np.linalg.qr(basis)
+        left = level - q @ (q.transpose(0, 2, 1) @ level)  # [sets, n, ramps of the set]
+        product += float((left[:, 1:] * left[:, :-1]).sum())
+        expected -= float((q[:, 1:] * q[:, :-1]).sum()) * left.shape[2]
         total += float((left**2).sum())
         spare += part.spare
         n += left.size
@@ -94,15 +93,16 @@ def slow_part(
 ) -> np.ndarray:
     """Deviations in the directions of polynomials that the family does not have, [.., ramps].
 
-    q: what the family has, [1 or ramps, n, columns]; left: [n, ramps].
+    q: what the family has, [sets, n, columns]; left: [sets, n, ramps of the set].
     """
     taken = q.shape[2]
     polynomials = np.polynomial.legendre.legvander(2 * time / time[-1] - 1, degree)[:, taken:]
     white = whiten(polynomials)
-    white = white - q @ (q.transpose(0, 2, 1) @ white)  # [1 or ramps, n, directions]
+    white = white - q @ (q.transpose(0, 2, 1) @ white)  # [sets, n, directions]
     # Orthonormal by Gram and Schmidt, in the same order and sense for all ramps; fast for many.
     lower = np.linalg.cholesky(white.transpose(0, 2, 1) @ white)
-    return np.linalg.solve(lower, white.transpose(0, 2, 1) @ left.T[..., None])[..., 0].T
+    found = np.linalg.solve(lower, white.transpose(0, 2, 1) @ left)
+    return found.transpose(1, 0, 2).reshape(len(lower[0]), -1)
 
 
 def compared_with_fast_ones(deviations: np.ndarray, total: float, spare: int) -> float | None:

@@ -17,17 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import minimize_scalar
 
 from utils.measured.branch import BranchData
-from utils.measured.whitening import FLOOR, Noise
+from utils.measured.whitening import FLOOR, Noise, Whitener
 
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
-COARSE = 0.2  # tolerance of odds, which is enough to compare likelihoods
+TOLERANCE = 0.03  # of the odds of the best noises
 MIN_STANDARD_ERRORS = 0.05  # a smaller noise is none
 MIN_SPARE = 8  # readings to spare without which the two noises cannot be told apart
 FASTEST_GROWTH = -2.0  # forgetting: deviations that grow faster would drown the end of the curve
@@ -67,6 +67,34 @@ class Part:
     def spare(self) -> int:
         return self.level.size - self.basis.shape[2] * self.level.shape[1]
 
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Levels less what of them lies in the bases, and the bases side by side, [n, all]."""
+        sets, n, _ = self.basis.shape
+        basis = np.linalg.qr(self.basis)[0]
+        level = self.level.T.reshape(sets, -1, n).transpose(0, 2, 1)
+        level = level - basis @ (basis.transpose(0, 2, 1) @ level)
+        return np.hstack([each.transpose(1, 0, 2).reshape(n, -1) for each in (level, basis)])
+
+    def whitened(self, whiten: Whitener) -> tuple[np.ndarray, np.ndarray]:
+        """Levels, [.., sets, n, ramps of the set], and bases, [.., sets, n, columns]."""
+        white, sets = whiten(self.columns), len(self.basis)
+        level, basis = np.split(white, [self.level.shape[1]], axis=-1)
+        level, basis = (each.reshape(*each.shape[:-1], sets, -1) for each in (level, basis))
+        return np.swapaxes(level, -2, -3), np.swapaxes(basis, -2, -3)
+
+    def likelihood(self, noise: Noise) -> np.ndarray:
+        """Squares of all ramps beside their bases, and log determinants, [2, noises]."""
+        whiten = Whitener(self.time, noise)
+        level, basis = self.whitened(whiten)
+        transposed = np.swapaxes(basis, -1, -2)
+        lower = np.linalg.cholesky(transposed @ basis)
+        inside = np.linalg.solve(lower, transposed @ level)
+        squares = (level**2).sum((-3, -2, -1)) - (inside**2).sum((-3, -2, -1))
+        sets, _, ramps = level.shape[-3:]
+        of_bases = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum((-2, -1))
+        return np.stack([squares, ramps * (sets * whiten.log_determinant + 2 * of_bases)])
+
 
 def smooth_parts(data: BranchData, nonlinearity: float, max_degree: int = 10) -> list[Part]:
     """The ramps, each with any smooth curve of its own."""
@@ -94,10 +122,10 @@ def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
     """The noises of all ramps; where too few readings tell them apart, all is read noise."""
     profile = Profile(parts, forgetting)
     if profile.spare < MIN_SPARE:
-        squares, _ = profile.likelihood(np.zeros(1))
-        noise = Noise(float(np.sqrt(squares[0] / max(profile.spare, 1))), 0.0, forgetting)
+        squares, _ = sum(part.likelihood(Noise(1.0, 0.0, forgetting)) for part in parts)
+        noise = Noise(float(np.sqrt(max(squares, 0.0) / max(profile.spare, 1))), 0.0, forgetting)
         return NoiseEstimate(noise, noise, None, None)
-    _, noise = profile.best()
+    noise = profile.best()
     read, write = standard_errors(parts, noise)
     noise = replace(
         noise,
@@ -118,9 +146,9 @@ def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     parts = smooth_parts(data, nonlinearity, 3)
     if sum(part.spare for part in parts) < 20 * MIN_SPARE:
         return by_curve if nonlinearity > FASTEST_GROWTH else 0.0
-    own, _ = Profile(parts, by_curve).best(COARSE)
+    own = Profile(parts, by_curve).least()
     others = [0.0, *(by_curve + 1 / memory for memory in MEMORIES)]
-    least, rate = min((Profile(parts, rate).best(COARSE)[0], rate) for rate in others)
+    least, rate = min((Profile(parts, rate).least(), rate) for rate in others)
     return rate if own - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
 
 
@@ -150,40 +178,6 @@ def root_error(root: float, error: float) -> float:
     return float(min(error / (2 * root), np.sqrt(error)) if root else np.sqrt(error))
 
 
-class Spectrum:
-    """A part along the principal axes of its write noise, on which all noise is independent.
-
-    Of the readings after the first one, the inverse of the covariance that unit write noise makes
-    is tridiagonal; its axes are those of read noise of any size, too.
-    """
-
-    def __init__(self, part: Part, forgetting: float):
-        step = np.diff(part.time)
-        kept = np.exp(-forgetting * step)  # φ
-        diagonal = 1 / step
-        diagonal[:-1] += kept[1:] ** 2 / step[1:]
-        inverse, axes = eigh_tridiagonal(diagonal, -kept[1:] / step[1:])
-        self.variance = np.append(0.0, 1 / inverse)  # of unit write noise, [n]
-        basis = np.linalg.qr(part.basis)[0]  # [sets, n, columns]
-        level = part.level.T.reshape(len(basis), -1, len(part.time)).transpose(0, 2, 1)
-        level = level - basis @ (basis.transpose(0, 2, 1) @ level)  # [sets, n, ramps of the set]
-        self.basis, self.level = (
-            np.concatenate([each[:, :1], axes.T @ each[:, 1:]], axis=1) for each in (basis, level)
-        )
-        self.squares = (self.level**2).sum((0, 2))  # [n]
-
-    def likelihood(self, read: np.ndarray, write: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Squares of all ramps beside their bases, and log determinants, for variances [tried]."""
-        variance = read[:, None] + write[:, None] * self.variance
-        weighted = self.basis.transpose(0, 2, 1) / variance[:, None, None]  # [tried, sets, .., n]
-        lower = np.linalg.cholesky(weighted @ self.basis)
-        inside = np.linalg.solve(lower, weighted @ self.level)
-        squares = (self.squares / variance).sum(1) - (inside**2).sum((1, 2, 3))
-        sets, _, ramps = self.level.shape
-        size = np.log(np.diagonal(lower, axis1=2, axis2=3)).sum((1, 2))
-        return squares, ramps * (sets * np.log(variance).sum(1) + 2 * size)
-
-
 class Profile:
     """The restricted likelihood of the noises over the logarithm of their odds, at its best size.
 
@@ -191,36 +185,41 @@ class Profile:
     """
 
     def __init__(self, parts: Sequence[Part], forgetting: float):
-        self.forgetting = forgetting
-        self.spectra = [Spectrum(part, forgetting) for part in parts]
+        self.parts, self.forgetting = parts, forgetting
         self.spare = sum(part.spare for part in parts)
         self.interval = np.median(np.concatenate([np.diff(part.time) for part in parts]))
-
-    def likelihood(self, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of whitened squares and of determinants, [tried]; share: of write noise."""
-        read, write = 1 - share + FLOOR**2, share / self.interval
-        squares, logarithms = sum(np.array(each.likelihood(read, write)) for each in self.spectra)
-        return np.maximum(squares, 0.0), logarithms
 
     def __call__(self, odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """-2 log of it, and the variances of read and write noise, each [tried]."""
         share = 1 / (1 + np.exp(-odds))
-        squares, logarithms = self.likelihood(share)
+        unit = Noise(np.sqrt(1 - share), np.sqrt(share / self.interval), self.forgetting)
+        squares, logarithms = sum(part.likelihood(unit) for part in self.parts)
         size = np.maximum(squares / self.spare, FLOOR**2)
-        deviance = self.spare * np.log(size) + logarithms
-        return deviance, (1 - share) * size, share / self.interval * size
+        return self.spare * np.log(size) + logarithms, unit.read**2 * size, unit.write**2 * size
 
-    def best(self, tolerance: float = 0.03) -> tuple[float, Noise]:
-        """-2 log of it at its best, and the noise there; tolerance: of the odds."""
+    def middle(self) -> float:
+        """The best odds of a coarse grid."""
         coarse = np.linspace(-12, 12, 9)
-        middle = coarse[np.argmin(self(coarse)[0])]
+        return float(coarse[np.argmin(self(coarse)[0])])
+
+    def least(self) -> float:
+        """-2 log of it at its best: the vertex of a parabola through the best of a finer grid."""
+        deviance, _, _ = self(self.middle() + np.linspace(-3, 3, 13))
+        best = np.clip(np.argmin(deviance), 1, 11)
+        before, at, after = deviance[best - 1 : best + 2]
+        bend = before - 2 * at + after
+        return float(at - (after - before) ** 2 / (8 * bend) if bend > 0 else deviance.min())
+
+    def best(self) -> Noise:
+        """The noises there."""
+        middle = self.middle()
         found = minimize_scalar(
             lambda odds: self(np.array([odds]))[0].item(),
             bounds=(middle - 3, middle + 3),
-            options={"xatol": tolerance},
+            options={"xatol": TOLERANCE},
         )
         _, (read,), (write,) = self(np.array([found.x]))
-        return found.fun, self.noise(read, write)
+        return self.noise(read, write)
 
     def averaged(self) -> Noise:
         """Mean variances over the likelihood of the share of write noise, all equally likely."""
