@@ -14,12 +14,13 @@ from utils.measured.families import Whitened
 from utils.measured.lack_of_fit import MIN_RAMPS
 from utils.measured.mean_device import MeanDevice, aicc, complete, log_determinant, units
 from utils.measured.noise import Part
-from utils.measured.variations import Variation, solve
+from utils.measured.variations import Variation, normal_equations
 from utils.measured.whitening import Noise
 
 SMALLEST_STEP = 2e-6  # of the range: a smaller one between two points is none in float32
 DRIFT_DEGREE = 2  # of what a ramp may differ by from the mean curve, beside its slope factor
-ROUNDS = 3  # of slope factors from the mean curve, and the mean curve from slope factors
+ROUNDS = 8  # of slope factors from the mean curve, and the mean curve from slope factors
+LARGEST_STEP = 0.3  # of a slope factor in a round
 STEP_WIDTH = 0.01  # of the range of pulses, over which the steps of single pulses are averaged
 WIDTH = 0.05  # of the range of pulses, over which the slope of a table is taken
 
@@ -80,14 +81,18 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
     over v_i x pulses, since a plain average of curves of different slopes has a shape of its own.
     """
     unit, device = units(data)[0]
-    slopes, start = np.ones(len(device)), np.zeros(data.n_ramps)
-    for _ in range(ROUNDS if len(device) > 1 else 1):
-        time, height = from_no_pulse(*strictly_rising(*averaged(data, slopes, start)))
+    theta, start = np.ones(len(device)), np.zeros(data.n_ramps)
+    for left in range(ROUNDS if len(device) > 1 else 0, -1, -1):
+        theta = theta / theta.mean()
+        time, height = from_no_pulse(*strictly_rising(*averaged(data, theta, start)))
         model = table_variation(unit, time, height)
-        theta = solve(groups, model, slopes) if len(device) > 1 else slopes
-        slopes = theta / theta.mean()
-        fit = complete(data, groups, model, theta)
-        start = fit.start
+        if left:  # each device has a slope factor of its own, so the matrix is diagonal
+            matrix, gradient, _ = normal_equations(groups, model, theta)
+            theta = theta + np.clip(gradient / matrix.diagonal(), -LARGEST_STEP, LARGEST_STEP)
+            for each in groups:
+                above = each.group.level - model.values(theta, each.group)
+                start[each.group.ramps] = each.starts(above)
+    fit = complete(data, groups, model, theta)
     height = model.level(time, theta.mean())
     ends = np.interp([0.0, 1.0], time, height)
     inside = (time > 0) & (time < 1)
