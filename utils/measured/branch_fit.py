@@ -120,13 +120,9 @@ def quality(data: BranchData, fit: MeanDevice) -> Quality:
         mean = group.level.mean(1)
         square_of_mean += float((left.mean(1) ** 2).sum()) * len(group.ramps)
         spread_of_mean += float(((mean - mean.mean()) ** 2).sum()) * len(group.ramps)
-    rms = np.sqrt(square / data.n_readings)
-    return Quality(
-        1 - square / spread,
-        1 - square_of_mean / spread_of_mean,
-        float(rms / fit.range),
-        product / square if square else 0.0,
-    )
+    rms = float(np.sqrt(square / data.n_readings) / fit.range)
+    lag_1 = product / square if square else 0.0
+    return Quality(1 - square / spread, 1 - square_of_mean / spread_of_mean, rms, lag_1)
 
 
 def changes(branch: BranchFit) -> tuple[np.ndarray, np.ndarray]:
@@ -217,9 +213,7 @@ def choose(fits: dict[str, MeanDevice], tests: dict[str, LackOfFit]) -> tuple[st
         return best, f"its residuals are random, and those of {other} are not"
     gain = fits["linear"].aicc - fits["exponential"].aicc
     best = "exponential" if gain > EQUAL else "linear"
+    why = f"linear and exponential fit; the AICc of {best} is smaller by {abs(gain):.1f}"
     if abs(gain) <= EQUAL or not np.isfinite(gain):
-        return (
-            best,
-            "linear and exponential fit equally well (AICc within 2); linear is the simpler",
-        )
-    return best, f"linear and exponential fit; the AICc of {best} is smaller by {abs(gain):.1f}"
+        why = "linear and exponential fit equally well (AICc within 2); linear is the simpler"
+    return best, why

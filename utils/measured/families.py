@@ -59,11 +59,6 @@ def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
     return [Whitened(group, noise) for group in data.groups]
 
 
-def fit_ranges(groups: Sequence[Whitened], unit: np.ndarray, nonlinearity: np.ndarray):
-    """The best range of each unit, [units]; unit: [ramps], nonlinearity: [units]."""
-    return Shapes(groups, unit, np.arange(len(nonlinearity))).at(nonlinearity)[0]
-
-
 def fit_shapes(
     groups: Sequence[Whitened], unit: np.ndarray, shape: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -79,36 +74,31 @@ def fit_shapes(
     np.add.at(explained, shape, product**2 / square)
     best = explained.argmax(1)
     low, high = GRID[np.maximum(best - 1, 0)], GRID[np.minimum(best + 1, len(GRID) - 1)]
-    shapes = Shapes(groups, unit, shape)
-    nonlinearity = zero_between(low, high, lambda nu: shapes.at(nu)[1])
-    return nonlinearity, shapes.at(nonlinearity)[0]
+    nonlinearity = zero_between(low, high, lambda nu: fit_ranges(groups, unit, shape, nu)[1])
+    return nonlinearity, fit_ranges(groups, unit, shape, nonlinearity)[0]
 
 
-@dataclass(frozen=True, eq=False)
-class Shapes:
-    """Which ramps share a range, `unit` [ramps], and which of these share a ν, `shape` [units]."""
+def fit_ranges(
+    groups: Sequence[Whitened], unit: np.ndarray, shape: np.ndarray, nonlinearity: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best range of each unit, and half the slope of the misfit in the ν of each shape.
 
-    groups: Sequence[Whitened]
-    unit: np.ndarray
-    shape: np.ndarray
-
-    def at(self, nonlinearity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The best range of each unit, and half the slope of the misfit in each ν, [shapes]."""
-        product, square = np.zeros((2, len(self.shape)))
-        change = np.zeros(len(nonlinearity))
-        parts = []
-        for group in self.groups:
-            unit = self.unit[group.group.ramps]
-            present, column = np.unique(self.shape[unit], return_inverse=True)
-            curves, by_nu = (each[:, column] for each in group.shapes(nonlinearity[present]))
-            np.add.at(product, unit, (curves * group.level).sum(0))
-            np.add.at(square, unit, (curves**2).sum(0))
-            parts.append((group.level, unit, curves, by_nu))
-        size = product / square
-        for level, unit, curves, by_nu in parts:
-            left = size[unit] * curves - level
-            np.add.at(change, self.shape[unit], size[unit] * (by_nu * left).sum(0))
-        return size, change
+    unit, shape: as in `fit_shapes`; nonlinearity: [shapes].
+    """
+    product, square = np.zeros((2, len(shape)))
+    change, parts = np.zeros(len(nonlinearity)), []
+    for group in groups:
+        own = unit[group.group.ramps]
+        present, column = np.unique(shape[own], return_inverse=True)
+        curves, by_nu = (each[:, column] for each in group.shapes(nonlinearity[present]))
+        np.add.at(product, own, (curves * group.level).sum(0))
+        np.add.at(square, own, (curves**2).sum(0))
+        parts.append((group.level, own, curves, by_nu))
+    size = product / square
+    for level, own, curves, by_nu in parts:
+        left = size[own] * curves - level
+        np.add.at(change, shape[own], size[own] * (by_nu * left).sum(0))
+    return size, change
 
 
 def zero_between(
@@ -158,8 +148,12 @@ class RampFits:
 
 def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) -> RampFits:
     each, start = np.arange(data.n_ramps), np.zeros(data.n_ramps)
-    nu = 0.0 * each if straight else fit_shapes(groups, each, each)[0]
-    fits = RampFits(start, fit_ranges(groups, each, nu), nu)
+    if straight:
+        nonlinearity = np.zeros(data.n_ramps)
+        size, _ = fit_ranges(groups, each, 0 * each, nonlinearity[:1])
+    else:
+        nonlinearity, size = fit_shapes(groups, each, each)
+    fits = RampFits(start, size, nonlinearity)
     for group in groups:
         start[group.group.ramps] = group.starts(group.group.level - fits.level(group.group))
     return fits

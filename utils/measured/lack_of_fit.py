@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from utils.measured.branch import BranchData
 from utils.measured.curves import curve, derivative
@@ -81,11 +81,8 @@ def lack_of_fit(parts: Sequence[Part], noise: Noise) -> LackOfFit:
             slow.append(slow_part(part.time, whiten, q, left, degree))
     lag_1 = (product - total / spare * expected) / total if total and spare > 0 else 0.0
     deviations = np.concatenate(slow, axis=1) if slow else np.zeros((0, 0))
-    if deviations.shape[1] >= MIN_RAMPS:
-        probability = compared_with_each_other(deviations)
-    else:
-        probability = compared_with_fast_ones(deviations, total, spare)
-    return LackOfFit(lag_1, float(stats.norm.sf(lag_1 * np.sqrt(n))), probability)
+    neighbours = float(special.ndtr(-lag_1 * np.sqrt(n)))
+    return LackOfFit(lag_1, neighbours, probability(deviations, total, spare))
 
 
 def slow_part(
@@ -105,24 +102,19 @@ def slow_part(
     return found.transpose(1, 0, 2).reshape(len(lower[0]), -1)
 
 
-def compared_with_fast_ones(deviations: np.ndarray, total: float, spare: int) -> float | None:
-    """F test of slow deviations against all others; total: all squares; spare: their number."""
-    fast = spare - deviations.size
-    if deviations.size == 0 or fast < 1:
-        return None
-    square = float((deviations**2).sum())
-    rest = total - square
-    if rest <= 0:
-        return None
-    return float(stats.f.sf(square / deviations.size / (rest / fast), deviations.size, fast))
+def probability(deviations: np.ndarray, total: float, spare: int) -> float | None:
+    """F test of slow deviations, [directions, ramps]; None where too few readings can tell.
 
-
-def compared_with_each_other(deviations: np.ndarray) -> float | None:
-    """F test of the mean of slow deviations over ramps against their scatter."""
+    total: squares of all deviations, of which `spare` are independent.
+    """
     directions, ramps = deviations.shape
-    mean = deviations.mean(axis=1)
-    scatter = float(((deviations - mean[:, None]) ** 2).sum()) / (directions * (ramps - 1))
-    if scatter == 0:
+    if ramps >= MIN_RAMPS:  # their mean over ramps against their scatter
+        mean = deviations.mean(axis=1, keepdims=True)
+        square, rest = ramps * (mean**2).sum(), ((deviations - mean) ** 2).sum()
+        degrees = directions, directions * (ramps - 1)
+    else:  # all of them against the fast ones
+        square = (deviations**2).sum()
+        rest, degrees = total - square, (deviations.size, spare - deviations.size)
+    if min(degrees) < 1 or rest <= 0:
         return None
-    ratio = ramps * float((mean**2).mean()) / scatter
-    return float(stats.f.sf(ratio, directions, directions * (ramps - 1)))
+    return float(special.fdtrc(*degrees, square / degrees[0] / (rest / degrees[1])))

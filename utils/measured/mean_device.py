@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.measured.branch import BranchData
-from utils.measured.curves import curve, derivative, jacobian
+from utils.measured.curves import curve, derivative, jacobian, saturating
 from utils.measured.families import Whitened, fit_ranges, fit_shapes
 from utils.measured.variations import (
     Variation,
@@ -75,7 +75,7 @@ def fit_linear(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
     """A slope for each device or, where that is better, for each ramp."""
     fits = []
     for unit, device in units(data):
-        slopes = fit_ranges(groups, unit, np.zeros(len(device)))
+        slopes, _ = fit_ranges(groups, unit, 0 * device, np.zeros(1))
         fits.append(complete(data, groups, different_lines(unit, device), slopes))
     return best_of(fits)
 
@@ -115,8 +115,10 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
 
 def slopes_start(nu: float, sizes: np.ndarray) -> np.ndarray:
     """θ of `different_slopes`, from the ranges of units that were fitted with one ν."""
-    pace = sizes * nu / -np.expm1(-nu) if nu else sizes
-    return np.concatenate([[nu / pace.mean()], np.clip(pace, *pace_limits(pace))])
+    pace = sizes / saturating(nu)
+    mean = pace.mean()
+    near = np.clip(pace / mean, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    return np.array([nu / mean, *(mean * near)])
 
 
 def units(data: BranchData) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -126,11 +128,6 @@ def units(data: BranchData) -> list[tuple[np.ndarray, np.ndarray]]:
     if data.n_ramps > n_devices:
         found.append((np.arange(data.n_ramps), data.device))
     return found
-
-
-def pace_limits(pace: np.ndarray) -> tuple[float, float]:
-    ends = pace.mean() / LARGEST_FACTOR, pace.mean() * LARGEST_FACTOR
-    return min(ends), max(ends)
 
 
 def is_near(value: np.ndarray) -> bool:
