@@ -146,10 +146,11 @@ def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     parts = smooth_parts(data, nonlinearity, 3)
     if sum(part.spare for part in parts) < 20 * MIN_SPARE:
         return by_curve if nonlinearity > FASTEST_GROWTH else 0.0
-    own = Profile(parts, by_curve).least()
-    others = [0.0, *(by_curve + 1 / memory for memory in MEMORIES)]
+    own = Profile(parts, by_curve)
+    memories = MEMORIES[own.interval < MEMORIES]  # write noise that fades sooner is read noise
+    others = [0.0, *(by_curve + 1 / memories)]
     least, rate = min((Profile(parts, rate).least(), rate) for rate in others)
-    return rate if own - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
+    return rate if own.least() - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
 
 
 def standard_errors(parts: Sequence[Part], noise: Noise) -> tuple[float, float]:

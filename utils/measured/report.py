@@ -155,7 +155,7 @@ def noise_lines(fit: DeviceFit) -> Iterator[str]:
 def notes(fit: DeviceFit) -> Iterator[str]:
     """What a user should know of a measurement that is not quite what the model assumes."""
     for name, branch in fit.branches.items():
-        if branch.memory is not None:
+        if branch.memory is not None and branch.write_noise.value:
             yield (
                 f"note: the write noise of the {name} branch fades within about "
                 f"{branch.memory * branch.data.pulses_max:.2g} pulses; that of a simulated device "
