@@ -51,7 +51,7 @@ class Whitened:
     def shapes(self, nonlinearity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Curves of these nonlinearities, and their derivatives by them, each [n, tried]."""
         found = curve(self.group.time[:, None], nonlinearity + COMPLEX_STEP * 1j)
-        white = self(np.hstack([found.real, found.imag / COMPLEX_STEP]))
+        white = self(np.hstack([np.real(found), np.imag(found) / COMPLEX_STEP]))
         return white[:, : len(nonlinearity)], white[:, len(nonlinearity) :]
 
 

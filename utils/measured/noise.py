@@ -122,7 +122,7 @@ def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
     """The noises of all ramps; where too few readings tell them apart, all is read noise."""
     profile = Profile(parts, forgetting)
     if profile.spare < MIN_SPARE:
-        squares, _ = sum(part.likelihood(Noise(1.0, 0.0, forgetting)) for part in parts)
+        squares, _ = profile.likelihood(Noise(1.0, 0.0, forgetting))
         noise = Noise(float(np.sqrt(max(squares, 0.0) / max(profile.spare, 1))), 0.0, forgetting)
         return NoiseEstimate(noise, noise, None, None)
     noise = profile.best()
@@ -190,11 +190,15 @@ class Profile:
         self.spare = sum(part.spare for part in parts)
         self.interval = np.median(np.concatenate([np.diff(part.time) for part in parts]))
 
+    def likelihood(self, noise: Noise) -> np.ndarray:
+        """As of a part, of all of them together."""
+        return np.sum([part.likelihood(noise) for part in self.parts], axis=0)
+
     def __call__(self, odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """-2 log of it, and the variances of read and write noise, each [tried]."""
         share = 1 / (1 + np.exp(-odds))
         unit = Noise(np.sqrt(1 - share), np.sqrt(share / self.interval), self.forgetting)
-        squares, logarithms = sum(part.likelihood(unit) for part in self.parts)
+        squares, logarithms = self.likelihood(unit)
         size = np.maximum(squares / self.spare, FLOOR**2)
         return self.spare * np.log(size) + logarithms, unit.read**2 * size, unit.write**2 * size
 

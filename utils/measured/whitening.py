@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg.lapack import dgtsv, dpttrf
@@ -15,13 +16,13 @@ class Noise:
     """Deviations from the smooth curve, levels and times as in `BranchData`.
 
     read: standard deviation of a reading. write: standard deviation of the state after a unit of
-    time without forgetting. Both may be arrays, of several noises. forgetting: rate at which a
-    deviation of the state decays, per unit of time (the curve's own nonlinearity, unless the data
-    show another memory).
+    time without forgetting. Both are numbers, or arrays of several noises, [noises]. forgetting:
+    rate at which a deviation of the state decays, per unit of time (the curve's own nonlinearity,
+    unless the data show another memory).
     """
 
-    read: float | np.ndarray
-    write: float | np.ndarray
+    read: Any
+    write: Any
     forgetting: float
 
 
