@@ -34,8 +34,7 @@ class MeanTable(MeanDevice):
     height: np.ndarray
 
     def level(self, time: np.ndarray) -> np.ndarray:
-        beyond = np.maximum(np.asarray(time) - 1, 0.0) * end_slope(self.time, self.height)
-        return np.interp(time, self.time, self.height) + beyond
+        return between_points(self.time, self.height, time)
 
     def slope(self, time: np.ndarray) -> np.ndarray:
         low, high = np.maximum(time - WIDTH, 0.0), np.minimum(time + WIDTH, 1.0)
@@ -58,9 +57,7 @@ class TableVariation(Variation):
 
 def table_variation(unit: np.ndarray, time: np.ndarray, height: np.ndarray) -> TableVariation:
     def level(times: np.ndarray, pace: np.ndarray) -> np.ndarray:
-        s = times * pace
-        beyond = np.maximum(s - time[-1], 0.0) * end_slope(time, height)
-        return np.interp(s, time, height) - height[0] + beyond
+        return between_points(time, height, times * pace) - height[0]
 
     def summary(theta: np.ndarray) -> np.ndarray:
         size = height[-1] - height[0]  # in the end that of the points, which have no ν
@@ -69,9 +66,11 @@ def table_variation(unit: np.ndarray, time: np.ndarray, height: np.ndarray) -> T
     return TableVariation("table", "slopes", level, (unit,), summary)
 
 
-def end_slope(time: np.ndarray, height: np.ndarray) -> float:
+def between_points(time: np.ndarray, height: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Lines between points; beyond the last one the slope of the end goes on."""
     late = time[-1] - WIDTH * (time[-1] - time[0])
-    return float((height[-1] - np.interp(late, time, height)) / (time[-1] - late))
+    slope = (height[-1] - np.interp(late, time, height)) / (time[-1] - late)
+    return np.interp(at, time, height) + np.maximum(at - time[-1], 0.0) * slope
 
 
 def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
@@ -93,7 +92,6 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
                 above = each.group.level - model.values(theta, each.group)
                 start[each.group.ramps] = each.starts(above)
     fit = complete(data, groups, model, theta)
-    height = model.level(time, theta.mean())
     ends = np.interp([0.0, 1.0], time, height)
     inside = (time > 0) & (time < 1)
     time = np.concatenate([[0.0], time[inside], [1.0]])
