@@ -107,7 +107,8 @@ def zero_between(
     """Where functions turn from negative to positive, each between its own limits, all [functions].
 
     Chandrupatla's method for all of them at once: Advances in Engineering Software 28 (1997) 145,
-    doi:10.1016/S0965-9978(96)00051-8. One that does not turn ends at the limit it is lowest at.
+    doi:10.1016/S0965-9978(96)00051-8. Where one is positive throughout, that is its low limit, and
+    its high limit where it is negative.
     """
     tiny = np.finfo(float).tiny
     a, of_a = high, np.maximum(function(high), tiny)

@@ -147,7 +147,8 @@ def complete(
 ) -> MeanDevice:
     """Residuals, covariances and AICc of a fit whose parameters are found."""
     matrix, _, misfit = normal_equations(groups, model, theta)
-    scale = np.sqrt(np.outer(matrix.diagonal(), matrix.diagonal()))
+    size = np.sqrt(np.maximum(matrix.diagonal(), np.finfo(float).tiny))
+    scale = np.outer(size, size)
     covariance = np.linalg.pinv(matrix / scale, hermitian=True) / scale
     start, start_by, variance, left = np.zeros(data.n_ramps), np.zeros(len(theta)), 0.0, []
     for each in groups:

@@ -39,8 +39,9 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
     )
     yield from comparison(branch)
     yield f"chosen            {branch.family}: {branch.why}"
-    ratio = f"; its ends have the ratio {max(first, last) / min(first, last):.4g}"
-    yield f"range             {pm(fit.range_of(branch))}{ratio * (min(first, last) > 0)}"
+    low, high = sorted(branch.ends)
+    ratio = f"; its ends have the ratio {high / low:.4g}" if low > 0 else ""
+    yield f"range             {pm(fit.range_of(branch))}{ratio}"
     yield equation(fit, branch)
     nearest = "" if branch.tests["exponential"].passed else " (of the nearest exponential)"
     yield (

@@ -12,7 +12,14 @@ from scipy.optimize import isotonic_regression
 from utils.measured.branch import BranchData, mean_curve
 from utils.measured.families import Whitened
 from utils.measured.lack_of_fit import MIN_RAMPS
-from utils.measured.mean_device import MeanDevice, aicc, complete, log_determinant, units
+from utils.measured.mean_device import (
+    LARGEST_FACTOR,
+    MeanDevice,
+    aicc,
+    complete,
+    log_determinant,
+    units,
+)
 from utils.measured.noise import Part
 from utils.measured.variations import Variation, normal_equations
 from utils.measured.whitening import Noise
@@ -87,7 +94,9 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
         model = table_variation(unit, time, height)
         if left:  # each device has a slope factor of its own, so the matrix is diagonal
             matrix, gradient, _ = normal_equations(groups, model, theta)
-            theta = theta + np.clip(gradient / matrix.diagonal(), -LARGEST_STEP, LARGEST_STEP)
+            step = gradient / np.maximum(matrix.diagonal(), np.finfo(float).tiny)
+            theta = theta + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+            theta = np.clip(theta, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
             for each in groups:
                 above = each.group.level - model.values(theta, each.group)
                 start[each.group.ramps] = each.starts(above)

@@ -145,7 +145,8 @@ def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np
     damping, now = 1e-3, normal_equations(groups, model, theta)
     for _ in range(MAX_ROUNDS):
         matrix, gradient, misfit = now
-        step = np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
+        size = np.maximum(matrix.diagonal(), PRECISION * matrix.max())
+        step = np.linalg.solve(matrix + damping * np.diag(size), gradient)
         tried = normal_equations(groups, model, theta + step)
         if tried[2] <= misfit * (1 + PRECISION):
             theta, now, damping = theta + step, tried, damping / 10
