@@ -28,6 +28,7 @@ from utils.measured.whitening import FLOOR, Noise, Whitener
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
 TOLERANCE = 0.03  # of the odds of the best noises
+MAX_NUMBERS = 2**21  # that are whitened at once: 16 MB
 MIN_STANDARD_ERRORS = 0.05  # a smaller noise is none
 MIN_SPARE = 8  # readings to spare without which the two noises cannot be told apart
 FASTEST_GROWTH = -2.0  # forgetting: deviations that grow faster would drown the end of the curve
@@ -197,10 +198,13 @@ class Profile:
     def __call__(self, odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """-2 log of it, and the variances of read and write noise, each [tried]."""
         share = 1 / (1 + np.exp(-odds))
-        unit = Noise(np.sqrt(1 - share), np.sqrt(share / self.interval), self.forgetting)
-        squares, logarithms = self.likelihood(unit)
+        read, write = np.sqrt(1 - share), np.sqrt(share / self.interval)
+        numbers = len(odds) * sum(part.columns.size for part in self.parts)
+        pieces = np.array_split(np.arange(len(odds)), min(len(odds), 1 + numbers // MAX_NUMBERS))
+        units = [Noise(read[some], write[some], self.forgetting) for some in pieces]
+        squares, logarithms = np.concatenate([self.likelihood(unit) for unit in units], axis=1)
         size = np.maximum(squares / self.spare, FLOOR**2)
-        return self.spare * np.log(size) + logarithms, unit.read**2 * size, unit.write**2 * size
+        return self.spare * np.log(size) + logarithms, read**2 * size, write**2 * size
 
     def middle(self) -> float:
         """The best odds of a coarse grid."""
