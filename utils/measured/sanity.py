@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from devices.constants import in_words, is_finite
-from devices.device_file import DeviceFile, from_json
+from devices.device_file import DeviceFile, Estimate, SignedEstimate, from_json
 from devices.responses import Response
 from utils.errors import UserError
 from utils.measured.branch import WAYS
@@ -53,11 +53,9 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
     """What is odd about a fit; what comes later may rest on what comes first."""
     for name, branch in fit.branches.items():
         yield from oddities_of_branch(name, branch)
-        for what, estimate in (
-            ("range", fit.range_of(branch)),
-            ("nonlinearity", fit.nonlinearity_of(branch)),
-        ):
-            if not is_known(estimate.value, estimate.error):
+        own = {"range": fit.range_of(branch), "nonlinearity": fit.nonlinearity_of(branch)}
+        for what, estimate in own.items():
+            if not is_known(estimate):
                 yield f"the {what} of its {name} branch has an error that is not finite"
     ends = [sorted(branch.ends) for branch in fit.branches.values()]
     if len(ends) == 2 and max(low for low, _ in ends) >= min(high for _, high in ends):
@@ -66,15 +64,12 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
             for name, (low, high) in zip(fit.branches, ends, strict=True)
         )
         yield f"{between} have no state in common, so they are not those of one device"
-    for what, estimate in (
-        ("read noise", fit.read_noise),
-        ("write noise", fit.write_noise),
-        ("spread of slopes", fit.variability),
-        ("spread of ranges", fit.range_spread),
-    ):
+    common = {"read noise": fit.read_noise, "write noise": fit.write_noise}
+    common |= {"spread of slopes": fit.variability, "spread of ranges": fit.range_spread}
+    for what, estimate in common.items():
         if estimate.value is None:
             continue
-        if not is_known(estimate.value, estimate.error):
+        if not is_known(estimate):
             yield f"the {what} comes out not finite"
         elif estimate.value < 0:
             yield f"the {what} comes out negative ({estimate.value:.3g})"
@@ -99,8 +94,7 @@ def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:
         way = WAYS[name]
         yield f"its {name} ramps {way} by {raw:.3g}, but the curve that fits best does not {way}"
         return
-    low, high = RANGE_LIMITS
-    if not low * raw <= size <= high * raw:
+    if not RANGE_LIMITS[0] * raw <= size <= RANGE_LIMITS[1] * raw:
         yield (
             f"the fitted range of its {name} branch is {size:.3g}, but the readings of a ramp span "
             f"{raw:.3g}"
@@ -142,5 +136,7 @@ def can_be_trained(response: Response) -> bool:
     return True
 
 
-def is_known(value: float | None, error: float | None) -> bool:
-    return value is not None and math.isfinite(value) and error is not None and math.isfinite(error)
+def is_known(estimate: Estimate | SignedEstimate) -> bool:
+    """Whether value and error are there, and finite."""
+    both = estimate.value, estimate.error
+    return all(each is not None and math.isfinite(each) for each in both)
