@@ -90,16 +90,22 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
     theta, start = np.ones(len(device)), np.zeros(data.n_ramps)
     for left in range(ROUNDS if len(device) > 1 else 0, -1, -1):
         theta = theta / theta.mean()
-        time, height = from_no_pulse(*strictly_rising(*averaged(data, theta, start)))
+        points = strictly_rising(*averaged(data, theta, start))
+        if len(points[0]) < 2:  # flat: these slope factors are noise, so all are taken for equal
+            left, theta = 0, np.ones(len(device))
+            points = strictly_rising(*averaged(data, theta, 0 * start))
+        time, height = from_no_pulse(*points)
         model = table_variation(unit, time, height)
-        if left:  # each device has a slope factor of its own, so the matrix is diagonal
-            matrix, gradient, _ = normal_equations(groups, model, theta)
-            step = gradient / np.maximum(matrix.diagonal(), np.finfo(float).tiny)
-            theta = theta + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
-            theta = np.clip(theta, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
-            for each in groups:
-                above = each.group.level - model.values(theta, each.group)
-                start[each.group.ramps] = each.starts(above)
+        if not left:
+            break
+        # Each device has a slope factor of its own, so the matrix is diagonal.
+        matrix, gradient, _ = normal_equations(groups, model, theta)
+        step = gradient / np.maximum(matrix.diagonal(), np.finfo(float).tiny)
+        theta = theta + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+        theta = np.clip(theta, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+        for each in groups:
+            above = each.group.level - model.values(theta, each.group)
+            start[each.group.ramps] = each.starts(above)
     fit = complete(data, groups, model, theta)
     ends = np.interp([0.0, 1.0], time, height)
     inside = (time > 0) & (time < 1)
