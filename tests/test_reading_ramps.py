@@ -24,6 +24,13 @@ def test_pulses_above_the_lines(reads, head):
     assert_ramps(reads(text, layout="rows", pulses="none"), LINEAR, CURVED)
 
 
+def test_counts_above_lines_without_labels_are_pulses(reads):
+    text = "\n".join(
+        ",".join(line) for line in (map(str, range(1, 13)), words(LINEAR), words(CURVED))
+    )
+    assert_ramps(reads(text), LINEAR, CURVED, pulses=PULSES + 1)
+
+
 def test_devices_and_cycles_in_columns_before_the_lines(reads):
     head = "device,cycle," + ",".join(f"p{k}" for k in range(12)) + "\n"
     text = head + row("7,2", LINEAR) + row("7,1", CURVED) + row("8,1", CURVED)

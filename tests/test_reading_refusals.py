@@ -115,24 +115,20 @@ def test_file_line_and_column_are_named(refused, lines, place, problem):
     assert problem in message
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n\t\r\n", b"\xef\xbb\xbf", b"\xff\xfe"])
-def test_empty_files(refused, content):
-    assert "my-curve.csv: line 1: the file is empty" in refused(content)
-
-
 @pytest.mark.parametrize(
-    ("content", "place"),
+    ("content", "problem"),
     [
-        (b"1\n2\n\x89PNG\r\n\x1a\n\x00\x00\x00", "line 4, character 1"),
-        (bytes(range(1, 256)), "line 1, character 1"),
-        (b"\xff\xfe1\x00\n\x00\x00\x00", "line 2, character 1"),
-        (b"1\n2\n3\x81\x8d", "line 3, character 2"),
-        (np.arange(9.0).tobytes(), "line 1, character 1"),
+        *((empty, "line 1: the file is empty") for empty in (b"", b"\n \n\t\r\n", b"\xff\xfe")),
+        (b"\xef\xbb\xbf", "line 1: the file is empty"),
+        (b"1\n2\n\x89PNG\r\n\x1a\n\x00\x00\x00", "line 4, character 1: the file is binary"),
+        (bytes(range(1, 256)), "line 1, character 1: the file is binary"),
+        (b"\xff\xfe1\x00\n\x00\x00\x00", "line 2, character 1: the file is binary"),
+        (b"1\n2\n3\x81\x8d", "line 3, character 2: the file is binary"),
+        (np.arange(9.0).tobytes(), "line 1, character 1: the file is binary"),
     ],
 )
-def test_binary_files(refused, content, place):
-    message = refused(content)
-    assert f"my-curve.csv: {place}: the file is binary" in message
+def test_empty_and_binary_files(refused, content, problem):
+    assert f"my-curve.csv: {problem}" in refused(content)
 
 
 def test_workbooks_of_old_formats_and_broken_ones(tmp_path):
@@ -172,13 +168,17 @@ def test_missing_files_and_folders(tmp_path):
 )
 def test_flags_that_do_not_fit_the_file(refused, how, problem):
     lines = [f"{k},{line}" for k, line in enumerate(TWO)]
-    message = refused(["pulse,D1,D2", *lines], **how)
-    assert re.search(problem, message)
+    assert re.search(problem, refused(["pulse,D1,D2", *lines], **how))
 
 
-def test_resistances_are_positive(refused):
+def test_flags_that_do_not_fit_other_files(refused):
+    long = ["device,pulse,G", *(f"x,{line}" for line in NUMBERED)]
+    assert "--devices one: a long table" in refused(long, devices="one")
     message = refused(["R (Ohm)", *changed(LINEAR, 3, "-2.5")], resistance=True)
     assert "line 5, column 1 (R): --resistance: -2.5 is not positive" in message
+    short = [line.replace(",", ";") for line in NUMBERED[:8]] + [f"{k};" for k in range(8, 12)]
+    message = refused(short, decimal="comma")
+    assert "line 1, column 2: mixed separators: '2.742' is a number with a decimal point" in message
 
 
 @pytest.mark.parametrize(
@@ -205,11 +205,6 @@ def test_options_are_validated_before_a_file_is_opened(how, problem):
     with pytest.raises(UserError) as caught:
         ReadingOptions(**how)
     assert str(caught.value).startswith(problem)
-
-
-def test_devices_of_a_long_table_are_its_own(refused):
-    lines = ["device,pulse,G", *(f"x,{line}" for line in NUMBERED)]
-    assert "--devices one: a long table" in refused(lines, devices="one")
 
 
 def test_damaged_files_give_ramps_or_one_line(tmp_path):

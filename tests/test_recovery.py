@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom
 from support.ramps import exponential, two_bends
 
-from tests.benchmarks.recovery import BRANCHES, NONLINEARITIES, recovered, simulated
+from tests.benchmarks.recovery import BRANCHES, NONLINEARITIES, RANGE, recovered, simulated
 from utils.measured.device_fit import fit_device
 from utils.measured.model_units import device_file
 
@@ -146,3 +146,15 @@ def test_twenty_devices_are_recovered(nonlinearity, noise):
     for range_right, nonlinearity_right, *_ in recovered(measurement, nonlinearity):
         assert range_right
         assert nonlinearity_right
+
+
+@pytest.mark.parametrize("nonlinearity", [-8.0, -4.0])
+def test_read_noise_of_devices_that_steepen_is_recovered(nonlinearity):
+    """Write noise that fades within less than a pulse would be the same, and hide it."""
+    fit = fit_device(simulated(nonlinearity, 30, 0.01, 20, BRANCHES, 1))
+    for branch in fit.branches.values():
+        noise = branch.read_noise
+        assert noise.value == pytest.approx(0.01 * RANGE, abs=3 * noise.error)
+        assert noise.error < 0.1 * noise.value
+    device = device_file(fit, "d", None)  # every error is finite
+    assert device.read_noise.value == pytest.approx(0.01 * RANGE / fit.range * 0.567, rel=0.3)

@@ -15,6 +15,7 @@ from utils.errors import UserError
 from utils.measured.branch_fit import BranchFit
 from utils.measured.device_fit import DeviceFit, fit_device
 from utils.measured.model_units import device_file
+from utils.measured.report import report
 from utils.measured.sanity import can_be_trained, oddities, oddities_of_file, sane_device_file
 
 SANE = exponential(2.77, devices=4, cycles=1).measurement(0)
@@ -82,6 +83,16 @@ def test_errors_that_are_not_finite(fitted):
     assert "has an error that is not finite" in refused(odd)
 
 
+def test_a_range_with_an_error_as_large_as_itself(fitted):
+    odd = with_taken(fitted, covariance=1e6 * fitted.falling.taken.covariance)
+    assert "is not determined by these readings" in refused(odd)
+
+
+def test_branches_without_a_common_state(fitted):
+    up = replace(fitted.falling, data=replace(fitted.falling.data, first=1e3))
+    assert "have no state in common" in refused(replace(fitted, rising=up))
+
+
 @pytest.mark.parametrize(
     ("name", "estimate", "words"),
     [
@@ -145,3 +156,20 @@ def test_of_pure_noise_what_is_printed_is_sane(seed):
         assert refused(found)
     else:
         assert 0.5 * np.ptp(noise) <= found.falling.range <= 2 * np.ptp(noise)
+
+
+@pytest.mark.parametrize("n", [5, 8])
+@pytest.mark.parametrize("seed", range(4))
+def test_devices_of_pure_noise_are_fitted_or_refused(n, seed):
+    """No slope factor runs away, not even of the table, whose curve is noise."""
+    noise = np.random.default_rng(seed).normal(size=(n, 6))
+    (branch,) = fit_device(measurement(noise)).branches.values()
+    for found in branch.fits.values():
+        assert np.isfinite(found.slopes).all()
+
+
+def test_ends_at_zero_have_no_ratio():
+    values = np.array([0.0, 1, 2, 3, 4, 5])[:, None] + np.zeros(2)
+    fitted = fit_device(measurement(values))
+    text = "\n".join(report(fitted, device_file(fitted, "d", None)))
+    assert "ratio" not in text

@@ -26,39 +26,25 @@ example: python -m utils.measured my-curve.csv --name my-device
 """
 FAMILIES = ("linear", "exponential", "table")
 PICTURES = ("pdf", "svg", "png")
+RESULT = {  # flags and what they say of themselves
+    "name NAME": "name of the device (default: that of the measured file)",
+    "output_dir DIR": "folder of the device file and the picture, made where there is none "
+    "(default: this folder)",
+    "output FILE": "instead of --output_dir, the path of the device file (default: NAME.json)",
+    "relaxes_to DEVICE": "its response when the field is switched: a built-in device or another "
+    "device file (default: none)",
+}
 
 
 def make_parser() -> Parser:
     parser = Parser("python -m utils.measured", DESCRIPTION)
     parser.add_argument("file", type=Path, metavar="FILE", help="the measured curves")
     result = parser.add_argument_group("device file")
-    for name, metavar, text in (
-        ("name", "NAME", "name of the device (default: that of the measured file)"),
-        (
-            "output_dir",
-            "DIR",
-            "folder of the device file and the picture, made where there is none "
-            "(default: this folder)",
-        ),
-        (
-            "output",
-            "FILE",
-            "instead of --output_dir, the path of the device file (default: NAME.json)",
-        ),
-        (
-            "relaxes_to",
-            "DEVICE",
-            "its response when the field is switched: a built-in device or "
-            "another device file (default: none)",
-        ),
-    ):
+    for flag, text in RESULT.items():
+        name, metavar = flag.split()
         result.add_argument(f"--{name}", action=Once, metavar=metavar, help=text)
-    result.add_argument(
-        "--family",
-        action=Once,
-        choices=FAMILIES,
-        help="family of the response (default: the one that fits best)",
-    )
+    text = "family of the response (default: the one that fits best)"
+    result.add_argument("--family", action=Once, choices=FAMILIES, help=text)
     reading = parser.add_argument_group(READING)
     for name, (each, default) in flags_of(ReadingOptions).items():
         add(reading, name, each, default)

@@ -113,11 +113,13 @@ def mean_curve(
     positions: np.ndarray | None = None,
     min_ramps: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of ramps of different lengths: mean first value, then mean changes, added up.
+    """The mean of ramps of different lengths: a mean value, then mean changes, added up.
 
     Changes, not values, are averaged, so that it does not jump where ramps end. ramps: positions
     and values of each. positions: where the mean is wanted, those of all readings by default.
     Returns positions and the mean there; it ends where fewer than `min_ramps` go on (half of them).
+    Before enough of them have begun, as where one alone was read before its first pulse, it is made
+    of those that have.
     """
     if positions is None:
         positions = np.unique(np.concatenate([position for position, _ in ramps]))
@@ -128,7 +130,10 @@ def mean_curve(
         row[(positions > position[-1]) & (positions < position[-1] * (1 + 1e-9))] = value[-1]
     change = np.diff(inside, axis=1)
     count = np.isfinite(change).sum(axis=0)
-    long = int(np.argmax(count < min_ramps)) if (count < min_ramps).any() else len(count)
-    first = np.mean([np.interp(positions[0], position, value) for position, value in ramps])
-    total = np.nansum(change[:, :long], axis=0) / count[:long]
-    return positions[: long + 1], first + np.concatenate([[0.0], np.cumsum(total)])
+    start = int(np.argmax(count >= min_ramps))  # of the first change that is one of enough ramps
+    few = count[start:] < min_ramps
+    end = start + int(np.argmax(few)) if few.any() else len(count)
+    level = np.mean([np.interp(positions[start], position, value) for position, value in ramps])
+    total = np.nansum(change[:, :end], axis=0) / np.maximum(count[:end], 1)
+    curve = np.concatenate([[0.0], np.cumsum(total)])
+    return positions[: end + 1], level + curve - curve[start]

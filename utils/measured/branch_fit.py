@@ -17,7 +17,7 @@ from devices.device_file import NOT_MEASURED, Estimate
 from utils.errors import UserError
 from utils.measured import lack_of_fit, mean_device, noise, table
 from utils.measured.branch import BranchData
-from utils.measured.families import RampFits, common_shape, fit_each_ramp, whitened
+from utils.measured.families import RampFits, fit_each_ramp, fit_shapes, whitened
 from utils.measured.lack_of_fit import LackOfFit
 from utils.measured.mean_device import EQUAL, MeanDevice
 from utils.measured.noise import NoiseEstimate
@@ -120,13 +120,9 @@ def quality(data: BranchData, fit: MeanDevice) -> Quality:
         mean = group.level.mean(1)
         square_of_mean += float((left.mean(1) ** 2).sum()) * len(group.ramps)
         spread_of_mean += float(((mean - mean.mean()) ** 2).sum()) * len(group.ramps)
-    rms = np.sqrt(square / data.n_readings)
-    return Quality(
-        1 - square / spread,
-        1 - square_of_mean / spread_of_mean,
-        float(rms / fit.range),
-        product / square if square else 0.0,
-    )
+    rms = float(np.sqrt(square / data.n_readings) / fit.range)
+    lag_1 = product / square if square else 0.0
+    return Quality(1 - square / spread, 1 - square_of_mean / spread_of_mean, rms, lag_1)
 
 
 def changes(branch: BranchFit) -> tuple[np.ndarray, np.ndarray]:
@@ -151,8 +147,8 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
 
     Raises UserError where an exponential is wanted of a straight line.
     """
-    unit, _ = mean_device.units(data)[-1]
-    nearest, _ = common_shape(whitened(data, Noise(1.0, 0.0, 0.0)), unit)
+    unit, device = mean_device.units(data)[-1]
+    (nearest,), _ = fit_shapes(whitened(data, Noise(1.0, 0.0, 0.0)), unit, 0 * device)
     first = float(np.clip(nearest, -10, 30))
     forgetting = noise.find_forgetting(data, first)
     estimate = noise.estimate_noise(noise.smooth_parts(data, first), forgetting)
@@ -192,7 +188,17 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
     memory = 1 / (forgetting - first) if forgetting > max(first, 0.0) else None
     apart = next((fit for fit in exponentials if fit.varies == "both"), None)
     return BranchFit(
-        data, estimate, memory, alone["exponential"], nearest, fits, tests, apart, best, taken, why
+        data,
+        estimate,
+        memory,
+        alone["exponential"],
+        float(nearest),
+        fits,
+        tests,
+        apart,
+        best,
+        taken,
+        why,
     )
 
 
@@ -207,9 +213,7 @@ def choose(fits: dict[str, MeanDevice], tests: dict[str, LackOfFit]) -> tuple[st
         return best, f"its residuals are random, and those of {other} are not"
     gain = fits["linear"].aicc - fits["exponential"].aicc
     best = "exponential" if gain > EQUAL else "linear"
+    why = f"linear and exponential fit; the AICc of {best} is smaller by {abs(gain):.1f}"
     if abs(gain) <= EQUAL or not np.isfinite(gain):
-        return (
-            best,
-            "linear and exponential fit equally well (AICc within 2); linear is the simpler",
-        )
-    return best, f"linear and exponential fit; the AICc of {best} is smaller by {abs(gain):.1f}"
+        why = "linear and exponential fit equally well (AICc within 2); linear is the simpler"
+    return best, why

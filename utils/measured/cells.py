@@ -15,7 +15,10 @@ from utils.errors import UserError
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
 COMMENT = re.compile(r'\s*"?(#|%|//|!)')
-NOT_READ = re.compile(r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37", re.IGNORECASE)  # 9.91e37: SCPI
+NOT_READ = re.compile(  # 9.91e37: SCPI; #N/A and the like: spreadsheets
+    r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
+    re.IGNORECASE,
+)
 NUMBERS = {
     "point": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?"),
     "comma": re.compile(r"[+-]?(\d+,?\d*|,\d+)([eEdD][+-]?\d+)?"),
@@ -24,7 +27,7 @@ SAMPLE_LINES = 100  # by which a separator is judged
 LIKE_ASCII = str.maketrans({"\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\ufeff": ""})
 LIKE_PYTHON = str.maketrans("dD,", "ee.")
 SPACES = r"\s+"
-SEPARATOR_NAMES = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
 SEPARATOR_LINE = re.compile(r" *sep=([;,\t]) *", re.IGNORECASE)  # of spreadsheets
 MAX_CELLS = 20_000_000
 WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # ZIP: XLSX, ODS; OLE: XLS
@@ -65,25 +68,27 @@ class Dialect:
         return sum(len(cell) for cell in cells if self.number.fullmatch(cell))
 
     def __str__(self) -> str:
-        return f"{SEPARATOR_NAMES[self.separator]} between cells, decimal {self.decimal}"
+        return f"{SEPARATORS[self.separator]} between cells, decimal {self.decimal}"
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
     """The cells of a file, a row for each of its lines; lines of comments are empty.
 
-    source: how the file is written, in words; lines: as they stand in the file, none of a sheet;
-    cells: str [lines, columns]; kinds: int [lines, columns]; numbers: float64 [lines, columns],
-    NaN where there is none.
+    source: how the file is written, in words; text: its lines, none of a sheet; lines: int [rows],
+    counted from 1; cells, kinds, numbers: [rows, columns], the words, what they are, and float64
+    with NaN where there is no number. other_sheets: those of a workbook of which none was chosen.
     """
 
     path: str
     source: str
     dialect: Dialect
-    lines: Sequence[str]
+    text: Sequence[str]
+    lines: np.ndarray
     cells: np.ndarray
     kinds: np.ndarray
     numbers: np.ndarray
+    other_sheets: str
 
     @property
     def numeric_rows(self) -> np.ndarray:
@@ -99,8 +104,13 @@ class Grid:
         """The columns in which a row is not empty."""
         return np.flatnonzero(self.kinds[row] != EMPTY)
 
-    def error(self, row: int, column: int, problem: str) -> UserError:
-        return UserError(f"{self.path}: line {row + 1}, column {column + 1}: {problem}")
+    def title(self, *columns: int) -> str:
+        """`column 3`, counted from 0."""
+        return f"column {columns[0] + 1}"
+
+    def error(self, line: int, column: int, problem: str) -> UserError:
+        """What is wrong with a cell. line: counted from 1; column: from 0."""
+        return UserError(f"{self.path}: line {line}, {self.title(column)}: {problem}")
 
 
 def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
@@ -111,21 +121,25 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
     if raw.startswith(OLD_WORKBOOK):
         raise UserError(f"{path}: the spreadsheet has the old XLS format; save it as XLSX or CSV")
     if raw.startswith(WORKBOOK):
-        source, cells = cells_of_workbook(raw, path, sheet)
-        lines, dialect = (), Dialect(",", "point")
+        source, cells, others = cells_of_workbook(raw, path, sheet)
+        marks = ("point", "comma") if decimal == "auto" else (decimal,)
+        counts = {mark: sum(map(bool, map(NUMBERS[mark].fullmatch, cells.flat))) for mark in marks}
+        text, dialect = (), Dialect(",", max(counts, key=counts.__getitem__))
     elif sheet is not None:
         raise UserError(f"--sheet {sheet}: {path} is text and has no sheets; leave --sheet out")
     else:
-        lines, encoding = decode(raw, path)
-        dialect = dialect_of(lines, decimal)
-        cells = cells_of_text(lines, dialect, path)
+        others = ""
+        text, encoding = decode(raw, path)
+        dialect = dialect_of(text, decimal)
+        cells = cells_of_text(text, dialect, path)
         one_column = f"one column, decimal {dialect.decimal}"
         source = f"{encoding}, {dialect if cells.shape[1] > 1 else one_column}"
-    kinds = np.fromiter(map(dialect.kind, cells.flat), np.int8, cells.size).reshape(cells.shape)
+    kinds = np.vectorize(dialect.kind, otypes=[np.int8])(cells)
     numbers = np.full(cells.shape, np.nan)
     is_number = kinds == NUMBER
     numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]
-    return Grid(path, source, dialect, lines, cells, kinds, numbers)
+    lines = np.arange(len(cells)) + 1
+    return Grid(path, source, dialect, text, lines, cells, kinds, numbers, others)
 
 
 def decode(raw: bytes, path: str) -> tuple[list[str], str]:
@@ -143,8 +157,8 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     if found := CONTROL.search(text):
         *above, before = text[: found.start()].split("\n")
         raise UserError(
-            f"{path}: line {len(above) + 1}, character {len(before) + 1}: the file is binary, not "
-            "text; save it as CSV"
+            f"{path}: line {len(above) + 1}, character {len(before) + 1}: the file is binary, or "
+            "its encoding is none of UTF-8, UTF-16 and Windows-1252; save it as CSV in UTF-8"
         )
     if not text.strip():
         raise UserError(f"{path}: line 1: the file is empty; export the curve again")
@@ -215,24 +229,21 @@ def are_two_integers(lines: Sequence[str]) -> bool:
 
 def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
     """str [lines, columns]; lines of comments are empty, short ones end in empty cells."""
-    lines = ["" if COMMENT.match(line) else line for line in lines]
+    rows = [[] if COMMENT.match(line) else dialect.split(line) for line in lines]
     if lines[0].strip().lower().startswith("sep="):
-        lines[0] = ""
-    width = max(len(dialect.split(line)) for line in lines)
+        rows[0] = []
+    width = max(map(len, rows))
     if width * len(lines) > MAX_CELLS:
         raise UserError(
             f"{path}: the file has {len(lines)} lines of up to {width} cells, but at most "
             f"{MAX_CELLS} cells are read; save the measured curve alone"
         )
-    cells = np.full((len(lines), width), "", object)
-    for row, line in zip(cells, lines, strict=True):
-        words = dialect.split(line)
-        row[: len(words)] = words
-    return cells
+    return np.array([row + [""] * (width - len(row)) for row in rows], object)
 
 
-def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np.ndarray]:
-    """What is said of the source, and str [lines, columns]. sheet: name or number."""
+def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np.ndarray, str]:
+    """What is said of the source, str [lines, columns], and the other sheets, where the user chose
+    none. sheet: name or number."""
     import pandas
 
     try:
@@ -257,7 +268,7 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
     if frame.empty:
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
     words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
-    others = [name for name in names if name != wanted]
-    source = f"workbook, sheet {wanted}" if others else "workbook"
-    source += f" (not read: {', '.join(others)}; --sheet chooses)" if others else ""
-    return source, np.array(words, object).reshape(frame.shape)
+    others = ", ".join(name for name in names if name != wanted)
+    rest = f", sheet {wanted} (not read: {others}; --sheet chooses)" if others else ""
+    chosen = others if sheet is None else ""
+    return f"workbook{rest}", np.array(words, object).reshape(frame.shape), chosen

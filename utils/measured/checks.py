@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
+
+from utils.measured.curves import curve, nearest
 
 MIN_READ_NOISES = 3.0  # in the range of a ramp
 NOISE_READINGS = 20  # of a ramp, from which on it tells its own noise
@@ -27,6 +28,16 @@ class Trend:
         steps = np.diff(self.residuals)
         return float(np.sqrt(max(0.0, -np.mean(steps[1:] * steps[:-1]))))
 
+    @property
+    def scatter(self) -> float:
+        """Standard deviation of the residuals."""
+        return float(np.std(self.residuals))
+
+    @property
+    def lag_1(self) -> float:
+        """Autocorrelation of a residual and the next one."""
+        return float(np.mean(self.residuals[1:] * self.residuals[:-1])) / self.scatter**2
+
 
 def trend(pulses: np.ndarray, values: np.ndarray) -> Trend:
     """Least squares of a + b exp(-x / τ) over a grid of τ of either sign; both [n], n >= 2.
@@ -35,27 +46,9 @@ def trend(pulses: np.ndarray, values: np.ndarray) -> Trend:
     largest value less the smallest grows with the number of readings of a flat curve, too.
     """
     x = (pulses - pulses[0]) / (pulses[-1] - pulses[0])
-    n = len(x)
-    even = bool(np.allclose(np.diff(x) * (n - 1), 1, rtol=1e-9))
-    shapes, centred = even_shapes(n) if even else shapes_of(x)
-    level = values.mean()
-    slopes = centred @ (values - level) / (centred**2).sum(axis=1)
-    residuals = values - level - slopes[:, None] * centred
-    best = int(np.argmin((residuals**2).sum(axis=1)))
-    return Trend(float(slopes[best] * (shapes[best, -1] - shapes[best, 0])), residuals[best])
-
-
-def shapes_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Exponentials of x [n] in 0 … 1, and the same less their means; both [shapes, n]."""
-    times = np.geomspace(min(0.5, 2 / len(x)), 2, 24)
-    shapes = np.stack([x, *(np.exp(-x / t) for t in times), *(np.exp((x - 1) / t) for t in times)])
-    return shapes, shapes - shapes.mean(axis=1, keepdims=True)
-
-
-@lru_cache(maxsize=128)
-def even_shapes(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The shapes of n readings at equal distances."""
-    return shapes_of(np.linspace(0, 1, n))
+    rates = 1 / np.geomspace(min(0.5, 2 / len(x)), 2, 24)
+    start, size, nu = nearest(x, values, np.concatenate([[0.0], rates, -rates]))
+    return Trend(size, values - start - size * curve(x, nu))
 
 
 def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
@@ -64,21 +57,20 @@ def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
     usual_noise: read noise of the ramps of the file together, which is what a short ramp is judged
     by, if that is the smaller of the two.
     """
-    spread = float(np.ptp(values))
-    if spread <= 1e-9 * float(np.abs(values).max()):
+    noise, is_long = found.read_noise, len(values) >= NOISE_READINGS
+    if not is_long:
+        noise = min(noise, usual_noise)
+    if float(np.ptp(values)) <= 1e-9 * float(np.abs(values).max()):
         return (
             f"the curve is flat, all its {len(values)} values are {values[0]:.6g}; leave it out "
             "with --columns"
         )
-    noise = found.read_noise
-    if len(values) < NOISE_READINGS:
-        noise = min(noise, usual_noise)
-    if zigzags(values, found):
+    if is_long and found.scatter > 0 and zigzags(values, found):
         return (
             "the readings go up and down from one to the next, as after pulses of both polarities "
             "in turn; give the readings of one polarity"
         )
-    if are_steps(values, found, noise):
+    if is_long and found.scatter > 0 and are_steps(values, found, noise):
         return (
             f"the values look like step sizes: they scatter about {values.mean():.3g}, and their "
             f"sum is {values.sum():.3g}; give the value after each pulse, not its change"
@@ -96,11 +88,8 @@ def zigzags(values: np.ndarray, found: Trend) -> bool:
 
     Few different values do it where a curve is coarsely rounded.
     """
-    rest = found.residuals
-    n, scatter = len(rest), float(np.std(rest))
-    if n < NOISE_READINGS or scatter < 0.01 * abs(found.change) or len(np.unique(values)) < 0.6 * n:
-        return False
-    return float(np.mean(rest[1:] * rest[:-1])) < -0.75 * scatter**2
+    is_fine = len(np.unique(values)) >= 0.6 * len(values)
+    return is_fine and found.scatter >= 0.01 * abs(found.change) and found.lag_1 < -0.75
 
 
 def are_steps(values: np.ndarray, found: Trend, noise: float) -> bool:
@@ -112,14 +101,11 @@ def are_steps(values: np.ndarray, found: Trend, noise: float) -> bool:
     standard deviations. Both are asked of values near zero that hardly have a trend themselves; a
     curve that is coarsely rounded can have such an autocorrelation, but runs over many roundings.
     """
-    rest = found.residuals
-    n, scatter = len(rest), float(np.std(rest))
-    if n < NOISE_READINGS or scatter == 0 or abs(found.change) > 12 * scatter:
+    n, scatter, change = len(values), found.scatter, abs(found.change)
+    if change > 12 * scatter or abs(float(np.median(values))) >= 6 * scatter:
         return False
-    near_zero = abs(float(np.median(values))) < 6 * scatter
-    lag = float(np.mean(rest[1:] * rest[:-1])) / scatter**2
-    if near_zero and -0.7 < lag < -max(0.3, 3 / np.sqrt(n)):
+    if -0.7 < found.lag_1 < -max(0.3, 3 / np.sqrt(n)):
         return True
     trending = 1 - scatter**2 / float(np.var(values)) > 12 / n  # more than chance gives to shapes
-    flat = abs(found.change) < MIN_READ_NOISES * noise and not trending
-    return flat and near_zero and abs(float(values.mean())) > 4 * scatter / np.sqrt(n)
+    independent = change < MIN_READ_NOISES * noise and not trending
+    return independent and abs(float(values.mean())) > 4 * scatter / np.sqrt(n)

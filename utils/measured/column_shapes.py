@@ -39,6 +39,12 @@ def rises(numbers: np.ndarray) -> bool:
     return len(numbers) > 1 and bool((np.diff(known(numbers)) > 0).all())
 
 
+def runs_on(numbers: np.ndarray) -> bool:
+    """Whether most numbers go on in the way of the one before, as those of a sweep do."""
+    steps = np.diff(known(numbers))
+    return len(steps) > 6 and float((steps[1:] * steps[:-1] > 0).mean()) >= 0.8
+
+
 def moves(numbers: np.ndarray) -> bool:
     """Whether a drive has other values than one, or one for either polarity."""
     x = known(numbers)
@@ -53,8 +59,16 @@ def alternates(numbers: np.ndarray) -> bool:
 
 
 def changes(numbers: np.ndarray) -> list[int]:
-    """Indices at which a drive that is steady in between has another value."""
+    """Indices at which a drive that is steady in between has another value.
+
+    The reading before the first pulse may have none. Where the last one has none, the drive of the
+    next pulse is written beside each reading.
+    """
     x = np.where(np.isnan(numbers), 0, numbers)
+    if len(x) > 2 and x[-1] == 0 != x[0]:
+        x = np.concatenate([x[:1], x[:-1]])
+    elif len(x) > 2 and x[0] == 0:
+        x[0] = x[1]
     return (np.flatnonzero(np.abs(np.diff(x)) > STEADY * np.abs(x).max()) + 1).tolist()
 
 

@@ -27,6 +27,16 @@ def curve(time: np.ndarray, nonlinearity: float | np.ndarray) -> np.ndarray:
     return time * saturating(nonlinearity * time) / saturating(nonlinearity)
 
 
+def nearest(time: np.ndarray, values: np.ndarray, grid: np.ndarray) -> tuple[float, float, float]:
+    """Start, size and ν of start + size h(time; ν), ν of this grid, nearest to values; all [n]."""
+    shapes = curve(time[:, None], grid)  # [n, tried]
+    means, mean = shapes.mean(axis=0), values.mean()
+    product, square = (values - mean) @ (shapes - means), ((shapes - means) ** 2).sum(axis=0)
+    best = int((product**2 / square).argmax())
+    size = product[best] / square[best]
+    return float(mean - size * means[best]), float(size), float(grid[best])
+
+
 def derivative(function: Callable, x: float | np.ndarray) -> np.ndarray:
     """Of an elementwise function, by a complex step: exact to rounding, as nothing is subtracted.
 

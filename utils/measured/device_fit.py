@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from devices.device_file import NOT_MEASURED, Estimate, SignedEstimate
 from utils.errors import UserError
@@ -171,7 +171,7 @@ def fit_device(measurement: Measurement, family: str | None = None) -> DeviceFit
     of a straight line.
     """
     # Its matrices are small: more threads wait for each other longer than they compute.
-    with threadpool_limits(1, user_api="blas"):
+    with thread_pools().limit(limits=1, user_api="blas"):
         measurement, far_off = leave_out_single_readings(measurement)
         is_train = any(ramp.before is not None for ramp in measurement.ramps)
         fits: dict[str, BranchFit] = {}
@@ -185,6 +185,11 @@ def fit_device(measurement: Measurement, family: str | None = None) -> DeviceFit
         slopes, covariance = shared_slopes(list(fits.values()))
         both = fits.get("falling"), fits.get("rising")
         return DeviceFit(measurement, tuple(far_off), *both, slopes, covariance)
+
+
+@cache  # which takes as long to find as a short ramp to fit
+def thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def shared_slopes(fits: Sequence[BranchFit]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,20 +7,20 @@ best of a grid, refined.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from copy import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from utils.measured.branch import BranchData, Group
-from utils.measured.curves import curve
+from utils.measured.curves import COMPLEX_STEP, curve
 from utils.measured.whitening import Noise, Whitener
 
 STEEP = np.array([14, 17, 21, 27, 35, 45, 60.0])  # beyond, all happens within a pulse or two
 GRID = np.concatenate([-STEEP[::-1], np.linspace(-12, 12, 49), STEEP])
+TOLERANCE = 1e-10  # of ν
+MAX_ROUNDS = 60
 
 
 class Whitened:
@@ -48,58 +48,89 @@ class Whitened:
         """The curves of all nonlinearities of the grid, [n, tried]."""
         return self(curve(self.group.time[:, None], GRID))
 
-    def shape(self, nonlinearity: float) -> np.ndarray:  # [n, 1]
-        return self(curve(self.group.time[:, None], nonlinearity))
-
-    def only(self, chosen: np.ndarray | list[int]) -> Whitened:
-        """The chosen ones of its ramps; chosen: their places in the group, or a mask of these."""
-        part, group = copy(self), self.group
-        ramps, device = group.ramps[chosen], group.device[chosen]
-        part.group = Group(group.time, group.level[:, chosen], ramps, device)
-        part.level = self.level[:, chosen]
-        return part
+    def shapes(self, nonlinearity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Curves of these nonlinearities, and their derivatives by them, each [n, tried]."""
+        found = curve(self.group.time[:, None], nonlinearity + COMPLEX_STEP * 1j)
+        white = self(np.hstack([np.real(found), np.imag(found) / COMPLEX_STEP]))
+        return white[:, : len(nonlinearity)], white[:, len(nonlinearity) :]
 
 
 def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
     return [Whitened(group, noise) for group in data.groups]
 
 
-def common_shape(
-    groups: Sequence[Whitened], unit: np.ndarray, straight: bool = False
-) -> tuple[float, np.ndarray]:
-    """The best ν of all ramps of the groups together, and the range of each unit.
+def fit_shapes(
+    groups: Sequence[Whitened], unit: np.ndarray, shape: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best ν of each shape, and the range of each unit.
 
-    unit: [ramps of the branch], which ramps share a range.
+    unit: [ramps of the branch], which ramps share a range. shape: [units], which units share a ν.
     """
-    own = [unit[g.group.ramps] for g in groups]
+    product, square = np.zeros((2, len(shape), len(GRID)))
+    for group in groups:
+        np.add.at(product, unit[group.group.ramps], group.level.T @ group.grid)
+        np.add.at(square, unit[group.group.ramps], (group.grid**2).sum(0))
+    explained = np.zeros((shape.max() + 1, len(GRID)))
+    np.add.at(explained, shape, product**2 / square)
+    best = explained.argmax(1)
+    low, high = GRID[np.maximum(best - 1, 0)], GRID[np.minimum(best + 1, len(GRID) - 1)]
+    nonlinearity = zero_between(low, high, lambda nu: fit_ranges(groups, unit, shape, nu)[1])
+    return nonlinearity, fit_ranges(groups, unit, shape, nonlinearity)[0]
 
-    def project(shapes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Products with the levels and squares, [units, shapes]."""
-        product, square = np.zeros((2, unit.max() + 1, shapes[0].shape[1]))
-        for group, units, shape in zip(groups, own, shapes, strict=True):
-            np.add.at(product, units, group.level.T @ shape)
-            np.add.at(square, units, (shape**2).sum(0))
-        return product, square
 
-    def sizes(nu: float) -> tuple[np.ndarray, list[np.ndarray]]:
-        shapes = [group.shape(nu) for group in groups]
-        product, square = project(shapes)
-        return (product / square)[:, 0], shapes
+def fit_ranges(
+    groups: Sequence[Whitened], unit: np.ndarray, shape: np.ndarray, nonlinearity: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best range of each unit, and half the slope of the misfit in the ν of each shape.
 
-    def misfit(nu: float) -> float:
-        size, shapes = sizes(nu)
-        parts = zip(groups, own, shapes, strict=True)
-        return sum(float(((g.level - shape * size[u]) ** 2).sum()) for g, u, shape in parts)
+    unit, shape: as in `fit_shapes`; nonlinearity: [shapes].
+    """
+    product, square = np.zeros((2, len(shape)))
+    change, parts = np.zeros(len(nonlinearity)), []
+    for group in groups:
+        own = unit[group.group.ramps]
+        present, column = np.unique(shape[own], return_inverse=True)
+        curves, by_nu = (each[:, column] for each in group.shapes(nonlinearity[present]))
+        np.add.at(product, own, (curves * group.level).sum(0))
+        np.add.at(square, own, (curves**2).sum(0))
+        parts.append((group.level, own, curves, by_nu))
+    size = product / square
+    for level, own, curves, by_nu in parts:
+        left = size[own] * curves - level
+        np.add.at(change, shape[own], size[own] * (by_nu * left).sum(0))
+    return size, change
 
-    if straight:
-        return 0.0, sizes(0.0)[0]
-    product, square = project([group.grid for group in groups])
-    best = int((product**2 / square).sum(0).argmax())
-    limits = GRID[max(best - 1, 0)], GRID[min(best + 1, len(GRID) - 1)]
-    found = minimize_scalar(
-        misfit, bounds=limits, method="bounded", options={"xatol": 1e-10, "maxiter": 60}
-    )
-    return float(found.x), sizes(float(found.x))[0]
+
+def zero_between(
+    low: np.ndarray, high: np.ndarray, function: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Where functions turn from negative to positive, each between its own limits, all [functions].
+
+    Chandrupatla's method for all of them at once: Advances in Engineering Software 28 (1997) 145,
+    doi:10.1016/S0965-9978(96)00051-8. Where one is positive throughout, that is its low limit, and
+    its high limit where it is negative.
+    """
+    tiny = np.finfo(float).tiny
+    a, of_a = high, np.maximum(function(high), tiny)
+    b, of_b = low, np.minimum(function(low), -tiny)
+    share = np.full(len(low), 0.5)
+    with np.errstate(all="ignore"):
+        for _ in range(MAX_ROUNDS):
+            x = a + share * (b - a)
+            of_x = function(x)
+            same = (of_x > 0) == (of_a > 0)
+            c, of_c = np.where(same, a, b), np.where(same, of_a, of_b)
+            b, of_b = np.where(same, b, a), np.where(same, of_b, of_a)
+            a, of_a = x, of_x
+            least = TOLERANCE / np.abs(b - a)
+            if (least > 0.5).all():
+                break
+            place, height = (a - b) / (c - b), (of_a - of_b) / (of_c - of_b)
+            by_parabola = (height**2 < place) & ((1 - height) ** 2 < 1 - place)
+            far = (c - a) / (b - a) * of_a / (of_c - of_a) * of_b / (of_c - of_b)
+            inverse = of_a / (of_b - of_a) * of_c / (of_b - of_c) + far
+            share = np.clip(np.where(by_parabola, inverse, 0.5), least, 1 - least)
+    return np.where(np.abs(of_a) < np.abs(of_b), a, b)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +148,13 @@ class RampFits:
 
 
 def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) -> RampFits:
-    start, size, nonlinearity = np.zeros((3, data.n_ramps))
-    one_unit = np.zeros(data.n_ramps, int)
+    each, start = np.arange(data.n_ramps), np.zeros(data.n_ramps)
+    if straight:
+        nonlinearity = np.zeros(data.n_ramps)
+        size, _ = fit_ranges(groups, each, 0 * each, nonlinearity[:1])
+    else:
+        nonlinearity, size = fit_shapes(groups, each, each)
+    fits = RampFits(start, size, nonlinearity)
     for group in groups:
-        for column, ramp in enumerate(group.group.ramps):
-            alone = group.only([column])
-            nonlinearity[ramp], (size[ramp],) = common_shape([alone], one_unit, straight)
-            fitted = size[ramp] * curve(group.group.time[:, None], nonlinearity[ramp])
-            start[ramp] = group.starts(alone.group.level - fitted)[0]
-    return RampFits(start, size, nonlinearity)
+        start[group.group.ramps] = group.starts(group.group.level - fits.level(group.group))
+    return fits

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,26 +13,39 @@ from utils.measured.cells import (
     COMMENT,
     EMPTY,
     NUMBER,
-    SEPARATOR_NAMES,
+    NUMBERS,
+    SEPARATORS,
     SPACES,
     TEXT,
     Dialect,
     Grid,
 )
-from utils.measured.names import parse_name
-from utils.measured.vocabulary import KNOWN_UNIT
+from utils.measured.names import Name, parse_name
+from utils.measured.vocabulary import ERROR_WORDS, KNOWN_UNIT, MEAN_WORDS, SPREAD_WORDS, words
 
+MADE_WORDS = ERROR_WORDS | MEAN_WORDS | SPREAD_WORDS | {"sd"}
 JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
 
 
 @dataclass(frozen=True)
 class Header:
-    """Rows from 0. row: of the names, None if there are none; start: of the first numbers."""
+    """Rows from 0. row: of the names, None if there are none; start: of the first numbers.
+
+    names: one per column, without a text where there is none.
+    """
 
     row: int | None
     start: int
-    names: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
+    names: tuple[Name, ...]
+
+
+def named(
+    grid: Grid, row: int | None, start: int, names: Sequence[str] = (), units: Sequence[str] = ()
+) -> Header:
+    """Names and units may be fewer than columns."""
+    width = grid.cells.shape[1]
+    names, units = ([*words, *[""] * width][:width] for words in (names, units))
+    return Header(row, start, tuple(map(parse_name, names, units)))
 
 
 def label_columns(grid: Grid) -> np.ndarray:
@@ -58,10 +73,11 @@ def find_header(grid: Grid, labels: np.ndarray) -> Header:
     if row is None:
         return commented(grid, start)
     row, names, units = with_units(grid, row)
-    names = below_groups(grid, row, names)
     if grid.dialect.separator == SPACES:
-        names = rejoined(grid, grid.lines[row], start)
-    return Header(row, start, tuple(names), tuple(units))
+        names = rejoined(grid.text[row], len(grid.columns_in(start)))
+    else:
+        names = below_groups(grid, row, names)
+    return named(grid, row, start, names, units)
 
 
 def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
@@ -70,17 +86,15 @@ def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
     It is if it counts 0, 1, 2 … or 1, 2, 3 … where the next line does not, or has integers that
     rise behind a word where the others have their labels.
     """
-    if grid.filled_rows[0] < row:
-        return False
     first, second = grid.numbers[[row, below]]
     there = ~np.isnan(first) & ~labels
-    if there.sum() < 3 or (np.diff(first[there]) <= 0).any():
+    first, second = first[there], second[there]
+    if grid.filled_rows[0] < row or len(first) < 3 or (np.diff(first) <= 0).any():
         return False
-    integers = [bool((np.floor(each) == each)[there].all()) for each in (first, second)]
-    if labels[0] and integers == [True, False]:
+    if labels[0] and (first == np.floor(first)).all() and (second != np.floor(second)).any():
         return True
-    steps, low = np.diff(first[there]), first[there][0]
-    return bool((steps == 1).all() and low in (0, 1) and not (np.diff(second[there]) == 1).all())
+    steps = (np.diff(first) == 1).all() and not (np.diff(second) == 1).all()
+    return bool(steps and first[0] in (0, 1))
 
 
 def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
@@ -94,12 +108,17 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
         fits = grid.dialect.separator == SPACES or filled[-1] >= below[-1] or labels[0]
         return row if fits or with_units(grid, row)[0] != row else None
     words = grid.cells[row, filled]
-    if kinds[0] == TEXT and all(re.fullmatch(r"\d+", word) for word in words[1:]):
+    names = above[-2:-1].tolist()  # the row above, which may hold the names
+    is_named = bool(names) and bool((grid.kinds[names[0], below] == TEXT).all())
+    if not is_named and kinds[0] == TEXT and all(re.fullmatch(r"\d+", word) for word in words[1:]):
         return row  # a name, then numbers of devices or of pulses
-    if len(filled) == len(below):
+    inside = below[~labels[below]]
+    if is_named or (kinds[inside] == NUMBER).sum() >= max(1, len(inside) / 2):
         column = int(np.argmax((kinds == TEXT) & ~labels))
+        if any(number.fullmatch(grid.cells[row, column]) for number in NUMBERS.values()):
+            return None  # a number of another dialect, which is said better
         raise grid.error(
-            row,
+            row + 1,
             column,
             f"'{grid.cells[row, column]}' is not a number, and a line that holds numbers, too, "
             "cannot be the header; correct the cell, or put # before the line",
@@ -110,20 +129,16 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
 def with_units(grid: Grid, row: int) -> tuple[int, list[str], list[str]]:
     """The row of names, and names and units, where the row right above the numbers holds units, or
     comments below units, as plotting programs write them."""
-    above = grid.filled_rows[grid.filled_rows <= row][::-1]
-    for depth, at in enumerate(above[:2]):
-        cells = [cell for cell in grid.cells[at] if cell]
-        if not all(KNOWN_UNIT.fullmatch(cell.strip("()[] ")) for cell in cells):
-            continue
-        if len(above) == depth + 1:
-            break
-        names = int(above[depth + 1])
-        if len(grid.columns_in(names)) < len(cells) or (grid.kinds[names] == NUMBER).any():
-            break
+    above = grid.filled_rows[grid.filled_rows <= row][::-1].tolist()
+    for at, names in pairwise(above[:3]):
         units = [cell.strip("()[] ") for cell in grid.cells[at]]
-        comments = grid.cells[row] if depth else [""] * len(units)
-        words = [f"{n} {c}".strip() for n, c in zip(grid.cells[names], comments, strict=True)]
-        return names, words, units
+        if not all(KNOWN_UNIT.fullmatch(unit) for unit in filter(None, units)):
+            continue
+        enough = len(grid.columns_in(names)) >= len(grid.columns_in(at))
+        if enough and not (grid.kinds[names] == NUMBER).any():
+            comments = grid.cells[row] if at != row else [""] * len(units)
+            words = zip(grid.cells[names], comments, strict=True)
+            return names, [f"{name} {comment}".strip() for name, comment in words], units
     return row, list(grid.cells[row]), []
 
 
@@ -137,7 +152,9 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
     if not 2 <= len(columns) < len([name for name in names if name]):
         return names
     groups = [parse_name(str(grid.cells[above[-1], column])) for column in columns]
-    if not all(group.branch or group.device for group in groups):
+    known = [bool(group.branch or group.device) for group in groups]
+    made = [bool(MADE_WORDS & {*words(group.text)}) for group in groups]  # of the others
+    if not any(known) or not all(a or b for a, b in zip(known, made, strict=True)):
         return names
     at = np.searchsorted(columns, np.arange(len(names)), "right") - 1
     return [
@@ -146,11 +163,10 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
     ]
 
 
-def rejoined(grid: Grid, line: str, start: int) -> list[str]:
+def rejoined(line: str, width: int) -> list[str]:
     """Names in a line that only spaces divide: `G (uS)` is one; none if they are no names."""
-    line, width = line.strip(), len(grid.columns_in(start))
     ways = ("(?!)", r"\t+", r"\s{2,}", r"\s+(?![(\[])", r"\s+")  # the first for a single column
-    for names in (re.split(way, line) for way in ways):
+    for names in (re.split(way, line.strip()) for way in ways):
         if len(names) == width:
             return [name.strip('" ') for name in names]
     return []
@@ -158,17 +174,16 @@ def rejoined(grid: Grid, line: str, start: int) -> list[str]:
 
 def commented(grid: Grid, start: int) -> Header:
     """Names that stand in a comment right above the numbers, as NumPy's savetxt writes them."""
-    above = [row for row, line in enumerate(grid.lines[:start]) if line.strip()]
-    if not above or not (found := COMMENT.match(grid.lines[above[-1]])):
-        return Header(None, start)
-    line = grid.lines[above[-1]][found.end() :].strip(' "')
-    width = len(grid.columns_in(start))
-    for separator in (grid.dialect.separator, *SEPARATOR_NAMES):
-        names = Dialect(separator, "point").split(line)
-        if separator == SPACES:
-            names = rejoined(grid, line, start)
-        are_words = not any(grid.dialect.number.fullmatch(name) for name in names)
-        tells = width > 1 or (len(names) == 1 and parse_name(names[0]).role is not None)
-        if len(names) == width and are_words and tells:
-            return Header(above[-1], start, tuple(names))
-    return Header(None, start)
+    above = [row for row, line in enumerate(grid.text[:start]) if line.strip()]
+    mark = COMMENT.match(grid.text[above[-1]]) if above else None
+    if mark:
+        line, width = grid.text[above[-1]][mark.end() :].strip(' "'), len(grid.columns_in(start))
+        for separator in (grid.dialect.separator, *SEPARATORS):
+            names = Dialect(separator, "point").split(line)
+            if separator == SPACES:
+                names = rejoined(line, width)
+            are_words = not any(grid.dialect.number.fullmatch(name) for name in names)
+            tells = width > 1 or (len(names) == 1 and parse_name(names[0]).role is not None)
+            if len(names) == width and are_words and tells:
+                return named(grid, above[-1], start, names)
+    return named(grid, None, start)

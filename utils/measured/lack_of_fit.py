@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from utils.measured.branch import BranchData
 from utils.measured.curves import curve, derivative
 from utils.measured.families import RampFits
-from utils.measured.noise import Part, inside
+from utils.measured.noise import Part
 from utils.measured.whitening import Noise, Whitener
 
 MIN_PROBABILITY = 0.005  # probability below which residuals are no noise
@@ -56,7 +56,7 @@ def parts_of(data: BranchData, alone: RampFits, straight: bool) -> list[Part]:
         else:
             by_nu = derivative(lambda nu, time=time: curve(time, nu), nus)
             columns = [np.ones_like(by_nu), curve(time, nus), by_nu]
-        basis = np.linalg.qr(np.stack(columns, axis=2))[0]  # [1 or ramps, n, columns]
+        basis = np.stack(columns, axis=2)  # [1 or ramps, n, columns]
         parts.append(Part(time, group.level - alone.level(group), basis))
     return parts
 
@@ -69,10 +69,11 @@ def lack_of_fit(parts: Sequence[Part], noise: Noise) -> LackOfFit:
     degree = min(max(length // 10, 3), 10) if length >= 10 else 2
     for part in parts:
         whiten = Whitener(part.time, noise)
-        level, q, _ = part.whitened(whiten)
-        left = level - np.einsum("snc,cr->nr" if len(q) == 1 else "rnc,cr->nr", q, inside(q, level))
-        product += float((left[1:] * left[:-1]).sum())
-        expected -= float((q[:, 1:] * q[:, :-1]).sum()) * left.shape[1] / len(q)
+        level, basis = part.whitened(whiten)
+        q, _ = np.linalg.qr(basis)
+        left = level - q @ (q.transpose(0, 2, 1) @ level)  # [sets, n, ramps of the set]
+        product += float((left[:, 1:] * left[:, :-1]).sum())
+        expected -= float((q[:, 1:] * q[:, :-1]).sum()) * left.shape[2]
         total += float((left**2).sum())
         spare += part.spare
         n += left.size
@@ -80,11 +81,8 @@ def lack_of_fit(parts: Sequence[Part], noise: Noise) -> LackOfFit:
             slow.append(slow_part(part.time, whiten, q, left, degree))
     lag_1 = (product - total / spare * expected) / total if total and spare > 0 else 0.0
     deviations = np.concatenate(slow, axis=1) if slow else np.zeros((0, 0))
-    if deviations.shape[1] >= MIN_RAMPS:
-        probability = compared_with_each_other(deviations)
-    else:
-        probability = compared_with_fast_ones(deviations, total, spare)
-    return LackOfFit(lag_1, float(stats.norm.sf(lag_1 * np.sqrt(n))), probability)
+    neighbours = float(special.ndtr(-lag_1 * np.sqrt(n)))
+    return LackOfFit(lag_1, neighbours, probability(deviations, total, spare))
 
 
 def slow_part(
@@ -92,35 +90,31 @@ def slow_part(
 ) -> np.ndarray:
     """Deviations in the directions of polynomials that the family does not have, [.., ramps].
 
-    q: what the family has, [1 or ramps, n, columns]; left: [n, ramps].
+    q: what the family has, [sets, n, columns]; left: [sets, n, ramps of the set].
     """
     taken = q.shape[2]
     polynomials = np.polynomial.legendre.legvander(2 * time / time[-1] - 1, degree)[:, taken:]
     white = whiten(polynomials)
-    white = white - q @ (q.transpose(0, 2, 1) @ white)  # [1 or ramps, n, directions]
+    white = white - q @ (q.transpose(0, 2, 1) @ white)  # [sets, n, directions]
     # Orthonormal by Gram and Schmidt, in the same order and sense for all ramps; fast for many.
     lower = np.linalg.cholesky(white.transpose(0, 2, 1) @ white)
-    return np.linalg.solve(lower, inside(white, left).T[..., None])[..., 0].T
+    found = np.linalg.solve(lower, white.transpose(0, 2, 1) @ left)
+    return found.transpose(1, 0, 2).reshape(len(lower[0]), -1)
 
 
-def compared_with_fast_ones(deviations: np.ndarray, total: float, spare: int) -> float | None:
-    """F test of slow deviations against all others; total: all squares; spare: their number."""
-    fast = spare - deviations.size
-    if deviations.size == 0 or fast < 1:
-        return None
-    square = float((deviations**2).sum())
-    rest = total - square
-    if rest <= 0:
-        return None
-    return float(stats.f.sf(square / deviations.size / (rest / fast), deviations.size, fast))
+def probability(deviations: np.ndarray, total: float, spare: int) -> float | None:
+    """F test of slow deviations, [directions, ramps]; None where too few readings can tell.
 
-
-def compared_with_each_other(deviations: np.ndarray) -> float | None:
-    """F test of the mean of slow deviations over ramps against their scatter."""
+    total: squares of all deviations, of which `spare` are independent.
+    """
     directions, ramps = deviations.shape
-    mean = deviations.mean(axis=1)
-    scatter = float(((deviations - mean[:, None]) ** 2).sum()) / (directions * (ramps - 1))
-    if scatter == 0:
+    if ramps >= MIN_RAMPS:  # their mean over ramps against their scatter
+        mean = deviations.mean(axis=1, keepdims=True)
+        square, rest = ramps * (mean**2).sum(), ((deviations - mean) ** 2).sum()
+        degrees = directions, directions * (ramps - 1)
+    else:  # all of them against the fast ones
+        square = (deviations**2).sum()
+        rest, degrees = total - square, (deviations.size, spare - deviations.size)
+    if min(degrees) < 1 or rest <= 0:
         return None
-    ratio = ramps * float((mean**2).mean()) / scatter
-    return float(stats.f.sf(ratio, directions, directions * (ramps - 1)))
+    return float(special.fdtrc(*degrees, square / degrees[0] / (rest / degrees[1])))

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.measured.branch import BranchData
-from utils.measured.curves import curve, derivative, jacobian
-from utils.measured.families import Whitened, common_shape
+from utils.measured.curves import curve, derivative, jacobian, saturating
+from utils.measured.families import Whitened, fit_ranges, fit_shapes
 from utils.measured.variations import (
     Variation,
-    design_matrix,
     different_lines,
     different_ranges,
     different_shapes,
     different_slopes,
-    residuals,
+    normal_equations,
     solve,
 )
 
@@ -76,7 +75,7 @@ def fit_linear(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
     """A slope for each device or, where that is better, for each ramp."""
     fits = []
     for unit, device in units(data):
-        _, slopes = common_shape(groups, unit, straight=True)
+        slopes, _ = fit_ranges(groups, unit, 0 * device, np.zeros(1))
         fits.append(complete(data, groups, different_lines(unit, device), slopes))
     return best_of(fits)
 
@@ -85,11 +84,10 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
     """All ways in which devices may differ, the simplest first; `best_of` takes one."""
     (unit, device), *of_ramps = units(data)
     several = len(device) > 1
-    nu, sizes = common_shape(groups, unit)
+    (nu,), sizes = fit_shapes(groups, unit, 0 * device)
     fits = [complete(data, groups, different_ranges(unit, device), np.array([nu, *sizes]))]
     if several:
-        own = [common_shape(ramps_of(groups, each), 0 * unit) for each in device]
-        nus, own_sizes = np.array([[nu, size] for nu, (size,) in own]).T
+        nus, own_sizes = fit_shapes(groups, unit, device)
         # Two beginnings, as the ranges tell the slopes and as the curvatures of the devices do.
         starts = [slopes_start(nu, sizes)]
         if is_near(nus):
@@ -97,14 +95,14 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
             starts.append(np.array([1 / whole, *(nus * whole)]))
         model = different_slopes(unit, device)
         found = [solve(groups, model, start) for start in starts]
-        theta = min(found, key=lambda theta: squares(groups, model, theta))
+        theta = min(found, key=lambda theta: normal_equations(groups, model, theta)[2])
         fits.insert(0, complete(data, groups, model, theta))
         is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes)
         if is_curved and data.n_readings > 8 * len(device):
             theta = np.concatenate([nus, own_sizes])
             fits.append(complete(data, groups, different_shapes(unit, device), theta))
     for unit, device in of_ramps:
-        nu, sizes = common_shape(groups, unit)
+        (nu,), sizes = fit_shapes(groups, unit, 0 * device)
         ranges = complete(data, groups, different_ranges(unit, device), np.array([nu, *sizes]))
         fits.append(ranges)
         if several and ranges.aicc < fits[0].aicc:
@@ -117,17 +115,10 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
 
 def slopes_start(nu: float, sizes: np.ndarray) -> np.ndarray:
     """θ of `different_slopes`, from the ranges of units that were fitted with one ν."""
-    pace = sizes * nu / -np.expm1(-nu) if nu else sizes
-    return np.concatenate([[nu / pace.mean()], np.clip(pace, *pace_limits(pace))])
-
-
-def ramps_of(groups: Sequence[Whitened], device: int) -> list[Whitened]:
-    found = [group.only(group.group.device == device) for group in groups]
-    return [group for group in found if len(group.group.ramps)]
-
-
-def squares(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> float:
-    return float((residuals(groups, model, theta) ** 2).sum())
+    pace = sizes / saturating(nu)
+    mean = pace.mean()
+    near = np.clip(pace / mean, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    return np.array([nu / mean, *(mean * near)])
 
 
 def units(data: BranchData) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -137,11 +128,6 @@ def units(data: BranchData) -> list[tuple[np.ndarray, np.ndarray]]:
     if data.n_ramps > n_devices:
         found.append((np.arange(data.n_ramps), data.device))
     return found
-
-
-def pace_limits(pace: np.ndarray) -> tuple[float, float]:
-    ends = pace.mean() / LARGEST_FACTOR, pace.mean() * LARGEST_FACTOR
-    return min(ends), max(ends)
 
 
 def is_near(value: np.ndarray) -> bool:
@@ -160,8 +146,10 @@ def complete(
     data: BranchData, groups: Sequence[Whitened], model: Variation, theta: np.ndarray
 ) -> MeanDevice:
     """Residuals, covariances and AICc of a fit whose parameters are found."""
-    matrix = design_matrix(groups, model, theta)
-    covariance = np.linalg.pinv((matrix.T @ matrix).toarray(), hermitian=True)
+    matrix, _, misfit = normal_equations(groups, model, theta)
+    size = np.sqrt(np.maximum(matrix.diagonal(), np.finfo(float).tiny))
+    scale = np.outer(size, size)
+    covariance = np.linalg.pinv(matrix / scale, hermitian=True) / scale
     start, start_by, variance, left = np.zeros(data.n_ramps), np.zeros(len(theta)), 0.0, []
     for each in groups:
         group = each.group
@@ -174,7 +162,6 @@ def complete(
     summary = model.summary(theta)
     change = jacobian(model.summary, theta)
     n_devices, n, parameters = len(data.devices), data.n_readings, len(theta) + data.n_ramps
-    misfit = squares(groups, model, theta)
     return MeanDevice(
         family=model.family,
         varies=model.varies,

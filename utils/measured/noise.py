@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -26,7 +27,8 @@ from utils.measured.whitening import FLOOR, Noise, Whitener
 
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
-COARSE = 0.2  # tolerance of odds, which is enough to compare likelihoods
+TOLERANCE = 0.03  # of the odds of the best noises
+MAX_NUMBERS = 2**21  # that are whitened at once: 16 MB
 MIN_STANDARD_ERRORS = 0.05  # a smaller noise is none
 MIN_SPARE = 8  # readings to spare without which the two noises cannot be told apart
 FASTEST_GROWTH = -2.0  # forgetting: deviations that grow faster would drown the end of the curve
@@ -66,16 +68,33 @@ class Part:
     def spare(self) -> int:
         return self.level.size - self.basis.shape[2] * self.level.shape[1]
 
-    def whitened(self, whiten: Whitener) -> tuple[np.ndarray, np.ndarray, float]:
-        """Levels, orthonormal basis [1 or ramps, n, columns], and sum of log|R|² over ramps."""
-        sets, n, columns = self.basis.shape
-        flat = self.basis.transpose(1, 0, 2).reshape(n, -1)
-        n_ramps = self.level.shape[1]
-        white = whiten(np.hstack([self.level, flat]))
-        level, flat = white[:, :n_ramps], white[:, n_ramps:]
-        q, r = np.linalg.qr(flat.reshape(n, sets, columns).transpose(1, 0, 2))
-        size = np.log(np.abs(np.diagonal(r, axis1=1, axis2=2))).sum()
-        return level, q, 2 * float(size) * n_ramps / sets
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Levels less what of them lies in the bases, and the bases side by side, [n, all]."""
+        sets, n, _ = self.basis.shape
+        basis = np.linalg.qr(self.basis)[0]
+        level = self.level.T.reshape(sets, -1, n).transpose(0, 2, 1)
+        level = level - basis @ (basis.transpose(0, 2, 1) @ level)
+        return np.hstack([each.transpose(1, 0, 2).reshape(n, -1) for each in (level, basis)])
+
+    def whitened(self, whiten: Whitener) -> tuple[np.ndarray, np.ndarray]:
+        """Levels, [.., sets, n, ramps of the set], and bases, [.., sets, n, columns]."""
+        white, sets = whiten(self.columns), len(self.basis)
+        level, basis = np.split(white, [self.level.shape[1]], axis=-1)
+        level, basis = (each.reshape(*each.shape[:-1], sets, -1) for each in (level, basis))
+        return np.swapaxes(level, -2, -3), np.swapaxes(basis, -2, -3)
+
+    def likelihood(self, noise: Noise) -> np.ndarray:
+        """Squares of all ramps beside their bases, and log determinants, [2, noises]."""
+        whiten = Whitener(self.time, noise)
+        level, basis = self.whitened(whiten)
+        transposed = np.swapaxes(basis, -1, -2)
+        lower = np.linalg.cholesky(transposed @ basis)
+        inside = np.linalg.solve(lower, transposed @ level)
+        squares = (level**2).sum((-3, -2, -1)) - (inside**2).sum((-3, -2, -1))
+        sets, _, ramps = level.shape[-3:]
+        of_bases = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum((-2, -1))
+        return np.stack([squares, ramps * (sets * whiten.log_determinant + 2 * of_bases)])
 
 
 def smooth_parts(data: BranchData, nonlinearity: float, max_degree: int = 10) -> list[Part]:
@@ -83,13 +102,6 @@ def smooth_parts(data: BranchData, nonlinearity: float, max_degree: int = 10) ->
     return [
         Part(g.time, g.level, smooth(g.time, nonlinearity, max_degree)[None]) for g in data.groups
     ]
-
-
-def inside(q: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Coefficients of the ramps in their bases; q: [1 or ramps, n, columns]; [columns, ramps]."""
-    if len(q) == 1:
-        return q[0].T @ level
-    return np.einsum("rnc,nr->cr", q, level, optimize=True)
 
 
 @dataclass(frozen=True)
@@ -109,13 +121,12 @@ class NoiseEstimate:
 
 def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
     """The noises of all ramps; where too few readings tell them apart, all is read noise."""
-    spare = sum(part.spare for part in parts)
-    if spare < MIN_SPARE:
-        squares, _, _ = likelihood_parts(parts, Noise(1.0, 0.0, forgetting))
-        noise = Noise(float(np.sqrt(squares / max(spare, 1))), 0.0, forgetting)
-        return NoiseEstimate(noise, noise, None, None)
     profile = Profile(parts, forgetting)
-    _, noise = profile.best()
+    if profile.spare < MIN_SPARE:
+        squares, _ = profile.likelihood(Noise(1.0, 0.0, forgetting))
+        noise = Noise(float(np.sqrt(max(squares, 0.0) / max(profile.spare, 1))), 0.0, forgetting)
+        return NoiseEstimate(noise, noise, None, None)
+    noise = profile.best()
     read, write = standard_errors(parts, noise)
     noise = replace(
         noise,
@@ -136,10 +147,11 @@ def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     parts = smooth_parts(data, nonlinearity, 3)
     if sum(part.spare for part in parts) < 20 * MIN_SPARE:
         return by_curve if nonlinearity > FASTEST_GROWTH else 0.0
-    own, _ = Profile(parts, by_curve).best(COARSE)
-    others = [0.0, *(by_curve + 1 / memory for memory in MEMORIES)]
-    least, rate = min((Profile(parts, rate).best(COARSE)[0], rate) for rate in others)
-    return rate if own - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
+    own = Profile(parts, by_curve)
+    memories = MEMORIES[own.interval < MEMORIES]  # write noise that fades sooner is read noise
+    others = [0.0, *(by_curve + 1 / memories)]
+    least, rate = min((Profile(parts, rate).least(), rate) for rate in others)
+    return rate if own.least() - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
 
 
 def standard_errors(parts: Sequence[Part], noise: Noise) -> tuple[float, float]:
@@ -176,48 +188,54 @@ class Profile:
 
     def __init__(self, parts: Sequence[Part], forgetting: float):
         self.parts, self.forgetting = parts, forgetting
+        self.spare = sum(part.spare for part in parts)
         self.interval = np.median(np.concatenate([np.diff(part.time) for part in parts]))
 
-    def __call__(self, odds: float) -> tuple[float, Noise]:
-        """-2 log of it, and the noise."""
-        share = 1 / (1 + np.exp(-odds))
-        unit = Noise(np.sqrt(1 - share), np.sqrt(share / self.interval), self.forgetting)
-        squares, spare, logarithms = likelihood_parts(self.parts, unit)
-        size = max(float(np.sqrt(squares / spare)), FLOOR)
-        noise = Noise(unit.read * size, unit.write * size, self.forgetting)
-        return 2 * spare * np.log(size) + logarithms, noise
+    def likelihood(self, noise: Noise) -> np.ndarray:
+        """As of a part, of all of them together."""
+        return np.sum([part.likelihood(noise) for part in self.parts], axis=0)
 
-    def best(self, tolerance: float = 0.03) -> tuple[float, Noise]:
-        """-2 log of it at its best, and the noise there; tolerance: of the odds."""
+    def __call__(self, odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """-2 log of it, and the variances of read and write noise, each [tried]."""
+        share = 1 / (1 + np.exp(-odds))
+        read, write = np.sqrt(1 - share), np.sqrt(share / self.interval)
+        numbers = len(odds) * sum(part.columns.size for part in self.parts)
+        pieces = np.array_split(np.arange(len(odds)), min(len(odds), 1 + numbers // MAX_NUMBERS))
+        units = [Noise(read[some], write[some], self.forgetting) for some in pieces]
+        squares, logarithms = np.concatenate([self.likelihood(unit) for unit in units], axis=1)
+        size = np.maximum(squares / self.spare, FLOOR**2)
+        return self.spare * np.log(size) + logarithms, read**2 * size, write**2 * size
+
+    def middle(self) -> float:
+        """The best odds of a coarse grid."""
         coarse = np.linspace(-12, 12, 9)
-        middle = coarse[np.argmin([self(odds)[0] for odds in coarse])]
+        return float(coarse[np.argmin(self(coarse)[0])])
+
+    def least(self) -> float:
+        """-2 log of it at its best: the vertex of a parabola through the best of a finer grid."""
+        deviance, _, _ = self(self.middle() + np.linspace(-3, 3, 13))
+        best = np.clip(np.argmin(deviance), 1, 11)
+        before, at, after = deviance[best - 1 : best + 2]
+        bend = before - 2 * at + after
+        return float(at - (after - before) ** 2 / (8 * bend) if bend > 0 else deviance.min())
+
+    def best(self) -> Noise:
+        """The noises there."""
+        middle = self.middle()
         found = minimize_scalar(
-            lambda odds: self(odds)[0],
+            lambda odds: self(np.array([odds]))[0].item(),
             bounds=(middle - 3, middle + 3),
-            options={"xatol": tolerance},
+            options={"xatol": TOLERANCE},
         )
-        return self(float(found.x))
+        _, (read,), (write,) = self(np.array([found.x]))
+        return self.noise(read, write)
 
     def averaged(self) -> Noise:
         """Mean variances over the likelihood of the share of write noise, all equally likely."""
         odds = np.linspace(-8, 8, 17)
-        found = [self(each) for each in odds]
-        deviance = np.array([each[0] for each in found])
-        weight = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
-        read, write = (
-            np.sqrt(np.average([getattr(noise, name) ** 2 for _, noise in found], weights=weight))
-            for name in ("read", "write")
-        )
-        return Noise(float(read), float(write), self.forgetting)
+        deviance, read, write = self(odds)
+        weights = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
+        return self.noise(*(np.average(each, weights=weights) for each in (read, write)))
 
-
-def likelihood_parts(parts: Sequence[Part], noise: Noise) -> tuple[float, int, float]:
-    """Sum of whitened squares beside the bases, readings to spare, and the determinants."""
-    squares, spare, logarithms = 0.0, 0, 0.0
-    for part in parts:
-        whiten = Whitener(part.time, noise)
-        level, q, size = part.whitened(whiten)
-        squares += float((level**2).sum() - (inside(q, level) ** 2).sum())
-        spare += part.spare
-        logarithms += level.shape[1] * whiten.log_determinant + size
-    return max(squares, 0.0), spare, logarithms
+    def noise(self, read: float, write: float) -> Noise:
+        return Noise(float(np.sqrt(read)), float(np.sqrt(write)), self.forgetting)

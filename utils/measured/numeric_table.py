@@ -2,70 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATOR_NAMES, TEXT, Dialect, Grid
+from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
 from utils.measured.header import Header, find_header, label_columns
-from utils.measured.names import Name, parse_name
+from utils.measured.names import Name
+
+# Of lists as programs write them: `up = [0.11` or `0.9]`.
+IN_BRACKETS = re.compile(r"(^|[=:])\s*[\[{]\s*[-+.]?\d[\d.eE+-]*$|^[-+.\d][\d.eE+-]*\s*[\]}];?$")
 
 
 @dataclass(frozen=True, eq=False)
-class NumericTable:
-    """Cells below their names.
+class NumericTable(Grid):
+    """Those lines of a grid that hold numbers, below their names.
 
-    source: how the file is written, in words; names: one per column; header: line of the names;
-    lines: int [rows], counted from 1; cells, kinds, numbers: [rows, columns], the words, what they
-    are, and float64 with NaN where there is no number; labels: bool [columns], whether text is
+    names: one per column; header: line of the names; labels: bool [columns], whether text is
     expected there; blocks: int [rows], which of several tables one below the other. For the user,
     and reading adds to them: left_out, what is not used; notes, what else he should know.
     """
 
-    path: str
-    source: str
-    dialect: Dialect
     names: tuple[Name, ...]
     header: int | None
-    lines: np.ndarray
-    cells: np.ndarray
-    kinds: np.ndarray
-    numbers: np.ndarray
     labels: np.ndarray
     blocks: np.ndarray
     left_out: list[str]
     notes: list[str] = field(default_factory=list)
-
-    @classmethod
-    def from_rows(
-        cls,
-        grid: Grid,
-        header: Header,
-        labels: np.ndarray,
-        rows: np.ndarray,
-        blocks: np.ndarray,
-        left_out: list[str],
-    ) -> NumericTable:
-        """These rows of the grid; names and units may be fewer than columns."""
-        width = grid.cells.shape[1]
-        names = [*header.names, *[""] * width][:width]
-        units = [*header.units, *[""] * width][:width]
-        return cls(
-            grid.path,
-            grid.source,
-            grid.dialect,
-            tuple(map(parse_name, names, units)),
-            None if header.row is None else header.row + 1,
-            rows + 1,
-            grid.cells[rows],
-            grid.kinds[rows],
-            grid.numbers[rows],
-            labels,
-            blocks,
-            left_out,
-        )
 
     def title(self, *columns: int) -> str:
         """`column 3 (G)`, or `columns 2 to 9 (D1 … D8)`: neighbours, counted from 0."""
@@ -73,10 +39,6 @@ class NumericTable:
         words = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}"
         numbers = spread((columns[0] + 1, columns[-1] + 1), "column")
         return numbers + (f" ({words})" if names[0] else "")
-
-    def error(self, line: int, column: int, problem: str) -> UserError:
-        """What is wrong with a cell. line: counted from 1; column: from 0."""
-        return UserError(f"{self.path}: line {line}, {self.title(column)}: {problem}")
 
     @property
     def numeric(self) -> np.ndarray:
@@ -102,73 +64,88 @@ def find_numbers(grid: Grid) -> NumericTable:
     Raises UserError for a file without numbers, for lines of different separators, for more cells
     than there are columns, and for text in what looks like the first line of numbers.
     """
+    blocks, left_out = instrument_blocks(grid)
     if not len(grid.numeric_rows):
         raise UserError(
             f"{grid.path}: lines 1 to {len(grid.cells)}: no column holds numbers; give "
             "the file, or the --sheet, of the measured curve"
         )
-    if (grid.cells[:, 0] == "DataValue").any():
-        return instrument_table(grid)
-    labels, last = label_columns(grid), grid.numeric_rows[-1]
+    labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)
-    filled = grid.filled_rows
-    check(grid, filled[filled >= header.start], header)
+    check(grid, header)
     first = header.start if header.row is None else header.row
     around = {"above": filled[filled < first], "below": filled[filled > last]}
-    left_out = [
+    left_out += [
         f"{spread(at + 1, 'line')}: text {way} the numbers" for way, at in around.items() if len(at)
     ]
     rows = filled[(filled >= header.start) & (filled <= last)]
-    return NumericTable.from_rows(grid, header, labels, rows, np.zeros(len(rows), int), left_out)
-
-
-def instrument_table(grid: Grid) -> NumericTable:
-    """The lines `DataValue, …` below their `DataName, …`, as source-measure units export them.
-
-    Each further DataName begins another block, that is, another ramp.
-    """
-    rows = np.flatnonzero(grid.cells[:, 0] == "DataValue")
-    heads = np.flatnonzero(grid.cells[:, 0] == "DataName")
-    heads = heads[heads < rows[-1]]
-    names = ["", *grid.cells[heads[0]][1:]] if len(heads) else []
-    for head in heads[1:]:
-        if list(grid.cells[head][1:]) != names[1:]:
-            raise grid.error(
-                head,
-                0,
-                "this block names other columns than the first; save each block in its own file",
-            )
-    header = Header(int(heads[0]) if len(heads) else None, int(rows[0]), tuple(names))
-    check(grid, rows, header)
-    others = np.setdiff1d(grid.filled_rows, [*rows, *heads])
-    left_out = [f"{len(others)} lines of the instrument's header"] if len(others) else []
-    grid.kinds[:, 0] = EMPTY  # the word DataValue is no label
-    labels = np.zeros(grid.cells.shape[1], bool)
-    return NumericTable.from_rows(
-        grid, header, labels, rows, np.searchsorted(heads, rows), left_out
+    part = {name: getattr(grid, name)[rows] for name in ("lines", "cells", "kinds", "numbers")}
+    factors = np.array([name.factor for name in header.names])
+    part["numbers"] *= np.where(np.isnan(factors), 1.0, factors)
+    notes = [
+        f"column {column + 1} ({header.names[column].text}): its name says that pulses are "
+        f"{factors[column]:g} times as many"
+        for column in np.flatnonzero(~np.isnan(factors) & (factors != 1))
+    ]
+    return NumericTable(
+        **vars(grid) | part,
+        names=header.names,
+        header=None if header.row is None else header.row + 1,
+        labels=labels,
+        blocks=blocks[rows],
+        left_out=left_out,
+        notes=notes,
     )
 
 
-def check(grid: Grid, rows: np.ndarray, header: Header) -> None:
+def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
+    """Which block each row belongs to, and what is left out, where lines `DataValue, …` stand below
+    `DataName, …`, as source-measure units export them; all other cells are emptied.
+
+    Each further DataName begins another block, that is, another ramp.
+    """
+    words = grid.cells[:, 0].copy()
+    values, heads = words == "DataValue", np.flatnonzero(words == "DataName")
+    if not values.any():
+        return np.zeros(len(words), int), []
+    for head in heads[heads < np.flatnonzero(values)[-1]].tolist():
+        if list(grid.cells[head]) != list(grid.cells[heads[0]]):
+            raise grid.error(
+                head + 1,
+                0,
+                "this block names other columns than the first; save each block in its own file",
+            )
+    others = len(np.setdiff1d(grid.filled_rows, [*np.flatnonzero(values), *heads]))
+    values[heads[:1]] = True
+    for array, nothing in ((grid.cells, ""), (grid.kinds, EMPTY), (grid.numbers, np.nan)):
+        array[~values] = array[:, 0] = nothing
+    left_out = [f"{others} lines of the instrument's header"] if others else []
+    return np.searchsorted(heads, np.arange(len(words))), left_out
+
+
+def check(grid: Grid, header: Header) -> None:
     """Raise UserError for lines that are divided in another way than the others."""
-    for row in range(header.start):
-        why = [wrong_dialect(cell, grid.dialect) for cell in grid.cells[row] if cell]
-        if why and all(why):
-            raise grid.error(row, 0, str(why[0]))
-    for row, column in np.argwhere(grid.kinds[rows] == TEXT).tolist():
-        if why := wrong_dialect(grid.cells[rows[row], column], grid.dialect):
-            raise grid.error(int(rows[row]), column, why)
-    named = [column for column, name in enumerate(header.names) if name]
+    for row in np.flatnonzero((grid.kinds == TEXT).any(axis=1)).tolist():
+        texts = np.flatnonzero(grid.kinds[row] == TEXT).tolist()
+        cells = {column: str(grid.cells[row, column]) for column in texts}
+        for column, cell in cells.items() if row >= header.start else ():
+            if IN_BRACKETS.search(cell):
+                problem = f"'{cell}' is a number in brackets; write a table of plain numbers"
+                raise grid.error(row + 1, column, problem)
+        wrong = {c: why for c, cell in cells.items() if (why := wrong_dialect(cell, grid.dialect))}
+        if wrong and (row >= header.start or len(wrong) == len(texts)):
+            column, why = min(wrong.items())
+            raise grid.error(row + 1, column, why)
+    named = [column for column, name in enumerate(header.names) if name.text or name.unit]
     width = 1 + max([*named, *grid.columns_in(header.start)])
-    beyond = np.argwhere(grid.kinds[rows, width:] != EMPTY)
-    if len(beyond):
-        row, column = int(rows[beyond[0, 0]]), width + int(beyond[0, 1])
+    for row, column in np.argwhere(grid.kinds[header.start :, width:] != EMPTY)[:1].tolist():
+        cell = grid.cells[header.start + row, width + column]
         raise grid.error(
-            row,
-            column,
-            f"'{grid.cells[row, column]}' is one cell too many, since line {header.start + 1} has "
-            f"{width}; look for text, mixed separators, or decimal commas where commas separate "
-            "cells, and write all lines alike",
+            header.start + row + 1,
+            width + column,
+            f"'{cell}' is one cell too many, since line {header.start + 1} has {width}; look for "
+            "text, mixed separators, or decimal commas where commas separate cells, and write all "
+            "lines alike",
         )
 
 
@@ -176,7 +153,7 @@ def wrong_dialect(cell: str, dialect: Dialect) -> str | None:
     """Why a text is no number, where it would be one, or several, in another dialect."""
     other = "comma" if dialect.decimal == "point" else "point"
     found = f"a number with a decimal {other}" if NUMBERS[other].fullmatch(cell) else None
-    for candidate in (Dialect(s, d) for s in SEPARATOR_NAMES for d in NUMBERS if not found):
+    for candidate in (Dialect(s, d) for s in SEPARATORS for d in NUMBERS if not found):
         words = [word for word in candidate.split(cell) if word]
         is_other = len(words) > 1 or (words and words[0] != cell)
         if is_other and all(map(candidate.number.fullmatch, words)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from dataclasses import dataclass
 
@@ -16,15 +15,6 @@ BRANCHES = ("falling", "rising")
 DEVICES = ("auto", "each", "one")
 DECIMALS = ("auto", "point", "comma")
 MIN_READINGS = 5  # of a ramp
-
-
-def split_of(word: str) -> int | str:
-    """A number of readings, or `turns`."""
-    if word == "turns":
-        return word
-    if not re.fullmatch(r"\d{1,9}", word):
-        raise argparse.ArgumentTypeError(f"{word}: must be a number of readings, or turns")
-    return int(word)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +57,7 @@ class ReadingOptions:
         READING,
         "how to cut a column that holds several ramps: after every N readings, or at the turning "
         "points (turns) (default: where the values clearly turn, or the pulses start again)",
-        split_of,
+        str,
         metavar="N|turns",
     )
     reads: int | None = flag(
@@ -123,6 +113,8 @@ class ReadingOptions:
     def __post_init__(self):
         object.__setattr__(self, "columns", tuple(self.columns))  # a list, if it comes from JSON
         object.__setattr__(self, "branches", tuple(self.branches))
+        if isinstance(self.split, str) and re.fullmatch(r"\d{1,9}", self.split):
+            object.__setattr__(self, "split", int(self.split))
         check_values(self)
         for word in self.branches:
             if word not in BRANCHES:

@@ -12,41 +12,33 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from utils.measured.branch import Group
-from utils.measured.curves import curve
-from utils.measured.families import GRID, Whitened
+from utils.measured.curves import curve, nearest
+from utils.measured.families import GRID
 from utils.measured.measurement import Measurement, Ramp
-from utils.measured.whitening import Noise
 
 MIN_READINGS = 8  # of a ramp that can tell
 PROBABILITY = 1e-4  # that noise alone makes one as far off among all readings
 MAX_SHARE = 0.02  # of the readings of a ramp; where more are far off, its noise is like that
-WHITE = Noise(1.0, 0.0, 0.0)
 
 
 def leave_out_single_readings(measurement: Measurement) -> tuple[Measurement, list[str]]:
     """The measurement without readings that are far off, and a sentence for each of these."""
     n = sum(len(ramp.values) for ramp in measurement.ramps)
-    found = [
-        far_off(ramp, n) if len(ramp.values) >= MIN_READINGS else {} for ramp in measurement.ramps
-    ]
+    found = [(ramp, far_off(ramp, n)) for ramp in measurement.ramps]
     # What stands out after the same pulse of several ramps belongs to the curve.
-    often = Counter(
-        (ramp.branch, ramp.pulses[place])
-        for ramp, far in zip(measurement.ramps, found, strict=True)
-        for place in far
-    )
+    often = Counter((ramp.branch, ramp.pulses[place]) for ramp, far in found for place in far)
     ramps, sentences = [], []
-    for ramp, far in zip(measurement.ramps, found, strict=True):
-        single = [place for place in far if often[ramp.branch, ramp.pulses[place]] == 1]
-        if len(far) > max(1, MAX_SHARE * len(ramp.values)):
-            single = []
-        for place in single:
+    for ramp, far in found:
+        left = np.ones(len(ramp.values), bool)
+        few = len(far) <= max(1, MAX_SHARE * len(ramp.values))
+        for place, size in far.items() if few else ():
+            if often[ramp.branch, ramp.pulses[place]] > 1:
+                continue
             reading = (
                 f"line {ramp.lines[place]}: the reading {ramp.values[place]:g} after pulse "
                 f"{ramp.pulses[place]:g} of device {ramp.device}"
             )
-            away = f"{far[place]:.0f} standard deviations of the other readings off the curve"
+            away = f"{size:.0f} standard deviations of the other readings off the curve"
             if extends(ramp, place):  # nothing tells a wrong reading from a strong pulse
                 sentences.append(
                     f"{reading} is {away}, and is kept, since the {'last' if place else 'first'} "
@@ -54,8 +46,7 @@ def leave_out_single_readings(measurement: Measurement) -> tuple[Measurement, li
                 )
             else:
                 sentences.append(f"{reading} is left out: it is {away}")
-        single = [place for place in single if not extends(ramp, place)]
-        left = np.setdiff1d(np.arange(len(ramp.values)), single)
+                left[place] = False
         kept = {name: getattr(ramp, name)[left] for name in ("pulses", "values", "lines")}
         ramps.append(replace(ramp, **kept))
     return replace(measurement, ramps=tuple(ramps)), sentences
@@ -101,19 +92,15 @@ def rms(away: np.ndarray, suspect: int, spare: int) -> float:
 
 
 def deviations(ramp: Ramp, fitted: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """Residuals of the readings `shown` less those of their neighbours among the `fitted`."""
-    pulses, values = ramp.pulses[fitted], ramp.values[fitted]
-    first, step = values[0], np.ptp(values) or 1.0
-    time = (ramp.pulses - pulses[0]) / (pulses[-1] - pulses[0])
-    level = (ramp.values - first)[:, None] / step
-    group = Group(time[fitted], level[fitted], np.zeros(1, int), np.zeros(1, int))
-    white = Whitened(group, WHITE)
-    product, square = white.level[:, 0] @ white.grid, (white.grid**2).sum(0)
-    best = int((product**2 / square).argmax())
-    above = product[best] / square[best] * curve(time, GRID[best])[:, None]
-    residual = (level - above - white.starts(level[fitted] - above[fitted]))[:, 0]
-    before = fitted[np.maximum(np.searchsorted(fitted, shown) - 1, 0)]
-    after = fitted[np.minimum(np.searchsorted(fitted, shown, "right"), len(fitted) - 1)]
-    is_first, is_last = shown <= fitted[0], shown >= fitted[-1]
-    before, after = np.where(is_first, after, before), np.where(is_last, before, after)
+    """Residuals of the readings `shown` less those of their neighbours among the `fitted`.
+
+    Both: places in the ramp, in order.
+    """
+    first, last = ramp.pulses[fitted[[0, -1]]]
+    time = (ramp.pulses - first) / (last - first)
+    start, size, nu = nearest(time[fitted], ramp.values[fitted], GRID)
+    residual = ramp.values - start - size * curve(time, nu)
+    beside = np.pad(fitted, 1, mode="reflect")  # the first and the last one have one neighbour
+    before = beside[np.searchsorted(fitted, shown)]
+    after = beside[np.searchsorted(fitted, shown, "right") + 1]
     return residual[shown] - (residual[before] + residual[after]) / 2

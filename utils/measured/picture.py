@@ -25,14 +25,8 @@ COLOURS = {"falling": "#882255", "rising": "#009E73"}
 MARKERS = {"falling": "v", "rising": "^"}
 SHOWN = EngFormatter.ENG_PREFIXES  # by power of ten
 PREFIXES = {prefix: power for power, prefix in SHOWN.items()} | {"u": -6, "μ": -6}
-QUANTITIES = {
-    "S": "conductance",
-    "A": "current",
-    "V": "voltage",
-    "Ω": "resistance",
-    "ohm": "resistance",
-    "Ohm": "resistance",
-}
+QUANTITIES = {"S": "conductance", "A": "current", "V": "voltage"}
+QUANTITIES |= dict.fromkeys(("Ω", "ohm", "Ohm"), "resistance")
 BINS = 20  # of change per pulse, where there are many more pulses
 MAX_DOTS = 100  # readings that are shown as dots
 MAX_SINGLE = 15  # devices that are shown one by one
@@ -54,15 +48,8 @@ def draw(fit: DeviceFit) -> Figure:
     elif cycles:
         draw_cycles(panels["e"], fit)
     for letter, axes in panels.items():
-        axes.annotate(
-            letter,
-            (0, 1),
-            xytext=(-30, 6),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=9,
-            fontweight="bold",
-        )
+        at = (0, 1), (-30, 6), "axes fraction", "offset points"
+        axes.annotate(letter, *at, fontsize=9, fontweight="bold")
     return figure
 
 
@@ -101,14 +88,8 @@ def finish(axes: Axes, x: str, y: str, columns: int = 1) -> None:
     """Label the axes, and put the legend over the panel, where there are no data."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        ncols=columns,
-        borderaxespad=0.3,
-        handlelength=1.5,
-        columnspacing=1.0,
-    )
+    spacing = dict(borderaxespad=0.3, handlelength=1.5, columnspacing=1.0)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, **spacing)
 
 
 def mark(name: str, face: str = "white") -> dict[str, Any]:
@@ -217,20 +198,19 @@ def draw_slopes(axes: Axes, fit: DeviceFit) -> None:
     if (factors == 1).all():
         branch = next(iter(fit.branches.values()))
         factors, sigma, what = branch.taken.sizes, fit.range_spread, "range"
-    ordered, black = np.sort(factors), "black"
+    ordered = np.sort(factors)
     label = f"{len(ordered)} devices"
     are_single = len(ordered) <= MAX_SINGLE
     if are_single:
         places = np.arange(1, len(ordered) + 1)
-        axes.plot(ordered, places, "o", color=black, label=label, mfc="white", ms=3.5, mew=0.8)
+        axes.plot(ordered, places, "o", color="black", label=label, mfc="white", ms=3.5, mew=0.8)
         axes.set_ylim(0.3, len(ordered) + 0.7)
     else:
         axes.hist(ordered, bins="auto", color=style.GREY, alpha=0.5, label=label)
     if sigma.value:
-        low, high = 1 - sigma.value, 1 + sigma.value
-        label = f"1 ± σ, {pm(sigma)}"
-        axes.axvspan(low, high, color=style.GREY, alpha=0.25, lw=0, label=label)
-    axes.axvline(1, color=black, lw=0.8)
+        ends, label = (1 - sigma.value, 1 + sigma.value), f"1 ± σ, {pm(sigma)}"
+        axes.axvspan(*ends, color=style.GREY, alpha=0.25, lw=0, label=label)
+    axes.axvline(1, color="black", lw=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     finish(axes, f"{what} factor", "device, sorted" if are_single else "devices")
 

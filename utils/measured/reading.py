@@ -14,17 +14,17 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured.branches import ramps_of
-from utils.measured.cells import read_grid
+from utils.measured.cells import Grid, read_grid
 from utils.measured.column_roles import Roles
 from utils.measured.cutting import Repeats, average_columns, average_lines, cut
-from utils.measured.layouts import layout_of, series_of_columns
+from utils.measured.extraction import series_of_columns, series_of_lines
+from utils.measured.layouts import layout_of
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, several, spread
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import find_roles
-from utils.measured.rows import series_of_rows
 from utils.measured.series import ONE_DEVICE, Series
-from utils.measured.vocabulary import LABELS, Role, inverse_unit, is_ohm
+from utils.measured.vocabulary import OHM, Role, inverse_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,18 +38,32 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     options: what the file does not tell by itself. Raises UserError, one line that names file, line
     and column, for whatever is no pulse response, and for what nothing decides.
     """
-    options = options or ReadingOptions()
     raw = read_bytes(Path(path))
-    table = find_numbers(read_grid(raw, str(path), options.decimal, options.sheet))
-    layout = layout_of(table) if options.layout == "auto" else options.layout
-    if layout == "rows":
-        roles = roles_of_rows(table)
-        found = series_of_rows(table, options)
-    else:
-        roles = find_roles(table, options)
-        found = series_of_columns(roles, options, layout)
+    options = options or ReadingOptions()
+    grid = read_grid(raw, str(path), options.decimal, options.sheet)
+    try:
+        return measurement_of(grid, raw, options)
+    except UserError as error:
+        if not grid.other_sheets:
+            raise
+        raise UserError(f"{error}; --sheet chooses another: {grid.other_sheets}") from None
+
+
+def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measurement:
+    """The ramps of the cells of a file; raises as `read`."""
+    path = grid.path
+    table = find_numbers(grid)
+    if options.layout == "auto":
+        options = replace(options, layout=layout_of(table))
+    roles = find_roles(table, options)
+    found = (series_of_lines if options.layout == "rows" else series_of_columns)(roles, options)
     columns = list(dict.fromkeys(int(c) for one in found for c in one.columns))
     quantity, unit = quantity_of(table, columns)
+    if (sizes := negative_currents(found, quantity, unit, options)) is not None:
+        found = sizes
+        table.notes.append(
+            "all currents are negative, as at a negative read voltage; their sizes are used"
+        )
     if options.resistance:
         found = [inverted(one, table) for one in found]
         quantity, unit = "conductance", inverse_unit(unit)
@@ -58,8 +72,9 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     pieces = []
     for one in found:
         pieces += cut(average_lines(one, table, options, repeats), table, options)
+    pieces = without_copies(pieces, table)
     ramps = ramps_of(pieces, roles, options, quantity)
-    if is_ohm(unit):
+    if OHM.fullmatch(unit):
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
         Path(path).name,
@@ -70,9 +85,10 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
         repeats.noise,
         repeats.reads,
         understood(roles),
-        sentence(table, layout, ramps, repeats) + one_device(table, columns, options, ramps),
+        sentence(table, options.layout, ramps, repeats)
+        + one_device(table, columns, options, ramps),
         tuple(table.left_out),
-        how(options, layout, columns, roles),
+        how(options, columns, roles),
         tuple(table.notes),
     )
 
@@ -95,16 +111,6 @@ def read_bytes(path: Path) -> bytes:
     return raw
 
 
-def roles_of_rows(table: NumericTable) -> Roles:
-    """Of a table in rows: labels, then readings."""
-    roles = Roles(table, [], [])
-    for column in range(len(table.names)):
-        is_label = table.labels[column] or (table.names[column].role in LABELS)
-        roles.roles.append("label" if is_label else Role.RESPONSE)
-        roles.why.append("the label of the line" if is_label else "a ramp in each line")
-    return roles
-
-
 def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
     """Quantity and unit of the responses. Raises UserError where columns have different ones."""
     found = {}
@@ -125,6 +131,37 @@ def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
     if not found["quantity"] and role in (Role.CURRENT, Role.VOLTAGE):
         found["quantity"] = str(role)
     return found["quantity"], found["unit"]
+
+
+def negative_currents(
+    found: Sequence[Series], quantity: str, unit: str, options: ReadingOptions
+) -> list[Series] | None:
+    """The series with the sizes of currents, where all are negative and names tell branches."""
+    is_current = quantity == "current" or unit.endswith("A")
+    named = any(one.branch for one in found) and len(options.branches) < 2
+    if not is_current or not named or any((one.values >= 0).any() for one in found):
+        return None
+    return [replace(one, values=-one.values) for one in found]
+
+
+def without_copies(pieces: Sequence[Series], table: NumericTable) -> list[Series]:
+    """The ramps without those that have all readings of one before; noise never repeats itself."""
+    kept: list[Series] = []
+    for one in pieces:
+        steps = np.diff(one.values)
+        is_noisy = one.pulses is not None and (steps < 0).any() and (steps > 0).any()
+        same = [
+            other
+            for other in kept
+            if (other.device, other.branch) == (one.device, one.branch)
+            and np.array_equal(other.values, one.values)
+            and is_noisy
+        ]
+        if same:
+            table.left_out.append(f"{one.where(table)}: a copy of {same[0].where(table)}")
+        else:
+            kept.append(one)
+    return kept
 
 
 def inverted(one: Series, table: NumericTable) -> Series:
@@ -190,13 +227,12 @@ def one_device(
     return ""
 
 
-def how(options: ReadingOptions, layout: str, columns: Sequence[int], roles: Roles) -> dict:
+def how(options: ReadingOptions, columns: Sequence[int], roles: Roles) -> dict:
     """The options that read the file in the same way again, ready for JSON."""
     pulses = roles.of(Role.PULSES)
-    chosen = {"columns": ranges(columns), "layout": layout}
-    if layout != "rows":
+    chosen: dict = {"columns": ranges(columns), "decimal": roles.table.dialect.decimal}
+    if options.layout != "rows":
         chosen["pulses"] = str(pulses[0] + 1) if len(pulses) == 1 else None if pulses else "none"
-    chosen["decimal"] = roles.table.dialect.decimal
     repeated = asdict(options) | chosen
     return {name: list(x) if isinstance(x, tuple) else x for name, x in repeated.items()}
 

@@ -10,24 +10,93 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.cells import TEXT
 from utils.measured.column_roles import Roles
-from utils.measured.names import words
+from utils.measured.names import conditions_in, counts_anything, names_condition, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
 from utils.measured.vocabulary import (
-    COUNT_WORDS,
+    AFTER_WORDS,
+    BEFORE_WORDS,
     DISTRIBUTION_WORDS,
+    EPOCH_WORDS,
     LEARNING_WORDS,
     LOGARITHM_WORDS,
+    ONE_LEVEL,
+    PULSE_WORDS,
+    PULSED_WORDS,
     TWO_LEVELS,
     Role,
 )
 
+PER_WORDS = {"per", "pro", "par", "je", "each"}
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
-PULSED_WORDS = set(
-    "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
-)
+
+
+def refuse_counters(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError where a column of pulses may count something else, or fractions of them."""
+    table = found.table
+    refuse_factors(found, options)
+    for column in found.of(Role.PULSES):
+        name = table.names[column]
+        by_ones = shape.is_counter(x := table.numbers[:, column])
+        trained = "iteration" in words(name.text)
+        if name.role == Role.CYCLE and (trained or not by_ones) and options.pulses is None:
+            raise UserError(
+                f"{table.path}: {table.title(column)} may count pulses, or cycles of an endurance "
+                f"test or of a training; if it counts pulses, say --pulses {column + 1}"
+            )
+        x = shape.known(x)
+        fractions = not shape.are_integers(x) and np.median(np.abs(np.diff(x))) < 1
+        if fractions and options.pulses != "none":
+            raise UserError(
+                f"{table.path}: {table.title(column)} counts fractions of pulses; if one pulse "
+                "came before every reading, say --pulses none"
+            )
+
+
+def refuse_factors(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError where numbers of pulses are no plain numbers, or a column tells how many came
+    before each reading."""
+    table, counters = found.table, found.of(Role.PULSES)
+    if options.pulses == "none":
+        return
+    for column, name in enumerate(table.names):
+        role, line = found.roles[column], int(table.lines[0])
+        x, cells = shape.known(table.numbers[:, column]), table.cells[:, column]
+        if role == Role.PULSES and np.isnan(name.factor):
+            problem = f"'{name.unit}' is no factor of numbers of pulses that is known here"
+            raise table.error(
+                table.header or line,
+                column,
+                f"{problem}; give plain numbers, or "
+                "say --pulses none if one pulse came before every reading",
+            )
+        if name.role != Role.PULSES:
+            continue
+        is_fixed = role == Role.UNKNOWN and shape.is_constant(x) and x[0] not in (0, 1)
+        if is_fixed and PER_WORDS & {*words(name.text)}:
+            problem = f"{x[0]:g} pulses before each reading; give the number of all pulses so far"
+            raise table.error(line, column, f"{problem} in one column, and leave this one out")
+        rows = [row for row, cell in enumerate(cells) if any(map(str.isdigit, cell))]
+        if role == Role.TEXT and not counters and len(rows) > len(cells) / 2:
+            row = next(row for row in rows if table.kinds[row, column] == TEXT)
+            problem = f"'{cells[row]}' is no plain number of pulses; write it out"
+            raise table.error(int(table.lines[row]), column, problem)
+
+
+def refuse_lone_pulses(found: Roles) -> None:
+    """Raise UserError where a column that is named for pulses stands alone, or beside words."""
+    table, line = found.table, int(found.table.lines[0])
+    named = [c for c in found.of(Role.PULSES) if table.names[c].role == Role.PULSES]
+    if named and "puls" in table.names[named[0]].text.lower():
+        for column in found.of(Role.TEXT):
+            if any(map(str.isdigit, cell := table.cells[0, column])):
+                problem = f"'{cell}' is not a number; give the value alone"
+                raise table.error(line, column, problem)
+        problem = "this column counts pulses, but no other column holds values; add one"
+        raise table.error(line, named[0], problem)
 
 
 def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
@@ -41,62 +110,132 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
     for one, other in pairwise([*columns, columns[0]]):
         if shape.retraces(table.numbers[:, one]):
             raise sweep(table, one, other)
+    from_zero = [c for c in columns if shape.known(table.numbers[:, c])[0] == 0]
     for column in columns:
         x = table.numbers[:, column]
-        start = shape.known(x)[0]
-        zeros = [shape.known(table.numbers[:, c])[0] == 0 for c in columns if c != column]
-        if shape.is_setpoint(x) or (
-            column == 0 and start == 0 and shape.rises(x) and not any(zeros)
-        ):
+        counts = column == 0 and from_zero == [0] and shape.rises(x)
+        if counts or shape.is_setpoint(x):
             rest = " ".join(str(c + 1) for c in columns if c != column)
-            raise UserError(
-                f"{table.path}: {table.title(column)} has no known name, and its numbers run like "
-                f"a voltage, a time or a counter; say --pulses {column + 1} if it counts pulses, "
-                f"or --columns {rest} --pulses none if one pulse came before every reading"
-            )
+            raise may_count(table, column, f"--columns {rest} --pulses none")
+
+
+def may_count(table: NumericTable, column: int, otherwise: str) -> UserError:
+    return UserError(
+        f"{table.path}: {table.title(column)} has no known name, and its numbers run like a "
+        f"voltage, a time or a counter; say --pulses {column + 1} if it counts pulses, or "
+        f"{otherwise} if one pulse came before every reading"
+    )
 
 
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     table, responses = found.table, found.of(Role.RESPONSE)
+    refuse_conditions(found, options)
     refuse_by_words(table, responses)
     if not responses:
         raise UserError(
             f"{table.path}: line {table.lines[0]}: no column is a response; name it with --columns"
         )
-    drives = [c for c in found.of(Role.DRIVE) if shape.moves(table.numbers[:, c])]
-    for column in drives:
-        x, text = table.numbers[:, column], table.names[column].text
+    is_current = any(
+        Role.CURRENT in (table.names[c].quantity, table.names[c].role) for c in responses
+    )
+    for column in found.of(Role.DRIVE):
+        x = table.numbers[:, column]
+        refuse_pauses(table, column)
+        if not shape.moves(x):
+            continue
         if shape.alternates(x):
             raise UserError(
                 f"{table.path}: {table.title(column)} alternates from line to line between "
                 "the values of a write and of a read; keep only the lines of the reads"
             )
-        pulsed = bool(PULSED_WORDS & {*words(text)})
-        is_current = any(table.names[c].quantity == "current" for c in responses) or any(
-            table.names[c].role == Role.CURRENT for c in responses
-        )
-        if is_current and not pulsed:
+        if is_current and not PULSED_WORDS & {*words(table.names[column].text)}:
             raise sweep(table, column, responses[0])
         raise UserError(
             f"{table.path}: an amplitude staircase, not a pulse response: {table.title(column)} "
             "changes from pulse to pulse; a device file needs identical pulses"
         )
-    if options.pulses is not None or not found.of(Role.TIME) or turns_or_labels(found):
-        return
-    counters, column = found.of(Role.PULSES), found.of(Role.TIME)[0]
+    if options.pulses is None:
+        refuse_other_axes(found, bool(options.columns))
+
+
+def refuse_other_axes(found: Roles, asked: bool) -> None:
+    """Raise UserError where a curve may be one over time, temperature, field or the like.
+
+    That is where such a column runs on, and none counts pulses, or one that may only count lines.
+    asked: whether the user chose the responses.
+    """
+    table, counters = found.table, found.of(Role.PULSES)
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
-    if table.numeric[column] and counters and all(is_line_number(table, c) for c in counters):
+    times = found.of(Role.TIME)[:1]
+    times = [] if times and turns_or_labels(found) else times
+    axes = [(c, "a retention measurement", "holds times") for c in times]
+    for column in found.of(Role.OTHER):
+        x, name = table.numbers[:, column], table.names[column]
+        is_set = name.role == Role.CURRENT and shape.is_setpoint(x)
+        if is_set or shape.is_counter(x) or (names_condition(name) and shape.runs_on(x)):
+            axes.append((column, "a sweep", "runs on from line to line"))
+    for column, kind, why in axes:
+        axis = f"{table.title(column)} {why}"
+        if not counters:
+            raise UserError(
+                f"{table.path}: {kind}, not a pulse response: {axis}, and no column counts pulses; "
+                "if one pulse came before every reading, say --pulses none"
+            )
+        by_lines = all(counts_anything(table.names[c].text) for c in counters)
+        if table.numeric[column] and by_lines:
+            raise UserError(
+                f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings "
+                f"of {kind}, since {axis}; if it counts pulses, say --pulses {counters[0] + 1}"
+            )
+    for column in [] if asked or counters else found.of(Role.UNKNOWN):
+        x, name = table.numbers[:, column], table.names[column]
+        is_named = bool(name.text or name.unit) and table.numeric[column]
+        if name.role is None and (shape.is_setpoint(x) or (is_named and shape.runs_on(x))):
+            raise may_count(table, column, "--pulses none")
+
+
+def refuse_conditions(found: Roles, options: ReadingOptions) -> None:
+    """Raise UserError where columns that would be ramps of one device are of other conditions."""
+    table, responses = found.table, found.of(Role.RESPONSE)
+    names = [table.names[column] for column in responses]
+    said = [{*words(name.text)} for name in names]
+    before = [c for c, own in zip(responses, said, strict=True) if own & BEFORE_WORDS]
+    after = [c for c, own in zip(responses, said, strict=True) if own & AFTER_WORDS]
+    if before and after:
         raise UserError(
-            f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings of a "
-            f"retention measurement, since {table.title(column)} holds times; if it counts pulses, "
-            f"say --pulses {counters[0] + 1}"
+            f"{table.path}: {table.title(before[0])} is read before each pulse, and "
+            f"{table.title(after[0])} after it; choose one with --columns {after[0] + 1}"
         )
-    if not counters:
-        raise UserError(
-            f"{table.path}: a retention measurement, not a pulse response: {table.title(column)} "
-            "holds times, and no column counts pulses; if one pulse came before every reading, "
-            "say --pulses none"
+    if options.devices != "auto" or any(name.device for name in names):
+        return
+    for branch in {name.branch for name in names}:
+        own = [c for c in responses if table.names[c].branch == branch]
+        differ = [conditions_in(table.names[c]) for c in own]
+        sizes = {tuple(each.lstrip("+-") for each in names) for names in differ}
+        # Equal sizes of other signs are pulses of both polarities.
+        if len(own) > 1 and all(differ) and len(sizes) == len(own):
+            raise UserError(
+                f"{table.path}: the names of {table.title(*own)} differ in a condition, "
+                f"{', '.join(' '.join(each) for each in differ[:3])}; choose one with --columns "
+                f"{own[0] + 1}, or say --devices one if they are cycles of one device all the same"
+            )
+
+
+def refuse_pauses(table: NumericTable, column: int) -> None:
+    """Raise UserError for readings one after the other at which a drive is 0, and so no pulse came.
+
+    A single one, as the reading before the first pulse, belongs to the ramp beside it.
+    """
+    x = table.numbers[:, column]
+    if not (shape.known(x) != 0).any():
+        return
+    for row in np.flatnonzero((x[1:] == 0) & (x[:-1] == 0))[:1].tolist():
+        raise table.error(
+            int(table.lines[row]),
+            column,
+            "0 in several lines one after the other, so no pulse came before these readings; "
+            "remove them",
         )
 
 
@@ -108,31 +247,32 @@ def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
             raise UserError(
                 f"{table.path}: a distribution, not a pulse response: {table.title(column)}"
             )
-    if any(levels <= set().union(*names) for levels in TWO_LEVELS):
+    counts_pulses = any(PULSE_WORDS & found for found in names)
+    every = set().union(*names)
+    if any(levels <= every for levels in TWO_LEVELS) or (every & ONE_LEVEL and not counts_pulses):
         raise UserError(
-            f"{table.path}: two levels of each cycle, as of an endurance test, not a pulse response"
+            f"{table.path}: levels of each cycle, as of an endurance test, not a pulse response"
         )
     for column in responses:
         x = np.abs(shape.known(table.numbers[:, column]))
-        if names[column] & LEARNING_WORDS:
+        is_change = CHANGE.search(table.names[column].text) is not None
+        for is_so, what in (
+            (names[column] & LEARNING_WORDS, "is the result of a training, not a pulse response"),
+            (names[column] & LOGARITHM_WORDS, "holds logarithms; give the values themselves"),
+            (
+                is_change and x[0] > max(x.max() / 2, 2 * x[-1]),
+                "seems to hold the change by each pulse; give the value after each pulse, or "
+                "rename the column",
+            ),
+        ):
+            if is_so:
+                raise UserError(f"{table.path}: {table.title(column)} {what}")
+    for column, found in enumerate(names):
+        name = table.names[column]
+        if found & EPOCH_WORDS and column not in responses and name.role != Role.RESPONSE:
             raise UserError(
-                f"{table.path}: {table.title(column)} is the result of a training, not a pulse "
-                "response"
+                f"{table.path}: {table.title(column)} counts the epochs of a training, not pulses"
             )
-        if names[column] & LOGARITHM_WORDS:
-            raise UserError(
-                f"{table.path}: {table.title(column)} holds logarithms; give the values themselves"
-            )
-        if CHANGE.search(table.names[column].text) and x[0] > max(x.max() / 2, 2 * x[-1]):
-            raise UserError(
-                f"{table.path}: {table.title(column)} seems to hold the change by each pulse; give "
-                "the value after each pulse, or rename the column"
-            )
-
-
-def is_line_number(table: NumericTable, column: int) -> bool:
-    """Whether a counter's name, such as index or n, or no name at all, may count readings only."""
-    return all(word in COUNT_WORDS or word.isdigit() for word in words(table.names[column].text))
 
 
 def sweep(table: NumericTable, drive: int, response: int) -> UserError:
@@ -145,11 +285,8 @@ def sweep(table: NumericTable, drive: int, response: int) -> UserError:
 def turns_or_labels(found: Roles) -> bool:
     """Whether something else than a counter shows pulses: the names of branches, a drive that
     changes its sign, or a curve that goes up and down."""
-    table = found.table
-    if found.of(Role.BRANCH, Role.DRIVE) or any(
-        table.names[c].branch for c in range(len(table.names))
-    ):
+    if found.of(Role.BRANCH, Role.DRIVE) or any(name.branch for name in found.table.names):
         return True
     columns = found.of(Role.RESPONSE, Role.CURRENT) or found.of(Role.VOLTAGE, Role.UNKNOWN)
-    curves = (shape.known(table.numbers[:, column]) for column in columns)
+    curves = (shape.known(found.table.numbers[:, column]) for column in columns)
     return any(len(x) >= 10 and turning_point(x) is not None for x in curves)

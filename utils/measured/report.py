@@ -9,7 +9,7 @@ import numpy as np
 
 from devices.built_in import LINEAR as MODEL
 from devices.device_file import DeviceFile, Estimate, SignedEstimate
-from devices.responses import Exponential, Linear, Table
+from devices.responses import Linear, Table
 from utils.measured.branch_fit import FAMILIES, BranchFit, quality
 from utils.measured.device_fit import DeviceFit
 from utils.measured.model_units import errors_of, response_of, step_ratio, symmetry_point
@@ -39,8 +39,9 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
     )
     yield from comparison(branch)
     yield f"chosen            {branch.family}: {branch.why}"
-    ratio = f"; its ends have the ratio {max(first, last) / min(first, last):.4g}"
-    yield f"range             {pm(fit.range_of(branch))}{ratio * (min(first, last) > 0)}"
+    low, high = sorted(branch.ends)
+    ratio = f"; its ends have the ratio {high / low:.4g}" if low > 0 else ""
+    yield f"range             {pm(fit.range_of(branch))}{ratio}"
     yield equation(fit, branch)
     nearest = "" if branch.tests["exponential"].passed else " (of the nearest exponential)"
     yield (
@@ -80,25 +81,22 @@ def comparison(branch: BranchFit) -> Iterator[str]:
 def equation(fit: DeviceFit, branch: BranchFit) -> str:
     """The curve as measured, x in pulses."""
     response = response_of(branch)
-    errors: dict[str, Any] = errors_of(fit, branch)
     if isinstance(response, Table):
         return f"table             {len(response.pulses)} points, lines between them"
     first, last = branch.ends
-    slope = (first - last) / MODEL.span
+    errors: dict[str, Any] = errors_of(fit, branch)
 
-    def constant(value: float, name: str, factor: float) -> str:
-        return pm(SignedEstimate(value * factor, errors[name] * abs(factor)))
+    def constant(name: str) -> str:
+        factor = 1.0 if name == "decay" else (first - last) / MODEL.span
+        origin = first - factor * MODEL.w_max if name == "offset" else 0.0
+        value = origin + factor * getattr(response, name)
+        return pm(SignedEstimate(value, errors[name] * abs(factor)))
 
     if isinstance(response, Linear):
-        start = pm(SignedEstimate(first, errors["offset"] * abs(slope)))
-        return f"linear            {start} and {constant(response.slope, 'slope', slope)} a pulse"
-    if not isinstance(response, Exponential):
-        raise TypeError(f"no words for the family {branch.family}")
-    end = first + slope * (response.offset - MODEL.w_max)
+        return f"linear            {constant('offset')} and {constant('slope')} a pulse"
     return (
-        f"exponential       offset {pm(SignedEstimate(end, errors['offset'] * abs(slope)))}, "
-        f"amplitude {constant(response.amplitude, 'amplitude', slope)}, "
-        f"decay {constant(response.decay, 'decay', 1.0)} pulses"
+        f"exponential       offset {constant('offset')}, amplitude {constant('amplitude')}, "
+        f"decay {constant('decay')} pulses"
     )
 
 
@@ -107,10 +105,7 @@ def common_lines(fit: DeviceFit) -> Iterator[str]:
     low, high = fit.ends
     if len(fit.branches) == 2:
         yield f"common range      {low:.6g} to {high:.6g}, the means of the ends of both branches"
-        apart = max(
-            abs(a - b)
-            for a, b in zip(*(sorted(f.ends) for f in fit.branches.values()), strict=True)
-        )
+        apart = float(np.ptp([sorted(each.ends) for each in fit.branches.values()], axis=0).max())
         if apart > MAX_DIFFERENCE * fit.range:
             yield (
                 f"note: the ends of the branches differ by up to {apart / fit.range:.0%} of the "
@@ -161,7 +156,7 @@ def noise_lines(fit: DeviceFit) -> Iterator[str]:
 def notes(fit: DeviceFit) -> Iterator[str]:
     """What a user should know of a measurement that is not quite what the model assumes."""
     for name, branch in fit.branches.items():
-        if branch.memory is not None:
+        if branch.memory is not None and branch.write_noise.value:
             yield (
                 f"note: the write noise of the {name} branch fades within about "
                 f"{branch.memory * branch.data.pulses_max:.2g} pulses; that of a simulated device "

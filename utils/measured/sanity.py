@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from devices.constants import in_words, is_finite
-from devices.device_file import DeviceFile, from_json
+from devices.device_file import DeviceFile, Estimate, SignedEstimate, from_json
 from devices.responses import Response
 from utils.errors import UserError
 from utils.measured.branch import WAYS
@@ -24,6 +24,7 @@ from utils.measured.model_units import device_file
 
 RANGE_LIMITS = 0.5, 2.0  # of the fitted range against that of the readings
 MIN_R_SQUARED = 0.5  # of the family taken, of the mean over ramps
+MAX_RANGE_ERROR = 0.5  # of the range
 MAX_SPREAD = 1.0  # of slope factors: larger ones are no spread about a mean
 
 
@@ -52,26 +53,35 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
     """What is odd about a fit; what comes later may rest on what comes first."""
     for name, branch in fit.branches.items():
         yield from oddities_of_branch(name, branch)
-        for what, estimate in (
-            ("range", fit.range_of(branch)),
-            ("nonlinearity", fit.nonlinearity_of(branch)),
-        ):
-            if not is_known(estimate.value, estimate.error):
+        own = {"range": fit.range_of(branch), "nonlinearity": fit.nonlinearity_of(branch)}
+        for what, estimate in own.items():
+            if not is_known(estimate):
                 yield f"the {what} of its {name} branch has an error that is not finite"
-    for what, estimate in (
-        ("read noise", fit.read_noise),
-        ("write noise", fit.write_noise),
-        ("spread of slopes", fit.variability),
-        ("spread of ranges", fit.range_spread),
-    ):
+    ends = [sorted(branch.ends) for branch in fit.branches.values()]
+    if len(ends) == 2 and max(low for low, _ in ends) >= min(high for _, high in ends):
+        between = " and ".join(
+            f"its {name} branch between {low:.4g} and {high:.4g}"
+            for name, (low, high) in zip(fit.branches, ends, strict=True)
+        )
+        yield f"{between} have no state in common, so they are not those of one device"
+    common = {"read noise": fit.read_noise, "write noise": fit.write_noise}
+    common |= {"spread of slopes": fit.variability, "spread of ranges": fit.range_spread}
+    for what, estimate in common.items():
         if estimate.value is None:
             continue
-        if not is_known(estimate.value, estimate.error):
+        if not is_known(estimate):
             yield f"the {what} comes out not finite"
         elif estimate.value < 0:
             yield f"the {what} comes out negative ({estimate.value:.3g})"
         elif what.startswith("spread") and estimate.value > MAX_SPREAD:
             yield f"the {what} is {estimate.value:.0%}, so there is no mean device"
+    for name, branch in fit.branches.items():
+        size = fit.range_of(branch)
+        if size.value and size.error and size.error > MAX_RANGE_ERROR * size.value:
+            yield (
+                f"the range of its {name} branch, {size.value:.3g} ± {size.error:.2g}, is not "
+                "determined by these readings"
+            )
 
 
 def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:
@@ -84,8 +94,7 @@ def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:
         way = WAYS[name]
         yield f"its {name} ramps {way} by {raw:.3g}, but the curve that fits best does not {way}"
         return
-    low, high = RANGE_LIMITS
-    if not low * raw <= size <= high * raw:
+    if not RANGE_LIMITS[0] * raw <= size <= RANGE_LIMITS[1] * raw:
         yield (
             f"the fitted range of its {name} branch is {size:.3g}, but the readings of a ramp span "
             f"{raw:.3g}"
@@ -127,5 +136,7 @@ def can_be_trained(response: Response) -> bool:
     return True
 
 
-def is_known(value: float | None, error: float | None) -> bool:
-    return value is not None and math.isfinite(value) and error is not None and math.isfinite(error)
+def is_known(estimate: Estimate | SignedEstimate) -> bool:
+    """Whether value and error are there, and finite."""
+    both = estimate.value, estimate.error
+    return all(each is not None and math.isfinite(each) for each in both)

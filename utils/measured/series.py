@@ -47,9 +47,10 @@ class Series:
 
     def take(self, part: np.ndarray | slice) -> Series:
         """Some of the readings, without breaks."""
-        arrays = {name: getattr(self, name)[part] for name in ("lines", "columns", "values")}
+        names = ("lines", "columns", "values", "counted")
         pulses = None if self.pulses is None else self.pulses[part]
-        return replace(self, **arrays, counted=self.counted[part], pulses=pulses, breaks=())
+        arrays = {name: getattr(self, name)[part] for name in names}
+        return replace(self, **arrays, pulses=pulses, breaks=())
 
     def error(self, table: NumericTable, problem: str, at: int = 0) -> UserError:
         return table.error(int(self.lines[at]), int(self.columns[at]), problem)
@@ -67,38 +68,38 @@ class Series:
 
 
 def series_in(
-    table: NumericTable, rows: np.ndarray, columns: np.ndarray, pulses: np.ndarray | None
+    table: NumericTable,
+    rows: np.ndarray | int,
+    columns: np.ndarray | int,
+    pulses: np.ndarray | None,
 ) -> Series | None:
-    """The readings in cells, given by row [n] and column [n]; None if there are none.
+    """The readings in cells of a row or a column, [n]; None if there are none.
 
     Empty cells after the last reading are the end of a short ramp, those before the first were not
     measured yet; within the ramp the pulse counts, and that its reading is missing is said.
     pulses: [n]. Raises UserError for text.
     """
+    rows, columns = np.broadcast_arrays(rows, columns)
     kinds, values = table.kinds[rows, columns], table.numbers[rows, columns]
-
-    def error(at: int, problem: str) -> UserError:
-        row, column = int(rows[at]), int(columns[at])
-        return table.error(table.lines[row], column, f"'{table.cells[row, column]}' {problem}")
-
-    if len(text := np.flatnonzero(kinds == TEXT)):
-        raise error(text[0], "is text, but every cell of a ramp must hold a number or be empty")
+    for wrong, problem in (
+        (kinds == TEXT, "is text, but every cell of a ramp must hold a number or be empty"),
+        (
+            np.abs(values) >= MAX_VALUE,
+            "is the overflow value of the instrument, not a reading; empty the cell",
+        ),
+    ):
+        if wrong.any():
+            row, column = rows[wrong][0], int(columns[wrong][0])
+            cell = table.cells[row, column]
+            raise table.error(int(table.lines[row]), column, f"'{cell}' {problem}")
     found = np.flatnonzero(kinds == NUMBER)
-    if len(huge := found[~(np.abs(values[found]) < MAX_VALUE)]):
-        raise error(
-            huge[0], "is the overflow value of the instrument, not a reading; empty the cell"
-        )
     if not len(found):
         return None
     if len(holes := np.setdiff1d(np.arange(found[0], found[-1]), found)):
-        more = (
-            f", nor in {several([len(holes) - 1], 'more cell')} of this ramp"
-            if len(holes) > 1
-            else ""
-        )
+        more = f", nor in {several([len(holes) - 1], 'more cell')} of this ramp"
         table.left_out.append(
             f"line {table.lines[rows[holes[0]]]}, {table.title(int(columns[holes[0]]))}: "
-            f"no reading{more}; the pulse counts all the same"
+            f"no reading{more if len(holes) > 1 else ''}; the pulse counts all the same"
         )
     return Series(
         table.lines[rows[found]],

@@ -12,14 +12,22 @@ from scipy.optimize import isotonic_regression
 from utils.measured.branch import BranchData, mean_curve
 from utils.measured.families import Whitened
 from utils.measured.lack_of_fit import MIN_RAMPS
-from utils.measured.mean_device import MeanDevice, aicc, complete, log_determinant, units
+from utils.measured.mean_device import (
+    LARGEST_FACTOR,
+    MeanDevice,
+    aicc,
+    complete,
+    log_determinant,
+    units,
+)
 from utils.measured.noise import Part
-from utils.measured.variations import Variation, solve
+from utils.measured.variations import Variation, normal_equations
 from utils.measured.whitening import Noise
 
 SMALLEST_STEP = 2e-6  # of the range: a smaller one between two points is none in float32
 DRIFT_DEGREE = 2  # of what a ramp may differ by from the mean curve, beside its slope factor
-ROUNDS = 3  # of slope factors from the mean curve, and the mean curve from slope factors
+ROUNDS = 8  # of slope factors from the mean curve, and the mean curve from slope factors
+LARGEST_STEP = 0.3  # of a slope factor in a round
 STEP_WIDTH = 0.01  # of the range of pulses, over which the steps of single pulses are averaged
 WIDTH = 0.05  # of the range of pulses, over which the slope of a table is taken
 
@@ -33,8 +41,7 @@ class MeanTable(MeanDevice):
     height: np.ndarray
 
     def level(self, time: np.ndarray) -> np.ndarray:
-        beyond = np.maximum(np.asarray(time) - 1, 0.0) * end_slope(self.time, self.height)
-        return np.interp(time, self.time, self.height) + beyond
+        return between_points(self.time, self.height, time)
 
     def slope(self, time: np.ndarray) -> np.ndarray:
         low, high = np.maximum(time - WIDTH, 0.0), np.minimum(time + WIDTH, 1.0)
@@ -57,9 +64,7 @@ class TableVariation(Variation):
 
 def table_variation(unit: np.ndarray, time: np.ndarray, height: np.ndarray) -> TableVariation:
     def level(times: np.ndarray, pace: np.ndarray) -> np.ndarray:
-        s = times * pace
-        beyond = np.maximum(s - time[-1], 0.0) * end_slope(time, height)
-        return np.interp(s, time, height) - height[0] + beyond
+        return between_points(time, height, times * pace) - height[0]
 
     def summary(theta: np.ndarray) -> np.ndarray:
         size = height[-1] - height[0]  # in the end that of the points, which have no ν
@@ -68,9 +73,11 @@ def table_variation(unit: np.ndarray, time: np.ndarray, height: np.ndarray) -> T
     return TableVariation("table", "slopes", level, (unit,), summary)
 
 
-def end_slope(time: np.ndarray, height: np.ndarray) -> float:
+def between_points(time: np.ndarray, height: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Lines between points; beyond the last one the slope of the end goes on."""
     late = time[-1] - WIDTH * (time[-1] - time[0])
-    return float((height[-1] - np.interp(late, time, height)) / (time[-1] - late))
+    slope = (height[-1] - np.interp(late, time, height)) / (time[-1] - late)
+    return np.interp(at, time, height) + np.maximum(at - time[-1], 0.0) * slope
 
 
 def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
@@ -80,15 +87,26 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
     over v_i x pulses, since a plain average of curves of different slopes has a shape of its own.
     """
     unit, device = units(data)[0]
-    slopes, start = np.ones(len(device)), np.zeros(data.n_ramps)
-    for _ in range(ROUNDS if len(device) > 1 else 1):
-        time, height = from_no_pulse(*strictly_rising(*averaged(data, slopes, start)))
+    theta, start = np.ones(len(device)), np.zeros(data.n_ramps)
+    for left in range(ROUNDS if len(device) > 1 else 0, -1, -1):
+        theta = theta / theta.mean()
+        points = strictly_rising(*averaged(data, theta, start))
+        if len(points[0]) < 2:  # flat: these slope factors are noise, so all are taken for equal
+            left, theta = 0, np.ones(len(device))
+            points = strictly_rising(*averaged(data, theta, 0 * start))
+        time, height = from_no_pulse(*points)
         model = table_variation(unit, time, height)
-        theta = solve(groups, model, slopes) if len(device) > 1 else slopes
-        slopes = theta / theta.mean()
-        fit = complete(data, groups, model, theta)
-        start = fit.start
-    height = model.level(time, theta.mean())
+        if not left:
+            break
+        # Each device has a slope factor of its own, so the matrix is diagonal.
+        matrix, gradient, _ = normal_equations(groups, model, theta)
+        step = gradient / np.maximum(matrix.diagonal(), np.finfo(float).tiny)
+        theta = theta + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+        theta = np.clip(theta, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+        for each in groups:
+            above = each.group.level - model.values(theta, each.group)
+            start[each.group.ramps] = each.starts(above)
+    fit = complete(data, groups, model, theta)
     ends = np.interp([0.0, 1.0], time, height)
     inside = (time > 0) & (time < 1)
     time = np.concatenate([[0.0], time[inside], [1.0]])
@@ -160,7 +178,7 @@ def parts_of(data: BranchData, table: MeanTable) -> list[Part]:
         place = np.polynomial.legendre.legvander(2 * group.time / group.time[-1] - 1, DRIFT_DEGREE)
         places = np.broadcast_to(place, (slope.shape[1], *place.shape))
         basis = np.concatenate([places, slope.T[..., None]], axis=2)  # [ramps, n, columns]
-        parts.append(Part(group.time, factor * residual, np.linalg.qr(basis)[0]))
+        parts.append(Part(group.time, factor * residual, basis))
     return parts
 
 

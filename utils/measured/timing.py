@@ -22,19 +22,19 @@ def irregular_times(ramps: Sequence[tuple[Series, np.ndarray]], roles: Roles) ->
     """
     table = roles.table
     times = [column for column in roles.of(Role.TIME) if table.numeric[column]]
-    intervals, lines = [], []
+    intervals, lines = [np.zeros(0)], [np.zeros(0, int)]
     for series, pulses in ramps if times else ():
         column = ([c for c in times if c < series.columns[0]] or times[:1])[-1]
         clock = table.numbers[np.searchsorted(table.lines, series.lines), column]
         intervals.append(np.abs(np.diff(clock) / np.diff(pulses)))
         lines.append(np.maximum(series.lines[1:], series.lines[:-1]))
-    each = np.concatenate([[], *intervals])
+    each = np.concatenate(intervals)
     known = each[each > 0]  # 0 where the clock is too coarse
     if not len(known) or known.max() <= IRREGULAR * np.median(known):
         return None
     unit = f"{table.names[times[0]].unit} ".lstrip()
-    line = np.concatenate(lines)[np.nanargmax(each)]
     return (
         f"the pulses come at irregular times: {np.median(known):.3g} {unit}apart in the median, "
-        f"but {known.max():.3g} {unit}before line {line}; drift between readings is not modelled"
+        f"but {known.max():.3g} {unit}before line {np.concatenate(lines)[np.nanargmax(each)]}; "
+        "drift between readings is not modelled"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -39,54 +40,41 @@ class Turn:
         # Not up to the extremes beside it, whose places are as uncertain and lie in other ramps.
         self.first = max(low, left - max(6, (left - low) // 2))
         self.part = up[self.first : min(high, right + max(6, (high - right) // 2)) + 1]
+        # The first and the last reading that may end the ramp: three are left on both sides.
+        self.ends = self.first + 2, self.first + len(self.part) - 4
+        self.is_wide = self.ends[0] <= self.ends[1]
         self.misfits: dict[tuple[Callable, int], float] = {}
 
-    @property
-    def ends(self) -> tuple[int, int]:
-        """The first and the last reading that may end the ramp: three are left on both sides."""
-        return self.first + 2, self.first + len(self.part) - 4
-
-    @property
-    def is_wide(self) -> bool:
-        return self.ends[0] <= self.ends[1]
-
+    @cached_property
     def sharp(self) -> int | None:
         """The turn of a curve whose steps around it are far larger than its noise."""
         steps, peak = np.diff(self.part), int(np.argmax(self.part))
         up, down = steps[:peak], -steps[peak:]
-        is_sharp = (up >= 0).all() and (down >= 0).all() and up[-1:] > 5 * self.noise
+        is_sharp = (up >= 0).all() and (down >= 0).all() and (up[-1:] > 5 * self.noise).all()
         # The state may have been read again: the first of equals.
-        return (
-            self.first + peak if is_sharp and (down[down > 0][:1] > 5 * self.noise).all() else None
-        )
+        is_sharp = is_sharp and (down[down > 0][:1] > 5 * self.noise).all()
+        return self.first + peak if is_sharp else None
 
     def misfit(self, how: Callable[[np.ndarray, int], float], end: int) -> float:
+        """What curves leave of the readings around the turn if this is the last of the ramp."""
         if (how, end) not in self.misfits:
             self.misfits[how, end] = how(self.part, end - self.first)
         return self.misfits[how, end]
 
     def best(self, how: Callable[[np.ndarray, int], float]) -> int:
         """The end of the ramp before, first tried coarsely, then more finely."""
-        if not self.is_wide:
-            return self.at
-        first, last = self.ends
-        while True:
+        if self.sharp is not None or not self.is_wide:
+            return self.at if self.sharp is None else self.sharp
+        (first, last), step, best = self.ends, len(self.part), 0
+        while step > 1:
             step = max(1, (last - first) // PLACES)
             best = min(range(first, last + 1, step), key=lambda end: self.misfit(how, end))
-            if step == 1:
-                break
-            first = max(self.ends[0], best - step + 1)
-            last = min(self.ends[1], best + step - 1)
-        # That the state at the turn begins the next ramp fits as well as that it ends this one.
-        is_equal = (
-            how is apart
-            and best < self.ends[1]
-            and (
-                self.misfit(how, best + 1)
-                <= self.misfit(how, best) * (1 + 10 / max(1, len(self.part) - 8))
-            )
-        )
-        return best + is_equal
+            first, last = max(self.ends[0], best - step + 1), min(self.ends[1], best + step - 1)
+        if how is apart and best < self.ends[1]:
+            # That the state at the turn begins the next ramp fits as well as that it ends this one.
+            slack = 1 + 10 / max(1, len(self.part) - 8)
+            return best + (self.misfit(how, best + 1) <= self.misfit(how, best) * slack)
+        return best
 
 
 def at_knot(values: np.ndarray, end: int) -> float:
@@ -133,25 +121,24 @@ def ends_of(turns: Sequence[Turn]) -> list[int]:
     All turns of a train tell together whether its ramps meet and, where these have the same two
     lengths, where they end.
     """
-    sharp = [turn.sharp() for turn in turns]
-    noisy = [turn for turn, at in zip(turns, sharp, strict=True) if at is None and turn.is_wide]
-    if not noisy:
-        return [turn.at if at is None else at for turn, at in zip(turns, sharp, strict=True)]
+    noisy = [turn for turn in turns if turn.sharp is None and turn.is_wide]
     spare = max(sum(len(turn.part) - 6 for turn in noisy), 1)
+
+    def total(how: Callable[[np.ndarray, int], float], ends: Sequence[int]) -> float:
+        return sum(turn.misfit(how, end) for turn, end in zip(turns, ends, strict=True))
+
     left = {
-        each: sum(turn.misfit(each, turn.best(each)) for turn in noisy) for each in (at_knot, apart)
+        how: sum(turn.misfit(how, turn.best(how)) for turn in noisy) for how in (at_knot, apart)
     }
     meet = left[at_knot] - left[apart] <= (10 + 4 * len(noisy)) * left[apart] / spare
     how = at_knot if meet else apart
-    ends = [turn.best(how) if at is None else at for turn, at in zip(turns, sharp, strict=True)]
-
-    def total(ends: Sequence[int]) -> float:
-        return sum(turn.misfit(how, end) for turn, end in zip(turns, ends, strict=True))
-
-    raster = raster_of(turns, ends, total) if all(turn.is_wide for turn in turns) else None
-    if raster is None or total(raster) - total(ends) > (10 + 6 * len(turns)) * left[how] / spare:
-        return ends
-    return raster
+    ends = [turn.best(how) for turn in turns]
+    if noisy and all(turn.is_wide for turn in turns):
+        raster = raster_of(turns, ends, partial(total, how))
+        slack = (10 + 6 * len(turns)) * left[how] / spare
+        if raster is not None and total(how, raster) - total(how, ends) <= slack:
+            return raster
+    return ends
 
 
 def raster_of(

@@ -1,8 +1,12 @@
-"""The words that labs write above their columns, in English, German and French, and their units."""
+"""The words and units that labs write above their columns, and the roles that these give them.
+
+English, German and French, without accents and case.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import Enum
 
 
@@ -19,6 +23,7 @@ class Role(str, Enum):
     CYCLE = "cycle"
     BRANCH = "branch"
     READ = "read"
+    LABEL = "label"
     OTHER = "other"
     TEXT = "text"
     UNKNOWN = "unknown"
@@ -50,7 +55,8 @@ COUNT_WORDS = set(
     "index idx count counts counter zahler compteur point points punkt pt event i j line row "
     "zeile ligne lfd order seq sequence".split()
 )
-COUNT_AFTER = dict.fromkeys("id no nr number num index name count".split())
+COUNTED_PULSES = set("pulses impulse impulsions number num total anzahl nombre count".split())
+COUNT_AFTER = set("id no nr number num index name count".split())
 TIME_WORDS = set(
     "time t zeit temps timestamp date datum datetime uhrzeit heure seconds sekunden secondes "
     "elapsed elapsedtime dauer duree minutes minuten".split()
@@ -81,7 +87,8 @@ LABEL_WORDS = {
     Role.READ: "read reads rd lesung auslesung lecture readout readno",
 }
 LABEL_OF = {word: role for role, line in LABEL_WORDS.items() for word in line.split()}
-OTHER_WORDS = set("temperature temperatur temp humidity feuchte comment kommentar status".split())
+CONDITION_WORDS = set("temperature temperatur temp humidity feuchte".split())
+OTHER_WORDS = CONDITION_WORDS | set("comment kommentar status".split())
 ERROR_WORDS = set(
     "std sdev stdev stddev stdabw standardabweichung sem stderr error err fehler erreur streuung "
     "uncertainty unsicherheit incertitude ecart".split()
@@ -91,8 +98,29 @@ LOGARITHM_WORDS = set("log ln lg".split())
 DISTRIBUTION_WORDS = set(
     "probability wahrscheinlichkeit probabilite cdf percentile quantile weibull".split()
 )
-LEARNING_WORDS = set("accuracy loss genauigkeit".split())
-TWO_LEVELS = ({"hrs", "lrs"}, {"ron", "roff"}, {"rhigh", "rlow"}, {"gon", "goff"})
+LEARNING_WORDS = set(
+    "accuracy acc loss genauigkeit recognition classification erkennung erkennungsrate precision "
+    "mnist cifar fashion".split()
+)
+EPOCH_WORDS = set("epoch epochs epoche epochen epoque epoques training images".split())
+# Columns with one of these words are made of others.
+FIT_WORDS = set(
+    "fit fits fitted fitting model modell modele sim simulated simulation calc calculated theory "
+    "anpassung ajustement smooth smoothed geglattet lisse".split()
+)
+MEAN_WORDS = set("mean means average avg mittel mittelwert moyenne median mediane".split())
+SPREAD_WORDS = set("min max minimum maximum quartile quartil".split())
+BEFORE_WORDS = set("before pre vorher avant".split())
+AFTER_WORDS = set("after post nachher apres".split())
+PULSED_WORDS = set(
+    "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp width".split()
+)  # beside them a drive is one of pulses, and no sweep
+TWO_LEVELS = (
+    *({"hrs", "lrs"}, {"ron", "roff"}, {"rhigh", "rlow"}, {"gon", "goff"}, {"on", "off"}),
+    {"programmed", "erased"},
+)
+ONE_LEVEL = set("hrs lrs window fenster endurance".split())  # of each cycle of an endurance test
+GATE_WORDS = set("gate compliance".split())  # of a current they name the leakage
 
 RISING_WORDS = set(
     "ltp potentiation potenzierung potenciation pot pote set up rising rise increase inc auf "
@@ -122,13 +150,68 @@ OHM = re.compile(rf"({SI})(Ω|Ω|ohms?)", re.IGNORECASE)
 INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G", "M": "µ", "G": "n"}
 
 
+def words(name: str) -> list[str]:
+    """The words of a name, lower case and without accents, split at signs, digits and humps."""
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", plain)]
+
+
+def role_of(text: str, unit: str) -> tuple[str | None, str]:
+    """The role of a column by its name and unit, if they tell it, and a response's quantity."""
+    found = words(text.partition("@")[0])  # what stands behind it is a condition
+    joined = "".join(word for word in found if not word.isdigit())
+    both = [joined, *found]
+    if ERROR_WORDS & {*both} or joined == "sd" or "±" in text:
+        return Role.OTHER, ""
+    if text.strip() in ("№", "n°", "N°") or text.strip().startswith("#"):
+        return Role.PULSES, ""
+    by_unit = next((r for r, pattern in UNITS.items() if unit and re.fullmatch(pattern, unit)), "")
+    response = next((RESPONSE_OF[word] for word in both if word in RESPONSE_OF), "")
+    pulse, drives = PULSE_WORDS & {*both}, DRIVE_WORDS & {*both}
+    ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
+    if by_unit == Role.RESPONSE:
+        kinds = [kind for kind, pattern in QUANTITY_OF_UNIT if re.fullmatch(pattern, unit)]
+        return Role.RESPONSE, kinds[0] if kinds else response or "response"
+    if drives <= APPLIED_WORDS and PULSE_WORDS & {*found} and COUNTED_PULSES & {*found}:
+        return Role.PULSES, ""
+    if by_unit == Role.TIME:
+        if drives - TIME_WORDS:
+            return Role.DRIVE, ""
+        typed = response == "conductance" and not TIME_WORDS & {*both}  # (us) for (uS)
+        return (Role.RESPONSE, response) if typed else (Role.TIME, "")
+    if drives and drives <= GATE_WORDS and ambiguous == Role.CURRENT:
+        return Role.OTHER, ""
+    if drives:
+        return Role.DRIVE, ""
+    if response == "current" and ambiguous == Role.VOLTAGE and not by_unit:
+        return Role.VOLTAGE, ""  # DrainV
+    if by_unit in (Role.VOLTAGE, Role.CURRENT):
+        if response not in ("", "conductance", "resistance"):  # V_G is a voltage of a gate
+            return Role.RESPONSE, response
+        return (Role.DRIVE if pulse and by_unit == Role.VOLTAGE else by_unit), ""
+    if by_unit == Role.OTHER:
+        return Role.OTHER, ""
+    if by_unit == Role.PULSES or (pulse and not response):
+        return Role.PULSES, ""
+    if pulse and ambiguous:
+        return Role.DRIVE, ""
+    if joined in COUNT_WORDS:
+        return (Role.CURRENT if joined == "i" else Role.PULSES), ""
+    if found and found[0] in LABEL_OF and {*found} <= LABEL_OF.keys() | COUNT_AFTER:
+        return LABEL_OF[found[0]], ""  # such as `Device ID`
+    if TIME_WORDS & {*both}:
+        return Role.TIME, ""
+    if response:
+        return Role.RESPONSE, response
+    if ambiguous or OTHER_WORDS & {*both}:
+        return ambiguous or Role.OTHER, ""
+    return (Role.PULSES if found and {*found} <= COUNT_WORDS else None), ""
+
+
 def inverse_unit(unit: str) -> str:
     """The unit of 1/R for a resistance R in this unit."""
     if not unit:
         return ""
     found = OHM.fullmatch(unit)
     return f"{INVERSE[found[1]]}S" if found and found[1] in INVERSE else f"1/({unit})"
-
-
-def is_ohm(unit: str) -> bool:
-    return OHM.fullmatch(unit) is not None

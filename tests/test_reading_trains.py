@@ -1,0 +1,58 @@
+"""Trains of pulses whose beginning differs from the rest, as instruments record them."""
+
+import numpy as np
+import pytest
+
+from utils.measured.device_fit import fit_device
+
+N, LOW, SPAN, NU = 40, 10.0, 50.0, {"rising": 2.0, "falling": 4.0}
+
+
+def ramp(branch: str, start: float, n: int) -> np.ndarray:
+    """States after 1 to n pulses from a state, by the exponential of nonlinearity ν; [n]."""
+    nu, way = NU[branch], 1 if branch == "rising" else -1
+    first = LOW if way > 0 else LOW + SPAN
+    done = way * (start - first) / SPAN * -np.expm1(-nu)
+    x = -np.log1p(-done) / nu * N + np.arange(1, n + 1)
+    return first + way * SPAN * np.expm1(-nu * x / N) / np.expm1(-nu)
+
+
+def train(start: float, lengths: list[int], with_start: bool) -> np.ndarray:
+    """Ramps up and down in turn, the first of them up, with 0.5 % of read noise."""
+    values = [start] if with_start else []
+    for index, n in enumerate(lengths):
+        values += list(ramp("falling" if index % 2 else "rising", start, n))
+        start = values[-1]
+    return np.array(values) + 0.005 * SPAN * np.random.default_rng(1).normal(size=len(values))
+
+
+@pytest.mark.parametrize(
+    ("first", "with_start", "left_out"),
+    [
+        (N, True, None),  # the state before the first pulse is in one ramp of three
+        (N, False, None),
+        (34, False, "the first rising ramp, which begins at"),
+        (24, False, "readings outside of complete ramps"),
+        (10, False, "readings outside of complete ramps"),
+        (5, False, "before the first falling ramp"),
+        (3, True, "before the first falling ramp"),
+    ],
+)
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_device_that_is_fresh_at_the_begin_of_a_train_is_read_right(
+    first, with_start, left_out, counted, reads
+):
+    start = LOW if first == N else ramp("rising", LOW, N - first)[-1]
+    values = train(start, [first, N, N, N, N, N], with_start)
+    numbers = np.arange(len(values)) + (0 if with_start else 1)
+    rows = [f"{k},{x:.4f}" if counted else f"{x:.4f}" for k, x in zip(numbers, values, strict=True)]
+    measurement = reads("\n".join(["Pulse,G (uS)" if counted else "G (uS)", *rows]))
+    said = [each for each in measurement.left_out if left_out and left_out in each]
+    assert len(said) == len(measurement.left_out) == (left_out is not None)
+    fit = fit_device(measurement)
+    for branch, found in fit.branches.items():
+        size, nu = fit.range_of(found), fit.nonlinearity_of(found)
+        assert found.data.pulses_max == N
+        assert size.value == pytest.approx(SPAN, abs=4 * size.error)
+        assert nu.value == pytest.approx(NU[branch], abs=4 * nu.error)
+        assert size.error < 0.02 * SPAN
