@@ -187,10 +187,10 @@ def mnist_dir() -> Path:
     return Path(folder)
 
 
-def run_main(*args, timeout=120, **options) -> subprocess.CompletedProcess:
+def run_main(*args, **options) -> subprocess.CompletedProcess:
     """Run `python main.py` with these arguments in another process."""
     command = [sys.executable, str(PROJECT / "main.py"), *merged(*args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 @pytest.fixture

@@ -60,10 +60,7 @@ FLAGS = [
     ("--max_pulses 0.05 --clipping 0.1", "--max_pulses 0.05: is below the smallest pulse"),
     ("--cell both-ways --time_switch 2 " + SWITCHED, "leave out --time_switch"),
     ("--cell reference --switch_epoch 2 " + SWITCHED, "leave out --switch_epoch"),
-    (
-        "--cell reference --init 0.3",
-        "fresh double-linear devices start at 2.458, 0.284 from an",
-    ),
+    ("--cell reference --init 0.3", "fresh double-linear devices start at 2.458, 0.284 from an"),
     ("--clipping 28", "--clipping 28: double-linear devices take at most 27 pulses"),
     ("--input_scale -1", "--input_scale -1.0"),
     ("--input_scale 0", "--input_scale 0.0: must be a finite number > 0"),
@@ -84,10 +81,7 @@ FLAGS = [
     ("--checkpoint_minutes -1", "--checkpoint_minutes -1.0"),
     ("--lr 500 1000 500", "--lr 500.0: given 2 times"),
     ("--field double-linear double-linear", "given 2 times"),
-    (
-        "--time_switch 2",
-        "--time_switch: needs two fields, --field A B: first that at the st",
-    ),
+    ("--time_switch 2", "--time_switch: needs two fields, --field A B: first that at the st"),
     ("--field double-ideal --switch_epoch 2", "after the switch; there is 1"),
     ("--field double-linear double-exponential double-ideal --time_switch 2", "there are 3"),
     ("--study own-device --time_switch 2", "there are 3"),

@@ -38,7 +38,7 @@ class Process:
     def said(self) -> str:
         return self.errors.read_text() if self.errors.exists() else ""
 
-    def wait_until(self, condition: Callable[[], object], seconds=60.0) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds=120.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"it never came to that; {self.said}"
