@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def setting_of(**changes) -> Setting:
 
     A switch without a second field is one to the exponential device.
     """
-    values = dict(
+    values: dict[str, Any] = dict(
         task="Digits",
         field="double-linear",
         lr=3000.0,

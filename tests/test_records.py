@@ -4,6 +4,7 @@ import errno
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ from utils.training.trainer import Trainer
 
 def result_of(**changes) -> Result:
     """The result of a network that trained without a failure."""
-    values = dict(
+    values: dict[str, Any] = dict(
         member=Member(setting_of(), 0),
         accuracies=torch.ones(2),
         pulse_requests=torch.ones(2),
@@ -66,7 +67,9 @@ def test_json_has_settings_results_and_provenance(simulate, monkeypatch):
     (record,) = simulate("--lr 700 --var 0.3 --clipping 0.2 --layers 20 10 --epochs 2 --seed 5")
     content = record.json
     assert content.keys() >= legacy_record().keys()  # listed by hand in test_settings.py
-    values = dict(lr=700.0, var=0.3, clipping=0.2, layers=(20, 10), epochs=2, seed=5)
+    values: dict[str, Any] = dict(
+        lr=700.0, var=0.3, clipping=0.2, layers=(20, 10), epochs=2, seed=5
+    )
     assert content.items() >= to_json(Setting(task="Digits", **values)).items()
     assert (content["seed"], content["model"], content["model_seed"]) == (5, 0, 5)
     assert content["accuracy"] == pytest.approx(100 * record.accuracies[-1].item())

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, fields, replace
+from typing import Any
 
 import pytest
 from conftest import setting_of
@@ -122,8 +123,8 @@ def test_write_noise_is_in_the_name_where_there_is_some():
 
 
 def test_a_switched_field_is_in_the_name_and_the_record():
-    paper = dict(lr=500.0, clipping=0.1, resistor_noise=0.015, write_noise=0.01)
-    both = dict(field=find("double-linear"), second=find("double-exponential"))
+    paper: dict[str, Any] = dict(lr=500.0, clipping=0.1, resistor_noise=0.015, write_noise=0.01)
+    both: dict[str, Any] = dict(field=find("double-linear"), second=find("double-exponential"))
     before = "MNIST-double-linear-double-exponential-500.0-var-0.2-clipping-0.1-resistor-0.015-"
     by_fraction = Setting(**both, **paper, time_switch=3)
     assert by_fraction.slug == before + "voltage-1.5e-06-write-0.01-switch-3"
@@ -278,7 +279,8 @@ def test_an_original_record_reads_no_file(tmp_path):
 
 
 def test_endless_devices_have_no_largest_init_or_clipping():
-    for change in (dict(init=1.0), dict(clipping=50.0)):
+    changes: list[dict[str, Any]] = [dict(init=1.0), dict(clipping=50.0)]
+    for change in changes:
         assert Setting(field=find("double-ideal"), **change)
         with pytest.raises(UserError):
             Setting(field=find("double-curved-2.77"), **change)
