@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ pytest_plugins = [
     "support.simulated",
     "support.fake_cuda",
     "support.curves",
+    "support.engine",
 ]
 PROJECT = Path(__file__).parents[1]
 COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # the cache of PyTorch's compiler
@@ -68,7 +70,7 @@ def setting_of(**changes) -> Setting:
 
     A switch without a second field is one to the exponential device.
     """
-    values = dict(
+    values: dict[str, Any] = dict(
         task="Digits",
         field="double-linear",
         lr=3000.0,
@@ -186,10 +188,10 @@ def mnist_dir() -> Path:
     return Path(folder)
 
 
-def run_main(*args, timeout=120, **options) -> subprocess.CompletedProcess:
+def run_main(*args, **options) -> subprocess.CompletedProcess:
     """Run `python main.py` with these arguments in another process."""
     command = [sys.executable, str(PROJECT / "main.py"), *merged(*args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 @pytest.fixture
@@ -202,28 +204,51 @@ def stop():
 
 
 @pytest.fixture
-def simulate(tmp_path, capsys, monkeypatch):
+def refusal(stop, capsys, tmp_path):
+    """A function that runs `main.py` in this process, and returns the one line that refuses it.
+
+    Nothing else was printed, and nothing was made.
+    """
+
+    def call(*arguments) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        try:
+            code = main.main(merged("--output_dir", tmp_path / "out", *arguments))
+        except SystemExit as end:
+            code = end.code
+        assert code == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1, captured.err
+        assert captured.err.startswith("main.py: error: ")
+        assert sorted(tmp_path.rglob("*")) == before
+        return captured.err
+
+    return call
+
+
+@pytest.fixture
+def simulate(tmp_path, capsys, monkeypatch, stop):
     """A function that runs `main.py` in this process on small Digits networks and returns records.
 
-    Its arguments replace the small defaults. The machine seems to have one core, since a process
-    that has trained once has threads, and workers can no longer be forked from it.
+    Its arguments replace the small defaults; a study has layers of its own. The machine seems to
+    have one core, since a process that has trained once has threads, and workers can no longer be
+    forked from it.
     """
     monkeypatch.setattr("utils.compute.distributed.usable_cores", lambda: 1)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    small = "--task Digits --epochs 1 --n_models 1 --layers 16 --device cpu"
+    small = "--task Digits --epochs 1 --n_models 1 --device cpu"
     runs = iter(range(1000))
 
     def call(arguments: str = "") -> list[Record]:
         output = tmp_path / f"run{next(runs)}"
-        words = merged(*small.split(), "--output_dir", output, *arguments.split())
+        layers = () if "--study" in arguments else ("--layers", 16)
+        words = merged(*small.split(), *layers, "--output_dir", output, *arguments.split())
         assert main.main(words) == 0
         captured = capsys.readouterr()
         call.table, call.errors = captured.out, captured.err
         return read_all(output)
 
-    yield call
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return call
 
 
 @dataclass

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.idx_files import NAMES, example, idx_bytes, write_idx_files
-from support.launched import assert_refused
 
 from utils.data.idx import read_idx
 from utils.errors import UserError
@@ -39,13 +38,13 @@ DATA = {
 
 
 @pytest.mark.parametrize("damage", DATA)
-def test_data_files(damage, start, tmp_path):
+def test_data_files(damage, refusal, tmp_path):
     content, message = DATA[damage]
     raw = tmp_path / "data" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name, body in content.items():
         (raw / name).write_bytes(body)
-    line = assert_refused(start("--data_dir", tmp_path / "data"), tmp_path / "out")
+    line = refusal("--data_dir", tmp_path / "data")
     assert message in line
     assert "replace" in line
 

@@ -45,7 +45,7 @@ def test_bench_prints_its_tables_and_writes_them(
     monkeypatch.setattr(bench, "DEPTHS", (1, 2))
     monkeypatch.setattr(bench, "beside", lambda repeats: {"1 network, uncompiled": 1.5})
     file = tmp_path / "benchmark.json"
-    options = "--device cpu --repeats 2 --seconds 0.001 --uncompiled".split()
+    options = "--device cpu --repeats 1 --seconds 0.001 --uncompiled".split()
     bench.main(["--data_dir", str(data_dir), "--json", str(file), *options])
     result = json.loads(file.read_text())
     for networks in (1, 10):

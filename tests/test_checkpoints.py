@@ -1,11 +1,16 @@
 """Checkpoints: gone on from where that gives the same network, and not where it might not."""
 
 import json
+import shutil
 import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import read_all, setting_of
+from support.launched import start_with
+from support.session_cache import session_cache
 from support.sweeps import SLOW, SWEEP, assert_same_results, checkpoints
 
 from utils.records.checkpoints import read_checkpoint, write_checkpoint
@@ -13,26 +18,23 @@ from utils.records.folders import Folder
 from utils.records.session import Session
 
 
-def test_a_damaged_checkpoint_is_not_used(start, tmp_path, undisturbed):
-    out = tmp_path / "out"
-    process = start(*SWEEP)
-    process.wait_until(lambda: any(out.glob("[!.]*/*-checkpoint.pth")))
-    process.send(signal.SIGKILL)
-    process.wait()
-    for checkpoint in out.glob("[!.]*/*-checkpoint.pth"):
-        checkpoint.write_bytes(checkpoint.read_bytes()[:500])
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0
-    assert_same_results(out, undisturbed)
+@pytest.fixture(scope="session")
+def stopped_run(launcher, tmp_path_factory) -> Path:
+    """The results of a run that was stopped in its second epoch."""
+
+    def stop(folder: Path) -> None:
+        process = start_with(launcher, folder, *SWEEP, **SLOW)
+        process.wait_until(lambda: process.said.count("epoch 1/") == 2)
+        process.send(signal.SIGTERM)
+        assert process.wait() == 143, process.said
+
+    return session_cache(tmp_path_factory, "stopped", stop) / "out"
 
 
 @pytest.fixture
-def stopped(start, tmp_path) -> list:
+def stopped(stopped_run, tmp_path) -> list[Path]:
     """Checkpoints of a run that was stopped in its second epoch."""
-    process = start(*SWEEP, "--checkpoint_minutes", 5, **SLOW)
-    process.wait_until(lambda: process.said.count("epoch 1/") == 2)
-    process.send(signal.SIGTERM)
-    assert process.wait() == 143, process.said
+    shutil.copytree(stopped_run, tmp_path / "out")
     paths = checkpoints(tmp_path / "out")
     assert [path.name[-17:] for path in paths] == ["-0-checkpoint.pth", "-1-checkpoint.pth"]
     return paths
@@ -54,14 +56,19 @@ def spoil(path) -> None:
 
 
 def test_a_checkpoint_is_gone_on_from(start, tmp_path, stopped):
-    """The next tests rely on this."""
+    """The next tests rely on this. Its seconds count."""
     for path in stopped:
         spoil(path)
+        torch.save(torch.load(path, weights_only=True) | {"seconds": 1000.0}, path)
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0
     assert process.said.count("0 of 2 networks are complete, 2 go on from a checkpoint, 0") == 1
-    first = [float(record.accuracies[0]) for record in read_all(tmp_path / "out")]
+    records = read_all(tmp_path / "out")
+    first = [float(record.accuracies[0]) for record in records]
     assert sum(value == pytest.approx(0.123) for value in first) == 2
+    seconds = [record.json["seconds"] for record in records]
+    assert sum(1000 < each < 1100 for each in seconds) == 2
+    assert sum(each < 100 for each in seconds) == 2
 
 
 def test_a_checkpoint_without_wear_is_not_used_where_it_is_asked_for(start, tmp_path, stopped):
@@ -74,74 +81,62 @@ def test_a_checkpoint_without_wear_is_not_used_where_it_is_asked_for(start, tmp_
         assert worn.item() == pytest.approx(record.ledger["pulses"][:, 0].sum().item(), rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("torch", "2.11.0"), ("hardware", "another processor"), ("compiled", True), ("threads", 7)],
-)
-def test_a_checkpoint_that_was_rounded_otherwise_is_not_used(
-    name, value, start, tmp_path, undisturbed, stopped
+def test_whatever_else_decides_the_rounding_keeps_a_checkpoint_from_use(stopped):
+    """The next test shows that for one name."""
+    (content,) = json.loads(torch.load(stopped[0], weights_only=True)["sessions"])
+    session = Session.from_json(content)
+    assert session.rounding.keys() > {"torch", "hardware", "compiled", "threads"}
+    assert session.differences([session]) == []
+    for name in session.rounding:
+        other = replace(session, rounding={**session.rounding, name: "another"})
+        assert session.differences([session, other]) == [name]
+
+
+def test_a_checkpoint_that_is_not_gone_on_from_leaves_no_trace(
+    start, tmp_path, undisturbed, stopped
 ):
-    for path in stopped:
-        edit(path, lambda session: session["rounding"].update({name: value}))
-        spoil(path)
+    """One was rounded otherwise, the other one is damaged."""
+    edit(stopped[0], lambda session: session["rounding"].update(torch="2.11.0"))
+    spoil(stopped[0])
+    stopped[1].write_bytes(stopped[1].read_bytes()[:500])
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0, process.said
     line = (
         "0 of 2 networks are complete, 0 go on from a checkpoint, 2 start afresh "
-        f"(checkpoints are of another {name})"
+        "(checkpoints are of another torch)"
     )
     assert process.said.count(line) == 1
-    assert process.said.count("start afresh (") == 1  # of the other settings there are none
-    assert process.said.count("epoch 1/") == 8
+    assert process.said.count("start afresh (") == 1  # of the other setting there are none
+    assert process.said.count("epoch 1/") == 4
     assert_same_results(tmp_path / "out", undisturbed)
     assert all(record.json["earlier_sessions"] == [] for record in read_all(tmp_path / "out"))
 
 
-def test_a_checkpoint_of_another_commit_is_used_and_the_commit_recorded(
-    start, tmp_path, undisturbed, stopped
-):
+def test_every_session_is_recorded_the_oldest_first(start, tmp_path, undisturbed, stopped):
+    """Three runs, of which the first was of another commit, which is no reason to start afresh."""
     commit = "0" * 40
     for path in stopped:
         edit(path, lambda session: session["provenance"].update(git_commit=commit))
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0, process.said
-    assert process.said.count("2 go on from a checkpoint, 0 start afresh") == 1
-    assert process.said.count("epoch 1/") == 6
-    assert_same_results(tmp_path / "out", undisturbed)
-    halfway = {path.name.removesuffix("-checkpoint.pth") for path in stopped}
-    for record in read_all(tmp_path / "out"):
-        name = f"{record.folder.name}-{record.json['model']}"
-        earlier = record.json["earlier_sessions"]
-        commits = [session["provenance"]["git_commit"] for session in earlier]
-        assert commits == [commit] * (name in halfway)
-        assert record.json["git_commit"] != commit
-
-
-def test_seconds_count_those_before_the_checkpoint(start, tmp_path, stopped):
-    for path in stopped:
-        torch.save(torch.load(path, weights_only=True) | {"seconds": 1000.0}, path)
-    assert start(*SWEEP, "--resume").wait() == 0
-    seconds = [record.json["seconds"] for record in read_all(tmp_path / "out")]
-    assert sum(1000 < each < 1100 for each in seconds) == 2
-    assert sum(each < 100 for each in seconds) == 6
-
-
-def test_every_session_is_recorded_the_oldest_first(start, tmp_path, undisturbed, stopped):
-    """Three runs, of which the first was of another commit."""
-    for path in stopped:
-        edit(path, lambda session: session["provenance"].update(git_commit="1" * 40))
-    slower = {"before": "support.fault_injection:slower_steps"}
-    again = start(*SWEEP, "--resume", "--checkpoint_minutes", 5, **slower)
+    slower = {"before": "slower_steps"}
+    again = start(*SWEEP, "--resume", **slower)
     again.wait_until(lambda: ": epoch " in again.said)
     again.send(signal.SIGTERM)
     assert again.wait() == 143
-    assert start(*SWEEP, "--resume").wait() == 0
+    last = start(*SWEEP, "--resume")
+    assert last.wait() == 0, last.said
+    for process in (again, last):
+        assert process.said.count("2 go on from a checkpoint, 0 start afresh") == 1
+    assert last.said.count("epoch 1/") == 2  # of the other setting
     assert_same_results(tmp_path / "out", undisturbed)
-    first = stopped[0].name.removesuffix("-checkpoint.pth")
-    record = json.loads(stopped[0].with_name(f"{first}.json").read_text())
-    earlier = [session["provenance"] for session in record["earlier_sessions"]]
-    assert [one["git_commit"] for one in earlier] == ["1" * 40, record["git_commit"]]
-    assert ["--resume" in one["command"] for one in earlier] == [False, True]
+    halfway = {path.name.removesuffix("-checkpoint.pth") for path in stopped}
+    for record in read_all(tmp_path / "out"):
+        own, earlier = record.json["git_commit"], record.json["earlier_sessions"]
+        commits = [session["provenance"]["git_commit"] for session in earlier]
+        resumed = ["--resume" in session["provenance"]["command"] for session in earlier]
+        is_halfway = f"{record.folder.name}-{record.json['model']}" in halfway
+        assert commits == ([commit, own] if is_halfway else [])
+        assert resumed == ([False, True] if is_halfway else [])
+        assert own != commit
 
 
 def test_a_checkpoint_with_the_keys_of_earlier_programs_is_read(tmp_path):

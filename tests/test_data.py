@@ -211,18 +211,8 @@ def test_inputs_of_tests_alone_come_first_of_those_that_are_zero_in_training():
 def test_real_mnist(mnist_dir):
     data = datasets.load("MNIST", mnist_dir)
     assert data.train_images.shape == (60000, 28, 28)
-    assert np.bincount(data.test_labels).tolist() == [
-        980,
-        1135,
-        1032,
-        1010,
-        982,
-        892,
-        958,
-        1028,
-        974,
-        1009,
-    ]
+    counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(data.test_labels).tolist() == counts
     currents = currents_of(data, padding=2)
     assert currents.active_inputs.total == 1024
     assert 717 <= len(currents.active_inputs.active) < 717 + COLUMNS

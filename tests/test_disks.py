@@ -39,7 +39,7 @@ def small_disk(tmp_path):
 def test_a_full_disk(small_disk, start, tmp_path, undisturbed):
     """A network takes 0.3 MB: three fit, without checkpoints; in the end all four are there."""
     if small_disk:
-        process = start(*SWEEP, "--checkpoint_minutes", 5, output_dir=small_disk / "out")
+        process = start(*SWEEP, output_dir=small_disk / "out")
         assert process.wait() == 1
         out = tmp_path / "out"
         shutil.copytree(small_disk / "out", out)  # the same files on a larger disk
@@ -59,7 +59,7 @@ def test_a_full_disk(small_disk, start, tmp_path, undisturbed):
 
 def test_a_folder_that_vanishes(start, tmp_path):
     out = tmp_path / "out"
-    process = start(*SWEEP, "--checkpoint_minutes", 5, **SLOW)
+    process = start(*SWEEP, **SLOW)
     process.wait_until(lambda: "epoch 2/" in process.said)
     shutil.rmtree(out)
     assert process.wait() == 1
@@ -80,7 +80,7 @@ def test_a_read_only_folder_is_refused_before_anything_starts(start, tmp_path):
 
 def test_a_folder_that_becomes_read_only(start, tmp_path, undisturbed):
     out = tmp_path / "out"
-    process = start(*SWEEP, "--checkpoint_minutes", 5, powerless=True)
+    process = start(*SWEEP, powerless=True)
     process.wait_until(lambda: "epoch 1/" in process.said)
     for folder in out.iterdir():
         folder.chmod(0o555)

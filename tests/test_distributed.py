@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,10 +12,13 @@ import pytest
 import torch
 from conftest import PROJECT, read_all
 from support.arguments import merged
+from support.launched import Process
 from support.sweeps import (
     assert_nothing_left_over,
     assert_same_networks,
     checkpoints,
+    children,
+    is_alive,
     results,
     run_alone,
 )
@@ -29,6 +33,8 @@ SWEEP = (
     "--task Digits --layers 48 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
     "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off"
 ).split()
+OFTEN = ("--checkpoint_minutes", 0.002)
+RANKS = ("RANK", "LOCAL_RANK")
 MEMBERS = [
     f"Digits-{field}-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06, network {model}"
     for field in ("double-linear", "double-exponential")
@@ -36,27 +42,60 @@ MEMBERS = [
 ]
 
 
-def torchrun(processes: int, *arguments, restarts=0) -> subprocess.Popen:
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        str(processes),
-        "--max_restarts",
-        str(restarts),
-        str(PROJECT / "main.py"),
-        *merged(*arguments),
-    ]
+def torchrun(*arguments, restarts=0) -> subprocess.Popen:
+    """Start two processes with torchrun itself."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc_per_node", "2", "--max_restarts", str(restarts)]
     two_cores = sorted(os.sched_getaffinity(0))[:2]  # as there, on any machine
     return subprocess.Popen(
-        command,
+        [*command, str(PROJECT / "main.py"), *merged(*arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, two_cores),
     )
+
+
+@pytest.fixture
+def launch(start):
+    """Starts several processes of one run, each told by its environment as torchrun does.
+
+    late: the rank of one that starts later than the others.
+    """
+
+    def launch_run(processes: int, *arguments, late=None) -> list[Process]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        world = {"WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+        world |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "none"}
+        run = []
+        for rank in range(processes):
+            own = {key: str(value) for key, value in (world | dict.fromkeys(RANKS, rank)).items()}
+            before = "wait_a_second" if rank == late else None
+            run.append(start(*arguments, variables=own, before=before))
+        return run
+
+    return launch_run
+
+
+def exit_codes(run: list[Process]) -> list[int]:
+    """Wait for all processes as torchrun does: once one has failed, it ends the others."""
+    codes: dict[int, int] = {}
+    while len(codes) < len(run):
+        for process in run:
+            if process.pid in codes or is_alive(process.pid):
+                continue
+            codes[process.pid] = process.wait()
+            for other in run if codes[process.pid] else ():
+                if other.pid not in codes:
+                    other.send(signal.SIGTERM)
+        time.sleep(0.01)
+    return [codes[process.pid] for process in run]
+
+
+def errors_of(run: list[Process]) -> str:
+    return "".join(process.said for process in run)
 
 
 @pytest.fixture(scope="module")
@@ -71,55 +110,29 @@ def assert_same(output_dir: Path, expected: dict) -> None:
     assert len({path.name[:14] for path in output_dir.iterdir()}) == 1
 
 
-def test_files_are_those_of_a_single_process(tmp_path, alone):
+def test_files_are_those_of_a_single_process(launch, tmp_path, alone):
     """Three processes are tried here; two processes, one of them killed, in the tests below."""
-    process = torchrun(3, *SWEEP, "--output_dir", tmp_path)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    assert_same(tmp_path, alone)
-    rows = [line for line in output.splitlines() if line.startswith("double-")]
+    run = launch(3, *SWEEP)
+    assert exit_codes(run) == [0, 0, 0], errors_of(run)
+    assert_same(tmp_path / "out", alone)
+    first, *others = [process.output.read_text() for process in run]
+    rows = [line for line in first.splitlines() if line.startswith("double-")]
     assert len(rows) == 2  # one table
+    assert others == ["", ""]
+    errors = errors_of(run)
     logged = [line.split(": epoch 8/8")[0] for line in errors.splitlines() if "epoch 8/8" in line]
     assert logged == MEMBERS[::3]  # of process 0's networks, dealt out in turn
     assert errors.count("Digits: 1500 images to train") == 1
 
 
-def workers(process: subprocess.Popen) -> list[int]:
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-    return [pid for pid, command in commands.items() if b"main.py" in command]
-
-
-def rank(pid: int) -> int:
-    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return int(next(v for v in variables if v.startswith(b"RANK=")).removeprefix(b"RANK="))
-
-
-def wait_until(condition, seconds=60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def kill_second(process: subprocess.Popen, output_dir: Path) -> None:
-    """kill -9 the process of rank 1, once training is under way everywhere."""
-    wait_until(lambda: len(checkpoints(output_dir)) >= 2)
-    victim = next(pid for pid in workers(process) if rank(pid) == 1)
-    os.kill(victim, signal.SIGKILL)
-
-
-OFTEN = ("--checkpoint_minutes", 0.002)
-
-
-def test_a_killed_process_ends_the_run_and_resume_completes_it(start, tmp_path, alone):
+def test_a_killed_process_ends_the_run_and_resume_completes_it(launch, start, tmp_path, alone):
     output_dir = tmp_path / "out"
-    process = torchrun(2, *SWEEP, *OFTEN, "--output_dir", output_dir)
-    kill_second(process, output_dir)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert "stopped by SIGTERM" in errors  # the other saved what it had
-    assert "--resume goes on" in errors
+    run = launch(2, *SWEEP, *OFTEN)
+    run[1].wait_until(lambda: len(checkpoints(output_dir)) >= 2)
+    run[1].send(signal.SIGKILL)
+    assert exit_codes(run) == [143, -signal.SIGKILL]
+    assert "stopped by SIGTERM" in run[0].said  # it saved what it had
+    assert "--resume goes on" in run[0].said
     assert len(read_all(output_dir)) < 6
     again = start(*SWEEP, *OFTEN, "--resume", threads=1)  # under one process
     assert again.wait() == 0, again.said
@@ -128,26 +141,37 @@ def test_a_killed_process_ends_the_run_and_resume_completes_it(start, tmp_path, 
 
 
 def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, alone):
-    process = torchrun(2, *SWEEP, *OFTEN, "--output_dir", tmp_path, restarts=1)
-    kill_second(process, tmp_path)
-    _, errors = process.communicate(timeout=120)
+    """After a kill -9 of the process of rank 1, once training is under way everywhere."""
+    process = torchrun(*SWEEP, *OFTEN, "--output_dir", tmp_path, restarts=1)
+    end = time.monotonic() + 200
+    while len(checkpoints(tmp_path)) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.kill(next(pid for pid in children(process.pid) if rank(pid) == 1), signal.SIGKILL)
+    output, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
+    assert "stopped by SIGTERM" in errors
     assert "go on from a checkpoint" in errors
     assert_same(tmp_path, alone)
+    assert len([line for line in output.splitlines() if line.startswith("double-")]) == 2
 
 
-def test_a_process_without_work_leaves_the_folders_to_the_others(tmp_path):
+def rank(pid: int) -> int | None:
+    """Return the rank of a process by its environment; None without one."""
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    ranks = [v.removeprefix(b"RANK=") for v in variables if v.startswith(b"RANK=")]
+    return int(ranks[0]) if ranks else None
+
+
+def test_a_process_without_work_leaves_the_folders_to_the_others(launch, tmp_path):
     """Rank 1 of 2 has no network to train; stopped, it must not clear away rank 0's folder."""
     one = "--n_models 1 --lr 1000 --field double-linear --epochs 3000 --checkpoint_minutes 5"
-    process = torchrun(2, *SWEEP, *one.split(), "--output_dir", tmp_path)
-    while "epoch 1/" not in process.stderr.readline():  # of rank 0, whose only checkpoint
-        assert process.poll() is None  # is that of the stop
-    idle = next(pid for pid in workers(process) if rank(pid) == 1)
-    os.kill(idle, signal.SIGTERM)
-    errors = process.stderr.read()
-    assert process.wait(timeout=60) != 0
-    assert "cannot write" not in errors
-    assert len(checkpoints(tmp_path)) == 1
+    run = launch(2, *SWEEP, *one.split())
+    run[0].wait_until(lambda: "epoch 1/" in run[0].said)  # its only checkpoint is of the stop
+    run[1].send(signal.SIGTERM)
+    assert exit_codes(run) == [143, 143]
+    assert "cannot write" not in errors_of(run)
+    assert len(checkpoints(tmp_path / "out")) == 1
 
 
 def test_waiting_for_a_process_that_has_died_is_told_in_words():
@@ -164,29 +188,29 @@ def test_waiting_for_a_process_that_has_died_is_told_in_words():
     ],
     ids=["before the processes meet", "after"],
 )
-def test_an_error_is_told_once_by_all(late, flags, error, tmp_path, monkeypatch):
-    """Whichever process comes first; launched, it ends the others."""
-    (tmp_path / "sitecustomize.py").write_text(  # which Python runs before anything else
-        f"import os, time\nif os.environ.get('RANK') == '{late}': time.sleep(2)\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    process = torchrun(2, *flags, "--output_dir", tmp_path / "out")
-    _, errors = process.communicate(timeout=60)
+def test_an_error_is_told_once_by_all(late, flags, error, launch, tmp_path):
+    """Whichever process comes first."""
+    run = launch(2, *flags, late=late)
+    first, other = exit_codes(run)
+    assert first == 2
+    assert other != 0  # it may be ended before it has found the error
+    assert errors_of(run).count("main.py: ") == errors_of(run).count(error) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_is_told_once_where_torchrun_ends_the_others(tmp_path):
+    process = torchrun("--lr", "-1", "--output_dir", tmp_path / "out")
+    _, errors = process.communicate(timeout=200)
     assert process.returncode != 0
-    assert errors.count(error) == 1
-    assert errors.count("main.py: ") == 1
+    assert errors.count("main.py: ") == errors.count("main.py: error: --lr -1.0") == 1
     assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
-def second(monkeypatch):
+def second(stop, monkeypatch):
     """This process as the second of a run, with little patience."""
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(signals, "RANK_ZERO_TIMEOUT_S", 0.2)
-    handlers = {signum: signal.getsignal(signum) for signum in signals.SIGNALS}
-    yield
-    for signum, handler in handlers.items():
-        signal.signal(signum, handler)
 
 
 def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
@@ -228,13 +252,14 @@ def test_who_has_heard_of_an_error_leaves_process_0_time_to_tell_it(
     assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 
-def test_dry_run_prints_the_plan_once_and_writes_nothing(tmp_path):
-    process = torchrun(2, *SWEEP, "--dry_run", "--output_dir", tmp_path / "out")
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert output.count("2 settings of 3 networks each, 2 processes:") == 1
-    assert output.count("process 0 trains 3 networks") == 1
-    assert not list(tmp_path.iterdir())
+def test_dry_run_prints_the_plan_once_and_writes_nothing(launch, tmp_path):
+    run = launch(2, *SWEEP, "--dry_run")
+    assert exit_codes(run) == [0, 0], errors_of(run)
+    first, other = (process.output.read_text() for process in run)
+    assert first.count("2 settings of 3 networks each, 2 processes:") == 1
+    assert first.count("process 0 trains 3 networks") == 1
+    assert other == ""
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
@@ -263,16 +288,6 @@ def test_a_process_bound_to_one_core_does_not_crowd_it(machine, monkeypatch):
 def test_fewer_threads_on_request(machine, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # by $OMP_NUM_THREADS
     assert World().take_cores() == 3
-
-
-def test_a_launch_by_half_is_a_users_error(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "two")
-    with pytest.raises(UserError, match=r"^\$WORLD_SIZE is no number; start several processes"):
-        World()
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.delenv("MASTER_ADDR", raising=False)
-    with pytest.raises(UserError, match="not all it needs"):
-        World()
 
 
 def test_members_are_dealt_out_in_turn_each_to_one():

@@ -68,27 +68,28 @@ def test_formulas_make_another_kernel(source):
     assert answers == [41, 42]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_bytes(path.read_bytes()[:-100]),
-        lambda path: path.write_bytes(b"\0" + path.read_bytes()[1:]),
-    ],
-    ids=["empty", "cut short", "changed"],
-)
-def test_a_damaged_library_is_built_anew(damage, source, tmp_path):
-    """The kernel is loaded in another process, since this one has loaded it already."""
-    subprocess.run([sys.executable, "-c", script(source)], cwd=PROJECT, check=True)
-    damage(built())
-    code = script(source)
-    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+def run(script: str, **variables: str) -> None:
+    """Run a script in another process, which has loaded no library yet."""
+    environment = os.environ | variables
+    subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True, env=environment)
 
 
-def script(source: Path) -> str:
-    return (
-        "from pathlib import Path; from utils.compute.kernel_builder import library; "
-        f"assert library(Path({str(source)!r})).answer() == 42"
+def test_damaged_libraries_are_built_anew(source, tmp_path):
+    damages = {
+        "empty": lambda content: b"",
+        "short": lambda content: content[:-100],
+        "other": lambda content: b"\0" + content[1:],
+    }
+    for name, damage in damages.items():
+        copied = tmp_path / f"{name}.cpp"
+        copied.write_text(source.read_text())
+        path = kernel_builder.path_of(copied, "")
+        kernel_builder.build(copied, path, "")
+        path.write_bytes(damage(path.read_bytes()))
+    run(
+        "from pathlib import Path; from utils.compute.kernel_builder import library\n"
+        f"for name in {[*damages]}:\n"
+        f"    assert library(Path({str(tmp_path)!r}, name + '.cpp')).answer() == 42"
     )
 
 
@@ -128,15 +129,21 @@ def test_without_a_compiler_one_that_is_there_is_taken(source, monkeypatch):
     assert library(source).answer() == 42
 
 
-@pytest.mark.parametrize("name", ["with space", "it's", 'say "x"', "$HOME", "Zähler"])
-def test_any_path_will_do(name, source, tmp_path):
+def test_any_path_will_do(source, tmp_path):
     """Paths work in the C locale, too, which cannot express letters beyond ASCII."""
-    folder = tmp_path / name
-    folder.mkdir()
-    moved = source.rename(folder / "answer.cpp")
-    environment = os.environ | {"XDG_CACHE_HOME": str(folder), "LC_ALL": "C"}
-    subprocess.run([sys.executable, "-c", script(moved)], cwd=PROJECT, check=True, env=environment)
-    assert list((folder / "magnetoionic").glob("answer-*.so"))
+    folders = [tmp_path / name for name in ("with space", "it's", 'say "x"', "$HOME", "Zähler")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "answer.cpp").write_text(source.read_text())
+    run(
+        "import os; from pathlib import Path; from utils.compute.kernel_builder import library\n"
+        f"for folder in {[*map(str, folders)]}:\n"
+        "    os.environ['XDG_CACHE_HOME'] = folder\n"
+        "    assert library(Path(folder, 'answer.cpp')).answer() == 42",
+        LC_ALL="C",
+    )
+    for folder in folders:
+        assert list((folder / "magnetoionic").glob("answer-*.so"))
 
 
 def test_a_message_says_what_failed(source, monkeypatch):

@@ -5,11 +5,12 @@ import os
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from support.launched import Process
-from support.sweeps import SWEEP, assert_same_results
+from support.sweeps import OFTEN, SLOW, SWEEP, assert_same_results
 
 import main
 from utils.compute.signals import Stop, StoppedError
@@ -22,7 +23,7 @@ def test_kill_at_random_moments(start, tmp_path, undisturbed):
         out = tmp_path / f"sweep{sweeps}"
         sweeps += 1
         while True:
-            process = start(*SWEEP, "--resume", output_dir=out)
+            process = start(*SWEEP, *OFTEN, "--resume", output_dir=out)
             if kills < 20:
                 time.sleep(moments.uniform(0.05, 0.6))
                 process.send(signal.SIGKILL)
@@ -36,6 +37,13 @@ def test_kill_at_random_moments(start, tmp_path, undisturbed):
         assert_same_results(out, undisturbed)
 
 
+def loading(process: Process, output_dir: Path) -> bool:
+    """Whether the process handles SIGTERM, as the kernel reports it."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    handled = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(handled >> (signal.SIGTERM - 1) & 1)
+
+
 def training(process: Process, output_dir: Path) -> bool:
     return "epoch 2/" in process.said
 
@@ -46,32 +54,27 @@ def writing(process: Process, output_dir: Path) -> bool:
     )
 
 
-def loading(process: Process, output_dir: Path) -> bool:
-    return True
-
-
-@pytest.mark.parametrize("moment", [loading, training, writing], ids=lambda f: f.__name__)
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_run_and_nothing_is_lost(
-    moment, signum, code, start, tmp_path, undisturbed
+def test_signals_stop_a_run_at_any_moment_and_nothing_is_lost(
+    signum, code, start, tmp_path, undisturbed
 ):
+    """Stopped while it loads, trains and writes, each time resumed."""
     out = tmp_path / "out"
-    process = start(*SWEEP)
-    if moment is loading:
-        time.sleep(0.05)
-    process.wait_until(lambda: moment(process, out))
-    sent = time.monotonic()
-    process.send(signum)
-    assert process.wait() == code
-    assert time.monotonic() - sent < 10  # generous; it is well below a second
-    last = process.said.splitlines()[-1]
-    assert "Traceback" not in process.said
-    assert signal.Signals(signum).name in last
-    if moment is loading:
-        assert "nothing was trained" in last
-        assert not out.exists() or not list(out.iterdir())
-    else:
-        assert "--resume" in last
+    for moment in (loading, training, writing):
+        process = start(*SWEEP, "--resume", **SLOW)
+        process.wait_until(partial(moment, process, out))
+        sent = time.monotonic()
+        process.send(signum)
+        assert process.wait() == code
+        assert time.monotonic() - sent < 10  # generous; it is well below a second
+        last = process.said.splitlines()[-1]
+        assert "Traceback" not in process.said
+        assert signal.Signals(signum).name in last
+        if moment is loading:
+            assert "nothing was trained" in last
+            assert not out.exists() or not list(out.iterdir())
+        else:
+            assert "--resume" in last
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0, process.said
     assert_same_results(out, undisturbed)

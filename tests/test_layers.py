@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import torch
 from conftest import members_of, setting_of
-from support.arguments import merged
 
 from utils.compute.compiler import Compiler
 from utils.compute.pool import run_jobs
@@ -121,7 +120,6 @@ def test_each_job_is_compiled_or_not_as_planned(currents, tmp_path, stop):
 def test_a_study_of_layers_trains_each_as_it_is_alone(simulate, monkeypatch):
     sweeps = [{"layers": layers, "lr": (4000.0,)} for layers in ((8,), (16, 8))]
     monkeypatch.setitem(STUDIES, "width", Study("width", "", sweeps))
-    monkeypatch.setattr("conftest.merged", without_layers(merged))
     both = {tuple(record.json["layers"]): record for record in simulate("--study width")}
     assert set(both) == {(8,), (16, 8)}
     header, *rows = simulate.table.splitlines()
@@ -129,21 +127,9 @@ def test_a_study_of_layers_trains_each_as_it_is_alone(simulate, monkeypatch):
     assert [row.split()[5:7] for row in rows] == [["8", "1"], ["16", "8"]]
     networks = Simulations.read(both[8,].folder.parent).networks
     assert set(networks["layers"]) == {(8,), (16, 8)}
-    monkeypatch.setattr("conftest.merged", merged)
     for layers, record in both.items():
         (alone,) = simulate(f"--lr 4000 --layers {' '.join(map(str, layers))}")
         assert alone.json["accuracy"] == record.json["accuracy"]
         assert alone.state.keys() == record.state.keys()
         for name, tensor in alone.state.items():
             assert torch.equal(tensor, record.state[name])
-
-
-def without_layers(merge):
-    """Command lines without the layers of `simulate`, which would win over those of a study."""
-
-    def words(*given):
-        found = merge(*given)
-        place = found.index("--layers")
-        return found[:place] + found[place + 2 :]
-
-    return words

@@ -38,11 +38,7 @@ def test_smallest_pulse_by_hand():
     A request of just the smallest pulse is applied; one of nothing is none.
     """
     account, _ = counted(
-        [2.5] * 6,
-        [2.6] * 6,
-        [2.0, -2.0, 0.06, -0.06, 1.0, 0.0],
-        clipping=0.5,
-        slopes=(1.5, 0.5),
+        [2.5] * 6, [2.6] * 6, [2.0, -2.0, 0.06, -0.06, 1.0, 0.0], clipping=0.5, slopes=(1.5, 0.5)
     )
     assert sums(account) == {"pulses": 4.5, "writes": 3, "dropped": 2, "refreshes": 0}
     assert wear(account) == [[0, 3, 0, 0, 0, 0], [1, 0, 0, 0, 0.5, 0], [0] * 6]

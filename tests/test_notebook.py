@@ -123,19 +123,18 @@ def test_the_notebook_is_committed_with_outputs_and_small():
     assert not [output for output in outputs if output["output_type"] == "error"]
 
 
-def test_without_jupyter(archive, tmp_path):
-    command = [sys.executable, "-m", "utils.plots", "--simulations", str(archive)]
-    command += ["--figures", str(tmp_path / "figures")]
-    command += ["--pulse_energy", "1e-12", "--endurance", "1e6"]
-    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+def test_without_jupyter(archive, plots, tmp_path):
+    figures = tmp_path / "figures"
+    prices = ("--pulse_energy", "1e-12", "--endurance", "1e6")
+    result = plots("--simulations", archive, "--figures", figures, *prices)
     assert result.returncode == 0, result.stderr
-    check_files(tmp_path / "figures", "ablation")  # a part of which is in figures 1 to 3
+    check_files(figures, "ablation")  # a part of which is in figures 1 to 3
     assert "left out: " in result.stdout
     assert "linear reaches" in result.stdout
     assert "3 of them are of the original scripts" in result.stdout
     assert "energy / J" in result.stdout
     assert "No simulation recorded the pulses of single devices" in result.stdout
-    (folder,) = (tmp_path / "figures").iterdir()
+    (folder,) = figures.iterdir()
     assert result.stdout.splitlines()[-1] == f"figures are in {folder}"
 
 

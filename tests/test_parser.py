@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PROJECT, run_main
+from conftest import PROJECT
+from support.devices import device_file, measured
 
 from devices.library import find
 from utils.flags import flags_of
@@ -111,7 +112,7 @@ def test_two_fields_are_a_sweep_or_one_switched_setting():
         (1000.0, 1),
     ]
     assert parse(f"{fields} --switch_epoch 19".split()).settings[0].switched_at == 19
-    text = " ".join(run_main("--help").stdout.split())
+    text = " ".join(make_parser().format_help().split())
     assert "setting of its own; with --time_switch or --switch_epoch, two of them are one" in text
 
 
@@ -175,40 +176,38 @@ def test_a_mistyped_flag_is_answered_with_the_one_that_was_meant(arguments, hint
 
 
 def test_help_and_errors_come_before_torch(tmp_path):
+    """The library of devices and device files are read without it."""
+    file = str(device_file(tmp_path / "mine.json", measured("mine")))
     code = (
         "import sys\n"
         "import main\n"
-        "try: main.main(sys.argv[1:])\n"
-        "except SystemExit as stop: print('code', stop.code)\n"
+        "for words in (['--help'], ['--field', 'double-linear', sys.argv[1], '--lr', '-1']):\n"
+        "    try: main.main(words)\n"
+        "    except SystemExit as stop: print('code', stop.code)\n"
+        "assert {'devices.library', 'devices.device_file'} <= set(sys.modules)\n"
         "assert not {'torch', 'numpy', 'matplotlib', 'sklearn'} & set(sys.modules)"
     )
-    for arguments, answer in ((["--help"], "code 0"), (["--lr", "-1"], "code 2")):
-        result = subprocess.run(
-            [sys.executable, "-c", code, *arguments], cwd=PROJECT, capture_output=True, text=True
-        )
-        assert result.returncode == 0, result.stderr
-        assert answer in result.stdout
+    result = subprocess.run(
+        [sys.executable, "-c", code, file], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert [line for line in result.stdout.splitlines() if line.startswith("code")] == [
+        "code 0",
+        "code 2",
+    ]
+    assert result.stderr.startswith("main.py: error: --lr -1.0")
 
 
 def test_help_groups_the_flags_with_units_and_defaults():
-    text = run_main("--help").stdout
+    text = make_parser().format_help()
     for group in ("device physics:", "network:", "training:", "run:"):
         assert group in text
     for words in ("arb. u.", "pulses per unit of gradient", "(default: 1000.0)"):
         assert words in " ".join(text.split())
     studies = text.partition("\nstudies:\n")[2].splitlines()
     names = [line.split()[0] for line in studies]
-    assert names == [
-        "figure1",
-        "figure2",
-        "figure3",
-        "own-device",
-        "switch",
-        "ablation",
-        "map",
-        "driving",
-        "width",
-    ]
+    expected = "figure1 figure2 figure3 own-device switch ablation map driving width"
+    assert names == expected.split()
     assert all(len(line.split()) > 3 for line in studies)  # each with what it is about
 
 

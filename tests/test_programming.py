@@ -70,11 +70,7 @@ def test_init_sets_the_weights():
 
 @pytest.mark.parametrize(
     "responses",
-    [
-        [LINEAR, STEEPER, IDEAL],
-        [OTHER, EXPONENTIAL, curved(-4.0)],
-        [TABLE, LONGER, TABLE],
-    ],
+    [[LINEAR, STEEPER, IDEAL], [OTHER, EXPONENTIAL, curved(-4.0)], [TABLE, LONGER, TABLE]],
     ids=["linear", "exponential", "table"],
 )
 def test_networks_side_by_side_have_constants_of_their_own(responses):

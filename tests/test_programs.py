@@ -56,6 +56,13 @@ def test_a_program_is_made_once_and_kept(kept, monkeypatch):
     call(Compiler(enabled=True))
 
 
+def test_without_a_cache_a_program_is_made_for_this_process(monkeypatch):
+    """A run logs it: see test_startup_messages.py."""
+    monkeypatch.delenv(COMPILERS_FOLDER, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    call(Compiler(enabled=True))
+
+
 def test_a_damaged_program_is_made_again(kept):
     call(Compiler(enabled=True))
     (path,) = kept.iterdir()

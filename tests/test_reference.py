@@ -8,7 +8,7 @@ import torch
 from conftest import DEVICES, currents_of, is_one_pass
 from reference import Network, Physics
 from support.devices import NAMES as FIELDS
-from support.engine import EAGER, trained_engine
+from support.engine import EAGER, OUTPUT_TOLERANCE, check_outputs, trained_engine
 from support.reference_networks import (
     EXTRAS,
     STEPS,
@@ -34,12 +34,9 @@ from utils.training.state_dict import state_dict
 NEARLY_LINEAR = "double-curved-0.001"
 TWO_LAYERS = (24,)  # which take less time to compile than three
 TOLERANCE = 5e-3  # 1e-5 as a rule; more where rounding decides whether a request is clipped
-OUTPUT_TOLERANCE = 2e-3  # of the outputs for a test batch
 
 
-@pytest.fixture(autouse=True)
-def several_test_batches(monkeypatch):
-    monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
+pytestmark = pytest.mark.usefixtures("several_test_batches")
 
 
 def check_network(ensemble, model, reference):
@@ -53,27 +50,6 @@ def check_network(ensemble, model, reference):
     assert_same_costs(
         [account.sums[model] for account in ensemble.ledger.accounts], reference.costs
     )
-
-
-def check_outputs(
-    ensemble,
-    model,
-    currents,
-    compiler,
-    reference,
-    patterns,
-    relaxed=False,
-    tolerance=OUTPUT_TOLERANCE,
-):
-    """Every test batch, each with noise of its own."""
-    images = inputs(patterns.test_images)
-    parts = evaluation.outputs(ensemble, currents, compiler, relaxed)
-    starts = range(0, len(images), TEST_BATCH)
-    for number, (start, voltages) in enumerate(zip(starts, parts, strict=True)):
-        part = number + evaluation.RELAXED * relaxed
-        expected = reference.test(images[start : start + TEST_BATCH], part, relaxed)
-        actual = voltages[model].T.cpu().double().numpy()
-        assert difference(actual, expected) < tolerance
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -4,16 +4,21 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from conftest import read_all, setting_of
+from conftest import Record, read_all, setting_of
 from support.legacy_runs import without_newer
-from support.sweeps import SWEEP, Undisturbed, assert_same_results, checkpoints, results
+from support.sweeps import OFTEN, SWEEP, Undisturbed, assert_same_results, checkpoints, results
 
 import main
+from devices.built_in import LIBRARY
 from utils.compute.distributed import World
 from utils.compute.signals import StoppedError
+from utils.records import setting_json
 from utils.records.files import HOST
 from utils.records.folders import Folder, create_folders, matching_folders
 from utils.training.trainer import Trainer
@@ -23,38 +28,38 @@ def test_resume_says_what_it_found_and_trains_only_what_is_missing(start, tmp_pa
     out = tmp_path / "out"
     assert start(*SWEEP, "--n_models", 1).wait() == 0
     before = {path: path.stat().st_mtime_ns for path in out.glob("[!.]*/*-0.json")}
-    assert len(before) == 4
+    assert len(before) == 2
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0
-    assert process.said.count("1 of 2 networks are complete, 0 go on from a checkpoint, 1") == 4
+    assert process.said.count("1 of 2 networks are complete, 0 go on from a checkpoint, 1") == 2
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert_same_results(out, undisturbed)
     again = start(*SWEEP, "--resume")
     assert again.wait() == 0
-    assert again.said.count("2 of 2 networks are complete") == 4
+    assert again.said.count("2 of 2 networks are complete") == 2
     assert ": epoch " not in again.said
-    assert again.output.read_text().count("double-") == 8  # the table, from the files
+    assert again.output.read_text().count("double-") == 4  # the table, from the files
 
 
-@pytest.mark.parametrize("change", ["--epochs 9", "--seed 101", "--layers 47", "--init 0.02"])
-def test_resume_takes_no_folder_of_other_settings(change, start, tmp_path):
-    small = "--task Digits --layers 8 --epochs 1 --n_models 1 --device cpu".split()
-    assert start(*small).wait() == 0
-    process = start(*small, *change.split(), "--resume")
-    assert process.wait() == 0
-    assert len(list((tmp_path / "out").iterdir())) == 2
+def test_resume_takes_no_folder_of_other_settings(simulate):
+    (record,) = simulate()
+    output = record.folder.parent
+    changes = "--epochs 9", "--seed 101", "--layers 47", "--init 0.02"
+    for number, change in enumerate(changes, 2):
+        simulate(f"--resume --output_dir {output} {change}")
+        assert len(list(output.iterdir())) == number
 
 
 def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undisturbed):
     """An old one with a checkpoint of many steps, not a new one with hardly any."""
     out = tmp_path / "out"
-    slower = {"before": "support.fault_injection:slower_steps"}
-    old = start(*SWEEP, **slower)
+    slower = {"before": "slower_steps"}
+    old = start(*SWEEP, *OFTEN, **slower)
     old.wait_until(lambda: old.said.count("epoch 2/") == 2)
     old.send(signal.SIGTERM)
     assert old.wait() == 143
     far, folders = steps_of(checkpoints(out)), set(out.iterdir())
-    new = start(*SWEEP, "--checkpoint_minutes", 5, **slower)
+    new = start(*SWEEP, **slower)
     new.wait_until(lambda: new.said.count("epoch 1/") == 2)
     new.send(signal.SIGTERM)
     assert new.wait() == 143
@@ -63,9 +68,9 @@ def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undistu
     assert max(near) < min(far)
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0
-    assert process.said.count("taken from 2 folders of this setting, since it holds most") == 4
+    assert process.said.count("taken from 2 folders of this setting, since it holds most") == 2
     taken = {path.parent for path in out.glob("[!.]*/*-1.json")}
-    (with_checkpoint,) = (f for f in taken if "double-linear-1000.0" in f.name)
+    (with_checkpoint,) = (f for f in taken if "double-linear" in f.name)
     assert with_checkpoint in folders
     for path in set(out.iterdir()) - taken:
         shutil.rmtree(path)
@@ -90,9 +95,11 @@ def test_folders_are_in_the_order_in_which_they_were_made_not_of_clocks_and_name
     assert matching_folders(tmp_path, setting, sha256) == [Folder(renamed, setting), first]
 
 
-def test_resume_clears_a_folder_that_a_kill_left_half_made(start, tmp_path, undisturbed):
-    """Folders are hidden while they are made; another run may be making one now."""
+def test_resume_clears_what_a_kill_left(start, tmp_path, undisturbed):
+    """Folders half made, which are hidden; another run may be making one now. And checkpoints that
+    a kill between the last file of a network and the removal of its checkpoint leaves."""
     out, slug = tmp_path / "out", slug_of(undisturbed)
+    shutil.copytree(undisturbed.output_dir, out)
     of_a_dead_process = out / f".2020{slug}.{HOST}.{2**22 + 1}.tmp"  # there are no such numbers
     old = out / f".2021{slug}.elsewhere.1.tmp"
     in_the_making = [out / f".2022{slug}.{HOST}.{os.getpid()}.tmp", out / f".2023{slug}.far.1.tmp"]
@@ -100,6 +107,8 @@ def test_resume_clears_a_folder_that_a_kill_left_half_made(start, tmp_path, undi
         hidden.mkdir(parents=True)
         (hidden / "x.settings").write_text("{")
     os.utime(old, (0, 0))
+    for record in out.glob("[!.]*/*-1.json"):
+        (record.parent / f"{record.stem}-checkpoint.pth").write_bytes(b"left over")
     assert start(*SWEEP, "--resume").wait() == 0
     assert sorted(out.glob(".*")) == in_the_making
     for hidden in in_the_making:
@@ -112,147 +121,141 @@ def slug_of(undisturbed: Undisturbed) -> str:
     return sorted(undisturbed.output_dir.iterdir())[0].name[14:]
 
 
-def test_resume_clears_the_checkpoint_of_a_complete_network(start, tmp_path, undisturbed):
-    """A kill between the last file and the removal of the checkpoint leaves such a file."""
+def cut_off(end: str) -> Callable[[Path], None]:
+    """Damage the file of a network with this ending."""
+
+    def damage(record: Path) -> None:
+        path = record.with_name(record.stem + end)
+        path.write_bytes(path.read_bytes()[:500])
+
+    return damage
+
+
+def other_tensors(end: str, change: Callable) -> Callable[[Path], None]:
+    def damage(record: Path) -> None:
+        path = record.with_name(record.stem + end)
+        torch.save(change(torch.load(path, weights_only=True)), path)
+
+    return damage
+
+
+DAMAGES = {
+    "cut off": [
+        cut_off(".pth"),
+        cut_off("-ledger.pth"),
+        lambda record: record.with_name(f"{record.stem}.pth").unlink(),
+        lambda record: record.write_text("{"),
+    ],
+    "another": [
+        lambda record: record.write_text(
+            json.dumps(json.loads(record.read_text()) | {"epochs": 3})
+        ),
+        other_tensors(".pth", lambda state: state | {"layers.1.weight2": torch.zeros(31, 1024)}),
+        other_tensors("-accuracies.pth", lambda accuracies: accuracies[1:]),
+    ],
+}
+
+
+@pytest.mark.parametrize("damages", DAMAGES.values(), ids=DAMAGES)
+def test_resume_trains_damaged_networks_again(damages, start, tmp_path, undisturbed):
+    """A damage for each network; one may stay whole."""
     out = tmp_path / "out"
     shutil.copytree(undisturbed.output_dir, out)
-    for record in out.glob("[!.]*/*-1.json"):
-        (record.parent / f"{record.stem}-checkpoint.pth").write_bytes(b"left over")
-    assert start(*SWEEP, "--resume").wait() == 0
-    assert_same_results(out, undisturbed)
-
-
-DAMAGES = [
-    "truncate",
-    "remove",
-    "ledger",
-    "other settings",
-    "not json",
-    "other layers",
-    "fewer epochs",
-]
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_resume_trains_a_damaged_network_again(damage, start, tmp_path, undisturbed):
-    out = tmp_path / "out"
-    shutil.copytree(undisturbed.output_dir, out)
-    victim = sorted(out.glob("[!.]*/*-1.json"))[0]
-    weights, accuracies = (
-        victim.with_name(victim.stem + end) for end in (".pth", "-accuracies.pth")
-    )
-    if damage == "truncate":
-        weights.write_bytes(weights.read_bytes()[:1000])
-    elif damage == "remove":
-        weights.unlink()
-    elif damage == "ledger":
-        ledger = victim.with_name(f"{victim.stem}-ledger.pth")
-        ledger.write_bytes(ledger.read_bytes()[:500])
-    elif damage == "not json":
-        victim.write_text("{")
-    elif damage == "other layers":
-        state = torch.load(weights, weights_only=True)
-        torch.save(state | {"layers.1.weight2": state["layers.1.weight2"][1:]}, weights)
-    elif damage == "fewer epochs":
-        torch.save(torch.load(accuracies, weights_only=True)[1:], accuracies)
-    else:
-        victim.write_text(json.dumps(json.loads(victim.read_text()) | {"epochs": 3}))
+    for damage, record in zip(damages, sorted(out.glob("[!.]*/*.json")), strict=False):
+        damage(record)
     process = start(*SWEEP, "--resume")
     assert process.wait() == 0
-    assert process.said.count("1 of 2 networks are complete") == 1
-    assert process.said.count("epoch 4/4") == 1
+    assert process.said.count("epoch 4/4") == len(damages)
+    assert process.said.count("1 of 2 networks are complete") == 4 - len(damages)
     assert_same_results(out, undisturbed)
 
 
-def test_resume_takes_networks_of_before_the_ledger(start, tmp_path, undisturbed):
+def test_resume_trains_again_where_more_is_to_be_counted(start, tmp_path, undisturbed):
+    """Networks of before the ledger, or with one but without wear; the run logs it.
+
+    The results are the same, and are complete where less is asked for, too.
+    """
     out = tmp_path / "out"
     shutil.copytree(undisturbed.output_dir, out)
-    for path in out.glob("*/*-ledger.pth"):
+    for path in out.glob("*double-linear*/*-ledger.pth"):
         path.unlink()
     without = [word for word in SWEEP if word != "--ledger"]
-    process = start(*without, "--resume")
-    assert process.wait() == 0
-    assert process.said.count("2 of 2 networks are complete") == 4
-    assert ": epoch " not in process.said
-    assert "pulses" not in process.output.read_text()
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0
-    assert process.said.count("(2 of them anew, since not all was counted that is asked for)") == 4
-    assert_same_results(out, undisturbed)
 
+    def complete(*arguments) -> str:
+        process = start(*arguments, "--resume")
+        assert process.wait() == 0
+        assert process.said.count("2 of 2 networks are complete") == 2
+        assert ": epoch " not in process.said
+        return process.output.read_text()
 
-def test_resume_trains_again_where_wear_is_asked_for_and_was_not_kept(start, tmp_path, undisturbed):
-    """The run logs it; the results are the same, and are complete without --wear, too."""
-    out = tmp_path / "out"
-    shutil.copytree(undisturbed.output_dir, out)
+    assert "pulses" not in complete(*without)
     process = start(*SWEEP, "--resume", "--wear")
     assert process.wait() == 0
-    assert process.said.count("(2 of them anew, since not all was counted that is asked for)") == 4
+    assert process.said.count("(2 of them anew, since not all was counted that is asked for)") == 2
     for name, record in results(out).items():
         expected = undisturbed.records[name]
         assert torch.equal(record.accuracies, expected.accuracies)
+        for key, tensor in expected.ledger.items():
+            torch.testing.assert_close(record.ledger[key], tensor, rtol=1e-6, atol=0)
         for layer in (0, 1):
             place = f"layers.{1 + 3 * layer}"
             worn = sum(record.ledger[f"{place}.pulses{k}"].double().sum() for k in (1, 2))
             total = expected.ledger["pulses"][:, layer].sum()
             torch.testing.assert_close(worn, total, rtol=1e-6, atol=0)
-    for flags in ((), ("--wear",)):
-        process = start(*SWEEP, "--resume", *flags)
-        assert process.wait() == 0
-        assert process.said.count("2 of 2 networks are complete") == 4
+    for arguments in (SWEEP, [*SWEEP, "--wear"]):
+        complete(*arguments)
 
 
 def test_two_runs_do_not_work_in_one_folder(start, tmp_path):
-    first = start(*SWEEP, "--epochs", 1000)
-    first.wait_until(lambda: "epoch 1/" in first.said)
-    second = start(*SWEEP, "--epochs", 1000, "--resume")
-    assert second.wait() == 2
-    *_, message, error = second.said.splitlines()
-    assert "is in use by another run; wait until it has ended" in error
-    assert "too early" in message  # every such run logs it
-    assert second.said.count("\n") == 3
-    first.send(signal.SIGKILL)
-    first.wait()
-
-
-def test_a_resume_that_is_refused_leaves_no_new_folders(start, tmp_path):
-    """One of its folders is in use, the others would be new."""
+    """The second would resume one folder, and make two."""
     one = "--task Digits --layers 8 --epochs 1000 --n_models 1 --device cpu".split()
     first = start(*one, "--lr", 1000)
     first.wait_until(lambda: "epoch 1/" in first.said)
     before = sorted(tmp_path.glob("out/*"))
     second = start(*one, "--lr", 500, 1000, 2000, "--resume")
     assert second.wait() == 2
-    assert "is in use by another run" in second.said
+    *_, message, error = second.said.splitlines()
+    assert "is in use by another run; wait until it has ended" in error
+    assert "too early" in message  # every such run logs it
+    assert second.said.count("\n") == 3
     assert len(before) == 1
     assert sorted(tmp_path.glob("out/*")) == before
     first.send(signal.SIGKILL)
     first.wait()
 
 
-@pytest.mark.parametrize("field", ["double-exponential", "double-linear"])  # a device, a partner
-@pytest.mark.parametrize("change", ["another_decay", "newer_physics"])
-def test_resume_takes_no_folder_of_another_physics(change, field, start, tmp_path):
-    small = f"--task Digits --field {field} --layers 8 --epochs 1 --n_models 1 --device cpu".split()
-    assert start(*small).wait() == 0
-    same = start(*small, "--resume")
-    assert same.wait() == 0
-    assert "1 of 1 networks are complete" in same.said
-    process = start(*small, "--resume", before=f"support.fault_injection:{change}")
-    assert process.wait() == 0
-    assert "1 of 1 networks are complete" not in process.said
-    assert "epoch 1/1" in process.said
-    old, new = sorted(read_all(tmp_path / "out"), key=lambda record: record.folder)
-    assert old.folder != new.folder
-    decays = [r.json["devices"]["double-exponential"]["decay"] for r in (old, new)]
-    if change == "another_decay":
-        assert decays == [9.741, 9.5]
-        assert new.json["physics"] == old.json["physics"]
-        key = "layers.1.weight1"
-        assert torch.equal(old.state[key], new.state[key]) == (field == "double-linear")
-    else:
-        assert decays == [9.741, 9.741]
-        assert new.json["physics"] == old.json["physics"] + 1
+def test_resume_takes_no_folder_of_another_physics(simulate, monkeypatch):
+    """Other constants of a device or of its partner, or a newer version of the physics."""
+    run = "--field double-exponential double-linear --lr 4000"
+    old = simulate(run)
+    output = old[0].folder.parent
+    again = f"{run} --resume --output_dir {output}"
+
+    def new_records() -> list[Record]:
+        before = set(output.iterdir())
+        simulate(again)
+        records = [record for record in read_all(output) if record.folder not in before]
+        assert simulate.errors.count("1 of 1 networks are complete") == 2 - len(records)
+        assert simulate.errors.count("epoch 1/1") == len(records)
+        return records
+
+    def decay(record: Record) -> float:
+        return record.json["devices"]["double-exponential"]["decay"]
+
+    assert new_records() == []
+    with monkeypatch.context() as patch:
+        entry = LIBRARY["double-exponential"]
+        slower = replace(entry.response, decay=9.5)
+        patch.setitem(LIBRARY, "double-exponential", replace(entry, response=slower))
+        changed = new_records()
+    monkeypatch.setattr(setting_json, "PHYSICS", setting_json.PHYSICS + 1)
+    newer = new_records()
+    for before, other, later in zip(old, changed, newer, strict=True):
+        assert [decay(record) for record in (before, other, later)] == [9.741, 9.5, 9.741]
+        assert other.json["physics"] == before.json["physics"] == later.json["physics"] - 1
+        is_linear = "double-linear" in before.folder.name  # whose partner alone has changed
+        weights = (record.state["layers.1.weight1"] for record in (before, other))
+        assert torch.equal(*weights) == is_linear
 
 
 def recorded_loads(monkeypatch) -> list:

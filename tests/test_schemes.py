@@ -7,16 +7,13 @@ import pytest
 import torch
 from conftest import DEVICES, currents_of
 from support.cells import CELLS, RULES
-from support.engine import EAGER, stop_at
+from support.engine import EAGER, check_outputs, stop_at
 from support.reference_networks import (
     ONE_IMAGE,
-    TEST_BATCH,
     ReferenceRun,
     assert_same_costs,
     batches,
-    difference,
     distance,
-    inputs,
     noisy_setting,
     reference_of,
     trained_reference,
@@ -27,7 +24,6 @@ from devices.ledger_level import LedgerLevel
 from models.kernels.load import python_only
 from utils.compute.compiler import Compiler
 from utils.settings import Member
-from utils.training import evaluation
 from utils.training.ensemble import Ensemble
 from utils.training.slices import slice_of
 from utils.training.state_dict import ledger_dict, state_dict
@@ -46,15 +42,12 @@ FIELDS = [
 NOISES = dict(write_noise=0.03, device_noise=True)  # besides var, resistor_noise, voltage_noise
 LR = dict(lr=300.0)  # at 3000 devices of both-ways cells jump from end to end, and networks diverge
 TOLERANCE = 5e-3  # 1e-5 as a rule; more where rounding decides whether a pulse is sent
-OUTPUT_TOLERANCE = 2e-3
 STEP_TOLERANCE = 1e-4  # of one batch, arb. u. and pulses; a pulse of 0.1 is 1e-3 or more
 MOST_MISTAKEN = 8  # values of weights of which rounding decides, of tens of thousands
 BATCHES = 20
 
 
-@pytest.fixture(autouse=True)
-def several_test_batches(monkeypatch):
-    monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
+pytestmark = pytest.mark.usefixtures("several_test_batches")
 
 
 def check(ensemble, model, reference) -> None:
@@ -67,17 +60,6 @@ def check(ensemble, model, reference) -> None:
     accounts = ensemble.ledger.accounts
     assert_same_costs([account.sums[model] for account in accounts], reference.costs)
     check_wear(ledger_dict(ensemble.network, ensemble.ledger, model, 99), reference)
-
-
-def check_outputs(ensemble, model, reference, currents, data) -> None:
-    """Every test batch, with its noise."""
-    images = inputs(data.test_images)
-    parts = evaluation.outputs(ensemble, currents, EAGER, False)
-    starts = range(0, len(images), TEST_BATCH)
-    for number, (start, voltages) in enumerate(zip(starts, parts, strict=True)):
-        expected = reference.test(images[start : start + TEST_BATCH], number)
-        actual = voltages[model].T.cpu().double().numpy()
-        assert difference(actual, expected) < OUTPUT_TOLERANCE
 
 
 def check_accumulators(state, reference) -> None:
@@ -181,7 +163,7 @@ def compare(field, data, compiler=EAGER, device="cpu", dtype=torch.float32, **ch
     assert different[0] <= MOST_MISTAKEN
     check(ensemble, 0, references[0])
     if dtype == torch.float32:
-        check_outputs(ensemble, 0, references[0], currents, data)
+        check_outputs(ensemble, 0, currents, EAGER, references[0], data)
 
 
 @pytest.mark.parametrize("field", FIELDS)

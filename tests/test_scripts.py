@@ -17,9 +17,9 @@ printf '%s\\n' "$PWD" "$@"
 """
 
 
-def run_script(number: int, *arguments, cwd, python=sys.executable) -> subprocess.CompletedProcess:
+def run_script(name: str, *arguments, cwd, python=sys.executable) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["bash", str(PROJECT / "figures" / f"figure{number}.sh"), *map(str, arguments)],
+        ["bash", str(PROJECT / "figures" / f"{name}.sh"), *map(str, arguments)],
         env=os.environ | {"PYTHON": str(python)},
         cwd=cwd,
         capture_output=True,
@@ -27,63 +27,40 @@ def run_script(number: int, *arguments, cwd, python=sys.executable) -> subproces
     )
 
 
-@pytest.mark.parametrize("number", BY_RATE)
-def test_a_script_calls_its_study_and_passes_arguments_on(number, tmp_path):
+@pytest.fixture
+def called(tmp_path):
+    """Calls a script with a Python that does nothing; returns the words that it was given."""
     python = tmp_path / "python"
     python.write_text(ECHO)
     python.chmod(0o755)
+
+    def call(name: str, *arguments) -> list[str]:
+        result = run_script(name, *arguments, cwd=tmp_path, python=python)
+        assert result.returncode == 0, result.stderr
+        folder, *words = result.stdout.splitlines()
+        assert folder == str(PROJECT)
+        return words
+
+    return call
+
+
+@pytest.mark.parametrize("study", [*(f"figure{number}" for number in BY_RATE), "switch"])
+def test_a_script_calls_its_study_and_passes_arguments_on(study, called):
     given = ["--task", "Fashion", "--output_dir", "a folder", "--n_models", "3"]
-    result = run_script(number, *given, cwd=tmp_path, python=python)
-    assert result.returncode == 0, result.stderr
-    folder, *words = result.stdout.splitlines()
-    assert folder == str(PROJECT)
-    assert words == ["main.py", "--study", f"figure{number}", *given]
-
-
-def test_the_script_of_the_switched_field(tmp_path):
-    python = tmp_path / "python"
-    python.write_text(ECHO)
-    python.chmod(0o755)
-    result = subprocess.run(
-        ["bash", str(PROJECT / "figures" / "switch.sh"), "--epochs", "6"],
-        env=os.environ | {"PYTHON": str(python)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.stdout.splitlines() == [
-        str(PROJECT),
-        *"main.py --study switch --epochs 6".split(),
-    ]
-
-
-def run_own_device(*arguments, cwd, python) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        ["bash", str(PROJECT / "figures" / "own-device.sh"), *arguments],
-        env=os.environ | {"PYTHON": str(python)},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-    )
+    assert called(study, *given) == ["main.py", "--study", study, *given]
 
 
 @pytest.mark.parametrize("files", [["my device.json"], ["a.json", "b.json"]])
-def test_own_device_trains_files_beside_the_built_in_ones(files, tmp_path):
-    python = tmp_path / "python"
-    python.write_text(ECHO)
-    python.chmod(0o755)
+def test_own_device_trains_files_beside_the_built_in_ones(files, called):
     given = ["--resume", "--lr", "1000", "2000", "--output_dir", "a folder"]
-    result = run_own_device(*files, *given, cwd=tmp_path, python=python)
-    assert result.returncode == 0, result.stderr
-    folder, *words = result.stdout.splitlines()
-    assert folder == str(PROJECT)
     built_in = ["double-linear", "double-curved-2.77", "double-ideal"]
-    assert words == ["main.py", "--study", "own-device", "--field", *files, *built_in, *given]
+    expected = ["main.py", "--study", "own-device", "--field", *files, *built_in, *given]
+    assert called("own-device", *files, *given) == expected
 
 
 @pytest.mark.parametrize("arguments", [[], ["--resume"]])
 def test_own_device_wants_a_device_file_first(arguments, tmp_path):
-    result = run_own_device(*arguments, cwd=tmp_path, python="no python")
+    result = run_script("own-device", *arguments, cwd=tmp_path, python="no python")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         "figures/own-device.sh: error: name a device file first: figures/own-device.sh FILE.json\n"
@@ -97,27 +74,6 @@ def test_every_study_has_its_script():
         assert os.access(PROJECT / study.command, os.X_OK)
 
 
-def test_a_batch_script_trains(tmp_path):
-    result = run_script(
-        1,
-        "--task",
-        "Digits",
-        "--epochs",
-        1,
-        "--n_models",
-        1,
-        "--layers",
-        8,
-        "--lr",
-        1000,
-        "--output_dir",
-        tmp_path / "out",
-        cwd=tmp_path,
-    )
-    assert result.returncode == 0, result.stderr
-    assert len(Simulations.read(tmp_path / "out").networks) == 2
-
-
 @pytest.mark.parametrize("study", BY_RATE.values(), ids=lambda study: study.name)
 def test_studies_make_the_settings_of_their_figure(study, start, tmp_path):
     small = "--task Digits --epochs 1 --n_models 1 --layers 8 --device cpu".split()
@@ -129,6 +85,8 @@ def test_studies_make_the_settings_of_their_figure(study, start, tmp_path):
 
 
 def test_batch_scripts_stop_at_a_failure_with_its_exit_code(tmp_path):
-    result = run_script(1, "--lr", -1, cwd=tmp_path)
-    assert result.returncode == 2
+    result = run_script("figure1", "--lr", -1, "--output_dir", tmp_path / "out", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("main.py: error: --lr")
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, fields, replace
+from typing import Any
 
 import pytest
 from conftest import setting_of
@@ -122,8 +123,8 @@ def test_write_noise_is_in_the_name_where_there_is_some():
 
 
 def test_a_switched_field_is_in_the_name_and_the_record():
-    paper = dict(lr=500.0, clipping=0.1, resistor_noise=0.015, write_noise=0.01)
-    both = dict(field=find("double-linear"), second=find("double-exponential"))
+    paper: dict[str, Any] = dict(lr=500.0, clipping=0.1, resistor_noise=0.015, write_noise=0.01)
+    both: dict[str, Any] = dict(field=find("double-linear"), second=find("double-exponential"))
     before = "MNIST-double-linear-double-exponential-500.0-var-0.2-clipping-0.1-resistor-0.015-"
     by_fraction = Setting(**both, **paper, time_switch=3)
     assert by_fraction.slug == before + "voltage-1.5e-06-write-0.01-switch-3"
@@ -134,10 +135,7 @@ def test_a_switched_field_is_in_the_name_and_the_record():
     assert record["optimizer_parameters"]["field"] == ["double-linear", "double-exponential"]
     assert (record["time_switch"], record["switch_epoch"]) == (3, None)
     entries = {name: each.get("relaxes_to") for name, each in record["devices"].items()}
-    assert entries == {
-        "double-linear": "double-exponential",
-        "double-exponential": "double-linear",
-    }
+    assert entries == {"double-linear": "double-exponential", "double-exponential": "double-linear"}
 
 
 @pytest.mark.parametrize("second", ["double-exponential", "double-ideal", "double-curved--4.0"])
@@ -281,7 +279,8 @@ def test_an_original_record_reads_no_file(tmp_path):
 
 
 def test_endless_devices_have_no_largest_init_or_clipping():
-    for change in (dict(init=1.0), dict(clipping=50.0)):
+    changes: list[dict[str, Any]] = [dict(init=1.0), dict(clipping=50.0)]
+    for change in changes:
         assert Setting(field=find("double-ideal"), **change)
         with pytest.raises(UserError):
             Setting(field=find("double-curved-2.77"), **change)
@@ -320,25 +319,11 @@ def test_constants_are_read_from_the_record_not_from_the_library(monkeypatch):
 @pytest.mark.parametrize("optimizer", ["DoubleLinearOptimizer", "PulseOptimizer", "Adam"])
 def test_a_record_with_the_labs_keys_only(optimizer):
     record = json.loads(json.dumps(legacy_record(lr=500, optimizer=optimizer)))
-    assert record.keys() == {
-        "task",
-        "seed",
-        "padding",
-        "batch_size",
-        "layers",
-        "epochs",
-        "input_scale",
-        "voltage_noise",
-        "resistor_noise",
-        "time_switch",
-        "init",
-        "optimizer",
-        "optimizer_parameters",
-        "criterion",
-        "loss",
-        "accuracy",
-        "swap_accuracy",
-    }
+    keys = (
+        "task seed padding batch_size layers epochs input_scale voltage_noise resistor_noise "
+        "time_switch init optimizer optimizer_parameters criterion loss accuracy swap_accuracy"
+    )
+    assert record.keys() == set(keys.split())
     setting = from_json(record)
     assert setting == Setting(lr=500.0, clipping=0.1, resistor_noise=0.015)
     assert setting.voltage_noise == 1.5e-6
@@ -352,15 +337,7 @@ def test_a_record_with_the_labs_keys_only(optimizer):
     [
         key
         for key in legacy_record()
-        if key
-        not in (
-            "time_switch",
-            "optimizer",
-            "criterion",
-            "loss",
-            "accuracy",
-            "swap_accuracy",
-        )
+        if key not in ("time_switch", "optimizer", "criterion", "loss", "accuracy", "swap_accuracy")
     ],
 )
 def test_a_record_that_lacks_a_setting_is_none(key):

@@ -7,14 +7,7 @@ import statistics
 import pandas as pd
 import pytest
 import torch
-from support.simulated import (
-    BROKEN,
-    EPOCHS,
-    FIGURE_1,
-    from_files,
-    rows_of,
-    with_other_constants,
-)
+from support.simulated import BROKEN, EPOCHS, FIGURE_1, from_files, rows_of, with_other_constants
 
 from utils.errors import UserError
 from utils.plots.networks import Networks
@@ -47,27 +40,9 @@ def test_table_has_a_row_for_each_setting(read, simulations):
 
 
 def test_what_is_the_same_everywhere_has_no_column(read):
-    columns = list(read.table().columns)
-    assert columns[:9] == [
-        "task",
-        "field",
-        "lr",
-        "var",
-        "resistor_noise",
-        "voltage_noise",
-        "clipping",
-        "epochs",
-        "layers",
-    ]
-    assert columns[9:] == [
-        "n",
-        "failed",
-        "mean",
-        "std",
-        "relaxed_mean",
-        "relaxed_std",
-        "mean_request",
-    ]
+    setting = "task field lr var resistor_noise voltage_noise clipping epochs layers"
+    results = "n failed mean std relaxed_mean relaxed_std mean_request"
+    assert list(read.table().columns) == [*setting.split(), *results.split()]
 
 
 def test_broken_files_are_listed_with_the_reason(read):

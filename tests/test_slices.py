@@ -4,6 +4,7 @@ import pytest
 import torch
 from conftest import currents_of, is_one_pass, members_of, setting_of
 from support.devices import device_of
+from support.engine import stop_at
 
 from devices.ledger_level import LedgerLevel
 from utils.compute.compiler import Compiler
@@ -26,22 +27,12 @@ def trainer_of(currents) -> Trainer:
     return Trainer(members, currents, Compiler(enabled=False), ledger_level=level)
 
 
-class StoppedError(Exception):
-    pass
-
-
 def stopped(currents) -> list[dict[str, torch.Tensor]]:
     """Slices of both networks in the middle of the last epoch; the second has failed."""
     trainer = trainer_of(currents)
-
-    def stop():
-        if trainer.step == STOP - 2:
-            trainer.ensemble.network.layers[1].weight[1, 0, 0] = torch.inf
-        if trainer.step == STOP:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        list(trainer.train(stop))
+    stop_at(trainer, STOP - 2)
+    trainer.ensemble.network.layers[1].weight[1, 0, 0] = torch.inf
+    stop_at(trainer, STOP)
     assert is_one_pass(trainer.ensemble)
     return [slice_of(trainer.ensemble, model) for model in (0, 1)]
 

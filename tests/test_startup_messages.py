@@ -27,12 +27,10 @@ def too_early(lines: str) -> list[str]:
     return [line for line in lines.splitlines() if "too early" in line]
 
 
-def test_the_images_are_counted_at_the_start_of_a_run_and_of_a_dry_run(start):
-    run = "--task Digits --layers 8 --epochs 1 --n_models 1 --device cpu".split()
-    for process in (start(*run), start(*run, "--dry_run")):
-        assert process.wait() == 0, process.said
-        first = process.said.splitlines()[0]
-        assert first == "Digits: 1500 images to train, 297 to test"
+@pytest.mark.parametrize("flag", ["", "--dry_run"])
+def test_the_images_are_counted_at_the_start_of_a_run_and_of_a_dry_run(flag, simulate):
+    simulate(flag)
+    assert simulate.errors.splitlines()[0] == "Digits: 1500 images to train, 297 to test"
 
 
 def test_a_test_set_larger_than_the_training_set_is_doubted(patterns):

@@ -10,6 +10,7 @@ import torch
 from conftest import DEVICES, currents_of, is_one_pass, setting_of
 from reference import Network
 from support.devices import device_of
+from support.engine import stop_at
 from support.reference_networks import (
     EXTRAS,
     ONE_IMAGE,
@@ -53,18 +54,15 @@ FLAGS = dict(
     write_noise=0.02,
     layers=(24,),
 )
+pytestmark = pytest.mark.usefixtures("several_test_batches")
 EXACT_WRITES = dict(write_noise=0.0)
 LINEAR, EXPONENTIAL = "double-linear", "double-exponential"
 
 
 @pytest.fixture(autouse=True)
-def several_test_batches_and_one_thread(monkeypatch):
+def one_thread(threads_stay):
     """Beside other processes many threads are slow."""
-    monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def switched_setting(first, second, **changes):
@@ -278,19 +276,9 @@ def test_a_switch_to_the_same_response_is_none_to_the_bit(patterns):
     assert results[1].switch_accuracy is None
 
 
-class StoppedError(Exception):
-    pass
-
-
 def stopped_at(trainer, step):
     """What a checkpoint holds that is written before this step."""
-
-    def stop():
-        if trainer.step == step:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        list(trainer.train(stop))
+    stop_at(trainer, step)
     return [slice_of(trainer.ensemble, model) for model in range(len(trainer.members))]
 
 
@@ -390,17 +378,9 @@ def test_what_changes_at_the_switch_and_what_stays(patterns):
     spans = 0.567, 2.280 - 0.845701
     assert after["network.physics.gain"].item() == pytest.approx(spans[0] / spans[1], rel=1e-5)
     assert after["programming.write_noise"].item() == pytest.approx(0.02 * spans[1], rel=1e-5)
-    stays = (
-        "slope1",
-        "slope2",
-        "running_mean",
-        "running_var",
-        "learning_rate",
-        "clipping",
-        "voltage_noise",
-        "resistor_noise",
-        "step",
-        "seed",
+    stays = tuple(
+        "slope1 slope2 running_mean running_var learning_rate clipping voltage_noise "
+        "resistor_noise step seed".split()
     )
     names = [name for name in before if name.endswith(stays)]
     assert len(names) > 10

@@ -7,7 +7,6 @@ from conftest import DEVICES, currents_of, is_one_pass, setting_of
 from support.engine import stop_at
 from support.reference_networks import (
     ONE_IMAGE,
-    TEST_BATCH,
     ReferenceRun,
     batches,
     distance,
@@ -19,7 +18,6 @@ from devices.ledger import COUNTS
 from devices.ledger_level import LedgerLevel
 from utils.compute.compiler import Compiler
 from utils.settings import Member
-from utils.training import evaluation
 from utils.training.slices import slice_of
 from utils.training.state_dict import state_dict
 from utils.training.trainer import Trainer
@@ -38,9 +36,7 @@ FLAGS = dict(
 )
 
 
-@pytest.fixture(autouse=True)
-def several_test_batches(monkeypatch):
-    monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
+pytestmark = pytest.mark.usefixtures("several_test_batches")
 
 
 @pytest.fixture(scope="module", params=["double-linear", "double-exponential"])

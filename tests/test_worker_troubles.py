@@ -14,7 +14,7 @@ pytestmark = needs_workers
 def test_too_little_memory_makes_workers_fewer_and_loses_nothing_complete(
     start, tmp_path, three_alone
 ):
-    process = start(*THREE, before="support.fault_injection:memory_that_is_used_up_later")
+    process = start(*THREE, before="memory_that_is_used_up_later")
     process.wait_until(lambda: complete(tmp_path / "out"))
     (path,) = complete(tmp_path / "out")
     written = path.stat().st_mtime_ns
@@ -28,7 +28,7 @@ def test_too_little_memory_makes_workers_fewer_and_loses_nothing_complete(
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_network_too_large_for_the_memory_is_a_user_error(threads, start, tmp_path):
-    process = start(*THREE, threads=threads, before="support.fault_injection:memory_for_none")
+    process = start(*THREE, threads=threads, before="memory_for_none")
     assert process.wait() == 2
     assert "Traceback" not in process.said
     *earlier, last = process.said.splitlines()
@@ -40,9 +40,7 @@ def test_a_network_too_large_for_the_memory_is_a_user_error(threads, start, tmp_
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_mistake_ends_with_its_traceback(threads, start):
-    process = start(
-        *THREE, threads=threads, before="support.fault_injection:a_mistake_in_the_second_epoch"
-    )
+    process = start(*THREE, threads=threads, before="a_mistake_in_the_second_epoch")
     assert process.wait() == 1
     assert process.said.count("KeyError: 'a mistake'") == 1
     assert "fault_injection.py" in process.said  # the place
@@ -53,7 +51,7 @@ def test_a_mistake_ends_with_its_traceback(threads, start):
 def test_a_network_that_fails_is_named_and_recorded_as_failed(
     threads, start, tmp_path, three_alone
 ):
-    process = start(*THREE, threads=threads, before="support.fault_injection:network_1_is_poisoned")
+    process = start(*THREE, threads=threads, before="network_1_is_poisoned")
     assert process.wait() == 0
     assert process.said.count(f"network 1 of {THREE_SLUG} failed") == 1
     assert "from step 0 on" in process.said
@@ -68,33 +66,30 @@ def test_a_network_that_fails_is_named_and_recorded_as_failed(
         assert torch.equal(records[index].accuracies, list(three_alone.values())[index].accuracies)
 
 
-def test_without_a_compiler_workers_go_on_uncompiled_with_one_line(start, tmp_path, three_alone):
-    process = start(*THREE, "--compile", "on", before="support.fault_injection:no_compiler")
-    assert process.wait() == 0, process.said
-    lines = [line for line in process.said.splitlines() if "no C++ compiler found" in line]
-    assert lines == [
-        "compiling the training step failed (no C++ compiler found); it runs uncompiled, which is "
-        "several times slower (--compile off silences this)"
-    ]
-    assert_same_three(tmp_path / "out", three_alone)
-
-
-def test_a_run_without_a_compiler_resumes_its_checkpoints(start, tmp_path, three_alone):
+def test_without_a_compiler_workers_go_on_uncompiled_and_resume_their_checkpoints(
+    start, tmp_path, three_alone
+):
     arguments = (*THREE, "--compile", "on")
-    process = start(*arguments, before="support.fault_injection:no_compiler_and_slow_steps")
+    process = start(*arguments, before="no_compiler_and_slow_steps")
     process.wait_until(lambda: process.said.count("epoch 2/") == 2)
     process.send(signal.SIGTERM)
     assert process.wait() == 143, process.said
-    again = start(*arguments, "--resume", before="support.fault_injection:no_compiler")
+    again = start(*arguments, "--resume", before="no_compiler")
     assert again.wait() == 0, again.said
     assert again.said.count("epoch 1/") == 1  # of network 2
     assert_same_three(tmp_path / "out", three_alone)
     assert "2 go on from a checkpoint, 1 start afresh" in again.said
+    for said in (process.said, again.said):
+        lines = [line for line in said.splitlines() if "no C++ compiler found" in line]
+        assert lines == [
+            "compiling the training step failed (no C++ compiler found); it runs uncompiled, which "
+            "is several times slower (--compile off silences this)"
+        ]
 
 
 def test_a_compiled_network_is_the_same_in_a_worker_and_alone_with_two_threads(start, tmp_path):
-    fewer_kernels = ("--resistor_noise", 0, "--clipping", 0)
-    compiled = (*THREE, "--compile", "on", "--epochs", 1, *fewer_kernels)
+    """The worker's program is that of test_flags.py, end to end."""
+    compiled = "--task Digits --layers 64 --epochs 1 --lr 3000 --device cpu --compile on".split()
     pool = start(*compiled, "--n_models", 2, output_dir=tmp_path / "pool")
     assert pool.wait() == 0, pool.said
     by_itself = start(*compiled, "--n_models", 1, "--seed", 101, output_dir=tmp_path / "alone")

@@ -6,7 +6,6 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
 from conftest import read_all
 from support.forking import needs_workers
 from support.reference_networks import ReferenceRun, distance
@@ -42,33 +41,39 @@ def test_workers_follow_the_reference(start, tmp_path):
     assert len(outcome) == 2
 
 
-@pytest.mark.parametrize("threads", [2, 3])
-def test_files_are_those_of_one_process(threads, start, tmp_path, three_alone):
-    process = start(*THREE, threads=threads, **SLOW)
+def test_files_are_those_of_one_process(start, tmp_path, three_alone):
+    """Each epoch of each network is reported as it was."""
+    process = start(*THREE, **SLOW)
     process.wait_until(lambda: "epoch 1/" in process.said)
-    assert len(children(process.pid)) == threads
+    assert len(children(process.pid)) == 2
     assert process.wait() == 0, process.said
     assert_same_three(tmp_path / "out", three_alone)
-    assert {record.json["threads"] for record in read_all(tmp_path / "out")} == {1}
-
-
-def test_each_epoch_of_each_network_is_reported_as_it_was(start, tmp_path):
-    process = start(*THREE)
-    assert process.wait() == 0
     lines = process.said.splitlines()
     assert lines.pop(0) == "Digits: 1500 images to train, 297 to test"
     assert lines.pop(0).startswith("tests up to epoch 7 come too early")
     pattern = re.compile(
-        rf"{re.escape(THREE_SLUG)}, network (\d): epoch (\d+)/12, accuracy (\S+) %, "
+        rf"{re.escape(THREE_SLUG)}, network (\d): epoch (\d+)/8, accuracy (\S+) %, "
     )
     reported = [pattern.match(line).groups() for line in lines]
-    assert len(reported) == 36
+    assert len(reported) == 24
     for record in read_all(tmp_path / "out"):
+        assert record.json["threads"] == 1
         epochs = [words[1:] for words in reported if words[0] == str(record.json["model"])]
         assert epochs == [
             (str(epoch), f"{100 * float(accuracy):.2f}")
             for epoch, accuracy in enumerate(record.accuracies.double(), 1)
         ]
+
+
+def test_workers_end_with_the_training(start, tmp_path, three_alone):
+    """A worker for each network; the run prints its table slowly."""
+    process = start(*THREE, threads=3, before="slow_steps_and_table")
+    process.wait_until(lambda: len(children(process.pid)) == 3)
+    process.wait_until(lambda: not children(process.pid))
+    assert is_alive(process.pid)
+    assert process.wait() == 0
+    assert_same_three(tmp_path / "out", three_alone)
+    assert {record.json["threads"] for record in read_all(tmp_path / "out")} == {1}
 
 
 def test_workers_of_two_threads(launcher, start, tmp_path):
@@ -116,14 +121,6 @@ def test_no_worker_outlives_a_run_that_is_killed(start):
     process.wait_until(lambda: not any(map(is_alive, workers)), seconds=5)
 
 
-def test_workers_end_with_the_training(start):
-    process = start(*THREE, before="support.fault_injection:slow_steps_and_table")
-    process.wait_until(lambda: len(children(process.pid)) == 2)
-    process.wait_until(lambda: not children(process.pid))
-    assert is_alive(process.pid)  # it prints its table slowly
-    assert process.wait() == 0
-
-
 def test_ctrl_c_in_a_terminal_reaches_all_processes_and_the_first_decides(
     start, tmp_path, three_alone
 ):
@@ -142,7 +139,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_the_first_decides(
 
 
 def test_a_stop_is_heard_while_the_step_is_compiled(start, tmp_path):
-    process = start(*THREE, "--compile", "on", before="support.fault_injection:slow_compiler")
+    process = start(*THREE, "--compile", "on", before="slow_compiler")
     process.wait_until(lambda: "at work for a minute" in process.said)
     assert len(children(process.pid)) == 1  # in a process of its own, for all workers
     sent = time.monotonic()
@@ -155,7 +152,7 @@ def test_a_stop_is_heard_while_the_step_is_compiled(start, tmp_path):
 
 
 def test_what_is_complete_is_written_while_others_train(start, tmp_path, three_alone):
-    process = start(*THREE, before="support.fault_injection:network_1_is_slow")
+    process = start(*THREE, before="network_1_is_slow")
     process.wait_until(lambda: "network 2: epoch 1/" in process.said)
     (path,) = complete(tmp_path / "out")
     assert path.name.endswith("-0.json")

@@ -26,9 +26,7 @@ OTHERS = {
         LINEAR,
     ),
     "table": Device(
-        "table",
-        Table((0.0, 1.0, 3.0, 4.0, 9.5, 20.0), (2.742, 2.6, 2.5, 2.49, 2.3, 2.175)),
-        LINEAR,
+        "table", Table((0.0, 1.0, 3.0, 4.0, 9.5, 20.0), (2.742, 2.6, 2.5, 2.49, 2.3, 2.175)), LINEAR
     ),
     "longer table": Device(
         "longer table",

@@ -3,17 +3,33 @@
 import pytest
 import torch
 from conftest import currents_of
+from reference import Network
 
 from devices.ledger_level import LedgerLevel
 from models.currents import Currents
-from support.reference_networks import STEPS, noisy_setting, wide_init
+from support.reference_networks import (
+    STEPS,
+    TEST_BATCH,
+    difference,
+    inputs,
+    noisy_setting,
+    wide_init,
+)
 from utils.compute.compiler import Compiler
 from utils.data.datasets import DataSet
 from utils.settings import Member
+from utils.training import evaluation
 from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
 
 EAGER = Compiler(enabled=False)
+OUTPUT_TOLERANCE = 2e-3  # of the outputs for a test batch
+
+
+@pytest.fixture
+def several_test_batches(monkeypatch):
+    """Test in batches of 16 images."""
+    monkeypatch.setattr(evaluation, "TEST_BATCH", TEST_BATCH)
 
 
 def trained_engine(
@@ -59,3 +75,24 @@ def stop_at(trainer: Trainer, step: int) -> None:
 
     with pytest.raises(StoppedError):
         list(trainer.train(stop))
+
+
+def check_outputs(
+    ensemble: Ensemble,
+    model: int,
+    currents: Currents,
+    compiler: Compiler,
+    reference: Network,
+    data: DataSet,
+    relaxed: bool = False,
+    tolerance: float = OUTPUT_TOLERANCE,
+) -> None:
+    """Compare every test batch, each with noise of its own, with the reference."""
+    images = inputs(data.test_images)
+    parts = evaluation.outputs(ensemble, currents, compiler, relaxed)
+    starts = range(0, len(images), TEST_BATCH)
+    for number, (start, voltages) in enumerate(zip(starts, parts, strict=True)):
+        part = number + evaluation.RELAXED * relaxed
+        expected = reference.test(images[start : start + TEST_BATCH], part, relaxed)
+        actual = voltages[model].T.cpu().double().numpy()
+        assert difference(actual, expected) < tolerance

@@ -3,17 +3,18 @@
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import utils.records.summary
-from devices.built_in import LIBRARY
 from utils.compute import compiler
-from utils.records import setting_json
 from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
+
+
+def wait_a_second() -> None:
+    time.sleep(1)
 
 
 def slow_steps(seconds: float = 0.005, of_network_1: float | None = None) -> None:
@@ -128,13 +129,3 @@ def network_1_is_poisoned() -> None:
         return ensemble
 
     Ensemble.fresh = poisoned
-
-
-def another_decay() -> None:
-    """Change the decay of the exponential device in the library."""
-    entry = LIBRARY["double-exponential"]
-    LIBRARY["double-exponential"] = replace(entry, response=replace(entry.response, decay=9.5))
-
-
-def newer_physics() -> None:
-    setting_json.PHYSICS += 1

@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from support.arguments import merged
 
 PROJECT = Path(__file__).parents[2]
+NUMBERS = count()  # of runs, for their logs
 
 
 @dataclass
@@ -34,21 +38,11 @@ class Process:
     def said(self) -> str:
         return self.errors.read_text() if self.errors.exists() else ""
 
-    def wait_until(self, condition, seconds=30.0) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds=120.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"it never came to that; {self.said}"
             time.sleep(0.002)
-
-
-def assert_refused(process: Process, output_dir: Path) -> str:
-    """Return the one line of a run that ended with exit code 2 and has created nothing."""
-    assert process.wait() == 2
-    assert process.said.count("\n") == 1, process.said
-    assert process.said.startswith("main.py: error: ")
-    assert process.output.read_text() == ""
-    assert not output_dir.exists()
-    return process.said
 
 
 def ask(launcher: subprocess.Popen, request: dict) -> int:
@@ -70,23 +64,21 @@ def launcher():
     process.wait()
 
 
+def start_with(launcher, folder: Path, *arguments, **request) -> Process:
+    """Start a run with results in folder/out, as on a machine of two cores.
+
+    request: for the launcher; `output_dir` names another folder for the results.
+    """
+    logs, number = folder / "logs", next(NUMBERS)
+    logs.mkdir(exist_ok=True)
+    logs.chmod(0o777)
+    args = merged(*arguments, "--output_dir", request.pop("output_dir", folder / "out"))
+    output, errors = (str(logs / f"{number}.{end}") for end in ("out", "err"))
+    request = {"args": args, "output": output, "errors": errors, "threads": 2} | request
+    return Process(launcher, ask(launcher, request), Path(output), Path(request["errors"]))
+
+
 @pytest.fixture
 def start(launcher, tmp_path):
-    """Starts a run with these arguments, results in tmp_path/out, as on a machine of two cores."""
-    numbers = iter(range(1000))
-
-    def start_run(*arguments, output_dir=tmp_path / "out", **options) -> Process:
-        logs = tmp_path / "logs"
-        logs.mkdir(exist_ok=True)
-        logs.chmod(0o777)
-        number = next(numbers)
-        output, errors = logs / f"{number}.out", logs / f"{number}.err"
-        request = {
-            "args": merged(*arguments, "--output_dir", output_dir),
-            "output": str(output),
-            "errors": str(errors),
-            "threads": 2,
-        }
-        return Process(launcher, ask(launcher, request | options), output, errors)
-
-    return start_run
+    """Starts a run with these arguments: see `start_with`."""
+    return partial(start_with, launcher, tmp_path)

@@ -5,8 +5,8 @@ seconds of importing are shared. Nothing is computed before the fork, so no thre
 Requests and replies are JSON lines. {"args": [...], "output": path, "errors": path, "file_limit":
 bytes or null, "powerless": whether even root has to obey file permissions} starts a run; the reply
 is its process number. The reply to {"wait": number} is the exit code, negative for a signal.
-Further keys: "threads", for how many torch thinks that the machine has cores; "before",
-"module:function" to call first.
+Further keys: "threads", for how many torch thinks that the machine has cores; "before", the
+function of fault_injection.py to call first; "variables", for the environment.
 """
 
 import ctypes
@@ -46,6 +46,7 @@ def run(request: dict) -> int:
     import main
     from utils.compute import distributed
 
+    os.environ |= request.get("variables", {})
     for stream, path in ((1, request["output"]), (2, request["errors"])):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), stream)
     if request.get("file_limit"):
@@ -56,8 +57,7 @@ def run(request: dict) -> int:
         torch.set_num_threads(request["threads"])
         distributed.usable_cores = lambda: request["threads"]
     if request.get("before"):
-        module, function = request["before"].split(":")
-        getattr(importlib.import_module(module), function)()
+        getattr(importlib.import_module("support.fault_injection"), request["before"])()
     sys.argv = ["main.py", *request["args"]]
     try:
         return main.main(request["args"])

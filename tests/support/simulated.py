@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from support.arguments import merged
-from support.launched import ask
+from support.launched import start_with
 from support.session_cache import session_cache
 from utils.plots.networks import Networks
 from utils.plots.report import Report
@@ -40,12 +39,10 @@ def simulations(launcher, tmp_path_factory) -> Path:
     logs = tmp_path_factory.mktemp("logs")
 
     def make(folder: Path) -> None:
-        for number, run in enumerate(RUNS):
-            words = merged(*SMALL.split(), "--compile", "off", *run.split(), "--output_dir", folder)
-            errors = logs / f"{number}.err"
-            request = {"output": str(logs / "out"), "errors": str(errors), "threads": 2}
-            process = ask(launcher, request | {"args": words})
-            assert ask(launcher, {"wait": process}) == 0, errors.read_text()
+        for run in RUNS:
+            words = *SMALL.split(), "--compile", "off", *run.split()
+            process = start_with(launcher, logs, *words, output_dir=folder)
+            assert process.wait() == 0, process.said
         break_copy(folder)
 
     return session_cache(tmp_path_factory, "simulations", make)

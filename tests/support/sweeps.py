@@ -1,27 +1,30 @@
 """Runs that tests disturb, the results of undisturbed runs, and their comparison."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import Record, read_all
 
-from support.launched import ask
+from support.launched import start_with
 from support.session_cache import session_cache
 
 SWEEP = (
-    "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 1000 4000 --field double-linear "
+    "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 4000 --field double-linear "
     "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --ledger "
-    "--checkpoint_minutes 0.001"
+    "--checkpoint_minutes 5"
 ).split()
+OFTEN = ("--checkpoint_minutes", 0.001)
 THREE = (
-    "--task Digits --layers 24 --epochs 12 --n_models 3 --lr 4000 --field double-linear "
+    "--task Digits --layers 24 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
     "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5 "
     "--ledger"
 ).split()  # on two cores: networks 0 and 1 at first, network 2 by who is through with one
 THREE_SLUG = "Digits-double-linear-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
-SLOW = {"before": "support.fault_injection:slow_steps"}
+SLOW = {"before": "slow_steps"}
 
 
 @dataclass
@@ -35,26 +38,22 @@ class Undisturbed:
 @pytest.fixture(scope="session")
 def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
     """The results of the sweep in one process."""
-    folder = session_cache(
-        tmp_path_factory, "sweep", lambda folder: run_alone(launcher, folder, SWEEP)
-    )
+    run = partial(run_alone, launcher, arguments=SWEEP)
+    folder = session_cache(tmp_path_factory, "sweep", run)
     return Undisturbed(folder / "out", results(folder / "out"))
 
 
 @pytest.fixture(scope="session")
 def three_alone(launcher, tmp_path_factory) -> dict:
     """The results of THREE in one process."""
-    folder = session_cache(
-        tmp_path_factory, "three", lambda folder: run_alone(launcher, folder, THREE)
-    )
-    return results(folder / "out")
+    run = partial(run_alone, launcher, arguments=THREE)
+    return results(session_cache(tmp_path_factory, "three", run) / "out")
 
 
-def run_alone(launcher, folder: Path, arguments: list[str]) -> Path:
+def run_alone(launcher, folder: Path, arguments: Sequence[str]) -> Path:
     """Run the program in one process with one thread; returns the folder of its results."""
-    files = {"output": str(folder / "out.txt"), "errors": str(folder / "err.txt"), "threads": 1}
-    request = {"args": [*arguments, "--output_dir", str(folder / "out")]} | files
-    assert ask(launcher, {"wait": ask(launcher, request)}) == 0, Path(files["errors"]).read_text()
+    process = start_with(launcher, folder, *arguments, threads=1)
+    assert process.wait() == 0, process.said
     return folder / "out"
 
 
@@ -90,7 +89,7 @@ def assert_same_results(output_dir: Path, undisturbed: Undisturbed) -> None:
     """Assert that all networks of the sweep can be read and equal those of the undisturbed run."""
     assert_same_networks(results(output_dir), undisturbed.records)
     assert_nothing_left_over(output_dir)
-    assert len(list(output_dir.iterdir())) == 4  # resuming found its folders again
+    assert len(list(output_dir.iterdir())) == 2  # resuming found its folders again
 
 
 def assert_same_three(output_dir: Path, expected: dict) -> None:
