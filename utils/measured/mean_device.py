@@ -132,8 +132,9 @@ def units(data: BranchData) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def is_near(value: np.ndarray) -> bool:
     """Whether no value is far from the mean of all."""
-    share = value / value.mean()
-    return bool((share > 1 / LARGEST_FACTOR).all() and (share < LARGEST_FACTOR).all())
+    mean = value.mean()
+    share, whole = value * mean, mean**2  # which may be 0
+    return bool((share > whole / LARGEST_FACTOR).all() and (share < whole * LARGEST_FACTOR).all())
 
 
 def best_of(fits: Sequence[MeanDevice]) -> MeanDevice:
