@@ -259,5 +259,7 @@ def test_a_series_that_a_figure_cannot_have_is_reported(copied, tmp_path, capsys
 def test_without_such_files_the_command_that_makes_them_is_named(report):
     assert report.draw("intermediate") is None
     (line,) = report.missing("intermediate")
-    assert line.startswith("No currents and voltages yet; make them with: figures/figure1.sh")
+    assert line.startswith(
+        "Currents and voltages: all are missing; train them with: figures/figure1.sh"
+    )
     assert line.endswith(" --compute_intermediate")
