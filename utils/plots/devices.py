@@ -33,7 +33,7 @@ def draw_devices(devices: Sequence[Device]) -> Figure:
             beyond = torch.linspace(response.pulses_max, 1.2 * response.pulses_max, 50)
             voltage.plot(beyond, response.response(beyond), color=colour, ls=":", lw=0.8)
         voltage.axhspan(response.w_min, response.w_max, xmax=0.03, color=colour, alpha=0.4, lw=0)
-        whole = torch.arange(0, math.floor(response.pulses_max))
+        whole = torch.arange(0.0, math.floor(response.pulses_max))
         step = response.response(whole + 1) - response.response(whole)  # of one more pulse
         every = 1 + len(whole) // 30
         change.plot(whole + 0.5, -1000 * step, ms=2, lw=0.8, markevery=every, **look)
