@@ -66,7 +66,8 @@ def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
     row[0].set_ylabel("test accuracy (%)")
     lines = "\n" if width == style.COLUMN else " "
     title = f"{style.physics(networks)};{lines}{describe_mean(networks)}{max(arrows)}"
-    panels.legend_above(figure, *row[0].get_legend_handles_labels(), title, 3)
+    handles, labels = row[0].get_legend_handles_labels()
+    panels.legend_above(figure, handles, labels, title, 3)
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -208,7 +209,8 @@ def add_legend(figure, choice: FairChoice, best: Mapping[str, pd.DataFrame], arr
         own_noises = f"{describe_noises(setting)}\n" * choice.as_measured
         edge = describe_best_rate(fields[field])
         label = f"{style.name(field)}\n{own_noises}best learning rate {edge}"
-        handles.append(Line2D([], [], **looks[field] | {"label": label}, ls=dashes))
+        look: dict[str, Any] = looks[field] | {"label": label, "ls": dashes}
+        handles.append(Line2D([], [], **look))
     noises = describe_noises(setting).replace("\n", " ")
     equal_noises = f"all with {noises}; " * (not choice.as_measured)
     title = f"{setting.task}, {style.label('clipping', setting.clipping)}, {equal_noises}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
@@ -50,18 +52,21 @@ def show_differences(axes) -> None:
 
     Curves that end below it are named at its lower end; half of the curves at least are drawn.
     """
-    ends = pd.Series({line: panels.last_value(line) for line in axes.get_lines()})
+    lines = axes.get_lines()
+    ends = pd.Series([panels.last_value(line) for line in lines])
     edge = panels.lowest_of_cluster(ends)
     if (ends < edge).mean() >= 0.5:
         edge = ends.min()
-    values = [value for line in ends.index[ends >= edge] for value in line.get_ydata()[1:]]
+    near = [line for line in lines if panels.last_value(line) >= edge]
+    values = [value for line in near for value in line.get_ydata()[1:]]
     if not values:
         return
     low, high = float(min(values)), float(max(values))
     axes.set_ylim(low - 0.1 * (high - low) - 0.1, high + 0.05 * (high - low) + 0.1)
-    far = [f"{line.get_label()}: {end:.0f} %" for line, end in ends.items() if end < edge]
+    far = [line for line in lines if line not in near]
     if far:
-        text = f"↓ {', '.join(far)}"
+        words = (f"{line.get_label()}: {panels.last_value(line):.0f} %" for line in far)
+        text = f"↓ {', '.join(words)}"
         axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=style.SMALL)
 
 
@@ -87,13 +92,15 @@ def draw_epochs(networks: pd.DataFrame) -> Figure:
     fields, means = by_field(networks), []
     looks = style.looks(fields)
     for field, alike in fields.items():
-        settings = alike.groupby("setting", sort=False)
+        settings: list[tuple[Any, pd.DataFrame]] = list(alike.groupby("setting", sort=False))
         # In what they differ; `switch` is the epoch of a switch, for never 0.
         differing = [c for c in setting_columns() if c != "task" and alike[c].nunique() > 1]
         for position, (setting, rows) in enumerate(settings):
             values = [f"{name} {float(rows[name].iloc[0]):g}" for name in differing]
             label = ", then ".join(style.name(device.name) for device in setting.fields)
-            look = {"color": style.shade(looks[field]["color"], position, len(settings))}
+            look: dict[str, Any] = {
+                "color": style.shade(looks[field]["color"], position, len(settings))
+            }
             look |= {"label": ", ".join([label, *values]), "marker": looks[field]["marker"]}
             means.append(panels.draw_history(axes, rows, **look))
     panels.finish_epoch_axis(axes, int(networks["epochs"].iloc[0]))

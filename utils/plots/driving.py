@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -58,7 +59,8 @@ class Driven:
         difference from the paper's scheme, in points.
         """
         top = max(self.best, key=lambda rows: rows["accuracy"].mean())
-        papers = at_best_rate(self.rates.get((ONE_WAY, PAPERS), self.ideal.iloc[:0]))
+        nothing: pd.DataFrame = self.ideal.iloc[:0]
+        papers = at_best_rate(self.rates.get((ONE_WAY, PAPERS), nothing))
         table = []
         for ((cell, rule), rates), rows in zip(self.rates.items(), self.best, strict=True):
             distance = difference(top, rows)
@@ -77,7 +79,7 @@ class Driven:
         return self.schemes[self.schemes["pulses"] > 0]
 
     @property
-    def recommended(self) -> int:
+    def recommended(self) -> Any:
         """The place of the cheapest in pulses of the schemes that are equal to the best."""
         equal = self.counted[self.counted["equal"]]
         return equal["pulses"].idxmin() if len(equal) else self.schemes["mean"].idxmax()

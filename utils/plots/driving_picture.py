@@ -23,7 +23,7 @@ LOOKS: dict[Any, dict[str, Any]] = {
     rule: {"color": colour, "marker": marker, "label": name}
     for (rule, name), colour, marker in zip(RULE_NAMES.items(), COLOURS, "os^Dv", strict=True)
 }
-CELL_MARKERS: dict[str, str] = dict(zip(CELLS, "os^", strict=True))
+CELL_MARKERS: dict[Any, str] = dict(zip(CELLS, "os^", strict=True))
 PANEL_HEIGHT = 2.3  # inches
 
 
@@ -85,7 +85,7 @@ def draw_cost(axes, driven: Driven) -> None:
     """Each scheme at its best learning rate: accuracy against pulses, with the Pareto front."""
     handles = {}
     for each in driven.counted.itertuples():
-        look = {"marker": CELL_MARKERS[each.cell], "ls": "none"}
+        look: dict[str, Any] = {"marker": CELL_MARKERS[each.cell], "ls": "none"}
         axes.plot(each.pulses, each.mean, color=LOOKS[each.rule]["color"], ms=5, **look)
         handles[each.cell] = Line2D([], [], color=style.GREY, label=each.cell, **look)
     front = pareto_front(driven.counted)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,14 +54,16 @@ class Map:
     @cached_property
     def best(self) -> dict[float, pd.DataFrame]:
         """The networks of each nonlinearity at its best learning rate."""
-        return {float(nu): at_best_rate(rows) for nu, rows in self.curved.groupby("nu")}
+        groups: Any = self.curved.groupby("nu")
+        return {float(nu): at_best_rate(rows) for nu, rows in groups}
 
     def above_linear(self) -> pd.DataFrame:
         """By how much each is better than nu = 0, each at its own best rate: a row a nonlinearity.
 
         The columns are those of a `Difference`.
         """
-        linear = self.best.get(0.0, self.curved.iloc[:0])
+        nothing: pd.DataFrame = self.curved.iloc[:0]
+        linear = self.best.get(0.0, nothing)
         found = {nu: difference(rows, linear) for nu, rows in self.best.items()}
         rows = {nu: vars(points) for nu, points in found.items() if points}
         return pd.DataFrame.from_dict(rows, "index", columns=COLUMNS)
@@ -83,7 +86,8 @@ def select(networks: pd.DataFrame, measured: Sequence[str] = ()) -> Map | None:
 
 def crossing(curve: pd.Series) -> float:
     """Where a curve falls below -TOLERANCE first, by a line between neighbours; NaN if nowhere."""
-    for (nu, start), (following, end) in pairwise(curve.items()):
+    points: list[Any] = list(curve.items())
+    for (nu, start), (following, end) in pairwise(points):
         if end < -TOLERANCE:
             start = max(start, -TOLERANCE)
             return nu + (start + TOLERANCE) / (start - end) * (following - nu)
@@ -152,13 +156,13 @@ def draw_map(device_map: Map) -> Figure | None:
     if min(accuracy.shape) < 2:
         return None
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 3.1), sharey=True)
-    top, lowest = accuracy.max(axis=None), accuracy.min(axis=None)
+    top, lowest = float(np.nanmax(accuracy.to_numpy())), float(np.nanmin(accuracy.to_numpy()))
     bar = draw_heat(left, accuracy, "viridis", (max(lowest, top - DEEPEST), top))
     bar.set_label("test accuracy (%)")
     add_contours(left, accuracy, {top - level: f"−{level:g}" for level in LEVELS})
     lost = accuracy - device_map.grid("relaxed")
     if lost.notna().any(axis=None):
-        end = min(MOST_LOST, max(TOLERANCE, lost.abs().max(axis=None)))
+        end = min(MOST_LOST, max(TOLERANCE, float(np.nanmax(lost.abs().to_numpy()))))
         bar = draw_heat(right, lost, "RdBu_r", (-end, end))
         bar.set_label("points lost in field relaxation")
         signed = (float(sign * level) for level in LOST_LEVELS for sign in (1, -1))
@@ -195,7 +199,7 @@ def draw_heat(axes, grid: pd.DataFrame, colours: str, ends: tuple[float, float])
     return bar
 
 
-def borders_of(centres: pd.Index) -> np.ndarray:
+def borders_of(centres: Any) -> np.ndarray:
     """Borders half-way between centres, and as far beyond the first and the last."""
     middles = (centres[1:] + centres[:-1]) / 2
     return np.array([2 * centres[0] - middles[0], *middles, 2 * centres[-1] - middles[-1]])
@@ -203,7 +207,7 @@ def borders_of(centres: pd.Index) -> np.ndarray:
 
 def add_contours(axes, grid: pd.DataFrame, levels: Mapping[float, str]) -> None:
     """Lines at these levels, named; only those that lie between the values."""
-    low, high = grid.min(axis=None), grid.max(axis=None)
+    low, high = np.nanmin(grid.to_numpy()), np.nanmax(grid.to_numpy())
     inside = sorted(level for level in levels if low < level < high)
     if inside:
         look = {"levels": inside, "colors": "black", "linewidths": 0.6}

@@ -118,7 +118,9 @@ def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
     pulses, shares = torch.cat(active).numpy(), (0.5, 0.99, 1.0)
     # The smallest value that so many are not above.
     values = np.quantile(pulses, shares, method="inverted_cdf") if len(pulses) else [math.nan] * 3
-    row = dict(zip(("median", "99th", "largest"), map(float, values), strict=True))
+    row: dict[str, float] = dict(
+        zip(("median", "99th", "largest"), map(float, values), strict=True)
+    )
     n_devices = 2 * float(sum(layer["refreshes"].numel() for layer in ledger.wear))
     if prices.endurance is not None:
         count = int((ledger.worn_pulses() > prices.endurance).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -140,6 +141,6 @@ def latest_run(networks: pd.DataFrame) -> pd.DataFrame:
 
 def by_field(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The networks of each field: the built-in ones first, then the others as they come."""
-    groups = dict(list(networks.groupby("field", sort=False)))
+    groups: dict[Any, pd.DataFrame] = dict(list(networks.groupby("field", sort=False)))
     built_in = [device.name for device in (*FIELDS, SAME_RANGE, IDEAL) if device.name in groups]
     return {field: groups[field] for field in dict.fromkeys([*built_in, *groups])}

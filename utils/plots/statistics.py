@@ -79,9 +79,8 @@ def difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference | None:
 
 def differences(first: pd.DataFrame, second: pd.DataFrame, by: str) -> dict[float, Difference]:
     """First minus second at each value of a column that both have, in increasing order."""
-    found = {
-        value: difference(rows, second[second[by] == value]) for value, rows in first.groupby(by)
-    }
+    groups: Any = first.groupby(by)
+    found = {value: difference(rows, second[second[by] == value]) for value, rows in groups}
     return {value: points for value, points in found.items() if points}
 
 

@@ -129,7 +129,7 @@ def markers(fields: Iterable[str]) -> dict[str, str]:
     return {field: MARKERS.get(field) or turns[field] for field in fields}
 
 
-def looks(fields: Iterable[str]) -> dict[str, dict[str, str]]:
+def looks(fields: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, marker and label of each field of a picture, by their names in matplotlib."""
     fields = list(fields)
     shapes = markers(fields)

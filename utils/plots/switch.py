@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -92,7 +93,8 @@ def draw_switch(switched: Switched) -> Figure:
         draw_by_epochs(axes, switched, rate)
     above[0].set_ylabel("test accuracy after training (%)")
     title = f"{style.physics(switched.networks)}; {describe_mean(switched.networks)}"
-    panels.legend_above(top, *above[0].get_legend_handles_labels(), title, 4)
+    handles, labels = above[0].get_legend_handles_labels()
+    panels.legend_above(top, handles, labels, title, 4)
     rate = rate_of_curves(switched)
     below = bottom.subplots(1, 2, sharey=True)
     lows = []
@@ -146,7 +148,8 @@ def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
     """
     before, after = (style.colour(device.name) for device in (first, then))
     means, marked = [], {}  # marked: accuracy right after a switch, by its epoch
-    for (switch, field), group in rows.groupby(["switch", "field"]):
+    groups: Any = rows.groupby(["switch", "field"])
+    for (switch, field), group in groups:
         mean = 100 * panels.read_histories(group, "accuracies").mean(0)
         means.append(mean)
         epochs = range(1, len(mean) + 1)

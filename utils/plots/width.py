@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -64,8 +65,9 @@ def by_variant(networks: pd.DataFrame) -> dict[Variant, pd.DataFrame]:
 def table(networks: pd.DataFrame) -> pd.DataFrame:
     """A row for each field and network: its best learning rate, and its distance from ideal."""
     variants, rows = by_variant(networks), []
+    nothing: pd.DataFrame = networks.iloc[:0]
     for (layers, init, rule, field), rates in variants.items():
-        ideal = variants.get((layers, init, PAPERS, IDEAL), rates.iloc[:0])
+        ideal = variants.get((layers, init, PAPERS, IDEAL), nothing)
         points = difference(at_best_rate(rates), at_best_rate(ideal)) if field != IDEAL else None
         what = {
             "layers": " ".join(map(str, layers)),
@@ -113,7 +115,8 @@ def draw_width(networks: pd.DataFrame) -> Figure:
     if len(inits) > 1:
         title += f"; pale to full: fresh weights {', '.join(f'{init:g}' for init in inits)}"
     with_curves = width if width.get_lines() else depths[0]
-    panels.legend_above(figure, *with_curves.get_legend_handles_labels(), title, 3)
+    handles, labels = with_curves.get_legend_handles_labels()
+    panels.legend_above(figure, handles, labels, title, 3)
     return figure
 
 
@@ -136,7 +139,7 @@ def draw_curves(
         alike = alike[(alike["rounding"] == rounding) & (alike["accumulate"] == accumulate)]
         for position, init in enumerate(inits):
             points = summary(alike[alike["init"] == init], by="place")
-            shown = {"color": style.shade(look["color"], position, len(inits))}
+            shown: dict[str, Any] = {"color": style.shade(look["color"], position, len(inits))}
             shown |= {} if init == inits[-1] else {"label": "_"}
             drawn.append(panels.draw_means(axes, points, **look | shown))
     return drawn
@@ -174,6 +177,7 @@ def by_size(networks: pd.DataFrame) -> str:
 def by_depth(networks: pd.DataFrame) -> list[str]:
     """For each field the best network of several layers, and its distance from one layer."""
     lines, variants = [], by_variant(networks)
+    nothing: pd.DataFrame = networks.iloc[:0]
     for field in (LINEAR, EXPONENTIAL) if networks["init"].nunique() > 1 else ():
         deep = {
             variant: at_best_rate(rates)
@@ -184,7 +188,7 @@ def by_depth(networks: pd.DataFrame) -> list[str]:
             continue
         best = max(deep, key=lambda variant: deep[variant]["accuracy"].mean())
         layers, init, rule, _ = best
-        one = variants.get((DEPTHS[0], INIT, PAPERS, field), networks.iloc[:0])
+        one = variants.get((DEPTHS[0], INIT, PAPERS, field), nothing)
         points = difference(deep[best], at_best_rate(one))
         beside = f", {points} over one layer with --init {INIT:g}" if points else ""
         lines.append(
