@@ -10,7 +10,16 @@ from support.simulated import report_on
 from devices.library import find
 from utils.errors import UserError
 from utils.parser import parse
-from utils.plots.ablation import conclusion, draw_ablation, find_ablations, table
+from utils.plots.ablation import (
+    ALONE,
+    SUMS,
+    TOGETHER,
+    WON_BACK,
+    conclusion,
+    draw_ablation,
+    find_ablations,
+    table,
+)
 from utils.plots.sections import SECTIONS
 from utils.studies import STUDIES
 from utils.study import without
@@ -76,8 +85,8 @@ def linear():
 
 def test_points_by_hand(linear):
     """Smallest pulse alone 0, 0.25, 0.5: mean 0.25, s 0.25, error 0.25 / sqrt(3), t 4.302653."""
-    alone = {name: linear.lost(name) for name in linear.imperfections}
-    back = {name: linear.won_back(name) for name in linear.imperfections}
+    alone = {name: linear.points[name, ALONE] for name in linear.imperfections}
+    back = {name: linear.points[name, WON_BACK] for name in linear.imperfections}
     assert {name: one.mean for name, one in alone.items()} == {
         "var": 1.0,
         "resistor_noise": 0.5,
@@ -93,7 +102,7 @@ def test_points_by_hand(linear):
         "resistor_noise": 1.5,
         "clipping": 1.25,
     }
-    assert [one.mean for one in linear.together().values()] == [2.75, 1.0, 3.75]
+    assert [linear.points[name, TOGETHER].mean for name in SUMS] == [2.75, 1.0, 3.75]
 
 
 def test_the_sentence(linear):
@@ -179,7 +188,7 @@ def test_with_device_noise_it_is_drawn_whole(tmp_path):
     report = report_on(tmp_path / "out", tmp_path / "figures")
     (ablation,) = report.select("ablation")
     assert ablation.full.device_noise
-    assert ablation.lost("resistor_noise") is not None
+    assert ("resistor_noise", ALONE) in ablation.points
     assert report.draw("ablation") is not None
     assert report.missing("ablation") == []
 

@@ -10,6 +10,7 @@ from utils.parser import parse
 from utils.plots.accuracy import BY_RATE, conclusion, describe_best
 from utils.plots.report import Report
 from utils.plots.sections import SECTIONS
+from utils.plots.statistics import describe_best_rate, rates_beyond
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,17 @@ def test_learning_rates_close_to_the_best_are_named_without_those_between_that_a
     assert apart.endswith(
         "2000, the highest tried, and stays within 1 point of it for 500, 2000 alone"
     )
+
+
+def test_a_best_rate_at_an_edge_is_named_with_rates_beyond():
+    assert rates_beyond(networks(r500=1, r1000=2, r2000=1)) == []
+    assert describe_best_rate(networks(r500=1, r1000=2, r2000=1)) == "1000"
+    assert rates_beyond(networks(r500=2, r1000=1)) == [250, 125]
+    assert describe_best_rate(networks(r500=2, r1000=1)) == "500, the lowest tried"
+    assert rates_beyond(networks(r500=1, r1000=2)) == [2000, 4000]
+    assert describe_best_rate(networks(r500=1, r1000=2)) == "1000, the highest tried"
+    assert rates_beyond(networks(r500=1)) == [250, 1000]
+    assert describe_best_rate(networks(r500=1)) == "500, the only one tried"
 
 
 def test_a_field_alone_has_its_sentence(report):

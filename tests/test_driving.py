@@ -91,19 +91,25 @@ def networks() -> pd.DataFrame:
     return rows.assign(pulses=pulses, refreshes=3.0, dropped=0.25, pending=0.01, refreshed=0.1)
 
 
+def equal_to_best(driven) -> set:
+    """The cells and rules that are equal to the best."""
+    equal = driven.schemes[driven.schemes["equal"]]
+    return set(zip(equal["cell"], equal["rule"], strict=True))
+
+
 def test_the_cheapest_of_equal_schemes_is_taken(networks):
     (driven,) = select(networks)
     assert len(driven.schemes) == 15
-    assert driven.papers.accuracy == pytest.approx(91)
-    names = {(each.cell, *each.rule) for each in driven.equal_to_best}
-    assert names == {
-        (cell, "nearest", accumulate)
+    (papers,) = driven.schemes[driven.schemes["is_papers"]].itertuples()
+    assert papers.mean == pytest.approx(91)
+    assert equal_to_best(driven) == {
+        (cell, ("nearest", accumulate))
         for cell in ("one-way", "both-ways")
         for accumulate in (False, True)
     }
-    chosen = driven.recommended
-    assert (chosen.cell, chosen.rule) == ("both-ways", ("nearest", True))
-    assert chosen.mean("pulses") == pytest.approx(40)
+    chosen = driven.schemes.loc[driven.recommended]
+    assert (chosen["cell"], chosen["rule"]) == ("both-ways", ("nearest", True))
+    assert chosen["pulses"] == pytest.approx(40)
     text = conclusion(driven)
     assert text.startswith(
         "Driving linear: take both-ways, accumulate, whole pulses, which reaches 92.00 % with 40 "
@@ -116,14 +122,17 @@ def test_the_front_holds_what_no_other_scheme_beats(networks):
     """At 40 pulses 92.0 and at no more pulses anything better: one scheme is the whole front."""
     (driven,) = select(networks)
     front = pareto_front(driven.schemes)
-    assert [(each.cell, each.rule) for each in front] == [("both-ways", ("nearest", True))]
+    assert list(zip(front["cell"], front["rule"], strict=True)) == [
+        ("both-ways", ("nearest", True))
+    ]
     dear = networks.assign(
         pulses=networks["pulses"] * (1 + 4 * (networks["rounding"] == "nearest"))
     )
     (driven,) = select(dear)
-    front = [(each.mean("pulses"), each.accuracy) for each in pareto_front(driven.schemes)]
-    assert front == sorted(front)
-    assert [round(pulses) for pulses, _ in front] == [40, 200]
+    front = pareto_front(driven.schemes)
+    assert front["pulses"].is_monotonic_increasing
+    assert front["mean"].is_monotonic_increasing
+    assert front["pulses"].round().tolist() == [40, 200]
 
 
 def test_the_table_has_the_difference_from_the_papers_scheme(networks):
@@ -162,12 +171,11 @@ def test_a_scheme_that_cannot_be_compared_is_not_equal_to_the_best(networks):
     other = networks.assign(model_seed=networks["model_seed"] + 50 * is_cheapest)
     other = other.assign(accuracy=other["accuracy"] - 0.01 * is_cheapest)
     (driven,) = select(other)
-    names = {(each.cell, *each.rule) for each in driven.equal_to_best}
-    assert ("both-ways", "nearest", True) not in names
-    assert driven.recommended.mean("pulses") == pytest.approx(50)
+    assert ("both-ways", ("nearest", True)) not in equal_to_best(driven)
+    assert driven.schemes["pulses"][driven.recommended] == pytest.approx(50)
 
 
 def test_a_device_driven_by_two_rules_alone_is_shown(networks):
     one_way = networks[(networks["cell"] == "one-way") & (networks["rounding"] == "none")]
     (driven,) = select(one_way)
-    assert [each.rule for each in driven.schemes] == [("none", False), ("none", True)]
+    assert list(driven.schemes["rule"]) == [("none", False), ("none", True)]

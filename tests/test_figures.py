@@ -8,6 +8,7 @@ import matplotlib
 import pytest
 import torch
 from matplotlib.colors import to_hex
+from support.devices import OTHERS
 from support.legacy_runs import write_legacy_folder
 from support.simulated import (
     EPOCHS,
@@ -22,7 +23,9 @@ import main
 from utils.errors import UserError
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, clippings, draw_accuracy
+from utils.plots.devices import draw_devices
 from utils.plots.report import Report
+from utils.study import FIELDS
 
 matplotlib.use("Agg")
 
@@ -112,6 +115,14 @@ def test_responses_are_drawn_over_their_range(report):
     assert line.get_ydata()[0] == pytest.approx(2.742)
     assert line.get_ydata()[-1] == pytest.approx(2.175)
     assert len(figure.axes[2].get_lines()) == 2 * 10 + 1  # ten devices a field, and the limit
+
+
+def test_the_change_per_pulse_of_a_table_is_that_between_its_points():
+    """From 2.742 to 2.6 with the first pulse, then by 0.05 with either of the next two."""
+    _, change, _ = draw_devices([*FIELDS, OTHERS["table"]]).axes
+    line = change.get_lines()[2]
+    assert list(line.get_xdata()[:3]) == [0.5, 1.5, 2.5]
+    assert list(line.get_ydata()[:3]) == pytest.approx([142, 50, 50], abs=1e-2)
 
 
 def test_devices_of_one_name_with_other_constants_are_never_in_one_mean(
@@ -259,5 +270,7 @@ def test_a_series_that_a_figure_cannot_have_is_reported(copied, tmp_path, capsys
 def test_without_such_files_the_command_that_makes_them_is_named(report):
     assert report.draw("intermediate") is None
     (line,) = report.missing("intermediate")
-    assert line.startswith("No currents and voltages yet; make them with: figures/figure1.sh")
+    assert line.startswith(
+        "Currents and voltages: all are missing; train them with: figures/figure1.sh"
+    )
     assert line.endswith(" --compute_intermediate")

@@ -1,7 +1,5 @@
 """The map of devices, and up to where a device is linear enough, from made-up records."""
 
-import math
-
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -12,9 +10,8 @@ from support.devices import OTHERS
 
 from devices.library import Device, find
 from devices.responses import Table
-from utils.plots.map import Map, conclusion, draw_map, find_limit, select
+from utils.plots.map import Map, conclusion, draw_map, find_limits, select
 from utils.plots.nonlinearity import nonlinearity
-from utils.plots.statistics import Difference
 from utils.studies import STUDIES, curved
 from utils.study import FIELDS
 
@@ -88,27 +85,28 @@ def test_a_table_is_marked_where_its_nearest_curve_is():
 
 def test_the_limit_is_between_neighbours_by_hand():
     """0, -0.2 and -1.0 at 0, 1 and 2: -0.5 is 3/8 of the way; with 0.2 less or more 1/8 or 5/8."""
-    curve = {
-        nu: Difference(mean, 0.1, mean - 0.2 * (nu > 0), mean + 0.2 * (nu > 0), 3)
-        for nu, mean in ((0.0, 0.0), (1.0, -0.2), (2.0, -1.0), (-1.0, 0.1), (-2.0, 0.0))
-    }
-    up = find_limit(curve, 1)
-    assert (up.at, up.low, up.high) == pytest.approx((1.375, 1.125, 1.625))
-    down = find_limit(curve, -1)
-    assert math.isnan(down.at)
-    assert down.end == -2.0
+    means = pd.Series({0.0: 0.0, 1.0: -0.2, 2.0: -1.0, -1.0: 0.1, -2.0: 0.0})
+    width = 0.2 * (means.index > 0)
+    curve = pd.DataFrame({"mean": means, "low": means - width, "high": means + width})
+    assert list(find_limits(curve, 1)) == pytest.approx([1.375, 1.125, 1.625])
+    assert find_limits(curve, -1).isna().all()
+    assert find_limits(curve[curve.index >= 0], -1) is None
 
 
 def test_each_nonlinearity_at_its_own_best_rate():
     """Differences at nu = 2: -0.5 less 0, 0.1, -0.1; s 0.1, error 0.0577350, t 4.302653."""
     one = select(untrained_runs.table(MAP.settings(SOME), accuracy))
-    assert [one.best(nu) for nu in one.nus] == [1000, 1000, 1000, 500]
+    assert [rows["lr"].unique().tolist() for rows in one.best.values()] == [
+        [1000],
+        [1000],
+        [1000],
+        [500],
+    ]
     below = one.above_linear()
-    assert {nu: each.mean for nu, each in below.items()} == pytest.approx(
-        {-2.0: -0.5, 0.0: 0.0, 2.0: -0.5, 4.0: -2.0}
-    )
-    assert below[2.0].low == pytest.approx(-0.5 - 4.302653 * 0.0577350, abs=1e-6)
-    assert below[0.0].error == pytest.approx(0.01 / 6**0.5 / 3**0.5)  # that of rounding
+    means = {-2.0: -0.5, 0.0: 0.0, 2.0: -0.5, 4.0: -2.0}
+    assert below["mean"].to_dict() == pytest.approx(means)
+    assert below["low"][2.0] == pytest.approx(-0.5 - 4.302653 * 0.0577350, abs=1e-6)
+    assert below["error"][0.0] == pytest.approx(0.01 / 6**0.5 / 3**0.5)  # that of rounding
 
 
 def test_the_sentence():
@@ -153,7 +151,7 @@ def test_the_picture_shows_means_the_best_rate_and_fields_where_they_belong():
 def test_a_part_of_the_grid_is_drawn():
     networks = untrained_runs.table(MAP.settings(SOME), accuracy)
     part = networks[(networks["lr"] == 500) | (networks["field"] != "double-curved-4.0")]
-    assert np.isnan(select(part).grid()).sum() == 1
+    assert select(part).grid().isna().sum().sum() == 1
     assert draw_map(select(part)) is not None
     assert draw_map(select(networks[networks["lr"] == 500])) is None
     assert select(networks[networks["field"] == "double-linear"]) is None

@@ -36,7 +36,7 @@ def test_the_page_holds_everything_and_no_code(page):
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', text)
     for word in ("import(", "@import", "url(http"):
         assert word not in text
-    order = ["linear reaches", "make them with: ", ">physics</th>", ">hardware</th>"]
+    order = ["linear reaches", "train them with: ", ">physics</th>", ">hardware</th>"]
     places = [text.index(word) for word in order]
     assert places == sorted(places)
     assert "epochs 4" in text

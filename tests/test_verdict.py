@@ -20,7 +20,7 @@ from utils.parser import parse
 from utils.plots.comparison import EQUAL_STEPS, conclusions, draw_comparison, with_equal_steps
 from utils.plots.networks import named_data_dir
 from utils.plots.selection import fair_choices
-from utils.plots.statistics import describe_best_rate, mean_difference, rates_beyond
+from utils.plots.statistics import mean_difference
 from utils.studies import BESIDE, STUDIES, beyond_edges
 from utils.study import FIELDS, rate_of_equal_steps
 
@@ -103,24 +103,6 @@ def test_the_axis_has_both_rates(tmp_path):
     assert {line.get_xdata()[0] for line in rates.get_lines()} == {500.0}
     figure.canvas.draw()
     assert own.get_xlim()[0] == pytest.approx(rates.get_xlim()[0] * 100 / 27)
-
-
-def rates(**accuracies) -> pd.DataFrame:
-    """A network for each learning rate, by its accuracy: r500=90.0."""
-    return pd.DataFrame(
-        {"lr": [float(rate[1:]) for rate in accuracies], "accuracy": list(accuracies.values())}
-    )
-
-
-def test_a_best_rate_at_an_edge_is_named_with_rates_beyond():
-    assert rates_beyond(rates(r500=1, r1000=2, r2000=1)) == []
-    assert describe_best_rate(rates(r500=1, r1000=2, r2000=1)) == "1000"
-    assert rates_beyond(rates(r500=2, r1000=1)) == [250, 125]
-    assert describe_best_rate(rates(r500=2, r1000=1)) == "500, the lowest tried"
-    assert rates_beyond(rates(r500=1, r1000=2)) == [2000, 4000]
-    assert describe_best_rate(rates(r500=1, r1000=2)) == "1000, the highest tried"
-    assert rates_beyond(rates(r500=1)) == [250, 1000]
-    assert describe_best_rate(rates(r500=1)) == "500, the only one tried"
 
 
 def test_the_study_adds_rates_beyond_an_edge_unless_they_are_given():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -17,16 +18,20 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from devices.scheme import NONE
 from utils.flags import flags_of
 from utils.plots import style
 from utils.plots.panels import legend_above
-from utils.plots.selection import fields_in
+from utils.plots.selection import by_field
 from utils.plots.statistics import MIN_FOR_SPREAD, Difference, describe_count, difference
 from utils.settings import Setting
 from utils.study import FIGURE_1, IDEAL, PERFECT, without
 
 ALONE, WON_BACK, TOGETHER = "lost by it alone", "won back without it", "lost"
+SUMS = ALL, RESPONSE, TO_IDEAL = (
+    "all imperfections",
+    "the response alone",
+    "all, to the ideal network",
+)
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
 
 
@@ -44,88 +49,59 @@ class Ablation:
     def field(self) -> str:
         return self.full.field.name
 
-    @property
-    def imperfections(self) -> list[str]:
-        return [name for name in PERFECT if getattr(self.full, name)]
+    @cached_property
+    def imperfections(self) -> dict[str, str]:
+        """The imperfections of the full set, each with its words and size."""
+        sizes = {name: getattr(self.full, name) for name in PERFECT}
+        return {name: style.label(name, size) for name, size in sizes.items() if size}
 
     @property
-    def given(self) -> dict:
+    def given(self) -> dict[str, Any]:
         """What makes these settings of the study, by flag."""
         sizes = {name: (getattr(self.full, name),) for name in PERFECT}
-        rule = {"rounding": self.full.rounding, "accumulate": self.full.accumulate}
-        return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes, **rule}
-
-    @property
-    def flags(self) -> str:
-        """What makes these settings on the command line, but for the field."""
-        sizes = (f" --{name} {getattr(self.full, name):g}" for name in PERFECT)
-        rounding = f" --rounding {self.full.rounding}" * (self.full.rounding != NONE)
-        rule = rounding + " --accumulate" * self.full.accumulate
-        return f" --lr {self.full.lr:g}{''.join(sizes)}{rule}"
+        others = ("rounding", "accumulate", "device_noise")
+        own = {name: getattr(self.full, name) for name in others}
+        return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes, **own}
 
     def origin(self, name: str) -> str:
         """That the size of an imperfection is the study's and was not measured, where it is so."""
-        measured = self.full.field.measured
+        measured, size = self.full.field.measured, getattr(self.full, name)
         flag, _ = flags_of(Setting)[name]
         if measured is None or (
             flag.measured and getattr(measured, flag.measured).value is not None
         ):
             return ""
-        of_figure_1 = FIGURE_1.get(name) == getattr(self.full, name)
-        return f" ({getattr(self.full, name):g}{' of figure 1' * of_figure_1}, not measured)"
+        return f" ({size:g}{' of figure 1' * (FIGURE_1.get(name) == size)}, not measured)"
 
-    @property
-    def none(self) -> Setting:
-        return without(self.full, self.imperfections)
-
-    @property
-    def settings(self) -> list[Setting]:
-        """Every combination of imperfections of its field."""
+    @cached_property
+    def share_present(self) -> tuple[int, float]:
+        """How many combinations of imperfections of its field are there, and the share of all."""
         names = self.imperfections
         absent = [some for k in range(len(names) + 1) for some in combinations(names, k)]
-        return [without(self.full, some) for some in absent]
+        n_present = sum(without(self.full, some) in self.networks for some in absent)
+        return n_present, n_present / len(absent)
 
-    @property
-    def n_present(self) -> int:
-        """How many settings of its own field are there."""
-        return sum(setting in self.networks for setting in self.settings)
+    @cached_property
+    def points(self) -> dict[tuple[str, str], Difference]:
+        """What is known, in points of accuracy: of a flag ALONE and WON_BACK; the SUMS, TOGETHER.
 
-    def minus(self, first: Setting, second: Setting) -> Difference | None:
-        if first not in self.networks or second not in self.networks:
-            return None
-        return difference(self.networks[first], self.networks[second])
-
-    def lost(self, name: str) -> Difference | None:
-        """Points that the imperfection costs a network that has no other."""
-        others = [other for other in self.imperfections if other != name]
-        return self.minus(self.none, without(self.full, others))
-
-    def won_back(self, name: str) -> Difference | None:
-        """Points that are won where it alone is removed from the full set."""
-        return self.minus(without(self.full, [name]), self.full)
-
-    def together(self) -> dict[str, Difference | None]:
-        """What all of them cost together, what the response costs, and the sum of both."""
-        ideal = replace(self.none, field=IDEAL)
-        return {
-            "all imperfections": self.minus(self.none, self.full),
-            "the response alone": self.minus(ideal, self.none),
-            "all, to the ideal network": self.minus(ideal, self.full),
-        }
-
-    def rows(self) -> list[tuple[str, str, Difference]]:
-        """What it is about, whether alone or won back or together, and the points, if known."""
-        rows = []
+        ALONE: what the imperfection costs a network that has no other; WON_BACK: what is won where
+        it alone is removed from the full set; TOGETHER: what all cost, the response, and both.
+        """
+        full, none = self.full, without(self.full, list(self.imperfections))
+        ideal, pairs = replace(none, field=IDEAL), {}
         for name in self.imperfections:
-            label = style.label(name, getattr(self.full, name))
-            rows += [(label, ALONE, self.lost(name)), (label, WON_BACK, self.won_back(name))]
-        rows += [(label, TOGETHER, points) for label, points in self.together().items()]
-        return [(label, what, points) for label, what, points in rows if points]
-
-    @property
-    def count(self) -> str:
-        """Of how many networks its numbers are."""
-        return describe_count([points.n for _, _, points in self.rows()])
+            others = [other for other in self.imperfections if other != name]
+            pairs[name, ALONE] = none, without(full, others)
+            pairs[name, WON_BACK] = without(full, [name]), full
+        sums = (none, full), (ideal, none), (ideal, full)
+        pairs |= {(name, TOGETHER): pair for name, pair in zip(SUMS, sums, strict=True)}
+        found = {
+            key: difference(*(self.networks[setting] for setting in pair))
+            for key, pair in pairs.items()
+            if self.networks.keys() >= set(pair)
+        }
+        return {key: points for key, points in found.items() if points}
 
 
 def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
@@ -136,19 +112,15 @@ def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
     """
     by_setting: dict[Any, pd.DataFrame] = dict(list(networks.groupby("setting", sort=False)))
     found = []
-    for field in fields_in(networks):
-        if field == IDEAL.name:
-            continue
-        candidates = [
-            Ablation(setting, by_setting)
-            for setting, rows in by_setting.items()
-            if rows["field"].iloc[0] == field
-            and sum(bool(getattr(setting, name)) for name in PERFECT) > 1
-        ]
+    for field, rows in by_field(networks).items():
+        full = [Ablation(setting, by_setting) for setting in dict.fromkeys(rows["setting"])]
         candidates = [
             ablation
-            for ablation in candidates
-            if ablation.n_present > 1 and any(what != TOGETHER for _, what, _ in ablation.rows())
+            for ablation in full
+            if field != IDEAL.name
+            and len(ablation.imperfections) > 1
+            and ablation.share_present[0] > 1
+            and any(what != TOGETHER for _, what in ablation.points)
         ]
         if candidates:
             found.append(max(candidates, key=completeness))
@@ -157,28 +129,30 @@ def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
 
 def completeness(ablation: Ablation) -> tuple:
     """How much of an ablation is there, and how well its full set learns."""
-    share = ablation.n_present / len(ablation.settings)
-    accuracy = ablation.networks[ablation.full]["accuracy"].mean()
-    return ablation.n_present, share, accuracy
+    return *ablation.share_present, ablation.networks[ablation.full]["accuracy"].mean()
 
 
 def table(ablations: Sequence[Ablation]) -> pd.DataFrame:
     """A row for each number of the figure, in points of accuracy."""
     rows = [
-        (style.name(a.field), a.full.lr, of, what, p.mean, p.error, p.low, p.high, p.n)
-        for a in ablations
-        for of, what, p in a.rows()
+        (
+            style.name(each.field),
+            each.full.lr,
+            each.imperfections.get(of, of),
+            what,
+            *astuple(points),
+        )
+        for each in ablations
+        for (of, what), points in each.points.items()
     ]
     return pd.DataFrame(rows, columns=COLUMNS).round(3)
 
 
-def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
+def draw_ablation(ablations: Sequence[Ablation]) -> Figure:
     """A panel for each field: filled, lost by each alone; open, won back without each; error bars.
 
-    Below the line what all cost together, and what the response does. None without an ablation.
+    Below the line what all cost together, and what the response does.
     """
-    if not ablations:
-        return None
     width = style.COLUMN if len(ablations) == 1 else style.PAGE
     n_rows = max(len(ablation.imperfections) for ablation in ablations) + 3
     figure, panels = plt.subplots(
@@ -187,11 +161,11 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
     colours = style.colours(ablation.field for ablation in ablations)
     for number, (axes, ablation) in enumerate(zip(panels[0], ablations, strict=True)):
         draw_panel(axes, ablation, colours[ablation.field])
-        if number and labels_of(ablations[0]) == labels_of(ablation):
+        if number and ablations[0].imperfections == ablation.imperfections:
             axes.tick_params(labelleft=False)
     figure.supxlabel("points of test accuracy, lost or won back (dotted: neither)")
     style.letter(panels[0])
-    counts = [points.n for ablation in ablations for _, _, points in ablation.rows()]
+    counts = [points.n for ablation in ablations for points in ablation.points.values()]
     handles = [
         Line2D([], [], color=style.GREY, marker=marker, ls="", mfc=face)
         for marker, face in (("o", None), ("o", "white"), ("D", None))
@@ -205,12 +179,12 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure | None:
 
 def draw_panel(axes, ablation: Ablation, colour: str) -> None:
     """The numbers of one field, a row for each imperfection and for what they do together."""
-    names = labels_of(ablation)
-    for label, what, points in ablation.rows():
+    names = [*ablation.imperfections, *SUMS]
+    for (of, what), points in ablation.points.items():
         shift = {ALONE: -0.14, WON_BACK: 0.14, TOGETHER: 0.0}[what]
         axes.errorbar(
             points.mean,
-            names.index(label) + shift,
+            names.index(of) + shift,
             xerr=points.error if points.n >= MIN_FOR_SPREAD else None,
             fmt="D" if what == TOGETHER else "o",
             color=colour,
@@ -219,36 +193,31 @@ def draw_panel(axes, ablation: Ablation, colour: str) -> None:
             elinewidth=1,
             capsize=4,
         )
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [*ablation.imperfections.values(), *SUMS])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.axhline(len(ablation.imperfections) - 0.5, color=style.GREY, lw=0.5)
     axes.axvline(0, color=style.GREY, lw=0.7, ls=":")
     axes.set_title(f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}")
 
 
-def labels_of(ablation: Ablation) -> list[str]:
-    """The names of the rows of a panel."""
-    sizes = [style.label(name, getattr(ablation.full, name)) for name in ablation.imperfections]
-    return [*sizes, *ablation.together()]
-
-
 def conclusion(ablation: Ablation) -> str:
     """What is left to the ideal network, what each costs, and which matters most."""
-    together = ablation.together()
+    points = ablation.points
     costs = [
-        f"the {style.label(name)}{ablation.origin(name)} {describe_cost(points)} alone"
-        for name in ablation.imperfections
-        if (points := ablation.lost(name))
+        f"the {style.label(name)}{ablation.origin(name)} {describe_cost(lost)} alone"
+        for (name, what), lost in points.items()
+        if what == ALONE
     ]
-    if response := together["the response alone"]:
+    if response := points.get((RESPONSE, TOGETHER)):
         costs.append(f"the response {describe_cost(response)}")
     parts = [", ".join(costs)] if costs else []
-    if costs and (left := together["all, to the ideal network"]):
+    if costs and (left := points.get((TO_IDEAL, TOGETHER))):
         parts = [f"of the {left.plus_minus} points to the ideal network {parts[0]}"]
     return (
         f"Ablation, {style.name(ablation.field)} at learning rate {ablation.full.lr:g}: "
         f"{'; '.join([*parts, *matters_most(ablation)])} "
-        f"(mean ± standard error over equal seeds, {ablation.count})."
+        "(mean ± standard error over equal seeds, "
+        f"{describe_count(each.n for each in points.values())})."
     )
 
 
@@ -260,7 +229,7 @@ def describe_cost(points: Difference) -> str:
 
 def matters_most(ablation: Ablation) -> list[str]:
     """Which imperfection matters most, as far as that is known."""
-    back = {name: p for name in ablation.imperfections if (p := ablation.won_back(name))}
+    back = {name: won for (name, what), won in ablation.points.items() if what == WON_BACK}
     if not back:
         return []
     name, points = max(back.items(), key=lambda item: item[1].mean)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -14,16 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from devices.device_file import Units
 from devices.library import Device
-from utils.plots import style
-from utils.plots.panels import (
-    RATE_LABEL,
-    draw_history,
-    draw_means,
-    finish_epoch_axis,
-    leave_out_first_epoch,
-    mark_edge,
-)
-from utils.plots.selection import FairChoice
+from utils.plots import panels, style
+from utils.plots.selection import FairChoice, by_field
 from utils.plots.statistics import (
     MIN_FOR_SPREAD,
     at_best_rate,
@@ -31,9 +24,11 @@ from utils.plots.statistics import (
     describe_mean,
     describe_resolution,
     difference,
+    differences,
+    ends_of,
     summary,
 )
-from utils.plots.weights import draw_layers, fields_at_best_rate, layers_of
+from utils.plots.weights import device_of, draw_layers, layers_of
 from utils.settings import Setting
 from utils.study import rate_factor
 
@@ -44,34 +39,30 @@ MAX_UNIT_AXES = 2  # of measured units that stand beside each other
 AXES_GAP = 38  # points between them
 
 
-def draw_comparison(choice: FairChoice | None) -> Figure | None:
+def draw_comparison(choice: FairChoice) -> Figure:
     """a: the devices; b, c: accuracy against learning rate, and against epoch; d: the weights."""
-    if choice is None:
-        return None
     networks, colours = with_equal_steps(choice.networks), style.colours(choice.fields)
-    markers, best = style.markers(choice.fields), fields_at_best_rate(networks)
-    best = {field: best[field] for field in choice.fields}
+    looks, fields = style.looks(choice.fields), by_field(networks)
+    best = {field: at_best_rate(fields[field]) for field in choice.fields}
     legend = 0.3 + 0.5 * math.ceil(len(best) / LEGEND_COLUMNS)  # inches
     figure = plt.figure(figsize=(style.PAGE, 5 + legend))
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.6 + legend, 2.4))[:, 0]
     (devices, rates), lower = top.subplots(1, 2), bottom.add_gridspec(1, 2)
     epochs = bottom.add_subplot(lower[0])
     layers = lower[1].subgridspec(1, layers_of(networks)).subplots(sharey=True, squeeze=False)[0]
-    draw_responses(devices, [rows["setting"].iloc[0].field for rows in best.values()], colours)
+    draw_responses(devices, [device_of(rows) for rows in best.values()], colours)
     means, arrows = [], {""}
     for field, rows in reversed(best.items()):  # so that the first is on top
-        look = (colours[field], style.name(field), markers[field])
-        alike = networks[networks["field"] == field]
-        points = summary(alike, by=EQUAL_STEPS)
-        draw_means(rates, points, *look)
-        arrows.add(mark_edge(rates, points, alike, colours[field]))
-        means.append(draw_history(epochs, rows, *look))
-    leave_out_first_epoch(epochs, torch.stack(means))
+        points = summary(fields[field], by=EQUAL_STEPS)
+        panels.draw_means(rates, points, **looks[field])
+        arrows.add(panels.mark_edge(rates, points, fields[field], colours[field]))
+        means.append(panels.draw_history(epochs, rows, **looks[field]))
+    panels.leave_out_first_epoch(epochs, torch.stack(means))
     draw_layers(layers, best, colours)
     for axes in layers:
         axes.xaxis.label.set_fontsize(style.SMALL)
     add_rate_axes(rates, best, colours)
-    finish_epoch_axis(epochs, int(networks["epochs"].iloc[0]))
+    panels.finish_epoch_axis(epochs, int(networks["epochs"].iloc[0]))
     epochs.set_title("at the best learning rate of each")
     for axes in (rates, epochs):
         axes.set_ylabel("test accuracy (%)")
@@ -94,28 +85,24 @@ def with_equal_steps(networks: pd.DataFrame) -> pd.DataFrame:
     return networks.assign(**{EQUAL_STEPS: rates})
 
 
-def conclusions(choice: FairChoice | None) -> list[str]:
+def conclusions(choice: FairChoice) -> list[str]:
     """Whether each device of the user's learns as well as the others, or else the first field."""
-    if choice is None:
-        return []
-    networks = with_equal_steps(choice.networks)
-    measured = {s.field.name for s in networks["setting"] if s.field.measured is not None}
-    asked = [field for field in choice.fields if field in measured] or choice.fields[:1]
+    fields, present = by_field(with_equal_steps(choice.networks)), choice.fields
+    asked = [field for field in present if device_of(fields[field]).measured] or present[:1]
     noises = "each field with its own noises" if choice.as_measured else "all with equal noises"
-    head = f"{noises}, {describe_mean(networks)}{describe_resolution(networks)}"
-    rows = {field: networks[networks["field"] == field] for field in choice.fields}
+    mean = f"{describe_mean(choice.networks)}{describe_resolution(choice.networks)}"
     verdicts = []
     for first in asked:
-        others = [f for f in rows if f not in asked] or [f for f in rows if f != first]
-        lines = "".join(compare(rows, first, other) for other in others)
+        others = [f for f in present if f not in asked] or [f for f in present if f != first]
+        lines = "".join(compare(fields, first, other) for other in others)
         lines = lines or " nothing is simulated beside it."
-        verdicts.append(f"{style.name(first)} ({head}):{lines}")
+        verdicts.append(f"{style.name(first)} ({noises}, {mean}):{lines}")
     return verdicts
 
 
-def compare(rows: Mapping[str, pd.DataFrame], first: str, other: str) -> str:
+def compare(fields: Mapping[str, pd.DataFrame], first: str, other: str) -> str:
     """A line on how much better a field learns than another, at the best rates and equal steps."""
-    points = difference(at_best_rate(rows[first]), at_best_rate(rows[other]))
+    points = difference(at_best_rate(fields[first]), at_best_rate(fields[other]))
     if points is None:
         return ""
     verdict = "not clearly better or worse than"
@@ -123,16 +110,15 @@ def compare(rows: Mapping[str, pd.DataFrame], first: str, other: str) -> str:
         verdict = "compared with"
     elif points.is_clear:
         verdict = "better than" if points.mean > 0 else "worse than"
-    rates = "; ".join(f"{style.name(f)} {describe_best_rate(rows[f])}" for f in (first, other))
+    rates = "; ".join(f"{style.name(f)} {describe_best_rate(fields[f])}" for f in (first, other))
     line = f"\n  {verdict} {style.name(other)}: {points}, each at its best learning rate ({rates})"
-    by_rate = {}
-    for rate, group in rows[first].groupby(EQUAL_STEPS):
-        if each := difference(group, rows[other][rows[other][EQUAL_STEPS] == rate]):
-            by_rate[rate] = each.mean
+    by_rate = differences(fields[first], fields[other], EQUAL_STEPS)
     if len(by_rate) > 1:
-        ends = sorted((mean, rate) for rate, mean in by_rate.items())
-        (low, at_low), (high, at_high) = ends[0], ends[-1]
-        line += f"; at equal steps {low:+.2f} points ({at_low:g}) to {high:+.2f} ({at_high:g})"
+        low, high = ends_of(by_rate)
+        line += (
+            f"; at equal steps {by_rate[low].mean:+.2f} points ({low:g}) to "
+            f"{by_rate[high].mean:+.2f} ({high:g})"
+        )
     return line
 
 
@@ -150,10 +136,10 @@ def draw_responses(axes, devices: list[Device], colours: Mapping[str, str]) -> N
         label = style.name(device.name)
         if response.endless:  # dashed, since it lies on the linear device, and goes on
             pulses = torch.cat([pulses, pulses[-1:] * 1.15])
-            axes.plot(pulses / unit, response.response(pulses), "--", color=colour, label=label)
-            continue
-        axes.plot(pulses / unit, response.response(pulses), color=colour, label=label)
-        axes.plot(response.pulses_max / unit, response.w_min, "o", color=colour)  # where it ends
+        dashes = "--" if response.endless else "-"
+        axes.plot(pulses / unit, response.response(pulses), dashes, color=colour, label=label)
+        if not response.endless:
+            axes.plot(response.pulses_max / unit, response.w_min, "o", color=colour)
     axes.set_ylabel("Hall voltage w (arb. u.)")
     axes.set_title("devices")
     if as_share:
@@ -170,10 +156,10 @@ def draw_responses(axes, devices: list[Device], colours: Mapping[str, str]) -> N
 def add_rate_axes(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str]) -> None:
     """Name the learning rates; above the panel those of a device whose steps are others."""
     axes.set_title("accuracy after the last epoch")
-    factors = {field: rate_factor(rows["setting"].iloc[0].field) for field, rows in best.items()}
+    factors = {field: rate_factor(device_of(rows)) for field, rows in best.items()}
     scaled = {field: factor for field, factor in factors.items() if factor != 1}
     if not scaled:
-        axes.set_xlabel(RATE_LABEL)
+        axes.set_xlabel(panels.RATE_LABEL)
         return
     axes.set_xlabel("learning rate × 27 / pulses of the range\n(equal steps at equal places)")
     if len({*scaled.values()}) == 1:
@@ -216,26 +202,25 @@ def add_legend(figure, choice: FairChoice, best: Mapping[str, pd.DataFrame], arr
 
     arrows: what arrows in the panels mean.
     """
-    colours = style.colours(best)
-    markers, lines, labels = style.markers(best), [], []
+    looks, fields, handles = style.looks(best), by_field(choice.networks), []
     for field, rows in best.items():
         setting = rows["setting"].iloc[0]
         dashes = "--" if setting.field.response.endless else "-"
-        lines.append(Line2D([], [], color=colours[field], marker=markers[field], ls=dashes))
         own_noises = f"{describe_noises(setting)}\n" * choice.as_measured
-        edge = describe_best_rate(choice.networks[choice.networks["field"] == field])
-        labels.append(f"{style.name(field)}\n{own_noises}best learning rate {edge}")
+        edge = describe_best_rate(fields[field])
+        label = f"{style.name(field)}\n{own_noises}best learning rate {edge}"
+        look: dict[str, Any] = looks[field] | {"label": label, "ls": dashes}
+        handles.append(Line2D([], [], **look))
     noises = describe_noises(setting).replace("\n", " ")
     equal_noises = f"all with {noises}; " * (not choice.as_measured)
     title = f"{setting.task}, {style.label('clipping', setting.clipping)}, {equal_noises}"
     figure.legend(
-        lines,
-        labels,
+        handles=handles,
         title=f"{title}{describe_mean(choice.networks)}{arrows}",
         title_fontsize=7,
         fontsize=style.SMALL,
         loc="outside upper center",
-        ncols=min(LEGEND_COLUMNS, len(lines)),
+        ncols=min(LEGEND_COLUMNS, len(handles)),
         handlelength=2.2,
         columnspacing=1.2,
     )

@@ -17,32 +17,26 @@ from utils.study import FIELDS
 N_DEVICES, SIGMA = 10, 0.2
 
 
-def draw_devices(measured: Sequence[Device] = ()) -> Figure:
+def draw_devices(devices: Sequence[Device]) -> Figure:
     """Three panels over the number of pulses, one colour a field.
 
-    measured: devices of the user's own, drawn beside the paper's two, over their own pulses.
+    devices: the paper's two, and the user's own, which are drawn over their own pulses.
     """
     figure, (voltage, change, spread) = plt.subplots(1, 3, figsize=(style.PAGE, 2.5))
-    devices = [*FIELDS, *measured]
-    names = [device.name for device in devices]
-    colours, markers = style.colours(names), style.markers(names)
+    looks = style.looks(device.name for device in devices)
     for device in devices:
-        response, label = device.response, style.name(device.name)
-        colour, marker = colours[device.name], markers[device.name]
+        response, look = device.response, looks[device.name]
+        colour = look["color"]
         inside = torch.linspace(0, response.pulses_max, 200)
-        voltage.plot(inside, response.response(inside), color=colour, label=label)
+        voltage.plot(inside, response.response(inside), color=colour)
         if device in FIELDS:
             beyond = torch.linspace(response.pulses_max, 1.2 * response.pulses_max, 50)
             voltage.plot(beyond, response.response(beyond), color=colour, ls=":", lw=0.8)
         voltage.axhspan(response.w_min, response.w_max, xmax=0.03, color=colour, alpha=0.4, lw=0)
-
-        whole = torch.arange(
-            0, math.floor(response.pulses_max)
-        )  # the change that one more pulse makes
-        step = response.response(whole + 1) - response.response(whole)
-        look = {"marker": marker, "ms": 2, "lw": 0.8, "markevery": 1 + len(whole) // 30}
-        change.plot(whole + 0.5, -1000 * step, color=colour, label=label, **look)
-
+        whole = torch.arange(0.0, math.floor(response.pulses_max))
+        step = response.response(whole + 1) - response.response(whole)  # of one more pulse
+        every = 1 + len(whole) // 30
+        change.plot(whole + 0.5, -1000 * step, ms=2, lw=0.8, markevery=every, **look)
         for slope in slopes() if device in FIELDS else ():
             pulses = (slope * inside).clamp(max=response.pulses_max)  # where the range ends
             spread.plot(inside, response.response(pulses), color=colour, lw=0.5, alpha=0.8)
@@ -55,7 +49,7 @@ def draw_devices(measured: Sequence[Device] = ()) -> Figure:
         axes.set_xlabel("pulses x")
         axes.set_xlim(0, 1.3 * end)
     voltage.annotate(
-        "the paper's:\nmeasured\nup to here" if measured else "measured\nup to here",
+        "the paper's:\n" * (len(devices) > len(FIELDS)) + "measured\nup to here",
         (1.01 * limit, 0.45),
         xycoords=("data", "axes fraction"),
         va="center",

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
 from devices.library import constants
 from devices.scheme import CELLS, NEAREST, NONE, ONE_WAY, STOCHASTIC
 from utils.plots import style
-from utils.plots.selection import FIELD_AND_RATE, comparable, fields_in, varied_by_figures
+from utils.plots.selection import FIELD_AND_RATE, by_field, comparable, varied_by_figures
 from utils.plots.statistics import (
-    Difference,
     at_best_rate,
-    describe_best_rate,
+    best_columns,
     describe_mean,
     difference,
+    difference_columns,
 )
-from utils.records.simulations import with_costs
+from utils.records.simulations import COSTS, with_costs
 from utils.study import IDEAL, PERFECT, SCHEME
 
 Rule = tuple[str, bool]  # rounding, accumulate
 PAPERS: Rule = (NONE, False)
-RULES: dict[Rule, str] = {
+RULE_NAMES: dict[Rule, str] = {
     PAPERS: "drop below smallest pulse",
     (NEAREST, False): "round to nearest",
     (STOCHASTIC, False): "round stochastically",
@@ -31,79 +34,55 @@ RULES: dict[Rule, str] = {
 }
 
 
-def rule_name(rule: Rule) -> str:
-    """Return the words for a rule in pictures and sentences."""
-    return RULES[rule]
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """A cell and a rule. networks: at the best learning rate; rates: at all, of one device."""
-
-    cell: str
-    rule: Rule
-    networks: pd.DataFrame
-    rates: pd.DataFrame
-
-    @property
-    def is_papers(self) -> bool:
-        return self.cell == ONE_WAY and self.rule == PAPERS
-
-    @property
-    def name(self) -> str:
-        return f"{self.cell}, {rule_name(self.rule)}"
-
-    @property
-    def accuracy(self) -> float:
-        """The mean accuracy in %."""
-        return self.networks["accuracy"].mean()
-
-    def mean(self, cost: str) -> float:
-        """The mean of a cost over the networks that have a ledger; NaN without one."""
-        return self.networks[cost].mean()
-
-
 @dataclass(frozen=True)
 class Driven:
-    """The schemes of one device, and the ideal networks, at any learning rate, beside them."""
+    """How one device was driven, and the ideal networks, at any learning rate, beside it.
+
+    rates: networks with their costs at any learning rate, by cell and rule.
+    """
 
     field: str
-    schemes: list[Scheme]
+    rates: dict[tuple[str, Rule], pd.DataFrame]
     ideal: pd.DataFrame
 
-    @property
-    def papers(self) -> Scheme | None:
-        """The scheme of the paper."""
-        return next((each for each in self.schemes if each.is_papers), None)
+    @cached_property
+    def best(self) -> list[pd.DataFrame]:
+        """The networks of each cell and rule at its best learning rate."""
+        return [at_best_rate(rows) for rows in self.rates.values()]
 
-    @property
-    def best(self) -> Scheme:
-        return max(self.schemes, key=lambda each: each.accuracy)
+    @cached_property
+    def schemes(self) -> pd.DataFrame:
+        """A row for each cell and rule: see `best_columns`; costs, which are NaN without ledgers.
 
-    @property
-    def equal_to_best(self) -> list[Scheme]:
-        """The best scheme, and those whose interval of the distance from it holds 0.
-
-        A scheme without networks of equal seeds, or with too few for an interval, is not equal.
+        equal: whether it is the best, or has an interval of the distance from the best that holds
+        0: none without networks of equal seeds, or with too few. to paper's, low, high: the
+        difference from the paper's scheme, in points.
         """
-        best = self.best
-        points = {each.name: difference(best.networks, each.networks) for each in self.schemes}
-        return [
-            each
-            for each in self.schemes
-            if each is best or ((found := points[each.name]) is not None and is_within(found))
-        ]
+        top = max(self.best, key=lambda rows: rows["accuracy"].mean())
+        nothing: pd.DataFrame = self.ideal.iloc[:0]
+        papers = at_best_rate(self.rates.get((ONE_WAY, PAPERS), nothing))
+        table = []
+        for ((cell, rule), rates), rows in zip(self.rates.items(), self.best, strict=True):
+            distance = difference(top, rows)
+            is_within = distance is not None and distance.low <= 0 <= distance.high
+            is_papers = (cell, rule) == (ONE_WAY, PAPERS)
+            points = None if is_papers else difference(rows, papers)
+            what = {"cell": cell, "rule": rule, "is_papers": is_papers}
+            what["equal"] = rows is top or is_within
+            columns = best_columns(rates) | difference_columns("to paper's", points)
+            table.append(what | dict(rows[list(COSTS)].mean()) | columns)
+        return pd.DataFrame(table)
 
     @property
-    def recommended(self) -> Scheme:
-        """The cheapest in pulses of the schemes that are equal to the best."""
-        counted = [each for each in self.equal_to_best if each.mean("pulses") > 0]
-        return min(counted, key=lambda each: each.mean("pulses")) if counted else self.best
+    def counted(self) -> pd.DataFrame:
+        """The schemes whose pulses were counted."""
+        return self.schemes[self.schemes["pulses"] > 0]
 
-
-def is_within(points: Difference) -> bool:
-    """Whether there is an interval, and 0 lies within it."""
-    return points.low <= 0 <= points.high
+    @property
+    def recommended(self) -> Any:
+        """The place of the cheapest in pulses of the schemes that are equal to the best."""
+        equal = self.counted[self.counted["equal"]]
+        return equal["pulses"].idxmin() if len(equal) else self.schemes["mean"].idxmax()
 
 
 def select(networks: pd.DataFrame) -> list[Driven]:
@@ -121,19 +100,18 @@ def select(networks: pd.DataFrame) -> list[Driven]:
     is_driven = networks.groupby("field")[list(SCHEME)].transform("nunique").gt(1).any(axis=1)
     is_ideal = networks["field"] == IDEAL.name
     alike = comparable(networks, varied_by_figures(*SCHEME), among=is_driven & ~is_ideal)
-    found = []
-    ideal = alike[(alike["field"] == IDEAL.name) & (alike[list(PERFECT)] == 0).all(axis=1)]
-    for field in fields_in(alike):
-        if field == IDEAL.name:
-            continue
-        rows = comparable(alike[alike["field"] == field], (*FIELD_AND_RATE, *SCHEME), most="cell")
+    fields, found = by_field(alike), []
+    ideal = fields.pop(IDEAL.name, alike.iloc[:0])
+    ideal = ideal[(ideal[list(PERFECT)] == 0).all(axis=1)]
+    for field, rows in fields.items():
+        rows = comparable(rows, (*FIELD_AND_RATE, *SCHEME), most="cell")
         rows = rows if "pulses" in rows else with_costs(rows)
-        schemes = [
-            Scheme(cell, rule, at_best_rate(some), some)
+        schemes = {
+            (cell, rule): rates
             for cell in CELLS
-            for rule in RULES
-            if len(some := rows[(rows[list(SCHEME)] == [cell, *rule]).all(axis=1)])
-        ]
+            for rule in RULE_NAMES
+            if len(rates := rows[(rows[list(SCHEME)] == [cell, *rule]).all(axis=1)])
+        }
         if len(schemes) > 1:
             found.append(Driven(field, schemes, ideal))
     return found
@@ -141,60 +119,39 @@ def select(networks: pd.DataFrame) -> list[Driven]:
 
 def table(shown: list[Driven]) -> pd.DataFrame:
     """A row for each scheme at its best learning rate, and its difference from the paper's."""
-    rows = []
-    for driven in shown:
-        for each in driven.schemes:
-            points = None
-            if driven.papers is not None and not each.is_papers:
-                points = difference(each.networks, driven.papers.networks)
-            rows.append(
-                {
-                    "field": style.name(driven.field),
-                    "cell": each.cell,
-                    "rule": rule_name(each.rule),
-                    "best lr": describe_best_rate(each.rates),
-                    "n": len(each.networks),
-                    "mean": each.accuracy,
-                    "std": each.networks["accuracy"].std(),
-                    "pulses": each.mean("pulses"),
-                    "refreshes": each.mean("refreshes"),
-                    "dropped / %": 100 * each.mean("dropped"),
-                    "to paper's": points and points.mean,
-                    "low": points and points.low,
-                    "high": points and points.high,
-                }
-            )
-    return pd.DataFrame(rows).round(2)
+    if not shown:
+        return pd.DataFrame()
+    rows = pd.concat([each.schemes.assign(field=style.name(each.field)) for each in shown])
+    rows["rule"], rows["dropped / %"] = rows["rule"].map(RULE_NAMES.get), 100 * rows["dropped"]
+    first = ["field", "cell", "rule", "best lr", "n", "mean", "std", "pulses", "refreshes"]
+    columns = [*first, "dropped / %", "to paper's", "low", "high"]
+    return rows[columns].round(2).reset_index(drop=True)
 
 
 def conclusion(driven: Driven) -> str:
     """The scheme to take, by how much it is better than the paper's, and at how many pulses."""
-    chosen, best, papers = driven.recommended, driven.best, driven.papers
+    schemes, place = driven.schemes, driven.recommended
+    chosen, networks, n_equal = schemes.loc[place], driven.best[place], schemes["equal"].sum()
     text = (
-        f"Driving {style.name(driven.field)}: take {chosen.name}, which reaches "
-        f"{chosen.accuracy:.2f} %"
+        f"Driving {style.name(driven.field)}: take {chosen['cell']}, {RULE_NAMES[chosen['rule']]}, "
+        f"which reaches {chosen['mean']:.2f} %"
     )
-    if chosen.mean("pulses") > 0:
-        text += f" with {chosen.mean('pulses'):.3g} pulses per device"
-    text += f" (learning rate {describe_best_rate(chosen.rates)})"
-    if papers is not None and chosen is not papers:
-        points = difference(chosen.networks, papers.networks)
-        costs = f" with {papers.mean('pulses'):.3g}" if papers.mean("pulses") > 0 else ""
-        text += f"; the paper's scheme reaches {papers.accuracy:.2f} %{costs}, a gain of {points}"
-    equal = len(driven.equal_to_best) - 1
-    if equal and chosen is best:
-        text += f"; {equal} other scheme{'s are' if equal > 1 else ' is'} equal within the interval"
-    elif chosen is not best:
-        text += (
-            f"; it is the cheapest of {equal + 1} that are equal to the best within the interval"
-        )
-    return f"{text} ({describe_mean(chosen.networks)})."
+    if chosen["pulses"] > 0:
+        text += f" with {chosen['pulses']:.3g} pulses per device"
+    text += f" (learning rate {chosen['best lr']})"
+    for number, papers in schemes[schemes["is_papers"] & (schemes.index != place)].iterrows():
+        points = difference(networks, driven.best[number])
+        costs = f" with {papers['pulses']:.3g}" if papers["pulses"] > 0 else ""
+        text += f"; the paper's scheme reaches {papers['mean']:.2f} %{costs}, a gain of {points}"
+    if place != schemes["mean"].idxmax():
+        text += f"; it is the cheapest of {n_equal} that are equal to the best within the interval"
+    elif n_equal > 1:
+        plural = "s are" if n_equal > 2 else " is"
+        text += f"; {n_equal - 1} other scheme{plural} equal within the interval"
+    return f"{text} ({describe_mean(networks)})."
 
 
-def pareto_front(schemes: list[Scheme]) -> list[Scheme]:
+def pareto_front(schemes: pd.DataFrame) -> pd.DataFrame:
     """The schemes that no other one beats with as few pulses, by pulses."""
-    front: list[Scheme] = []
-    for each in sorted(schemes, key=lambda each: (each.mean("pulses"), -each.accuracy)):
-        if not front or each.accuracy > front[-1].accuracy:
-            front.append(each)
-    return front
+    ordered = schemes.sort_values(["pulses", "mean"], ascending=[True, False])
+    return ordered[ordered["mean"] > ordered["mean"].cummax().shift(fill_value=-math.inf)]

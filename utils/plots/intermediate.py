@@ -28,27 +28,23 @@ def with_intermediates(networks: pd.DataFrame) -> pd.DataFrame:
         except IncompleteFileError:
             return False
 
-    complete = [is_complete(row) for row in networks.itertuples()]
-    return networks[pd.Series(complete, index=networks.index, dtype=bool)]
+    return networks.loc[[is_complete(row) for row in networks.itertuples()]]
 
 
-def draw_intermediate(networks: pd.DataFrame) -> Figure | None:
+def draw_intermediate(networks: pd.DataFrame) -> Figure:
     """The image, and for each layer the distribution of currents and of voltages.
 
-    networks: healthy rows of one physics that have these files; None if there are none. Of each
-    field all networks at its best learning rate are drawn together; of the last layer, which has a
-    device pair for each class only, the voltage of each class.
+    networks: healthy rows of one physics that have these files. Of each field all networks at its
+    best learning rate are drawn together; of the last layer, which has a device pair for each class
+    only, the voltage of each class.
     """
     best = fields_at_best_rate(networks)
-    if not best:
-        return None
     fields = {field: read_values(rows) for field, rows in best.items()}
     colours = style.colours(best)
     layers = list(next(iter(fields.values())))  # numbers in the state dict
     shape = 2, 1 + len(layers)
     size = max(style.PAGE, 2.3 * shape[1]), 4.4
     figure, panels = plt.subplots(*shape, figsize=size, squeeze=False)
-    draw_image(panels[0][0], fields)
     for number, layer in enumerate(layers, start=1):
         upper, lower = panels[:, number]
         upper.set_title(f"layer {number}")
@@ -57,6 +53,7 @@ def draw_intermediate(networks: pd.DataFrame) -> Figure | None:
         )
         if number == 1:  # of the image, the same for all networks
             currents = {None: next(iter(currents.values()))[:1]}
+            draw_image(panels[0][0], currents[None][0])
         draw_distributions(upper, currents, colours, CURRENT)
         if number < len(layers):
             draw_distributions(lower, voltages, colours, VOLTAGE)
@@ -69,26 +66,19 @@ def draw_intermediate(networks: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def read_values(rows: pd.DataFrame) -> dict[int, tuple[Tensor, Tensor]]:
+def read_values(rows: pd.DataFrame) -> dict[int, tuple[Tensor, ...]]:
     """Currents [network, in] and voltages [network, out] of each layer."""
     files = list(map(read_intermediates, rows["folder"], rows["model"]))
     return {
-        layer: (
-            torch.stack([values[layer][0] for values in files]),
-            torch.stack([values[layer][1] for values in files]),
-        )
+        layer: tuple(map(torch.stack, zip(*(values[layer] for values in files), strict=True)))
         for layer in files[0]
     }
 
 
-def draw_image(axes, fields: Mapping[str, dict]) -> None:
-    """The image as the currents of the first layer, pixel by pixel, padding and all."""
-    image = next(iter(next(iter(fields.values())).values()))[0][0]  # [in]
-    side = math.isqrt(len(image))
-    shown = axes.imshow(image.view(side, -1).numpy(), cmap="gray")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_title("the image")
+def draw_image(axes, image: Tensor) -> None:
+    """The image [in] as the currents of the first layer, pixel by pixel, padding and all."""
+    shown = axes.imshow(image.view(math.isqrt(len(image)), -1).numpy(), cmap="gray")
+    axes.set(xticks=[], yticks=[], title="the image")
     bar = axes.figure.colorbar(shown, ax=axes, location="bottom", label=CURRENT, shrink=0.9)
     bar.formatter.set_powerlimits((-2, 3))
 

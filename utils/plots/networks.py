@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import pairwise
@@ -27,7 +27,7 @@ from utils.plots.selection import (
 )
 from utils.plots.statistics import describe_best_rate, rates_beyond
 from utils.records.results import IncompleteFileError, read_record
-from utils.records.simulations import Simulations, series_of, with_costs
+from utils.records.simulations import Simulations, series_of
 from utils.run import Run
 from utils.settings import Setting
 from utils.studies import STUDIES
@@ -87,11 +87,6 @@ class Networks:
         candidates = (networks[in_study(networks, STUDIES[f"figure{n}"])] for n in (1, 2, 3))
         chosen = next((some for some in candidates if not some.empty), networks)
         return comparable(chosen, vary=FIELD_AND_RATE)
-
-    @cached_property
-    def reference_costs(self) -> pd.DataFrame:
-        """The reference networks with what they have cost."""
-        return with_costs(self.reference())
 
     @cached_property
     def measured(self) -> list[Device]:
@@ -158,59 +153,63 @@ class Networks:
             + [f"Not drawn: {len(lines)} kinds in all."] * (len(lines) > MOST_LINES)
         )
 
-    def flags(self, networks: pd.DataFrame | None = None, but: Collection[str] = ()) -> str:
+    def flags(
+        self, networks: pd.DataFrame | None = None, given: Mapping[str, Any] | None = None
+    ) -> str:
         """The flags that make more simulations of these networks' kind: ` --task Digits`.
 
-        networks: by default those of the largest set; but: flags that are left to a study.
+        networks: by default those of the largest set; given: values by flag, by default those that
+        the networks share.
         """
         networks = self.main if networks is None else networks
+        given = series_of(networks) if given is None else given
         if networks.empty:
             return "".join(f" --{name} {words(value)}" for name, value in self.filters.items())
-        given, table = "", flags_of(Setting)
-        for name, value in series_of(networks).items():
-            if value != table[name][1] and name not in but:
-                given += f" --{shown(name, value)}"
+        series, table, line = series_of(networks), flags_of(Setting), ""
+        for name, value in given.items():
+            if name == "field":
+                line += f" --field {named_devices(networks, value)}"
+            elif name not in series or value != table[name][1]:
+                line += f" --{shown(name, value)}"
         n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())
-        given += f" --n_models {n_models}" * (n_models != Run.n_models)
-        return given + self.folders(networks)
-
-    def folders(self, networks: pd.DataFrame) -> str:
-        """The folders of data and results, where they are not the usual ones."""
-        data_dir = named_data_dir(networks)
-        given = "" if data_dir is None else f" --data_dir {shlex.quote(data_dir)}"
+        line += f" --n_models {n_models}" * (n_models != Run.n_models)
+        if (data_dir := named_data_dir(networks)) is not None:
+            line += f" --data_dir {shlex.quote(data_dir)}"
         if self.folder != Run.output_dir:
-            given += f" --output_dir {shlex.quote(str(self.folder))}"
-        return given
-
-    def command(self, study: Study, flags: str | None = None) -> str:
-        """What trains a study's settings for networks of the largest set's kind."""
-        return f"{study.command} --resume{self.flags() if flags is None else flags}"
+            line += f" --output_dir {shlex.quote(str(self.folder))}"
+        return line
 
     def missing(
         self,
         study: Study,
         networks: pd.DataFrame | None = None,
         given: Mapping[str, Any] | None = None,
-        flags: str | None = None,
+        edges: pd.DataFrame | None = None,
+        is_scaled: bool = False,
     ) -> list[str]:
         """How many of a study's settings are missing and the command that makes them, or nothing.
 
-        networks: those that are there; given: values, by flag, that override the study's; flags:
-        the same on the command line.
+        networks: those that are there, by default the largest set; given: values, by flag, that
+        override the study's, by default those that the networks share. edges, is_scaled: networks
+        of which best learning rates at the edge are named, too; see `describe_edges`.
         """
         networks = self.main if networks is None else networks
+        given = series_of(networks) if given is None else given
         name = study.name.capitalize().replace("Figure", "Figure ")
         try:
-            wanted = set(study.settings(series_of(networks) if given is None else given))
+            wanted = set(study.settings(given))
         except UserError as error:  # as of device noise where the figure has no read noise
             return [f"{name} has no simulations of this kind: {error}"]
         missing = wanted - set(networks["setting"])
-        if not missing:
-            return []
-        return [
-            f"{name}: {len(missing)} of {len(wanted)} settings are missing; train them with: "
-            f"{self.command(study, flags)}"
-        ]
+        command = f"{study.command} --resume{self.flags(networks, given)}"
+        how_many = f"{len(missing)} of {len(wanted)} settings are"
+        lines = [describe_missing(name, how_many, command)] if missing else []
+        return lines if edges is None else lines + describe_edges(command, edges, is_scaled)
+
+
+def describe_missing(what: str, how_many: str, command: str) -> str:
+    """That something is missing, and the command that trains it."""
+    return f"{what}: {how_many} missing; train them with: {command}"
 
 
 def describe_edges(command: str, networks: pd.DataFrame, is_scaled: bool = False) -> list[str]:
@@ -240,14 +239,15 @@ def shown(name: str, value: Any) -> str:
 def words(value: Any) -> str:
     """A value as on the command line; of a flag that is on or off nothing."""
     if isinstance(value, (tuple, list)):
-        return " ".join(map(str, value))
+        return " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
     return "" if value is True else str(value)
 
 
 def read_content(networks: pd.DataFrame) -> Mapping[str, Any]:
     """The record of the newest of these networks; empty if there is none."""
     places = zip(networks["folder"], networks["model"], strict=True)
-    folder, model = max(places, key=lambda place: place[0].id if place[0] else "")
+    newest = max(places, key=lambda place: place[0].id if place[0] else "", default=(None, 0))
+    folder, model = newest
     if folder is None:
         return {}
     try:
@@ -267,11 +267,15 @@ def named_data_dir(networks: pd.DataFrame) -> str | None:
     return next((value for flag, value in words if flag == "--data_dir"), None)
 
 
-def named_device_files(networks: pd.DataFrame, names: Sequence[str]) -> str:
-    """The device files of the newest command, as words; for a name that none has, `name.json`."""
-    files = {}
-    for word in read_command(networks):
+def named_devices(networks: pd.DataFrame, devices: Iterable[Device]) -> str:
+    """Devices as words of a command: measured ones by the files of the newest command on them.
+
+    A device that has no file any more is named `name.json`.
+    """
+    names, files = {device.name: device.measured for device in devices}, {}
+    for word in read_command(networks[networks["field"].isin(names)]):
         if device_file.is_path(word):
             with suppress(ValueError):  # it has gone since, or is none
                 files[device_file.read(word).name] = word
-    return " ".join(shlex.quote(files.get(name, f"{name}.json")) for name in names)
+    words = (files.get(n, f"{n}.json") if measured else n for n, measured in names.items())
+    return " ".join(map(shlex.quote, words))

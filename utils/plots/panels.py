@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from utils.plots import style
 from utils.plots.statistics import MIN_FOR_SPREAD, rates_beyond
 
 RATE_LABEL = "learning rate (pulses per unit gradient)"
+Curve = tuple[Any, pd.DataFrame, Any]  # axes, points of `statistics.summary`, and colour
 
 
 def draw_means(
     axes,
     points: pd.DataFrame,
-    colour: str | tuple[float, ...],
+    color: str | tuple[float, ...],
     label: str,
     marker: str = "o",
     dashed: bool = False,
-) -> None:
+) -> Curve:
     """Means with a band of one standard deviation to each side, none for less than 3 networks.
 
-    points: see `statistics.summary`. Dashed curves have open markers.
+    points: see `statistics.summary`. Dashed curves have open markers. Returns what was drawn.
     """
-    if points.empty:
-        return
-    std = points["std"].where(points["size"] >= MIN_FOR_SPREAD)
-    low, high = points["mean"] - std, points["mean"] + std
-    shape = {"ls": "--" if dashed else "-", "marker": marker, "mfc": "white" if dashed else colour}
-    axes.plot(points.index, points["mean"], color=colour, label=label, **shape)
-    axes.fill_between(points.index, low, high, color=colour, alpha=0.2, lw=0)
+    if len(points):
+        std = points["std"].where(points["size"] >= MIN_FOR_SPREAD)
+        low, high = points["mean"] - std, points["mean"] + std
+        shape = {"ls": "--" if dashed else "-", "mfc": "white" if dashed else color}
+        axes.plot(points.index, points["mean"], color=color, label=label, marker=marker, **shape)
+        axes.fill_between(points.index, low, high, color=color, alpha=0.2, lw=0)
+    return axes, points, color
 
 
-def draw_history(axes, rows: pd.DataFrame, colour, label: str, marker: str) -> torch.Tensor:
+def draw_history(
+    axes, rows: pd.DataFrame, color: str | tuple[float, ...], label: str, marker: str
+) -> torch.Tensor:
     """Mean test accuracy of some networks against epoch, with its band; returned in %, [epoch]."""
     values = 100 * read_histories(rows, "accuracies")  # [model, epoch]
     std = values.std(0) if len(rows) > 1 else torch.zeros(values.shape[1])
     epochs = pd.RangeIndex(1, values.shape[1] + 1)
     points = pd.DataFrame({"mean": values.mean(0), "std": std, "size": len(rows)}, epochs)
-    draw_means(axes, points, colour, label, marker)
+    draw_means(axes, points, color, label, marker)
     return values.mean(0)
 
 
@@ -60,6 +64,14 @@ def finish_epoch_axis(axes, n_epochs: int) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
+def use_log_scale(axis) -> None:
+    """Make an axis logarithmic, with ticks at 1, 2 and 5 times powers of 10, as plain numbers."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
 def mark_edge(axes, points: pd.DataFrame, networks: pd.DataFrame, colour: str) -> str:
     """An arrow at the best learning rate where better ones may lie beyond those that were tried.
 
@@ -70,33 +82,28 @@ def mark_edge(axes, points: pd.DataFrame, networks: pd.DataFrame, colour: str) -
     if len(points) < 2 or not rates_beyond(networks):
         return ""
     best: Any = points["mean"].idxmax()
-    is_lowest = best == points.index[0]
-    axes.annotate(
-        "←" if is_lowest else "→",
-        (best, points["mean"][best]),
-        xytext=(-4 if is_lowest else 4, 0),
-        textcoords="offset points",
-        ha="right" if is_lowest else "left",
-        va="center",
-        color=colour,
-        annotation_clip=False,
-    )
+    arrow, way, side = ("←", -4, "right") if best == points.index[0] else ("→", 4, "left")
+    place = {"xytext": (way, 0), "textcoords": "offset points", "ha": side, "va": "center"}
+    at = best, points["mean"][best]
+    axes.annotate(arrow, at, color=colour, annotation_clip=False, **place)
     return "; arrow: best at the edge of what was tried"
 
 
-def name_ends(axes, values: Mapping[str, float], x: float, colours: Mapping[str, object]) -> None:
-    """Write a name at the right of each curve, apart from each other.
-
-    values: where the curves end, by name; colours: by name.
-    """
+def name_ends(axes, x: float) -> None:
+    """Write the label of each curve at its right, where the axis is x, apart from each other."""
     low, high = axes.get_ylim()
     place, gap = -float("inf"), 0.055 * (high - low)
-    for name, value in sorted(values.items(), key=lambda item: item[1]):
-        if low <= value <= high:
-            place = max(value, place + gap)
-            look = {"color": colours[name], "fontsize": style.SMALL, "va": "center"}
+    for line in sorted(axes.get_lines(), key=last_value):
+        if low <= last_value(line) <= high:
+            place = max(last_value(line), place + gap)
+            look = {"color": line.get_color(), "fontsize": style.SMALL, "va": "center"}
             place_at = {"textcoords": "offset points", "annotation_clip": False}
-            axes.annotate(name, (x, place), (4, 0), **place_at, **look)
+            axes.annotate(line.get_label(), (x, place), (4, 0), **place_at, **look)
+
+
+def last_value(line) -> float:
+    """Where a curve ends."""
+    return float(line.get_ydata()[-1])
 
 
 def legend_above(figure: Figure, handles, labels: Sequence[str], title: str, columns: int) -> None:
@@ -124,11 +131,10 @@ def lowest_of_cluster(means: pd.Series) -> float:
     return falling[-1]
 
 
-def leave_out_outliers(drawn: Sequence[tuple], max_share: float = 0.5) -> None:
+def leave_out_outliers(drawn: Sequence[Curve], max_share: float = 0.5) -> None:
     """Scale the common axis by the points that lie close, and write those far below at its end.
 
-    drawn: axes, points (see `statistics.summary`) and colour of each curve; max_share: every curve
-    has to keep more than the rest of its points.
+    max_share: every curve has to keep more than the rest of its points.
     """
     means = pd.concat([points["mean"] for _, points, _ in drawn])
     edge = lowest_of_cluster(means)
@@ -139,23 +145,20 @@ def leave_out_outliers(drawn: Sequence[tuple], max_share: float = 0.5) -> None:
     low, high = (means - std)[means >= edge].min(), means.max()
     room = 0.06 * (high - low)
     drawn[0][0].set_ylim(low - 2 * room, high + room)
-    below = [
-        (axes, rate, mean, colour)
-        for axes, points, colour in drawn
-        for rate, mean in points["mean"][points["mean"] < edge].items()
-    ]
-    for number, (axes, rate, mean, colour) in enumerate(below):
-        n_above = sum(a is axes and r == rate for a, r, _, _ in below[:number])
-        axes.annotate(
-            f"↓ {mean:.0f}",
-            (rate, 0),
-            xycoords=("data", "axes fraction"),
-            xytext=(-3, 3 + 8 * n_above),
-            textcoords="offset points",
-            color=colour,
-            fontsize=style.SMALL,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
-        )
+    written = Counter()  # texts at a place, one above the other
+    for axes, points, colour in drawn:
+        for rate, mean in points["mean"][points["mean"] < edge].items():
+            axes.annotate(
+                f"↓ {mean:.0f}",
+                (rate, 0),
+                xycoords=("data", "axes fraction"),
+                xytext=(-3, 3 + 8 * written[axes, rate]),
+                textcoords="offset points",
+                color=colour,
+                fontsize=style.SMALL,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
+            )
+            written[axes, rate] += 1
 
 
 def leave_out_first_epoch(axes, means: torch.Tensor) -> None:

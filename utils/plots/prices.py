@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -77,8 +78,9 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
         n_layers = len(alike["layers"].iloc[0]) + 1
         for layer in [*range(n_layers), None]:
             label = "all" if layer is None else str(layer + 1)
-            means = mean_costs([costs(ledger, layer, prices) for ledger in ledgers])
-            rows.append(setting | {"layer": label, "n": len(ledgers)} | means)
+            means = pd.DataFrame([costs(each, layer, prices) for each in ledgers]).mean().dropna()
+            row = {"layer": label, "n": len(ledgers)}
+            rows.append(setting | row | dict(means.map("{:.4g}".format)))
     varied = [name for name in KEYS if name not in ("field", "lr")]
     same = [name for name in varied if networks[name].nunique() < 2]
     table = pd.DataFrame(rows, columns=None if rows else [*KEYS, "layer", "n"]).drop(columns=same)
@@ -109,17 +111,16 @@ def costs(ledger: LedgerRecord, layer: int | None, prices: Prices) -> dict[str, 
 
 def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
     """How the pulses are spread over the devices that see any, or whose partner does."""
-    pulses = torch.cat(
-        [
-            torch.stack([layer["pulses1"], layer["pulses2"]])[:, active(layer)].flatten()
-            for layer in ledger.wear
-        ]
+    devices = [torch.stack([layer["pulses1"], layer["pulses2"]]) for layer in ledger.wear]
+    active = [
+        layer[:, :, layer.sum((0, 1)) > 0].flatten() for layer in devices
+    ]  # [device, out, in]
+    pulses, shares = torch.cat(active).numpy(), (0.5, 0.99, 1.0)
+    # The smallest value that so many are not above.
+    values = np.quantile(pulses, shares, method="inverted_cdf") if len(pulses) else [math.nan] * 3
+    row: dict[str, float] = dict(
+        zip(("median", "99th", "largest"), map(float, values), strict=True)
     )
-    row = {
-        "median": percentile(pulses, 0.5),
-        "99th": percentile(pulses, 0.99),
-        "largest": percentile(pulses, 1.0),
-    }
     n_devices = 2 * float(sum(layer["refreshes"].numel() for layer in ledger.wear))
     if prices.endurance is not None:
         count = int((ledger.worn_pulses() > prices.endurance).sum())
@@ -130,36 +131,14 @@ def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
     return row
 
 
-def active(wear: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Pairs of a layer, bool [out, in], whose input was not always zero in the training."""
-    written = (wear["pulses1"] + wear["pulses2"] > 0).any(dim=0)
-    return written.expand_as(wear["pulses1"])
-
-
-def percentile(values: torch.Tensor, share: float) -> float:
-    """The smallest value that so many are not above; torch.quantile takes no large tensors."""
-    if not len(values):
-        return math.nan
-    return float(values.kthvalue(max(1, math.ceil(share * len(values)))).values)
-
-
 def priced(row: Mapping[str, float], busiest: float, prices: Prices) -> dict[str, float]:
     """Energy in J and times in s of a network, as far as prices are known."""
     columns = {}
-    if prices.pulse_energy is not None or prices.refresh_energy is not None:
-        columns["energy / J"] = row["pulses"] * (prices.pulse_energy or 0.0) + row["refreshes"] * (
-            prices.refresh_energy or 0.0
-        )
+    of_pulse, of_refresh = prices.pulse_energy, prices.refresh_energy
+    if of_pulse is not None or of_refresh is not None:
+        energy = row["pulses"] * (of_pulse or 0.0) + row["refreshes"] * (of_refresh or 0.0)
+        columns["energy / J"] = energy
     if prices.pulse_time is not None:
         columns["one by one, at most / s"] = row["pulses"] * prices.pulse_time
         columns["all at once, at least / s"] = busiest * prices.pulse_time
     return columns
-
-
-def mean_costs(rows: list[dict[str, float]]) -> dict[str, str]:
-    """The mean of each column over networks, in four digits."""
-    if not rows:
-        return {}
-    table = pd.DataFrame(rows)
-    means = table.mean().dropna()
-    return {str(name): f"{mean:.4g}" for name, mean in means.items()}

@@ -22,21 +22,15 @@ from utils.plots.curves import draw_epochs
 from utils.plots.networks import Networks
 from utils.plots.prices import Prices, costs_table
 from utils.plots.sections import SECTIONS
-from utils.plots.selection import comparable, fair_choices, latest_run, varied_by_figures
+from utils.plots.selection import fair_choices, latest_run
 from utils.records.simulations import Simulations
 from utils.run import Run
 from utils.settings import Setting
 
 # Variables for the notebook that makes a page: the folder of the pictures, and filters as JSON.
 PAGE_FOLDER, PAGE_FILTERS = "MAGNETOIONIC_PAGE_FOLDER", "MAGNETOIONIC_PAGE_FILTERS"
-ROUNDED = {
-    "mean": 2,
-    "std": 2,
-    "relaxed_mean": 2,
-    "relaxed_std": 2,
-    "at_switch_mean": 2,
-    "mean_request": 4,
-}
+ACCURACIES = ("mean", "std", "relaxed_mean", "relaxed_std", "at_switch_mean")
+ROUNDED = {**dict.fromkeys(ACCURACIES, 2), "mean_request": 4}
 
 
 class Report:
@@ -61,7 +55,10 @@ class Report:
         filters: see Networks; by default those that `page` passes on. Raises UserError if there is
         no folder of simulations, or a value is not valid.
         """
-        filters = filters_passed_on() if filters is None else dict(filters)
+        if filters is None:
+            given, flags = json.loads(os.environ.get(PAGE_FILTERS, "{}")), flags_of(Setting)
+            filters = {k: tuple(v) if flags[k][0].is_list else v for k, v in given.items()}
+        filters = dict(filters)
         if task := os.environ.get("MAGNETOIONIC_TASK"):
             filters.setdefault("task", task)
         if filters.get("task", TASKS[0]) not in TASKS:
@@ -85,7 +82,8 @@ class Report:
 
     def draw(self, name: str) -> Figure | None:
         """The picture of a section, saved; None if there is nothing to draw."""
-        return self.save(SECTIONS[name].draw(self.select(name)), SECTIONS[name].name)
+        section, shown = SECTIONS[name], self.select(name)
+        return self.save(section.draw(shown) if is_there(shown) else None, section.name)
 
     def show(self, name: str) -> Figure | None:
         """The picture of a section; prints its conclusion and the commands for what is missing."""
@@ -108,7 +106,8 @@ class Report:
 
     def conclude(self, name: str) -> list[str]:
         """What the networks of a section say, in sentences."""
-        return [sentence for sentence in SECTIONS[name].conclude(self.select(name)) if sentence]
+        shown = self.select(name)
+        return list(filter(None, SECTIONS[name].conclude(shown))) if is_there(shown) else []
 
     def conclusions(self) -> list[str]:
         """What the networks say, a sentence or more for each section."""
@@ -168,8 +167,7 @@ class Report:
             if field not in present:
                 valid = ", ".join(present) or "none yet"
                 raise UserError(f"--fields {field}: is not simulated; those that are: {valid}")
-        alike = comparable(networks, vary=varied_by_figures(), among=networks["field"].isin(fields))
-        choice, *_ = fair_choices(alike, fields)
+        choice, *_ = fair_choices(networks, fields)
         print("\n".join(conclusions(choice)))
         missing = [field for field in fields if field not in choice.fields]
         if missing:
@@ -181,7 +179,8 @@ class Report:
         latest = latest_run(self.networks.all)
         if latest.empty:
             print("No simulations yet; make some with: python main.py --task Digits")
-        return self.save(draw_epochs(latest[~latest["failed"]]), "accuracy-against-epoch")
+        latest = latest[~latest["failed"]]
+        return self.save(draw_epochs(latest) if len(latest) else None, "accuracy-against-epoch")
 
     def write(self) -> None:
         """Print what the networks say, and draw every section; what is missing comes last."""
@@ -210,10 +209,6 @@ class Report:
         return path
 
 
-def filters_passed_on() -> dict[str, Any]:
-    """The filters of the report whose page the notebook makes."""
-    given = json.loads(os.environ.get(PAGE_FILTERS, "{}"))
-    flags = flags_of(Setting)
-    return {
-        name: tuple(value) if flags[name][0].is_list else value for name, value in given.items()
-    }
+def is_there(shown: Any) -> bool:
+    """Whether a section has anything to show."""
+    return len(shown) > 0 if isinstance(shown, (list, pd.DataFrame)) else shown is not None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -66,20 +68,19 @@ def with_newest_constants(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_study(
-    networks: pd.DataFrame, study: Study, given: dict | None = None, but: Collection[str] = ()
+    networks: pd.DataFrame, study: Study, any_rate: bool = False, but: Collection[str] = ()
 ) -> pd.Series:
     """Whether each network has a setting of the study, bool.
 
-    given: values, by flag, that override the study's. but: flags of which the study's values are
-    taken; of all other flags that make a series, those of the network itself.
+    any_rate: at whatever learning rate. but: flags of which the study's values are taken; of all
+    other flags that make a series, those of the network itself.
     """
     names = [name for name in series_columns() if name not in but]
+    rates = {"lr": networks["lr"].unique()} if any_rate else {}
     wanted: set[Setting] = set()
     for values in networks[names].drop_duplicates().itertuples(index=False):
-        try:
-            wanted.update(study.settings(values._asdict() | (given or {})))
-        except UserError:  # as of device noise where the study has no read noise
-            continue
+        with suppress(UserError):  # as of device noise where the study has no read noise
+            wanted.update(study.settings(values._asdict() | rates))
     return networks["setting"].isin(wanted)
 
 
@@ -96,12 +97,17 @@ class FairChoice:
     as_measured: bool
 
 
-def fair_choices(networks: pd.DataFrame, fields: Sequence[str]) -> list[FairChoice]:
+def fair_choices(
+    networks: pd.DataFrame, fields: Sequence[str], needed: Sequence[str] = ()
+) -> list[FairChoice]:
     """Networks of these fields, each with its own noises, and all with equal noises.
 
     Of either kind the set that has most of the fields; the kind that has more of them is first,
-    with own noises before equal ones. networks: healthy ones of one series.
+    with own noises before equal ones. networks: healthy ones, of which the series is taken that has
+    most of the fields that are needed, by default of all.
     """
+    among = networks["field"].isin(needed or fields)
+    networks = comparable(networks, vary=varied_by_figures(), among=among)
     networks = networks[networks["field"].isin(fields)]
     if networks.empty:
         return []
@@ -133,8 +139,8 @@ def latest_run(networks: pd.DataFrame) -> pd.DataFrame:
     return networks[made == made.max()]
 
 
-def fields_in(networks: pd.DataFrame) -> list[str]:
-    """The fields of some networks: the built-in ones first, then the others as they come."""
-    present = list(dict.fromkeys(networks["field"]))
-    first = [device.name for device in (*FIELDS, SAME_RANGE, IDEAL) if device.name in present]
-    return first + [field for field in present if field not in first]
+def by_field(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The networks of each field: the built-in ones first, then the others as they come."""
+    groups: dict[Any, pd.DataFrame] = dict(list(networks.groupby("field", sort=False)))
+    built_in = [device.name for device in (*FIELDS, SAME_RANGE, IDEAL) if device.name in groups]
+    return {field: groups[field] for field in dict.fromkeys([*built_in, *groups])}

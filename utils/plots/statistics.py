@@ -8,7 +8,7 @@ accuracy is a count of test images, so that no spread is taken to be less than t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +71,36 @@ def mean_difference(values: pd.Series, step: float = 0.0) -> Difference | None:
     return Difference(mean, error, mean - half, mean + half, n)
 
 
-def difference(
-    first: pd.DataFrame, second: pd.DataFrame, value: str = "accuracy"
-) -> Difference | None:
+def difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference | None:
     """First minus second over the seeds that both have; None if there is none."""
-    by_seed = [networks.groupby(SEED)[value].mean() for networks in (first, second)]
+    by_seed = [networks.groupby(SEED)["accuracy"].mean() for networks in (first, second)]
     return mean_difference(by_seed[0] - by_seed[1], points_per_image(first))
+
+
+def differences(first: pd.DataFrame, second: pd.DataFrame, by: str) -> dict[float, Difference]:
+    """First minus second at each value of a column that both have, in increasing order."""
+    groups: Any = first.groupby(by)
+    found = {value: difference(rows, second[second[by] == value]) for value, rows in groups}
+    return {value: points for value, points in found.items() if points}
+
+
+def ends_of(found: Mapping[Any, Difference]) -> list:
+    """The keys of the least and of the greatest difference, once if they are the same."""
+    order = sorted(found, key=lambda key: found[key].mean)
+    return list(dict.fromkeys((order[0], order[-1])))
+
+
+def best_columns(rates: pd.DataFrame) -> dict[str, Any]:
+    """Columns of a table on networks of one kind at several learning rates, at the best of them."""
+    accuracy = at_best_rate(rates)["accuracy"]
+    mean, std = accuracy.mean(), accuracy.std()
+    return {"best lr": describe_best_rate(rates), "n": len(accuracy), "mean": mean, "std": std}
+
+
+def difference_columns(name: str, points: Difference | None) -> dict[str, float]:
+    """Columns of a table on a difference, NaN without one."""
+    values = (points.mean, points.low, points.high) if points else (math.nan,) * 3
+    return dict(zip((name, "low", "high"), values, strict=True))
 
 
 def points_per_image(networks: pd.DataFrame) -> float:
@@ -96,32 +120,30 @@ def best_rate(networks: pd.DataFrame) -> float:
     return best
 
 
-def rates_beyond(networks: pd.DataFrame) -> list[float]:
-    """Learning rates to try, where the best is the lowest, the highest, or the only one tried.
+def edge_of(networks: pd.DataFrame) -> str:
+    """Which of the learning rates tried is best: the lowest, highest, only one, or none of these.
 
     networks: of one field.
     """
-    rates = sorted(networks["lr"].unique())
-    if not rates:
+    best, rates = best_rate(networks), networks["lr"]
+    is_lowest, is_highest = best == rates.min(), best == rates.max()
+    if is_lowest and is_highest:
+        return "only one"
+    return "lowest" if is_lowest else "highest" if is_highest else ""
+
+
+def rates_beyond(networks: pd.DataFrame) -> list[float]:
+    """Learning rates to try, where the best is the lowest, the highest, or the only one tried."""
+    if networks.empty:
         return []
-    best = best_rate(networks)
-    lower, higher = best == rates[0], best == rates[-1]
-    if lower and higher:
-        return [best / 2, 2 * best]
-    return [best / 2, best / 4] if lower else [2 * best, 4 * best] if higher else []
+    factors = {"": (), "lowest": (1 / 2, 1 / 4), "highest": (2, 4), "only one": (1 / 2, 2)}
+    return [factor * best_rate(networks) for factor in factors[edge_of(networks)]]
 
 
 def describe_best_rate(networks: pd.DataFrame) -> str:
-    """The best learning rate, and whether it is at an edge: `500, the lowest tried`.
-
-    networks: of one field.
-    """
-    beyond, best = sorted(rates_beyond(networks)), best_rate(networks)
-    if not beyond:
-        return f"{best:g}"
-    if beyond[0] < best < beyond[1]:
-        return f"{best:g}, the only one tried"
-    return f"{best:g}, the {'lowest' if beyond[0] < best else 'highest'} tried"
+    """The best learning rate, and whether it is at an edge: `500, the lowest tried`."""
+    edge = edge_of(networks)
+    return f"{best_rate(networks):g}" + (f", the {edge} tried" if edge else "")
 
 
 def at_best_rate(networks: pd.DataFrame) -> pd.DataFrame:

@@ -24,32 +24,21 @@ from utils.flags import flags_of
 from utils.settings import Setting
 from utils.studies import SAME_RANGE
 
-# Okabe and Ito's palette, told apart by colour-blind readers too; a field has one colour only.
-COLOURS = {
-    "double-linear": "#0072B2",
-    "double-exponential": "#D55E00",
-    "double-ideal": "#000000",
-    SAME_RANGE.name: "#E69F00",
+# Name, colour and marker of a field. The colours are of Okabe and Ito's palette, told apart by
+# colour-blind readers too; print in grey tells fields apart by the markers.
+LOOKS = {
+    "double-linear": ("linear", "#0072B2", "o"),
+    "double-exponential": ("exponential", "#D55E00", "s"),
+    "double-ideal": ("ideal", "#000000", "^"),
+    SAME_RANGE.name: ("exponential (same range)", "#E69F00", "h"),
 }
-NAMES = {
-    "double-linear": "linear",
-    "double-exponential": "exponential",
-    "double-ideal": "ideal",
-    SAME_RANGE.name: "exponential (same range)",
-}
+NAMES, COLOURS, MARKERS = ({field: look[k] for field, look in LOOKS.items()} for k in range(3))
 # For devices of the user's own: the rest of it, and three of Paul Tol's muted colours.
 OTHER_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288")
 GOLDEN = 0.618  # of a turn between further hues, so that neighbours are far apart
 MORE_COLOURS = [
     to_hex(colorsys.hsv_to_rgb(k * GOLDEN % 1, 0.75, 0.75 - 0.1 * (k % 4))) for k in range(100)
 ]
-# Print in grey tells fields apart by these.
-MARKERS = {
-    "double-linear": "o",
-    "double-exponential": "s",
-    "double-ideal": "^",
-    SAME_RANGE.name: "h",
-}
 OTHER_MARKERS = ("D", "v", "P", "X", "<", ">", "p", "*", "d")
 GREY = "#777777"
 COLUMN, PAGE = 3.33, 7.0  # inches: one and two columns of a page of ACS journals
@@ -140,12 +129,14 @@ def markers(fields: Iterable[str]) -> dict[str, str]:
     return {field: MARKERS.get(field) or turns[field] for field in fields}
 
 
-def letter(panels: Iterable) -> None:
-    """Name panels a, b, c, ... if there are several."""
-    panels = list(panels)
-    for axes, name in zip(panels, ascii_lowercase, strict=False):
-        if len(panels) > 1:
-            axes.set_title(name, loc="left", fontweight="bold")
+def looks(fields: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and label of each field of a picture, by their names in matplotlib."""
+    fields = list(fields)
+    shapes = markers(fields)
+    return {
+        field: {"color": colour, "marker": shapes[field], "label": name(field)}
+        for field, colour in colours(fields).items()
+    }
 
 
 def colour(field: str) -> str:
@@ -153,9 +144,12 @@ def colour(field: str) -> str:
     return colours([field])[field]
 
 
-def marker(field: str) -> str:
-    """The marker of a field drawn alone."""
-    return markers([field])[field]
+def letter(panels: Iterable) -> None:
+    """Name panels a, b, c, ... if there are several."""
+    panels = list(panels)
+    for axes, name in zip(panels, ascii_lowercase, strict=False):
+        if len(panels) > 1:
+            axes.set_title(name, loc="left", fontweight="bold")
 
 
 def shade(colour: str, position: int, count: int) -> tuple[float, ...]:

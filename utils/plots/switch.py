@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -11,14 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from devices.library import Device
-from utils.plots import style
-from utils.plots.panels import (
-    draw_means,
-    finish_epoch_axis,
-    leave_out_first_epoch,
-    legend_above,
-    read_histories,
-)
+from utils.plots import panels, style
 from utils.plots.selection import FIELD_AND_RATE, comparable
 from utils.plots.statistics import best_rate, describe_mean, summary
 from utils.settings import Setting
@@ -89,10 +84,8 @@ def epochs_under(device: Device, setting: Setting) -> int:
     return before if setting.field == device else setting.epochs - before
 
 
-def draw_switch(switched: Switched | None) -> Figure | None:
+def draw_switch(switched: Switched) -> Figure:
     """Above: accuracy against epochs under a field, by learning rate; below: learning curves."""
-    if switched is None:
-        return None
     figure = plt.figure(figsize=(style.PAGE, 4.8))
     top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
     above = top.subplots(1, len(switched.rates), sharey=True, squeeze=False)[0]
@@ -101,7 +94,7 @@ def draw_switch(switched: Switched | None) -> Figure | None:
     above[0].set_ylabel("test accuracy after training (%)")
     title = f"{style.physics(switched.networks)}; {describe_mean(switched.networks)}"
     handles, labels = above[0].get_legend_handles_labels()
-    legend_above(top, handles, labels, title, 4)
+    panels.legend_above(top, handles, labels, title, 4)
     rate = rate_of_curves(switched)
     below = bottom.subplots(1, 2, sharey=True)
     lows = []
@@ -125,12 +118,16 @@ def rate_of_curves(switched: Switched) -> float:
     return switched.rates[0] if always.empty else best_rate(always)
 
 
+def name_of_order(first: Device, then: Device) -> str:
+    return f"{style.name(first.name)}, then {style.name(then.name)}"
+
+
 def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
     """Both orders at one learning rate, with the ends as lines, and what counts as kept."""
     for (first, then), marker in zip(switched.orders, "os", strict=True):
         points, is_asked = switched.accuracies(first, rate), first == switched.asked
-        label = f"{style.name(first.name)}, then {style.name(then.name)}"
-        draw_means(axes, points, "black", label, marker, dashed=not is_asked)
+        label = name_of_order(first, then)
+        panels.draw_means(axes, points, "black", label, marker, dashed=not is_asked)
         end = switched.epochs if is_asked else 0
         if end in points.index:
             level, colour = points["mean"][end], style.colour(first.name)
@@ -139,7 +136,7 @@ def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
             if end:
                 axes.axhspan(level - TOLERANCE, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
     axes.set_title(f"learning rate {rate:g}")
-    finish_epoch_axis(axes, switched.epochs)
+    panels.finish_epoch_axis(axes, switched.epochs)
     axes.set_xlim(left=-0.02 * switched.epochs)
     axes.set_xlabel("")
 
@@ -150,37 +147,34 @@ def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
     rows: networks of one learning rate that began under the first field, or were never switched.
     """
     before, after = (style.colour(device.name) for device in (first, then))
-    means, marked = [], []
-    for switch, group in rows[rows["switch"] > 0].groupby("switch"):
-        mean = 100 * read_histories(group, "accuracies").mean(0)
-        at_switch = float(group["at_switch"].mean())
-        axes.plot(range(1, switch + 1), mean[:switch], color=before)
-        behind = [at_switch, *mean[switch:].tolist()]
-        axes.plot(range(switch, len(mean) + 1), behind, color=after, lw=0.9)
+    means, marked = [], {}  # marked: accuracy right after a switch, by its epoch
+    groups: Any = rows.groupby(["switch", "field"])
+    for (switch, field), group in groups:
+        mean = 100 * panels.read_histories(group, "accuracies").mean(0)
+        means.append(mean)
+        epochs = range(1, len(mean) + 1)
+        if switch == 0:
+            axes.plot(epochs, mean, color=style.colour(field), lw=0.7, ls="--", zorder=0)
+            continue
+        marked[switch] = at_switch = float(group["at_switch"].mean())
+        axes.plot(epochs[:switch], mean[:switch], color=before)
+        axes.plot(epochs[switch - 1 :], [at_switch, *mean[switch:].tolist()], color=after, lw=0.9)
         axes.plot([switch] * 2, [mean[switch - 1], at_switch], color=after, lw=0.7, ls=":")
         axes.plot(switch, at_switch, "D", color=after, mfc="white", zorder=3)
-        means.append(mean)
-        marked.append((switch, at_switch))
-    for field, group in rows[rows["switch"] == 0].groupby("field"):
-        mean = 100 * read_histories(group, "accuracies").mean(0)
-        epochs = range(1, len(mean) + 1)
-        axes.plot(epochs, mean, color=style.colour(field), lw=0.7, ls="--", zorder=0)
-        means.append(mean)
     if means:
         means = torch.stack(means)
-        leave_out_first_epoch(axes, means)
+        panels.leave_out_first_epoch(axes, means)
         show_marks(axes, marked, SHOWN * float(means[:, -1].mean()))
-    names = f"{style.name(first.name)}, then {style.name(then.name)}"
-    axes.set_title(f"{names}, learning rate {rows['lr'].iloc[0]:g}")
-    finish_epoch_axis(axes, int(rows["epochs"].iloc[0]))
+    axes.set_title(f"{name_of_order(first, then)}, learning rate {rows['lr'].iloc[0]:g}")
+    panels.finish_epoch_axis(axes, int(rows["epochs"].iloc[0]))
     axes.set_xlabel("")
 
 
-def show_marks(axes, marked: list[tuple[int, float]], lowest: float) -> None:
+def show_marks(axes, marked: Mapping[int, float], lowest: float) -> None:
     """Let the axis hold the accuracies right after a switch; those below `lowest` are written."""
-    shown = [value for _, value in marked if value >= lowest]
-    axes.set_ylim(bottom=min([*(value - 1 for value in shown), axes.get_ylim()[0]]))
-    for switch, value in marked:
+    shown = [value - 1 for value in marked.values() if value >= lowest]
+    axes.set_ylim(bottom=min([*shown, axes.get_ylim()[0]]))
+    for switch, value in marked.items():
         if value < axes.get_ylim()[0]:
             axes.annotate(
                 f"◇ {value:.0f} %",

@@ -10,10 +10,10 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from devices.responses import Response
+from devices.library import Device
 from devices.scheme import REFERENCE
 from utils.plots import style
-from utils.plots.selection import fields_in
+from utils.plots.selection import by_field
 from utils.plots.statistics import at_best_rate, describe_count
 from utils.records.tensor_names import pair_tensor
 
@@ -24,27 +24,24 @@ Pair = tuple[torch.Tensor, torch.Tensor]  # w1 and w2, one dimension
 
 def fields_at_best_rate(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The networks of each field at its best learning rate."""
-    return {
-        field: at_best_rate(networks[networks["field"] == field]) for field in fields_in(networks)
-    }
+    return {field: at_best_rate(rows) for field, rows in by_field(networks).items()}
 
 
-def draw_weights(networks: pd.DataFrame) -> Figure | None:
+def draw_weights(networks: pd.DataFrame) -> Figure:
     """Histograms of w2 - w1 for each layer, and of the devices within their range.
 
-    networks: rows of `Simulations.networks`, healthy ones; None if there are none. Inputs that are
-    zero in all training images are left out, as their pairs are never programmed.
+    networks: rows of `Simulations.networks`, healthy ones. Inputs that are zero in all training
+    images are left out, as their pairs are never programmed.
     """
     best = fields_at_best_rate(networks)
-    if not best:
-        return None
-    n_layers = layers_of(networks)
-    figure, panels = plt.subplots(1, n_layers + 1, figsize=(style.PAGE, 2.6), squeeze=False)
-    *layers, range_axes = panels[0]
+    figure, (row,) = plt.subplots(
+        1, layers_of(networks) + 1, figsize=(style.PAGE, 2.6), squeeze=False
+    )
+    *layers, range_axes = row
     colours = style.colours(best)
     pairs = draw_layers(layers, best, colours)
     for field, rows in best.items():
-        response = response_of(rows)
+        response = device_of(rows).response
         label = f"{style.name(field)}, learning rate {rows['lr'].iloc[0]:g}"
         if response.endless:  # it has no range
             range_axes.plot([], [], color=colours[field], label=label)
@@ -57,11 +54,10 @@ def draw_weights(networks: pd.DataFrame) -> Figure | None:
     range_axes.set_title("single devices")
     range_axes.set_yscale("log")
     layers[0].set_ylabel("share of weights per bin")
-    handles, labels = range_axes.get_legend_handles_labels()
-    handles.append(Line2D([], [], color=style.GREY, lw=0.7, ls="--"))
-    labels.append("range of a pair")
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
-    style.letter(panels[0])
+    handles = range_axes.get_legend_handles_labels()[0]
+    handles.append(Line2D([], [], color=style.GREY, lw=0.7, ls="--", label="range of a pair"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
+    style.letter(row)
     count = describe_count([len(rows) for rows in best.values()])
     figure.suptitle(f"{style.physics(networks)}; {count}")
     return figure
@@ -72,9 +68,9 @@ def layers_of(networks: pd.DataFrame) -> int:
     return len(networks["layers"].iloc[0]) + 1
 
 
-def response_of(rows: pd.DataFrame) -> Response:
-    """The response of networks of one device."""
-    return rows["setting"].iloc[0].field.response
+def device_of(rows: pd.DataFrame) -> Device:
+    """The device of networks that have one."""
+    return rows["setting"].iloc[0].field
 
 
 def draw_layers(
@@ -85,14 +81,14 @@ def draw_layers(
     best: the networks of each field. Returns the voltages of each field, see `read_voltages`.
     """
     pairs = {field: read_voltages(rows, len(panels)) for field, rows in best.items()}
-    spans = {f: response_of(r).span for f, r in best.items() if not response_of(r).endless}
+    responses = {field: device_of(rows).response for field, rows in best.items()}
+    spans = {field: each.span for field, each in responses.items() if not each.endless}
     for number, axes in enumerate(panels):
         weights = {field: w2 - w1 for field, pair in pairs.items() for w1, w2 in [pair[number]]}
         widest = widest_shown(weights, spans)
         labels = ["weight w$_2$ − w$_1$ (arb. u.)"]
         for field, values in weights.items():
-            label = f"{style.name(field)}, lr {best[field]['lr'].iloc[0]:g}"
-            draw_histogram(axes, values, (-widest, widest), colours[field], label)
+            draw_histogram(axes, values, (-widest, widest), colours[field])
             for edge in (-spans[field], spans[field]) if field in spans else ():
                 colour = colours[field] if len({*spans.values()}) > 1 else style.GREY
                 axes.axvline(edge, color=colour, lw=0.7, ls="--")
@@ -108,19 +104,14 @@ def draw_layers(
 def widest_shown(weights: Mapping[str, torch.Tensor], spans: Mapping[str, float]) -> float:
     """The end of the axis: the range of a pair, or where endless devices have most weights.
 
-    weights, spans: by field; endless devices have no span.
+    weights, spans: by field; endless devices have no span. Of at most a million weights, all that
+    torch.quantile takes.
     """
-    far = [float(w.abs().double().quantile(0.99)) for w in sample(weights, spans)]
-    if not spans:
-        return max(far)
-    widest = max(spans.values())
-    return max([widest, *(min(each, 3 * widest) for each in far)])
-
-
-def sample(weights: Mapping[str, torch.Tensor], spans: Mapping[str, float]) -> list[torch.Tensor]:
-    """At most a million weights of each endless device, all that torch.quantile takes."""
     endless = [values for field, values in weights.items() if field not in spans]
-    return [values[:: len(values) // 1_000_000 + 1] for values in endless]
+    samples = (values[:: len(values) // 1_000_000 + 1] for values in endless)
+    far = [float(sample.abs().double().quantile(0.99)) for sample in samples]
+    widest = max(spans.values(), default=0.0)
+    return max([widest, *(min(each, 3 * widest) if spans else each for each in far)])
 
 
 def read_voltages(rows: pd.DataFrame, n_layers: int) -> list[Pair]:
@@ -140,7 +131,7 @@ def read_voltages(rows: pd.DataFrame, n_layers: int) -> list[Pair]:
 
 
 def draw_histogram(
-    axes, values: torch.Tensor, limits: tuple[float, float], colour: str, label: str
+    axes, values: torch.Tensor, limits: tuple[float, float], colour: str, label: str = ""
 ) -> None:
     """The outline of a histogram between limits, as the share of the values in each bin.
 
@@ -149,7 +140,5 @@ def draw_histogram(
     low, high = limits
     rounding = ROUNDING * (high - low)
     counts, edges = torch.histogram(values, bins=BINS, range=(low - rounding, high + rounding))
-    width = max(0.6, 1.8 * 0.6 ** len(axes.patches))
-    axes.stairs(
-        (counts / values.numel()).numpy(), edges.numpy(), color=colour, label=label, lw=width
-    )
+    shares, width = counts / values.numel(), max(0.6, 1.8 * 0.6 ** len(axes.patches))
+    axes.stairs(shares.numpy(), edges.numpy(), color=colour, label=label, lw=width)

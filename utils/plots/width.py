@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -10,27 +12,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from utils.plots import style
-from utils.plots.driving import PAPERS, Rule, rule_name
-from utils.plots.panels import draw_means, leave_out_outliers, legend_above
+from utils.plots import panels, style
+from utils.plots.driving import PAPERS, RULE_NAMES, Rule
 from utils.plots.selection import comparable, in_study, varied_by_figures
 from utils.plots.statistics import (
     MIN_FOR_SPREAD,
-    Difference,
     at_best_rate,
-    describe_best_rate,
+    best_columns,
     describe_count,
     difference,
+    difference_columns,
+    ends_of,
     summary,
 )
 from utils.settings import Setting
 from utils.studies import DEPTH_RULES, DEPTHS, REFERENCES, STUDIES, WIDTHS
 
 FIELDS = LINEAR, EXPONENTIAL, IDEAL = tuple(device.name for device in REFERENCES)
-Layers = tuple[int, ...]
 VARIED = ("layers", "init", "rounding", "accumulate")
+LAYERS = (*WIDTHS, *DEPTHS[1:])
 RULES: list[Rule] = [(rule["rounding"], rule["accumulate"]) for rule in DEPTH_RULES]
 INIT = Setting.init  # half-width of the fresh weights unless others are given
+Layers = tuple[int, ...]
+Variant = tuple[Layers, float, Rule, str]  # layers, fresh weights, rule, field
 
 
 def select(networks: pd.DataFrame) -> pd.DataFrame:
@@ -38,88 +42,68 @@ def select(networks: pd.DataFrame) -> pd.DataFrame:
 
     networks: healthy ones. Learning rates of one size alone are those of figure 1.
     """
-    rates = {"lr": networks["lr"].unique()} if len(networks) else {}
-    rows = networks[in_study(networks, STUDIES["width"], rates, but=VARIED)]
+    rows = networks[in_study(networks, STUDIES["width"], any_rate=True, but=VARIED)]
     rows = comparable(rows, vary=varied_by_figures(*VARIED))
     return rows[rows.groupby("lr")["layers"].transform("nunique") > 1] if len(rows) else rows
 
 
-def alike(
-    networks: pd.DataFrame, field: str, layers: Layers, init: float = INIT, rule: Rule = PAPERS
-) -> pd.DataFrame:
-    """The networks of a variant, at any learning rate. The ideal network needs no rule."""
-    rows = networks[
-        (networks["field"] == field) & (networks["layers"] == layers) & (networks["init"] == init)
-    ]
-    if field == IDEAL:
-        return rows
-    return rows[(rows["rounding"] == rule[0]) & (rows["accumulate"] == rule[1])]
+def by_variant(networks: pd.DataFrame) -> dict[Variant, pd.DataFrame]:
+    """The networks of each variant, at any learning rate, in the study's order.
 
-
-def summarise(variants: Iterable[pd.DataFrame], place: Callable[[Layers], int]) -> pd.DataFrame:
-    """Mean and standard deviation of accuracy, each at its best rate, by `place` of the layers."""
-    rows = pd.concat(map(at_best_rate, variants))
-    return summary(rows.assign(place=rows["layers"].map(place)), by="place")
-
-
-def variants_of(networks: pd.DataFrame) -> list[tuple[Layers, float, Rule]]:
-    """The layers, fresh weights and rules that some network has, as the study orders them."""
-    order = [*WIDTHS, *DEPTHS[1:]]
-    found = networks[list(VARIED)].drop_duplicates().itertuples(index=False)
-    variants = [(row.layers, row.init, (row.rounding, row.accumulate)) for row in found]
-    return sorted(
-        variants, key=lambda variant: (order.index(variant[0]), variant[1], RULES.index(variant[2]))
-    )
+    The ideal network needs no rule: it has the paper's.
+    """
+    groups = {
+        (layers, init, (rounding, accumulate), field): rows
+        for (layers, init, rounding, accumulate, field), rows in networks.groupby(
+            [*VARIED, "field"]
+        )
+    }
+    variants = product(LAYERS, sorted(networks["init"].unique()), RULES, FIELDS)
+    return {variant: groups[variant] for variant in variants if variant in groups}
 
 
 def table(networks: pd.DataFrame) -> pd.DataFrame:
     """A row for each field and network: its best learning rate, and its distance from ideal."""
-    rows = []
-    for layers, init, rule in variants_of(networks):
-        ideal = at_best_rate(alike(networks, IDEAL, layers, init))
-        for field in FIELDS if rule == PAPERS else FIELDS[:2]:
-            rows_alike = alike(networks, field, layers, init, rule)
-            chosen = at_best_rate(rows_alike)
-            if chosen.empty:
-                continue
-            accuracy = chosen["accuracy"]
-            points = difference(chosen, ideal) if field != IDEAL else None
-            rows.append(
-                {
-                    "layers": " ".join(map(str, layers)),
-                    "init": init,
-                    "rule": "" if field == IDEAL else rule_name(rule),
-                    "field": style.name(field),
-                    "best lr": describe_best_rate(rows_alike),
-                    "n": len(chosen),
-                    "mean": accuracy.mean(),
-                    "std": accuracy.std(),
-                    "to ideal": points and points.mean,
-                    "low": points and points.low,
-                    "high": points and points.high,
-                }
-            )
+    variants, rows = by_variant(networks), []
+    nothing: pd.DataFrame = networks.iloc[:0]
+    for (layers, init, rule, field), rates in variants.items():
+        ideal = variants.get((layers, init, PAPERS, IDEAL), nothing)
+        points = difference(at_best_rate(rates), at_best_rate(ideal)) if field != IDEAL else None
+        what = {
+            "layers": " ".join(map(str, layers)),
+            "init": init,
+            "rule": "" if field == IDEAL else RULE_NAMES[rule],
+            "field": style.name(field),
+        }
+        rows.append(what | best_columns(rates) | difference_columns("to ideal", points))
     return pd.DataFrame(rows).round(2)
 
 
-def draw_width(networks: pd.DataFrame) -> Figure | None:
+def draw_width(networks: pd.DataFrame) -> Figure:
     """a: over the size of one hidden layer; then for each rule over the number of layers."""
-    if networks.empty:
-        return None
-    rules = [rule for rule in RULES if any(rule == each[2] for each in variants_of(networks))]
+    variants, inits = by_variant(networks), sorted(networks["init"].unique())
+    chosen = pd.concat(map(at_best_rate, variants.values()))
+    rules = [rule for rule in RULES if any(rule == each for _, _, each, _ in variants)]
     n_rows = 1 + (len(rules) > 1)
     figure, grid = plt.subplots(
         n_rows, 2, figsize=(style.PAGE, 2.4 * n_rows + 0.4), sharey=True, squeeze=False
     )
     width, *depths = grid.flat
-    drawn = draw_sizes(width, networks)
+    sizes = [size for (size,) in WIDTHS]
+    drawn = draw_curves(width, chosen, dict(zip(WIDTHS, sizes, strict=True)), [INIT], PAPERS)
+    width.set_xscale("log")
+    width.set_xticks(sizes, [str(size) for size in sizes])
+    width.xaxis.set_minor_locator(NullLocator())
+    width.set_xlabel("neurons of one hidden layer")
     for axes, rule in zip(depths, rules, strict=False):
-        drawn += draw_depths(axes, networks, rule)
+        drawn += draw_curves(axes, chosen, {each: len(each) for each in DEPTHS}, inits, rule)
+        axes.set_xticks([len(layers) for layers in DEPTHS])
+        axes.set_xlabel(f"hidden layers of {DEPTHS[0][0]} neurons")
         if len(rules) > 1:
-            axes.set_title(rule_name(rule), loc="center")
+            axes.set_title(RULE_NAMES[rule], loc="center")
     for axes in depths[len(rules) :]:
         axes.remove()
-    leave_out_outliers(drawn, max_share=0.7)  # curves of three points keep one
+    panels.leave_out_outliers(drawn, max_share=0.7)  # curves of three points keep one
     for axes in grid[:, 0]:
         axes.set_ylabel("test accuracy (%)")
     style.letter((width, *depths[: len(rules)]))
@@ -128,75 +112,55 @@ def draw_width(networks: pd.DataFrame) -> Figure | None:
     one = networks.iloc[0]
     title = f"{one['task']}, {one['epochs']} epochs, each at its best learning rate; {shown}, "
     title += describe_count(counts)
-    if networks["init"].nunique() > 1:
-        title += "; pale to full: fresh weights " + ", ".join(
-            f"{init:g}" for init in sorted(networks["init"].unique())
-        )
+    if len(inits) > 1:
+        title += f"; pale to full: fresh weights {', '.join(f'{init:g}' for init in inits)}"
     with_curves = width if width.get_lines() else depths[0]
     handles, labels = with_curves.get_legend_handles_labels()
-    legend_above(figure, handles, labels, title, 3)
+    panels.legend_above(figure, handles, labels, title, 3)
     return figure
 
 
-def draw_sizes(axes: Axes, networks: pd.DataFrame) -> list[tuple]:
-    """Accuracy over the size of one hidden layer; returns what `leave_out_outliers` needs."""
-    drawn = []
-    for field in FIELDS:
-        variants = [alike(networks, field, layers) for layers in WIDTHS]
-        points, colour = summarise(variants, lambda layers: layers[0]), style.colour(field)
-        draw_means(axes, points, colour, style.name(field), style.marker(field))
-        drawn.append((axes, points, colour))
-    sizes = [layers[0] for layers in WIDTHS]
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [str(size) for size in sizes])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("neurons of one hidden layer")
-    return drawn
+def draw_curves(
+    axes: Axes,
+    chosen: pd.DataFrame,
+    places: Mapping[Layers, int],
+    inits: Sequence[float],
+    rule: Rule,
+) -> list[panels.Curve]:
+    """Accuracy over layers, which have a place on the axis each.
 
-
-def draw_depths(axes: Axes, networks: pd.DataFrame, rule: Rule) -> list[tuple]:
-    """Accuracy over the number of hidden layers; returns what `leave_out_outliers` needs.
-
-    Fresh weights are told apart by shades, from pale to full. Only the fullest is in a legend.
+    chosen: networks at their best learning rates. Fresh weights are told apart by shades, from pale
+    to full. Only the fullest is in a legend.
     """
-    drawn, inits = [], sorted(networks["init"].unique())
-    for field in FIELDS:
+    drawn, chosen = [], chosen.assign(place=chosen["layers"].map(places.get))
+    for field, look in style.looks(FIELDS).items():
+        rounding, accumulate = PAPERS if field == IDEAL else rule
+        alike = chosen[chosen["field"] == field]
+        alike = alike[(alike["rounding"] == rounding) & (alike["accumulate"] == accumulate)]
         for position, init in enumerate(inits):
-            variants = [alike(networks, field, layers, init, rule) for layers in DEPTHS]
-            points = summarise(variants, len)
-            colour = style.shade(style.colour(field), position, len(inits))
-            name = style.name(field) if init == inits[-1] else "_"
-            draw_means(axes, points, colour, name, style.marker(field))
-            drawn.append((axes, points, colour))
-    axes.set_xticks([len(layers) for layers in DEPTHS])
-    axes.set_xlabel(f"hidden layers of {DEPTHS[0][0]} neurons")
+            points = summary(alike[alike["init"] == init], by="place")
+            shown: dict[str, Any] = {"color": style.shade(look["color"], position, len(inits))}
+            shown |= {} if init == inits[-1] else {"label": "_"}
+            drawn.append(panels.draw_means(axes, points, **look | shown))
     return drawn
 
 
 def conclusions(networks: pd.DataFrame) -> list[str]:
     """Whether linear is better for all sizes; what deep networks need, and what they reach."""
-    if networks.empty:
-        return []
-    return [by_size(networks), *by_depth(networks, (LINEAR, EXPONENTIAL))]
+    return [by_size(networks), *by_depth(networks)]
 
 
 def by_size(networks: pd.DataFrame) -> str:
     """Where linear minus exponential is least and most, over all layers that are there."""
-    found: dict[Layers, Difference] = {}
-    for layers in [*WIDTHS, *DEPTHS[1:]]:
-        linear, exponential = (
-            at_best_rate(alike(networks, field, layers)) for field in (LINEAR, EXPONENTIAL)
-        )
-        points = difference(linear, exponential)
-        if points is not None:
+    variants, found = by_variant(networks), {}
+    for layers in LAYERS:
+        fields = [variants.get((layers, INIT, PAPERS, field)) for field in (LINEAR, EXPONENTIAL)]
+        best = [at_best_rate(rates) for rates in fields if rates is not None]
+        if len(best) == 2 and (points := difference(*best)):
             found[layers] = points
     if not found:
         return "Width: no linear and exponential networks of equal layers yet."
-    order = sorted(found, key=lambda layers: found[layers].mean)
-    ends = [
-        f"{found[layers]} with {' + '.join(map(str, layers))} hidden neurons"
-        for layers in dict.fromkeys((order[0], order[-1]))
-    ]
+    ends = [f"{found[layers]} with {describe_layers(layers)}" for layers in ends_of(found)]
     if all(points.low > 0 for points in found.values()):
         verdict = f"linear is better in all {len(found)}"
     elif all(points.high < 0 for points in found.values()):
@@ -210,24 +174,29 @@ def by_size(networks: pd.DataFrame) -> str:
     )
 
 
-def by_depth(networks: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+def by_depth(networks: pd.DataFrame) -> list[str]:
     """For each field the best network of several layers, and its distance from one layer."""
-    lines = []
-    for field in fields:
+    lines, variants = [], by_variant(networks)
+    nothing: pd.DataFrame = networks.iloc[:0]
+    for field in (LINEAR, EXPONENTIAL) if networks["init"].nunique() > 1 else ():
         deep = {
-            variant: chosen
-            for variant in variants_of(networks)
-            if len(variant[0]) > 1 and len(chosen := at_best_rate(alike(networks, field, *variant)))
+            variant: at_best_rate(rates)
+            for variant, rates in variants.items()
+            if variant[-1] == field and len(variant[0]) > 1
         }
-        if not deep or networks["init"].nunique() < 2:
+        if not deep:
             continue
-        layers, init, rule = best = max(deep, key=lambda variant: deep[variant]["accuracy"].mean())
-        one = at_best_rate(alike(networks, field, DEPTHS[0]))
-        points = difference(deep[best], one)
+        best = max(deep, key=lambda variant: deep[variant]["accuracy"].mean())
+        layers, init, rule, _ = best
+        one = variants.get((DEPTHS[0], INIT, PAPERS, field), nothing)
+        points = difference(deep[best], at_best_rate(one))
         beside = f", {points} over one layer with --init {INIT:g}" if points else ""
         lines.append(
-            f"Depth, {style.name(field)}: best with {' + '.join(map(str, layers))} hidden neurons, "
-            f"--init {init:g} and the rule '{rule_name(rule)}': "
-            f"{deep[best]['accuracy'].mean():.2f} %{beside}."
+            f"Depth, {style.name(field)}: best with {describe_layers(layers)}, --init {init:g} and "
+            f"the rule '{RULE_NAMES[rule]}': {deep[best]['accuracy'].mean():.2f} %{beside}."
         )
     return lines
+
+
+def describe_layers(layers: Layers) -> str:
+    return f"{' + '.join(map(str, layers))} hidden neurons"
