@@ -11,15 +11,11 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.column_roles import Roles, roles_alone
+from utils.measured.counters import refuse_counters, refuse_lone_pulses
 from utils.measured.names import parse_name, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
-from utils.measured.refusals import (
-    refuse_counters,
-    refuse_lone_pulses,
-    refuse_others,
-    refuse_unnamed,
-)
+from utils.measured.refusals import refuse_others, refuse_unnamed
 from utils.measured.vocabulary import ERROR_WORDS, FIT_WORDS, LABELS, MEAN_WORDS, SPREAD_WORDS, Role
 
 
