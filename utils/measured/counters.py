@@ -61,11 +61,12 @@ def refuse_factors(found: Roles, options: ReadingOptions) -> None:
         if is_fixed and PER_WORDS & {*words(name.text)}:
             problem = f"{x[0]:g} pulses before each reading; give the number of all pulses so far"
             raise table.error(line, column, f"{problem} in one column, and leave this one out")
-        rows = [row for row, cell in enumerate(cells) if any(map(str.isdigit, cell))]
-        if role == Role.TEXT and not counters and len(rows) > len(cells) / 2:
-            row = next(row for row in rows if table.kinds[row, column] == TEXT)
-            problem = f"'{cells[row]}' is no plain number of pulses; write it out"
-            raise table.error(int(table.lines[row]), column, problem)
+        if role == Role.TEXT and not counters:
+            rows = [row for row, cell in enumerate(cells) if any(map(str.isdigit, cell))]
+            if len(rows) > len(cells) / 2:
+                row = next(row for row in rows if table.kinds[row, column] == TEXT)
+                problem = f"'{cells[row]}' is no plain number of pulses; write it out"
+                raise table.error(int(table.lines[row]), column, problem)
 
 
 def refuse_lone_pulses(found: Roles) -> None:

@@ -20,7 +20,7 @@ def start_after_head(one: Directed, table: NumericTable) -> None:
     Its first reading is the state at the turn where the curve still ran the other way up to it.
     """
     column, pulses = one.series.pulse_column, one.series.pulses
-    if not one.fixed or column is None or pulses is None:
+    if not one.fixed or column is None or pulses is None or pulses.min() <= 1:
         return
     block = table.blocks[np.searchsorted(table.lines, one.series.lines[0])]
     at = (table.lines < one.series.lines.min()) & (table.blocks == block)

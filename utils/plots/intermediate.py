@@ -16,6 +16,7 @@ from utils.plots.weights import fields_at_best_rate
 from utils.records.results import IncompleteFileError, read_intermediates
 
 MIN_BINS, MAX_BINS = 10, 40  # of a histogram
+ENTRY_HEIGHT = 0.26  # of the panel, for a field in the legend
 CURRENT, VOLTAGE = "current I (arb. u.)", "Hall voltage V (arb. u.)"
 
 
@@ -137,5 +138,6 @@ def add_legend(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str
         if setting.device_noise
         else "devices read without noise",
     ]
-    axes.legend(loc="upper left", borderaxespad=0)
-    axes.text(0, 0.45, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7)
+    axes.legend(loc="upper left", borderaxespad=0, fontsize=style.SMALL)
+    below = 1 - ENTRY_HEIGHT * len(best)
+    axes.text(0, below, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -18,6 +19,7 @@ from utils.plots.statistics import at_best_rate, describe_count
 from utils.records.tensor_names import pair_tensor
 
 BINS = 80
+LABEL_WIDTH = 28  # characters that fit below a panel
 ROUNDING = 1e-5  # of a limit, by which single precision may pass it
 Pair = tuple[torch.Tensor, torch.Tensor]  # w1 and w2, one dimension
 
@@ -94,7 +96,8 @@ def draw_layers(
                 axes.axvline(edge, color=colour, lw=0.7, ls="--")
             beyond = 100 * float((values.abs() > widest * (1 + ROUNDING)).double().mean())
             if beyond >= 0.001:
-                labels.append(f"{style.name(field)}: {beyond:.2g} % beyond this axis")
+                label = f"{style.name(field)}: {beyond:.2g} % beyond this axis"
+                labels.append(textwrap.fill(label, LABEL_WIDTH))
         axes.set_xlabel("\n".join(labels))
         axes.set_title(f"layer {number + 1}")
         axes.set_yscale("log")
