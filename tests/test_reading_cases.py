@@ -279,6 +279,9 @@ BOTH = [("rising", 0, 39, 10, 50), ("falling", 0, 39, 50, 10)]
         (table("Pulse,Median,Lower quartile,Upper quartile", PULSES, UP, UP - 1, UP + 1),
          BOTH[:1]),
         (table("Pulse,I_G (nA),G_SD (nS)", PULSES, 0 * UP + 5, UP), BOTH[:1]),  # source and drain
+        (table("Pulse,Mean G (uS),SEM (uS),n", PULSES, UP, UP / 10, 0 * UP + 10), BOTH[:1]),
+        (table("V (V),t (s),Mean G", [2] * 40 + [-2] * 40, np.arange(80) / 7, TRAIN), BOTH),
+        (table("Pulse,Mean LTP,SD LTP,Mean LTD,SD LTD", PULSES, UP, UP / 9, DOWN, UP / 9), BOTH),
         (table("Pulse,Mean,Mean+SD,Mean-SD", PULSES, UP, UP + 1, UP - 1), BOTH[:1]),
         (table("Pulse,G+ (uS),G- (uS),W = G+ - G- (uS)", PULSES, UP, DOWN, UP - DOWN), BOTH),
         (table("Pulse,G raw,G average", PULSES, UP, UP + 1), BOTH[:1]),

@@ -108,26 +108,28 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
 
 def leave_out_derived(found: Roles) -> None:
     """Give another role to columns that are made of the readings beside them."""
-    table = found.table
-    columns = [
-        column
-        for column in found.of(Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN)
-        if table.numeric[column] and table.names[column].text
-    ]
-    said = {column: {*words(table.names[column].text)} for column in columns}
+    for role in (Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
+        columns = [c for c in found.of(role) if found.table.names[c].role in (None, role)]
+        said = {c: {*words(found.table.names[c].text)} for c in columns if found.table.numeric[c]}
 
-    def leave_out(which: Sequence[int], why: str) -> None:
-        for column in which if 0 < len(which) < len(said) else ():
-            found.set(column, Role.OTHER, why)
-            del said[column]
+        fits = [c for c in said if said[c] & FIT_WORDS]
+        leave_out(found, said, fits, "a fit or a model, no readings")
+        made = [c for c in said if "=" in found.table.names[c].text]
+        leave_out(found, said, made, "made of other columns")
+        made = [c for c in said if said[c] & MEAN_WORDS or is_spread(said[c])]
+        leave_out(found, said, made, "made of other columns")
+        means = [c for c in said if not (is_spread(said[c]) or said[c] & ERROR_WORDS)]
+        if said.keys() == {*made} and means:
+            kept = said[means[0]] & MEAN_WORDS  # the mean or the median, of each branch
+            others = [c for c in said if c not in means or said[c] & MEAN_WORDS != kept]
+            leave_out(found, said, others, "beside the mean or the median")
 
-    leave_out([c for c in said if said[c] & FIT_WORDS], "a fit or a model, no readings")
-    leave_out([c for c in said if "=" in table.names[c].text], "made of other columns")
-    made = [c for c in said if said[c] & MEAN_WORDS or is_spread(said[c])]
-    leave_out(made, "made of other columns")
-    if said.keys() == {*made}:
-        means = [c for c in made if not (is_spread(said[c]) or said[c] & ERROR_WORDS)]
-        leave_out([c for c in made if c not in means[:1]], "beside the mean or the median")
+
+def leave_out(found: Roles, said: dict[int, set[str]], which: Sequence[int], why: str) -> None:
+    """Call some of these columns other than responses, unless that would leave none."""
+    for column in which if len(which) < len(said) else ():
+        found.set(column, Role.OTHER, why)
+        del said[column]
 
 
 def is_spread(said: set[str]) -> bool:
