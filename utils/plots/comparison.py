@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +33,7 @@ from utils.settings import Setting
 from utils.study import rate_factor
 
 EQUAL_STEPS = "equal_steps"
-LEGEND_COLUMNS, LEGEND_WIDTH = 3, 36  # the width of a column in characters
+LEGEND_COLUMNS = 3
 MAX_PULSES_RATIO = 4.0  # from which on devices are drawn against the share of their pulses
 MAX_UNIT_AXES = 2  # of measured units that stand beside each other
 AXES_GAP = 38  # points between them
@@ -208,8 +207,8 @@ def add_legend(figure, choice: FairChoice, best: Mapping[str, pd.DataFrame], arr
         setting = rows["setting"].iloc[0]
         dashes = "--" if setting.field.response.endless else "-"
         own_noises = f"{describe_noises(setting)}\n" * choice.as_measured
-        edge = f"best learning rate {describe_best_rate(fields[field])}"
-        label = f"{style.name(field)}\n{own_noises}{textwrap.fill(edge, LEGEND_WIDTH)}"
+        best_rate = describe_best_rate(fields[field]).replace(", ", ",\n")
+        label = f"{style.name(field)}\n{own_noises}best learning rate {best_rate}"
         look: dict[str, Any] = looks[field] | {"label": label, "ls": dashes}
         handles.append(Line2D([], [], **look))
     noises = describe_noises(setting).replace("\n", " ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 
 import pandas as pd
@@ -12,11 +13,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from utils.plots import style
-from utils.plots.weights import fields_at_best_rate
+from utils.plots.weights import LABEL_WIDTH, fields_at_best_rate
 from utils.records.results import IncompleteFileError, read_intermediates
 
 MIN_BINS, MAX_BINS = 10, 40  # of a histogram
-ENTRY_HEIGHT = 0.26  # of the panel, for a field in the legend
 CURRENT, VOLTAGE = "current I (arb. u.)", "Hall voltage V (arb. u.)"
 
 
@@ -103,7 +103,8 @@ def draw_distributions(axes, values: Mapping, colours: Mapping[str, str], quanti
         axes.stairs((counts / len(numbers)).numpy(), edges.numpy(), color=colour)
         share = 100 * float((numbers == 0).double().mean())
         if is_current:
-            labels.append(f"{style.name(field) + ': ' if field else ''}{share:.0f} % carry none")
+            label = f"{style.name(field) + ': ' if field else ''}{share:.0f} % carry none"
+            labels.append(textwrap.fill(label, LABEL_WIDTH))
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
     axes.set_xlabel("\n".join(labels))
 
@@ -138,6 +139,11 @@ def add_legend(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str
         if setting.device_noise
         else "devices read without noise",
     ]
-    axes.legend(loc="upper left", borderaxespad=0, fontsize=style.SMALL)
-    below = 1 - ENTRY_HEIGHT * len(best)
-    axes.text(0, below, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7)
+    axes.legend(
+        loc="upper left",
+        borderaxespad=0,
+        fontsize=style.SMALL,
+        title="\n".join(lines),
+        title_fontsize=style.SMALL,
+        alignment="left",
+    )

@@ -19,7 +19,7 @@ from utils.plots.statistics import at_best_rate, describe_count
 from utils.records.tensor_names import pair_tensor
 
 BINS = 80
-LABEL_WIDTH = 28  # characters that fit below a panel
+LABEL_WIDTH = 24  # characters that fit below a panel
 ROUNDING = 1e-5  # of a limit, by which single precision may pass it
 Pair = tuple[torch.Tensor, torch.Tensor]  # w1 and w2, one dimension
 
