@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from utils.plots import style
-from utils.plots.weights import LABEL_WIDTH, fields_at_best_rate
+from utils.plots.weights import fields_at_best_rate
 from utils.records.results import IncompleteFileError, read_intermediates
 
 MIN_BINS, MAX_BINS = 10, 40  # of a histogram
+LABEL_WIDTH = 30  # characters that fit below a panel
 CURRENT, VOLTAGE = "current I (arb. u.)", "Hall voltage V (arb. u.)"
 
 
