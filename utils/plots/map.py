@@ -107,7 +107,7 @@ def conclusion(device_map: Map) -> str:
     """Up to which nonlinearity a device stays within half a point of a linear one."""
     above = device_map.above_linear()
     n = above["n"].min()
-    few = "" if n >= MIN_FOR_SPREAD else f"; no interval from {n} network{'s' * (n > 1)}"
+    few = "" if n >= MIN_FOR_SPREAD else f"; no interval from {n} network{'s' * bool(n > 1)}"
     if few:
         above = above.assign(low=math.nan, high=math.nan)
     limits = {sign: find_limits(above, sign) for sign in (1, -1)}
