@@ -1,8 +1,9 @@
 // Random numbers of addressed streams, those of devices/noise.py; normal ones but for the last bits.
 //
 // Philox4x32-10 gives their words, the Box-Muller transform normal numbers; noise.py names the
-// sources. The logarithm of x = 2^e m is computed by the series of 2 artanh((m - 1) / (m + 1)), sine and cosine
-// by their Taylor series on an eighth of a turn; each is exact up to the rounding of a float.
+// sources. The logarithm of x = 2^e m is computed by the series of 2 artanh((m - 1) / (m + 1)), sine
+// and cosine by their Taylor series on an eighth of a turn; each is exact up to the rounding of a
+// float.
 
 #include <cmath>
 #include <cstdint>

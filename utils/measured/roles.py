@@ -111,7 +111,6 @@ def leave_out_derived(found: Roles) -> None:
     for role in (Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
         columns = [c for c in found.of(role) if found.table.names[c].role in (None, role)]
         said = {c: {*words(found.table.names[c].text)} for c in columns if found.table.numeric[c]}
-
         fits = [c for c in said if said[c] & FIT_WORDS]
         leave_out(found, said, fits, "a fit or a model, no readings")
         made = [c for c in said if "=" in found.table.names[c].text]

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import least_squares
+from scipy.sparse import csr_matrix
 
 from utils.measured.branch import Group
 from utils.measured.curves import curve, derivative, saturating
 from utils.measured.families import Whitened
 
-MAX_ROUNDS = 60
-PRECISION = 1e-13  # of the misfit
+MAX_DENSE = 40  # parameters of a fit up to which its matrix is not worth being sparse
 STEEPEST = -100.0  # of a curve that an optimiser may try, so that no number overflows
 
 
@@ -136,22 +137,39 @@ def normal_equations(
     return matrix, gradient, misfit
 
 
-def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
-    """The parameters of least squares, from there on, by the method of Levenberg and Marquardt.
+def residuals(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
+    """Whitened, of all readings, [readings]."""
+    return np.concatenate([(g(model.values(theta, g.group)) - g.level).ravel() for g in groups])
 
-    The normal equations are a number for each pair of parameters; the matrix of all readings, which
-    `scipy.optimize.least_squares` wants, has a thousand times as many, nearly all of them 0.
-    """
-    damping, now = 1e-3, normal_equations(groups, model, theta)
-    for _ in range(MAX_ROUNDS):
-        matrix, gradient, misfit = now
-        size = np.maximum(matrix.diagonal(), PRECISION * matrix.max())
-        step = np.linalg.solve(matrix + damping * np.diag(size), gradient)
-        tried = normal_equations(groups, model, theta + step)
-        if tried[2] <= misfit * (1 + PRECISION):
-            theta, now, damping = theta + step, tried, damping / 10
-        else:
-            damping *= 10
-        if step @ gradient <= PRECISION * misfit:
-            break
-    return theta
+
+def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> csr_matrix:
+    """The derivatives of `residuals`, [readings, parameters]."""
+    rows, columns, entries, end = [], [], [], 0
+    for g in groups:
+        own = end + np.arange(g.level.size).reshape(g.level.shape)
+        end += g.level.size
+        for place, by in model.derivatives(theta, g.group):
+            rows.append(own.ravel())
+            columns.append(np.broadcast_to(place, own.shape).ravel())
+            entries.append(g(by).ravel())
+    at = np.concatenate(rows), np.concatenate(columns)
+    return csr_matrix((np.concatenate(entries), at), shape=(end, len(theta)))
+
+
+def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
+    """The parameters of least squares, from there on."""
+
+    def matrix(theta: np.ndarray):
+        sparse = design_matrix(groups, model, theta)
+        return sparse if len(theta) > MAX_DENSE else sparse.toarray()
+
+    return least_squares(
+        lambda theta: residuals(groups, model, theta),
+        theta,
+        matrix,
+        x_scale="jac",
+        ftol=1e-13,
+        xtol=1e-12,
+        gtol=1e-14,
+        max_nfev=60,
+    ).x
