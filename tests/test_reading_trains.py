@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from utils.measured.device_fit import fit_device
+from utils.measured.series import lost_readings
 
 N, LOW, SPAN, NU = 40, 10.0, 50.0, {"rising": 2.0, "falling": 4.0}
 
@@ -56,3 +57,36 @@ def test_a_device_that_is_fresh_at_the_begin_of_a_train_is_read_right(
         assert size.value == pytest.approx(SPAN, abs=4 * size.error)
         assert nu.value == pytest.approx(NU[branch], abs=4 * nu.error)
         assert size.error < 0.02 * SPAN
+
+
+@pytest.mark.parametrize("written", ["0", ""])
+@pytest.mark.parametrize("place", [1, N - 1, N, N + 1, 2 * N, 2 * N + 1, 5 * N])
+def test_a_lost_reading_at_a_turn_shifts_no_ramp(reads, place, written):
+    values = [f"{value:.4f}" for value in train(LOW, [N] * 6, with_start=True)]
+    values[place] = written
+    table = "".join(f"{count},{value}\n" for count, value in enumerate(values))
+    measurement = reads(f"Pulse,G (uS)\n{table}")
+    assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"] * 3
+    assert sum(len(ramp.values) for ramp in measurement.ramps) == 6 * N
+    assert any(f"line {place + 2}" in each for each in measurement.left_out)
+    fit = fit_device(measurement)
+    for branch in fit.branches.values():
+        assert branch.range == pytest.approx(SPAN, abs=1.0)
+        assert branch.taken.nonlinearity == pytest.approx(NU[branch.data.ramps[0].branch], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("values", "lost"),
+    [
+        ([10, 12, 0, 15, 16, 17, 18], [2]),
+        ([0, 60, 55, 51, 48, 46, 45], [0]),  # before a falling ramp
+        ([45, 46, 48, 51, 55, 60, 0], [6]),
+        ([0, 0.4, 0.6, 0.75, 0.85, 0.95, 1], []),  # scaled from 0 to 1
+        ([1, 0.6, 0.3, 0.15, 0.06, 0.02, 0, 0.2, 0.4, 0.6, 0.8, 1], []),  # and back
+        ([0, 0.5, 0.8, 1, 0, 0.5, 0.8, 1], []),  # reset between ramps
+        ([-2, -1, 0, 1, 2, 3, 4], []),
+        ([10, 0, 0, 0, 11, 12, 13], []),  # more than a few are no accident
+    ],
+)
+def test_lost_readings_are_told_from_zeros_of_the_curve(values, lost):
+    assert lost_readings(np.array(values, float)).tolist() == lost

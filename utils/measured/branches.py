@@ -199,13 +199,18 @@ def join(ramps: Sequence[Directed]) -> None:
     turns = [(one, one.after) for one in ramps if one.after is not None]
     if not turns:
         return
-    gaps, steps, noises = [], [], []
+    gaps, steps, noises, missing = [], [], [], []
     for one, after in turns:
         sign = np.sign(one.found.change)
         fitted = one.series.values - one.found.residuals
         end = after.series.values - after.found.residuals
-        gaps.append(sign * (fitted[0] - end[-1]))
-        steps.append(abs(fitted[1] - fitted[0]) / max(1.0, one.pulses[1] - one.pulses[0]))
+        step = abs(fitted[1] - fitted[0]) / max(1.0, one.pulses[1] - one.pulses[0])
+        gap = float(sign * (fitted[0] - end[-1]))
+        # Of the readings that are missing at the turn, those of this ramp, by what they changed.
+        own = round(gap / max(step, 1e-300)) - 1
+        missing.append(int(np.clip(own, 0, between(after, one))))
+        gaps.append(gap - step * missing[-1])
+        steps.append(step)
         noises.append(np.std(one.found.residuals))
     gap, step = float(np.mean(gaps)), float(np.mean(steps))
     noise = float(np.mean(noises)) / np.sqrt(len(turns))
@@ -214,10 +219,12 @@ def join(ramps: Sequence[Directed]) -> None:
     slack = 4 * noise + 0.02 * span
     again = abs(gap) <= min(slack, 0.4 * step) or abs(gap) < 1e-9 * span
     goes_on = not again and abs(gap - step * steepening) <= slack + 0.3 * step
-    for one, after in turns:
-        first = 1.0 if goes_on else 0.0
+    for (one, after), lost in zip(turns, missing, strict=True):
+        first = lost + (1.0 if goes_on else 0.0)
         if not one.fixed:
             one.pulses = one.pulses - one.pulses[0] + first
+        elif one.pulses[0] > 1:  # a count that runs on counts the last ones of the ramp before, too
+            one.pulses = one.pulses - min(one.pulses[0] - 1, between(after, one) - lost)
         if goes_on and one.pulses[0] == 1:
             one.before = float(after.series.values[-1])
     if goes_on:
@@ -225,6 +232,12 @@ def join(ramps: Sequence[Directed]) -> None:
         for one in ramps:  # the first of a train; with one reading more it begins at 0
             if one.after is None and one.pulses[0] == 0 and len(one.pulses) <= usual:
                 one.pulses = one.pulses + 1
+
+
+def between(one: Directed, other: Directed) -> int:
+    """How many readings are missing between two ramps."""
+    last = one.series.counted[-1] + 1 if one.series.place == other.series.place else 0
+    return int(other.series.counted[0] - last)
 
 
 def curvature(one: Directed) -> float:

@@ -159,7 +159,12 @@ def within(series: Series, table: NumericTable) -> list[slice]:
 
 def between_turns(series: Series, table: NumericTable) -> list[slice]:
     """The ramps between turns and resets; that there are resets is said."""
-    cuts, resets = cut_at_turns(series.values)
+    places = (series.counted - series.counted[0]).astype(int)
+    # With what is missing in place, so that ramps of equally many pulses have equally many values.
+    values = np.full(places[-1] + 1, np.nan)
+    values[places] = series.values
+    cuts, resets = cut_at_turns(values)
+    cuts = [slice(*np.searchsorted(places, (cut.start, cut.stop)).tolist()) for cut in cuts]
     if resets:
         table.left_out.append(
             f"{series.where(table)}: {several([resets], 'reset')} between ramps (single jumps)"
@@ -191,9 +196,9 @@ def restarts(series: Series, table: NumericTable) -> list[int]:
     Raises UserError for a count that is negative or missing, that stands twice, or that falls.
     """
     pulses = np.array([]) if series.pulses is None else series.pulses
-    missing = "the number of pulses is missing, but the value is there; fill it in"
     for at in np.flatnonzero(np.isnan(pulses))[:1].tolist():
-        raise series.pulse_error(table, missing, at)
+        problem = "the number of pulses is missing, but the value is there; fill it in"
+        raise series.pulse_error(table, problem, at)
     for at in np.flatnonzero(pulses < 0)[:1].tolist():
         problem = f"the number of pulses, {pulses[at]:g}, is negative; correct it"
         raise series.pulse_error(table, problem, at)
@@ -203,7 +208,8 @@ def restarts(series: Series, table: NumericTable) -> list[int]:
         if way != 0 and ways[end - 1] == way:
             continue
         enough = end - at >= MIN_READINGS and n - end >= MIN_READINGS
-        again = way > 0 and pulses[end] in (0, 1, pulses[0])
+        missing = series.counted[end] - series.counted[end - 1] - 1
+        again = way > 0 and pulses[end] - missing in (0, 1, pulses[0])
         turned = end + 1 < n and ways[end] == -way
         if not (enough and (again or turned or (way < 0 and pulses[end] <= 1 + pulses[at]))):
             seen = np.flatnonzero(pulses[:end] == pulses[end])

@@ -10,9 +10,12 @@ from utils.errors import UserError
 from utils.measured.cells import NUMBER, TEXT
 from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable, several, spread
+from utils.measured.options import MIN_READINGS
 
 ONE_DEVICE = "1"  # label of the only device of a file that does not name it
 MAX_VALUE = 9e37  # instruments write 9.9e37 for an overflow
+MAX_LOST = 0.02  # of the readings of a series that may be lost ones
+MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # by which a lost one is away from those beside it
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,8 @@ def series_in(
     """The readings in cells of a row or a column, [n]; None if there are none.
 
     Empty cells after the last reading are the end of a short ramp, those before the first were not
-    measured yet; within the ramp the pulse counts, and that its reading is missing is said.
+    measured yet; within the ramp the pulse counts, and that its reading is missing is said. So it
+    is where an instrument has written 0 for a reading that it lost.
     pulses: [n]. Raises UserError for text.
     """
     rows, columns = np.broadcast_arrays(rows, columns)
@@ -95,11 +99,19 @@ def series_in(
     found = np.flatnonzero(kinds == NUMBER)
     if not len(found):
         return None
-    if len(holes := np.setdiff1d(np.arange(found[0], found[-1]), found)):
-        more = f", nor in {several([len(holes) - 1], 'more cell')} of this ramp"
+    lost = lost_readings(values[found])
+    for at in found[lost]:
         table.left_out.append(
-            f"line {table.lines[rows[holes[0]]]}, {table.title(int(columns[holes[0]]))}: "
-            f"no reading{more if len(holes) > 1 else ''}; the pulse counts all the same"
+            f"line {table.lines[rows[at]]}, {table.title(int(columns[at]))}: a reading of 0, far "
+            "from all others, which the instrument has lost; the pulse counts all the same"
+        )
+    empty = np.setdiff1d(np.arange(found[0], found[-1]), found)
+    found = np.delete(found, lost)
+    if len(empty):
+        more = f", nor in {several([len(empty) - 1], 'more cell')} of this ramp"
+        table.left_out.append(
+            f"line {table.lines[rows[empty[0]]]}, {table.title(int(columns[empty[0]]))}: "
+            f"no reading{more if len(empty) > 1 else ''}; the pulse counts all the same"
         )
     return Series(
         table.lines[rows[found]],
@@ -108,3 +120,29 @@ def series_in(
         found.astype(float),
         None if pulses is None else pulses[found],
     )
+
+
+def lost_readings(values: np.ndarray) -> np.ndarray:
+    """Indices of readings [n] of exactly 0 that stand far from all others, which have one sign.
+
+    Far: the readings beside it are more than two steps of the curve there away from 0. At an end it
+    may be the state before a first pulse that does more than others, so that three of the largest
+    steps count.
+    """
+    zeros = np.flatnonzero(values == 0)
+    others = np.abs(np.delete(values, zeros))
+    few = 0 < len(zeros) <= max(1, MAX_LOST * len(values)) and len(others) >= MIN_READINGS
+    if not few or np.ptp(np.sign(np.delete(values, zeros))):
+        return zeros[:0]
+    steps = np.abs(np.diff(others))
+    lost = []
+    for number, at in enumerate(zeros.tolist()):
+        place = at - number  # of the next one among the others
+        beside = others[max(place - 1, 0) : place + 1]
+        if len(beside) < 2:
+            step = MIN_STEPS_AT_END * steps.max()
+        else:  # that over the gap is of two pulses
+            around = [*steps[max(place - 2, 0) : place - 1], *steps[place : place + 1]]
+            step = MIN_STEPS * max([steps[place - 1] / 2, *around])
+        lost.append(beside.min() > step)
+    return zeros[lost]

@@ -17,12 +17,14 @@ KNOT_GRID = np.linspace(-11.75, 11.75, 48)[:, None]  # nonlinearities of curves 
 class Turn:
     """A turn of values [n] of this noise; low, at, high: the extremes before, at and after it.
 
+    there: which values were measured, [n]; the others are between those beside them.
     Where a ramp saturates, its largest reading is a matter of noise: the turn is where curves on
     both sides leave least. In a continuous train they meet in the last reading of the ramp before,
     `at_knot`; where the device was moved in between they do not, `apart`.
     """
 
     values: np.ndarray
+    there: np.ndarray
     low: int
     at: int
     high: int
@@ -39,7 +41,8 @@ class Turn:
         high = self.high - max(int(np.argmax(after[::-1] > after[-1] + slack)) - 1, 0)
         # Not up to the extremes beside it, whose places are as uncertain and lie in other ramps.
         self.first = max(low, left - max(6, (left - low) // 2))
-        self.part = up[self.first : min(high, right + max(6, (high - right) // 2)) + 1]
+        part = slice(self.first, min(high, right + max(6, (high - right) // 2)) + 1)
+        self.part = np.where(self.there, up, np.nan)[part]
         # The first and the last reading that may end the ramp: three are left on both sides.
         self.ends = self.first + 2, self.first + len(self.part) - 4
         self.is_wide = self.ends[0] <= self.ends[1]
@@ -48,6 +51,8 @@ class Turn:
     @cached_property
     def sharp(self) -> int | None:
         """The turn of a curve whose steps around it are far larger than its noise."""
+        if np.isnan(self.part).any():
+            return None
         steps, peak = np.diff(self.part), int(np.argmax(self.part))
         up, down = steps[:peak], -steps[peak:]
         is_sharp = (up >= 0).all() and (down >= 0).all() and (up[-1:] > 5 * self.noise).all()
@@ -95,6 +100,8 @@ def left_over(values: np.ndarray, places: Sequence[np.ndarray]) -> float:
 
     The best nonlinearities of a grid, and a change of each to first order.
     """
+    there = ~np.isnan(values)
+    values, places = values[there], [place[there] for place in places]
     level = values - values.mean()
     shapes = [np.expm1(-KNOT_GRID * place) for place in places]  # [grid, n] each
     shapes = [shape - shape.mean(axis=1, keepdims=True) for shape in shapes]

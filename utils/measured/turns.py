@@ -22,14 +22,16 @@ def cut_at_turns(values: np.ndarray) -> tuple[list[slice], int]:
 
     No reading belongs to two ramps: the one at which the curve turns ends the ramp before. A reset
     is a piece that mostly is a single step. What a file cuts off at its ends is in no slice.
+    Readings that are missing are NaN, but for the first and the last one.
     """
-    values = without_spikes(values)
+    index, there = np.arange(len(values)), ~np.isnan(values)
+    values = without_spikes(np.interp(index, index[there], values[there]))
     smooth, noise = smoothed(values)
     extremes = [0, *find_turns(smooth, SWING * np.ptp(smooth)), len(values) - 1]
     jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
     resets = [at for at in jumps if at is not None]
     turns = [
-        Turn(values, extremes[index], extremes[index + 1], extremes[index + 2], noise)
+        Turn(values, there, *extremes[index : index + 3], noise=noise)
         for index, (one, other) in enumerate(pairwise(jumps))
         if one is None and other is None
     ]
