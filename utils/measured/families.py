@@ -35,7 +35,11 @@ class Whitened:
         self.level = self(group.level)  # [n, ramps]
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
-        """columns: [n, any]."""
+        """columns: [n, any], real or complex."""
+        if np.iscomplexobj(columns):
+            both = np.hstack([np.real(columns), np.imag(columns)])
+            real, imaginary = np.hsplit(self(both), 2)
+            return real + 1j * imaginary
         white = self.whiten(columns)
         return white - self.one @ (self.one.T @ white)
 
@@ -47,12 +51,6 @@ class Whitened:
     def grid(self) -> np.ndarray:
         """The curves of all nonlinearities of the grid, [n, tried]."""
         return self(curve(self.group.time[:, None], GRID))
-
-    def shapes(self, nonlinearity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Curves of these nonlinearities, and their derivatives by them, each [n, tried]."""
-        found = curve(self.group.time[:, None], nonlinearity + COMPLEX_STEP * 1j)
-        white = self(np.hstack([np.real(found), np.imag(found) / COMPLEX_STEP]))
-        return white[:, : len(nonlinearity)], white[:, len(nonlinearity) :]
 
 
 def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
@@ -83,22 +81,20 @@ def fit_ranges(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best range of each unit, and half the slope of the misfit in the ν of each shape.
 
-    unit, shape: as in `fit_shapes`; nonlinearity: [shapes].
+    The slope is found by a complex step, as in `curves.derivative`. unit, shape: as in
+    `fit_shapes`; nonlinearity: [shapes].
     """
-    product, square = np.zeros((2, len(shape)))
-    change, parts = np.zeros(len(nonlinearity)), []
+    product, square = np.zeros((2, len(shape)), complex)
     for group in groups:
         own = unit[group.group.ramps]
         present, column = np.unique(shape[own], return_inverse=True)
-        curves, by_nu = (each[:, column] for each in group.shapes(nonlinearity[present]))
+        tried = nonlinearity[present] + COMPLEX_STEP * 1j
+        curves = group(curve(group.group.time[:, None], tried))[:, column]
         np.add.at(product, own, (curves * group.level).sum(0))
         np.add.at(square, own, (curves**2).sum(0))
-        parts.append((group.level, own, curves, by_nu))
-    size = product / square
-    for level, own, curves, by_nu in parts:
-        left = size[own] * curves - level
-        np.add.at(change, shape[own], size[own] * (by_nu * left).sum(0))
-    return size, change
+    explained = np.zeros(len(nonlinearity), complex)
+    np.add.at(explained, shape, product**2 / square)
+    return np.real(product / square), -np.imag(explained) / (2 * COMPLEX_STEP)
 
 
 def zero_between(
@@ -106,31 +102,22 @@ def zero_between(
 ) -> np.ndarray:
     """Where functions turn from negative to positive, each between its own limits, all [functions].
 
-    Chandrupatla's method for all of them at once: Advances in Engineering Software 28 (1997) 145,
-    doi:10.1016/S0965-9978(96)00051-8. Where one is positive throughout, that is its low limit, and
-    its high limit where it is negative.
+    By false position for all of them at once, with the Illinois rule that a limit that stays counts
+    half from then on: Dowell and Jarratt, BIT 11 (1971) 168, doi:10.1007/BF01934364. Where one is
+    positive throughout, that is its low limit, and its high limit where it is negative.
     """
-    tiny = np.finfo(float).tiny
-    a, of_a = high, np.maximum(function(high), tiny)
-    b, of_b = low, np.minimum(function(low), -tiny)
-    share = np.full(len(low), 0.5)
-    with np.errstate(all="ignore"):
-        for _ in range(MAX_ROUNDS):
-            x = a + share * (b - a)
-            of_x = function(x)
-            same = (of_x > 0) == (of_a > 0)
-            c, of_c = np.where(same, a, b), np.where(same, of_a, of_b)
-            b, of_b = np.where(same, b, a), np.where(same, of_b, of_a)
-            a, of_a = x, of_x
-            least = TOLERANCE / np.abs(b - a)
-            if (least > 0.5).all():
-                break
-            place, height = (a - b) / (c - b), (of_a - of_b) / (of_c - of_b)
-            by_parabola = (height**2 < place) & ((1 - height) ** 2 < 1 - place)
-            far = (c - a) / (b - a) * of_a / (of_c - of_a) * of_b / (of_c - of_b)
-            inverse = of_a / (of_b - of_a) * of_c / (of_b - of_c) + far
-            share = np.clip(np.where(by_parabola, inverse, 0.5), least, 1 - least)
-    return np.where(np.abs(of_a) < np.abs(of_b), a, b)
+    tiny = 1e-200  # which is not 0 even after all rounds
+    a, of_a = low, np.minimum(function(low), -tiny)
+    b, of_b = high, np.maximum(function(high), tiny)
+    for _ in range(MAX_ROUNDS):
+        x = b - of_b * (b - a) / (of_b - of_a)
+        of_x = function(x)
+        passed = (of_x > 0) != (of_b > 0)
+        a, of_a = np.where(passed, b, a), np.where(passed, of_b, of_a / 2)
+        b, of_b = x, of_x
+        if ((np.abs(b - a) < TOLERANCE) | (of_b == 0)).all():
+            break
+    return b
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ mirrored curve, which falls: f_up(x) = w_max + w_min - g(x).
 from __future__ import annotations
 
 import numpy as np
+from msgspec.structs import astuple
 from scipy.optimize import brentq
 
 from devices.built_in import LINEAR as MODEL
@@ -101,7 +102,7 @@ def symmetry_point(device: DeviceFit) -> Estimate | None:
     for fit in (device.rising, device.falling):
         if fit.family == "linear":
             continue
-        nu, error = device.nonlinearity_and_error(fit)
+        nu, error = astuple(device.nonlinearity_of(fit))
         other = response_of(fit, nu + error)
         moved = crossing(other, down) if fit.data.is_rising else crossing(up, other)
         square += (MODEL.span if moved is None else moved - found) ** 2

@@ -121,22 +121,6 @@ def means(value: np.ndarray, device: np.ndarray) -> np.ndarray:
     return members @ value / members.sum(1)
 
 
-def normal_equations(
-    groups: Sequence[Whitened], model: Variation, theta: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Of least squares: matrix [parameters, parameters], gradient [parameters], and misfit."""
-    matrix, gradient, misfit = np.zeros((len(theta), len(theta))), np.zeros(len(theta)), 0.0
-    for g in groups:
-        left = g.level - g(model.values(theta, g.group))
-        misfit += float((left**2).sum())
-        parts = [(place, g(by)) for place, by in model.derivatives(theta, g.group)]
-        for place, by in parts:
-            np.add.at(gradient, place, (by * left).sum(0))
-            for other, by_other in parts:
-                np.add.at(matrix, (place, other), (by * by_other).sum(0))
-    return matrix, gradient, misfit
-
-
 def residuals(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
     """Whitened, of all readings, [readings]."""
     return np.concatenate([(g(model.values(theta, g.group)) - g.level).ravel() for g in groups])
@@ -154,6 +138,14 @@ def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarra
             entries.append(g(by).ravel())
     at = np.concatenate(rows), np.concatenate(columns)
     return csr_matrix((np.concatenate(entries), at), shape=(end, len(theta)))
+
+
+def normal_equations(
+    groups: Sequence[Whitened], model: Variation, theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Of least squares: matrix [parameters, parameters], gradient [parameters], and misfit."""
+    left, matrix = residuals(groups, model, theta), design_matrix(groups, model, theta)
+    return (matrix.T @ matrix).toarray(), -(matrix.T @ left), float(left @ left)
 
 
 def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
