@@ -97,23 +97,25 @@ def fit_ranges(
     return np.real(product / square), -np.imag(explained) / (2 * COMPLEX_STEP)
 
 
+@np.errstate(all="ignore")
 def zero_between(
     low: np.ndarray, high: np.ndarray, function: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Where functions turn from negative to positive, each between its own limits, all [functions].
 
-    By false position for all of them at once, with the Illinois rule that a limit that stays counts
-    half from then on: Dowell and Jarratt, BIT 11 (1971) 168, doi:10.1007/BF01934364. Where one is
-    positive throughout, that is its low limit, and its high limit where it is negative.
+    By false position for all of them at once, where a limit that stays counts less from then on:
+    Anderson and Björck, BIT 13 (1973) 253, doi:10.1007/BF01951936. Where one is positive
+    throughout, that is its low limit, and its high limit where it is negative.
     """
-    tiny = 1e-200  # which is not 0 even after all rounds
+    tiny = 1e-200
     a, of_a = low, np.minimum(function(low), -tiny)
     b, of_b = high, np.maximum(function(high), tiny)
     for _ in range(MAX_ROUNDS):
         x = b - of_b * (b - a) / (of_b - of_a)
         of_x = function(x)
-        passed = (of_x > 0) != (of_b > 0)
-        a, of_a = np.where(passed, b, a), np.where(passed, of_b, of_a / 2)
+        passed, ratio = (of_x > 0) != (of_b > 0), of_x / of_b
+        less = of_a * np.where(ratio < 1, 1 - ratio, 0.5)
+        a, of_a = np.where(passed, b, a), np.where(passed, of_b, less)
         b, of_b = x, of_x
         if ((np.abs(b - a) < TOLERANCE) | (of_b == 0)).all():
             break
