@@ -13,6 +13,7 @@ from devices.device_file import NOT_MEASURED, Estimate, SignedEstimate
 from utils.measured.branch import BranchData
 from utils.measured.branch_fit import BranchFit
 from utils.measured.noise import root_error
+from utils.measured.variations import means
 
 MAX_STANDARD_ERRORS = 3.0  # by which estimates of one value may differ
 Either = TypeVar("Either", Estimate, SignedEstimate)
@@ -87,11 +88,9 @@ def drift(fit: BranchFit) -> tuple[SignedEstimate, SignedEstimate] | None:
 
 def per_cycle(data: BranchData, value: np.ndarray) -> SignedEstimate | None:
     """Slope of a value of each ramp against cycle, common to all devices, each about its mean."""
-    cycle, level = data.cycle.astype(float), value.copy()
-    for device in range(len(data.devices)):
-        own = data.device == device
-        cycle[own] -= cycle[own].mean()
-        level[own] -= level[own].mean()
+    cycle, level = (
+        each - means(each, data.device)[data.device] for each in (data.cycle.astype(float), value)
+    )
     square, spare = float((cycle**2).sum()), len(value) - len(data.devices) - 1
     if spare < 1 or square == 0:
         return None
