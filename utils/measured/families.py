@@ -23,16 +23,19 @@ TOLERANCE = 1e-10  # of ν
 MAX_ROUNDS = 60
 
 
-class Whitened:
-    """A group of ramps freed of what their noises correlate and of the start of each ramp."""
+class Whitened(Group):
+    """A group of ramps freed of what their noises correlate and of the start of each ramp.
+
+    white: the levels as they are then, [n, ramps].
+    """
 
     def __init__(self, group: Group, noise: Noise):
-        self.group = group
-        self.whiten = Whitener(group.time, noise)
-        ones = self.whiten(np.ones((len(group.time), 1)))
+        super().__init__(**vars(group))
+        self.whiten = Whitener(self.time, noise)
+        ones = self.whiten(np.ones((len(self.time), 1)))
         self.size = float(np.linalg.norm(ones))
         self.one = ones / self.size  # [n, 1]
-        self.level = self(group.level)  # [n, ramps]
+        self.white = self(self.level)
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
         """columns: [n, any], real or complex."""
@@ -50,7 +53,7 @@ class Whitened:
     @cached_property
     def grid(self) -> np.ndarray:
         """The curves of all nonlinearities of the grid, [n, tried]."""
-        return self(curve(self.group.time[:, None], GRID))
+        return self(curve(self.time[:, None], GRID))
 
 
 def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
@@ -66,8 +69,8 @@ def fit_shapes(
     """
     product, square = np.zeros((2, len(shape), len(GRID)))
     for group in groups:
-        np.add.at(product, unit[group.group.ramps], group.level.T @ group.grid)
-        np.add.at(square, unit[group.group.ramps], (group.grid**2).sum(0))
+        np.add.at(product, unit[group.ramps], group.white.T @ group.grid)
+        np.add.at(square, unit[group.ramps], (group.grid**2).sum(0))
     explained = np.zeros((shape.max() + 1, len(GRID)))
     np.add.at(explained, shape, product**2 / square)
     best = explained.argmax(1)
@@ -86,11 +89,11 @@ def fit_ranges(
     """
     product, square = np.zeros((2, len(shape)), complex)
     for group in groups:
-        own = unit[group.group.ramps]
+        own = unit[group.ramps]
         present, column = np.unique(shape[own], return_inverse=True)
         tried = nonlinearity[present] + COMPLEX_STEP * 1j
-        curves = group(curve(group.group.time[:, None], tried))[:, column]
-        np.add.at(product, own, (curves * group.level).sum(0))
+        curves = group(curve(group.time[:, None], tried))[:, column]
+        np.add.at(product, own, (curves * group.white).sum(0))
         np.add.at(square, own, (curves**2).sum(0))
     explained = np.zeros(len(nonlinearity), complex)
     np.add.at(explained, shape, product**2 / square)
@@ -145,5 +148,5 @@ def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) 
         nonlinearity, size = fit_shapes(groups, each, each)
     fits = RampFits(start, size, nonlinearity)
     for group in groups:
-        start[group.group.ramps] = group.starts(group.group.level - fits.level(group.group))
+        start[group.ramps] = group.starts(group.level - fits.level(group))
     return fits

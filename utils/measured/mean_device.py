@@ -151,14 +151,13 @@ def complete(
     scale = np.outer(size, size)
     covariance = np.linalg.pinv(matrix / scale, hermitian=True) / scale
     start, start_by, of_start, left = np.zeros(data.n_ramps), np.zeros(len(theta)), 0.0, []
-    for each in groups:
-        group = each.group
+    for group in groups:
         above_start = group.level - model.values(theta, group)
-        start[group.ramps] = each.starts(above_start)
+        start[group.ramps] = group.starts(above_start)
         left.append(above_start - start[group.ramps])
-        of_start += len(group.ramps) / each.size**2 / data.n_ramps**2
+        of_start += len(group.ramps) / group.size**2 / data.n_ramps**2
         for place, by in model.derivatives(theta, group):
-            np.subtract.at(start_by, place, each.starts(by) / data.n_ramps)
+            np.subtract.at(start_by, place, group.starts(by) / data.n_ramps)
     summary = model.summary(theta)
     change = np.insert(jacobian(model.summary, theta), 2, start_by, axis=0)
     covariance = change @ covariance @ change.T
@@ -182,7 +181,7 @@ def complete(
 
 def log_determinant(groups: Sequence[Whitened]) -> float:
     """Of the covariance of all readings."""
-    return sum(len(g.group.ramps) * g.whiten.log_determinant for g in groups)
+    return sum(len(g.ramps) * g.whiten.log_determinant for g in groups)
 
 
 def aicc(deviance: float, n: int, parameters: int) -> float:

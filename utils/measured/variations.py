@@ -123,7 +123,7 @@ def means(value: np.ndarray, device: np.ndarray) -> np.ndarray:
 
 def residuals(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
     """Whitened, of all readings, [readings]."""
-    return np.concatenate([(g(model.values(theta, g.group)) - g.level).ravel() for g in groups])
+    return np.concatenate([(g(model.values(theta, g)) - g.white).ravel() for g in groups])
 
 
 def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> csr_matrix:
@@ -132,7 +132,7 @@ def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarra
     for g in groups:
         own = end + np.arange(g.level.size).reshape(g.level.shape)
         end += g.level.size
-        for place, by in model.derivatives(theta, g.group):
+        for place, by in model.derivatives(theta, g):
             rows.append(own.ravel())
             columns.append(np.broadcast_to(place, own.shape).ravel())
             entries.append(g(by).ravel())
