@@ -93,9 +93,8 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
             whole = (own_sizes / -np.expm1(-nus)).mean()
             starts.append(np.array([1 / whole, *(nus * whole)]))
         model = different_slopes(unit, device)
-        found = [solve(groups, model, start) for start in starts]
-        theta = min(found, key=lambda theta: normal_equations(groups, model, theta)[2])
-        fits.insert(0, complete(data, groups, model, theta))
+        found = min((solve(groups, model, start) for start in starts), key=lambda each: each.cost)
+        fits.insert(0, complete(data, groups, model, found.x))
         is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes)
         if is_curved and data.n_readings > 8 * len(device):
             theta = np.concatenate([nus, own_sizes])
@@ -107,8 +106,8 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
         if several and ranges.aicc < fits[0].aicc:
             # Cycles that differ are no sign of devices that differ in range: like against like.
             model = different_slopes(unit, device)
-            theta = solve(groups, model, slopes_start(nu, sizes))
-            fits.append(complete(data, groups, model, theta))
+            found = solve(groups, model, slopes_start(nu, sizes))
+            fits.append(complete(data, groups, model, found.x))
     return fits
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeResult, least_squares
 from scipy.sparse import csr_matrix
 
 from utils.measured.branch import Group
@@ -148,8 +148,8 @@ def normal_equations(
     return (matrix.T @ matrix).toarray(), -(matrix.T @ left), float(left @ left)
 
 
-def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
-    """The parameters of least squares, from there on."""
+def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> OptimizeResult:
+    """Least squares from these parameters on: `x` are the best ones, `cost` is half the misfit."""
 
     def matrix(theta: np.ndarray):
         sparse = design_matrix(groups, model, theta)
@@ -164,4 +164,4 @@ def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np
         xtol=1e-12,
         gtol=1e-14,
         max_nfev=60,
-    ).x
+    )
