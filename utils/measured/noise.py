@@ -109,9 +109,9 @@ class NoiseEstimate:
 
     weights: the noises to fit with, their variances averaged over what the data leave possible: the
     best estimate from few readings is often that one of the noises is 0, with which fits would seem
-    far too certain. The price: of simulated single ramps of 15 to 60 readings without write noise 9
-    in 10 lie within one standard error; where it is as large per pulse as the read noise, 2 in 3,
-    and a single ramp can hardly tell which of the two it is.
+    far too certain. The price: of the fits of simulated single ramps of 15 to 60 readings without
+    write noise, 9 in 10 lie within one standard error; where it is as large per pulse as the read
+    noise, 2 in 3, and where it is far larger, 6 in 10. A single ramp can hardly tell which it is.
     """
 
     noise: Noise
