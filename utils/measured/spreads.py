@@ -15,6 +15,7 @@ from utils.measured.branch import BranchData
 from utils.measured.branch_fit import BranchFit
 from utils.measured.curves import curve, derivative
 from utils.measured.noise import root_error
+from utils.measured.variations import means
 from utils.measured.whitening import Whitener
 
 ONE_SIGMA = float(stats.norm.sf(1))  # probability beyond one standard deviation on one side
@@ -110,11 +111,9 @@ def per_cycle(data: BranchData, value: np.ndarray, variance: float = 0.0) -> Sig
     variance: what noise alone makes of the value. The error is that of one standard deviation of
     Student's distribution, since few cycles tell little of their scatter.
     """
-    cycle, level = data.cycle.astype(float), value.copy()
-    for device in range(len(data.devices)):
-        own = data.device == device
-        cycle[own] -= cycle[own].mean()
-        level[own] -= level[own].mean()
+    cycle, level = (
+        each - means(each, data.device)[data.device] for each in (data.cycle.astype(float), value)
+    )
     square, spare = float((cycle**2).sum()), len(value) - len(data.devices) - 1
     if spare < 1 or square == 0:
         return None
