@@ -11,9 +11,9 @@ from support.cells import CELLS, RULES, Row
 from support.devices import BRANCHED, LINEAR, NAMES, device_of
 from support.pairs import row
 
-from devices.device_file import Estimate
 from devices.ledger import COUNTS, Account
 from devices.ledger_level import LedgerLevel
+from devices.measured_branch import Estimate
 from devices.noise import Stream
 from devices.programming import Draws
 from devices.responses import Linear

@@ -9,8 +9,9 @@ from support.devices import OTHERS, device_file, device_of, measured
 
 from devices.built_in import LIBRARY
 from devices.constants import mirrored
-from devices.device_file import Estimate, MeasuredBranch, SignedEstimate, Units, read, write
+from devices.device_file import Units, read, write
 from devices.library import constants, find, from_constants, measurements
+from devices.measured_branch import Estimate, MeasuredBranch, SignedEstimate
 from devices.responses import Exponential, Linear
 from utils.parser import parse
 

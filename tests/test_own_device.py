@@ -7,8 +7,8 @@ import torch
 from conftest import currents_of, members_of, run_main, setting_of
 from support.devices import OTHERS, device_file, measured
 
-from devices.device_file import Estimate
 from devices.library import find
+from devices.measured_branch import Estimate
 from devices.responses import Linear, Table
 from utils.compute.compiler import Compiler
 from utils.parser import parse

@@ -11,8 +11,8 @@ from support.devices import NAMES, OTHERS, device_file, device_of, measured
 from support.legacy_runs import legacy_record, without_newer
 
 from devices.built_in import LIBRARY
-from devices.device_file import Estimate
 from devices.library import Device, find, measurements
+from devices.measured_branch import Estimate
 from devices.responses import Response
 from utils.errors import UserError
 from utils.flags import flags_of

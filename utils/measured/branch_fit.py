@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from devices.device_file import NOT_MEASURED, Estimate
+from devices.measured_branch import NOT_MEASURED, Estimate
 from utils.errors import UserError
 from utils.measured import lack_of_fit, mean_device, noise, table
 from utils.measured.branch import BranchData

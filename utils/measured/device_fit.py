@@ -10,7 +10,7 @@ import numpy as np
 from msgspec.structs import astuple
 from threadpoolctl import ThreadpoolController
 
-from devices.device_file import NOT_MEASURED, Estimate, SignedEstimate
+from devices.measured_branch import NOT_MEASURED, Estimate, SignedEstimate
 from utils.errors import UserError
 from utils.measured.branch import branch_data
 from utils.measured.branch_fit import BranchFit, fit_branch

@@ -11,7 +11,8 @@ from msgspec.structs import astuple
 from scipy.optimize import brentq
 
 from devices.built_in import LINEAR as MODEL
-from devices.device_file import DeviceFile, Estimate, MeasuredBranch, Source, Units
+from devices.device_file import DeviceFile, Source, Units
+from devices.measured_branch import Estimate, MeasuredBranch
 from devices.responses import Exponential, Linear, Response
 from devices.responses import Table as TableResponse
 from utils.measured.branch_fit import BranchFit

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from devices.built_in import LINEAR as MODEL
-from devices.device_file import DeviceFile, Estimate, SignedEstimate
+from devices.device_file import DeviceFile
+from devices.measured_branch import Estimate, SignedEstimate
 from devices.responses import Linear, Table
 from utils.measured.branch_fit import FAMILIES, BranchFit, quality
 from utils.measured.device_fit import DeviceFit

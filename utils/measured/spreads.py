@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import gammaln
 
-from devices.device_file import NOT_MEASURED, Estimate, SignedEstimate
+from devices.measured_branch import NOT_MEASURED, Estimate, SignedEstimate
 from utils.measured.branch import BranchData
 from utils.measured.branch_fit import BranchFit
 from utils.measured.curves import curve, derivative
