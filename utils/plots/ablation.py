@@ -73,13 +73,16 @@ class Ablation:
             return ""
         return f" ({size:g}{' of figure 1' * (FIGURE_1.get(name) == size)}, not measured)"
 
-    @cached_property
-    def share_present(self) -> tuple[int, float]:
-        """How many combinations of imperfections of its field are there, and the share of all."""
+    @property
+    def rank(self) -> tuple[int, float, float]:
+        """How much of it is there, and how well its full set learns.
+
+        The number of combinations of imperfections, their share of all, and mean accuracy in %.
+        """
         names = self.imperfections
         absent = [some for k in range(len(names) + 1) for some in combinations(names, k)]
-        n_present = sum(without(self.full, some) in self.networks for some in absent)
-        return n_present, n_present / len(absent)
+        present = sum(without(self.full, some) in self.networks for some in absent)
+        return present, present / len(absent), self.networks[self.full]["accuracy"].mean()
 
     @cached_property
     def points(self) -> dict[tuple[str, str], Difference]:
@@ -97,9 +100,9 @@ class Ablation:
         sums = (none, full), (ideal, none), (ideal, full)
         pairs |= {(name, TOGETHER): pair for name, pair in zip(SUMS, sums, strict=True)}
         found = {
-            key: difference(*(self.networks[setting] for setting in pair))
-            for key, pair in pairs.items()
-            if self.networks.keys() >= set(pair)
+            key: difference(self.networks[first], self.networks.get(second))
+            for key, (first, second) in pairs.items()
+            if first in self.networks
         }
         return {key: points for key, points in found.items() if points}
 
@@ -107,44 +110,30 @@ class Ablation:
 def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
     """For each field the ablation of which most is there, at its best learning rate; linear first.
 
-    networks: healthy ones of one series. At least two combinations have to be there, and something
-    that they say of a single imperfection.
+    networks: healthy ones of one series. At least two imperfections have to be there, and something
+    that is known of a single one.
     """
     by_setting: dict[Any, pd.DataFrame] = dict(list(networks.groupby("setting", sort=False)))
-    found = []
-    for field, rows in by_field(networks).items():
-        full = [Ablation(setting, by_setting) for setting in dict.fromkeys(rows["setting"])]
+    fields, found = by_field(networks), []
+    fields.pop(IDEAL.name, None)
+    for rows in fields.values():
         candidates = [
-            ablation
-            for ablation in full
-            if field != IDEAL.name
-            and len(ablation.imperfections) > 1
-            and ablation.share_present[0] > 1
-            and any(what != TOGETHER for _, what in ablation.points)
+            each
+            for each in (Ablation(setting, by_setting) for setting in rows["setting"].unique())
+            if len(each.imperfections) > 1 and any(what != TOGETHER for _, what in each.points)
         ]
         if candidates:
-            found.append(max(candidates, key=completeness))
+            found.append(max(candidates, key=lambda each: each.rank))
     return found
-
-
-def completeness(ablation: Ablation) -> tuple:
-    """How much of an ablation is there, and how well its full set learns."""
-    return *ablation.share_present, ablation.networks[ablation.full]["accuracy"].mean()
 
 
 def table(ablations: Sequence[Ablation]) -> pd.DataFrame:
     """A row for each number of the figure, in points of accuracy."""
-    rows = [
-        (
-            style.name(each.field),
-            each.full.lr,
-            each.imperfections.get(of, of),
-            what,
-            *astuple(points),
-        )
-        for each in ablations
-        for (of, what), points in each.points.items()
-    ]
+    rows = []
+    for each in ablations:
+        kind = style.name(each.field), each.full.lr
+        for (of, what), points in each.points.items():
+            rows.append((*kind, each.imperfections.get(of, of), what, *astuple(points)))
     return pd.DataFrame(rows, columns=COLUMNS).round(3)
 
 
@@ -166,14 +155,14 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure:
     figure.supxlabel("points of test accuracy, lost or won back (dotted: neither)")
     style.letter(panels[0])
     counts = [points.n for ablation in ablations for points in ablation.points.values()]
+    shapes = ("o", None, ALONE), ("o", "white", WON_BACK), ("D", None, "together")
     handles = [
-        Line2D([], [], color=style.GREY, marker=marker, ls="", mfc=face)
-        for marker, face in (("o", None), ("o", "white"), ("D", None))
+        Line2D([], [], color=style.GREY, marker=marker, ls="", mfc=face, label=label)
+        for marker, face, label in shapes
     ]
     spread = " ± standard error over equal seeds" * (max(counts) >= MIN_FOR_SPREAD)
     title = f"{ablations[0].full.task}; mean{spread}, {describe_count(counts)}"
-    columns = 2 if len(ablations) == 1 else 3
-    legend_above(figure, handles, [ALONE, WON_BACK, "together"], title, columns)
+    legend_above(figure, handles, title, columns=2 if len(ablations) == 1 else 3)
     return figure
 
 

@@ -12,11 +12,10 @@ from utils.plots import panels, style
 from utils.plots.selection import in_study
 from utils.plots.statistics import (
     MIN_FOR_SPREAD,
-    at_best_rate,
+    best_difference,
     describe_best_rate,
     describe_mean,
     describe_resolution,
-    difference,
     differences,
     ends_of,
     summary,
@@ -66,8 +65,7 @@ def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
     row[0].set_ylabel("test accuracy (%)")
     lines = "\n" if width == style.COLUMN else " "
     title = f"{style.physics(networks)};{lines}{describe_mean(networks)}{max(arrows)}"
-    handles, labels = row[0].get_legend_handles_labels()
-    panels.legend_above(figure, handles, labels, title, 3)
+    panels.legend_above(figure, row[0].get_legend_handles_labels()[0], title)
     return figure
 
 
@@ -92,8 +90,8 @@ def compare(linear: pd.DataFrame, exponential: pd.DataFrame) -> list[str]:
     by_rate = differences(linear, exponential, "lr")
     if not by_rate:
         return []
-    ends = ", ".join(f"{by_rate[rate]} at {rate:g}" for rate in ends_of(by_rate))
-    best = difference(at_best_rate(linear), at_best_rate(exponential))
+    ends = ", ".join(f"{points} at {rate:g}" for rate, points in ends_of(by_rate).items())
+    best = best_difference(linear, exponential)
     at_best = [f"each at its best: {best}"] if best else []
     return [f"linear minus exponential, over equal seeds: {ends}", *at_best]
 

@@ -214,16 +214,9 @@ def add_legend(figure, choice: FairChoice, best: Mapping[str, pd.DataFrame], arr
     noises = describe_noises(setting).replace("\n", " ")
     equal_noises = f"all with {noises}; " * (not choice.as_measured)
     title = f"{setting.task}, {style.label('clipping', setting.clipping)}, {equal_noises}"
-    figure.legend(
-        handles=handles,
-        title=f"{title}{describe_mean(choice.networks)}{arrows}",
-        title_fontsize=7,
-        fontsize=style.SMALL,
-        loc="outside upper center",
-        ncols=min(LEGEND_COLUMNS, len(handles)),
-        handlelength=2.2,
-        columnspacing=1.2,
-    )
+    title = f"{title}{describe_mean(choice.networks)}{arrows}"
+    look = {"fontsize": style.SMALL, "handlelength": 2.2, "columnspacing": 1.2}
+    panels.legend_above(figure, handles, title, LEGEND_COLUMNS, **look)
 
 
 def describe_noises(setting: Setting) -> str:

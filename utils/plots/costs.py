@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from utils.plots import style
-from utils.plots.panels import use_log_scale
+from utils.plots.panels import note, use_log_scale
 from utils.plots.selection import by_field
 from utils.plots.statistics import MIN_FOR_SPREAD, describe_best_rate, describe_mean
 
@@ -67,14 +67,8 @@ def draw_points(
     errors = (p["std"].where(p["size"] >= MIN_FOR_SPREAD).fillna(0) for p in (y, x))
     axes.errorbar(x["mean"], y["mean"], *errors, lw=0.8, elinewidth=0.8, **look)
     for place in named:
-        axes.annotate(
-            f"{points.index[place]:g}",
-            (x["mean"].iloc[place], y["mean"].iloc[place]),
-            xytext=(3, 3),
-            textcoords="offset points",
-            fontsize=6,
-            color=look["color"],
-        )
+        at = x["mean"].iloc[place], y["mean"].iloc[place]
+        note(axes, f"{points.index[place]:g}", at, (3, 3), fontsize=6, color=look["color"])
 
 
 def conclusion(networks: pd.DataFrame) -> str:

@@ -66,8 +66,7 @@ def show_differences(axes) -> None:
     far = [line for line in lines if line not in near]
     if far:
         words = (f"{line.get_label()}: {panels.last_value(line):.0f} %" for line in far)
-        text = f"↓ {', '.join(words)}"
-        axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=style.SMALL)
+        panels.note(axes, f"↓ {', '.join(words)}", (0.02, 0.02), coords="axes fraction")
 
 
 def draw_rates(axes, networks: pd.DataFrame, kind: str, scale: float, colour: str) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from devices.library import Device
 from devices.noise import Draw, Stream
-from utils.plots import style
+from utils.plots import panels, style
 from utils.study import FIELDS
 
 N_DEVICES, SIGMA = 10, 0.2
@@ -48,14 +48,9 @@ def draw_devices(devices: Sequence[Device]) -> Figure:
         axes.axvline(limit, color=style.GREY, lw=0.7, ls="--")
         axes.set_xlabel("pulses x")
         axes.set_xlim(0, 1.3 * end)
-    voltage.annotate(
-        "the paper's:\n" * (len(devices) > len(FIELDS)) + "measured\nup to here",
-        (1.01 * limit, 0.45),
-        xycoords=("data", "axes fraction"),
-        va="center",
-        color=style.GREY,
-        fontsize=style.SMALL,
-    )
+    text = "the paper's:\n" * (len(devices) > len(FIELDS)) + "measured\nup to here"
+    place = 1.01 * limit, 0.45
+    panels.note(voltage, text, place, coords=panels.AT_EDGE, va="center", color=style.GREY)
     change.set_ylabel("step down (10$^{-3}$ arb. u.)")
     change.set_ylim(0)
     voltage.set_title("response; bars: range")

@@ -16,6 +16,7 @@ from utils.plots.selection import FIELD_AND_RATE, by_field, comparable, varied_b
 from utils.plots.statistics import (
     at_best_rate,
     best_columns,
+    best_difference,
     describe_mean,
     difference,
     difference_columns,
@@ -59,14 +60,13 @@ class Driven:
         difference from the paper's scheme, in points.
         """
         top = max(self.best, key=lambda rows: rows["accuracy"].mean())
-        nothing: pd.DataFrame = self.ideal.iloc[:0]
-        papers = at_best_rate(self.rates.get((ONE_WAY, PAPERS), nothing))
+        papers = self.rates.get((ONE_WAY, PAPERS))
         table = []
         for ((cell, rule), rates), rows in zip(self.rates.items(), self.best, strict=True):
             distance = difference(top, rows)
             is_within = distance is not None and distance.low <= 0 <= distance.high
             is_papers = (cell, rule) == (ONE_WAY, PAPERS)
-            points = None if is_papers else difference(rows, papers)
+            points = None if is_papers else best_difference(rows, papers)
             what = {"cell": cell, "rule": rule, "is_papers": is_papers}
             what["equal"] = rows is top or is_within
             columns = best_columns(rates) | difference_columns("to paper's", points)

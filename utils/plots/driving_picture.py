@@ -34,13 +34,9 @@ def draw_driving(shown: list[Driven]) -> Figure:
     lettered = [draw_device(part, driven) for part, driven in zip(parts, shown, strict=True)]
     style.letter(chain(*lettered))
     one = next(iter(shown[0].rates.values()))
-    figure.legend(
-        handles=[Line2D([], [], lw=1, **look) for look in LOOKS.values()],
-        title=f"{style.physics(one)}; {one['epochs'].iloc[0]} epochs, {describe_mean(one)}",
-        title_fontsize=7,
-        loc="outside upper center",
-        ncols=3,
-    )
+    handles = [Line2D([], [], lw=1, **look) for look in LOOKS.values()]
+    title = f"{style.physics(one)}; {one['epochs'].iloc[0]} epochs, {describe_mean(one)}"
+    panels.legend_above(figure, handles, title, handlelength=None)
     return figure
 
 
@@ -68,16 +64,8 @@ def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     if not math.isnan(ideal):
         for axes in (*row.values(), reached):
             axes.axhline(ideal, color=style.GREY, lw=0.8, ls=":", zorder=0)
-        reached.annotate(
-            "ideal network",
-            (0, ideal),
-            xycoords=("axes fraction", "data"),
-            xytext=(2, -2),
-            textcoords="offset points",
-            fontsize=style.SMALL,
-            color=style.GREY,
-            va="top",
-        )
+        at = ("axes fraction", "data")
+        panels.note(reached, "ideal network", (0, ideal), (2, -2), at, color=style.GREY, va="top")
     return [row[cells[0]], reached, requests]
 
 

@@ -62,8 +62,7 @@ class Map:
 
         The columns are those of a `Difference`.
         """
-        nothing: pd.DataFrame = self.curved.iloc[:0]
-        linear = self.best.get(0.0, nothing)
+        linear = self.best.get(0.0)
         found = {nu: difference(rows, linear) for nu, rows in self.best.items()}
         rows = {nu: vars(points) for nu, points in found.items() if points}
         return pd.DataFrame.from_dict(rows, "index", columns=COLUMNS)
@@ -168,19 +167,19 @@ def draw_map(device_map: Map) -> Figure | None:
         signed = (float(sign * level) for level in LOST_LEVELS for sign in (1, -1))
         add_contours(right, lost, {level: f"{level:g}" for level in signed})
     best = [rows["lr"].iloc[0] for rows in device_map.best.values()]
+    look = {"color": "black", "lw": 1.2, "ls": "--", "marker": ".", "label": "best learning rate"}
     for axes in (left, right):
         axes.plot(accuracy.columns, best, color="white", lw=2.6)
-        (line,) = axes.plot(accuracy.columns, best, color="black", lw=1.2, ls="--", marker=".")
-        marked = mark_fields(axes, device_map)
+        axes.plot(accuracy.columns, best, **look)
+        mark_fields(axes, device_map)
         axes.set_xlabel("nonlinearity ν (pulses of the range / decay)")
     left.set_ylabel(RATE_LABEL)
     left.set_title("trained; lines: points from the best")
     right.set_title("relaxed to linear; lines: points lost")
     style.letter((left, right))
-    labels = ["best learning rate", *marked]
     counts = device_map.curved.groupby(["nu", "lr"]).size()
     title = f"{style.physics(device_map.curved)}; mean, {describe_count(counts)}"
-    legend_above(figure, [line, *marked.values()], labels, title, min(len(labels), 3))
+    legend_above(figure, left.get_legend_handles_labels()[0], title)
     return figure
 
 
@@ -216,9 +215,9 @@ def add_contours(axes, grid: pd.DataFrame, levels: Mapping[float, str]) -> None:
             text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
 
 
-def mark_fields(axes, device_map: Map) -> dict:
-    """Other fields where they belong, at their best learning rate; their markers by label."""
-    marked, nus = {}, device_map.best
+def mark_fields(axes, device_map: Map) -> None:
+    """Other fields where they belong, at their best learning rate."""
+    nus = device_map.best
     markers = style.markers(device_map.others["field"])
     for field, rows in by_field(device_map.others).items():
         device = rows["setting"].iloc[0].field
@@ -230,6 +229,5 @@ def mark_fields(axes, device_map: Map) -> dict:
         of_range = f" (range × {times:.1f})" * (abs(times - 1) > 0.05)
         noises = " (own noises)" * (device.measured is not None)
         label = f"{style.name(field)}{of_range}{noises}, at its best{is_nearest}"
-        look = {"color": "white", "mec": "black", "mew": 0.9, "ms": 6, "ls": ""}
-        (marked[label],) = axes.plot(nu, best_rate(rows), markers[field], **look)
-    return marked
+        look = {"color": "white", "mec": "black", "mew": 0.9, "ms": 6, "ls": "", "label": label}
+        axes.plot(nu, best_rate(rows), markers[field], **look)

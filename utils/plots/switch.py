@@ -93,8 +93,7 @@ def draw_switch(switched: Switched) -> Figure:
         draw_by_epochs(axes, switched, rate)
     above[0].set_ylabel("test accuracy after training (%)")
     title = f"{style.physics(switched.networks)}; {describe_mean(switched.networks)}"
-    handles, labels = above[0].get_legend_handles_labels()
-    panels.legend_above(top, handles, labels, title, 4)
+    panels.legend_above(top, above[0].get_legend_handles_labels()[0], title, 4)
     rate = rate_of_curves(switched)
     below = bottom.subplots(1, 2, sharey=True)
     lows = []
@@ -136,9 +135,8 @@ def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
             if end:
                 axes.axhspan(level - TOLERANCE, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
     axes.set_title(f"learning rate {rate:g}")
-    panels.finish_epoch_axis(axes, switched.epochs)
+    panels.finish_epoch_axis(axes, switched.epochs, "")
     axes.set_xlim(left=-0.02 * switched.epochs)
-    axes.set_xlabel("")
 
 
 def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
@@ -166,8 +164,7 @@ def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
         panels.leave_out_first_epoch(axes, means)
         show_marks(axes, marked, SHOWN * float(means[:, -1].mean()))
     axes.set_title(f"{name_of_order(first, then)}, learning rate {rows['lr'].iloc[0]:g}")
-    panels.finish_epoch_axis(axes, int(rows["epochs"].iloc[0]))
-    axes.set_xlabel("")
+    panels.finish_epoch_axis(axes, int(rows["epochs"].iloc[0]), "")
 
 
 def show_marks(axes, marked: Mapping[int, float], lowest: float) -> None:
@@ -176,17 +173,9 @@ def show_marks(axes, marked: Mapping[int, float], lowest: float) -> None:
     axes.set_ylim(bottom=min([*shown, axes.get_ylim()[0]]))
     for switch, value in marked.items():
         if value < axes.get_ylim()[0]:
-            axes.annotate(
-                f"◇ {value:.0f} %",
-                (switch, 0.14),
-                xycoords=("data", "axes fraction"),
-                rotation=90,
-                ha="center",
-                va="bottom",
-                fontsize=6,
-                color=style.GREY,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-            )
+            look = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 6}
+            look |= {"color": style.GREY, "bbox": {"fc": "white", "ec": "none", "pad": 0.5}}
+            panels.note(axes, f"◇ {value:.0f} %", (switch, 0.14), coords=panels.AT_EDGE, **look)
 
 
 def conclusion(switched: Switched) -> str:

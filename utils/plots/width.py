@@ -19,8 +19,8 @@ from utils.plots.statistics import (
     MIN_FOR_SPREAD,
     at_best_rate,
     best_columns,
+    best_difference,
     describe_count,
-    difference,
     difference_columns,
     ends_of,
     summary,
@@ -52,23 +52,21 @@ def by_variant(networks: pd.DataFrame) -> dict[Variant, pd.DataFrame]:
 
     The ideal network needs no rule: it has the paper's.
     """
-    groups = {
-        (layers, init, (rounding, accumulate), field): rows
-        for (layers, init, rounding, accumulate, field), rows in networks.groupby(
-            [*VARIED, "field"]
-        )
-    }
+    groups: dict[Any, pd.DataFrame] = dict(list(networks.groupby([*VARIED, "field"])))
     variants = product(LAYERS, sorted(networks["init"].unique()), RULES, FIELDS)
-    return {variant: groups[variant] for variant in variants if variant in groups}
+    return {
+        (layers, init, rule, field): groups[key]
+        for layers, init, rule, field in variants
+        if (key := (layers, init, *rule, field)) in groups
+    }
 
 
 def table(networks: pd.DataFrame) -> pd.DataFrame:
     """A row for each field and network: its best learning rate, and its distance from ideal."""
     variants, rows = by_variant(networks), []
-    nothing: pd.DataFrame = networks.iloc[:0]
     for (layers, init, rule, field), rates in variants.items():
-        ideal = variants.get((layers, init, PAPERS, IDEAL), nothing)
-        points = difference(at_best_rate(rates), at_best_rate(ideal)) if field != IDEAL else None
+        ideal = None if field == IDEAL else variants.get((layers, init, PAPERS, IDEAL))
+        points = best_difference(rates, ideal)
         what = {
             "layers": " ".join(map(str, layers)),
             "init": init,
@@ -115,8 +113,7 @@ def draw_width(networks: pd.DataFrame) -> Figure:
     if len(inits) > 1:
         title += f"; pale to full: fresh weights {', '.join(f'{init:g}' for init in inits)}"
     with_curves = width if width.get_lines() else depths[0]
-    handles, labels = with_curves.get_legend_handles_labels()
-    panels.legend_above(figure, handles, labels, title, 3)
+    panels.legend_above(figure, with_curves.get_legend_handles_labels()[0], title)
     return figure
 
 
@@ -133,12 +130,11 @@ def draw_curves(
     to full. Only the fullest is in a legend.
     """
     drawn, chosen = [], chosen.assign(place=chosen["layers"].map(places.get))
+    columns = [*VARIED[1:], "field"]
     for field, look in style.looks(FIELDS).items():
-        rounding, accumulate = PAPERS if field == IDEAL else rule
-        alike = chosen[chosen["field"] == field]
-        alike = alike[(alike["rounding"] == rounding) & (alike["accumulate"] == accumulate)]
         for position, init in enumerate(inits):
-            points = summary(alike[alike["init"] == init], by="place")
+            variant = [init, *(PAPERS if field == IDEAL else rule), field]
+            points = summary(chosen[(chosen[columns] == variant).all(axis=1)], by="place")
             shown: dict[str, Any] = {"color": style.shade(look["color"], position, len(inits))}
             shown |= {} if init == inits[-1] else {"label": "_"}
             drawn.append(panels.draw_means(axes, points, **look | shown))
@@ -153,14 +149,14 @@ def conclusions(networks: pd.DataFrame) -> list[str]:
 def by_size(networks: pd.DataFrame) -> str:
     """Where linear minus exponential is least and most, over all layers that are there."""
     variants, found = by_variant(networks), {}
-    for layers in LAYERS:
-        fields = [variants.get((layers, INIT, PAPERS, field)) for field in (LINEAR, EXPONENTIAL)]
-        best = [at_best_rate(rates) for rates in fields if rates is not None]
-        if len(best) == 2 and (points := difference(*best)):
-            found[layers] = points
+    for (layers, init, rule, field), linear in variants.items():
+        exponential = variants.get((layers, INIT, PAPERS, EXPONENTIAL))
+        if (init, rule, field) == (INIT, PAPERS, LINEAR):
+            found[layers] = best_difference(linear, exponential)
+    found = {layers: points for layers, points in found.items() if points}
     if not found:
         return "Width: no linear and exponential networks of equal layers yet."
-    ends = [f"{found[layers]} with {describe_layers(layers)}" for layers in ends_of(found)]
+    ends = [f"{points} with {describe_layers(layers)}" for layers, points in ends_of(found).items()]
     if all(points.low > 0 for points in found.values()):
         verdict = f"linear is better in all {len(found)}"
     elif all(points.high < 0 for points in found.values()):
@@ -177,7 +173,6 @@ def by_size(networks: pd.DataFrame) -> str:
 def by_depth(networks: pd.DataFrame) -> list[str]:
     """For each field the best network of several layers, and its distance from one layer."""
     lines, variants = [], by_variant(networks)
-    nothing: pd.DataFrame = networks.iloc[:0]
     for field in (LINEAR, EXPONENTIAL) if networks["init"].nunique() > 1 else ():
         deep = {
             variant: at_best_rate(rates)
@@ -188,8 +183,7 @@ def by_depth(networks: pd.DataFrame) -> list[str]:
             continue
         best = max(deep, key=lambda variant: deep[variant]["accuracy"].mean())
         layers, init, rule, _ = best
-        one = variants.get((DEPTHS[0], INIT, PAPERS, field), nothing)
-        points = difference(deep[best], at_best_rate(one))
+        points = best_difference(deep[best], variants.get((DEPTHS[0], INIT, PAPERS, field)))
         beside = f", {points} over one layer with --init {INIT:g}" if points else ""
         lines.append(
             f"Depth, {style.name(field)}: best with {describe_layers(layers)}, --init {init:g} and "
