@@ -32,6 +32,7 @@ SUMS = ALL, RESPONSE, TO_IDEAL = (
     "the response alone",
     "all, to the ideal network",
 )
+GO_ALONG = ("rounding", "accumulate", "device_noise")  # flags that need an imperfection
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
 
 
@@ -59,8 +60,7 @@ class Ablation:
     def given(self) -> dict[str, Any]:
         """What makes these settings of the study, by flag."""
         sizes = {name: (getattr(self.full, name),) for name in PERFECT}
-        others = ("rounding", "accumulate", "device_noise")
-        own = {name: getattr(self.full, name) for name in others}
+        own = {name: getattr(self.full, name) for name in GO_ALONG}
         return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes, **own}
 
     def origin(self, name: str) -> str:

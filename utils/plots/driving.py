@@ -12,7 +12,7 @@ import pandas as pd
 from devices.library import constants
 from devices.scheme import CELLS, NEAREST, NONE, ONE_WAY, STOCHASTIC
 from utils.plots import style
-from utils.plots.selection import FIELD_AND_RATE, by_field, comparable, varied_by_figures
+from utils.plots.selection import FIELD_AND_RATE, by_field, comparable, have, varied_by_figures
 from utils.plots.statistics import (
     at_best_rate,
     best_columns,
@@ -110,7 +110,7 @@ def select(networks: pd.DataFrame) -> list[Driven]:
             (cell, rule): rates
             for cell in CELLS
             for rule in RULE_NAMES
-            if len(rates := rows[(rows[list(SCHEME)] == [cell, *rule]).all(axis=1)])
+            if len(rates := rows[have(rows, SCHEME, [cell, *rule])])
         }
         if len(schemes) > 1:
             found.append(Driven(field, schemes, ideal))

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from devices.built_in import CURVED, LINEAR
+from devices.library import Device
 from utils.plots import style
 from utils.plots.nonlinearity import has_nonlinearity, nonlinearity
 from utils.plots.panels import RATE_LABEL, legend_above
@@ -68,7 +69,7 @@ class Map:
         return pd.DataFrame.from_dict(rows, "index", columns=COLUMNS)
 
 
-def select(networks: pd.DataFrame, measured: Sequence[str] = ()) -> Map | None:
+def select(networks: pd.DataFrame, measured: Sequence[Device] = ()) -> Map | None:
     """The curved devices, of the physics of which there are most; None if there are none.
 
     networks: healthy ones of one series; measured: devices to mark whatever noises they have.
@@ -79,7 +80,8 @@ def select(networks: pd.DataFrame, measured: Sequence[str] = ()) -> Map | None:
     chosen = comparable(networks, vary=(*FIELD_AND_RATE, "constants"), among=is_curved)
     curved = chosen[is_curved[chosen.index]]
     nus = curved["field"].str.removeprefix(CURVED).astype(float)
-    marked = networks.index.isin(chosen.index) | networks["field"].isin(measured)
+    own = networks["field"].isin([device.name for device in measured])
+    marked = networks.index.isin(chosen.index) | own
     return Map(curved.assign(nu=nus), networks[marked & ~is_curved])
 
 

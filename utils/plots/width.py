@@ -14,7 +14,7 @@ from matplotlib.ticker import NullLocator
 
 from utils.plots import panels, style
 from utils.plots.driving import PAPERS, RULE_NAMES, Rule
-from utils.plots.selection import comparable, in_study, varied_by_figures
+from utils.plots.selection import VARIED, comparable, have, in_study, varied_by_figures
 from utils.plots.statistics import (
     MIN_FOR_SPREAD,
     at_best_rate,
@@ -29,7 +29,6 @@ from utils.settings import Setting
 from utils.studies import DEPTH_RULES, DEPTHS, REFERENCES, STUDIES, WIDTHS
 
 FIELDS = LINEAR, EXPONENTIAL, IDEAL = tuple(device.name for device in REFERENCES)
-VARIED = ("layers", "init", "rounding", "accumulate")
 LAYERS = (*WIDTHS, *DEPTHS[1:])
 RULES: list[Rule] = [(rule["rounding"], rule["accumulate"]) for rule in DEPTH_RULES]
 INIT = Setting.init  # half-width of the fresh weights unless others are given
@@ -42,8 +41,8 @@ def select(networks: pd.DataFrame) -> pd.DataFrame:
 
     networks: healthy ones. Learning rates of one size alone are those of figure 1.
     """
-    rows = networks[in_study(networks, STUDIES["width"], any_rate=True, but=VARIED)]
-    rows = comparable(rows, vary=varied_by_figures(*VARIED))
+    rows = networks[in_study(networks, STUDIES["width"], any_rate=True)]
+    rows = comparable(rows, vary=varied_by_figures(*VARIED["width"]))
     return rows[rows.groupby("lr")["layers"].transform("nunique") > 1] if len(rows) else rows
 
 
@@ -52,7 +51,7 @@ def by_variant(networks: pd.DataFrame) -> dict[Variant, pd.DataFrame]:
 
     The ideal network needs no rule: it has the paper's.
     """
-    groups: dict[Any, pd.DataFrame] = dict(list(networks.groupby([*VARIED, "field"])))
+    groups: dict[Any, pd.DataFrame] = dict(list(networks.groupby([*VARIED["width"], "field"])))
     variants = product(LAYERS, sorted(networks["init"].unique()), RULES, FIELDS)
     return {
         (layers, init, rule, field): groups[key]
@@ -130,11 +129,11 @@ def draw_curves(
     to full. Only the fullest is in a legend.
     """
     drawn, chosen = [], chosen.assign(place=chosen["layers"].map(places.get))
-    columns = [*VARIED[1:], "field"]
+    _, *columns = *VARIED["width"], "field"
     for field, look in style.looks(FIELDS).items():
         for position, init in enumerate(inits):
             variant = [init, *(PAPERS if field == IDEAL else rule), field]
-            points = summary(chosen[(chosen[columns] == variant).all(axis=1)], by="place")
+            points = summary(chosen[have(chosen, columns, variant)], by="place")
             shown: dict[str, Any] = {"color": style.shade(look["color"], position, len(inits))}
             shown |= {} if init == inits[-1] else {"label": "_"}
             drawn.append(panels.draw_means(axes, points, **look | shown))
