@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from utils.flags import flags_of
+from utils.plots import statistics as stats
 from utils.plots import style
 from utils.plots.panels import legend_above
 from utils.plots.selection import by_field
-from utils.plots.statistics import MIN_FOR_SPREAD, Difference, describe_count, difference
 from utils.settings import Setting
 from utils.study import FIGURE_1, IDEAL, PERFECT, without
 
@@ -85,7 +85,7 @@ class Ablation:
         return present, present / len(absent), self.networks[self.full]["accuracy"].mean()
 
     @cached_property
-    def points(self) -> dict[tuple[str, str], Difference]:
+    def points(self) -> dict[tuple[str, str], stats.Difference]:
         """What is known, in points of accuracy: of a flag ALONE and WON_BACK; the SUMS, TOGETHER.
 
         ALONE: what the imperfection costs a network that has no other; WON_BACK: what is won where
@@ -100,7 +100,7 @@ class Ablation:
         sums = (none, full), (ideal, none), (ideal, full)
         pairs |= {(name, TOGETHER): pair for name, pair in zip(SUMS, sums, strict=True)}
         found = {
-            key: difference(self.networks[first], self.networks.get(second))
+            key: stats.difference(self.networks[first], self.networks.get(second))
             for key, (first, second) in pairs.items()
             if first in self.networks
         }
@@ -160,8 +160,8 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure:
         Line2D([], [], color=style.GREY, marker=marker, ls="", mfc=face, label=label)
         for marker, face, label in shapes
     ]
-    spread = " ± standard error over equal seeds" * (max(counts) >= MIN_FOR_SPREAD)
-    title = f"{ablations[0].full.task}; mean{spread}, {describe_count(counts)}"
+    spread = " ± standard error over equal seeds" * (max(counts) >= stats.MIN_FOR_SPREAD)
+    title = f"{ablations[0].full.task}; mean{spread}, {stats.describe_count(counts)}"
     legend_above(figure, handles, title, columns=2 if len(ablations) == 1 else 3)
     return figure
 
@@ -174,7 +174,7 @@ def draw_panel(axes, ablation: Ablation, colour: str) -> None:
         axes.errorbar(
             points.mean,
             names.index(of) + shift,
-            xerr=points.error if points.n >= MIN_FOR_SPREAD else None,
+            xerr=points.error if points.n >= stats.MIN_FOR_SPREAD else None,
             fmt="D" if what == TOGETHER else "o",
             color=colour,
             mfc="white" if what == WON_BACK else colour,
@@ -206,11 +206,11 @@ def conclusion(ablation: Ablation) -> str:
         f"Ablation, {style.name(ablation.field)} at learning rate {ablation.full.lr:g}: "
         f"{'; '.join([*parts, *matters_most(ablation)])} "
         "(mean ± standard error over equal seeds, "
-        f"{describe_count(each.n for each in points.values())})."
+        f"{stats.describe_count(each.n for each in points.values())})."
     )
 
 
-def describe_cost(points: Difference) -> str:
+def describe_cost(points: stats.Difference) -> str:
     """`costs 0.50 ± 0.02`, or `improves by` where less than nothing is lost."""
     verb = "costs" if points.mean >= 0 else "improves by"
     return f"{verb} {points.plus_minus.removeprefix('-')}"

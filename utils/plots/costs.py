@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from utils.plots import statistics as stats
 from utils.plots import style
 from utils.plots.panels import note, use_log_scale
 from utils.plots.selection import by_field
-from utils.plots.statistics import MIN_FOR_SPREAD, describe_best_rate, describe_mean
 
 DRAWN = ["accuracy", "pulses", "refreshes"]  # accuracy in %, and costs
 CLOSE = 0.5  # points of accuracy within which a learning rate is about as good as the best
@@ -50,7 +50,7 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
         use_log_scale(refreshed.yaxis)
     else:  # as of ideal devices
         refreshed.set_ylim(0)
-    reached.legend(loc="best", title=describe_mean(networks))
+    reached.legend(loc="best", title=stats.describe_mean(networks))
     style.letter((reached, refreshed))
     figure.suptitle(f"{style.physics(networks)}; numbers are learning rates")
     return figure
@@ -64,7 +64,7 @@ def draw_points(
     named: the places of the points beside which their learning rates are written.
     """
     x, y = points["pulses"], points[quantity]
-    errors = (p["std"].where(p["size"] >= MIN_FOR_SPREAD).fillna(0) for p in (y, x))
+    errors = (p["std"].where(p["size"] >= stats.MIN_FOR_SPREAD).fillna(0) for p in (y, x))
     axes.errorbar(x["mean"], y["mean"], *errors, lw=0.8, elinewidth=0.8, **look)
     for place in named:
         at = x["mean"].iloc[place], y["mean"].iloc[place]
@@ -81,7 +81,7 @@ def conclusion(networks: pd.DataFrame) -> str:
         cheapest = pulses[accuracy >= accuracy.max() - CLOSE].idxmin()
         part = (
             f"{style.name(field)} takes {pulses[best]:.3g} pulses per device for its best "
-            f"{accuracy[best]:.2f} % (learning rate {describe_best_rate(rows)})"
+            f"{accuracy[best]:.2f} % (learning rate {stats.describe_best_rate(rows)})"
         )
         if cheapest != best:
             part += (
@@ -89,4 +89,4 @@ def conclusion(networks: pd.DataFrame) -> str:
                 f"points of it (learning rate {cheapest:g})"
             )
         parts.append(part)
-    return f"Costs ({describe_mean(networks)}): {'; '.join(parts)}." if parts else ""
+    return f"Costs ({stats.describe_mean(networks)}): {'; '.join(parts)}." if parts else ""

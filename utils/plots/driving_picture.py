@@ -15,8 +15,8 @@ from matplotlib.patches import Patch
 
 from devices.scheme import CELLS
 from utils.plots import panels, style
+from utils.plots import statistics as stats
 from utils.plots.driving import RULE_NAMES, Driven, pareto_front
-from utils.plots.statistics import at_best_rate, describe_mean, summary
 
 COLOURS = ("#000000", "#0072B2", "#56B4E9", "#D55E00", "#E69F00")
 LOOKS: dict[Any, dict[str, Any]] = {
@@ -35,7 +35,7 @@ def draw_driving(shown: list[Driven]) -> Figure:
     style.letter(chain(*lettered))
     one = next(iter(shown[0].rates.values()))
     handles = [Line2D([], [], lw=1, **look) for look in LOOKS.values()]
-    title = f"{style.physics(one)}; {one['epochs'].iloc[0]} epochs, {describe_mean(one)}"
+    title = f"{style.physics(one)}; {one['epochs'].iloc[0]} epochs, {stats.describe_mean(one)}"
     panels.legend_above(figure, handles, title, handlelength=None)
     return figure
 
@@ -47,7 +47,7 @@ def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     row = dict(zip(cells, top.subplots(1, len(cells), sharey=True, squeeze=False)[0], strict=True))
     panels.leave_out_outliers(
         [
-            panels.draw_means(row[cell], summary(rates), **LOOKS[rule])
+            panels.draw_means(row[cell], stats.summary(rates), **LOOKS[rule])
             for (cell, rule), rates in driven.rates.items()
         ]
     )
@@ -60,7 +60,7 @@ def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     reached, requests = bottom.subplots(1, 2, width_ratios=(1, 1.1))
     draw_cost(reached, driven)
     draw_requests(requests, driven)
-    ideal = at_best_rate(driven.ideal)["accuracy"].mean()
+    ideal = stats.at_best_rate(driven.ideal)["accuracy"].mean()
     if not math.isnan(ideal):
         for axes in (*row.values(), reached):
             axes.axhline(ideal, color=style.GREY, lw=0.8, ls=":", zorder=0)

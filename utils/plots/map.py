@@ -17,24 +17,17 @@ from matplotlib.patheffects import withStroke
 
 from devices.built_in import CURVED, LINEAR
 from devices.library import Device
+from utils.plots import statistics as stats
 from utils.plots import style
 from utils.plots.nonlinearity import has_nonlinearity, nonlinearity
 from utils.plots.panels import RATE_LABEL, legend_above
 from utils.plots.selection import FIELD_AND_RATE, by_field, comparable
-from utils.plots.statistics import (
-    MIN_FOR_SPREAD,
-    Difference,
-    at_best_rate,
-    best_rate,
-    describe_count,
-    difference,
-)
 
 TOLERANCE = 0.5  # points below a linear device that count as as good
 LEVELS = (0.5, 1, 2, 5, 10, 20)  # points below the best, of contour lines
 LOST_LEVELS = (1, 5, 20)  # points lost or won in relaxation, of contour lines
 DEEPEST = 10.0  # points below the best, as far as colours tell them apart
-COLUMNS = [field.name for field in fields(Difference)]
+COLUMNS = [field.name for field in fields(stats.Difference)]
 MOST_LOST = 4.0  # points, lost or won in relaxation, as far as colours tell them apart
 
 
@@ -56,7 +49,7 @@ class Map:
     def best(self) -> dict[float, pd.DataFrame]:
         """The networks of each nonlinearity at its best learning rate."""
         groups: Any = self.curved.groupby("nu")
-        return {float(nu): at_best_rate(rows) for nu, rows in groups}
+        return {float(nu): stats.at_best_rate(rows) for nu, rows in groups}
 
     def above_linear(self) -> pd.DataFrame:
         """By how much each is better than nu = 0, each at its own best rate: a row a nonlinearity.
@@ -64,7 +57,7 @@ class Map:
         The columns are those of a `Difference`.
         """
         linear = self.best.get(0.0)
-        found = {nu: difference(rows, linear) for nu, rows in self.best.items()}
+        found = {nu: stats.difference(rows, linear) for nu, rows in self.best.items()}
         rows = {nu: vars(points) for nu, points in found.items() if points}
         return pd.DataFrame.from_dict(rows, "index", columns=COLUMNS)
 
@@ -108,7 +101,7 @@ def conclusion(device_map: Map) -> str:
     """Up to which nonlinearity a device stays within half a point of a linear one."""
     above = device_map.above_linear()
     n = above["n"].min()
-    few = "" if n >= MIN_FOR_SPREAD else f"; no interval from {n} network{'s' * bool(n > 1)}"
+    few = "" if n >= stats.MIN_FOR_SPREAD else f"; no interval from {n} network{'s' * bool(n > 1)}"
     if few:
         above = above.assign(low=math.nan, high=math.nan)
     limits = {sign: find_limits(above, sign) for sign in (1, -1)}
@@ -180,7 +173,7 @@ def draw_map(device_map: Map) -> Figure | None:
     right.set_title("relaxed to linear; lines: points lost")
     style.letter((left, right))
     counts = device_map.curved.groupby(["nu", "lr"]).size()
-    title = f"{style.physics(device_map.curved)}; mean, {describe_count(counts)}"
+    title = f"{style.physics(device_map.curved)}; mean, {stats.describe_count(counts)}"
     legend_above(figure, left.get_legend_handles_labels()[0], title)
     return figure
 
@@ -232,4 +225,4 @@ def mark_fields(axes, device_map: Map) -> None:
         noises = " (own noises)" * (device.measured is not None)
         label = f"{style.name(field)}{of_range}{noises}, at its best{is_nearest}"
         look = {"color": "white", "mec": "black", "mew": 0.9, "ms": 6, "ls": "", "label": label}
-        axes.plot(nu, best_rate(rows), markers[field], **look)
+        axes.plot(nu, stats.best_rate(rows), markers[field], **look)

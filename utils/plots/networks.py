@@ -13,15 +13,7 @@ import pandas as pd
 from devices.library import Device
 from utils.errors import UserError
 from utils.flags import flags_of
-from utils.plots.commands import (
-    describe_edges,
-    describe_missing,
-    named_data_dir,
-    named_devices,
-    read_content,
-    shown,
-    words,
-)
+from utils.plots import commands
 from utils.plots.prices import NO_PRICES, Prices
 from utils.plots.selection import (
     FIELD_AND_RATE,
@@ -105,7 +97,7 @@ class Networks:
         """How many folders each combination of programs, physics and hardware has trained."""
         rows = []
         for _, alike in self.all.dropna(subset=["folder"]).groupby("folder", sort=False):
-            content = read_content(alike)
+            content = commands.read_content(alike)
             programs = content.get("versions", {})
             commit = (content.get("git_commit") or "")[:10]
             where = {name: content.get(name) for name in ("physics", "device", "hardware")}
@@ -132,7 +124,7 @@ class Networks:
             return ["There is nothing to draw yet."]
         series, table = series_of(self.main), flags_of(Setting)
         common = ", ".join(
-            f"{name} {words(value)}"
+            f"{name} {commands.words(value)}"
             for name, value in series.items()
             if not (table[name][0].stored.added_later and value == table[name][1])
         )
@@ -149,7 +141,7 @@ class Networks:
             if values and values.keys() <= set(SCHEME):
                 n_driven += len(rows)
             elif values:
-                differing = [shown(name, value) for name, value in values.items()]
+                differing = [commands.shown(name, value) for name, value in values.items()]
                 flags = " ".join(f"--{each}" for each in differing)
                 plural = "s" * (len(rows) > 1)
                 lines.append(
@@ -174,16 +166,18 @@ class Networks:
         """
         networks = self.main if networks is None else networks
         if networks.empty:
-            return "".join(f" --{name} {words(value)}" for name, value in self.filters.items())
+            return "".join(
+                f" --{name} {commands.words(value)}" for name, value in self.filters.items()
+            )
         series, table, line = series_of(networks), flags_of(Setting), ""
         for name, value in (series if given is None else given).items():
             if name == "field":
-                line += f" --field {named_devices(networks, value)}"
+                line += f" --field {commands.named_devices(networks, value)}"
             elif name not in series or value != table[name][1]:
-                line += f" --{shown(name, value)}"
+                line += f" --{commands.shown(name, value)}"
         n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())
         line += f" --n_models {n_models}" * (n_models != Run.n_models)
-        if (data_dir := named_data_dir(networks)) is not None:
+        if (data_dir := commands.named_data_dir(networks)) is not None:
             line += f" --data_dir {shlex.quote(data_dir)}"
         if self.folder != Run.output_dir:
             line += f" --output_dir {shlex.quote(str(self.folder))}"
@@ -212,8 +206,8 @@ class Networks:
         missing = wanted - set(networks["setting"])
         command = f"{study.command} --resume{self.flags(networks, values)}"
         how_many = f"{len(missing)} of {len(wanted)} settings are"
-        lines = [describe_missing(name, how_many, command)] if missing else []
-        return lines if edges is None else lines + describe_edges(study, command, edges)
+        lines = [commands.describe_missing(name, how_many, command)] if missing else []
+        return lines if edges is None else lines + commands.describe_edges(study, command, edges)
 
 
 def series_beside(study: Study, networks: pd.DataFrame) -> dict[str, Any]:

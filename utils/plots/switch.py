@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from devices.library import Device
 from utils.plots import panels, style
+from utils.plots import statistics as stats
 from utils.plots.selection import FIELD_AND_RATE, comparable
-from utils.plots.statistics import best_rate, describe_mean, summary
 from utils.settings import Setting
 from utils.study import FIELDS
 
@@ -57,7 +57,7 @@ class Switched:
 
     def accuracies(self, first: Device, rate: float) -> pd.DataFrame:
         """Mean and standard deviation of accuracy (%) by epochs under `asked`."""
-        return summary(self.order(first, rate), by="under")
+        return stats.summary(self.order(first, rate), by="under")
 
 
 def select(networks: pd.DataFrame) -> Switched | None:
@@ -92,7 +92,7 @@ def draw_switch(switched: Switched) -> Figure:
     for axes, rate in zip(above, switched.rates, strict=True):
         draw_by_epochs(axes, switched, rate)
     above[0].set_ylabel("test accuracy after training (%)")
-    title = f"{style.physics(switched.networks)}; {describe_mean(switched.networks)}"
+    title = f"{style.physics(switched.networks)}; {stats.describe_mean(switched.networks)}"
     panels.legend_above(top, above[0].get_legend_handles_labels()[0], title, 4)
     rate = rate_of_curves(switched)
     below = bottom.subplots(1, 2, sharey=True)
@@ -114,7 +114,7 @@ def rate_of_curves(switched: Switched) -> float:
     """The learning rate at which the field asked for is best alone, otherwise the smallest."""
     always = switched.networks[switched.networks["under"] == switched.epochs]
     always = always[always["lr"].isin(switched.rates)]
-    return switched.rates[0] if always.empty else best_rate(always)
+    return switched.rates[0] if always.empty else stats.best_rate(always)
 
 
 def name_of_order(first: Device, then: Device) -> str:
@@ -189,8 +189,8 @@ def conclusion(switched: Switched) -> str:
     if not lines:
         return f"Switch: no network was always {name}, to compare with."
     return (
-        f"Switch ({describe_mean(switched.networks)}): how many of {switched.epochs} epochs {name} "
-        f"has to be on to stay within {TOLERANCE:g} points of its accuracy:{''.join(lines)}"
+        f"Switch ({stats.describe_mean(switched.networks)}): how many of {switched.epochs} epochs "
+        f"{name} has to be on to stay within {TOLERANCE:g} points of its accuracy:{''.join(lines)}"
     )
 
 

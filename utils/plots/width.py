@@ -13,18 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from utils.plots import panels, style
+from utils.plots import statistics as stats
 from utils.plots.driving import PAPERS, RULE_NAMES, Rule
 from utils.plots.selection import VARIED, comparable, have, in_study, varied_by_figures
-from utils.plots.statistics import (
-    MIN_FOR_SPREAD,
-    at_best_rate,
-    best_columns,
-    best_difference,
-    describe_count,
-    difference_columns,
-    ends_of,
-    summary,
-)
 from utils.settings import Setting
 from utils.studies import DEPTH_RULES, DEPTHS, REFERENCES, STUDIES, WIDTHS
 
@@ -65,21 +56,21 @@ def table(networks: pd.DataFrame) -> pd.DataFrame:
     variants, rows = by_variant(networks), []
     for (layers, init, rule, field), rates in variants.items():
         ideal = None if field == IDEAL else variants.get((layers, init, PAPERS, IDEAL))
-        points = best_difference(rates, ideal)
+        points = stats.best_difference(rates, ideal)
         what = {
             "layers": " ".join(map(str, layers)),
             "init": init,
             "rule": "" if field == IDEAL else RULE_NAMES[rule],
             "field": style.name(field),
         }
-        rows.append(what | best_columns(rates) | difference_columns("to ideal", points))
+        rows.append(what | stats.best_columns(rates) | stats.difference_columns("to ideal", points))
     return pd.DataFrame(rows).round(2)
 
 
 def draw_width(networks: pd.DataFrame) -> Figure:
     """a: over the size of one hidden layer; then for each rule over the number of layers."""
     variants, inits = by_variant(networks), sorted(networks["init"].unique())
-    chosen = pd.concat(map(at_best_rate, variants.values()))
+    chosen = pd.concat(map(stats.at_best_rate, variants.values()))
     rules = [rule for rule in RULES if any(rule == each for _, _, each, _ in variants)]
     n_rows = 1 + (len(rules) > 1)
     figure, grid = plt.subplots(
@@ -105,10 +96,10 @@ def draw_width(networks: pd.DataFrame) -> Figure:
         axes.set_ylabel("test accuracy (%)")
     style.letter((width, *depths[: len(rules)]))
     counts = [int(size) for _, points, _ in drawn for size in points["size"]]
-    shown = "mean ± std" if max(counts) >= MIN_FOR_SPREAD else "mean"
+    shown = "mean ± std" if max(counts) >= stats.MIN_FOR_SPREAD else "mean"
     one = networks.iloc[0]
     title = f"{one['task']}, {one['epochs']} epochs, each at its best learning rate; {shown}, "
-    title += describe_count(counts)
+    title += stats.describe_count(counts)
     if len(inits) > 1:
         title += f"; pale to full: fresh weights {', '.join(f'{init:g}' for init in inits)}"
     with_curves = width if width.get_lines() else depths[0]
@@ -133,7 +124,7 @@ def draw_curves(
     for field, look in style.looks(FIELDS).items():
         for position, init in enumerate(inits):
             variant = [init, *(PAPERS if field == IDEAL else rule), field]
-            points = summary(chosen[have(chosen, columns, variant)], by="place")
+            points = stats.summary(chosen[have(chosen, columns, variant)], by="place")
             shown: dict[str, Any] = {"color": style.shade(look["color"], position, len(inits))}
             shown |= {} if init == inits[-1] else {"label": "_"}
             drawn.append(panels.draw_means(axes, points, **look | shown))
@@ -151,11 +142,14 @@ def by_size(networks: pd.DataFrame) -> str:
     for (layers, init, rule, field), linear in variants.items():
         exponential = variants.get((layers, INIT, PAPERS, EXPONENTIAL))
         if (init, rule, field) == (INIT, PAPERS, LINEAR):
-            found[layers] = best_difference(linear, exponential)
+            found[layers] = stats.best_difference(linear, exponential)
     found = {layers: points for layers, points in found.items() if points}
     if not found:
         return "Width: no linear and exponential networks of equal layers yet."
-    ends = [f"{points} with {describe_layers(layers)}" for layers, points in ends_of(found).items()]
+    ends = [
+        f"{points} with {describe_layers(layers)}"
+        for layers, points in stats.ends_of(found).items()
+    ]
     if all(points.low > 0 for points in found.values()):
         verdict = f"linear is better in all {len(found)}"
     elif all(points.high < 0 for points in found.values()):
@@ -174,7 +168,7 @@ def by_depth(networks: pd.DataFrame) -> list[str]:
     lines, variants = [], by_variant(networks)
     for field in (LINEAR, EXPONENTIAL) if networks["init"].nunique() > 1 else ():
         deep = {
-            variant: at_best_rate(rates)
+            variant: stats.at_best_rate(rates)
             for variant, rates in variants.items()
             if variant[-1] == field and len(variant[0]) > 1
         }
@@ -182,7 +176,7 @@ def by_depth(networks: pd.DataFrame) -> list[str]:
             continue
         best = max(deep, key=lambda variant: deep[variant]["accuracy"].mean())
         layers, init, rule, _ = best
-        points = best_difference(deep[best], variants.get((DEPTHS[0], INIT, PAPERS, field)))
+        points = stats.best_difference(deep[best], variants.get((DEPTHS[0], INIT, PAPERS, field)))
         beside = f", {points} over one layer with --init {INIT:g}" if points else ""
         lines.append(
             f"Depth, {style.name(field)}: best with {describe_layers(layers)}, --init {init:g} and "
