@@ -93,18 +93,6 @@ class Networks:
         devices = {setting.field.name: setting.field for setting in rows["setting"]}
         return [device for _, device in sorted(devices.items()) if device.measured is not None]
 
-    def versions(self) -> pd.DataFrame:
-        """How many folders each combination of programs, physics and hardware has trained."""
-        rows = []
-        for _, alike in self.all.dropna(subset=["folder"]).groupby("folder", sort=False):
-            content = commands.read_content(alike)
-            programs = content.get("versions", {})
-            commit = (content.get("git_commit") or "")[:10]
-            where = {name: content.get(name) for name in ("physics", "device", "hardware")}
-            rows.append(where | {"commit": commit} | programs)
-        table = pd.DataFrame(rows)
-        return table.value_counts(dropna=False).rename("settings").reset_index()
-
     @cached_property
     def choices(self) -> list[FairChoice]:
         """Devices of the user's own beside linear, exponential and ideal ones, if there are any."""

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
 
 from devices.built_in import CURVED, LARGEST_NONLINEARITY
 from utils.flags import flags_of
@@ -200,9 +199,3 @@ def new_folder(figures: Path) -> Path:
             return folder
         except FileExistsError:
             time.sleep(0.1)
-
-
-def save(figure: Figure, folder: Path, stem: str) -> None:
-    """Write a figure as PDF, SVG and PNG."""
-    for ending in FORMATS:
-        figure.savefig(folder / f"{stem}.{ending}")
