@@ -14,14 +14,13 @@ from itertools import combinations
 from typing import Any
 
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from utils.flags import flags_of
 from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.panels import legend_above
+from utils.plots.panels import grid, legend_above
 from utils.plots.selection import by_field
 from utils.settings import Setting
 from utils.study import FIGURE_1, IDEAL, PERFECT, without
@@ -144,16 +143,13 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure:
     """
     width = style.COLUMN if len(ablations) == 1 else style.PAGE
     n_rows = max(len(ablation.imperfections) for ablation in ablations) + 3
-    figure, panels = plt.subplots(
-        1, len(ablations), figsize=(width, 0.9 + 0.27 * n_rows), squeeze=False, sharex=True
-    )
+    figure, (row,) = grid(1, len(ablations), (width, 0.9 + 0.27 * n_rows), sharex=True)
     colours = style.colours(ablation.field for ablation in ablations)
-    for number, (axes, ablation) in enumerate(zip(panels[0], ablations, strict=True)):
+    for number, (axes, ablation) in enumerate(zip(row, ablations, strict=True)):
         draw_panel(axes, ablation, colours[ablation.field])
         if number and ablations[0].imperfections == ablation.imperfections:
             axes.tick_params(labelleft=False)
     figure.supxlabel("points of test accuracy, lost or won back (dotted: neither)")
-    style.letter(panels[0])
     counts = [points.n for ablation in ablations for points in ablation.points.values()]
     shapes = ("o", None, ALONE), ("o", "white", WON_BACK), ("D", None, "together")
     handles = [
@@ -183,10 +179,10 @@ def draw_panel(axes, ablation: Ablation, colour: str) -> None:
             capsize=4,
         )
     axes.set_yticks(range(len(names)), [*ablation.imperfections.values(), *SUMS])
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    title = f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}"
+    axes.set(title=title, ylim=(len(names) - 0.5, -0.5))
     axes.axhline(len(ablation.imperfections) - 0.5, color=style.GREY, lw=0.5)
     axes.axvline(0, color=style.GREY, lw=0.7, ls=":")
-    axes.set_title(f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}")
 
 
 def conclusion(ablation: Ablation) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from utils.plots import panels, style
@@ -36,9 +35,7 @@ def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
         return None
     by_clipping = networks.groupby("clipping")
     width = style.COLUMN if len(by_clipping) == 1 else style.PAGE
-    figure, (row,) = plt.subplots(
-        1, len(by_clipping), figsize=(width, 2.9), sharex=True, sharey=True, squeeze=False
-    )
+    figure, (row,) = panels.grid(1, len(by_clipping), (width, 2.9), sharex=True, sharey=True)
     drawn, arrows, looks = [], set(), style.looks(FIELD_NAMES)
     for axes, (clipping, rows) in zip(row, by_clipping, strict=True):
         for field, look in looks.items():
@@ -52,7 +49,6 @@ def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
             axes.set_title(style.label("clipping", clipping))
     panels.leave_out_outliers(drawn)
     figure.supxlabel(panels.RATE_LABEL)
-    style.letter(row)
     row[0].set_ylabel("test accuracy (%)")
     lines = "\n" if width == style.COLUMN else " "
     title = f"{style.physics(networks)};{lines}{stats.describe_mean(networks)}{max(arrows)}"

@@ -9,12 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.panels import note, use_log_scale
+from utils.plots.panels import grid, note, use_log_scale
 from utils.plots.prices import Prices
 from utils.plots.selection import by_field
 from utils.records.columns import setting_columns
@@ -44,24 +43,21 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
     networks = networks[networks["pulses"] > 0]
     if networks.empty:
         return None
-    figure, (reached, refreshed) = plt.subplots(1, 2, figsize=(style.PAGE, 2.9))
+    figure, ((reached, refreshed),) = grid(1, 2, (style.PAGE, 2.9))
     fields = by_field(networks)
     for field, look in style.looks(fields).items():
         points = summarise_costs(fields[field])
         # Refreshes grow with the learning rate: the first and the last tell the others.
         draw_points(reached, points, "accuracy", look, range(len(points)))
         draw_points(refreshed, points, "refreshes", look, (0, -1))
-    for axes in (reached, refreshed):
+    for axes, label in ((reached, "test accuracy (%)"), (refreshed, "refreshes per pair")):
         use_log_scale(axes.xaxis)
-        axes.set_xlabel("pulses per device in the whole training")
-    reached.set_ylabel("test accuracy (%)")
-    refreshed.set_ylabel("refreshes per pair")
+        axes.set(xlabel="pulses per device in the whole training", ylabel=label)
     if (networks["refreshes"] > 0).all():
         use_log_scale(refreshed.yaxis)
     else:  # as of ideal devices
         refreshed.set_ylim(0)
     reached.legend(loc="best", title=stats.describe_mean(networks))
-    style.letter((reached, refreshed))
     figure.suptitle(f"{style.physics(networks)}; numbers are learning rates")
     return figure
 

@@ -23,9 +23,7 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure:
     networks: rows of `Simulations.networks` that differ in field and learning rate.
     """
     fields = by_field(networks)
-    figure, grid = plt.subplots(
-        2, len(fields), figsize=(style.PAGE, 4.2), sharex=True, squeeze=False
-    )
+    figure, grid = panels.grid(2, len(fields), (style.PAGE, 4.2), sharex=True)
     colours, n_epochs = style.colours(fields), int(networks["epochs"].iloc[0])
     for (accuracy, request), (field, rows) in zip(grid.T, fields.items(), strict=True):
         draw_rates(accuracy, rows, "accuracies", 100, colours[field])
@@ -36,12 +34,9 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure:
         show_differences(accuracy)
     grid[0, 0].set_ylabel("test accuracy (%)")
     grid[1, 0].set_ylabel("mean request (pulses per pair)")
-    top = max(axes.get_ylim()[1] for axes in grid[1])
-    for axes in grid[1]:
-        axes.set_ylim(0, top)
+    plt.setp(grid[1], ylim=(0, max(axes.get_ylim()[1] for axes in grid[1])))
     for axes in grid.flat:
         panels.name_ends(axes, n_epochs)
-    style.letter(grid.flat)
     mean = describe_mean(networks).replace(" ± std", "")
     figure.suptitle(f"{style.physics(networks)}; {mean}; numbers: learning rates")
     return figure

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -20,7 +19,7 @@ from devices.library import Device
 from utils.plots import statistics as stats
 from utils.plots import style
 from utils.plots.nonlinearity import has_nonlinearity, nonlinearity
-from utils.plots.panels import RATE_LABEL, legend_above
+from utils.plots.panels import RATE_LABEL, grid, legend_above
 from utils.plots.selection import FIELD_AND_RATE, by_field, comparable
 
 TOLERANCE = 0.5  # points below a linear device that count as as good
@@ -149,7 +148,7 @@ def draw_map(device_map: Map) -> Figure | None:
     accuracy = device_map.grid()
     if min(accuracy.shape) < 2:
         return None
-    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 3.1), sharey=True)
+    figure, ((left, right),) = grid(1, 2, (style.PAGE, 3.1), sharey=True)
     top, lowest = float(np.nanmax(accuracy.to_numpy())), float(np.nanmin(accuracy.to_numpy()))
     bar = draw_heat(left, accuracy, "viridis", (max(lowest, top - DEEPEST), top))
     bar.set_label("test accuracy (%)")
@@ -168,20 +167,18 @@ def draw_map(device_map: Map) -> Figure | None:
         axes.plot(accuracy.columns, best, **look)
         mark_fields(axes, device_map)
         axes.set_xlabel("nonlinearity ν (pulses of the range / decay)")
-    left.set_ylabel(RATE_LABEL)
-    left.set_title("trained; lines: points from the best")
+    left.set(ylabel=RATE_LABEL, title="trained; lines: points from the best")
     right.set_title("relaxed to linear; lines: points lost")
-    style.letter((left, right))
     counts = device_map.curved.groupby(["nu", "lr"]).size()
     title = f"{style.physics(device_map.curved)}; mean, {stats.describe_count(counts)}"
     legend_above(figure, left.get_legend_handles_labels()[0], title)
     return figure
 
 
-def draw_heat(axes, grid: pd.DataFrame, colours: str, ends: tuple[float, float]):
+def draw_heat(axes, cells: pd.DataFrame, colours: str, ends: tuple[float, float]):
     """A cell around each point, centred in nu and in the logarithm of the rate; returns its bar."""
-    rates, shown = grid.index, np.ma.masked_invalid(grid)
-    borders = borders_of(grid.columns), np.exp(borders_of(np.log(rates)))
+    rates, shown = cells.index, np.ma.masked_invalid(cells)
+    borders = borders_of(cells.columns), np.exp(borders_of(np.log(rates)))
     mesh = axes.pcolormesh(*borders, shown, cmap=colours, vmin=ends[0], vmax=ends[1])
     mesh.set_rasterized(True)
     beyond = bool(shown.min() < ends[0]), bool(shown.max() > ends[1])
@@ -199,13 +196,13 @@ def borders_of(centres: Any) -> np.ndarray:
     return np.array([2 * centres[0] - middles[0], *middles, 2 * centres[-1] - middles[-1]])
 
 
-def add_contours(axes, grid: pd.DataFrame, levels: Mapping[float, str]) -> None:
+def add_contours(axes, cells: pd.DataFrame, levels: Mapping[float, str]) -> None:
     """Lines at these levels, named; only those that lie between the values."""
-    low, high = np.nanmin(grid.to_numpy()), np.nanmax(grid.to_numpy())
+    low, high = np.nanmin(cells.to_numpy()), np.nanmax(cells.to_numpy())
     inside = sorted(level for level in levels if low < level < high)
     if inside:
         look = {"levels": inside, "colors": "black", "linewidths": 0.6}
-        lines = axes.contour(grid.columns, grid.index, grid, **look)
+        lines = axes.contour(cells.columns, cells.index, cells, **look)
         for text in axes.clabel(lines, fontsize=style.SMALL, fmt=dict(levels)):
             text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from utils.plots import style
@@ -17,6 +19,16 @@ RATE_LABEL = "learning rate (pulses per unit gradient)"
 Place = tuple[float, float]
 AT_EDGE = ("data", "axes fraction")  # coordinates of notes: x of the data, y of the panel
 Curve = tuple[Any, pd.DataFrame, Any]  # axes, points of `statistics.summary`, and colour
+
+
+def grid(n_rows: int, n_columns: int, size: tuple[float, float], **share) -> tuple[Figure, Any]:
+    """A figure and its panels, named by letters: [row, column].
+
+    size: width and height, inches; share: the axes that panels share, see `plt.subplots`.
+    """
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, **share)
+    style.letter(axes.flat)
+    return figure, axes
 
 
 def draw_means(

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from devices.library import Device
 from devices.scheme import REFERENCE
 from utils.plots import style
+from utils.plots.panels import grid
 from utils.plots.selection import by_field
 from utils.plots.statistics import at_best_rate, describe_count
 from utils.records.tensor_names import pair_tensor
@@ -36,10 +36,7 @@ def draw_weights(networks: pd.DataFrame) -> Figure:
     images are left out, as their pairs are never programmed.
     """
     best = fields_at_best_rate(networks)
-    figure, (row,) = plt.subplots(
-        1, layers_of(networks) + 1, figsize=(style.PAGE, 2.6), squeeze=False
-    )
-    *layers, range_axes = row
+    figure, ((*layers, range_axes),) = grid(1, layers_of(networks) + 1, (style.PAGE, 2.6))
     colours = style.colours(best)
     pairs = draw_layers(layers, best, colours)
     for field, rows in best.items():
@@ -52,14 +49,12 @@ def draw_weights(networks: pd.DataFrame) -> Figure:
         place = (devices - response.w_min) / response.span
         draw_histogram(range_axes, place, (0, 1), colours[field], label)
     low, high = r"w$_\mathrm{min}$", r"w$_\mathrm{max}$"
-    range_axes.set_xlabel(f"(w − {low}) / ({high} − {low})")
-    range_axes.set_title("single devices")
-    range_axes.set_yscale("log")
+    label = f"(w − {low}) / ({high} − {low})"
+    range_axes.set(title="single devices", xlabel=label, yscale="log")
     layers[0].set_ylabel("share of weights per bin")
     handles = range_axes.get_legend_handles_labels()[0]
     handles.append(Line2D([], [], color=style.GREY, lw=0.7, ls="--", label="range of a pair"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
-    style.letter(row)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     count = describe_count([len(rows) for rows in best.values()])
     figure.suptitle(f"{style.physics(networks)}; {count}")
     return figure
@@ -98,9 +93,7 @@ def draw_layers(
             if beyond >= 0.001:
                 label = f"{style.name(field)}: {beyond:.2g} % beyond this axis"
                 labels.append(textwrap.fill(label, LABEL_WIDTH))
-        axes.set_xlabel("\n".join(labels))
-        axes.set_title(f"layer {number + 1}")
-        axes.set_yscale("log")
+        axes.set(title=f"layer {number + 1}", xlabel="\n".join(labels), yscale="log")
     return pairs
 
 

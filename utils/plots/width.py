@@ -7,7 +7,6 @@ from itertools import product
 from typing import Any
 
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -73,9 +72,7 @@ def draw_width(networks: pd.DataFrame) -> Figure:
     chosen = pd.concat(map(stats.at_best_rate, variants.values()))
     rules = [rule for rule in RULES if any(rule == each for _, _, each, _ in variants)]
     n_rows = 1 + (len(rules) > 1)
-    figure, grid = plt.subplots(
-        n_rows, 2, figsize=(style.PAGE, 2.4 * n_rows + 0.4), sharey=True, squeeze=False
-    )
+    figure, grid = panels.grid(n_rows, 2, (style.PAGE, 2.4 * n_rows + 0.4), sharey=True)
     width, *depths = grid.flat
     sizes = [size for (size,) in WIDTHS]
     drawn = draw_curves(width, chosen, dict(zip(WIDTHS, sizes, strict=True)), [INIT], PAPERS)
@@ -94,7 +91,6 @@ def draw_width(networks: pd.DataFrame) -> Figure:
     panels.leave_out_outliers(drawn, max_share=0.7)  # curves of three points keep one
     for axes in grid[:, 0]:
         axes.set_ylabel("test accuracy (%)")
-    style.letter((width, *depths[: len(rules)]))
     counts = [int(size) for _, points, _ in drawn for size in points["size"]]
     shown = "mean ± std" if max(counts) >= stats.MIN_FOR_SPREAD else "mean"
     one = networks.iloc[0]
