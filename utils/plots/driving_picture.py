@@ -42,7 +42,7 @@ def draw_driving(shown: list[Driven]) -> Figure:
 
 def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     """Draw a device, and return the panels that have a letter."""
-    top, bottom = part.subfigures(2, 1, squeeze=False)[:, 0]
+    top, bottom = part.subfigures(2, 1)
     cells = list(driven.schemes["cell"].unique())
     row = dict(zip(cells, top.subplots(1, len(cells), sharey=True, squeeze=False)[0], strict=True))
     panels.leave_out_outliers(
@@ -53,8 +53,7 @@ def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     )
     for cell, axes in row.items():
         panels.use_log_scale(axes.xaxis)
-        axes.set_xlabel("learning rate")
-        axes.set_title(cell, loc="center")
+        axes.set(xlabel="learning rate", title=cell)
     row[cells[0]].set_ylabel("test accuracy (%)")
     top.suptitle(style.name(driven.field), fontweight="bold")
     reached, requests = bottom.subplots(1, 2, width_ratios=(1, 1.1))
@@ -81,8 +80,7 @@ def draw_cost(axes, driven: Driven) -> None:
         look = {"color": style.GREY, "lw": 0.8, "label": "best for its pulses"}
         (handles["front"],) = axes.plot(front["pulses"], front["mean"], zorder=0, **look)
     panels.use_log_scale(axes.xaxis)
-    axes.set_xlabel("pulses per device in the whole training")
-    axes.set_ylabel("test accuracy (%)")
+    axes.set(xlabel="pulses per device in the whole training", ylabel="test accuracy (%)")
     axes.legend(handles=list(handles.values()), loc="best", fontsize=style.SMALL)
 
 
@@ -105,18 +103,12 @@ def draw_requests(axes, driven: Driven) -> None:
     axes.set_yticks(list(middle), list(middle.index))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("requests (%)")
+    axes.set(xlim=(0, 100), xlabel="requests (%)")
     looks: dict[str, dict[str, Any]] = {"written": {"fc": style.GREY}, "dropped": {"fc": "#DDDDDD"}}
     if (schemes["refreshed"] > 0).any():
         looks["refreshed"] = {"fc": "#BBBBBB", "ec": style.GREY, "hatch": "xxxx"}
     looks["pending"] = {"fc": "white", "ec": style.GREY, "hatch": "////"}
-    axes.legend(
-        handles=[Patch(label=name, **look) for name, look in looks.items()],
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=4,
-        fontsize=style.SMALL,
-        handlelength=1.2,
-        columnspacing=1.0,
-    )
+    handles = [Patch(label=name, **look) for name, look in looks.items()]
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 4}
+    shape = {"fontsize": style.SMALL, "handlelength": 1.2, "columnspacing": 1.0}
+    axes.legend(handles=handles, **place, **shape)

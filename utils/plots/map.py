@@ -16,9 +16,10 @@ from matplotlib.patheffects import withStroke
 
 from devices.built_in import CURVED, LINEAR
 from devices.library import Device
+from devices.responses import Exponential, Linear
 from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.nonlinearity import has_nonlinearity, nonlinearity
+from utils.plots.nonlinearity import nonlinearity
 from utils.plots.panels import RATE_LABEL, grid, legend_above
 from utils.plots.selection import FIELD_AND_RATE, by_field, comparable
 
@@ -216,7 +217,8 @@ def mark_fields(axes, device_map: Map) -> None:
         nu = None if device.response.endless else nonlinearity(device)
         if nu is None or not min(nus) - 0.5 <= nu <= max(nus) + 0.5:
             continue
-        is_nearest = " and the nearest ν" * (not has_nonlinearity(device))
+        has_own = isinstance(device.response, (Exponential, Linear))
+        is_nearest = " and the nearest ν" * (not has_own)
         times = device.response.span / LINEAR.span  # the map is of the range of the linear device
         of_range = f" (range × {times:.1f})" * (abs(times - 1) > 0.05)
         noises = " (own noises)" * (device.measured is not None)

@@ -45,9 +45,12 @@ class Switched:
         return sorted(self.networks[self.networks["switch"] > 0]["lr"].unique())
 
     @property
-    def orders(self) -> list[tuple[Device, Device]]:
-        """The field at first and the one from the switch on."""
-        return [(self.asked, self.other), (self.other, self.asked)]
+    def orders(self) -> dict[str, tuple[Device, Device]]:
+        """By its name, the field at first and the one from the switch on."""
+        orders = (self.asked, self.other), (self.other, self.asked)
+        return {
+            ", then ".join(style.name(field.name) for field in order): order for order in orders
+        }
 
     def order(self, first: Device, rate: float) -> pd.DataFrame:
         """Networks that began under a field, and both ends: never, and always under `asked`."""
@@ -87,22 +90,24 @@ def epochs_under(device: Device, setting: Setting) -> int:
 def draw_switch(switched: Switched) -> Figure:
     """Above: accuracy against epochs under a field, by learning rate; below: learning curves."""
     figure = plt.figure(figsize=(style.PAGE, 4.8))
-    top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
+    top, bottom = figure.subfigures(2, 1)
     above = top.subplots(1, len(switched.rates), sharey=True, squeeze=False)[0]
     for axes, rate in zip(above, switched.rates, strict=True):
         draw_by_epochs(axes, switched, rate)
     above[0].set_ylabel("test accuracy after training (%)")
     title = f"{style.physics(switched.networks)}; {stats.describe_mean(switched.networks)}"
     panels.legend_above(top, above[0].get_legend_handles_labels()[0], title, 4)
-    rate = rate_of_curves(switched)
-    below = bottom.subplots(1, 2, sharey=True)
-    lows = []
-    for axes, (first, then) in zip(below, switched.orders, strict=True):
+    # At the learning rate at which the field asked for is best alone, otherwise the smallest.
+    always = switched.networks[switched.networks["under"] == switched.epochs]
+    always = always[always["lr"].isin(switched.rates)]
+    rate = switched.rates[0] if always.empty else stats.best_rate(always)
+    below, lows = bottom.subplots(1, 2, sharey=True), []
+    for axes, (name, (first, then)) in zip(below, switched.orders.items(), strict=True):
         draw_curves(axes, switched.order(first, rate), first, then)
+        axes.set_title(f"{name}, learning rate {rate:g}")
         lows.append(axes.get_ylim()[0])
     low, high = min(lows), max(axes.dataLim.y1 for axes in below)
-    below[0].set_ylim(low, high + 0.05 * (high - low))
-    below[0].set_ylabel("test accuracy (%)")
+    below[0].set(ylabel="test accuracy (%)", ylim=(low, high + 0.05 * (high - low)))
     name = style.name(switched.asked.name)
     top.supxlabel(f"epochs under {name} (grey: {TOLERANCE:g} points below always {name})")
     bottom.supxlabel("epoch (◇ right after the switch; dashed: never switched)")
@@ -110,22 +115,10 @@ def draw_switch(switched: Switched) -> Figure:
     return figure
 
 
-def rate_of_curves(switched: Switched) -> float:
-    """The learning rate at which the field asked for is best alone, otherwise the smallest."""
-    always = switched.networks[switched.networks["under"] == switched.epochs]
-    always = always[always["lr"].isin(switched.rates)]
-    return switched.rates[0] if always.empty else stats.best_rate(always)
-
-
-def name_of_order(first: Device, then: Device) -> str:
-    return f"{style.name(first.name)}, then {style.name(then.name)}"
-
-
 def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
     """Both orders at one learning rate, with the ends as lines, and what counts as kept."""
-    for (first, then), marker in zip(switched.orders, "os", strict=True):
+    for (label, (first, _)), marker in zip(switched.orders.items(), "os", strict=True):
         points, is_asked = switched.accuracies(first, rate), first == switched.asked
-        label = name_of_order(first, then)
         panels.draw_means(axes, points, "black", label, marker, dashed=not is_asked)
         end = switched.epochs if is_asked else 0
         if end in points.index:
@@ -134,9 +127,8 @@ def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
             axes.axhline(level, color=colour, lw=0.9, ls="--", zorder=0, label=label)
             if end:
                 axes.axhspan(level - TOLERANCE, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
-    axes.set_title(f"learning rate {rate:g}")
     panels.finish_epoch_axis(axes, switched.epochs, "")
-    axes.set_xlim(left=-0.02 * switched.epochs)
+    axes.set(title=f"learning rate {rate:g}", xlim=(-0.02 * switched.epochs, None))
 
 
 def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
@@ -163,7 +155,6 @@ def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
         means = torch.stack(means)
         panels.leave_out_first_epoch(axes, means)
         show_marks(axes, marked, SHOWN * float(means[:, -1].mean()))
-    axes.set_title(f"{name_of_order(first, then)}, learning rate {rows['lr'].iloc[0]:g}")
     panels.finish_epoch_axis(axes, int(rows["epochs"].iloc[0]), "")
 
 
@@ -182,7 +173,8 @@ def conclusion(switched: Switched) -> str:
     """How long the field asked for must be on to keep its accuracy, computed from the curves."""
     name, lines = style.name(switched.asked.name), []
     for rate in switched.rates:
-        orders = "; ".join(describe_order(switched, first, rate) for first, _ in switched.orders)
+        firsts = (switched.asked, switched.other)
+        orders = "; ".join(describe_order(switched, first, rate) for first in firsts)
         always = switched.accuracies(switched.asked, rate)["mean"].get(switched.epochs)
         if always is not None:
             lines.append(f"\n  learning rate {rate:g}, always {name} {always:.2f} %: {orders}.")

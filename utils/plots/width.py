@@ -76,16 +76,16 @@ def draw_width(networks: pd.DataFrame) -> Figure:
     width, *depths = grid.flat
     sizes = [size for (size,) in WIDTHS]
     drawn = draw_curves(width, chosen, dict(zip(WIDTHS, sizes, strict=True)), [INIT], PAPERS)
-    width.set_xscale("log")
+    width.set(xscale="log", xlabel="neurons of one hidden layer")
     width.set_xticks(sizes, [str(size) for size in sizes])
     width.xaxis.set_minor_locator(NullLocator())
-    width.set_xlabel("neurons of one hidden layer")
     for axes, rule in zip(depths, rules, strict=False):
         drawn += draw_curves(axes, chosen, {each: len(each) for each in DEPTHS}, inits, rule)
-        axes.set_xticks([len(layers) for layers in DEPTHS])
-        axes.set_xlabel(f"hidden layers of {DEPTHS[0][0]} neurons")
-        if len(rules) > 1:
-            axes.set_title(RULE_NAMES[rule], loc="center")
+        ticks, label = (
+            [len(layers) for layers in DEPTHS],
+            f"hidden layers of {DEPTHS[0][0]} neurons",
+        )
+        axes.set(xticks=ticks, xlabel=label, title=RULE_NAMES[rule] if len(rules) > 1 else "")
     for axes in depths[len(rules) :]:
         axes.remove()
     panels.leave_out_outliers(drawn, max_share=0.7)  # curves of three points keep one
