@@ -27,7 +27,6 @@ TOLERANCE = 0.5  # points below a linear device that count as as good
 LEVELS = (0.5, 1, 2, 5, 10, 20)  # points below the best, of contour lines
 LOST_LEVELS = (1, 5, 20)  # points lost or won in relaxation, of contour lines
 DEEPEST = 10.0  # points below the best, as far as colours tell them apart
-COLUMNS = [field.name for field in fields(stats.Difference)]
 MOST_LOST = 4.0  # points, lost or won in relaxation, as far as colours tell them apart
 
 
@@ -59,7 +58,8 @@ class Map:
         linear = self.best.get(0.0)
         found = {nu: stats.difference(rows, linear) for nu, rows in self.best.items()}
         rows = {nu: vars(points) for nu, points in found.items() if points}
-        return pd.DataFrame.from_dict(rows, "index", columns=COLUMNS)
+        columns = [field.name for field in fields(stats.Difference)]
+        return pd.DataFrame.from_dict(rows, "index", columns=columns)
 
 
 def select(networks: pd.DataFrame, measured: Sequence[Device] = ()) -> Map | None:
@@ -104,12 +104,10 @@ def conclusion(device_map: Map) -> str:
     few = "" if n >= stats.MIN_FOR_SPREAD else f"; no interval from {n} network{'s' * bool(n > 1)}"
     if few:
         above = above.assign(low=math.nan, high=math.nan)
-    limits = {sign: find_limits(above, sign) for sign in (1, -1)}
-    parts = [
-        describe_limits(found, "up" if sign > 0 else "down", sign * max(sign * above.index))
-        for sign, found in limits.items()
-        if found is not None
-    ]
+    parts = []
+    for way, sign in (("up", 1), ("down", -1)):
+        if (limits := find_limits(above, sign)) is not None:
+            parts.append(f"{way} {describe_limits(limits, sign * max(sign * above.index))}")
     if not parts:
         return "Map: too few nonlinearities yet."
     return (
@@ -130,15 +128,15 @@ def describe_relaxation(device_map: Map) -> str:
     )
 
 
-def describe_limits(limits: pd.Series, way: str, end: float) -> str:
-    """`up to ν = 0.9 (95 %: 0.7 to 1.2)`."""
+def describe_limits(limits: pd.Series, end: float) -> str:
+    """`to ν = 0.9 (95 %: 0.7 to 1.2)`."""
     at, low, high = limits
     if math.isnan(at):
-        text = f"{way} to the end of the map, ν = {end:g}"
-        return text if math.isnan(low) else f"{text} (95 %: at least to {low:.1f})"
-    text = f"{way} to ν = {at:.1f}"
-    last = "the end" if math.isnan(high) else f"{high:.1f}"
-    return text if math.isnan(low) else f"{text} (95 %: {low:.1f} to {last})"
+        text, interval = f"to the end of the map, ν = {end:g}", f"at least to {low:.1f}"
+    else:
+        last = "the end" if math.isnan(high) else f"{high:.1f}"
+        text, interval = f"to ν = {at:.1f}", f"{low:.1f} to {last}"
+    return text if math.isnan(low) else f"{text} (95 %: {interval})"
 
 
 def draw_map(device_map: Map) -> Figure | None:

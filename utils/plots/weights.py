@@ -75,9 +75,12 @@ def draw_layers(
 ) -> dict[str, list[Pair]]:
     """Histograms of the weights, a panel for each layer, with the range that a pair can attain.
 
-    best: the networks of each field. Returns the voltages of each field, see `read_voltages`.
+    best: the networks of each field. Returns the voltages of each field and layer.
     """
-    pairs = {field: read_voltages(rows, len(panels)) for field, rows in best.items()}
+    pairs = {
+        field: [read_voltages(rows, number) for number in range(len(panels))]
+        for field, rows in best.items()
+    }
     responses = {field: device_of(rows).response for field, rows in best.items()}
     spans = {field: each.span for field, each in responses.items() if not each.endless}
     for number, axes in enumerate(panels):
@@ -110,20 +113,18 @@ def widest_shown(weights: Mapping[str, torch.Tensor], spans: Mapping[str, float]
     return max([widest, *(min(each, 3 * widest) if spans else each for each in far)])
 
 
-def read_voltages(rows: pd.DataFrame, n_layers: int) -> list[Pair]:
-    """Hall voltages (w1, w2) of each layer, all networks together."""
-    layers: list[tuple[list, list]] = [([], []) for _ in range(n_layers)]
+def read_voltages(rows: pd.DataFrame, number: int) -> Pair:
+    """Hall voltages (w1, w2) of a layer, counted from 0, all networks together."""
+    pairs = []
     for folder, model, setting in zip(rows["folder"], rows["model"], rows["setting"], strict=True):
         state = torch.load(folder.weights(model), weights_only=True, mmap=True)
-        for number, voltages in enumerate(layers):
-            w1, w2 = (state[pair_tensor(number, name)] for name in ("weight1", "weight2"))
-            if number == 0 and setting.cell != REFERENCE:  # there w1 is never programmed
-                fresh = w1.new_tensor(setting.start)
-                programmed = (w1 != fresh).any(dim=0)
-                w1, w2 = w1[:, programmed], w2[:, programmed]
-            voltages[0].append(w1.flatten())
-            voltages[1].append(w2.flatten())
-    return [(torch.cat(w1), torch.cat(w2)) for w1, w2 in layers]
+        w1, w2 = (state[pair_tensor(number, name)] for name in ("weight1", "weight2"))
+        if number == 0 and setting.cell != REFERENCE:  # there w1 is never programmed
+            programmed = (w1 != w1.new_tensor(setting.start)).any(dim=0)
+            w1, w2 = w1[:, programmed], w2[:, programmed]
+        pairs.append((w1.flatten(), w2.flatten()))
+    w1, w2 = map(torch.cat, zip(*pairs, strict=True))
+    return w1, w2
 
 
 def draw_histogram(
