@@ -31,6 +31,11 @@ SUMS = ALL, RESPONSE, TO_IDEAL = (
     "the response alone",
     "all, to the ideal network",
 )
+MARKERS: dict[str, dict[str, Any]] = {
+    ALONE: {"marker": "o"},
+    WON_BACK: {"marker": "o", "mfc": "white"},
+    TOGETHER: {"marker": "D"},
+}
 GO_ALONG = ("rounding", "accumulate", "device_noise")  # flags that need an imperfection
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
 
@@ -151,10 +156,10 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure:
             axes.tick_params(labelleft=False)
     figure.supxlabel("points of test accuracy, lost or won back (dotted: neither)")
     counts = [points.n for ablation in ablations for points in ablation.points.values()]
-    shapes = ("o", None, ALONE), ("o", "white", WON_BACK), ("D", None, "together")
+    names = {ALONE: ALONE, WON_BACK: WON_BACK, TOGETHER: "together"}
     handles = [
-        Line2D([], [], color=style.GREY, marker=marker, ls="", mfc=face, label=label)
-        for marker, face, label in shapes
+        Line2D([], [], color=style.GREY, ls="", label=name, **MARKERS[what])
+        for what, name in names.items()
     ]
     spread = " ± standard error over equal seeds" * (max(counts) >= stats.MIN_FOR_SPREAD)
     title = f"{ablations[0].full.task}; mean{spread}, {stats.describe_count(counts)}"
@@ -166,18 +171,10 @@ def draw_panel(axes, ablation: Ablation, colour: str) -> None:
     """The numbers of one field, a row for each imperfection and for what they do together."""
     names = [*ablation.imperfections, *SUMS]
     for (of, what), points in ablation.points.items():
-        shift = {ALONE: -0.14, WON_BACK: 0.14, TOGETHER: 0.0}[what]
-        axes.errorbar(
-            points.mean,
-            names.index(of) + shift,
-            xerr=points.error if points.n >= stats.MIN_FOR_SPREAD else None,
-            fmt="D" if what == TOGETHER else "o",
-            color=colour,
-            mfc="white" if what == WON_BACK else colour,
-            ms=2.5,
-            elinewidth=1,
-            capsize=4,
-        )
+        place = names.index(of) + {ALONE: -0.14, WON_BACK: 0.14, TOGETHER: 0.0}[what]
+        error = points.error if points.n >= stats.MIN_FOR_SPREAD else None
+        look = MARKERS[what] | {"ls": "", "ms": 2.5, "elinewidth": 1, "capsize": 4}
+        axes.errorbar(points.mean, place, xerr=error, color=colour, **look)
     axes.set_yticks(range(len(names)), [*ablation.imperfections.values(), *SUMS])
     title = f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}"
     axes.set(title=title, ylim=(len(names) - 0.5, -0.5))

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from devices.device_file import Units
 from devices.library import Device
 from utils.plots import panels, style
 from utils.plots import statistics as stats
@@ -35,7 +36,7 @@ def draw_comparison(choice: FairChoice) -> Figure:
     best = {field: stats.at_best_rate(fields[field]) for field in choice.fields}
     legend = 0.3 + 0.5 * math.ceil(len(best) / LEGEND_COLUMNS)  # inches
     figure = plt.figure(figsize=(style.PAGE, 5 + legend))
-    top, bottom = figure.subfigures(2, 1, height_ratios=(2.6 + legend, 2.4))
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.6 + legend, 2.4))[:, 0]
     (devices, rates), lower = top.subplots(1, 2), bottom.add_gridspec(1, 2)
     epochs = bottom.add_subplot(lower[0])
     layers = lower[1].subgridspec(1, layers_of(networks)).subplots(sharey=True, squeeze=False)[0]
@@ -134,8 +135,8 @@ def draw_responses(axes, devices: list[Device], colours: Mapping[str, str]) -> N
     axes.set(title="devices", xlabel=label, ylabel="Hall voltage w (arb. u.)")
     measured = {d.measured.response_units: d for d in reversed(devices) if d.measured}
     if len(measured) <= MAX_UNIT_AXES:
-        for number, device in enumerate(reversed(measured.values())):
-            add_measured_axis(axes, device, colours[device.name], number * AXES_GAP)
+        for number, (units, device) in enumerate(reversed(measured.items())):
+            add_measured_axis(axes, device, units, colours[device.name], number * AXES_GAP)
 
 
 def add_rate_axes(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str]) -> None:
@@ -158,9 +159,9 @@ def add_rate_axes(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, 
         own.tick_params(colors=colours[field])
 
 
-def add_measured_axis(axes, device: Device, colour: str, offset: float) -> None:
-    """What the instrument read of a measured device, at the right, as far as its range goes."""
-    response, units = device.response, device.measured.response_units
+def add_measured_axis(axes, device: Device, units: Units, colour: str, offset: float) -> None:
+    """What the instrument read of this device, at the right, as far as its own range goes."""
+    response = device.response
 
     def value(voltage):
         return units.offset + units.slope * voltage

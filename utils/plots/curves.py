@@ -56,8 +56,8 @@ def show_differences(axes) -> None:
         return
     low, high = float(min(values)), float(max(values))
     axes.set_ylim(low - 0.1 * (high - low) - 0.1, high + 0.05 * (high - low) + 0.1)
-    words = [f"{line.get_label()}: {end:.0f} %" for line, end in ends[~(ends >= edge)].items()]
-    if words:
+    far: Any = ends[~(ends >= edge)].items()
+    if words := [f"{line.get_label()}: {end:.0f} %" for line, end in far]:
         panels.note(axes, f"↓ {', '.join(words)}", (0.02, 0.02), coords="axes fraction")
 
 
@@ -94,9 +94,9 @@ def draw_epochs(networks: pd.DataFrame) -> Figure:
             means.append(panels.draw_history(axes, rows, **look))
     panels.finish_epoch_axis(axes, int(networks["epochs"].iloc[0]))
     axes.set_ylabel("test accuracy (%)")
-    look = {"loc": "outside lower center", "title": describe_mean(networks)}
     columns = 1 if len(means) < 4 or len(means) > len(fields) else 2
-    figure.legend(*axes.get_legend_handles_labels(), ncols=columns, **look)
+    look: dict[str, Any] = {"loc": "outside lower center", "ncols": columns}
+    figure.legend(*axes.get_legend_handles_labels(), title=describe_mean(networks), **look)
     rates = networks["lr"].unique()
     at_rate = f",\nlearning rate {rates[0]:g}" * (len(rates) == 1)
     axes.set_title(style.physics(networks).replace(", read", ",\nread") + at_rate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from devices.library import constants
 from devices.scheme import CELLS, NEAREST, NONE, ONE_WAY, STOCHASTIC
 from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.selection import FIELD_AND_RATE, by_field, comparable, have, varied_by_figures
+from utils.plots.selection import FIELD_AND_RATE, by_field, comparable, varied_by_figures
 from utils.records.simulations import COSTS, with_costs
 from utils.study import IDEAL, PERFECT, SCHEME
 
@@ -86,10 +87,8 @@ def select(networks: pd.DataFrame) -> list[Driven]:
     if networks.empty:
         return []
     # One-way cells do not have the rising branch, which is no other device.
-    falling = [
-        str(constants(setting.field.driven(both_ways=False))) for setting in networks["setting"]
-    ]
-    networks = networks.assign(constants=falling)
+    falling = (setting.field.driven(both_ways=False) for setting in networks["setting"])
+    networks = networks.assign(constants=[str(constants(device)) for device in falling])
     is_driven = networks.groupby("field")[list(SCHEME)].transform("nunique").gt(1).any(axis=1)
     is_ideal = networks["field"] == IDEAL.name
     alike = comparable(networks, varied_by_figures(*SCHEME), among=is_driven & ~is_ideal)
@@ -99,11 +98,11 @@ def select(networks: pd.DataFrame) -> list[Driven]:
     for field, rows in fields.items():
         rows = comparable(rows, (*FIELD_AND_RATE, *SCHEME), most="cell")
         rows = rows if "pulses" in rows else with_costs(rows)
+        groups: dict[Any, pd.DataFrame] = dict(list(rows.groupby(list(SCHEME))))
         schemes = {
-            (cell, rule): rates
-            for cell in CELLS
-            for rule in RULE_NAMES
-            if len(rates := rows[have(rows, SCHEME, [cell, *rule])])
+            (cell, rule): groups[(cell, *rule)]
+            for cell, rule in product(CELLS, RULE_NAMES)
+            if (cell, *rule) in groups
         }
         if len(schemes) > 1:
             found.append(Driven(field, schemes, ideal))

@@ -42,7 +42,7 @@ def draw_driving(shown: list[Driven]) -> Figure:
 
 def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     """Draw a device, and return the panels that have a letter."""
-    top, bottom = part.subfigures(2, 1)
+    top, bottom = part.subfigures(2, 1, squeeze=False)[:, 0]
     cells = list(driven.schemes["cell"].unique())
     row = dict(zip(cells, top.subplots(1, len(cells), sharey=True, squeeze=False)[0], strict=True))
     panels.leave_out_outliers(

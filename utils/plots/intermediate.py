@@ -26,10 +26,10 @@ def with_intermediates(networks: pd.DataFrame) -> pd.DataFrame:
     """The rows of `Simulations.networks` whose networks have these files, whole."""
 
     complete = []
-    for row in networks.itertuples():
+    for k, folder, model in zip(networks.index, networks["folder"], networks["model"], strict=True):
         with suppress(IncompleteFileError):
-            read_intermediates(row.folder, row.model)
-            complete.append(row.Index)
+            read_intermediates(folder, model)
+            complete.append(k)
     return networks.loc[complete]
 
 

@@ -16,7 +16,7 @@ from utils.plots import style
 from utils.plots.statistics import MIN_FOR_SPREAD, rates_beyond
 
 RATE_LABEL = "learning rate (pulses per unit gradient)"
-Place = tuple[float, float]
+Place = tuple[Any, float]
 AT_EDGE = ("data", "axes fraction")  # coordinates of notes: x of the data, y of the panel
 Curve = tuple[Any, pd.DataFrame, Any]  # axes, points of `statistics.summary`, and colour
 

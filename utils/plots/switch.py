@@ -90,7 +90,7 @@ def epochs_under(device: Device, setting: Setting) -> int:
 def draw_switch(switched: Switched) -> Figure:
     """Above: accuracy against epochs under a field, by learning rate; below: learning curves."""
     figure = plt.figure(figsize=(style.PAGE, 4.8))
-    top, bottom = figure.subfigures(2, 1)
+    top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
     above = top.subplots(1, len(switched.rates), sharey=True, squeeze=False)[0]
     for axes, rate in zip(above, switched.rates, strict=True):
         draw_by_epochs(axes, switched, rate)
