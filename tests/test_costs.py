@@ -13,8 +13,8 @@ from support.simulated import LEGACY, RATES, report_on
 from devices.ledger import COUNTS
 from utils.errors import UserError
 from utils.plots.accuracy import FIELD_NAMES
-from utils.plots.costs import conclusion, draw_costs
-from utils.plots.prices import Prices, costs, costs_table
+from utils.plots.costs import conclusion, costs, costs_table, draw_costs
+from utils.plots.prices import Prices
 from utils.records.ledgers import LedgerRecord
 from utils.records.simulations import Simulations, with_costs
 

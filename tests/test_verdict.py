@@ -17,8 +17,8 @@ from devices.responses import Exponential
 from utils import studies
 from utils.errors import UserError
 from utils.parser import parse
+from utils.plots.commands import named_data_dir
 from utils.plots.comparison import EQUAL_STEPS, conclusions, draw_comparison, with_equal_steps
-from utils.plots.networks import named_data_dir
 from utils.plots.selection import fair_choices
 from utils.plots.statistics import mean_difference
 from utils.studies import BESIDE, STUDIES, beyond_edges
