@@ -72,10 +72,10 @@ def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
     keys = roles.of(*LABELS) if options.layout == "long" else []
     groups = groups_of(table, keys)
     drives = [c for c in roles.of(Role.DRIVE) if not shape.is_constant(table.numbers[:, c])]
-    pulses = roles.of(Role.PULSES)
+    counters = roles.of(Role.PULSES)
     found = []
     for column, device in zip(columns, devices_of(table, columns, options.devices), strict=True):
-        at = ([c for c in pulses if c < column] or pulses[:1] or [None])[-1]
+        at = ([c for c in counters if c < column] or counters[:1] or [None])[-1]
         name, counter = table.names[column], None if at is None else table.names[at]
         for rows in groups:
             if keys and at is not None:
@@ -84,15 +84,12 @@ def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
             if series is None and len(groups) > 1:
                 continue
             if series is None:
-                raise table.error(
-                    int(table.lines[rows[0]]),
-                    column,
-                    "this column holds no number; leave it out with --columns",
-                )
+                problem = "this column holds no number; leave it out with --columns"
+                raise table.error(int(table.lines[rows[0]]), column, problem)
+            is_read = np.isin(table.lines[rows], series.lines)
             changes = [i for c in drives for i in shape.changes(table.numbers[rows, c])]
-            breaks = {int(i) for i in np.searchsorted(series.counted, changes)}
+            breaks = {int(is_read[:i].sum()) for i in changes} - {0, len(series)}
             labels = labels_of(roles, keys, rows[0])
-            branch = labels.get(Role.BRANCH) or name.branch or (counter and counter.branch)
             found.append(
                 replace(
                     series,
@@ -100,9 +97,9 @@ def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
                     place=len(found),
                     device=labels.get(Role.DEVICE) or device,
                     cycle=labels.get(Role.CYCLE, name.cycle),
-                    branch=branch,
+                    branch=labels.get(Role.BRANCH) or name.branch or (counter and counter.branch),
                     read=name.read,
-                    breaks=tuple(sorted(breaks - {0, len(series)})),
+                    breaks=tuple(sorted(breaks)),
                 )
             )
     return found
@@ -146,12 +143,13 @@ def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarr
 
 def labels_of(roles: Roles, keys: Sequence[int], row: int) -> dict:
     """What the labels of a line of a long table say."""
-    labels: dict = {roles.roles[c]: roles.table.cells[row, c] for c in keys}
+    table, labels = roles.table, {}
     for column in keys:
-        if roles.roles[column] == Role.CYCLE:
-            labels[Role.CYCLE] = number_in(roles.table, row, column)
-    if Role.BRANCH in labels:
-        labels[Role.BRANCH] = branch_in(labels[Role.BRANCH])
+        role, cell = roles.roles[column], table.cells[row, column]
+        if role == Role.CYCLE:
+            labels[role] = number_in(table, row, column)
+        else:
+            labels[role] = branch_in(cell) if role == Role.BRANCH else cell
     return labels
 
 
