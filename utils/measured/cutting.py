@@ -1,9 +1,8 @@
-"""From series of readings to single ramps: repeated reads averaged, cut where another begins."""
+"""From series of readings to single ramps: cut where another one begins."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,72 +13,6 @@ from utils.measured.turns import cut_at_turns, turning_point
 
 MAX_READS = 10  # after each pulse, looked for where no column counts pulses
 REPEATED = 0.15  # of the change of a curve: what changes less between the same places is repeated
-
-
-@dataclass(eq=False)
-class Repeats:
-    """Repeated readings of the same state, which tell the noise of reading."""
-
-    squares: float = 0.0  # of the deviations from the means
-    freedom: int = 0
-    reads: int = 1
-
-    @property
-    def noise(self) -> float | None:
-        """Standard deviation of a single reading, None where none is repeated."""
-        return float(np.sqrt(self.squares / self.freedom)) if self.freedom else None
-
-    def mean(self, values: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-        """Means of readings [n] of states of which each begins at one of these indices."""
-        counts = np.diff(firsts, append=len(values))
-        means = np.add.reduceat(values, firsts) / counts
-        if not (values == np.repeat(values[firsts], counts)).all():  # else they are copies
-            self.squares += float(((values - np.repeat(means, counts)) ** 2).sum())
-            self.freedom += len(values) - len(means)
-        self.reads = max(self.reads, int(np.median(counts)))
-        return means
-
-
-def average_columns(found: Sequence[Series], repeats: Repeats) -> list[Series]:
-    """One series for all that are readings 1, 2, … of the same ramp, side by side."""
-    groups: dict[tuple, list[Series]] = {}
-    for one in found:
-        ramp = (one.device, one.cycle, one.branch, one.lines[0])
-        groups.setdefault((one.place,) if one.read is None else ramp, []).append(one)
-    averaged = []
-    for group in groups.values():
-        if len({len(one) for one in group}) > 1:
-            averaged += group
-            continue
-        values = np.stack([one.values for one in group], axis=1)  # [n, reads]
-        means = repeats.mean(values.ravel(), np.arange(0, values.size, len(group)))
-        averaged.append(replace(group[0], values=means))
-    return averaged
-
-
-def average_lines(series: Series, options: ReadingOptions, repeats: Repeats) -> Series:
-    """The means of readings below each other: N of them, as --reads says, or after equal pulses."""
-    n, reads = len(series), options.reads or 1
-    if n % reads:
-        raise series.error(
-            f"the number of readings, {n}, is not a multiple of --reads {reads}; give another",
-            n - 1,
-        )
-    firsts = np.arange(0, n, reads)
-    changes = np.flatnonzero(np.diff(series.pulses, prepend=np.nan) != 0)
-    repeated = np.diff(changes, append=n) > 1
-    if options.reads is None and repeated.mean() > 0.5:
-        firsts = changes
-    if len(firsts) == n:
-        return series
-    is_counted = bool(repeated.any())  # else --reads means readings that are counted each
-    return replace(
-        series.take(firsts),
-        values=repeats.mean(series.values, firsts),
-        pulses=series.pulses[firsts] if is_counted else np.arange(len(firsts), dtype=float),
-        is_counted=is_counted,
-        breaks=tuple(np.searchsorted(firsts, series.breaks).tolist()),
-    )
 
 
 def cut(series: Series, options: ReadingOptions) -> list[Series]:
@@ -197,8 +130,14 @@ def restarts(series: Series) -> list[int]:
         if not (enough and (again or turned or (way < 0 and pulses[end] <= 1 + pulses[at]))):
             seen = np.flatnonzero(pulses[:end] == pulses[end])
             problem = f"follows pulse {pulses[end - 1]:g}, but pulses must rise along a ramp"
+            advice = "correct it"
             if len(seen):
                 problem = f"is given twice, first in line {series.lines[seen[0]]}"
-            raise series.pulse_error(f"pulse {pulses[end]:g} {problem}; correct it", end)
+            if np.array_equal(pulses[end - 1 : end + 2], np.full(3, pulses[end])):
+                advice = (
+                    "give the number of all pulses so far, or say --pulses none if one pulse came "
+                    "before every reading"
+                )
+            raise series.pulse_error(f"pulse {pulses[end]:g} {problem}; {advice}", end)
         starts.append(end)
     return starts

@@ -10,11 +10,11 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
-from utils.measured.cells import EMPTY, MISSING, SPACES
+from utils.measured.cells import EMPTY, MISSING, SPACES, TEXT
 from utils.measured.column_roles import Roles
 from utils.measured.layouts import header_pulses
 from utils.measured.names import branch_in, device_of_label, parse_name
-from utils.measured.numeric_table import NumericTable
+from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import select
 from utils.measured.series import ONE_DEVICE, Series, series_in
@@ -54,12 +54,17 @@ def series_of_lines(roles: Roles, options: ReadingOptions) -> list[Series]:
         if series is None:
             table.left_out.append(f"line {table.lines[row]}: no numbers")
             continue
-        device = each[row] if options.devices == "each" else ONE_DEVICE
-        if options.devices == "auto":
-            device = device_of_label(" ".join(filter(None, table.cells[row, naming]))) or device
-        cycle = number_in(table, row, cycles[-1]) if cycles else parse_name(label).cycle
-        branch = branch_in(label)
-        found.append(replace(series, place=row, device=device, cycle=cycle, branch=branch))
+        named = " ".join(filter(None, table.cells[row, naming]))
+        device = {"each": each[row], "one": ONE_DEVICE, "auto": device_of_label(named)}
+        found.append(
+            replace(
+                series,
+                place=row,
+                device=device[options.devices] or ONE_DEVICE,
+                cycle=number_in(table, row, cycles[-1]) if cycles else parse_name(label).cycle,
+                branch=branch_in(label),
+            )
+        )
     return found
 
 
@@ -70,9 +75,9 @@ def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
     keys = roles.of(*LABELS) if options.layout == "long" else []
-    groups = groups_of(table, keys)
-    drives = [c for c in roles.of(Role.DRIVE) if not shape.is_constant(table.numbers[:, c])]
     counters = roles.of(Role.PULSES)
+    groups = without_resets(roles, keys, groups_of(table, keys))
+    drives = [c for c in roles.of(Role.DRIVE) if not shape.is_constant(table.numbers[:, c])]
     found = []
     for column, device in zip(columns, devices_of(table, columns, options.devices), strict=True):
         at = ([c for c in counters if c < column] or counters[:1] or [None])[-1]
@@ -131,6 +136,33 @@ def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
     for row, (block, words) in enumerate(zip(table.blocks, table.cells[:, labels], strict=True)):
         groups.setdefault((block, *words), []).append(row)
     return list(map(np.array, groups.values()))
+
+
+def without_resets(
+    roles: Roles, keys: Sequence[int], groups: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Rows of each ramp without single readings of the other branch, as after the pulse of a reset.
+
+    The file names them in a column of branches, or instead of a number of pulses.
+    """
+    table, counters = roles.table, roles.of(Role.PULSES)
+    resets = [
+        row
+        for row, counter in np.argwhere(table.kinds[:, counters] == TEXT).tolist()
+        if branch_in(table.cells[row, counters[counter]])
+    ]
+    branches = [labels_of(roles, keys, rows[0]).get(Role.BRANCH) for rows in groups]
+    ramps = {branch for branch, rows in zip(branches, groups, strict=True) if len(rows) > 1}
+    for branch, rows in zip(branches, groups, strict=True):
+        if ramps and branch is not None and branch not in ramps:
+            resets.append(int(rows[0]))
+    if resets:
+        table.left_out.append(
+            f"{several([len(resets)], 'line')} of single readings after a reset, the first is line "
+            f"{table.lines[min(resets)]}"
+        )
+    rest = (rows[~np.isin(rows, resets)] for rows in groups)
+    return [rows for rows in rest if len(rows)]
 
 
 def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarray:

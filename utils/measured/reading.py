@@ -16,12 +16,13 @@ from utils.errors import UserError
 from utils.measured.branches import ramps_of
 from utils.measured.cells import Grid, read_grid
 from utils.measured.column_roles import Roles
-from utils.measured.cutting import Repeats, average_columns, average_lines, cut
+from utils.measured.cutting import cut
 from utils.measured.extraction import series_of_columns, series_of_lines
 from utils.measured.layouts import layout_of
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, several, spread
 from utils.measured.options import ReadingOptions
+from utils.measured.repeats import Repeats, average_columns, average_lines, without_pauses
 from utils.measured.roles import find_roles
 from utils.measured.series import ONE_DEVICE, Series
 from utils.measured.vocabulary import OHM, Role, inverse_unit
@@ -70,7 +71,8 @@ def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measureme
     repeats = Repeats()
     pieces = []
     for one in average_columns(found, repeats):
-        pieces += cut(average_lines(one, options, repeats), options)
+        each = without_pauses(one) if options.reads is None else one
+        pieces += cut(average_lines(each, options, repeats), options)
     ramps = ramps_of(without_copies(pieces), roles, options, quantity)
     if OHM.fullmatch(unit):
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
