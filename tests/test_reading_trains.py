@@ -96,7 +96,10 @@ def test_single_readings_after_a_reset_are_left_out_and_named(reads, in_table):
         rows = [f"{c},SET,{k},{x}" for c in (1, 2) for k, x in enumerate(up)]
         rows = [*rows[:12], "1,RESET,12,0.8", *rows[12:], "2,RESET,12,0.8"]
         said = "2 lines of single readings after a reset, the first is line 14"
-        measurement = reads("\n".join(["cycle,event,pulse,G (uS)", *rows]))
+        text = "\n".join(["cycle,event,pulse,G (uS)", *rows])
+        measurement = reads(text)
+        with pytest.raises(UserError, match=r"line 14.*only 1 reading"):  # the second is no ramp
+            reads(text, branches=["rising", "falling"])
     else:
         counts = [*range(12), "RESET"]
         said = "1 line of single readings after a reset, the first is line 14"

@@ -76,7 +76,7 @@ def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
         refuse_gaps(table)
     keys = roles.of(*LABELS) if options.layout == "long" else []
     counters = roles.of(Role.PULSES)
-    groups = without_resets(roles, keys, groups_of(table, keys))
+    groups = without_resets(roles, keys, groups_of(table, keys), options)
     drives = [c for c in roles.of(Role.DRIVE) if not shape.is_constant(table.numbers[:, c])]
     found = []
     for column, device in zip(columns, devices_of(table, columns, options.devices), strict=True):
@@ -139,11 +139,12 @@ def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
 
 
 def without_resets(
-    roles: Roles, keys: Sequence[int], groups: Sequence[np.ndarray]
+    roles: Roles, keys: Sequence[int], groups: Sequence[np.ndarray], options: ReadingOptions
 ) -> list[np.ndarray]:
     """Rows of each ramp without single readings of the other branch, as after the pulse of a reset.
 
-    The file names them in a column of branches, or instead of a number of pulses.
+    The file names them in a column of branches, or instead of a number of pulses. Where --branches
+    gives the branches of ramps in their order, they might be counted among these, and stay.
     """
     table, counters = roles.table, roles.of(Role.PULSES)
     resets = [
@@ -153,9 +154,9 @@ def without_resets(
     ]
     branches = [labels_of(roles, keys, rows[0]).get(Role.BRANCH) for rows in groups]
     ramps = {branch for branch, rows in zip(branches, groups, strict=True) if len(rows) > 1}
-    for branch, rows in zip(branches, groups, strict=True):
-        if ramps and branch is not None and branch not in ramps:
-            resets.append(int(rows[0]))
+    if ramps and len(options.branches) < 2:
+        pairs = zip(branches, groups, strict=True)
+        resets += [int(rows[0]) for branch, rows in pairs if branch not in {None, *ramps}]
     if resets:
         table.left_out.append(
             f"{several([len(resets)], 'line')} of single readings after a reset, the first is line "
