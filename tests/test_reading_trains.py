@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from support.curves import CURVED, PULSES, assert_ramps, columns, words
 
+from utils.errors import UserError
 from utils.measured.device_fit import fit_device
 from utils.measured.series import lost_readings
 
@@ -90,3 +92,52 @@ def test_a_lost_reading_at_a_turn_shifts_no_ramp(reads, place, written):
 )
 def test_lost_readings_are_told_from_zeros_of_the_curve(values, lost):
     assert lost_readings(np.array(values, float)).tolist() == lost
+
+
+def test_readings_in_pauses_are_left_out(reads):
+    """Kept are the reading right before the first pulse, and those after each pulse."""
+    counts = [0, 0, 0, *range(12), *[11] * 4, *range(12, 23), 22, 22]
+    up, down = CURVED[::-1], CURVED[1:]
+    values = [*up[[0]] + 0.002, *up[[0]] + 0.001, up[0], *up, *[up[-1]] * 4, *down, *[down[-1]] * 2]
+    measurement = reads(columns(counts, words(values), head="pulse,G (uS)"))
+    rising, falling = measurement.ramps
+    np.testing.assert_array_equal(rising.values, up)
+    np.testing.assert_array_equal(rising.pulses, PULSES)
+    np.testing.assert_array_equal(falling.values, down)
+    np.testing.assert_array_equal(falling.pulses, PULSES[1:])
+    assert rising.lines[0] == 5
+    assert falling.before == up[-1]
+    assert measurement.left_out == (
+        "column 2 (G): 9 readings in pauses between pulses, the first in line 2",
+    )
+
+
+def test_a_count_that_stands_still_while_the_values_move_is_no_pause(reads):
+    """As of the pulses of one polarity, and of pulses in each burst."""
+    values = words([*CURVED[::-1], *CURVED])
+    for counts in ([0] * 12 + [*range(1, 13)], [0] + [50] * 23):
+        text = columns(counts, values, head="pulses,G (uS)")
+        with pytest.raises(UserError, match=r"twice.*all pulses so far, or say --pulses none"):
+            reads(text)
+        assert_ramps(reads(text, pulses="none"), CURVED[::-1], CURVED)
+
+
+@pytest.mark.parametrize("in_table", [True, False])
+def test_single_readings_after_a_reset_are_left_out_and_named(reads, in_table):
+    """Many SET pulses and one RESET pulse, as of phase-change memories."""
+    up = CURVED[::-1]
+    if in_table:
+        rows = [f"{c},SET,{k},{x}" for c in (1, 2) for k, x in enumerate(up)]
+        rows = [*rows[:12], "1,RESET,12,0.8", *rows[12:], "2,RESET,12,0.8"]
+        said = "2 lines of single readings after a reset, the first is line 14"
+        text = "\n".join(["cycle,event,pulse,G (uS)", *rows])
+        measurement = reads(text)
+        with pytest.raises(UserError, match=r"line 14.*only 1 reading"):  # the second is no ramp
+            reads(text, branches=["rising", "falling"])
+    else:
+        counts = [*range(12), "RESET"]
+        said = "1 line of single readings after a reset, the first is line 14"
+        text = columns(counts, words([*up, 0.8]), words([*up, 0.8]), head="pulse,cycle 1,cycle 2")
+        measurement = reads(text)
+    assert_ramps(measurement, up, up)
+    assert measurement.left_out == (said,)

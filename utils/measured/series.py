@@ -22,20 +22,22 @@ MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # by which a lost one is away from those
 class Series:
     """Readings of one device in the order of time, of one ramp or of several.
 
-    lines, columns: int [n], where each reading stands, lines from 1 and columns from 0. values:
-    float64 [n]. counted: float64 [n], 0, 1, 2 … with the pulses that lack a reading. pulses:
-    float64 [n] as the file counts them, None where it does not. pulse_column: where they stand,
-    None if in no column. place: of series side by side, in the order of the file. device: its
-    label; cycle, branch, read: as the file names them, else None. breaks: indices at which another
-    ramp begins for sure. follows: whether the readings come right after those of the series before,
-    so that the device was in the state where that ended.
+    table: in which they stand. lines, columns: int [n], where each stands, lines from 1 and columns
+    from 0. values: float64 [n]. positions: int [n], 0, 1, 2 … with those that lack a reading.
+    pulses: float64 [n] as the file counts them, or else the positions; is_counted: which of the
+    two. pulse_column: where they stand, None if in no column. place: of series side by side, in the
+    order of the file. device: its label; cycle, branch, read: as the file names them, else None.
+    breaks: indices at which another ramp begins for sure. follows: whether the readings come right
+    after those of the series before, so that the device was in the state where that ended.
     """
 
+    table: NumericTable
     lines: np.ndarray
     columns: np.ndarray
     values: np.ndarray
-    counted: np.ndarray
-    pulses: np.ndarray | None = None
+    positions: np.ndarray
+    pulses: np.ndarray
+    is_counted: bool
     pulse_column: int | None = None
     place: int = 0
     device: str = ONE_DEVICE
@@ -48,26 +50,35 @@ class Series:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, part: np.ndarray | slice) -> Series:
-        """Some of the readings, without breaks."""
-        names = ("lines", "columns", "values", "counted")
-        pulses = None if self.pulses is None else self.pulses[part]
-        arrays = {name: getattr(self, name)[part] for name in names}
-        return replace(self, **arrays, pulses=pulses, breaks=())
+    @property
+    def column(self) -> int:
+        """That of the first reading."""
+        return int(self.columns[0])
 
-    def error(self, table: NumericTable, problem: str, at: int = 0) -> UserError:
-        return table.error(int(self.lines[at]), int(self.columns[at]), problem)
-
-    def pulse_error(self, table: NumericTable, problem: str, at: int) -> UserError:
-        """The error of a reading's number of pulses, where that stands in a column of its own."""
-        column = self.columns[at] if self.pulse_column is None else self.pulse_column
-        return table.error(int(self.lines[at]), int(column), problem)
-
-    def where(self, table: NumericTable) -> str:
-        """Where it stands, in words."""
+    @property
+    def where(self) -> str:
+        """Where the readings stand, in words."""
         lines = spread(self.lines[[0, -1]], "line")
         one_line = self.lines[0] == self.lines[-1]
-        return lines if one_line else f"{table.title(int(self.columns[0]))}, {lines}"
+        return lines if one_line else f"{self.table.title(self.column)}, {lines}"
+
+    def take(self, part: np.ndarray | slice) -> Series:
+        """Some of the readings, without breaks."""
+        names = ("lines", "columns", "values", "positions", "pulses")
+        return replace(self, **{name: getattr(self, name)[part] for name in names}, breaks=())
+
+    def error(self, problem: str, at: int = 0) -> UserError:
+        """What is wrong with a reading."""
+        return self.table.error(int(self.lines[at]), int(self.columns[at]), problem)
+
+    def pulse_error(self, problem: str, at: int) -> UserError:
+        """What is wrong with a reading's number of pulses, which may have a column of its own."""
+        column = self.columns[at] if self.pulse_column is None else self.pulse_column
+        return self.table.error(int(self.lines[at]), int(column), problem)
+
+    def whole_error(self, problem: str) -> UserError:
+        """What is wrong with all of the readings."""
+        return UserError(f"{self.table.path}: {self.where}: {problem}")
 
 
 def series_in(
@@ -114,11 +125,13 @@ def series_in(
             f"no reading{more if len(empty) > 1 else ''}; the pulse counts all the same"
         )
     return Series(
+        table,
         table.lines[rows[found]],
         columns[found],
         values[found],
-        found.astype(float),
-        None if pulses is None else pulses[found],
+        found,
+        found.astype(float) if pulses is None else pulses[found],
+        pulses is not None,
     )
 
 

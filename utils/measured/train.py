@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import itemgetter
 
 import numpy as np
 
 PLACES = 12  # at which a turn is tried before its surroundings are tried more finely
-REACH = 3  # readings by which the ends of all ramps are moved together
+MOVES = (0, -1, 1, -2, 2, -3, 3)  # readings by which the ends of all ramps are moved together
 KNOT_GRID = np.linspace(-11.75, 11.75, 48)[:, None]  # nonlinearities of curves that meet
 
 
@@ -106,13 +107,12 @@ def left_over(values: np.ndarray, places: Sequence[np.ndarray]) -> float:
     shapes = [np.expm1(-KNOT_GRID * place) for place in places]  # [grid, n] each
     shapes = [shape - shape.mean(axis=1, keepdims=True) for shape in shapes]
     product, square = [shape @ level for shape in shapes], [(shape**2).sum(1) for shape in shapes]
-    if len(places) == 1:
-        best = [int(np.argmax(product[0] ** 2 / square[0]))]
-    else:
+    explained = product[0] ** 2 / square[0]
+    if len(places) == 2:
         (a, b), (aa, bb), ab = product, square, shapes[0] @ shapes[1].T
         explained = (a**2)[:, None] * bb - 2 * np.outer(a, b) * ab + aa[:, None] * b**2
         explained /= np.outer(aa, bb) - ab**2
-        best = list(np.unravel_index(int(explained.argmax()), explained.shape))
+    best = np.unravel_index(int(explained.argmax()), explained.shape)
     columns = [np.ones(len(values))]
     for place, index in zip(places, best, strict=True):
         nu = KNOT_GRID[index]
@@ -160,20 +160,18 @@ def raster_of(
     at, index = np.array(ends), np.arange(len(ends))
     usual = round(float(np.median(at[2:] - at[:-2])))
     low, high = np.array([turn.ends for turn in turns]).T
+
+    def misfit(tried: np.ndarray) -> float:
+        is_inside = ((tried >= low) & (tried <= high)).all()
+        return total(tried.tolist()) if is_inside else np.inf
+
     found = []
     for period in (usual - 1, usual, usual + 1):
         raster = index // 2 * period
-        for parity in (0, 1):
-            own = index % 2 == parity
-            middle = round(float(np.median((at - raster)[own])))
-            raster[own] += middle
-            tries = []
-            for moved in range(-REACH, REACH + 1):
-                tried = np.where(own, raster + moved, at)
-                if ((tried >= low) & (tried <= high)).all():
-                    tries.append((total(tried.tolist()), moved))
-            if tries:
-                raster[own] += min(tries)[1]
-        if ((raster >= low) & (raster <= high)).all():
-            found.append((total(raster.tolist()), raster.tolist()))
-    return min(found)[1] if found else None
+        for own in (index % 2 == 0, index % 2 == 1):
+            raster[own] += round(float(np.median((at - raster)[own])))
+            tries = [(misfit(np.where(own, raster + by, at)), by) for by in MOVES]
+            raster[own] += min(tries, key=itemgetter(0))[1]
+        found.append((misfit(raster), raster.tolist()))
+    least, raster = min(found)
+    return raster if np.isfinite(least) else None

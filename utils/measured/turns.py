@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import comb
+from operator import itemgetter
 
 import numpy as np
 
@@ -93,17 +94,13 @@ def find_turns(values: np.ndarray, swing: float) -> list[int]:
 
     if swing <= 0:
         return []
-    found = []
-    for sign in (1, -1):
-        peaks, _ = find_peaks(sign * values, prominence=swing)
-        found += [(int(peak), sign) for peak in peaks]
-    turns: list[tuple[int, int]] = []
-    for at, sign in sorted(found):
-        if not turns or turns[-1][1] != sign:
-            turns.append((at, sign))
-        elif sign * (values[at] - values[turns[-1][0]]) > 0:
-            turns[-1] = (at, sign)
-    return [at for at, _ in turns]
+    extremes = sorted(
+        (int(at), sign) for sign in (1, -1) for at in find_peaks(sign * values, prominence=swing)[0]
+    )
+    return [
+        max((at for at, _ in group), key=lambda at: sign * values[at])
+        for sign, group in groupby(extremes, key=itemgetter(1))
+    ]
 
 
 def jump(values: np.ndarray, start: int, end: int) -> int | None:
