@@ -20,7 +20,7 @@ from utils.measured.cells import (
     Dialect,
     Grid,
 )
-from utils.measured.names import Name, parse_name
+from utils.measured.names import Name, parse_name, with_branches
 from utils.measured.vocabulary import ERROR_WORDS, KNOWN_UNIT, MEAN_WORDS, SPREAD_WORDS, words
 
 MADE_WORDS = ERROR_WORDS | MEAN_WORDS | SPREAD_WORDS | {"sd"}
@@ -45,7 +45,7 @@ def named(
     """Names and units may be fewer than columns."""
     width = grid.cells.shape[1]
     names, units = ([*words, *[""] * width][:width] for words in (names, units))
-    return Header(row, start, tuple(map(parse_name, names, units)))
+    return Header(row, start, with_branches([*map(parse_name, names, units)]))
 
 
 def label_columns(grid: Grid) -> np.ndarray:

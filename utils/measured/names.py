@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from utils.measured.measurement import Branch
 from utils.measured.vocabulary import (
     AMBIGUOUS,
+    BRANCH_PAIRS,
     CONDITION_WORDS,
     CONDUCTANCE_WAYS,
     COUNT_WORDS,
@@ -88,6 +90,24 @@ def parse_name(header: str, unit: str = "") -> Name:
         int(read[1]) if read else None,
         factor_in(text, unit, role),
     )
+
+
+def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
+    """Names, with the branches and cycles of those that tell them only beside each other, such as
+    P1, D1, P2, D2."""
+    found = [re.fullmatch(rf"([^\W\d_]+){GAP}(\d*)", name.text.lower()) for name in names]
+    parts = [each.groups() if each else ("", "") for each in found]
+    named = list(names)
+    for pair in BRANCH_PAIRS:
+        numbers = [{number for word, number in parts if word == one} for one in pair]
+        if not numbers[0] & numbers[1]:
+            continue
+        for column, (word, number) in enumerate(parts):
+            if word in pair:
+                branch: Branch = "rising" if word == pair[0] else "falling"
+                cycle = int(number) if number else None
+                named[column] = replace(names[column], device=None, branch=branch, cycle=cycle)
+    return tuple(named)
 
 
 def factor_in(text: str, unit: str, role: str | None) -> float:

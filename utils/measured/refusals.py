@@ -53,6 +53,28 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
             raise may_count(table, column, f"--columns {rest} --pulses none")
 
 
+def refuse_overlooked(found: Roles, columns: Sequence[int]) -> None:
+    """Raise UserError where a column of unknown name holds numbers like those of a response."""
+    table, sure = found.table, found.of(Role.RESPONSE)
+    alike: dict[int, int] = {}  # the response that such a column is like
+    for column in columns:
+        name, x = table.names[column], table.numbers[:, column]
+        if name.role is not None or shape.is_setpoint(x):
+            continue
+        for other in sure:
+            units = {"", name.unit, table.names[other].unit}
+            if len(units) < 3 and shape.are_alike(x, table.numbers[:, other]):
+                alike.setdefault(column, other)
+    for column, other in alike.items():
+        every = " ".join(str(c + 1) for c in sorted([*sure, *alike]))
+        known = " ".join(str(c + 1) for c in sure)
+        raise UserError(
+            f"{table.path}: {table.title(column)} has no known name, but its numbers run like "
+            f"those of {table.title(other)}; say --columns {every} if it is a response, too, or "
+            f"--columns {known} if it is none"
+        )
+
+
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     table, responses = found.table, found.of(Role.RESPONSE)

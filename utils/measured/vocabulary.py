@@ -124,15 +124,18 @@ GATE_WORDS = set("gate compliance".split())  # of a current they name the leakag
 
 RISING_WORDS = set(
     "ltp potentiation potenzierung potenciation pot pote set up rising rise increase inc auf "
-    "aufwarts steigend montee montant croissant hausse program".split()
+    "aufwarts steigend montee montant croissant hausse program pgm potentialisation "
+    "potencialisation potencializacion verst verstarkung langzeitpotenzierung".split()
 )
 FALLING_WORDS = set(
     "ltd depression depressing depr dep reset down falling fall decrease dec ab abwarts fallend "
-    "descente descendant decroissant baisse erase".split()
+    "descente descendant decroissant baisse erase ers langzeitdepression".split()
 )
 CONDUCTANCE_WAYS = set("ltp ltd potentiation depression potenzierung set reset pot dep".split())
 # Names of a polarity or an operation: in some devices, programming lowers the current.
-POLARITY_WORDS = set("set reset up down auf ab program erase".split())
+POLARITY_WORDS = set("set reset up down auf ab program pgm erase ers".split())
+# Names that tell a branch only together: P1, D1, P2, D2; Write, Erase.
+BRANCH_PAIRS = (("p", "d"), ("write", "erase"))
 
 SI = r"[fpnuµμmkMG]?"
 UNITS = {
