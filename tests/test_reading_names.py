@@ -44,7 +44,7 @@ def test_d1_alone_is_a_device(reads):
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        ("Cycle 1,Cycle 2,last", r"column 4 \(last\) has no .* --columns 2 3 4 .* --columns 2 3 if"),
+        ("Cycle 1,Cycle 2,last", r"column 4 \(last\) has no .*--columns 2 3 4 .*--columns 2 3 if"),
         ("Dev1,Dev2,ref", r"column 4 \(ref\) has no known name, but its numbers run like those of"),
         (",LTD,LTD", "column 2 has no .* --columns 2 3 4 if it is a response, too, or --columns 3"),
     ],
@@ -63,3 +63,49 @@ def test_a_column_that_looks_like_a_response_is_asked_for(names, told, reads):
 def test_a_column_that_looks_like_no_response_is_left_out(other, reads):
     measurement = reads(side_by_side("LTP,foo", UP, other))
     assert len(measurement.ramps) == 1
+
+
+# Devices
+
+NAMES = (
+    "Synapse 1,Synapse 2,Synapse 3;Memristor 1,Memristor 2,Memristor 3;FET1,FET2,FET3;"
+    "Transistor 1 (nS),Transistor 2 (nS),Transistor 3 (nS);Pad 1,Pad 2,Pad 3;Dot 1,Dot 2,Dot 3;"
+    "Kontakt 1,Kontakt 2,Kontakt 3;Gerät 1,Gerät 2,Gerät 3;Struktur 1,Struktur 2,Struktur 3;"
+    "Hallbar 1,Hallbar 2,Hallbar 3;Ch1,Ch2,Ch3;Kanal 1,Kanal 2,Kanal 3;Sample 1,Sample 2,Sample 3;"
+    "Échantillon 1,Échantillon 2,Échantillon 3;Cellule 1,Cellule 2,Cellule 3;"
+    "Chip2_R1C1,Chip2_R1C2,Chip2_R1C3;Chip 1 Dev 1,Chip 1 Dev 2,Chip 2 Dev 1;"
+    "Chip 1 LTP Dev 1,Chip 1 LTP Dev 2,Chip 2 LTP Dev 1"
+)
+
+
+@pytest.mark.parametrize("names", NAMES.split(";"))
+def test_nouns_of_devices(names, reads):
+    measurement = reads(side_by_side(names, UP, UP + 1, UP + 2))
+    assert len({ramp.device for ramp in measurement.ramps}) == 3
+    assert {ramp.cycle for ramp in measurement.ramps} == {1}
+
+
+def test_a_cycle_between_the_parts_of_a_device(reads):
+    names = "Chip 1 cycle 1 Dev 2,Chip 1 cycle 2 Dev 2"
+    measurement = reads(side_by_side(names, UP, UP + 1))
+    assert labels(measurement) == [("Chip 1 Dev 2", 1), ("Chip 1 Dev 2", 2)]
+
+
+@pytest.mark.parametrize("names", ["M1,M2,M3", "A1,A2,B1", "#1 (nS),#2 (nS),#3 (nS)", "1,2,3"])
+def test_names_that_may_be_devices_or_cycles(names, reads):
+    """They are asked for where their ranges differ as those of devices do."""
+    measurement = reads(side_by_side(names, UP, UP + 1, 1.02 * UP))
+    assert labels(measurement) == [("1", 1), ("1", 2), ("1", 3)]
+    text = side_by_side(names, UP, 1.2 * UP, 1.4 * UP)
+    with pytest.raises(UserError, match=r"differ by 17 %.* say --devices each .* or --devices one"):
+        reads(text)
+    for devices, number in (("each", 3), ("one", 1)):
+        assert len({ramp.device for ramp in reads(text, devices=devices).ramps}) == number
+
+
+@pytest.mark.parametrize("ids", [("D1", "D2"), ("1", "2")])
+@pytest.mark.parametrize("head", ["ID,Run,Pulse No,G", "ID,Run,Pulse No,Conductance"])
+def test_a_column_of_ids_in_a_long_table(ids, head, reads):
+    lines = [f"{label},1,{k},{UP[k]}" for label in ids for k in range(40)]
+    measurement = reads("\n".join([head, *lines]))
+    assert labels(measurement) == [(ids[0], 1), (ids[1], 1)]

@@ -42,7 +42,7 @@ DEVICE, CYCLE, READ = (
     LABEL_WORDS[role].replace(" ", "|") for role in (Role.DEVICE, Role.CYCLE, Role.READ)
 )
 DEVICE_NAME = re.compile(
-    rf"{BEGIN}(?:(?:{DEVICE}|échantillon|w(?=\d\d)){GAP}(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
+    rf"^(?:ch|channel|kanal|canal){GAP}\d+$|{BEGIN}(?:(?:{DEVICE}|échantillon|gerät|w(?=\d\d)){GAP}(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
     rf"[^\W\d_](?![^\W\d_]))|d{GAP}\d+|r\d+c\d+)",
     re.IGNORECASE,
 )
@@ -75,8 +75,8 @@ def parse_name(header: str, unit: str = "") -> Name:
     """A header such as `G (uS)`, `R / kΩ`, `Time[us]_LTP` or `Conductance (W11)`."""
     text, found = without_unit(header.strip())
     unit = unit or found
-    device = DEVICE_NAME.search(text) or PLACE.search(text)
-    rest = text.replace(device[0], " ") if device else text
+    device = device_in(text)
+    rest = (DEVICE_NAME if DEVICE_NAME.search(text) else PLACE).sub(" ", text)
     cycle, read = CYCLE_NUMBER.search(rest), READ_NUMBER.search(rest)
     role, quantity = role_of(text, unit)
     return Name(
@@ -85,11 +85,22 @@ def parse_name(header: str, unit: str = "") -> Name:
         role,
         quantity,
         branch_in(text),
-        device[0].strip("()[]{}") if device else None,
+        device,
         int(cycle[1]) if cycle else None,
         int(read[1]) if read else None,
         factor_in(text, unit, role),
     )
+
+
+def device_in(text: str) -> str | None:
+    """The device in a name, of one part or of several: `Chip2_R1C1`, `Chip 1 Dev 2`."""
+    parts = [*DEVICE_NAME.finditer(text)]
+    if not parts:
+        place = PLACE.search(text)
+        return place[0].strip("()[]{}") if place else None
+    whole = text[parts[0].start() : parts[-1].end()]
+    others = re.search(r"[^\W_]", DEVICE_NAME.sub(" ", whole))  # such as a cycle between them
+    return " ".join(part[0] for part in parts) if others else whole
 
 
 def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
@@ -189,8 +200,8 @@ def names_polarity_only(text: str) -> bool:
 
 def device_of_label(label: str) -> str:
     """The device that the label of a line names: all of it but cycle, read and direction."""
-    if found := DEVICE_NAME.search(label):
-        return found[0]
+    if DEVICE_NAME.search(label) and (device := device_in(label)):
+        return device
     rest = READ_NUMBER.sub("", CYCLE_NUMBER.sub("", label))
     kept = [word for word in re.split(r"([\s,;_.:/()-]+)", rest) if branch_in(word) is None]
     return "".join(kept).strip(" ,;_-.:/()")

@@ -10,6 +10,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.checks import trend
 from utils.measured.column_roles import Roles
 from utils.measured.counters import may_count
 from utils.measured.names import conditions_in, counts_anything, names_condition, words
@@ -30,6 +31,8 @@ from utils.measured.vocabulary import (
     Role,
 )
 
+LARGE_SPREAD = 0.08  # standard deviation of ranges, of their mean, in which devices differ
+MIN_ERRORS = 4.0  # of ranges, which their spread is more than
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
 
 
@@ -79,6 +82,8 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     table, responses = found.table, found.of(Role.RESPONSE)
     refuse_conditions(found, options)
+    if options.devices == "auto":
+        refuse_spread(found)
     refuse_by_words(table, responses)
     if not responses:
         raise UserError(
@@ -168,6 +173,30 @@ def refuse_conditions(found: Roles, options: ReadingOptions) -> None:
                 f"{', '.join(' '.join(each) for each in differ[:3])}; choose one with --columns "
                 f"{own[0] + 1}, or say --devices one if they are cycles of one device all the same"
             )
+
+
+def refuse_spread(found: Roles) -> None:
+    """Raise UserError where three columns or more, of names that may be of devices or of cycles,
+    have ranges that differ by more than their noise, as those of devices do."""
+    table = found.table
+    columns = found.of(Role.RESPONSE)
+    names = [table.names[column] for column in columns]
+    known = [(n.device, n.branch, n.cycle, n.read) != (None,) * 4 for n in names]
+    if any(known) or len({name.text for name in names} - {""}) < max(3, len(names)):
+        return
+    curves = [shape.known(table.numbers[:, column]) for column in columns]
+    if any(len(x) < 10 or turning_point(x) is not None for x in curves):
+        return
+    trends = [trend(np.arange(len(x)), x) for x in curves]
+    ranges = np.array([abs(one.change) for one in trends])
+    error = max(one.read_noise for one in trends)
+    spread, mean = float(np.std(ranges, ddof=1)), float(ranges.mean())
+    if spread > max(LARGE_SPREAD * mean, MIN_ERRORS * error):
+        raise UserError(
+            f"{table.path}: {table.title(*columns)}: the ranges differ by "
+            f"{100 * spread / mean:.2g} %, and nothing names devices or cycles; say --devices each "
+            "if each column is a device, or --devices one if they are cycles of one"
+        )
 
 
 def refuse_pauses(table: NumericTable, column: int) -> None:

@@ -79,7 +79,8 @@ AMBIGUOUS = {
 }
 LABEL_WORDS = {
     Role.DEVICE: "device dev deviceid devicename deviceno devicenumber dut sample sampleid cell "
-    "chip bauteil bauelement probe zelle composant dispositif echantillon cellule junction",
+    "chip bauteil bauelement probe zelle composant dispositif echantillon cellule junction "
+    "synapse memristor fet transistor pad dot kontakt contact gerat struktur structure hallbar",
     Role.CYCLE: "cycle cyc cycleno cyclenumber cycleid ramp run sweep loop repetition rep repeat "
     "trial iteration zyklus zyklen durchlauf durchgang wiederholung cyclus essai rampe rmp boucle",
     Role.BRANCH: "branch direction polarity operation phase mode process ltpltd pd updown setreset "
