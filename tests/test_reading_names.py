@@ -109,3 +109,42 @@ def test_a_column_of_ids_in_a_long_table(ids, head, reads):
     lines = [f"{label},1,{k},{UP[k]}" for label in ids for k in range(40)]
     measurement = reads("\n".join([head, *lines]))
     assert labels(measurement) == [(ids[0], 1), (ids[1], 1)]
+
+
+# Units
+
+
+@pytest.mark.parametrize(
+    ("head", "unit"),
+    [
+        ("Pulse number,Conductance\n#,nS\n,LTP", "nS"),
+        ("Pulse number,Conductance\n#,nS", "nS"),
+        ("Pulse number,Conductance\nN,nS\nN,Device 3", "nS"),
+        (r"Pulse number,Conductance" + "\n" + r",(10\+(-9) S)", "10^-9 S"),
+        ("Pulse number,Conductance\n" + r",\g(m)S", "µS"),
+        ('Pulse number,"Conductance, nS"', "nS"),
+        ("Pulse number,Conductance_nS", "nS"),
+        ("Pulse number,G nS", "nS"),
+        ('Pulse number,"G, µS"', "µS"),
+        ("Pulse number,R_kOhm", "kOhm"),
+    ],
+)
+def test_units_as_plotting_programs_and_labs_write_them(head, unit, reads):
+    measurement = reads(columns(PULSES, words(UP), head=head))
+    assert measurement.unit == unit
+    assert len(measurement.ramps[0].values) == 40
+
+
+@pytest.mark.parametrize(
+    "lines", ["Units,,mS\nComments,,LTP\nF(x)=,,", "Units,#,mS\nComments,,", "Units,,mS"]
+)
+def test_the_first_column_may_say_what_the_lines_of_the_header_are(lines, reads):
+    text = columns([""] * 40, PULSES, words(UP), head=f"Long Name,Pulse number,G\n{lines}")
+    measurement = reads(text)
+    assert measurement.unit == "mS"
+    assert measurement.understood.column.tolist()[0] == "column 2 (Pulse number)"
+
+
+@pytest.mark.parametrize("comment", ["# nS,#", "#", "# pulses at 1 V,nS", "#,nS"])
+def test_a_comment_above_the_names_is_no_line_of_units(comment, reads):
+    assert reads(columns(PULSES, words(UP), head=f"{comment}\nPulse number,G")).unit == ""

@@ -23,6 +23,7 @@ from utils.measured.vocabulary import (
     POLARITY_WORDS,
     RESPONSE_OF,
     RISING_WORDS,
+    TAIL_UNIT,
     UNITS,
     Role,
     role_of,
@@ -32,6 +33,7 @@ from utils.measured.vocabulary import (
 CLOCK_TIME = re.compile(r"\d:\d|\d{4}-\d\d-\d\d")
 BRACKETS = re.compile(r"[\s,_]*[(\[{]\s*([^()\[\]{}]*?)\s*[)\]}]")
 AFTER_SLASH = re.compile(r"^(.*\S)\s*(?:/|\bin\b)\s*(\S+)$")
+TAIL = re.compile(r"^(.*[^\s,;_])[\s,;_]+(\S+)$")
 PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, as (W11)
 FACTOR_BEHIND = re.compile(  # of numbers of pulses: `/ 100`, `(x1000)`, `in Tausend`
     r"(?:/\s*(\d+)|[(\[][x×*]?(10+)[)\]]|\b(?:in|en)\s+(?:tausend|thousands?|milliers?))$",
@@ -164,6 +166,8 @@ def without_unit(header: str) -> tuple[str, str]:
         if rest and re.search(r"[^\d\s.#]", inner) and not (is_label or is_quantity):
             return rest, inner
     if (found := AFTER_SLASH.match(header)) and KNOWN_UNIT.fullmatch(found[2]):
+        return found[1], found[2]
+    if (found := TAIL.match(header)) and TAIL_UNIT.fullmatch(found[2]):
         return found[1], found[2]
     return header, ""
 

@@ -139,16 +139,23 @@ POLARITY_WORDS = set("set reset up down auf ab program pgm erase ers".split())
 BRANCH_PAIRS = (("p", "d"), ("write", "erase"))
 
 SI = r"[fpnuµμmkMG]?"
+POWER = r"(([x×*·]\s?)?10(\^-?|-)\d+\s?)?"  # of ten, before a unit
+ARBITRARY = r"[a]\.?\s?u\.?|arb\.?\s?u(nits)?\.?"
 UNITS = {
-    Role.RESPONSE: rf"{SI}(S|Ω|Ω|ohms?|Ohms?|OHM|G0|g0)|[a]\.?\s?u\.?|arb\.?\s?u(nits)?\.?|%",
-    Role.CURRENT: rf"{SI}A",
+    Role.RESPONSE: rf"{POWER}{SI}(S|Ω|Ω|ohms?|Ohms?|OHM|G0|g0)|{ARBITRARY}|%",
+    Role.CURRENT: rf"{POWER}{SI}A",
     Role.VOLTAGE: rf"{SI}V|volts?",
     Role.TIME: rf"{SI}s|sec|seconds?|min|h",
     Role.OTHER: rf"{SI}(Hz|C|F|W|J|T|K|m|Oe)|°C|Oe",
     Role.PULSES: r"#|pulses?|counts?",
 }
 KNOWN_UNIT = re.compile("|".join(f"(?:{pattern})" for pattern in UNITS.values()))
-QUANTITY_OF_UNIT = (("conductance", rf"{SI}S"), ("resistance", rf"{SI}(Ω|Ω|ohms?)"))
+QUANTITY_OF_UNIT = (
+    ("conductance", rf"{POWER}{SI}S"),
+    ("resistance", rf"{POWER}{SI}(Ω|Ω|ohms?)"),
+)
+# Of a response, without brackets: `G nS`, `Conductance, µS`, `R_kOhm`.
+TAIL_UNIT = re.compile(r"[fpnuµμm][SAV]|[mkMG]?(Ω|Ω|[Oo]hms?)")
 OHM = re.compile(rf"({SI})(Ω|Ω|ohms?)", re.IGNORECASE)
 # Ohms are inverted to siemens; without a prefix both are units of their own.
 INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G", "M": "µ", "G": "n"}
