@@ -148,3 +148,64 @@ def test_the_first_column_may_say_what_the_lines_of_the_header_are(lines, reads)
 @pytest.mark.parametrize("comment", ["# nS,#", "#", "# pulses at 1 V,nS", "#,nS"])
 def test_a_comment_above_the_names_is_no_line_of_units(comment, reads):
     assert reads(columns(PULSES, words(UP), head=f"{comment}\nPulse number,G")).unit == ""
+
+
+# Words and signs
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "pulse(s),R_xy (mΩ)",
+        "Puls(e),R_xy (mΩ)",
+        "Impulsion(s),R_xy (mΩ)",
+        "Pulse number (a.u.),Id (A)",
+        "Pulse number (LTP/LTD),G (nS)",
+        "Pulse,LTP (1st)",
+    ],
+)
+def test_brackets_that_hold_no_unit(head, reads):
+    measurement = reads(columns(PULSES, words(UP), head=head))
+    assert measurement.understood.role.tolist() == ["pulses", "response"]
+    np.testing.assert_array_equal(measurement.ramps[0].pulses, PULSES)
+
+
+def test_ordinals_are_of_cycles(reads):
+    names = "LTP (1st),LTD (1st),LTP (2nd),LTD (2nd)"
+    ramps = reads(side_by_side(names, UP, DOWN, UP + 1, DOWN + 1)).ramps
+    assert [(ramp.branch, ramp.cycle) for ramp in ramps] == [
+        (branch, cycle) for cycle in (1, 2) for branch in ("rising", "falling")
+    ]
+
+
+def test_a_change_from_the_first_value_is_a_response(reads):
+    names = "ΔG/G0 LTP (%),ΔG/G0 LTD (%)"
+    ramps = reads(side_by_side(names, UP - 10, DOWN - 10)).ramps
+    assert [ramp.branch for ramp in ramps] == ["rising", "falling"]
+    with pytest.raises(UserError, match="the change by each pulse"):
+        reads(side_by_side("ΔG/G0 (%)", DOWN - 10))
+
+
+@pytest.mark.parametrize("cell", ["9.9e37", "9.90E+37", "+9.910000E+37"])
+def test_what_instruments_write_for_no_reading(cell, reads):
+    values = words(UP)
+    values[4] = cell
+    measurement = reads(columns(PULSES, values, head="Pulse,G"))
+    np.testing.assert_array_equal(measurement.ramps[0].pulses, np.delete(PULSES, 4))
+
+
+def test_remarks_beside_the_numbers(reads):
+    text = columns(PULSES, words(UP), ["", "", "V = 1.2 V", "device W3"], head="Pulse,G (nS),Remarks")
+    np.testing.assert_array_equal(reads(text).ramps[0].values, UP)
+
+
+@pytest.mark.parametrize("curves", [(UP, DOWN), (DOWN, UP)])
+def test_signs_are_directions_unless_the_values_tell_otherwise(curves, reads):
+    lines = [
+        f"D1,{sign},{k},{curve[k]}"
+        for sign, curve in zip("+-", curves, strict=True)
+        for k in range(40)
+    ]
+    ramps = reads("\n".join(["dev,polarity,pulse,I (nA)", *lines])).ramps
+    assert {ramp.branch: ramp.device for ramp in ramps} == {"rising": "D1", "falling": "D1"}
+    assert [len(ramp.values) for ramp in ramps] == [40, 40]

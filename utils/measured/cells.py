@@ -16,8 +16,8 @@ from utils.measured.vocabulary import KNOWN_UNIT
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
 COMMENT = re.compile(r'\s*"?(#|%|//|!)')
-NOT_READ = re.compile(  # 9.91e37: SCPI; #N/A and the like: spreadsheets
-    r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
+NOT_READ = re.compile(  # 9.9e37, 9.91e37: SCPI; #N/A and the like: spreadsheets
+    r"nan|n/?a|none|null|-+|\+?9\.91?0*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
     re.IGNORECASE,
 )
 NUMBERS = {
@@ -144,6 +144,8 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
         one_column = f"one column, decimal {dialect.decimal}"
         source = f"{encoding}, {dialect if cells.shape[1] > 1 else one_column}"
     kinds = np.vectorize(dialect.kind, otypes=[np.int8])(cells)
+    signs = (cells == "+").any(axis=0)  # columns of directions, where - is no missing reading
+    kinds[(cells == "-") & signs] = TEXT
     numbers = np.full(cells.shape, np.nan)
     is_number = kinds == NUMBER
     numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]

@@ -34,6 +34,10 @@ CLOCK_TIME = re.compile(r"\d:\d|\d{4}-\d\d-\d\d")
 BRACKETS = re.compile(r"[\s,_]*[(\[{]\s*([^()\[\]{}]*?)\s*[)\]}]")
 AFTER_SLASH = re.compile(r"^(.*\S)\s*(?:/|\bin\b)\s*(\S+)$")
 TAIL = re.compile(r"^(.*[^\s,;_])[\s,;_]+(\S+)$")
+FROM_START = re.compile(  # a change relative to the first value
+    r"(?:^|[^A-Za-z])(?:[dΔ∆]|delta[\s_]*)[GRIV]\s*/\s*[GRIV]_?(?:0|i|init|ini)(?![^\W\d_])",
+    re.IGNORECASE,
+)
 PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, as (W11)
 FACTOR_BEHIND = re.compile(  # of numbers of pulses: `/ 100`, `(x1000)`, `in Tausend`
     r"(?:/\s*(\d+)|[(\[][x×*]?(10+)[)\]]|\b(?:in|en)\s+(?:tausend|thousands?|milliers?))$",
@@ -48,8 +52,13 @@ DEVICE_NAME = re.compile(
     rf"[^\W\d_](?![^\W\d_]))|d{GAP}\d+|r\d+c\d+)",
     re.IGNORECASE,
 )
-CYCLE_NUMBER = re.compile(rf"{BEGIN}(?:{CYCLE}|cycl|c){GAP}(\d+)", re.IGNORECASE)
+ORDINAL = r"(?<![\w.,])(\d+)(?:st|nd|rd|th)(?![^\W\d_])"
+CYCLE_NUMBER = re.compile(rf"{BEGIN}(?:{CYCLE}|cycl|c){GAP}(\d+)|{ORDINAL}", re.IGNORECASE)
 READ_NUMBER = re.compile(rf"{BEGIN}(?:{READ}){GAP}(\d+)", re.IGNORECASE)
+PLURAL = re.compile(
+    rf"{BEGIN}(pulse?|impuls|impulsion|spike|cycle|step)\((e?s|e|n)\)", re.IGNORECASE
+)
+SIGNS: dict[str, Branch] = {"+": "rising", "-": "falling"}  # of the pulses
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Name:
 
 def parse_name(header: str, unit: str = "") -> Name:
     """A header such as `G (uS)`, `R / kΩ`, `Time[us]_LTP` or `Conductance (W11)`."""
-    text, found = without_unit(header.strip())
+    text, found = without_unit(PLURAL.sub(r"\1\2", header.strip()))
     unit = unit or found
     device = device_in(text)
     rest = (DEVICE_NAME if DEVICE_NAME.search(text) else PLACE).sub(" ", text)
@@ -88,7 +97,7 @@ def parse_name(header: str, unit: str = "") -> Name:
         quantity,
         branch_in(text),
         device,
-        int(cycle[1]) if cycle else None,
+        int(cycle[1] or cycle[2]) if cycle else None,
         int(read[1]) if read else None,
         factor_in(text, unit, role),
     )
@@ -161,11 +170,16 @@ def without_unit(header: str) -> tuple[str, str]:
         if KNOWN_UNIT.fullmatch(inner):
             return rest, inner
         is_label = any(p.match(inner) for p in (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER))
-        is_label = is_label or branch_in(inner) or PLACE.fullmatch(found[0].strip(" ,_"))
+        is_label = (
+            is_label
+            or {*words(inner)} & (RISING_WORDS | FALLING_WORDS)
+            or PLACE.fullmatch(found[0].strip(" ,_"))
+        )
         is_quantity = (RESPONSE_OF | AMBIGUOUS).keys() & words(inner)  # abs(I)
         if rest and re.search(r"[^\d\s.#]", inner) and not (is_label or is_quantity):
             return rest, inner
-    if (found := AFTER_SLASH.match(header)) and KNOWN_UNIT.fullmatch(found[2]):
+    relative = FROM_START.search(header)  # G0 is a unit, too
+    if not relative and (found := AFTER_SLASH.match(header)) and KNOWN_UNIT.fullmatch(found[2]):
         return found[1], found[2]
     if (found := TAIL.match(header)) and TAIL_UNIT.fullmatch(found[2]):
         return found[1], found[2]
@@ -184,7 +198,9 @@ def names_condition(name: Name) -> bool:
 
 
 def branch_in(text: str) -> Branch | None:
-    """The branch that a name or a label names; None where it names none, or both."""
+    """The branch that a name, a label or a sign names; None where it names none, or both."""
+    if text.strip() in SIGNS:
+        return SIGNS[text.strip()]
     found = {*words(text)}
     rises, falls = bool(found & RISING_WORDS), bool(found & FALLING_WORDS)
     if rises == falls:
@@ -207,5 +223,6 @@ def device_of_label(label: str) -> str:
     if DEVICE_NAME.search(label) and (device := device_in(label)):
         return device
     rest = READ_NUMBER.sub("", CYCLE_NUMBER.sub("", label))
-    kept = [word for word in re.split(r"([\s,;_.:/()-]+)", rest) if branch_in(word) is None]
+    parts = re.split(r"([\s,;_.:/()-]+)", rest)
+    kept = [part for part in parts if not words(part) or branch_in(part) is None]
     return "".join(kept).strip(" ,;_-.:/()")

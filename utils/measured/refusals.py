@@ -13,7 +13,13 @@ from utils.measured import column_shapes as shape
 from utils.measured.checks import trend
 from utils.measured.column_roles import Roles
 from utils.measured.counters import may_count
-from utils.measured.names import conditions_in, counts_anything, names_condition, words
+from utils.measured.names import (
+    FROM_START,
+    conditions_in,
+    counts_anything,
+    names_condition,
+    words,
+)
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
@@ -232,7 +238,9 @@ def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
         )
     for column in responses:
         x = np.abs(shape.known(table.numbers[:, column]))
-        is_change = CHANGE.search(table.names[column].text) is not None
+        name = table.names[column]
+        from_start = FROM_START.search(name.text) and name.branch == "falling"
+        is_change = CHANGE.search(name.text) is not None and not from_start
         for is_so, what in (
             (names[column] & LEARNING_WORDS, "is the result of a training, not a pulse response"),
             (names[column] & LOGARITHM_WORDS, "holds logarithms; give the values themselves"),

@@ -147,7 +147,7 @@ UNITS = {
     Role.VOLTAGE: rf"{SI}V|volts?",
     Role.TIME: rf"{SI}s|sec|seconds?|min|h",
     Role.OTHER: rf"{SI}(Hz|C|F|W|J|T|K|m|Oe)|°C|Oe",
-    Role.PULSES: r"#|pulses?|counts?",
+    Role.PULSES: rf"#|pulses?|counts?|{ARBITRARY}",
 }
 KNOWN_UNIT = re.compile("|".join(f"(?:{pattern})" for pattern in UNITS.values()))
 QUANTITY_OF_UNIT = (
@@ -181,10 +181,13 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
     response = next((RESPONSE_OF[word] for word in both if word in RESPONSE_OF), "")
     pulse, drives = PULSE_WORDS & {*both}, DRIVE_WORDS & {*both}
     ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
+    counts_pulses = bool(PULSE_WORDS & {*found} and COUNTED_PULSES & {*found})
+    if counts_pulses and by_unit == Role.RESPONSE and re.fullmatch(ARBITRARY, unit):
+        return Role.PULSES, ""
     if by_unit == Role.RESPONSE:
         kinds = [kind for kind, pattern in QUANTITY_OF_UNIT if re.fullmatch(pattern, unit)]
         return Role.RESPONSE, kinds[0] if kinds else response or "response"
-    if drives <= APPLIED_WORDS and PULSE_WORDS & {*found} and COUNTED_PULSES & {*found}:
+    if drives <= APPLIED_WORDS and counts_pulses:
         return Role.PULSES, ""
     if by_unit == Role.TIME:
         if drives - TIME_WORDS:
