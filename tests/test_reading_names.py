@@ -97,7 +97,7 @@ def test_names_that_may_be_devices_or_cycles(names, reads):
     measurement = reads(side_by_side(names, UP, UP + 1, 1.02 * UP))
     assert labels(measurement) == [("1", 1), ("1", 2), ("1", 3)]
     text = side_by_side(names, UP, 1.2 * UP, 1.4 * UP)
-    with pytest.raises(UserError, match=r"differ by 17 %.* say --devices each .* or --devices one"):
+    with pytest.raises(UserError, match=r"differ by 17 %.* say --devices each; .* --devices one"):
         reads(text)
     for devices, number in (("each", 3), ("one", 1)):
         assert len({ramp.device for ramp in reads(text, devices=devices).ramps}) == number
@@ -195,7 +195,9 @@ def test_what_instruments_write_for_no_reading(cell, reads):
 
 
 def test_remarks_beside_the_numbers(reads):
-    text = columns(PULSES, words(UP), ["", "", "V = 1.2 V", "device W3"], head="Pulse,G (nS),Remarks")
+    text = columns(
+        PULSES, words(UP), ["", "", "V = 1.2 V", "device W3"], head="Pulse,G (nS),Remarks"
+    )
     np.testing.assert_array_equal(reads(text).ramps[0].values, UP)
 
 
@@ -209,3 +211,13 @@ def test_signs_are_directions_unless_the_values_tell_otherwise(curves, reads):
     ramps = reads("\n".join(["dev,polarity,pulse,I (nA)", *lines])).ramps
     assert {ramp.branch: ramp.device for ramp in ramps} == {"rising": "D1", "falling": "D1"}
     assert [len(ramp.values) for ramp in ramps] == [40, 40]
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["1. Lesung,2. Lesung", "Reading 1,Reading 2", "Read A,Read B", "1st read,2nd read"],
+)
+def test_numbered_reads_beside_one_count(names, reads):
+    measurement = reads(side_by_side(names, UP - 1, UP + 1))
+    assert measurement.reads == 2
+    np.testing.assert_allclose(measurement.ramps[0].values, UP, rtol=1e-12)

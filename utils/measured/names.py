@@ -52,9 +52,14 @@ DEVICE_NAME = re.compile(
     rf"[^\W\d_](?![^\W\d_]))|d{GAP}\d+|r\d+c\d+)",
     re.IGNORECASE,
 )
-ORDINAL = r"(?<![\w.,])(\d+)(?:st|nd|rd|th)(?![^\W\d_])"
+ORDINAL = r"(?<![\w.,])(\d+)(?:st|nd|rd|th)(?![^\W\d_]|\s*puls)"
 CYCLE_NUMBER = re.compile(rf"{BEGIN}(?:{CYCLE}|cycl|c){GAP}(\d+)|{ORDINAL}", re.IGNORECASE)
-READ_NUMBER = re.compile(rf"{BEGIN}(?:{READ}){GAP}(\d+)", re.IGNORECASE)
+READ_NUMBER = re.compile(  # `Read 1`, `Reading 1`, `1. Lesung`, `2nd read`, `Read A`
+    rf"{BEGIN}(?:{READ}|reading){GAP}(\d+)|"
+    rf"(?<![\w.,])(\d+)(?:\.|st|nd|rd|th)\s*(?:{READ}|reading)(?![^\W\d_])|"
+    rf"{BEGIN}(?:{READ}|reading)[\s_]([a-f])$",
+    re.IGNORECASE,
+)
 PLURAL = re.compile(
     rf"{BEGIN}(pulse?|impuls|impulsion|spike|cycle|step)\((e?s|e|n)\)", re.IGNORECASE
 )
@@ -88,7 +93,8 @@ def parse_name(header: str, unit: str = "") -> Name:
     unit = unit or found
     device = device_in(text)
     rest = (DEVICE_NAME if DEVICE_NAME.search(text) else PLACE).sub(" ", text)
-    cycle, read = CYCLE_NUMBER.search(rest), READ_NUMBER.search(rest)
+    read = READ_NUMBER.search(rest)
+    cycle = CYCLE_NUMBER.search(READ_NUMBER.sub(" ", rest))
     role, quantity = role_of(text, unit)
     return Name(
         text,
@@ -98,7 +104,7 @@ def parse_name(header: str, unit: str = "") -> Name:
         branch_in(text),
         device,
         int(cycle[1] or cycle[2]) if cycle else None,
-        int(read[1]) if read else None,
+        int(read[1] or read[2] or ord(read[3].lower()) - ord("a") + 1) if read else None,
         factor_in(text, unit, role),
     )
 
@@ -222,7 +228,7 @@ def device_of_label(label: str) -> str:
     """The device that the label of a line names: all of it but cycle, read and direction."""
     if DEVICE_NAME.search(label) and (device := device_in(label)):
         return device
-    rest = READ_NUMBER.sub("", CYCLE_NUMBER.sub("", label))
+    rest = CYCLE_NUMBER.sub("", READ_NUMBER.sub("", label))
     parts = re.split(r"([\s,;_.:/()-]+)", rest)
     kept = [part for part in parts if not words(part) or branch_in(part) is None]
     return "".join(kept).strip(" ,;_-.:/()")

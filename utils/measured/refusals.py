@@ -200,8 +200,8 @@ def refuse_spread(found: Roles) -> None:
     if spread > max(LARGE_SPREAD * mean, MIN_ERRORS * error):
         raise UserError(
             f"{table.path}: {table.title(*columns)}: the ranges differ by "
-            f"{100 * spread / mean:.2g} %, and nothing names devices or cycles; say --devices each "
-            "if each column is a device, or --devices one if they are cycles of one"
+            f"{100 * spread / mean:.2g} %, and nothing names devices or cycles; if these are "
+            "devices, say --devices each; if they are cycles of one device, --devices one"
         )
 
 
