@@ -8,7 +8,7 @@ import numpy as np
 
 from utils.measured import column_shapes as shape
 from utils.measured.cells import EMPTY, NUMBER, TEXT
-from utils.measured.layouts import key_columns
+from utils.measured.layouts import is_id, key_columns
 from utils.measured.names import CLOCK_TIME, branch_in, counts_anything
 from utils.measured.numeric_table import NumericTable
 from utils.measured.vocabulary import LABELS, Role
@@ -55,6 +55,8 @@ def role_alone(table: NumericTable, column: int) -> tuple[str, str]:
     name = table.names[column]
     if not table.numeric[column]:
         return role_of_text(table, column)
+    if is_id(table, column):
+        return Role.DEVICE, "its labels repeat"
     x = table.numbers[:, column]
     counter, by = shape.is_counter(x), "by its unit" if name.unit else "by its name"
     if name.role and name.role in LABELS:
@@ -94,6 +96,6 @@ def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
         return Role.BRANCH, "its words name branches"
     if CLOCK_TIME.search(cells[0]):
         return Role.TIME, "clock times"
-    if not name.text and column == 0 and 1 < len(set(cells)) <= len(cells) / 5:
+    if is_id(table, column):
         return Role.DEVICE, "its labels repeat"
     return Role.TEXT, "words"

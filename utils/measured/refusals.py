@@ -10,9 +10,16 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.checks import trend
 from utils.measured.column_roles import Roles
 from utils.measured.counters import may_count
-from utils.measured.names import conditions_in, counts_anything, names_condition, words
+from utils.measured.names import (
+    FROM_START,
+    conditions_in,
+    counts_anything,
+    names_condition,
+    words,
+)
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
@@ -30,6 +37,8 @@ from utils.measured.vocabulary import (
     Role,
 )
 
+LARGE_SPREAD = 0.08  # standard deviation of ranges, of their mean, in which devices differ
+MIN_ERRORS = 4.0  # of ranges, which their spread is more than
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
 
 
@@ -53,10 +62,34 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
             raise may_count(table, column, f"--columns {rest} --pulses none")
 
 
+def refuse_overlooked(found: Roles, columns: Sequence[int]) -> None:
+    """Raise UserError where a column of unknown name holds numbers like those of a response."""
+    table, sure = found.table, found.of(Role.RESPONSE)
+    alike: dict[int, int] = {}  # the response that such a column is like
+    for column in columns:
+        name, x = table.names[column], table.numbers[:, column]
+        if name.role is not None or shape.is_setpoint(x):
+            continue
+        for other in sure:
+            units = {"", name.unit, table.names[other].unit}
+            if len(units) < 3 and shape.are_alike(x, table.numbers[:, other]):
+                alike.setdefault(column, other)
+    for column, other in alike.items():
+        every = " ".join(str(c + 1) for c in sorted([*sure, *alike]))
+        known = " ".join(str(c + 1) for c in sure)
+        raise UserError(
+            f"{table.path}: {table.title(column)} has no known name, but its numbers run like "
+            f"those of {table.title(other)}; say --columns {every} if it is a response, too, or "
+            f"--columns {known} if it is none"
+        )
+
+
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     table, responses = found.table, found.of(Role.RESPONSE)
     refuse_conditions(found, options)
+    if options.devices == "auto":
+        refuse_spread(found)
     refuse_by_words(table, responses)
     if not responses:
         raise UserError(
@@ -148,6 +181,30 @@ def refuse_conditions(found: Roles, options: ReadingOptions) -> None:
             )
 
 
+def refuse_spread(found: Roles) -> None:
+    """Raise UserError where three columns or more, of names that may be of devices or of cycles,
+    have ranges that differ by more than their noise, as those of devices do."""
+    table = found.table
+    columns = found.of(Role.RESPONSE)
+    names = [table.names[column] for column in columns]
+    known = [(n.device, n.branch, n.cycle, n.read) != (None,) * 4 for n in names]
+    if any(known) or len({name.text for name in names} - {""}) < max(3, len(names)):
+        return
+    curves = [shape.known(table.numbers[:, column]) for column in columns]
+    if any(len(x) < 10 or turning_point(x) is not None for x in curves):
+        return
+    trends = [trend(np.arange(len(x)), x) for x in curves]
+    ranges = np.array([abs(one.change) for one in trends])
+    error = max(one.read_noise for one in trends)
+    spread, mean = float(np.std(ranges, ddof=1)), float(ranges.mean())
+    if spread > max(LARGE_SPREAD * mean, MIN_ERRORS * error):
+        raise UserError(
+            f"{table.path}: {table.title(*columns)}: the ranges differ by "
+            f"{100 * spread / mean:.2g} %, and nothing names devices or cycles; if these are "
+            "devices, say --devices each; if they are cycles of one device, --devices one"
+        )
+
+
 def refuse_pauses(table: NumericTable, column: int) -> None:
     """Raise UserError for readings one after the other at which a drive is 0, and so no pulse came.
 
@@ -181,7 +238,9 @@ def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
         )
     for column in responses:
         x = np.abs(shape.known(table.numbers[:, column]))
-        is_change = CHANGE.search(table.names[column].text) is not None
+        name = table.names[column]
+        from_start = FROM_START.search(name.text) and name.branch == "falling"
+        is_change = CHANGE.search(name.text) is not None and not from_start
         for is_so, what in (
             (names[column] & LEARNING_WORDS, "is the result of a training, not a pulse response"),
             (names[column] & LOGARITHM_WORDS, "holds logarithms; give the values themselves"),

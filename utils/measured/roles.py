@@ -15,7 +15,7 @@ from utils.measured.counters import refuse_counters, refuse_lone_pulses
 from utils.measured.names import parse_name, words
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
-from utils.measured.refusals import refuse_others, refuse_unnamed
+from utils.measured.refusals import refuse_others, refuse_overlooked, refuse_unnamed
 from utils.measured.vocabulary import ERROR_WORDS, FIT_WORDS, LABELS, MEAN_WORDS, SPREAD_WORDS, Role
 
 
@@ -99,8 +99,10 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
                 found.set(column, Role.RESPONSE, f"a {role}, and no other column is a response")
     for column in found.of(Role.VOLTAGE, Role.CURRENT):
         found.set(column, Role.DRIVE, "a voltage or current, and another column is the response")
-    if not found.of(Role.RESPONSE):
-        candidates = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and c not in counters]
+    candidates = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and c not in counters]
+    if found.of(Role.RESPONSE):
+        refuse_overlooked(found, candidates)
+    else:
         refuse_unnamed(found, candidates)
         for column in candidates:
             found.set(column, Role.RESPONSE, "numbers, and no column is named as a response")

@@ -79,7 +79,8 @@ AMBIGUOUS = {
 }
 LABEL_WORDS = {
     Role.DEVICE: "device dev deviceid devicename deviceno devicenumber dut sample sampleid cell "
-    "chip bauteil bauelement probe zelle composant dispositif echantillon cellule junction",
+    "chip bauteil bauelement probe zelle composant dispositif echantillon cellule junction "
+    "synapse memristor fet transistor pad dot kontakt contact gerat struktur structure hallbar",
     Role.CYCLE: "cycle cyc cycleno cyclenumber cycleid ramp run sweep loop repetition rep repeat "
     "trial iteration zyklus zyklen durchlauf durchgang wiederholung cyclus essai rampe rmp boucle",
     Role.BRANCH: "branch direction polarity operation phase mode process ltpltd pd updown setreset "
@@ -124,27 +125,37 @@ GATE_WORDS = set("gate compliance".split())  # of a current they name the leakag
 
 RISING_WORDS = set(
     "ltp potentiation potenzierung potenciation pot pote set up rising rise increase inc auf "
-    "aufwarts steigend montee montant croissant hausse program".split()
+    "aufwarts steigend montee montant croissant hausse program pgm potentialisation "
+    "potencialisation potencializacion verst verstarkung langzeitpotenzierung".split()
 )
 FALLING_WORDS = set(
     "ltd depression depressing depr dep reset down falling fall decrease dec ab abwarts fallend "
-    "descente descendant decroissant baisse erase".split()
+    "descente descendant decroissant baisse erase ers langzeitdepression".split()
 )
 CONDUCTANCE_WAYS = set("ltp ltd potentiation depression potenzierung set reset pot dep".split())
 # Names of a polarity or an operation: in some devices, programming lowers the current.
-POLARITY_WORDS = set("set reset up down auf ab program erase".split())
+POLARITY_WORDS = set("set reset up down auf ab program pgm erase ers".split())
+# Names that tell a branch only together: P1, D1, P2, D2; Write, Erase.
+BRANCH_PAIRS = (("p", "d"), ("write", "erase"))
 
 SI = r"[fpnuµμmkMG]?"
+POWER = r"(([x×*·]\s?)?10(\^-?|-)\d+\s?)?"  # of ten, before a unit
+ARBITRARY = r"[a]\.?\s?u\.?|arb\.?\s?u(nits)?\.?"
 UNITS = {
-    Role.RESPONSE: rf"{SI}(S|Ω|Ω|ohms?|Ohms?|OHM|G0|g0)|[a]\.?\s?u\.?|arb\.?\s?u(nits)?\.?|%",
-    Role.CURRENT: rf"{SI}A",
+    Role.RESPONSE: rf"{POWER}{SI}(S|Ω|Ω|ohms?|Ohms?|OHM|G0|g0)|{ARBITRARY}|%",
+    Role.CURRENT: rf"{POWER}{SI}A",
     Role.VOLTAGE: rf"{SI}V|volts?",
     Role.TIME: rf"{SI}s|sec|seconds?|min|h",
     Role.OTHER: rf"{SI}(Hz|C|F|W|J|T|K|m|Oe)|°C|Oe",
-    Role.PULSES: r"#|pulses?|counts?",
+    Role.PULSES: rf"#|pulses?|counts?|{ARBITRARY}",
 }
 KNOWN_UNIT = re.compile("|".join(f"(?:{pattern})" for pattern in UNITS.values()))
-QUANTITY_OF_UNIT = (("conductance", rf"{SI}S"), ("resistance", rf"{SI}(Ω|Ω|ohms?)"))
+QUANTITY_OF_UNIT = (
+    ("conductance", rf"{POWER}{SI}S"),
+    ("resistance", rf"{POWER}{SI}(Ω|Ω|ohms?)"),
+)
+# Of a response, without brackets: `G nS`, `Conductance, µS`, `R_kOhm`.
+TAIL_UNIT = re.compile(r"[fpnuµμm][SAV]|[mkMG]?(Ω|Ω|[Oo]hms?)")
 OHM = re.compile(rf"({SI})(Ω|Ω|ohms?)", re.IGNORECASE)
 # Ohms are inverted to siemens; without a prefix both are units of their own.
 INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G", "M": "µ", "G": "n"}
@@ -170,10 +181,13 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
     response = next((RESPONSE_OF[word] for word in both if word in RESPONSE_OF), "")
     pulse, drives = PULSE_WORDS & {*both}, DRIVE_WORDS & {*both}
     ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
+    counts_pulses = bool(PULSE_WORDS & {*found} and COUNTED_PULSES & {*found})
+    if counts_pulses and by_unit == Role.RESPONSE and re.fullmatch(ARBITRARY, unit):
+        return Role.PULSES, ""
     if by_unit == Role.RESPONSE:
         kinds = [kind for kind, pattern in QUANTITY_OF_UNIT if re.fullmatch(pattern, unit)]
         return Role.RESPONSE, kinds[0] if kinds else response or "response"
-    if drives <= APPLIED_WORDS and PULSE_WORDS & {*found} and COUNTED_PULSES & {*found}:
+    if drives <= APPLIED_WORDS and counts_pulses:
         return Role.PULSES, ""
     if by_unit == Role.TIME:
         if drives - TIME_WORDS:
