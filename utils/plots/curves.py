@@ -45,7 +45,7 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure:
 def show_differences(axes) -> None:
     """Scale an axis by the curves that end close to the best, from the second epoch on.
 
-    Curves that end below it are named at its lower end; half of the curves at least are drawn.
+    Curves that end below the axis are named there; half of the curves at least are drawn.
     """
     ends = pd.Series({line: panels.last_value(line) for line in axes.get_lines()})
     edge = panels.lowest_of_cluster(ends)
@@ -56,7 +56,7 @@ def show_differences(axes) -> None:
         return
     low, high = float(min(values)), float(max(values))
     axes.set_ylim(low - 0.1 * (high - low) - 0.1, high + 0.05 * (high - low) + 0.1)
-    far: Any = ends[~(ends >= edge)].items()
+    far: Any = ends[~(ends >= axes.get_ylim()[0])].items()
     if words := [f"{line.get_label()}: {end:.0f} %" for line, end in far]:
         panels.note(axes, f"↓ {', '.join(words)}", (0.02, 0.02), coords="axes fraction")
 

@@ -94,7 +94,7 @@ def draw_layers(
                 axes.axvline(edge, color=colour, lw=0.7, ls="--")
             beyond = 100 * float((values.abs() > widest * (1 + ROUNDING)).double().mean())
             if beyond >= 0.001:
-                label = f"{style.name(field)}: {beyond:.2g} % beyond this axis"
+                label = f"{style.name(field)}: {beyond:.2g} % not shown"
                 labels.append(textwrap.fill(label, LABEL_WIDTH))
         axes.set(title=f"layer {number + 1}", xlabel="\n".join(labels), yscale="log")
     return pairs
