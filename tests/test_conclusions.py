@@ -4,9 +4,11 @@ import statistics
 
 import pandas as pd
 import pytest
-from support.simulated import EPOCHS, N_MODELS, RATES, from_files, report_on
+from conftest import setting_of
+from support.simulated import EPOCHS, N_MODELS, RATES, from_files, report_on, untrained_report
 
 from utils.parser import parse
+from utils.plots.__main__ import make_parser
 from utils.plots.accuracy import BY_RATE, conclusion, describe_best
 from utils.plots.report import Report
 from utils.plots.sections import SECTIONS
@@ -44,6 +46,18 @@ def test_what_is_drawn_is_described(report):
         "0.01, input_scale 0.001, padding 2.",
         "Not drawn: 1 network (epochs 1); --epochs 1 draws them.",
     ]
+
+
+def test_networks_without_a_flag_that_most_have_can_be_drawn(tmp_path):
+    settings = [
+        setting_of(device_noise=noise, lr=rate)
+        for noise, rates in ((True, (500.0, 1000.0)), (False, (500.0,)))
+        for rate in rates
+    ]
+    report = untrained_report(tmp_path, settings, lambda setting, model: 90.0 + model)
+    (line,) = [line for line in report.networks.describe() if line.startswith("Not drawn")]
+    assert line.endswith("(no_device_noise); --no_device_noise draws them.")
+    assert vars(make_parser().parse_args(["--no_device_noise"])) == {"device_noise": False}
 
 
 def test_an_empty_folder_gives_commands_and_no_error(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import SUPPRESS
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,11 @@ def make_parser() -> Parser:
         "defaults below are those of main.py.",
     )
     for name in series_columns():
-        add(filters, name, flags_of(Setting)[name][0], None)
+        flag, _ = flags_of(Setting)[name]
+        add(filters, name, flag, None)
+        if flag.type is bool and not flag.sweeps:  # on or off, where those that most have are on
+            off = {"action": "store_false", "default": SUPPRESS, "help": SUPPRESS}
+            filters.add_argument(f"--no_{name}", dest=name, **off)
     return parser
 
 

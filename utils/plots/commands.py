@@ -48,6 +48,8 @@ def shown(name: str, value: Any) -> str:
     """A flag with its value as on the command line, without the dashes."""
     if isinstance(value, bool) and flags_of(Setting)[name][0].sweeps:
         return f"{name} {'on' if value else 'off'}"
+    if value is False:
+        return f"no_{name}"
     return f"{name} {words(value)}".rstrip()
 
 
