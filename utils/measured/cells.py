@@ -14,7 +14,7 @@ from utils.errors import UserError
 
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
-COMMENT = re.compile(r'\s*"?(#|%|//|!)')
+COMMENT = re.compile(r'\s*"?(#|%|//|!)|\s*sep=', re.IGNORECASE)  # sep=; is of spreadsheets
 NOT_READ = re.compile(  # 9.91e37: SCPI; #N/A and the like: spreadsheets
     r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
     re.IGNORECASE,
@@ -24,11 +24,11 @@ NUMBERS = {
     "comma": re.compile(r"[+-]?(\d+,?\d*|,\d+)([eEdD][+-]?\d+)?"),
 }
 SAMPLE_LINES = 100  # by which a separator is judged
-LIKE_ASCII = str.maketrans({"\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\ufeff": ""})
+PLAIN = str.maketrans("\N{MINUS SIGN}\N{NO-BREAK SPACE}\N{OHM SIGN}", "- Ω", "\ufeff")
 LIKE_PYTHON = str.maketrans("dD,", "ee.")
 SPACES = r"\s+"
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
-SEPARATOR_LINE = re.compile(r" *sep=([;,\t]) *", re.IGNORECASE)  # of spreadsheets
+SEPARATOR_LINE = re.compile(r"\s*sep=([;,\t])\s*", re.IGNORECASE)
 MAX_CELLS = 20_000_000
 WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # ZIP: XLSX, ODS; OLE: XLS
 
@@ -108,9 +108,13 @@ class Grid:
         """`column 3`, counted from 0."""
         return f"column {columns[0] + 1}"
 
+    def refusal(self, problem: str) -> UserError:
+        """What is wrong with the file."""
+        return UserError(f"{self.path}: {problem}")
+
     def error(self, line: int, column: int, problem: str) -> UserError:
         """What is wrong with a cell. line: counted from 1; column: from 0."""
-        return UserError(f"{self.path}: line {line}, {self.title(column)}: {problem}")
+        return self.refusal(f"line {line}, {self.title(column)}: {problem}")
 
 
 def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
@@ -153,7 +157,7 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     except UnicodeDecodeError as error:
         # Latin-1 has a character for every byte, and what cannot stand in text is looked for there.
         text = raw[: error.start].decode("latin-1") + "\x00"
-    text = re.sub(r"\r\n?", "\n", text.translate(LIKE_ASCII)).rstrip("\x1a\n")
+    text = re.sub(r"\r\n?", "\n", text.translate(PLAIN)).rstrip("\x1a\n")
     if found := CONTROL.search(text):
         *above, before = text[: found.start()].split("\n")
         raise UserError(
@@ -189,10 +193,11 @@ def dialect_of(lines: Sequence[str], decimal: str) -> Dialect:
     """
     import clevercsv
 
+    announced = SEPARATOR_LINE.fullmatch(lines[0])
     lines = [line for line in lines if line.strip() and not COMMENT.match(line)]
     marks = ("point", "comma") if decimal == "auto" else (decimal,)
-    if lines and (found := SEPARATOR_LINE.fullmatch(lines[0])):
-        return max((Dialect(found[1], mark) for mark in marks), key=lambda d: d.numbers(lines[1:]))
+    if announced:
+        return max((Dialect(announced[1], mark) for mark in marks), key=lambda d: d.numbers(lines))
     middle = len(lines) // 2
     sample = lines[:SAMPLE_LINES] + lines[max(SAMPLE_LINES, middle) : middle + SAMPLE_LINES]
     found = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
@@ -230,8 +235,6 @@ def are_two_integers(lines: Sequence[str]) -> bool:
 def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
     """str [lines, columns]; lines of comments are empty, short ones end in empty cells."""
     rows = [[] if COMMENT.match(line) else dialect.split(line) for line in lines]
-    if lines[0].strip().lower().startswith("sep="):
-        rows[0] = []
     width = max(map(len, rows))
     if width * len(lines) > MAX_CELLS:
         raise UserError(
@@ -267,7 +270,10 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
         )
     if frame.empty:
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
-    words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
+    words = [
+        "" if pandas.isna(cell) else str(cell).translate(PLAIN).strip()
+        for cell in frame.to_numpy().flat
+    ]
     others = ", ".join(name for name in names if name != wanted)
     rest = f", sheet {wanted} (not read: {others}; --sheet chooses)" if others else ""
     chosen = others if sheet is None else ""

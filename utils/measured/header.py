@@ -21,9 +21,8 @@ from utils.measured.cells import (
     Grid,
 )
 from utils.measured.names import Name, parse_name
-from utils.measured.vocabulary import ERROR_WORDS, KNOWN_UNIT, MEAN_WORDS, SPREAD_WORDS, words
+from utils.measured.vocabulary import KNOWN_UNIT
 
-MADE_WORDS = ERROR_WORDS | MEAN_WORDS | SPREAD_WORDS | {"sd"}
 JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
 
 
@@ -152,9 +151,9 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
     if not 2 <= len(columns) < len([name for name in names if name]):
         return names
     groups = [parse_name(str(grid.cells[above[-1], column])) for column in columns]
-    known = [bool(group.branch or group.device) for group in groups]
-    made = [bool(MADE_WORDS & {*words(group.text)}) for group in groups]  # of the others
-    if not any(known) or not all(a or b for a, b in zip(known, made, strict=True)):
+    known = [group for group in groups if group.branch or group.device]
+    made = [group for group in groups if group.says("error", "mean", "spread", "sd")]
+    if not known or any(group not in known + made for group in groups):
         return names
     at = np.searchsorted(columns, np.arange(len(names)), "right") - 1
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.errors import UserError
+from utils.measured import column_shapes as shape
 from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
 from utils.measured.header import Header, find_header, label_columns
 from utils.measured.names import Name
@@ -40,6 +40,10 @@ class NumericTable(Grid):
         numbers = spread((columns[0] + 1, columns[-1] + 1), "column")
         return numbers + (f" ({words})" if names[0] else "")
 
+    def known(self, column: int) -> np.ndarray:
+        """The numbers of a column, without its gaps."""
+        return shape.known(self.numbers[:, column])
+
     @property
     def numeric(self) -> np.ndarray:
         """bool [columns]: those that hold numbers, and no labels."""
@@ -66,9 +70,9 @@ def find_numbers(grid: Grid) -> NumericTable:
     """
     blocks, left_out = instrument_blocks(grid)
     if not len(grid.numeric_rows):
-        raise UserError(
-            f"{grid.path}: lines 1 to {len(grid.cells)}: no column holds numbers; give "
-            "the file, or the --sheet, of the measured curve"
+        raise grid.refusal(
+            f"lines 1 to {len(grid.cells)}: no column holds numbers; give the file, or the "
+            "--sheet, of the measured curve"
         )
     labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)

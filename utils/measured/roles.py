@@ -12,11 +12,11 @@ from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.column_roles import Roles, roles_alone
 from utils.measured.counters import refuse_counters, refuse_lone_pulses
-from utils.measured.names import parse_name, words
+from utils.measured.names import Name, parse_name
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.refusals import refuse_others, refuse_unnamed
-from utils.measured.vocabulary import ERROR_WORDS, FIT_WORDS, LABELS, MEAN_WORDS, SPREAD_WORDS, Role
+from utils.measured.vocabulary import LABELS, WORDS, Role, words
 
 
 def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
@@ -109,31 +109,31 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
 def leave_out_derived(found: Roles) -> None:
     """Give another role to columns that are made of the readings beside them."""
     for role in (Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
-        columns = [c for c in found.of(role) if found.table.names[c].role in (None, role)]
-        said = {c: {*words(found.table.names[c].text)} for c in columns if found.table.numeric[c]}
-        fits = [c for c in said if said[c] & FIT_WORDS]
-        leave_out(found, said, fits, "a fit or a model, no readings")
-        made = [c for c in said if "=" in found.table.names[c].text]
-        leave_out(found, said, made, "made of other columns")
-        made = [c for c in said if said[c] & MEAN_WORDS or is_spread(said[c])]
-        leave_out(found, said, made, "made of other columns")
-        means = [c for c in said if not (is_spread(said[c]) or said[c] & ERROR_WORDS)]
-        if said.keys() == {*made} and means:
-            kept = said[means[0]] & MEAN_WORDS  # the mean or the median, of each branch
-            others = [c for c in said if c not in means or said[c] & MEAN_WORDS != kept]
-            leave_out(found, said, others, "beside the mean or the median")
+        names = {c: found.table.names[c] for c in found.of(role) if found.table.numeric[c]}
+        names = {c: name for c, name in names.items() if name.role in (None, role)}
+        fits = [c for c, name in names.items() if name.says("fit")]
+        leave_out(found, names, fits, "a fit or a model, no readings")
+        leave_out(found, names, [c for c in names if "=" in names[c].text], "made of other columns")
+        told = {c: statistic(name) for c, name in names.items()}
+        leave_out(found, names, [c for c in names if told[c]], "made of other columns")
+        means = [told[c] for c in names if told[c] and told[c] <= WORDS["mean"]]
+        if means and all(told[c] for c in names):  # the mean or the median, of each branch
+            others = [c for c in names if told[c] != means[0]]
+            leave_out(found, names, others, "beside the mean or the median")
 
 
-def leave_out(found: Roles, said: dict[int, set[str]], which: Sequence[int], why: str) -> None:
+def leave_out(found: Roles, names: dict[int, Name], which: Sequence[int], why: str) -> None:
     """Call some of these columns other than responses, unless that would leave none."""
-    for column in which if len(which) < len(said) else ():
+    for column in which if len(which) < len(names) else ():
         found.set(column, Role.OTHER, why)
-        del said[column]
+        del names[column]
 
 
-def is_spread(said: set[str]) -> bool:
-    """Whether a name tells of a spread; G_SD is a conductance from source to drain."""
-    return bool(said & SPREAD_WORDS) or ("sd" in said and not said & set("girv"))
+def statistic(name: Name) -> set[str]:
+    """Which words of a name tell of a mean or a spread; G_SD is from source to drain."""
+    found = {*words(name.text)}
+    told = WORDS["mean"] | WORDS["spread"] | (set() if found & set("girv") else {"sd"})
+    return found & told
 
 
 def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:
