@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +62,7 @@ class Dialect:
             return MISSING
         return NUMBER if self.number.fullmatch(cell) else TEXT
 
-    def numbers(self, lines: Sequence[str]) -> int:
+    def numbers(self, lines: Iterable[str]) -> int:
         """Characters that stand in cells which are numbers."""
         cells = (cell for line in lines for cell in self.split(line))
         return sum(len(cell) for cell in cells if self.number.fullmatch(cell))
@@ -122,19 +122,18 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
 
     Raises UserError for what is neither text nor a workbook, and for more cells than a curve has.
     """
+    marks = ("point", "comma") if decimal == "auto" else (decimal,)
     if raw.startswith(OLD_WORKBOOK):
         raise UserError(f"{path}: the spreadsheet has the old XLS format; save it as XLSX or CSV")
     if raw.startswith(WORKBOOK):
         source, cells, others = cells_of_workbook(raw, path, sheet)
-        marks = ("point", "comma") if decimal == "auto" else (decimal,)
-        counts = {mark: sum(map(bool, map(NUMBERS[mark].fullmatch, cells.flat))) for mark in marks}
-        text, dialect = (), Dialect(",", max(counts, key=counts.__getitem__))
+        text, dialect = (), most_numbers([Dialect("\t", mark) for mark in marks], cells.flat)
     elif sheet is not None:
         raise UserError(f"--sheet {sheet}: {path} is text and has no sheets; leave --sheet out")
     else:
         others = ""
         text, encoding = decode(raw, path)
-        dialect = dialect_of(text, decimal)
+        dialect = dialect_of(text, marks)
         cells = cells_of_text(text, dialect, path)
         one_column = f"one column, decimal {dialect.decimal}"
         source = f"{encoding}, {dialect if cells.shape[1] > 1 else one_column}"
@@ -186,18 +185,14 @@ def encoding_of(raw: bytes) -> str:
     return "utf-8-sig"
 
 
-def dialect_of(lines: Sequence[str], decimal: str) -> Dialect:
-    """The separator that clevercsv finds, and the decimal mark that explains most numbers.
-
-    decimal: point, comma, or auto.
-    """
+def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
+    """The separator that clevercsv finds, and that of these decimal marks with most numbers."""
     import clevercsv
 
     announced = SEPARATOR_LINE.fullmatch(lines[0])
     lines = [line for line in lines if line.strip() and not COMMENT.match(line)]
-    marks = ("point", "comma") if decimal == "auto" else (decimal,)
     if announced:
-        return max((Dialect(announced[1], mark) for mark in marks), key=lambda d: d.numbers(lines))
+        return most_numbers([Dialect(announced[1], mark) for mark in marks], lines)
     middle = len(lines) // 2
     sample = lines[:SAMPLE_LINES] + lines[max(SAMPLE_LINES, middle) : middle + SAMPLE_LINES]
     found = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
@@ -209,12 +204,17 @@ def dialect_of(lines: Sequence[str], decimal: str) -> Dialect:
         # clevercsv takes no comma for a decimal mark
         if (each, mark) != (",", "comma") or any('"' in line for line in sample)
     ]
-    best = max(candidates, key=lambda d: d.numbers(sample))  # the first of equals
-    if decimal == "auto" and best.decimal == "comma" and best.separator != ";":
+    best = most_numbers(candidates, sample)
+    if best.decimal == "comma" and best.separator != ";" and "point" in marks:
         rows = [[cell for cell in best.split(x) if best.number.fullmatch(cell)] for x in sample]
         if max(map(len, rows)) < 2 and are_two_integers(sample):
             return Dialect(",", "point")
     return best
+
+
+def most_numbers(dialects: Sequence[Dialect], lines: Iterable[str]) -> Dialect:
+    """The dialect that explains most characters as numbers; the first of equals."""
+    return max(dialects, key=lambda dialect: dialect.numbers(lines))
 
 
 def are_two_integers(lines: Sequence[str]) -> bool:
@@ -222,14 +222,14 @@ def are_two_integers(lines: Sequence[str]) -> bool:
     stands before the comma counts the lines."""
     rows = [Dialect(",", "point").split(line) for line in lines]
     is_number = NUMBERS["point"].fullmatch
-    pairs = [row for row in rows if len(row) == 2 and all(map(is_number, row))]
-    numbers = [row for row in rows if is_number((row[0].split() or [""])[0])]
-    if len(pairs) < len(numbers) or not all(row[0].isdigit() for row in pairs) or not pairs:
+    pairs = [row for row in rows if is_number((row[0].split() or [""])[0])]
+    if not pairs or any(
+        len(row) != 2 or not row[0].isdecimal() or not is_number(row[1]) for row in pairs
+    ):
         return False
-    counts = [int(row[0]) for row in pairs]
-    counts_lines = len(counts) >= 3 and (np.diff(counts) == 1).all()
-    above = rows[: rows.index(pairs[0])]
-    return bool(counts_lines or (above and len(above[-1]) == 2))
+    counts_lines = len(pairs) >= 3 and (np.diff([int(row[0]) for row in pairs]) == 1).all()
+    above = rows[: rows.index(pairs[0])][-1:]
+    return bool(counts_lines or any(len(row) == 2 for row in above))
 
 
 def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:

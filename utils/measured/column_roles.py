@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from utils.measured import column_shapes as shape
@@ -26,9 +27,10 @@ class Roles:
         """The columns that have one of these roles."""
         return [column for column, role in enumerate(self.roles) if role in roles]
 
-    def set(self, column: int, role: str, why: str) -> None:
-        """Give a column another role."""
-        self.roles[column], self.why[column] = role, why
+    def set(self, columns: Iterable[int], role: str, why: str) -> None:
+        """Give columns another role."""
+        for column in columns:
+            self.roles[column], self.why[column] = role, why
 
     def add(self, column: int, text: str) -> None:
         """Say of a column what was done to it, once."""

@@ -9,17 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from utils.measured.cells import (
-    COMMENT,
-    EMPTY,
-    NUMBER,
-    NUMBERS,
-    SEPARATORS,
-    SPACES,
-    TEXT,
-    Dialect,
-    Grid,
-)
+from utils.measured.cells import COMMENT, EMPTY, NUMBER, NUMBERS, SPACES, TEXT, Grid
 from utils.measured.names import Name, parse_name
 from utils.measured.vocabulary import KNOWN_UNIT
 
@@ -73,7 +63,7 @@ def find_header(grid: Grid, labels: np.ndarray) -> Header:
         return commented(grid, start)
     row, names, units = with_units(grid, row)
     if grid.dialect.separator == SPACES:
-        names = rejoined(grid.text[row], len(grid.columns_in(start)))
+        names = names_in(grid.text[row], len(grid.columns_in(start)))
     else:
         names = below_groups(grid, row, names)
     return named(grid, row, start, names, units)
@@ -162,12 +152,12 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
     ]
 
 
-def rejoined(line: str, width: int) -> list[str]:
-    """Names in a line that only spaces divide: `G (uS)` is one; none if they are no names."""
-    ways = ("(?!)", r"\t+", r"\s{2,}", r"\s+(?![(\[])", r"\s+")  # the first for a single column
-    for names in (re.split(way, line.strip()) for way in ways):
-        if len(names) == width:
-            return [name.strip('" ') for name in names]
+def names_in(line: str, width: int) -> list[str]:
+    """As many names as columns, if any separator gives so many: `G (uS)` is one, after spaces."""
+    for way in ("(?!)", r"\t+", r"\s{2,}", ";", ",", r"\s+(?![(\[])", r"\s+"):
+        names = [name.strip('", ') for name in re.split(way, line.strip())]
+        if len(names) == width:  # with the first way of a single column
+            return names
     return []
 
 
@@ -177,12 +167,8 @@ def commented(grid: Grid, start: int) -> Header:
     mark = COMMENT.match(grid.text[above[-1]]) if above else None
     if mark:
         line, width = grid.text[above[-1]][mark.end() :].strip(' "'), len(grid.columns_in(start))
-        for separator in (grid.dialect.separator, *SEPARATORS):
-            names = Dialect(separator, "point").split(line)
-            if separator == SPACES:
-                names = rejoined(line, width)
-            are_words = not any(grid.dialect.number.fullmatch(name) for name in names)
-            tells = width > 1 or (len(names) == 1 and parse_name(names[0]).role is not None)
-            if len(names) == width and are_words and tells:
-                return named(grid, above[-1], start, names)
+        names = names_in(line, width)
+        are_words = names and not any(map(grid.dialect.number.fullmatch, names))
+        if are_words and (width > 1 or parse_name(names[0]).role):
+            return named(grid, above[-1], start, names)
     return named(grid, None, start)

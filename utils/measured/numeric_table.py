@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -155,14 +156,14 @@ def check(grid: Grid, header: Header) -> None:
 
 def wrong_dialect(cell: str, dialect: Dialect) -> str | None:
     """Why a text is no number, where it would be one, or several, in another dialect."""
-    other = "comma" if dialect.decimal == "point" else "point"
-    found = f"a number with a decimal {other}" if NUMBERS[other].fullmatch(cell) else None
-    for candidate in (Dialect(s, d) for s in SEPARATORS for d in NUMBERS if not found):
+    for candidate in (Dialect(*pair) for pair in product(SEPARATORS, NUMBERS)):
         words = [word for word in candidate.split(cell) if word]
-        is_other = len(words) > 1 or (words and words[0] != cell)
-        if is_other and all(map(candidate.number.fullmatch, words)):
+        if words and all(map(candidate.number.fullmatch, words)):
             found = f"{several([len(words)], 'number')} with another separator"
-            break
-    return found and (
-        f"mixed separators: '{cell}' is {found}, but the file has {dialect}; write all lines alike"
-    )
+            if words == [cell]:
+                found = f"a number with a decimal {candidate.decimal}"
+            return (
+                f"mixed separators: '{cell}' is {found}, but the file has {dialect}; write all "
+                "lines alike"
+            )
+    return None

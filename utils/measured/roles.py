@@ -35,16 +35,14 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
             raise UserError(
                 f"--pulses {options.pulses}: {table.title(column)} holds no numbers; name another"
             )
-        for other in found.of(Role.PULSES):
-            found.set(other, Role.UNKNOWN, "--pulses names another column")
-        found.set(column, Role.PULSES, "set by --pulses")
-    for column in asked:
-        found.set(column, Role.RESPONSE, "set by --columns")
+        found.set(found.of(Role.PULSES), Role.UNKNOWN, "--pulses names another column")
+        found.set([column], Role.PULSES, "set by --pulses")
+    found.set(asked, Role.RESPONSE, "set by --columns")
     counters = choose_pulses(found, options)
     choose_responses(found, asked, counters)
     if options.pulses == "none":
-        for column in found.of(Role.PULSES):
-            found.set(column, Role.UNKNOWN, "a counter, not used because of --pulses none")
+        why = "a counter, not used because of --pulses none"
+        found.set(found.of(Role.PULSES), Role.UNKNOWN, why)
     refuse_others(found, options)
     return found
 
@@ -62,7 +60,7 @@ def choose_pulses(found: Roles, options: ReadingOptions) -> list[int]:
     ]
     if pulses and not others:
         refuse_lone_pulses(found)
-        found.set(pulses[-1], Role.RESPONSE, "the only other column of numbers")
+        found.set(pulses[-1:], Role.RESPONSE, "the only other column of numbers")
         return []
     counters = []
     for pair in pairwise(pulses):
@@ -70,7 +68,7 @@ def choose_pulses(found: Roles, options: ReadingOptions) -> list[int]:
             continue  # each has its responses on its right
         drop, keep = sorted(pair, key=lambda c: ("puls" in table.names[c].text.lower(), c))
         if found.roles[keep] == found.roles[drop] == Role.PULSES:
-            found.set(drop, Role.UNKNOWN, f"a counter, but {table.title(keep)} holds the pulses")
+            found.set([drop], Role.UNKNOWN, f"a counter, but {table.title(keep)} holds the pulses")
             counters.append(drop)
     return counters
 
@@ -78,32 +76,27 @@ def choose_pulses(found: Roles, options: ReadingOptions) -> list[int]:
 def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]) -> None:
     """Which columns hold responses, among those whose names leave it open."""
     table = found.table
-    constant = [shape.is_constant(x) for x in table.numbers.T]
     if asked:
-        for column in set(found.of(Role.RESPONSE)) - {*asked}:
-            found.set(column, Role.UNKNOWN, "not among --columns")
+        found.set({*found.of(Role.RESPONSE)} - {*asked}, Role.UNKNOWN, "not among --columns")
         return
     leave_out_derived(found)
-    spare = table.numeric.sum() - len(found.of(Role.PULSES)) > 1
-    for column in found.of(Role.UNKNOWN):
-        if spare and table.numeric[column] and constant[column]:
-            found.set(column, Role.OTHER, "its numbers do not change")
+    constant = [shape.is_constant(x) for x in table.numbers.T]
+    if table.numeric.sum() - len(found.of(Role.PULSES)) > 1:
+        steady = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and constant[c]]
+        found.set(steady, Role.OTHER, "its numbers do not change")
     if sure := found.of(Role.RESPONSE):
         why = f"{table.title(sure[0])} is the response; --columns chooses another"
-        for column in found.of(Role.CURRENT):
-            found.set(column, Role.OTHER, why)
+        found.set(found.of(Role.CURRENT), Role.OTHER, why)
     for role in (Role.CURRENT, Role.VOLTAGE):
         columns = found.of(role)
         if not found.of(Role.RESPONSE) and not all(constant[c] for c in columns):
-            for column in columns:
-                found.set(column, Role.RESPONSE, f"a {role}, and no other column is a response")
-    for column in found.of(Role.VOLTAGE, Role.CURRENT):
-        found.set(column, Role.DRIVE, "a voltage or current, and another column is the response")
+            found.set(columns, Role.RESPONSE, f"a {role}, and no other column is a response")
+    why = "a voltage or current, and another column is the response"
+    found.set(found.of(Role.VOLTAGE, Role.CURRENT), Role.DRIVE, why)
     if not found.of(Role.RESPONSE):
         candidates = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and c not in counters]
         refuse_unnamed(found, candidates)
-        for column in candidates:
-            found.set(column, Role.RESPONSE, "numbers, and no column is named as a response")
+        found.set(candidates, Role.RESPONSE, "numbers, and no column is named as a response")
 
 
 def leave_out_derived(found: Roles) -> None:
@@ -124,9 +117,10 @@ def leave_out_derived(found: Roles) -> None:
 
 def leave_out(found: Roles, names: dict[int, Name], which: Sequence[int], why: str) -> None:
     """Call some of these columns other than responses, unless that would leave none."""
-    for column in which if len(which) < len(names) else ():
-        found.set(column, Role.OTHER, why)
-        del names[column]
+    if len(which) < len(names):
+        found.set(which, Role.OTHER, why)
+        for column in which:
+            del names[column]
 
 
 def statistic(name: Name) -> set[str]:

@@ -141,11 +141,12 @@ INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G",
 
 
 @cache
-def words(name: str) -> list[str]:
+def words(name: str) -> tuple[str, ...]:
     """The words of a name, lower case and without accents, split at signs, digits and humps."""
     plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
     plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", plain)]
+    found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", plain)
+    return tuple(word.lower() for word in found)
 
 
 def says(name: str, *kinds: str) -> bool:
