@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +62,7 @@ class Dialect:
             return MISSING
         return NUMBER if self.number.fullmatch(cell) else TEXT
 
-    def numbers(self, lines: Iterable[str]) -> int:
+    def numbers(self, lines: Sequence[str] | np.ndarray) -> int:
         """Characters that stand in cells which are numbers."""
         cells = (cell for line in lines for cell in self.split(line))
         return sum(len(cell) for cell in cells if self.number.fullmatch(cell))
@@ -127,7 +127,7 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
         raise UserError(f"{path}: the spreadsheet has the old XLS format; save it as XLSX or CSV")
     if raw.startswith(WORKBOOK):
         source, cells, others = cells_of_workbook(raw, path, sheet)
-        text, dialect = (), most_numbers([Dialect("\t", mark) for mark in marks], cells.flat)
+        text, dialect = (), most_numbers([Dialect("\t", mark) for mark in marks], cells.ravel())
     elif sheet is not None:
         raise UserError(f"--sheet {sheet}: {path} is text and has no sheets; leave --sheet out")
     else:
@@ -212,7 +212,7 @@ def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
     return best
 
 
-def most_numbers(dialects: Sequence[Dialect], lines: Iterable[str]) -> Dialect:
+def most_numbers(dialects: Sequence[Dialect], lines: Sequence[str] | np.ndarray) -> Dialect:
     """The dialect that explains most characters as numbers; the first of equals."""
     return max(dialects, key=lambda dialect: dialect.numbers(lines))
 
