@@ -263,6 +263,13 @@ class Record:
     ledger: dict
 
 
+def assert_same_weights(record: Record, other: Record) -> None:
+    """Assert that two networks have the same tensors, bit for bit."""
+    assert record.state.keys() == other.state.keys()
+    for name, tensor in record.state.items():
+        assert torch.equal(tensor, other.state[name]), name
+
+
 def read_all(output_dir: Path) -> list[Record]:
     records = []
     for path in sorted(output_dir.glob("[!.]*/*.json")):

@@ -1,11 +1,12 @@
 """What each imperfection costs, against numbers worked out by hand, from made-up records."""
 
-import matplotlib
+import re
+
 import pytest
 from conftest import PROJECT
 from support import untrained_runs
 from support.devices import OTHERS, device_file, measured
-from support.simulated import report_on
+from support.simulated import report_on, untrained_report
 
 from devices.library import find
 from utils.errors import UserError
@@ -24,7 +25,7 @@ from utils.plots.sections import SECTIONS
 from utils.studies import STUDIES
 from utils.study import without
 
-matplotlib.use("Agg")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 ABLATION = STUDIES["ablation"]
 LINEAR = {"field": (find("double-linear"),)}
 SEEDS = (0.0, 3.0, -2.0)  # points by which a network is better than others, whatever the setting
@@ -152,40 +153,49 @@ def test_the_table_and_the_picture_have_the_same_numbers(linear):
     assert "n = 3" in figure.legends[0].get_title().get_text()
 
 
-def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(tmp_path):
-    settings = [s for s in ABLATION.settings({**LINEAR, "epochs": 2}) if s.clipping]
-    untrained_runs.write(tmp_path / "out", settings, accuracy)
-    report = report_on(tmp_path / "out", tmp_path / "figures")
+@pytest.mark.parametrize(
+    ("given", "is_there", "n_missing", "words"),
+    [
+        (
+            {},
+            lambda setting: setting.clipping,
+            5,
+            "figures/ablation.sh --resume --field double-linear --lr 1000 --var 0.2 "
+            "--resistor_noise 0.015 --write_noise 0 --clipping 0.1 --epochs 2 --n_models 3$",
+        ),
+        (
+            {"accumulate": (True,)},
+            lambda setting: setting.clipping or setting.var or setting.resistor_noise,
+            2,
+            " --accumulate",
+        ),
+    ],
+    ids=["the paper's rule", "an accumulator"],
+)
+def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(
+    given, is_there, n_missing, words, tmp_path
+):
+    settings = ABLATION.settings({**LINEAR, "epochs": 2, **given})
+    report = untrained_report(tmp_path, list(filter(is_there, settings)), accuracy)
+    (shown,) = report.select("ablation")
+    assert shown.full.accumulate == bool(given)
     assert report.draw("ablation") is not None
-    command = (
-        "figures/ablation.sh --resume --field double-linear --lr 1000 --var 0.2 "
-        "--resistor_noise 0.015 --write_noise 0 --clipping 0.1 --epochs 2 --n_models 3"
-    )
-    line = f"Ablation: 5 of 9 settings are missing; train them with: {command}"
-    assert report.missing("ablation") == [line]
-    assert (PROJECT / command.split()[0]).exists()
-    run = parse(["--study", "ablation", *command.split()[1:]])
-    assert len(set(run.settings) - set(settings)) == 5
-    assert {path.name for path in report.folder.iterdir()} == {
-        "ablation.pdf",
-        "ablation.svg",
-        "ablation.png",
-    }
+    assert {path.stem for path in report.folder.iterdir()} == {"ablation"}
+    (line,) = report.missing("ablation")
+    start = f"Ablation: {n_missing} of 9 settings are missing; train them with: "
+    assert line.startswith(start)
+    assert re.search(words, line)
+    script, *flags = line.removeprefix(start).split()
+    assert (PROJECT / script).exists()
+    assert set(parse(["--study", "ablation", *flags]).settings) == set(settings)
 
 
-def test_device_noise_goes_with_the_read_noise():
-    settings = ABLATION.settings({"device_noise": True})
-    assert {(bool(s.resistor_noise), s.device_noise) for s in settings} == {
-        (True, True),
-        (False, False),
-    }
-
-
-def test_with_device_noise_it_is_drawn_whole(tmp_path):
+def test_device_noise_goes_with_the_read_noise_and_is_drawn_whole(tmp_path):
     """Networks without read noise have none, and stand beside those that do all the same."""
-    given = {**LINEAR, "epochs": 2, "device_noise": True}
-    untrained_runs.write(tmp_path / "out", ABLATION.settings(given), accuracy)
-    report = report_on(tmp_path / "out", tmp_path / "figures")
+    settings = ABLATION.settings({**LINEAR, "epochs": 2, "device_noise": True})
+    noises = {(bool(s.resistor_noise), s.device_noise) for s in settings}
+    assert noises == {(True, True), (False, False)}
+    report = untrained_report(tmp_path, settings, accuracy)
     (ablation,) = report.select("ablation")
     assert ablation.full.device_noise
     assert ("resistor_noise", ALONE) in ablation.points
@@ -225,25 +235,10 @@ def test_a_rule_goes_with_the_smallest_pulse():
     assert without(full, ["var"]).accumulate
 
 
-def test_an_ablation_with_an_accumulator_is_drawn_and_its_rest_is_named(tmp_path):
-    given = {"accumulate": (True,), "field": (find("double-linear"),), "epochs": 2}
-    settings = STUDIES["ablation"].settings(given)
-    untrained_runs.write(tmp_path / "out", settings[:-2], lambda setting, model: 90.0 + model)
-    report = report_on(tmp_path / "out", tmp_path / "figures")
-    (shown,) = report.select("ablation")
-    assert shown.full.accumulate
-    (line,) = report.missing("ablation")
-    assert "2 of 9 settings are missing" in line
-    assert " --accumulate" in line
-    run = parse(["--study", "ablation", *line.split("figures/ablation.sh ")[1].split()])
-    assert set(run.settings) == set(settings)
-
-
 def test_networks_with_an_accumulator_alone_can_be_drawn(tmp_path):
     """The figures without a smallest pulse have none of these, which is no error."""
     settings = STUDIES["figure1"].settings({"accumulate": (True,), "epochs": 2})
-    untrained_runs.write(tmp_path / "out", settings, lambda setting, model: 90.0 + model)
-    report = report_on(tmp_path / "out", tmp_path / "figures")
+    report = untrained_report(tmp_path, settings, lambda setting, model: 90.0 + model)
     assert report.draw("figure1") is not None
     assert report.select("ablation") == []
     assert all(isinstance(line, str) for name in SECTIONS for line in report.missing(name))

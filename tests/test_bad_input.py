@@ -1,7 +1,7 @@
 """Every mistake of a user: one line that says what, where and what to do, exit code 2, no trace."""
 
 import pytest
-import torch
+from conftest import assert_same_weights
 
 from devices.built_in import LIBRARY, Entry
 from devices.library import find
@@ -98,7 +98,6 @@ FLAGS = [
     ("--field double-ideal double-linear --time_switch 2", "let them come second"),
     ("--study switch --epochs 1", "--study switch: nothing to switch in 1 epochs"),
     ("--lr", "--lr: expected at least one argument"),
-    ("---clipping 0.1", "did you mean --clipping?"),
 ]
 
 
@@ -136,9 +135,7 @@ def test_a_batch_is_at_most_the_training_set(size, simulate):
     assert huge.json["batch_size"] == size
     assert huge.json["loss"] == whole.json["loss"]
     assert huge.state["layers.2.num_batches_tracked"] == 1
-    assert huge.state.keys() == whole.state.keys()
-    for name, tensor in huge.state.items():
-        assert torch.equal(tensor, whole.state[name])
+    assert_same_weights(huge, whole)
 
 
 def test_a_device_that_relaxes_to_none_that_there_is(monkeypatch, capsys):
@@ -151,21 +148,6 @@ def test_a_device_that_relaxes_to_none_that_there_is(monkeypatch, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("main.py: error: --field the device that orphan relaxes to, nobody: ")
     assert "double-linear, double-exponential" in line
-
-
-def test_a_device_without_a_partner_has_no_relaxation(monkeypatch, simulate):
-    monkeypatch.setitem(LIBRARY, "hermit", Entry(LINEAR, relaxes_to=None))
-    hermit, linear = simulate("--field hermit double-linear --lr 4000 --batch_size 16")
-    if hermit.json["swap_accuracy"] is not None:
-        hermit, linear = linear, hermit
-    assert hermit.json["swap_accuracy"] is None
-    assert hermit.json["devices"]["hermit"]["relaxes_to"] is None
-    assert linear.json["swap_accuracy"] > 0
-    assert hermit.json["accuracy"] == linear.json["accuracy"]  # the same response
-    rows = {line.split()[0]: line.split() for line in simulate.table.splitlines()[1:]}
-    assert rows["hermit"][6] == rows["double-linear"][6]
-    assert rows["hermit"][7] == "–"
-    assert rows["double-linear"][7] == f"{linear.json['swap_accuracy']:.2f}"
 
 
 def test_output_dir_that_is_a_file(refusal, tmp_path):

@@ -6,14 +6,15 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from conftest import currents_of, members_of, random_data, setting_of
+from conftest import dense_currents_of, members_of, random_data, setting_of
 from support.cells import CELLS, RULES, Row
 from support.devices import BRANCHED, LINEAR, NAMES, device_of
+from support.engine import trained
 from support.pairs import row
 
-from devices.device_file import Estimate
 from devices.ledger import COUNTS, Account
 from devices.ledger_level import LedgerLevel
+from devices.measured_branch import Estimate
 from devices.noise import Stream
 from devices.programming import Draws
 from devices.responses import Linear
@@ -74,8 +75,10 @@ def test_single_pulses_from_a_thousand_states(name):
     after = Row(torch.from_numpy(w1), torch.from_numpy(w2), name, BOTH_WAYS, slopes).write(gradient)
     curve, end = rising_curve(name)
 
+    def falling(x):
+        return -np.array([response.response(each) for each in x.tolist()])
+
     def fallen(w, p):
-        falling = lambda x: -np.array([response.response(each) for each in x.tolist()])  # noqa: E731
         return -after_by_bisection(falling, response.pulses_max, -w, p)
 
     def risen(w, p):
@@ -291,10 +294,13 @@ def test_write_noise_grows_with_the_root_of_the_pulses_by_which_the_device_moves
         assert each.w1 == pytest.approx(first)
 
 
+DENSE = dense_currents_of(random_data(0.5))  # for which no kernel has to be built
+
+
 def fresh(**changes) -> Ensemble:
     """Return a fresh network of random images of three classes."""
     setting = setting_of(**{"layers": (200, 40)} | changes)
-    return Ensemble.fresh(members_of(setting), currents_of(random_data(0.5)), LedgerLevel.WEAR)
+    return Ensemble.fresh(members_of(setting), DENSE, LedgerLevel.WEAR)
 
 
 def test_write_noise_of_the_two_devices_of_a_weight_is_independent():
@@ -358,11 +364,9 @@ def test_the_middle_half_of_the_range_is_where_a_symmetry_point_counts(distance)
 def test_the_reference_is_one_constant_that_nothing_writes():
     """Over two epochs, with write noise; it stands in the state dict, and has no wear."""
     setting = setting_of(cell="reference", write_noise=0.02, var=0.3, resistor_noise=0.05)
-    trainer = Trainer(
-        members_of(setting), currents_of(random_data(0.5)), Compiler(False), False, LedgerLevel.WEAR
+    (result,) = trained(
+        Trainer(members_of(setting), DENSE, Compiler(False), ledger_level=LedgerLevel.WEAR)
     )
-    list(trainer.train(lambda: None))
-    (result,) = trainer.results(0.0)
     for layer in (1, 4):
         weight1 = result.state[f"layers.{layer}.weight1"]
         torch.testing.assert_close(weight1, torch.full_like(weight1, MIDDLE))

@@ -12,6 +12,8 @@ from utils.plots.report import Report
 from utils.plots.sections import SECTIONS
 from utils.plots.statistics import describe_best_rate, rates_beyond
 
+pytestmark = pytest.mark.usefixtures("svg_alone")
+
 
 @pytest.fixture(scope="module")
 def report(simulations, tmp_path_factory) -> Report:
@@ -99,15 +101,18 @@ def test_learning_rates_close_to_the_best_are_named_without_those_between_that_a
     )
 
 
-def test_a_best_rate_at_an_edge_is_named_with_rates_beyond():
-    assert rates_beyond(networks(r500=1, r1000=2, r2000=1)) == []
-    assert describe_best_rate(networks(r500=1, r1000=2, r2000=1)) == "1000"
-    assert rates_beyond(networks(r500=2, r1000=1)) == [250, 125]
-    assert describe_best_rate(networks(r500=2, r1000=1)) == "500, the lowest tried"
-    assert rates_beyond(networks(r500=1, r1000=2)) == [2000, 4000]
-    assert describe_best_rate(networks(r500=1, r1000=2)) == "1000, the highest tried"
-    assert rates_beyond(networks(r500=1)) == [250, 1000]
-    assert describe_best_rate(networks(r500=1)) == "500, the only one tried"
+@pytest.mark.parametrize(
+    ("accuracies", "beyond", "words"),
+    [
+        ({"r500": 1, "r1000": 2, "r2000": 1}, [], "1000"),
+        ({"r500": 2, "r1000": 1}, [250, 125], "500, the lowest tried"),
+        ({"r500": 1, "r1000": 2}, [2000, 4000], "1000, the highest tried"),
+        ({"r500": 1}, [250, 1000], "500, the only one tried"),
+    ],
+)
+def test_a_best_rate_at_an_edge_is_named_with_rates_beyond(accuracies, beyond, words):
+    assert rates_beyond(networks(**accuracies)) == beyond
+    assert describe_best_rate(networks(**accuracies)) == words
 
 
 def test_a_field_alone_has_its_sentence(report):

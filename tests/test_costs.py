@@ -3,7 +3,6 @@
 import math
 import statistics
 
-import matplotlib
 import pandas as pd
 import pytest
 import torch
@@ -13,12 +12,12 @@ from support.simulated import LEGACY, RATES, report_on
 from devices.ledger import COUNTS
 from utils.errors import UserError
 from utils.plots.accuracy import FIELD_NAMES
-from utils.plots.costs import conclusion, draw_costs
-from utils.plots.prices import Prices, costs, costs_table
+from utils.plots.costs import conclusion, costs, costs_table, draw_costs
+from utils.plots.prices import Prices
 from utils.records.ledgers import LedgerRecord
 from utils.records.simulations import Simulations, with_costs
 
-matplotlib.use("Agg")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 NAN = float("nan")
 
 
@@ -146,7 +145,7 @@ def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
         std = statistics.stdev(pulses for pulses, _ in values[RATES[0]])
         assert right - left == pytest.approx(2 * std)
     assert {text.get_text() for text in reached.texts} == {"500", "3000"}
-    assert (report.folder / "costs.pdf").exists()
+    assert (report.folder / "costs.svg").exists()
     (sentence,) = (each for each in report.conclusions() if each.startswith("Costs"))
     assert sentence.startswith("Costs (mean ± std, n = 3): linear takes ")
 

@@ -1,15 +1,11 @@
 """Steps that a GPU replays without Python, played on the CPU."""
 
-import numpy as np
 import pytest
 import torch
 from conftest import members_of, setting_of
-from support.reference_networks import ReferenceRun, distance
 
-from devices.library import find
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import SYNCHRONISE, WARM_UP, GraphedCall
-from utils.training.state_dict import state_dict
 from utils.training.trainer import Trainer
 
 EAGER = Compiler(enabled=False)
@@ -58,26 +54,16 @@ def test_what_asks_the_gpu_cannot_be_captured(fake_cuda):
         call()
 
 
-@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
-def test_graphed_training_follows_the_reference(field, patterns, currents, fake_cuda):
-    """Four epochs, of which each batch is another one; the last of an epoch is smaller."""
-    init = 0.47 * find(field).response.span  # voltages all over the range
-    physics = dict(field=field, init=init, resistor_noise=0.1, voltage_noise=5e-5)
-    trainer = graphed_trainer(currents, fake_cuda, epochs=4, **physics)
-    list(trainer.train(lambda: None))
-    (graph,) = fake_cuda.graphs
-    assert graph.replayed == 4 * 6 - WARM_UP
-    reference = ReferenceRun(trainer.members[0].setting, patterns)
-    state = state_dict(trainer.ensemble.network, 0, trainer.ensemble.history.step)
-    assert distance(state, reference.network) < 5e-3
-    np.testing.assert_allclose(trainer.ensemble.history.losses[0], reference.losses, rtol=1e-3)
-
-
 @pytest.mark.parametrize("batch_size", [32, 40])  # 200 images: a smaller last batch, and none
-def test_graphed_steps_are_the_steps(batch_size, currents, fake_cuda):
-    """Warm-up, capture, replays and the odd batch, through two epochs."""
-    graphed = graphed_trainer(currents, fake_cuda, batch_size=batch_size)
-    plain = Trainer(members_of(setting_of(batch_size=batch_size)), currents, EAGER)
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
+def test_graphed_steps_are_the_steps(field, batch_size, currents, fake_cuda):
+    """Warm-up, capture, replays and the odd batch, through two epochs.
+
+    Plain steps, and graphed ones of both fields, follow the reference: see test_switch.py.
+    """
+    changes = dict(batch_size=batch_size, field=field, resistor_noise=0.1, init=0.2)
+    graphed = graphed_trainer(currents, fake_cuda, **changes)
+    plain = Trainer(members_of(setting_of(**changes)), currents, EAGER)
     with torch.no_grad():
         for _ in range(2 * plain.per_epoch):
             expected = plain.learn()

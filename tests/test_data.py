@@ -64,6 +64,7 @@ def test_damaged_idx_file(tmp_path, content, message, compress):
     with pytest.raises(UserError, match=message) as error:
         read_idx(path)
     assert str(path) in str(error.value)
+    assert "replace" in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -73,23 +74,6 @@ def test_damaged_gzip(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"file\.gz: "):
         read_idx(path)
-
-
-@pytest.mark.parametrize(
-    ("position", "replacement", "message"),
-    [
-        (1, np.arange(29) % 3, "30 images but 29 labels"),
-        (3, np.arange(12) % 4, "test labels reach 3"),
-        (0, np.arange(30) % 3, "dimensions"),
-        (2, np.zeros((12, 5, 5)), "pixels"),
-    ],
-)
-def test_files_that_do_not_belong_together(tmp_path, position, replacement, message):
-    arrays = example()
-    arrays[position] = replacement
-    write_idx_files(tmp_path / "MNIST" / "raw", arrays)
-    with pytest.raises(UserError, match=message):
-        load("MNIST", tmp_path)
 
 
 @pytest.fixture

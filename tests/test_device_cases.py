@@ -101,8 +101,8 @@ def plain_least_squares(readings: np.ndarray) -> tuple[float, float]:
 def test_noises_and_spreads_of_the_files():
     lost = fitted("13-one-lost-reading.csv")
     assert lost.read_noise.value == pytest.approx(0.006, abs=0.001)
-    (sentence,) = lost.far_off
-    assert sentence.startswith("line 14: the reading 0 after pulse 12")
+    (sentence,) = lost.measurement.left_out
+    assert sentence.startswith("line 14, column 2 (G): a reading of 0, far from all others")
     repeated = fitted("14-repeated-reads.csv")
     assert repeated.read_noise.value * repeated.range == pytest.approx(4, abs=0.5)  # nS
     spread = fitted("17-spread-of-ranges.csv")

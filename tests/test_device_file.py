@@ -5,12 +5,13 @@ import re
 
 import pytest
 from msgspec.structs import replace
-from support.devices import OTHERS, device_file, device_of, measured
+from support.devices import OTHERS, device_file, measured
 
 from devices.built_in import LIBRARY
 from devices.constants import mirrored
-from devices.device_file import Estimate, MeasuredBranch, SignedEstimate, Units, read, write
+from devices.device_file import Units, read, write
 from devices.library import constants, find, from_constants, measurements
+from devices.measured_branch import Estimate, MeasuredBranch, SignedEstimate
 from devices.responses import Exponential, Linear
 from utils.parser import parse
 
@@ -370,21 +371,3 @@ def test_a_device_of_one_branch_has_no_cell_that_is_driven_both_ways(
     assert line.count("\n") == 1
     assert f"--cell {cell}: only the {only} branch of mine was measured" in line
     assert not out.exists()
-
-
-def test_where_fresh_devices_start_by_hand():
-    """The symmetry point within the middle half of 2.175 to 2.742, otherwise 2.4585."""
-    starts = {
-        name: device_of(name).driven(both_ways=True).start(0.01)
-        for name in ("falls-exponentially", "falls-by-a-table", "asymmetric", "double-linear")
-    }
-    assert starts == pytest.approx(
-        {
-            "falls-exponentially": 2.40,
-            "falls-by-a-table": 2.4585,
-            "asymmetric": 2.4585,
-            "double-linear": 2.4585,
-        }
-    )
-    assert find("double-ideal").driven(both_ways=True).start(0.01) == pytest.approx(2.732)
-    assert find("double-exponential").start(0.01) == pytest.approx(2.27)

@@ -134,8 +134,7 @@ def test_a_killed_process_ends_the_run_and_resume_completes_it(launch, start, tm
     assert "stopped by SIGTERM" in run[0].said  # it saved what it had
     assert "--resume goes on" in run[0].said
     assert len(read_all(output_dir)) < 6
-    again = start(*SWEEP, *OFTEN, "--resume", threads=1)  # under one process
-    assert again.wait() == 0, again.said
+    again = start(*SWEEP, *OFTEN, "--resume", threads=1).ended()  # under one process
     assert "go on from a checkpoint" in again.said
     assert_same(output_dir, alone)
 
@@ -223,32 +222,26 @@ def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "line"), [(UserError("no data"), "no data"), (OutOfMemoryError(), main.TOO_LARGE)]
+    ("error", "code", "said"),
+    [
+        (UserError("no data"), 2, "main.py: error: no data\n"),
+        (OutOfMemoryError(), 2, f"main.py: error: {main.TOO_LARGE}\n"),
+        (FailedOnOtherRankError(1), 1, ""),
+        (FailedOnOtherRankError(2), 2, ""),
+    ],
 )
-def test_an_error_that_process_0_does_not_log_is_logged_by_the_other(
-    error, line, second, monkeypatch, capsys
+def test_process_0_has_time_to_tell_of_an_error_before_the_other_does(
+    error, code, said, second, monkeypatch, capsys
 ):
+    """The other one logs what it has not heard of from process 0."""
+
     def fail(*_):
         raise error
 
     monkeypatch.setattr(main, "simulate", fail)
     start = time.monotonic()
-    assert main.main([]) == 2
-    assert capsys.readouterr().err == f"main.py: error: {line}\n"
-    assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
-
-
-@pytest.mark.parametrize("exit_code", [1, 2])
-def test_who_has_heard_of_an_error_leaves_process_0_time_to_tell_it(
-    exit_code, second, monkeypatch, capsys
-):
-    def fail(*_):
-        raise FailedOnOtherRankError(exit_code)
-
-    monkeypatch.setattr(main, "simulate", fail)
-    start = time.monotonic()
-    assert main.main([]) == exit_code
-    assert capsys.readouterr().err == ""
+    assert main.main([]) == code
+    assert capsys.readouterr().err == said
     assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 

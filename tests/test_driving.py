@@ -1,12 +1,10 @@
 """The study of driving: its settings, and what its table, sentence and picture say, by hand."""
 
-import matplotlib
 import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 from support import untrained_runs
 from support.devices import device_file, measured
-from support.simulated import report_on
+from support.simulated import untrained_report
 
 from devices.library import find
 from devices.scheme import CELLS
@@ -16,7 +14,7 @@ from utils.plots.driving import conclusion, pareto_front, select, table
 from utils.plots.driving_picture import draw_driving
 from utils.studies import STUDIES
 
-matplotlib.use("Agg")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 DRIVING = STUDIES["driving"]
 RULES = [
     ("none", False),
@@ -25,12 +23,6 @@ RULES = [
     ("none", True),
     ("nearest", True),
 ]
-
-
-@pytest.fixture(autouse=True)
-def figures_closed():
-    yield
-    plt.close("all")
 
 
 def test_its_settings_by_hand():
@@ -156,8 +148,7 @@ def test_the_picture_has_a_panel_for_each_cell_and_two_for_the_costs(networks):
 
 
 def test_without_such_simulations_the_command_is_named(tmp_path):
-    untrained_runs.write(tmp_path / "out", STUDIES["figure2"].settings({"epochs": 2}), accuracy)
-    report = report_on(tmp_path / "out", tmp_path / "figures")
+    report = untrained_report(tmp_path, STUDIES["figure2"].settings({"epochs": 2}), accuracy)
     assert report.select("driving") == []
     assert report.draw("driving") is None
     (line,) = report.missing("driving")

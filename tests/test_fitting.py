@@ -213,7 +213,23 @@ def test_drift_is_the_slope_over_cycles_of_every_device():
     # -.025, -.1, .125 and .075, 0, -.075: squares .0375; 6 - 2 - 1 = 3 to spare
     found = per_cycle(data, np.array([0.0, 0.1, 0.5, 5.0, 5.1, 5.2]))
     assert found.value == pytest.approx(0.175)
-    assert found.error == pytest.approx(math.sqrt(0.0375 / 3 / 4))
+    # One standard deviation of Student's distribution with 3 degrees of freedom is 1.197.
+    assert found.error == pytest.approx(1.197 * math.sqrt(0.0375 / 3 / 4), rel=1e-3)
+    # Never less than what noise of this variance makes of a slope with squares of 4.
+    found = per_cycle(data, np.array([0.0, 0.1, 0.2, 5.0, 5.1, 5.2]), variance=0.09)
+    assert found.error == pytest.approx(0.3 / 2)
+
+
+def test_noise_alone_gives_no_drift_of_few_cycles():
+    """In three cycles the scatter of three ramps tells little: their noise does."""
+    far = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        level = exponential(2.77, devices=1, cycles=3, sigma=0.0, read=0.01).ramps(rng)
+        fitted = fit_device(measurement(level, cycles=3))
+        far += [abs(each.value) / each.error for each in drift(fitted.falling)]
+    assert max(far) < 3.5
+    assert np.mean(np.square(far)) > 0.2
 
 
 # Both branches

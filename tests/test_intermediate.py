@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import members_of, setting_of
+from conftest import assert_same_weights, members_of, setting_of
 from support.engine import trained_engine
 from support.reference_networks import EXTRAS, difference, inputs, trained_reference
 
@@ -84,8 +84,7 @@ def test_the_flag_changes_no_number(kept, simulate):
     for mine, theirs in zip(kept, without, strict=True):
         assert mine.folder.name[14:] == theirs.folder.name[14:]
         assert torch.equal(mine.accuracies, theirs.accuracies)
-        for name, tensor in mine.state.items():
-            assert torch.equal(tensor, theirs.state[name])
+        assert_same_weights(mine, theirs)
         settings = [
             {key: value for key, value in record.json.items() if key not in ("seconds", "command")}
             for record in (mine, theirs)

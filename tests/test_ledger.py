@@ -14,7 +14,6 @@ from devices.ledger import COUNTS, WEAR, Account
 from devices.ledger_level import LedgerLevel
 from utils.compute.compiler import Compiler
 from utils.training.ensemble import Ensemble
-from utils.training.state_dict import ledger_dict
 from utils.training.trainer import Trainer
 
 
@@ -116,8 +115,8 @@ def test_sums_go_on_and_counts_are_whole_in_single_precision():
     assert account.refreshes.unique().tolist() == [3]
 
 
-def train(currents, ledger_level, n_models=1, **changes) -> Trainer:
-    members = members_of(setting_of(**changes), n_models)
+def train(currents, ledger_level, **changes) -> Trainer:
+    members = members_of(setting_of(**changes))
     trainer = Trainer(members, currents, Compiler(False), ledger_level=ledger_level)
     list(trainer.train(lambda: None))
     return trainer
@@ -172,29 +171,6 @@ def program(ensemble: Ensemble, gradients: list[torch.Tensor]) -> None:
         zip(ensemble.network.layers, gradients, strict=True)
     ):
         layer.write(gradient, None, ensemble.programming, ensemble.ledger.account(number))
-
-
-def test_side_by_side_it_is_as_alone(patterns):
-    """Programming does not mix networks: the same gradients cost each the same."""
-    currents = dense_currents_of(patterns)
-    members = [members_of(setting_of(lr=lr, init=0.2))[0] for lr in (500.0, 3000.0, 9000.0)]
-    together = Ensemble.fresh(members, currents, LedgerLevel.WEAR)
-    generator = torch.Generator().manual_seed(3)
-    gradients = [
-        1e-3 * torch.randn(1, layer.n_outputs, layer.n_inputs, generator=generator)
-        for layer in together.network.layers
-    ]
-    program(together, [each.expand(3, -1, -1) for each in gradients])
-    together.ledger.close_epoch(0)
-    for model, member in enumerate(members):
-        alone = Ensemble.fresh([member], currents, LedgerLevel.WEAR)
-        program(alone, gradients)
-        alone.ledger.close_epoch(0)
-        mine = ledger_dict(together.network, together.ledger, model, 2)
-        theirs = ledger_dict(alone.network, alone.ledger, 0, 2)
-        assert mine["writes"][0].min() > 0
-        for name, values in mine.items():
-            torch.testing.assert_close(values, theirs[name], rtol=1e-6, atol=0, equal_nan=True)
 
 
 def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):

@@ -1,17 +1,27 @@
 """Simulations of the original scripts stay readable, beside ours and whatever lies around."""
 
-import json
 import statistics
 
 import pytest
 from conftest import setting_of
 from support import untrained_runs
 from support.legacy_runs import write_legacy_folder
-from support.simulated import BROKEN, FIGURE_1, LEGACY, from_files, report_on, rows_of
+from support.simulated import (
+    BROKEN,
+    FIGURE_1,
+    LEGACY,
+    edit_records,
+    from_files,
+    rename_files,
+    report_on,
+    rows_of,
+)
 
 from utils.plots.accuracy import BY_RATE, conclusion, draw_accuracy
 from utils.plots.networks import Networks
 from utils.records.simulations import Simulations
+
+pytestmark = pytest.mark.usefixtures("svg_alone")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +61,11 @@ def test_a_folder_of_the_lab_alone(tmp_path):
     assert len(Networks(read).main) == 3
 
 
+def with_two_fields(record: dict) -> dict:
+    record["optimizer_parameters"]["field"] = ["double-linear", "double-exponential"]
+    return record
+
+
 def test_other_folders_and_files_are_named_and_stop_nothing(copied, read):
     (copied / "notes.txt").write_text("of the lab")
     (copied / "old figures").mkdir()
@@ -65,10 +80,7 @@ def test_other_folders_and_files_are_named_and_stop_nothing(copied, read):
     other = write_legacy_folder(copied, [50.0], stamp="20240303000000", lr=501.0, **LEGACY)
     (other / f"{other.name}-0.json").write_text('{"task": "Digits"}')
     switched = write_legacy_folder(copied, [50.0], stamp="20240404000000", lr=502.0, **LEGACY)
-    file = switched / f"{switched.name}-0.json"
-    record = json.loads(file.read_text())
-    record["optimizer_parameters"]["field"] = ["double-linear", "double-exponential"]
-    file.write_text(json.dumps(record))
+    edit_records(switched, with_two_fields)
 
     together = Simulations.read(copied)
     assert len(together.networks) == len(read.networks)
@@ -81,7 +93,7 @@ def test_other_folders_and_files_are_named_and_stop_nothing(copied, read):
     assert "incomplete: no JSON" in reasons.pop((half.name, f"{half.name}-1-accuracies.pth"))
     assert reasons.pop((half.name, "remark.txt")) == "no file of this simulation"
     assert "no record of a network: " in reasons.pop((other.name, f"{other.name}-0.json"))
-    assert "2 fields" in reasons.pop((switched.name, file.name))
+    assert "2 fields" in reasons.pop((switched.name, f"{switched.name}-0.json"))
     assert len(reasons) == len(read.problems)
     assert all(BROKEN in folder for folder, _ in reasons)
 
@@ -129,18 +141,18 @@ def test_a_command_keeps_the_number_of_networks_whoever_trained_them(copied, tmp
     assert networks.flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"
 
 
+def clipped(record: dict) -> dict:
+    record["optimizer_parameters"]["physical_clipping"] = True
+    return record
+
+
 @pytest.mark.parametrize("ending", ["", "-physical-clipping"])
 def test_physical_clipping_of_the_original_scripts_had_no_effect(ending, tmp_path):
     """The scripts compared a function with True: requests recorded as clipped were not clipped."""
     write_legacy_folder(tmp_path, [95.0, 96.0], epochs=3)
     folder = write_legacy_folder(tmp_path, [93.0], epochs=3, stamp="20240801000000", seed=102)
-    (path,) = folder.glob("*.json")
-    record = json.loads(path.read_text())
-    record["optimizer_parameters"]["physical_clipping"] = True
-    path.write_text(json.dumps(record))
-    renamed = folder.rename(folder.with_name(folder.name + ending))
-    for file in renamed.iterdir():
-        file.rename(renamed / file.name.replace(folder.name, renamed.name))
+    edit_records(folder, clipped)
+    renamed = rename_files(folder.rename(folder.with_name(folder.name + ending)), folder.name)
     read = Simulations.read(tmp_path)
     assert not read.networks["physical_clipping"].any()
     assert read.table()[["n", "mean"]].values.tolist() == [[3, (95.0 + 96.0 + 93.0) / 3]]

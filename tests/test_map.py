@@ -1,10 +1,8 @@
 """The map of devices, and up to where a device is linear enough, from made-up records."""
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 from support import untrained_runs
 from support.devices import OTHERS
 
@@ -15,15 +13,9 @@ from utils.plots.nonlinearity import nonlinearity
 from utils.studies import STUDIES, curved
 from utils.study import FIELDS
 
-matplotlib.use("Agg")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 MAP = STUDIES["map"]
 SOME = {"field": [curved(nu) for nu in (-2.0, 0.0, 2.0, 4.0)], "lr": [500.0, 1000.0]}
-
-
-@pytest.fixture(autouse=True)
-def figures_closed():
-    yield
-    plt.close("all")
 
 
 def accuracy(setting, model: int) -> float:

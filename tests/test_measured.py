@@ -14,8 +14,8 @@ from conftest import PROJECT
 from support.ramps import both_branches, exponential, measurement, two_bends
 
 from devices import device_file
-from devices.device_file import Estimate
 from devices.library import find
+from devices.measured_branch import Estimate
 from utils.measured import example
 from utils.measured.__main__ import main
 from utils.measured.device_fit import fit_device

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from conftest import currents_of, members_of, run_main, setting_of
+from conftest import currents_of, members_of, setting_of
 from support.devices import OTHERS, device_file, measured
 
-from devices.device_file import Estimate
 from devices.library import find
+from devices.measured_branch import Estimate
 from devices.responses import Linear, Table
 from utils.compute.compiler import Compiler
 from utils.parser import parse
@@ -81,7 +81,8 @@ def test_relaxation_between_two_files_and_none(simulate, tmp_path):
     assert two.json["swap_accuracy"] is None
     assert one.json["devices"].keys() == {"mine", "twin"}
     rows = {line.split()[0]: line.split() for line in simulate.table.splitlines()[1:]}
-    assert rows["twin"][7] == "–"
+    assert rows["mine"][6] == rows["twin"][6]
+    assert (rows["mine"][7], rows["twin"][7]) == (f"{one.json['swap_accuracy']:.2f}", "–")
 
 
 def test_an_ideal_device_is_standard_json_and_has_no_other_field(simulate):
@@ -122,27 +123,16 @@ def test_resume_goes_by_the_constants(start, tmp_path):
         assert len(list(out.iterdir())) == n_folders
 
 
-def refused(tmp_path, *arguments) -> str:
-    """The one line; nothing but the device files is there then."""
-    before = set(tmp_path.iterdir())
-    result = run_main("--task", "Digits", "--output_dir", tmp_path / "out", *arguments)
-    assert result.returncode == 2
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert set(tmp_path.iterdir()) == before
-    return line
-
-
-def test_a_file_with_a_mistake_is_refused_in_one_line(tmp_path):
+def test_a_file_with_a_mistake_is_refused_in_one_line(refusal, tmp_path):
     path = device_file(tmp_path / "mine.json", measured("mine"))
     path.write_text(path.read_text().replace("2.6,", "3.6,"))
-    assert refused(tmp_path, "--field", path) == (
+    assert refusal("--field", path) == (
         f"main.py: error: --field {path}: falling.constants.voltages does not fall at its number "
-        "2 (in single precision); mirror a curve that rises, leave out points of a flat part"
+        "2 (in single precision); mirror a curve that rises, leave out points of a flat part\n"
     )
 
 
-def test_two_files_of_one_name_are_refused(tmp_path):
+def test_two_files_of_one_name_are_refused(refusal, tmp_path):
     mine = device_file(tmp_path / "mine.json", measured("mine"))
     other = device_file(tmp_path / "b.json", measured("mine", Linear(-0.0567, 2.742, 10.0)))
     again = device_file(tmp_path / "c.json", measured("mine", variability=0.5))
@@ -154,7 +144,7 @@ def test_two_files_of_one_name_are_refused(tmp_path):
         ((mine, switched), "2 devices named mine relax to different ones"),
         ((mine, again), "--field mine: given 2 times; give each value once"),
     ):
-        assert message in refused(tmp_path, "--field", *files)
+        assert message in refusal("--field", *files)
 
 
 def test_what_could_not_be_measured_has_the_usual_value(tmp_path):

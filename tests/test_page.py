@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT
+from support.simulated import STEMS
 
 WIDTHS = (400, 1400)  # pixels, of a telephone and of a screen
 A4_HEIGHT = 1010  # pixels of 1/96 inch, less the margins of the page
@@ -16,16 +17,15 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
-def page(simulations, tmp_path_factory) -> Path:
+def page(archive, tmp_path_factory) -> Path:
     """The page on small simulations, of one length of training alone."""
     figures = tmp_path_factory.mktemp("figures")
     command = [sys.executable, "-m", "utils.plots", "--report", "--epochs", "4"]
-    command += ["--simulations", str(simulations), "--figures", str(figures)]
+    command += ["--simulations", str(archive), "--figures", str(figures)]
     result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     (folder,) = figures.iterdir()
     assert result.stdout == f"page: {folder / 'report.html'}\n"
-    assert (folder / "figure1-accuracy-against-learning-rate.pdf").exists()
     return folder / "report.html"
 
 
@@ -41,6 +41,25 @@ def test_the_page_holds_everything_and_no_code(page):
     assert places == sorted(places)
     assert "epochs 4" in text
     assert "epochs 1," not in text
+
+
+def test_the_notebook_behind_it_runs_headless(page):
+    """Every cell was executed; the pictures are in the folder in all formats."""
+    names = {path.name for path in page.parent.iterdir()} - {page.name}
+    assert names == {f"{stem}.{ending}" for stem in STEMS for ending in ("pdf", "svg", "png")}
+    svg = (page.parent / "figure1-accuracy-against-learning-rate.svg").read_text()
+    assert "learning rate" in svg
+    assert b"/Type0" in page.with_name("weights.pdf").read_bytes()  # TrueType, not outlines
+    assert page.parent.name.isdigit()
+    assert len(page.parent.name) == 14
+    for words in (
+        "cannot be read",
+        "figures/figure2.sh",
+        "Drawn: 63 networks of task Digits",
+        "3 of them are of the original scripts",
+        "n = 3 to 6",
+    ):
+        assert words in page.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +113,3 @@ def test_no_picture_is_cut_in_print(page, browser):
         assert breaks == "avoid"
     assert printed.pdf(format="A4").startswith(b"%PDF")
     printed.close()
-
-
-def test_a_page_is_made_alone():
-    command = [sys.executable, "-m", "utils.plots", "--report", "--latest"]
-    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-    assert result.returncode == 2
-    assert result.stderr == "python -m utils.plots: error: --report: leave out --latest\n"

@@ -9,7 +9,7 @@ from conftest import currents_of, members_of, setting_of
 from devices.ledger_level import LedgerLevel
 from utils.compute.compiler import Compiler
 from utils.errors import UserError
-from utils.settings import Member, Task
+from utils.settings import Member, Setting, Task
 from utils.training import machine, plan
 from utils.training.dry_run import Probe
 from utils.training.machine import Machine, Sizes, sizes_of, try_threads
@@ -20,8 +20,9 @@ CPU = Machine(is_gpu=False, cores=1, free_bytes=1 << 40)
 GPU = Machine(is_gpu=True, cores=1, free_bytes=1 << 40)
 
 
-def plan_of(machine: Machine = CPU, compile: str = "auto", **changes) -> Plan:
-    return Plan((setting_of(**changes),), SIZES, machine, compile)
+def plan_of(machine: Machine = CPU, compile: str = "auto", settings=(), **changes) -> Plan:
+    """Return the plan of some settings, or of one with some changes."""
+    return Plan(tuple(settings) or (setting_of(**changes),), SIZES, machine, compile)
 
 
 def with_room_for(networks: int, mine: Plan) -> Plan:
@@ -235,6 +236,60 @@ def test_compiling_is_a_matter_of_one_networks_work():
     assert not plan_of(epochs=4021).compiled
     assert plan_of(compile="on").compiled
     assert not plan_of(compile="off", epochs=4022).compiled
+
+
+def sizes(**changes) -> list[Setting]:
+    """Return settings of networks of three sizes."""
+    return [setting_of(layers=layers, **changes) for layers in ((24,), (48,), (24, 12))]
+
+
+def members_of_each(settings, n_models: int) -> list[Member]:
+    return [member for setting in settings for member in members_of(setting, n_models)]
+
+
+def test_memory_is_planned_for_the_largest_network():
+    """144 inputs, 4 classes: 148 x 48 weights of 84 bytes, 8 values of 52 units for 1000 images."""
+    mine = plan_of(settings=sizes())
+    assert mine.memory(1) == 148 * 48 * 84 + 4 * 8 * 52 * 1000
+    assert mine.memory(1, (24, 12)) == (144 * 24 + 24 * 12 + 12 * 4) * 84 + 4 * 8 * 40 * 1000
+
+
+def test_the_largest_networks_start_first():
+    jobs = plan_of(settings=sizes()).jobs(tasks_of(members_of_each(sizes(), 2)))
+    assert [job.setting.layers for job in jobs] == [(48,)] * 2 + [(24, 12)] * 2 + [(24,)] * 2
+
+
+def test_on_a_gpu_only_networks_of_equal_layers_train_side_by_side():
+    mine, tasks = plan_of(GPU, settings=sizes()), tasks_of(members_of_each(sizes(), 3))
+    jobs = mine.jobs(tasks)
+    assert [(job.setting.layers, len(job.members)) for job in jobs] == [
+        ((48,), 3),
+        ((24, 12), 3),
+        ((24,), 3),
+    ]
+    assert all(len({member.setting.layers for member in job.members}) == 1 for job in jobs)
+    room = (mine.memory(2) + 1) / plan.SHARE  # for two of the largest
+    jobs = plan_of(replace(GPU, free_bytes=room), settings=sizes()).jobs(tasks)
+    assert [len(job.members) for job in jobs if job.setting.layers == (48,)] == [2, 1]
+    assert [len(job.members) for job in jobs if job.setting.layers == (24,)] == [3]
+
+
+def test_compiling_is_decided_for_each_network_by_its_own_work():
+    """7 mini-batches an epoch; 148 x 48 = 7104 weights: 1e8 updates after 2011 epochs."""
+    mine = plan_of(settings=sizes(epochs=2011))
+    assert [mine.compiles(setting) for setting in sizes(epochs=2011)] == [False, True, False]
+    assert mine.compiled
+    for setting in sizes(epochs=2011):
+        assert plan_of(settings=[setting]).compiled == mine.compiles(setting)
+    assert not plan_of(settings=sizes(epochs=2010)).compiled
+    assert all(map(plan_of(compile="on", settings=sizes()).compiles, sizes()))
+    assert [
+        job.compiled for job in mine.jobs(tasks_of(members_of_each(sizes(epochs=2011), 1)))
+    ] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(simulate, tmp_path):

@@ -33,7 +33,7 @@ RAMPS = {
         ("W12", "rising", 61, 0, 60, 8.514e-05, 0.0001151),
     ],
     "11-countdown-pulses.tsv": [("1", "falling", 40, 0, 39, 27.119, 7.924)],
-    "13-one-lost-reading.csv": [("1", "falling", 41, 0, 40, 1077.7, 24.9)],
+    "13-one-lost-reading.csv": [("1", "falling", 40, 0, 40, 1077.7, 24.9)],
     "14-repeated-reads.csv": [
         ("1", "falling", 41, 0, 40, (1080.4 + 1070.3 + 1076.1) / 3, (24.3 + 22.4 + 19.5) / 3)
     ],
@@ -104,7 +104,8 @@ def test_repeated_readings_give_the_read_noise():
 
 def test_the_line_of_every_reading_is_known():
     ramp = read(CASES / "13-one-lost-reading.csv").ramps[0]
-    assert ramp.lines[ramp.values == 0].tolist() == [14]
+    assert ramp.lines.tolist() == [*range(2, 14), *range(15, 43)]
+    assert ramp.pulses.tolist() == [*range(12), *range(13, 41)]
 
 
 def test_twelve_devices_of_one_shape():
@@ -355,8 +356,8 @@ def test_an_end_that_makes_the_range_larger_is_kept_unless_it_was_lost(place, lo
     values = UP + 0.2 * np.random.default_rng(0).normal(size=40)
     values[place] = 0 if lost else values[place] + (15 if place else -7)
     fit = fit_device(reads(table("Pulse,G", PULSES, values)))
-    (sentence,) = fit.far_off
-    assert ("is left out" if lost else "is kept, since the") in sentence
+    (sentence,) = fit.measurement.left_out if lost else fit.far_off
+    assert ("a reading of 0, far from" if lost else "is kept, since the") in sentence
     assert len(fit.measurement.ramps[0].values) == 40 - lost
 
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from support.curves import CURVED, PULSES, assert_ramps, columns, words
 
+from utils.errors import UserError
 from utils.measured.device_fit import fit_device
+from utils.measured.series import lost_readings
 
 N, LOW, SPAN, NU = 40, 10.0, 50.0, {"rising": 2.0, "falling": 4.0}
 
@@ -56,3 +59,85 @@ def test_a_device_that_is_fresh_at_the_begin_of_a_train_is_read_right(
         assert size.value == pytest.approx(SPAN, abs=4 * size.error)
         assert nu.value == pytest.approx(NU[branch], abs=4 * nu.error)
         assert size.error < 0.02 * SPAN
+
+
+@pytest.mark.parametrize("written", ["0", ""])
+@pytest.mark.parametrize("place", [1, N - 1, N, N + 1, 2 * N, 2 * N + 1, 5 * N])
+def test_a_lost_reading_at_a_turn_shifts_no_ramp(reads, place, written):
+    values = [f"{value:.4f}" for value in train(LOW, [N] * 6, with_start=True)]
+    values[place] = written
+    table = "".join(f"{count},{value}\n" for count, value in enumerate(values))
+    measurement = reads(f"Pulse,G (uS)\n{table}")
+    assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"] * 3
+    assert sum(len(ramp.values) for ramp in measurement.ramps) == 6 * N
+    assert any(f"line {place + 2}" in each for each in measurement.left_out)
+    fit = fit_device(measurement)
+    for branch in fit.branches.values():
+        assert branch.range == pytest.approx(SPAN, abs=1.0)
+        assert branch.taken.nonlinearity == pytest.approx(NU[branch.data.ramps[0].branch], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("values", "lost"),
+    [
+        ([10, 12, 0, 15, 16, 17, 18], [2]),
+        ([0, 60, 55, 51, 48, 46, 45], [0]),  # before a falling ramp
+        ([45, 46, 48, 51, 55, 60, 0], [6]),
+        ([0, 0.4, 0.6, 0.75, 0.85, 0.95, 1], []),  # scaled from 0 to 1
+        ([1, 0.6, 0.3, 0.15, 0.06, 0.02, 0, 0.2, 0.4, 0.6, 0.8, 1], []),  # and back
+        ([0, 0.5, 0.8, 1, 0, 0.5, 0.8, 1], []),  # reset between ramps
+        ([-2, -1, 0, 1, 2, 3, 4], []),
+        ([10, 0, 0, 0, 11, 12, 13], []),  # more than a few are no accident
+    ],
+)
+def test_lost_readings_are_told_from_zeros_of_the_curve(values, lost):
+    assert lost_readings(np.array(values, float)).tolist() == lost
+
+
+def test_readings_in_pauses_are_left_out(reads):
+    """Kept are the reading right before the first pulse, and those after each pulse."""
+    counts = [0, 0, 0, *range(12), *[11] * 4, *range(12, 23), 22, 22]
+    up, down = CURVED[::-1], CURVED[1:]
+    values = [*up[[0]] + 0.002, *up[[0]] + 0.001, up[0], *up, *[up[-1]] * 4, *down, *[down[-1]] * 2]
+    measurement = reads(columns(counts, words(values), head="pulse,G (uS)"))
+    rising, falling = measurement.ramps
+    np.testing.assert_array_equal(rising.values, up)
+    np.testing.assert_array_equal(rising.pulses, PULSES)
+    np.testing.assert_array_equal(falling.values, down)
+    np.testing.assert_array_equal(falling.pulses, PULSES[1:])
+    assert rising.lines[0] == 5
+    assert falling.before == up[-1]
+    assert measurement.left_out == (
+        "column 2 (G): 9 readings in pauses between pulses, the first in line 2",
+    )
+
+
+def test_a_count_that_stands_still_while_the_values_move_is_no_pause(reads):
+    """As of the pulses of one polarity, and of pulses in each burst."""
+    values = words([*CURVED[::-1], *CURVED])
+    for counts in ([0] * 12 + [*range(1, 13)], [0] + [50] * 23):
+        text = columns(counts, values, head="pulses,G (uS)")
+        with pytest.raises(UserError, match=r"twice.*all pulses so far, or say --pulses none"):
+            reads(text)
+        assert_ramps(reads(text, pulses="none"), CURVED[::-1], CURVED)
+
+
+@pytest.mark.parametrize("in_table", [True, False])
+def test_single_readings_after_a_reset_are_left_out_and_named(reads, in_table):
+    """Many SET pulses and one RESET pulse, as of phase-change memories."""
+    up = CURVED[::-1]
+    if in_table:
+        rows = [f"{c},SET,{k},{x}" for c in (1, 2) for k, x in enumerate(up)]
+        rows = [*rows[:12], "1,RESET,12,0.8", *rows[12:], "2,RESET,12,0.8"]
+        said = "2 lines of single readings after a reset, the first is line 14"
+        text = "\n".join(["cycle,event,pulse,G (uS)", *rows])
+        measurement = reads(text)
+        with pytest.raises(UserError, match=r"line 14.*only 1 reading"):  # the second is no ramp
+            reads(text, branches=["rising", "falling"])
+    else:
+        counts = [*range(12), "RESET"]
+        said = "1 line of single readings after a reset, the first is line 14"
+        text = columns(counts, words([*up, 0.8]), words([*up, 0.8]), head="pulse,cycle 1,cycle 2")
+        measurement = reads(text)
+    assert_ramps(measurement, up, up)
+    assert measurement.left_out == (said,)

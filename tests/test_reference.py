@@ -5,35 +5,30 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import DEVICES, currents_of, is_one_pass
+from conftest import DEVICES, is_one_pass
 from reference import Network, Physics
 from support.devices import NAMES as FIELDS
-from support.engine import EAGER, OUTPUT_TOLERANCE, check_outputs, trained_engine
+from support.engine import EAGER, OUTPUT_TOLERANCE, TOLERANCE, check_outputs, trained_engine
 from support.reference_networks import (
     EXTRAS,
-    STEPS,
     TEST_BATCH,
     assert_same_costs,
     difference,
     distance,
     inputs,
-    noisy_setting,
     state_of,
     trained_reference,
     wide_init,
 )
 
-from devices.ledger_level import LedgerLevel
 from models.kernels.load import kernels_in_use, python_only
 from utils.compute.compiler import Compiler
-from utils.settings import Member
 from utils.training import evaluation
-from utils.training.ensemble import Ensemble
 from utils.training.state_dict import state_dict
 
 NEARLY_LINEAR = "double-curved-0.001"
 TWO_LAYERS = (24,)  # which take less time to compile than three
-TOLERANCE = 5e-3  # 1e-5 as a rule; more where rounding decides whether a request is clipped
+FINER = 5e-4  # than the rest, since under the other field device noise counts little in tests
 
 
 pytestmark = pytest.mark.usefixtures("several_test_batches")
@@ -52,13 +47,45 @@ def check_network(ensemble, model, reference):
     )
 
 
+def compare(
+    fields,
+    data,
+    compiler=EAGER,
+    tests_by=EAGER,
+    device="cpu",
+    tolerance=OUTPUT_TOLERANCE,
+    **changes,
+):
+    """Compare networks side by side, and all their test batches under both fields.
+
+    changes: of the settings; own: of each one. Returns the ensemble, its inputs and references.
+    """
+    ensemble, currents = trained_engine(fields, data, device=device, compiler=compiler, **changes)
+    changes = {"init": wide_init(fields[0])} | changes
+    own, references = changes.pop("own", [{}] * len(fields)), []
+    for model, (field, each) in enumerate(zip(fields, own, strict=True)):
+        reference = trained_reference(field, data, **changes | each)
+        check_network(ensemble, model, reference)
+        for relaxed in (False, True) if reference.partner else (False,):
+            check_outputs(ensemble, model, currents, tests_by, reference, data, relaxed, tolerance)
+        references.append(reference)
+    return ensemble, currents, references
+
+
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("field", [*FIELDS, "other exponential", NEARLY_LINEAR])
+def test_networks_follow_the_reference(field, device, patterns):
+    """Training with refresh, and tests: all noises, variability and clipping on."""
+    _, currents, _ = compare([field], patterns, device=device)
+    which = currents.active_inputs
+    assert which.n_tested + len(which.active) == currents.inputs.test.shape[1]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("field", FIELDS)
-def test_training_follows_the_reference(field, dtype, device, patterns):
-    """Forward, backward, update with refresh; all noises, variability and clipping on."""
+def test_double_precision_follows_the_reference(field, device, patterns):
     reference = trained_reference(field, patterns, variance=1.0)
-    ensemble, _ = trained_engine([field], patterns, dtype, device, variance=None)
+    ensemble, _ = trained_engine([field], patterns, torch.float64, device, variance=1.0)
     check_network(ensemble, 0, reference)
 
 
@@ -66,26 +93,25 @@ def test_training_follows_the_reference(field, dtype, device, patterns):
 def test_the_same_without_kernels(field, patterns):
     """Without a C++ compiler, PyTorch computes noise, small products and tables."""
     with python_only():
-        ensemble, currents = trained_engine([field], patterns)
-        assert not any(kernels_in_use(currents.device).values())
-        reference = trained_reference(field, patterns)
-        check_network(ensemble, 0, reference)
-        for relaxed in (False, True) if reference.partner else (False,):
-            check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed)
+        assert not any(kernels_in_use(torch.device("cpu")).values())
+        compare([field], patterns)
 
 
 @pytest.mark.parametrize("write_noise", [0.0, 0.05])
 @pytest.mark.parametrize("field", FIELDS)
 def test_sparse_products_follow_the_reference(field, write_noise, sparse_patterns):
     """Sparse inputs on a CPU: training in one pass, and every test batch under each field."""
-    changes = dict(write_noise=write_noise)
-    ensemble, currents = trained_engine([field], sparse_patterns, **changes)
+    ensemble, currents, _ = compare([field], sparse_patterns, write_noise=write_noise)
     assert currents.product == "sparse"
     assert is_one_pass(ensemble)
-    reference = trained_reference(field, sparse_patterns, **changes)
-    check_network(ensemble, 0, reference)
-    for relaxed in (False, True) if reference.partner else (False,):
-        check_outputs(ensemble, 0, currents, EAGER, reference, sparse_patterns, relaxed)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("field", FIELDS)
+def test_writing_with_noise_follows_the_reference(field, device, patterns):
+    """Writes that end beyond the range agree, too."""
+    *_, (reference,) = compare([field], patterns, device=device, write_noise=0.1)
+    assert max(w.max() for w in (*reference.w1, *reference.w2)) > reference.device.top + 1e-3
 
 
 @pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
@@ -95,35 +121,16 @@ def test_inputs_of_tests_alone_follow_the_reference(product, field, patterns, sp
     whole = sparse_patterns if product == "sparse" else patterns
     images = whole.train_images.copy()
     images[:, 3:6] = 0
-    data, layers = replace(whole, train_images=images), (40, 16)
-    ensemble, currents = trained_engine([field], data, layers=layers)
+    data = replace(whole, train_images=images)
+    _, currents, (reference,) = compare([field], data, layers=(40, 16))
     which = currents.active_inputs
     assert (currents.product, which.n_tested) == (product, 19)
     assert len(which.always_zero) > 19
-    reference = trained_reference(field, data, layers=layers)
-    for relaxed in (False, True):
-        check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed)
     images = inputs(data.test_images)[:TEST_BATCH]
     without = images.copy()
     without[:, which.always_zero] = 0  # the comparison sees them
     expected, other = reference.test(images), reference.test(without)
     assert difference(other, expected) > 10 * OUTPUT_TOLERANCE
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("field", FIELDS)
-def test_writing_with_noise_follows_the_reference(field, device, patterns):
-    """Writes that end beyond the range agree, too."""
-    noisy = dict(write_noise=0.1)
-    reference = trained_reference(field, patterns, **noisy)
-    assert max(w.max() for w in (*reference.w1, *reference.w2)) > reference.device.top + 1e-3
-    ensemble, currents = trained_engine([field], patterns, device=device, **noisy)
-    check_network(ensemble, 0, reference)
-    if reference.partner:
-        check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed=True)
-
-
-FINER = 5e-4  # than the rest, since under the other field device noise counts little in tests
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -134,83 +141,45 @@ def test_inference_with_device_noise_and_physical_clipping_follow_the_reference(
 ):
     """Training and every test batch, of the other field, too; by dense products and by sparse."""
     data = request.getfixturevalue(data)
-    reference = trained_reference(field, data, **EXTRAS)
-    ensemble, currents = trained_engine([field], data, device=device, **EXTRAS)
-    check_network(ensemble, 0, reference)
-    for relaxed in (False, True):
-        check_outputs(ensemble, 0, currents, EAGER, reference, data, relaxed, FINER)
-
-
-def test_the_same_compiled(always_zero_patterns):
-    """Layers of a block of outputs, and part of one; dense products are below."""
-    compiler, changes = Compiler(enabled=True), EXTRAS | dict(layers=(40,))
-    fields = ["double-linear"]
-    ensemble, currents = trained_engine(fields, always_zero_patterns, compiler=compiler, **changes)
-    assert currents.product == "sparse"
-    assert is_one_pass(ensemble)
-    reference = trained_reference("double-linear", always_zero_patterns, **changes)
-    check_network(ensemble, 0, reference)
-    for relaxed in (False, True):
-        check_outputs(
-            ensemble, 0, currents, compiler, reference, always_zero_patterns, relaxed, FINER
-        )
+    compare([field], data, device=device, tolerance=FINER, **EXTRAS)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_networks_with_and_without_them_side_by_side(device, patterns):
     """The networks of a job on a GPU have different devices."""
     kinds = [{}, dict(device_noise=True), dict(physical_clipping=True)]
-    kinds = [kind | dict(layers=TWO_LAYERS) for kind in kinds]
-    settings = [noisy_setting("double-linear", **kind) for kind in kinds]
-    currents = currents_of(patterns, device=device)
-    ensemble = Ensemble.fresh(
-        [Member(setting, 0) for setting in settings], currents, LedgerLevel.TOTALS
-    )
-    for norm in ensemble.network.norms:
-        norm.running_var.fill_(0.0)
-    for step in range(STEPS):
-        ensemble(*currents.batch(step % 7, 32))
-    for model, kind in enumerate(kinds):
-        reference = trained_reference("double-linear", patterns, **kind)
-        check_network(ensemble, model, reference)
-        check_outputs(ensemble, model, currents, EAGER, reference, patterns, True, FINER)
+    fields = ["double-linear"] * 3
+    compare(fields, patterns, device=device, tolerance=FINER, layers=TWO_LAYERS, own=kinds)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("fields", "compiled", "more"),
     [
-        (["double-linear", "other linear", "double-ideal"], False, {}),
+        (["double-linear", "other linear", "double-ideal"], True, EXTRAS | dict(write_noise=0.02)),
         (["other exponential", "double-exponential"], False, {}),
-        (["table", "longer table"], True, EXTRAS | dict(write_noise=0.02)),
+        (["table", "longer table"], False, {}),
     ],
-    ids=["linear", "exponential", "tables compiled"],
+    ids=["linear compiled", "exponential", "tables"],
 )
 def test_devices_with_other_constants_side_by_side_follow_the_reference(
     fields, compiled, more, device, patterns
 ):
     """Networks of one family in one program, compiled or not; the test's knows no family."""
     compiler = Compiler(compiled)
-    changes = dict(layers=TWO_LAYERS) | more
-    ensemble, currents = trained_engine(
-        fields, patterns, torch.float32, device, compiler, **changes
+    compare(fields, patterns, compiler, device=device, layers=TWO_LAYERS, **more)
+    assert compiler.enabled == compiled, compiler.failure
+
+
+def test_compiled_tables_follow_the_reference(always_zero_patterns):
+    """Two of them side by side, in one pass, and compiled tests; a block of outputs and a part."""
+    fields, compiler = ["table", "longer table"], Compiler(enabled=True)
+    ensemble, currents, _ = compare(
+        fields, always_zero_patterns, compiler, compiler, tolerance=FINER, layers=(40,), **EXTRAS
     )
-    for model, field in enumerate(fields):
-        reference = trained_reference(field, patterns, init=wide_init(fields[0]), **changes)
-        check_network(ensemble, model, reference)
-        for relaxed in (False, True) if reference.partner else (False,):
-            check_outputs(ensemble, model, currents, EAGER, reference, patterns, relaxed)
-
-
-def test_compiled_tables_follow_the_reference(sparse_patterns):
-    """Two of them side by side, in one pass."""
-    fields, changes = ["table", "longer table"], dict(layers=(40,))
-    compiler = Compiler(enabled=True)
-    ensemble, _ = trained_engine(fields, sparse_patterns, compiler=compiler, **changes)
+    assert compiler.enabled, compiler.failure
+    assert currents.product == "sparse"
     assert is_one_pass(ensemble)
-    for model, field in enumerate(fields):
-        reference = trained_reference(field, sparse_patterns, init=wide_init(fields[0]), **changes)
-        check_network(ensemble, model, reference)
 
 
 def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
@@ -220,18 +189,12 @@ def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
     sign and size.
     """
     compiler, layers = Compiler(enabled=True), (40, 16)  # a block of outputs, and part of one
-    field = "double-exponential"
-    changes = dict(compiler=compiler, layers=layers)
-    ensemble, currents = trained_engine([field], sparse_patterns, **changes)
-    reference = trained_reference(field, sparse_patterns, layers=layers)
-    check_network(ensemble, 0, reference)
-    check_outputs(ensemble, 0, currents, compiler, reference, sparse_patterns)
+    compare(["double-exponential"], sparse_patterns, compiler, compiler, layers=layers)
     programs = dict(compiler.programs)
     assert len(programs) == 2  # of training, and of the test
     for field in ("other exponential", "double-curved-2.77", "double-curved--4.0", NEARLY_LINEAR):
-        ensemble, _ = trained_engine([field], sparse_patterns, **changes)
+        compare([field], sparse_patterns, compiler, compiler, layers=layers)
         assert compiler.programs == programs
-        check_network(ensemble, 0, trained_reference(field, sparse_patterns, layers=layers))
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -268,17 +231,6 @@ def test_devices_reach_their_end_in_this_comparison(field, patterns):
     pulses, writes, dropped, refreshes = sum(reference.costs)
     assert min(pulses, writes, dropped) > 1000  # so that a count that lacks a part is seen
     assert refreshes > 1000 if reference.device.ends else refreshes == 0
-
-
-@pytest.mark.parametrize("field", [*FIELDS, "other exponential", NEARLY_LINEAR])
-def test_test_outputs_follow_the_reference(field, patterns):
-    """Running statistics, test noise, inputs of tests alone, and field relaxation."""
-    ensemble, currents = trained_engine([field], patterns)
-    which = currents.active_inputs
-    assert which.n_tested + len(which.active) == currents.inputs.test.shape[1]
-    reference = trained_reference(field, patterns)
-    for relaxed in (False, True) if reference.partner else (False,):
-        check_outputs(ensemble, 0, currents, EAGER, reference, patterns, relaxed)
 
 
 def test_the_comparison_of_tests_sees_which_noise_is_drawn(patterns):

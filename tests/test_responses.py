@@ -226,12 +226,6 @@ def test_tables_of_any_length_in_networks(n, nonlinearity, spacing):
         assert (actual < w).float().mean() > 0.99
 
 
-def test_what_is_no_number_stays_none_in_a_table():
-    w = torch.tensor([[[math.nan, 2.5]]])
-    after = Responses([RESPONSES["table"]]).after(w, torch.ones_like(w))
-    assert after.isnan().tolist() == [[[True, False]]]
-
-
 @pytest.mark.parametrize(
     ("response", "message"),
     [

@@ -9,7 +9,8 @@ from msgspec import structs
 from support.ramps import exponential, measurement
 
 from devices.built_in import LIBRARY
-from devices.device_file import Estimate, Source
+from devices.device_file import Source
+from devices.measured_branch import Estimate
 from devices.responses import Exponential, Linear
 from utils.errors import UserError
 from utils.measured.branch_fit import BranchFit

@@ -1,6 +1,7 @@
 """Settings: their names, their records, and what makes another simulation."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -11,8 +12,8 @@ from support.devices import NAMES, OTHERS, device_file, device_of, measured
 from support.legacy_runs import legacy_record, without_newer
 
 from devices.built_in import LIBRARY
-from devices.device_file import Estimate
 from devices.library import Device, find, measurements
+from devices.measured_branch import Estimate
 from devices.responses import Response
 from utils.errors import UserError
 from utils.flags import flags_of
@@ -52,18 +53,44 @@ CHANGES = {
 }
 
 
+@pytest.fixture
+def in_a_file(tmp_path) -> Callable[..., Device]:
+    """A function that returns a measured device as it is read from its file."""
+
+    def make(name: str, **values) -> Device:
+        return find(str(device_file(tmp_path / f"{name}.json", measured(name, **values))))
+
+    return make
+
+
+@pytest.fixture
+def mine(in_a_file) -> Device:
+    """A measured device, of which the write noise could not be measured."""
+    return in_a_file("mine", variability=0.31, read_noise=0.004)
+
+
 def read_back(setting: Setting) -> Setting:
     return from_json(json.loads(json.dumps(to_json(setting))))
 
 
-def test_the_slug_by_hand():
-    assert setting_of().slug == (
-        "Digits-double-linear-3000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
-    )
-    paper = Setting(lr=500.0, clipping=0.1, resistor_noise=0.015)
-    assert paper.slug == (
-        "MNIST-double-linear-500.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
-    )
+@pytest.mark.parametrize(
+    ("changes", "end"),
+    [
+        ({}, ""),
+        ({"write_noise": 0.0}, ""),
+        ({"write_noise": 0.01}, "-write-0.01"),
+        ({"device_noise": True}, "-device-noise"),
+        (
+            {"write_noise": 0.01, "device_noise": True, "physical_clipping": True},
+            "-write-0.01-device-noise-physical-clipping",
+        ),
+    ],
+)
+def test_the_slug_by_hand(changes, end):
+    common = "var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
+    assert setting_of(**changes).slug == f"Digits-double-linear-3000.0-{common}{end}"
+    paper = Setting(lr=500.0, clipping=0.1, resistor_noise=0.015, **changes)
+    assert paper.slug == f"MNIST-double-linear-500.0-{common}{end}"
 
 
 def test_the_record_by_hand():
@@ -117,11 +144,6 @@ def test_the_record_by_hand():
     }
 
 
-def test_write_noise_is_in_the_name_where_there_is_some():
-    assert setting_of(write_noise=0.01).slug == f"{setting_of().slug}-write-0.01"
-    assert setting_of(write_noise=0.0).slug == setting_of().slug
-
-
 def test_a_switched_field_is_in_the_name_and_the_record():
     paper: dict[str, Any] = dict(lr=500.0, clipping=0.1, resistor_noise=0.015, write_noise=0.01)
     both: dict[str, Any] = dict(field=find("double-linear"), second=find("double-exponential"))
@@ -162,39 +184,25 @@ def test_a_switched_record_of_the_original_scripts():
         from_json(legacy_record() | {"time_switch": 4})
 
 
-def test_values_that_are_not_given_are_those_measured_of_either_field(tmp_path):
+def test_values_that_are_not_given_are_those_measured_of_either_field(in_a_file):
     linear = find("double-linear")
-    weak = measured("weak", variability=0.31, read_noise=0.004)
-    strong = measured("strong", variability=0.31, write_noise=0.02)
-    weak, strong = (
-        find(str(device_file(tmp_path / f"{each.name}.json", each))) for each in (weak, strong)
-    )
-    for first, second in ((weak, linear), (linear, weak)):
+    weak = in_a_file("weak", variability=0.31, read_noise=0.004)
+    strong = in_a_file("strong", variability=0.31, write_noise=0.02)
+    for first, second, write_noise in (
+        (weak, linear, 0.0),
+        (linear, weak, 0.0),
+        (weak, strong, 0.02),
+    ):
         setting = Setting(field=first, second=second, time_switch=2)
-        assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.31, 0.004, 0.0)
-    both = Setting(field=weak, second=strong, time_switch=2)
-    assert (both.var, both.resistor_noise, both.write_noise) == (0.31, 0.004, 0.02)
+        assert (setting.var, setting.resistor_noise) == (0.31, 0.004)
+        assert setting.write_noise == write_noise
 
 
-def test_values_of_which_both_fields_have_others_must_be_given(tmp_path):
-    files = (measured("weak", variability=0.31), measured("strong", variability=0.25))
-    weak, strong = (find(str(device_file(tmp_path / f"{each.name}.json", each))) for each in files)
+def test_values_of_which_both_fields_have_others_must_be_given(in_a_file):
+    weak, strong = in_a_file("weak", variability=0.31), in_a_file("strong", variability=0.25)
     with pytest.raises(UserError, match=r"--var: measured as 0\.31 of weak, 0\.25 of strong, and"):
         Setting(field=weak, second=strong, time_switch=2)
     assert Setting(field=weak, second=strong, time_switch=2, var=0.3).var == 0.3
-
-
-def test_flags_that_are_set_are_in_the_name():
-    noisy, both = setting_of(device_noise=True), dict(device_noise=True, physical_clipping=True)
-    assert noisy.slug == f"{setting_of().slug}-device-noise"
-    assert setting_of(write_noise=0.01, **both).slug == (
-        f"{setting_of().slug}-write-0.01-device-noise-physical-clipping"
-    )
-
-
-def test_device_noise_of_size_zero_is_refused():
-    with pytest.raises(UserError, match="--device_noise: has no effect where --resistor_noise is"):
-        setting_of(device_noise=True, resistor_noise=0.0)
 
 
 def test_a_record_from_before_a_flag_is_of_its_default():
@@ -209,29 +217,15 @@ def test_a_record_from_before_a_flag_is_of_its_default():
         assert with_newer(other) == other != with_newer(older)
 
 
-@pytest.fixture
-def mine(tmp_path) -> Device:
-    """A measured device, of which the write noise could not be measured."""
-    device = measured("mine", variability=0.31, read_noise=0.004)
-    return find(str(device_file(tmp_path / "mine.json", device)))
-
-
-def test_what_is_not_given_is_as_measured(mine):
+def test_what_is_not_given_is_as_measured_and_what_is_given_wins(mine):
+    """The noise on voltages follows the read noise."""
     setting = Setting(field=mine)
     assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.31, 0.004, 0.0)
-    assert setting.voltage_noise == 4e-7  # follows the read noise
+    assert setting.voltage_noise == 4e-7
     assert setting.slug.startswith("MNIST-mine-1000.0-var-0.31-clipping-0.0-resistor-0.004-")
-
-
-def test_what_is_given_wins_over_what_was_measured(mine):
-    setting = Setting(field=mine, var=0.0, resistor_noise=0.0, write_noise=0.2)
-    assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.0, 0.0, 0.2)
-    assert setting.voltage_noise == 0.0
-
-
-def test_built_in_devices_have_the_usual_values():
-    setting = Setting()
-    assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.2, 0.0, 0.0)
+    given = Setting(field=mine, var=0.0, resistor_noise=0.0, write_noise=0.2)
+    assert (given.var, given.resistor_noise, given.write_noise) == (0.0, 0.0, 0.2)
+    assert given.voltage_noise == 0.0
 
 
 def test_in_a_sweep_each_field_has_its_own(mine):
@@ -302,10 +296,11 @@ def test_a_setting_is_read_back_from_its_record(device):
         assert read_back(setting) == setting
 
 
-def test_every_field_of_a_setting_is_read_back():
-    assert CHANGES.keys() == flags_of(Setting).keys()
-    for name, value in CHANGES.items():
-        assert getattr(read_back(setting_of(**{name: value})), name) == value
+@pytest.mark.parametrize("name", flags_of(Setting))
+def test_every_field_is_read_back_and_makes_it_another_simulation(name):
+    changed = setting_of(**{name: CHANGES[name]})
+    assert getattr(read_back(changed), name) == CHANGES[name]
+    assert identity(changed, "data") != identity(setting_of(), "data")
 
 
 def test_constants_are_read_from_the_record_not_from_the_library(monkeypatch):
@@ -332,14 +327,10 @@ def test_a_record_with_the_labs_keys_only(optimizer):
     assert distribution_version(record) == 1
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        key
-        for key in legacy_record()
-        if key not in ("time_switch", "optimizer", "criterion", "loss", "accuracy", "swap_accuracy")
-    ],
-)
+NOT_OF_THE_SETTING = "time_switch optimizer criterion loss accuracy swap_accuracy".split()
+
+
+@pytest.mark.parametrize("key", [key for key in legacy_record() if key not in NOT_OF_THE_SETTING])
 def test_a_record_that_lacks_a_setting_is_none(key):
     record = legacy_record()
     del record[key]
@@ -364,19 +355,9 @@ def test_versions_of_the_distributions():
     assert setting_json.PHYSICS == 9
 
 
-@pytest.mark.parametrize("name", flags_of(Setting))
-def test_every_field_of_a_setting_makes_it_another_simulation(name):
-    changed = setting_of(**{name: CHANGES[name]})
-    assert identity(changed, "data") != identity(setting_of(), "data")
-
-
-def test_other_data_make_it_another_simulation():
-    assert identity(setting_of(), "data") == identity(setting_of(), "data")
-    assert identity(setting_of(), "other data") != identity(setting_of(), "data")
-
-
-def test_other_physics_makes_it_another_simulation(monkeypatch):
+def test_other_data_and_other_physics_make_it_another_simulation(monkeypatch):
     before = identity(setting_of(), "data")
+    assert identity(setting_of(), "data") == before != identity(setting_of(), "other data")
     monkeypatch.setattr(setting_json, "PHYSICS", setting_json.PHYSICS + 1)
     assert identity(setting_of(), "data") != before
 

@@ -7,7 +7,16 @@ import statistics
 import pandas as pd
 import pytest
 import torch
-from support.simulated import BROKEN, EPOCHS, FIGURE_1, from_files, rows_of, with_other_constants
+from support.simulated import (
+    BROKEN,
+    EPOCHS,
+    FIGURE_1,
+    edit_records,
+    from_files,
+    rename_files,
+    rows_of,
+    with_other_constants,
+)
 
 from utils.errors import UserError
 from utils.plots.networks import Networks
@@ -107,16 +116,13 @@ def test_of_networks_simulated_twice_the_latest_counts(says_when, copied):
     (origin,) = copied.glob("*double-linear-500.0-var-0.2-*")
     stamp = "20200101000000" if says_when else "20300101000000"
     later = copied / f"{stamp}-{origin.name.partition('-')[2]}"
-    shutil.copytree(origin, later)
+    rename_files(shutil.copytree(origin, later), origin.name)
     (settings,) = later.glob("*.settings")
     content = json.loads(settings.read_text())
     assert "+00:00" in content.pop("created")
     content |= {"created": "2030-01-01T00:00:00+00:00"} if says_when else {}
     settings.write_text(json.dumps(content))
-    for path in sorted(later.iterdir()):
-        path = path.rename(later / path.name.replace(origin.name, later.name))
-        if path.suffix == ".json":
-            path.write_text(json.dumps(json.loads(path.read_text()) | {"accuracy": 12.5}))
+    edit_records(later, lambda record: record | {"accuracy": 12.5})
     read = Simulations.read(copied)
     row = rows_of(read.table(), **FIGURE_1)
     assert (row["n"].item(), row["mean"].item()) == (3, 12.5)
@@ -152,10 +158,12 @@ def test_a_folder_that_is_not_there_and_a_file(simulations, tmp_path):
 
 def test_a_device_without_a_partner_has_an_empty_cell(copied):
     (folder,) = copied.glob("*double-linear-500.0-var-0.2-*")
-    for path in folder.glob("*.json"):
-        record = json.loads(path.read_text())
-        record["devices"]["double-linear"]["relaxes_to"] = record["swap_accuracy"] = None
-        path.write_text(json.dumps(record))
+
+    def without_partner(record: dict) -> dict:
+        record["devices"]["double-linear"]["relaxes_to"] = None
+        return record | {"swap_accuracy": None}
+
+    edit_records(folder, without_partner)
     row = rows_of(Simulations.read(copied).table(), **FIGURE_1)
     assert row["n"].item() == 3
     assert row["mean"].notna().item()

@@ -5,45 +5,53 @@ import shlex
 import subprocess
 from pathlib import Path
 
-import matplotlib
 import pytest
 from conftest import PROJECT
 from support.devices import device_file, measured
 from support.idx_files import example, write_idx_files
-from support.launched import Process, ask
 
+import main
 from utils.plots.networks import Networks
 from utils.plots.report import Report
 from utils.plots.sections import SECTIONS
 from utils.records.simulations import Simulations
+from utils.studies import STUDIES
 
-matplotlib.use("Agg")
 ECHO = "#!/bin/sh\nprintf '%s\\n' \"$@\"\n"
 NOISES = "--var 0.2 --resistor_noise 0.015 --clipping 0.1"
 BOTH = "--field double-linear double-exponential"
 SMALL = "--batch_size 16 --layers 8 --epochs 2 --n_models 1 --device cpu --compile off"
+MOST_VALUES = {"field": 2, "lr": 1, "init": 1}  # of each sweep of a study that is trained here
 
 
 @pytest.fixture
-def run(launcher, tmp_path):
-    """A function that runs a command of the shell as it stands, its main.py in a forked process."""
-    python, numbers = tmp_path / "python", iter(range(1000))
+def run(stop, tmp_path, monkeypatch, capsys):
+    """A function that runs a command of the shell as it stands, its main.py in this process."""
+    python = tmp_path / "python"
     python.write_text(ECHO)
     python.chmod(0o755)
+    monkeypatch.setattr("utils.compute.distributed.usable_cores", lambda: 1)  # no forked workers
 
-    def run_command(command: str) -> Process:
-        number = next(numbers)
+    def run_command(command: str) -> None:
         shell = {"env": os.environ | {"PYTHON": str(python)}, "cwd": PROJECT, "text": True}
         said = subprocess.run(command, shell=True, capture_output=True, check=True, **shell).stdout
-        program, *words = said.splitlines()
-        assert program == "main.py"
-        output, errors = tmp_path / f"{number}.out", tmp_path / f"{number}.err"
-        request = {"args": words, "output": str(output), "errors": str(errors), "threads": 2}
-        process = Process(launcher, ask(launcher, request), output, errors)
-        assert process.wait() == 0, f"{command}: {process.said}"
-        return process
+        words = said.splitlines()
+        assert words[0] == "main.py"
+        monkeypatch.setattr("sys.argv", words)  # which the records keep
+        assert main.main(words[1:]) == 0, f"{command}: {capsys.readouterr().err}"
 
     return run_command
+
+
+@pytest.fixture
+def small_studies(monkeypatch):
+    """Studies of few networks, which have every cell, rule, size and imperfection all the same."""
+    for study in STUDIES.values():
+        sweeps = [
+            {name: values[-MOST_VALUES.get(name, len(values)) :] for name, values in sweep.items()}
+            for sweep in study.sweeps
+        ]
+        monkeypatch.setitem(vars(study), "sweeps", sweeps)
 
 
 def suggested(folder: Path, figures: Path) -> dict[str, list[str]]:
@@ -62,15 +70,13 @@ def folders(tmp_path) -> tuple[Path, str]:
     return out, f"--data_dir {shlex.quote(str(data))} --output_dir {shlex.quote(str(out))}"
 
 
-def test_commands_for_the_paper_s_figures(run, folders, tmp_path):
+def test_commands_for_the_paper_s_figures(run, small_studies, folders, tmp_path):
     """Afterwards nothing is missing but learning rates beyond those that were added."""
     out, flags = folders
     run(f"{tmp_path}/python main.py {BOTH} --lr 500 1000 {NOISES} {SMALL} {flags}")
     before = suggested(out, tmp_path / "figures")
-    for name in ("figure1", "figure2", "figure3", "intermediate", "switch", "costs", "ablation"):
+    for name in (*STUDIES, "intermediate", "costs"):
         assert before[name], name
-    assert before["width"]
-    assert before["map"]
     for command in dict.fromkeys(c for name in before for c in before[name]):
         if "my-device.json" not in command:
             run(command)

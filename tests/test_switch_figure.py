@@ -5,14 +5,12 @@ import shutil
 import statistics
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
-from support.arguments import merged
-from support.launched import ask
+from support.launched import start_with
 from support.legacy_runs import legacy_record, write_legacy_folder
-from support.simulated import EPOCHS, SMALL, report_on
+from support.simulated import EPOCHS, SMALL, edit_records, rename_files, report_on
 
 from devices.library import find
 from utils.plots import style
@@ -22,7 +20,7 @@ from utils.plots.switch import Switched, conclusion, epochs_under
 from utils.records.simulations import Simulations
 from utils.settings import Setting
 
-matplotlib.use("Agg")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 LINEAR, EXPONENTIAL = find("double-linear"), find("double-exponential")
 NAMES = "double-linear-double-exponential", "double-exponential-double-linear"
 
@@ -32,23 +30,9 @@ def switched(launcher, simulations, tmp_path_factory) -> Path:
     """The simulations of all figures, and the study of four epochs beside them."""
     folder = tmp_path_factory.mktemp("switched") / "simulations"
     shutil.copytree(simulations, folder)
-    words = merged(
-        *SMALL.split(),
-        "--compile",
-        "off",
-        "--study",
-        "switch",
-        "--lr",
-        3000,
-        "--resume",
-        "--output_dir",
-        folder,
-    )
-    errors = folder.parent / "errors"
-    request = {"output": str(folder.parent / "output"), "errors": str(errors), "threads": 2}
-    assert ask(launcher, {"wait": ask(launcher, request | {"args": words})}) == 0, (
-        errors.read_text()
-    )
+    words = f"{SMALL} --compile off --study switch --lr 3000 --resume".split()
+    process = start_with(launcher, folder.parent, *words, output_dir=folder)
+    assert process.wait() == 0, process.said
     return folder
 
 
@@ -129,7 +113,7 @@ def test_the_figure_carries_the_means_of_the_files(report, switched):
             statistics.fmean(values_of(switched, name, at, "switch_accuracy")) for at in (1, 2)
         ]
         assert [float(line.get_ydata()[0]) for line in marks] == pytest.approx(means)
-    assert (report.folder / "switch.pdf").exists()
+    assert (report.folder / "switch.svg").exists()
 
 
 COMMAND = "figures/switch.sh --resume --task Digits --epochs 4 --layers 16 --n_models 3"
@@ -182,13 +166,10 @@ def test_switched_networks_of_the_original_scripts_are_listed_and_not_drawn(tmp_
     """Their folders name both fields and no more."""
     folder = write_legacy_folder(tmp_path, [90.0], layers=[16], field="double-linear")
     other = folder.with_name(folder.name.replace("double-linear", NAMES[0]))
-    folder.rename(other)
-    for path in other.iterdir():
-        path = path.rename(path.with_name(path.name.replace(folder.name, other.name)))
-        if path.suffix == ".json":
-            record = legacy_record(layers=[16]) | {"time_switch": 2}
-            record["optimizer_parameters"]["field"] = ["double-linear", "double-exponential"]
-            path.write_text(json.dumps(record))
+    rename_files(folder.rename(other), folder.name)
+    record = legacy_record(layers=[16]) | {"time_switch": 2}
+    record["optimizer_parameters"]["field"] = ["double-linear", "double-exponential"]
+    edit_records(other, lambda _: record)
     read = Simulations.read(tmp_path)
     assert read.problems.empty
     (row,) = read.networks.itertuples()

@@ -1,30 +1,28 @@
 """The answer for a device of the user's own: like with like, at equal steps, at which edge."""
 
-import json
 import shlex
 from dataclasses import replace
 
-import matplotlib
 import pandas as pd
 import pytest
 from conftest import PROJECT, setting_of
 from support import untrained_runs
 from support.devices import measured
-from support.simulated import report_on
+from support.simulated import edit_records, report_on, untrained_report
 
 from devices.library import Device, find
 from devices.responses import Exponential
 from utils import studies
 from utils.errors import UserError
 from utils.parser import parse
+from utils.plots.commands import named_data_dir
 from utils.plots.comparison import EQUAL_STEPS, conclusions, draw_comparison, with_equal_steps
-from utils.plots.networks import named_data_dir
 from utils.plots.selection import fair_choices
 from utils.plots.statistics import mean_difference
 from utils.studies import BESIDE, STUDIES, beyond_edges
 from utils.study import FIELDS, rate_of_equal_steps
 
-matplotlib.use("Agg")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 SHORT = Exponential(amplitude=0.6, decay=9.0, offset=2.142, pulses_max=27.0)
 LONG = Exponential(amplitude=0.6, decay=33.3, offset=2.142, pulses_max=100.0)  # as curved
 OWN = STUDIES["own-device"]
@@ -93,8 +91,7 @@ def test_every_device_has_a_verdict_at_its_best_rate_and_at_equal_steps():
 
 def test_the_axis_has_both_rates(tmp_path):
     settings = OWN.settings({"field": [device("long", LONG), *BESIDE], "lr": [500.0, 1000.0]})
-    untrained_runs.write(tmp_path / "out", settings, accuracy)
-    report = report_on(tmp_path / "out", tmp_path / "figures")
+    report = untrained_report(tmp_path, settings, accuracy)
     figure = draw_comparison(report.select("own-device"))
     rates = figure.axes[1]
     (own,) = rates.child_axes
@@ -144,9 +141,9 @@ def test_commands_work_as_they_stand(tmp_path):
     given = {"task": "Digits", "batch_size": 32, "epochs": 2}
     settings = [s for s in STUDIES["figure1"].settings(given) if s.lr < 2000]
     untrained_runs.write(folder, settings, accuracy)
-    for path in folder.glob("*/*.json"):
-        record = json.loads(path.read_text())
-        path.write_text(json.dumps(record | {"command": ["main.py", "--data_dir", "my data"]}))
+    command = ["main.py", "--data_dir", "my data"]
+    for each in folder.iterdir():
+        edit_records(each, lambda record: record | {"command": command})
     report = report_on(folder, tmp_path / "figures")
     report.networks.folder = folder
     assert named_data_dir(report.networks.all) == "my data"
@@ -165,8 +162,7 @@ def test_commands_work_as_they_stand(tmp_path):
 def test_a_filter_draws_other_series_and_the_table_has_all(tmp_path):
     long = [setting_of(lr=lr, epochs=4) for lr in (500.0, 1000.0)]
     short = [setting_of(lr=500.0, epochs=2)]
-    untrained_runs.write(tmp_path / "out", [*long, *short], accuracy)
-    report = report_on(tmp_path / "out", tmp_path / "figures")
+    report = untrained_report(tmp_path, [*long, *short], accuracy)
     assert len(report.networks.main) == 6
     assert report.networks.describe()[1:] == [
         "Not drawn: 3 networks (epochs 2); --epochs 2 draws them."

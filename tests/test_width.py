@@ -1,24 +1,16 @@
 """Accuracy over size and number of hidden layers, from made-up records."""
 
-import matplotlib
 import pytest
-from matplotlib import pyplot as plt
 from support import untrained_runs
-from support.simulated import report_on
+from support.simulated import untrained_report
 
 from utils.parser import parse
 from utils.plots.width import by_size, conclusions, draw_width, table
 from utils.studies import STUDIES
 
-matplotlib.use("Agg")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 WIDTH = STUDIES["width"]
 BELOW = {"double-ideal": 0.0, "double-linear": 1.0, "double-exponential": 3.0}
-
-
-@pytest.fixture(autouse=True)
-def figures_closed():
-    yield
-    plt.close("all")
 
 
 def plain(networks):
@@ -122,8 +114,7 @@ def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(tmp_path):
     other = [s for s in other if s.field.name == "double-exponential"]
     # Of figure 1, at rates that no other size has been trained at.
     other += WIDTH.settings({"epochs": 2, "layers": (512,), "lr": [4000.0]})
-    untrained_runs.write(tmp_path / "out", [*part, *other], accuracy)
-    report = report_on(tmp_path / "out", tmp_path / "figures")
+    report = untrained_report(tmp_path, [*part, *other], accuracy)
     assert len(report.select("width")) == 3 * len(part)
     assert report.draw("width") is not None
     command = "figures/width.sh --resume --epochs 2 --n_models 3"

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from devices.built_in import LIBRARY, curved
-from devices.device_file import DeviceFile, Estimate, MeasuredBranch, Source, Units, write
+from devices.device_file import DeviceFile, Source, Units, write
 from devices.library import Device, find
+from devices.measured_branch import Estimate, MeasuredBranch
 from devices.responses import Exponential, Linear, Response, Table
 
 LINEAR = Device("double-linear", LIBRARY["double-linear"].response)

@@ -1,22 +1,31 @@
 """The project's ensembles, trained on the batches of `reference_networks.trained_reference`."""
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import numpy as np
 import pytest
 import torch
 from conftest import currents_of
 from reference import Network
 
+from devices.ledger import COUNTS
 from devices.ledger_level import LedgerLevel
 from models.currents import Currents
 from support.reference_networks import (
+    ONE_IMAGE,
     STEPS,
     TEST_BATCH,
+    ReferenceRun,
     difference,
+    distance,
     inputs,
     noisy_setting,
     wide_init,
 )
 from utils.compute.compiler import Compiler
 from utils.data.datasets import DataSet
+from utils.records.results import Result
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.ensemble import Ensemble
@@ -24,6 +33,7 @@ from utils.training.trainer import Trainer
 
 EAGER = Compiler(enabled=False)
 OUTPUT_TOLERANCE = 2e-3  # of the outputs for a test batch
+TOLERANCE = 5e-3  # 1e-5 as a rule; more where rounding decides whether a pulse is sent
 
 
 @pytest.fixture
@@ -38,22 +48,26 @@ def trained_engine(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     compiler: Compiler = EAGER,
-    variance: float | None = 0.0,
+    variance: float = 0.0,
+    own: Sequence[dict] = (),
     **changes,
 ) -> tuple[Ensemble, Currents]:
     """Return an ensemble with one network for each of `fields`, trained on batches, and its inputs.
 
-    variance: the initial running variances; None for the usual ones.
+    variance: the initial running variances; own: changes of each network beside those of all.
     """
     changes = {"init": wide_init(fields[0]), **changes}
-    members = [Member(noisy_setting(field, **changes), 0) for field in fields]
+    members = [
+        Member(noisy_setting(field, **changes | each), 0)
+        for field, each in zip_longest(fields, own, fillvalue={})
+    ]
     currents = currents_of(data, device=device)
     ensemble = Ensemble.fresh(members, currents, LedgerLevel.WEAR)
     if dtype == torch.float64:
         ensemble = ensemble.double()
     per_epoch = -(-currents.n_train // 32)
     with torch.no_grad():
-        for norm in ensemble.network.norms if variance is not None else ():
+        for norm in ensemble.network.norms:
             norm.running_var.fill_(variance)
         for step in range(STEPS):
             current, labels = currents.batch(step % per_epoch, 32)
@@ -75,6 +89,58 @@ def stop_at(trainer: Trainer, step: int) -> None:
 
     with pytest.raises(StoppedError):
         list(trainer.train(stop))
+
+
+def trained(trainer: Trainer) -> list[Result]:
+    """Train through all epochs; returns what is recorded of each network."""
+    list(trainer.train(lambda: None))
+    return list(trainer.results(0.0))
+
+
+def check_result(trainer: Trainer, result: Result, run: ReferenceRun) -> None:
+    """Compare all that is recorded of a network, epoch by epoch, with the reference."""
+    near = dict(atol=1.01 * ONE_IMAGE)
+    assert distance(result.state, run.network) < TOLERANCE
+    np.testing.assert_allclose(result.pulse_requests.numpy(), run.requests, rtol=1e-3)
+    np.testing.assert_allclose(result.accuracies.numpy(), run.accuracies, **near)
+    losses = trainer.ensemble.history.losses[trainer.members.index(result.member)].cpu().numpy()
+    np.testing.assert_allclose(losses, run.losses, rtol=1e-3)
+    assert result.loss == losses[-1]
+    for name in ("swap", "switch"):
+        actual, expected = getattr(result, f"{name}_accuracy"), getattr(run, name)
+        assert (actual is None) == (expected is None)
+        if actual is not None:
+            np.testing.assert_allclose(actual, expected, **near)
+    for k, name in enumerate(COUNTS):
+        expected = [[layer[k] for layer in epoch] for epoch in run.costs]
+        near = dict(rtol=1e-3) if name == "pulses" else dict(rtol=2e-3, atol=2)
+        np.testing.assert_allclose(result.ledger[name], expected, err_msg=name, **near)
+
+
+def check_wear(ledger: dict, reference: Network) -> None:
+    """Compare pulses of both polarities of both devices of a pair, and refreshes, of each pair."""
+    names = {"pulses1": reference.worn1, "pulses2": reference.worn2}
+    if reference.physics.cell != "one-way":
+        names |= {"raised1": reference.raised1, "raised2": reference.raised2}
+    for name, worn in names.items():
+        for layer, expected in enumerate(worn):
+            actual = ledger[f"layers.{1 + 3 * layer}.{name}"].double().numpy()
+            assert np.linalg.norm(actual - expected) <= TOLERANCE * np.linalg.norm(expected)
+    for layer, expected in enumerate(reference.refreshed):
+        actual = ledger[f"layers.{1 + 3 * layer}.refreshes"].double().numpy()
+        assert abs(actual - expected).sum() <= 2 + 2e-3 * expected.sum()
+
+
+def assert_same_bits(result: Result, other: Result) -> None:
+    """Assert that two networks are one, in all that is recorded of them."""
+    for mine, theirs in ((result.state, other.state), (result.ledger, other.ledger)):
+        assert mine.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            assert torch.equal(mine[name], tensor), name
+    for name in ("accuracies", "pulse_requests"):
+        assert torch.equal(getattr(result, name), getattr(other, name)), name
+    for name in ("loss", "swap_accuracy", "switch_accuracy", "failed_step"):
+        assert getattr(result, name) == getattr(other, name), name
 
 
 def check_outputs(

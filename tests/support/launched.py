@@ -34,6 +34,11 @@ class Process:
     def wait(self) -> int:
         return ask(self.launcher, {"wait": self.pid})
 
+    def ended(self, code: int = 0) -> "Process":
+        """Wait for the end of the run, which must be with this exit code."""
+        assert self.wait() == code, self.said
+        return self
+
     @property
     def said(self) -> str:
         return self.errors.read_text() if self.errors.exists() else ""

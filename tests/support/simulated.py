@@ -2,17 +2,24 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
+from support import untrained_runs
 from support.launched import start_with
+from support.legacy_runs import write_legacy_folder
 from support.session_cache import session_cache
+from utils.plots import style
 from utils.plots.networks import Networks
 from utils.plots.report import Report
 from utils.records.simulations import Simulations
 
+matplotlib.use("Agg")
 RATES = (500.0, 3000.0)
 EPOCHS, N_MODELS = 4, 3
 BROKEN = "double-exponential-4000.0-var-0.2"  # a copy of 3000.0 with files damaged and missing
@@ -27,6 +34,16 @@ RUNS = (
 LEGACY = dict(
     task="Digits", layers=[16], epochs=EPOCHS
 )  # of legacy_runs.py, in one series with RUNS
+STEMS = {
+    "ablation",  # a part of which is in figures 1 to 3
+    "costs",
+    "devices",
+    "figure1-accuracy-against-learning-rate",
+    "figure2-accuracy-against-learning-rate",
+    "figure3-accuracy-against-learning-rate",
+    "learning-curves",
+    "weights",
+}  # of the pictures that RUNS and LEGACY are enough for
 FIGURE_1 = dict(field="double-linear", lr=500.0, var=0.2, epochs=EPOCHS)  # a row of the table
 
 
@@ -54,13 +71,36 @@ def copied(simulations, tmp_path) -> Path:
     return shutil.copytree(simulations, tmp_path / "simulations")
 
 
+@pytest.fixture(scope="module")
+def archive(simulations, tmp_path_factory) -> Path:
+    """The small simulations, and three networks of the original scripts beside them."""
+    folder = shutil.copytree(simulations, tmp_path_factory.mktemp("archive") / "simulations")
+    write_legacy_folder(folder, [90.0, 92.0, 94.0], **LEGACY)
+    return folder
+
+
+@pytest.fixture
+def svg_alone(monkeypatch):
+    """Save pictures as SVG alone, which is drawn fastest, and close those that a test has drawn."""
+    monkeypatch.setattr(style, "FORMATS", ("svg",))
+    drawn_before = {*plt.get_fignums()}  # a picture of several tests stays open
+    yield
+    for number in {*plt.get_fignums()} - drawn_before:
+        plt.close(number)
+
+
+@pytest.fixture
+def all_formats(svg_alone, monkeypatch) -> tuple[str, ...]:
+    """Save pictures in each format all the same; returns their endings."""
+    monkeypatch.setattr(style, "FORMATS", ("pdf", "svg", "png"))
+    return style.FORMATS
+
+
 def break_copy(folder: Path) -> None:
     """Network 0's weights are cut off, 1's JSON is none, 2's is gone, 3 is of another setting."""
     victim = next(folder.glob("*exponential-3000.0-var-0.2-*"))
     broken = folder / victim.name.replace("3000.0", "4000.0")
-    shutil.copytree(victim, broken)
-    for path in sorted(broken.iterdir()):
-        path.rename(broken / path.name.replace(victim.name, broken.name))
+    rename_files(shutil.copytree(victim, broken), victim.name)
     for end in (".pth", "-accuracies.pth", "-gradients.pth"):  # whole, but of learning rate 3000
         shutil.copy(broken / f"{broken.name}-0{end}", broken / f"{broken.name}-3{end}")
     record = json.loads((broken / f"{broken.name}-0.json").read_text())
@@ -73,9 +113,28 @@ def break_copy(folder: Path) -> None:
     (broken / f"{broken.name}-2.json").unlink()
 
 
+def rename_files(folder: Path, old: str) -> Path:
+    """Name the files of a folder, which had another name, after it; returns the folder."""
+    for path in sorted(folder.iterdir()):
+        path.rename(folder / path.name.replace(old, folder.name))
+    return folder
+
+
+def edit_records(folder: Path, edit: Callable[[dict], dict]) -> None:
+    """Replace every record of a folder by what `edit` makes of it."""
+    for path in folder.glob("*.json"):
+        path.write_text(json.dumps(edit(json.loads(path.read_text()))))
+
+
 def report_on(simulations: Path, figures: Path, **filters) -> Report:
     """The report that is drawn into a folder of figures, as if the simulations stood as usual."""
     return Report(Networks(Simulations.read(simulations), filters), figures)
+
+
+def untrained_report(folder: Path, settings, accuracy) -> Report:
+    """The report on networks that nobody trained; arguments as of `untrained_runs.write`."""
+    untrained_runs.write(folder / "out", settings, accuracy)
+    return report_on(folder / "out", folder / "figures")
 
 
 def from_files(simulations: Path, field: str, clipping: float, var: float, key="accuracy"):
@@ -110,13 +169,12 @@ def with_other_constants(simulations: Path, find: str, **constants) -> Path:
     """
     (origin,) = simulations.glob(find)
     other = simulations / f"20300101000000-{origin.name.partition('-')[2]}"
-    shutil.copytree(origin, other)
-    for path in sorted(other.iterdir()):
-        path = path.rename(other / path.name.replace(origin.name, other.name))
-        if path.suffix == ".json":
-            record = json.loads(path.read_text())
-            (field,) = record["optimizer_parameters"]["field"]
-            record["devices"][field] |= constants
-            record["accuracy"] -= 20
-            path.write_text(json.dumps(record))
+    rename_files(shutil.copytree(origin, other), origin.name)
+
+    def with_constants(record: dict) -> dict:
+        (field,) = record["optimizer_parameters"]["field"]
+        record["devices"][field] |= constants
+        return record | {"accuracy": record["accuracy"] - 20}
+
+    edit_records(other, with_constants)
     return other

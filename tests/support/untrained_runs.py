@@ -55,20 +55,25 @@ def write(
     n_models: int = 3,
     relaxed: Callable = lambda setting, percent: percent - 1,
 ) -> None:
-    """Write settings with given accuracies as folders, with weights of 4 inputs and 3 classes."""
+    """Write settings with given accuracies as folders, with weights of 4 inputs and 3 classes.
+
+    The weights of endless devices go beyond a range. The accuracy of the last epoch is that given.
+    """
     generator = torch.Generator().manual_seed(0)
     for folder in create_folders(output_dir, list(settings), "0" * 64):
         setting, response = folder.setting, folder.setting.field.response
         for model in range(n_models):
             percent = accuracy(setting, model)
-            history = percent / 100 * (1 - torch.exp(-1.0 - torch.arange(setting.epochs)))
+            before_last = torch.arange(setting.epochs - 1, -1, -1)
+            history = percent / 100 * (1 - 0.1 * before_last / setting.epochs)
             torch.save(history, folder.accuracies(model))
             torch.save(torch.linspace(1.5, 0.5, setting.epochs), folder.gradients(model))
             state = {}
             for layer, (n_in, n_out) in enumerate(pairwise([4, *setting.layers, 3])):
                 for name in ("weight1", "weight2"):
                     share = torch.rand(n_out, n_in, generator=generator)
-                    w = response.w_min + response.span * share
+                    spans = share * (3 if response.endless else 1)
+                    w = response.w_min + response.span * spans
                     state[f"layers.{1 + 3 * layer}.{name}"] = w
             torch.save(state, folder.weights(model))
             swap = None if setting.field.partner is None else relaxed(setting, percent)

@@ -98,8 +98,7 @@ class Compiler:
         except OutOfMemoryError:
             raise
         except Exception as error:  # whatever a private interface, or its cache on disk, raises
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            self.fall_back(lines[0].strip() if lines else type(error).__name__)
+            self.fall_back(first_line(error))
         finally:
             self.may_compile = True
 
@@ -111,6 +110,12 @@ class Compiler:
     def fall_back(self, failure: str) -> None:
         """Run all further calls uncompiled, since compiling failed here or in another process."""
         self.enabled, self.failure = False, failure
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message that is not empty, or else its type."""
+    lines = str(error).splitlines()
+    return next((line.strip() for line in lines if line.strip()), type(error).__name__)
 
 
 def warn_of_newer_torch(version: str = torch.__version__) -> None:

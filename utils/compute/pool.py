@@ -52,115 +52,87 @@ def run_jobs(
         torch.set_num_threads(threads)
         yield from run_here(work, jobs, stop)
         return
-    pool = Pool(work, stop)
+    started: list[Worker] = []
+    gc.freeze()  # so that garbage collection does not copy shared memory
     try:
         with stop.deferred():
-            pool.start(workers, threads)
-            yield from pool.run(jobs)
+            try:
+                for _ in range(workers):
+                    started.append(Worker(partial(do_job, work, stop), threads))
+            except (OSError, RuntimeError) as error:
+                raise UserError(
+                    f"the system starts no {workers} processes ({error}); set $OMP_NUM_THREADS to "
+                    "how many there may be"
+                ) from None
+            yield from run_in_workers(work, jobs, stop, started)
     finally:
-        pool.end()
+        for worker in started:
+            worker.end()
+        gc.unfreeze()
 
 
 def run_here(work: Work, jobs: Sequence, stop: Stop) -> Iterator[Any]:
     """Do the jobs in this process; yields and raises as `run_jobs`."""
-    queue = deque(jobs)
-    while queue:
-        job, is_too_large = queue.popleft(), False
+    for job in jobs:
+        parts = []
         try:
             with memory_errors():
                 yield from work.run(job, stop)
         except OutOfMemoryError:
-            is_too_large = True
-        # Outside the except clause, so that no traceback keeps the memory of the attempt.
-        if is_too_large:
-            stop.check()
-            torch.cuda.empty_cache()
             parts = work.divide(job)
             if not parts:
-                raise OutOfMemoryError
-            queue.extendleft(reversed(parts))
+                raise
+        if parts:  # outside the except clause, so that no traceback keeps the attempt's memory
+            stop.check()
+            torch.cuda.empty_cache()
+            yield from run_here(work, parts, stop)
 
 
-class Pool:
-    """The workers, the queue of jobs, and the error or stop that ends the run early."""
-
-    def __init__(self, work: Work, stop: Stop):
-        self.work, self.stop = work, stop
-        self.workers: list[Worker] = []
-        self.queue: deque = deque()
-        self.reason: BaseException | None = None
-
-    def start(self, workers: int, threads: int) -> None:
-        gc.freeze()  # so that garbage collection does not copy shared memory
-        try:
-            for _ in range(workers):
-                task = partial(do_job, self.work, self.stop)
-                self.workers.append(Worker(task, threads))
-        except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"the system starts no {workers} processes ({error}); set $OMP_NUM_THREADS to how "
-                "many there may be"
-            ) from None
-
-    def end(self) -> None:
-        """End all workers, whatever they are doing."""
-        for worker in self.workers:
-            worker.end()
-        gc.unfreeze()
-
-    def run(self, jobs: Sequence) -> Iterator[Any]:
-        """Yield the messages of all jobs. After an error or a stop, no further job begins."""
-        self.queue.extend(jobs)
-        while True:
-            for worker in self.workers:
-                if worker.job is None and self.queue and self.reason is None:
-                    worker.call(self.queue.popleft())
-            busy = [worker for worker in self.workers if worker.job is not None]
-            if not busy:
-                break
-            wait([worker.future for worker in busy], POLL_S, FIRST_COMPLETED)
-            for worker in busy:
-                has_ended = worker.future.done()  # asked before its last messages are read
-                yield from worker.messages()
-                if has_ended:
-                    self.end_job(worker)
+def run_in_workers(work: Work, jobs: Sequence, stop: Stop, workers: list[Worker]) -> Iterator[Any]:
+    """Do the jobs in idle workers. After an error or a stop, no further job begins."""
+    queue, reason = deque(jobs), None  # reason: the error or stop that ends the run early
+    while True:
+        for worker in workers:
+            if worker.job is None and queue and reason is None:
+                worker.call(queue.popleft())
+        busy = [worker for worker in workers if worker.job is not None]
+        if not busy:
+            break
+        wait([worker.future for worker in busy], POLL_S, FIRST_COMPLETED)
+        for worker in busy:
+            job = worker.job
             try:
-                self.stop.check()
-            except StoppedError as stopped:
-                self.reason = self.reason or stopped
-            if self.reason:
-                self.stop.request()
-        if self.reason:
-            raise self.reason
-
-    def end_job(self, worker: Worker) -> None:
-        """End a worker's job: it is done, or has failed, or is queued again as smaller jobs."""
-        job, worker.job = worker.job, None
+                yield from worker.messages()
+            except OutOfMemoryError as error:
+                if reason is None:
+                    parts = work.divide(job) or do_fewer(workers, worker, job)
+                    queue.extendleft(reversed(parts))
+                    reason = None if parts else error
+            except Exception as error:
+                # The first error ends the run, even after a stop; later errors are logged at once.
+                if reason is None or isinstance(reason, StoppedError):
+                    reason = error
+                elif str(error) != str(reason):
+                    log(f"main.py: also: {error}")
         try:
-            worker.result()
-        except OutOfMemoryError as error:
-            if self.reason is None:
-                self.handle_out_of_memory(worker, job, error)
-        except Exception as error:
-            # The first error ends the run, even after a stop; later errors are logged at once.
-            if self.reason is None or isinstance(self.reason, StoppedError):
-                self.reason = error
-            elif str(error) != str(self.reason):
-                log(f"main.py: also: {error}")
+            stop.check()
+        except StoppedError as stopped:
+            reason = reason or stopped
+        if reason:
+            stop.request()
+    if reason:
+        raise reason
 
-    def handle_out_of_memory(self, worker: Worker, job: Any, error: OutOfMemoryError) -> None:
-        """Queue smaller jobs, or do fewer at a time; the run ends if neither is possible."""
-        others = sum(other.job is not None for other in self.workers)
-        parts = self.work.divide(job)
-        if not parts and not others:
-            self.reason = error
-            return
-        if not parts:
-            log(f"memory does not suffice for {others + 1} at a time; going on with {others}")
-            worker.end()
-            self.workers.remove(worker)
-            parts = [job]
-        self.queue.extendleft(reversed(parts))
+
+def do_fewer(workers: list[Worker], worker: Worker, job: Any) -> list:
+    """End a worker without memory for its job, which is returned; nothing if no other is busy."""
+    others = sum(other.job is not None for other in workers)
+    if not others:
+        return []
+    log(f"memory does not suffice for {others + 1} at a time; going on with {others}")
+    worker.end()
+    workers.remove(worker)
+    return [job]
 
 
 def do_job(work: Work, stop: Stop, send: Callable[[Any], None], job: Any) -> None:

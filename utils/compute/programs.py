@@ -3,6 +3,12 @@
 The name of a program in the cache is a hash of all that it depends on: the call, the shapes of its
 tensors, the project's sources, PyTorch, the processor and the number of threads. Loading is fast
 and uses no autograd, so that processes can be forked afterwards.
+
+The interface to PyTorch's compiler is private, and stands in this module alone. The public one,
+torch.compile with torch.compiler.save_cache_artifacts, traces the step in each process, with
+autograd. For the step of figure 1 (PyTorch 2.14, two busy cores, one run each), the first step of a
+first and of a later process took 45 and 15 s of the same traced graph, 66 and 31 s of the module
+itself, whose steps take twice as long, and 35 and 12 s by the private interface.
 """
 
 from __future__ import annotations

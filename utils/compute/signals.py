@@ -33,6 +33,7 @@ class Stop:
     """
 
     def __init__(self):
+        self.process = os.getpid()
         self.signum: int | None = None  # the first signal that has arrived
         self.time = 0.0
         self.is_deferred = False
@@ -50,6 +51,8 @@ class Stop:
         return self
 
     def handle(self, signum: int, frame) -> None:
+        if os.getpid() != self.process:  # a fork, which the process that installed this stops
+            return
         if self.signum is None:
             self.signum, self.time = signum, time.monotonic()
             self.request(signum)

@@ -51,15 +51,9 @@ class Worker:
         self.executor = ProcessPoolExecutor(
             1, multiprocessing.get_context("fork"), start_worker, arguments
         )
-        # No signal may reach the new process before it has decided to ignore them.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
-            pid = self.executor.submit(os.getpid).result()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        pid = self.executor.submit(os.getpid).result()
         there.close()
-        processes = {process.pid: process for process in multiprocessing.active_children()}
-        self.process = processes[pid]
+        (self.process,) = (each for each in multiprocessing.active_children() if each.pid == pid)
         self.job: Any = None
         self.future: Future  # of the last call
 
@@ -73,10 +67,14 @@ class Worker:
             self.future.set_exception(error)
 
     def messages(self) -> Iterator[Any]:
-        """Yield the messages that have arrived."""
+        """Yield the messages of the job that have arrived; raises as `result` if it has ended."""
+        has_ended = self.future.done()  # asked before its last messages are read
         with suppress(EOFError, OSError):  # the process has died
             while self.pipe.poll():
                 yield self.pipe.recv()
+        if has_ended:
+            self.job = None
+            self.result()
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the call and return its result.
@@ -109,7 +107,6 @@ def start_worker(parent: int, task: Callable, threads: int) -> None:
         os._exit(0)
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     # In a new thread, since OpenMP would wait for ever for the threads that a fork does not copy.
     thread = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,))
     call_in_thread = partial(thread.submit, task)

@@ -13,7 +13,7 @@ from utils.measured.measurement import Ramp
 WAYS = {"falling": "fall", "rising": "rise"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Group:
     """Ramps that were read after the same pulses.
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from devices.device_file import NOT_MEASURED, Estimate
+from devices.measured_branch import NOT_MEASURED, Estimate
 from utils.errors import UserError
 from utils.measured import lack_of_fit, mean_device, noise, table
 from utils.measured.branch import BranchData
@@ -112,14 +112,17 @@ class Quality:
 
 
 def quality(data: BranchData, fit: MeanDevice) -> Quality:
-    square = spread = product = square_of_mean = spread_of_mean = 0.0
+    sums = np.zeros(5)
     for group, left in zip(data.groups, fit.residual, strict=True):
-        square += float((left**2).sum())
-        product += float((left[1:] * left[:-1]).sum())
-        spread += float(((group.level - group.level.mean(0)) ** 2).sum())
-        mean = group.level.mean(1)
-        square_of_mean += float((left.mean(1) ** 2).sum()) * len(group.ramps)
-        spread_of_mean += float(((mean - mean.mean()) ** 2).sum()) * len(group.ramps)
+        n, ramps = left.shape
+        sums += (
+            (left**2).sum(),
+            (left[1:] * left[:-1]).sum(),
+            n * group.level.var(axis=0).sum(),
+            ramps * (left.mean(axis=1) ** 2).sum(),
+            ramps * n * group.level.mean(axis=1).var(),
+        )
+    square, product, spread, square_of_mean, spread_of_mean = sums.tolist()
     rms = float(np.sqrt(square / data.n_readings) / fit.range)
     lag_1 = product / square if square else 0.0
     return Quality(1 - square / spread, 1 - square_of_mean / spread_of_mean, rms, lag_1)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.errors import UserError
+from utils.measured.vocabulary import KNOWN_UNIT
 
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
 COMMENT = re.compile(r'\s*"?(#|%|//|!)|\s*sep=', re.IGNORECASE)  # sep=; is of spreadsheets
-NOT_READ = re.compile(  # 9.91e37: SCPI; #N/A and the like: spreadsheets
-    r"nan|n/?a|none|null|-+|\+?9\.910*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
+NOT_READ = re.compile(  # 9.9e37, 9.91e37: SCPI; #N/A and the like: spreadsheets
+    r"nan|n/?a|none|null|-+|\+?9\.91?0*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
     re.IGNORECASE,
 )
 NUMBERS = {
@@ -25,6 +26,14 @@ NUMBERS = {
 }
 SAMPLE_LINES = 100  # by which a separator is judged
 PLAIN = str.maketrans("\N{MINUS SIGN}\N{NO-BREAK SPACE}\N{OHM SIGN}", "- Ω", "\ufeff")
+# Of plotting programs: superscripts, subscripts and other styles, Greek letters.
+ESCAPES = (
+    (re.compile(r"\\\+\(([^()]*)\)"), r"^\1"),
+    (re.compile(r"\\[-=biu]\(([^()]*)\)"), r"\1"),
+    (re.compile(r"\\g\(m\)"), "µ"),
+    (re.compile(r"\\g\(W\)"), "Ω"),
+    (re.compile(r"\\g\(D\)"), "Δ"),
+)
 LIKE_PYTHON = str.maketrans("dD,", "ee.")
 SPACES = r"\s+"
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
@@ -138,6 +147,8 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
         one_column = f"one column, decimal {dialect.decimal}"
         source = f"{encoding}, {dialect if cells.shape[1] > 1 else one_column}"
     kinds = np.vectorize(dialect.kind, otypes=[np.int8])(cells)
+    signs = (cells == "+").any(axis=0)  # columns of directions, where - is no missing reading
+    kinds[(cells == "-") & signs] = TEXT
     numbers = np.full(cells.shape, np.nan)
     is_number = kinds == NUMBER
     numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]
@@ -157,6 +168,8 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
         # Latin-1 has a character for every byte, and what cannot stand in text is looked for there.
         text = raw[: error.start].decode("latin-1") + "\x00"
     text = re.sub(r"\r\n?", "\n", text.translate(PLAIN)).rstrip("\x1a\n")
+    for escape, plain in ESCAPES if "\\" in text else ():
+        text = escape.sub(plain, text)
     if found := CONTROL.search(text):
         *above, before = text[: found.start()].split("\n")
         raise UserError(
@@ -234,7 +247,12 @@ def are_two_integers(lines: Sequence[str]) -> bool:
 
 def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
     """str [lines, columns]; lines of comments are empty, short ones end in empty cells."""
-    rows = [[] if COMMENT.match(line) else dialect.split(line) for line in lines]
+    rows: list[list[str]] = []
+    names: list[str] = []  # of the line above that is not empty
+    for line in lines:
+        cells = dialect.split(line)
+        rows.append([] if COMMENT.match(line) and not are_units(cells, names, dialect) else cells)
+        names = rows[-1] if any(rows[-1]) else names
     width = max(map(len, rows))
     if width * len(lines) > MAX_CELLS:
         raise UserError(
@@ -242,6 +260,13 @@ def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarr
             f"{MAX_CELLS} cells are read; save the measured curve alone"
         )
     return np.array([row + [""] * (width - len(row)) for row in rows], object)
+
+
+def are_units(cells: Sequence[str], names: Sequence[str], dialect: Dialect) -> bool:
+    """Whether a line that begins like a comment holds units, `#` that of pulses, below names."""
+    units = [KNOWN_UNIT.fullmatch(cell.strip("()[] ")) for cell in cells]
+    named = len(cells) == len(names) and not any(map(dialect.number.fullmatch, names))
+    return len(cells) > 1 and named and all(units)
 
 
 def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np.ndarray, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from utils.measured import column_shapes as shape
 from utils.measured.cells import NUMBER, TEXT
-from utils.measured.layouts import key_columns
+from utils.measured.layouts import is_id, key_columns
 from utils.measured.names import CLOCK_TIME, branch_in
 from utils.measured.numeric_table import NumericTable
 from utils.measured.vocabulary import LABELS, Role
@@ -56,6 +56,8 @@ def role_alone(table: NumericTable, column: int) -> tuple[Role, str]:
     name, x = table.names[column], table.known(column)
     if not table.numeric[column]:
         return role_of_text(table, column)
+    if is_id(table, column):
+        return Role.DEVICE, "its labels repeat"
     counter, by = shape.is_counter(x), "by its unit" if name.unit else "by its name"
     if name.role in LABELS:
         if shape.rises(x) and len(x) == len(table.numbers) >= 5:
@@ -94,6 +96,6 @@ def role_of_text(table: NumericTable, column: int) -> tuple[Role, str]:
         return Role.BRANCH, "its words name branches"
     if CLOCK_TIME.search(cells[0]):
         return Role.TIME, "clock times"
-    if not name.text and column == 0 and 1 < len(set(cells)) <= len(cells) / 5:
+    if is_id(table, column):
         return Role.DEVICE, "its labels repeat"
     return Role.TEXT, "words"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 STEADY = 0.05  # spread of a drive that does not move, of its size
+ALIKE = 3.0  # factor between the ranges of columns that may hold the same quantity
 
 
 def known(numbers: np.ndarray) -> np.ndarray:
@@ -43,6 +44,22 @@ def runs_on(numbers: np.ndarray) -> bool:
     """Whether most numbers go on in the way of the one before, as those of a sweep do."""
     steps = np.diff(known(numbers))
     return len(steps) > 6 and float((steps[1:] * steps[:-1] > 0).mean()) >= 0.8
+
+
+def is_smooth(numbers: np.ndarray) -> bool:
+    """Whether numbers change little from one to the next, beside all that they change by."""
+    x = known(numbers)
+    return len(x) > 2 and float(np.mean(np.diff(x) ** 2)) < 0.5 * float(np.var(x))
+
+
+def are_alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two columns may hold readings of the same quantity: about as many numbers, of a
+    range alike to a factor, that run smoothly and meet."""
+    a, b = known(one), known(other)
+    if not 0.8 <= len(a) / len(b) <= 1.25 or not (is_smooth(a) and is_smooth(b)):
+        return False
+    meet = min(a.max(), b.max()) > max(a.min(), b.min())
+    return bool(meet and 1 / ALIKE < np.ptp(a) / np.ptp(b) < ALIKE)
 
 
 def moves(numbers: np.ndarray) -> bool:

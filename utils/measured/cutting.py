@@ -1,13 +1,12 @@
-"""From series of readings to single ramps: repeated reads averaged, cut where another begins."""
+"""From series of readings to single ramps: cut where another one begins."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from utils.measured.numeric_table import NumericTable, several
+from utils.measured.numeric_table import several
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.series import Series
 from utils.measured.turns import cut_at_turns, turning_point
@@ -16,95 +15,23 @@ MAX_READS = 10  # after each pulse, looked for where no column counts pulses
 REPEATED = 0.15  # of the change of a curve: what changes less between the same places is repeated
 
 
-@dataclass(eq=False)
-class Repeats:
-    """Repeated readings of the same state, which tell the noise of reading."""
-
-    squares: float = 0.0  # of the deviations from the means
-    freedom: int = 0
-    reads: int = 1
-
-    @property
-    def noise(self) -> float | None:
-        """Standard deviation of a single reading, None where none is repeated."""
-        return float(np.sqrt(self.squares / self.freedom)) if self.freedom else None
-
-    def mean(self, values: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-        """Means of readings [n] of states of which each begins at one of these indices."""
-        counts = np.diff(firsts, append=len(values))
-        means = np.add.reduceat(values, firsts) / counts
-        if not (values == np.repeat(values[firsts], counts)).all():  # else they are copies
-            self.squares += float(((values - np.repeat(means, counts)) ** 2).sum())
-            self.freedom += len(values) - len(means)
-        self.reads = max(self.reads, int(np.median(counts)))
-        return means
-
-
-def average_columns(found: Sequence[Series], repeats: Repeats) -> list[Series]:
-    """One series for all that are readings 1, 2, … of the same ramp, side by side."""
-    groups: dict[tuple, list[Series]] = {}
-    for one in found:
-        ramp = (one.device, one.cycle, one.branch, one.lines[0])
-        groups.setdefault((one.place,) if one.read is None else ramp, []).append(one)
-    averaged = []
-    for group in groups.values():
-        if len({len(one) for one in group}) > 1:
-            averaged += group
-            continue
-        values = np.stack([one.values for one in group], axis=1)  # [n, reads]
-        means = repeats.mean(values.ravel(), np.arange(0, values.size, len(group)))
-        averaged.append(replace(group[0], values=means))
-    return averaged
-
-
-def average_lines(
-    series: Series, table: NumericTable, options: ReadingOptions, repeats: Repeats
-) -> Series:
-    """The means of readings below each other: N of them, as --reads says, or after equal pulses."""
-    n, reads = len(series), options.reads or 1
-    if n % reads:
-        raise series.error(
-            table,
-            f"the number of readings, {n}, is not a multiple of --reads {reads}; give another",
-            n - 1,
-        )
-    firsts, counted = np.arange(0, n, reads), False
-    if series.pulses is not None:
-        changes = np.flatnonzero(np.diff(series.pulses, prepend=np.nan) != 0)
-        repeated = np.diff(changes, append=n) > 1
-        counted = bool(repeated.any())
-        if options.reads is None and repeated.mean() > 0.5:
-            firsts = changes
-    if len(firsts) == n:
-        return series
-    one = series.take(firsts)
-    return replace(
-        one,
-        values=repeats.mean(series.values, firsts),
-        counted=np.arange(len(firsts), dtype=float),
-        pulses=one.pulses if counted else None,
-        breaks=tuple(np.searchsorted(firsts, series.breaks).tolist()),
-    )
-
-
-def cut(series: Series, table: NumericTable, options: ReadingOptions) -> list[Series]:
+def cut(series: Series, options: ReadingOptions) -> list[Series]:
     """The ramps of a series, as --split says, or where another one begins; the rest is left out."""
-    cuts = split(series, table, options)
+    cuts = split(series, options)
     used = np.isin(np.arange(len(series)), np.concatenate([[], *cuts]))
     if len(rest := np.flatnonzero(~used)):
-        table.left_out.append(
-            f"{table.title(int(series.columns[0]))}: {several([len(rest)], 'reading')} outside of "
+        series.table.left_out.append(
+            f"{series.table.title(series.column)}: {several([len(rest)], 'reading')} outside of "
             f"complete ramps, between lines {series.lines[rest[0]]} and {series.lines[rest[-1]]}"
         )
     if not cuts:
         raise series.error(
-            table, f"no ramp here has {MIN_READINGS} readings or more; a ramp needs so many"
+            f"no ramp here has {MIN_READINGS} readings or more; a ramp needs so many"
         )
     ramps = [replace(series.take(cut), follows=bool(used[: cut[0]][-1:].any())) for cut in cuts]
     for ramp in ramps:
-        if len(again := restarts(ramp, table)) > 1:
+        if len(again := restarts(ramp)) > 1:
             raise ramp.pulse_error(
-                table,
                 "the count of pulses starts again within a ramp that --split cut; leave --split "
                 "out, or say --pulses none",
                 again[1],
@@ -112,104 +39,111 @@ def cut(series: Series, table: NumericTable, options: ReadingOptions) -> list[Se
     return ramps
 
 
-def split(series: Series, table: NumericTable, options: ReadingOptions) -> list[np.ndarray]:
+def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
     """Places of the readings of each ramp: of equal length, between turns, or found."""
     n, how = len(series), options.split
     if how is None:
-        starts = {*restarts(series, table), *(series.breaks if series.branch is None else ())}
+        starts = {*restarts(series), *(series.breaks if series.branch is None else ())}
         parts = np.split(np.arange(n), sorted(starts)[1:])
-        cuts = [part[cut] for part in parts for cut in within(series.take(part), table)]
-        if len(cuts) == 1 and options.reads is None and series.pulses is None:
-            refuse_steps(series, table)
+        cuts = [part[cut] for part in parts for cut in within(series.take(part))]
+        if len(cuts) == 1 and options.reads is None and not series.is_counted:
+            refuse_steps(series)
         if len(cuts) == len(parts):
             return cuts
     elif how == "turns":
         if n < 2 * MIN_READINGS:
-            raise series.error(table, f"too few readings for a turn, {n}; leave --split turns out")
-        cuts = [np.arange(n)[cut] for cut in between_turns(series, table)]
+            raise series.error(f"too few readings for a turn, {n}; leave --split turns out")
+        cuts = [np.arange(n)[cut] for cut in between_turns(series)]
         if len(cuts) < 2:
-            raise series.error(table, "the curve does not turn; leave --split turns out")
+            raise series.error("the curve does not turn; leave --split turns out")
     else:
-        length = int(how)
-        cuts = [np.arange(length) + start for start in range(0, n - length + 1, length)]
+        cuts = np.split(np.arange(n), np.arange(int(how), n + 1, int(how)))[:-1]
         if not cuts:
-            raise series.error(
-                table,
-                f"the number of readings, {n}, is below --split {how}; give a smaller one",
-                n - 1,
-            )
+            problem = f"the number of readings, {n}, is below --split {how}; give a smaller one"
+            raise series.error(problem, n - 1)
     return [cut for cut in cuts if len(cut) >= MIN_READINGS]
 
 
-def within(series: Series, table: NumericTable) -> list[slice]:
+def within(series: Series) -> list[slice]:
     """The ramps of a series in which the count of pulses does not start again."""
     at = turning_point(series.values)
     if at is None:
         return [slice(None)]
     if series.branch is not None or len(series) < 2 * MIN_READINGS:
         raise series.error(
-            table,
             f"the curve turns back here, at {series.values[at]:.6g}, so it is not one "
             f"{'' if series.branch is None else series.branch + ' '}ramp; save each ramp "
             "in its own column",
             at,
         )
-    return between_turns(series, table)
+    return between_turns(series)
 
 
-def between_turns(series: Series, table: NumericTable) -> list[slice]:
+def between_turns(series: Series) -> list[slice]:
     """The ramps between turns and resets; that there are resets is said."""
-    cuts, resets = cut_at_turns(series.values)
+    places = series.positions - series.positions[0]
+    # With what is missing in place, so that ramps of equally many pulses have equally many values.
+    values = np.full(places[-1] + 1, np.nan)
+    values[places] = series.values
+    cuts, resets = cut_at_turns(values)
+    cuts = [slice(*np.searchsorted(places, (cut.start, cut.stop)).tolist()) for cut in cuts]
     if resets:
-        table.left_out.append(
-            f"{series.where(table)}: {several([resets], 'reset')} between ramps (single jumps)"
+        series.table.left_out.append(
+            f"{series.where}: {several([resets], 'reset')} between ramps (single jumps)"
         )
     return cuts
 
 
-def refuse_steps(series: Series, table: NumericTable) -> None:
+def refuse_steps(series: Series) -> None:
     """Raise UserError for a ramp that stands still for the same number of readings, again and
     again, as repeated reads do of which no column tells."""
     n, steps = len(series), np.diff(series.values)
     for reads in range(MAX_READS, 1, -1):
         if n % reads or n // reads < MIN_READINGS:
             continue
-        within = np.delete(steps, np.arange(reads - 1, n - 1, reads))
         between = steps[reads - 1 :: reads]
+        within = np.delete(steps, np.arange(reads - 1, n - 1, reads))
         quiet = 9 * np.mean(within**2) < np.mean(between**2)
         if quiet and abs(within.sum()) <= REPEATED * abs(steps.sum()):
             raise series.error(
-                table,
                 f"the values change only after every {reads} readings; --reads {reads} averages "
                 "them, --reads 1 takes each of them as one pulse",
             )
 
 
-def restarts(series: Series, table: NumericTable) -> list[int]:
+def restarts(series: Series) -> list[int]:
     """Indices at which the count of pulses starts again, or turns to count the other way.
 
     Raises UserError for a count that is negative or missing, that stands twice, or that falls.
     """
-    pulses = np.array([]) if series.pulses is None else series.pulses
-    missing = "the number of pulses is missing, but the value is there; fill it in"
-    for at in np.flatnonzero(np.isnan(pulses))[:1].tolist():
-        raise series.pulse_error(table, missing, at)
-    for at in np.flatnonzero(pulses < 0)[:1].tolist():
-        problem = f"the number of pulses, {pulses[at]:g}, is negative; correct it"
-        raise series.pulse_error(table, problem, at)
-    ways, starts, n = np.sign(np.diff(pulses)).tolist(), [0], len(pulses)
+    pulses, n = series.pulses, len(series)
+    for wrong, problem in (
+        (np.isnan(pulses), "the number of pulses is missing, but the value is there; fill it in"),
+        (pulses < 0, "the number of pulses, {:g}, is negative; correct it"),
+    ):
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise series.pulse_error(problem.format(pulses[at]), at)
+    ways, starts = np.sign(np.diff(pulses)).tolist(), [0]
     for end in range(1, n):
         at, way = starts[-1], ways[starts[-1]]
         if way != 0 and ways[end - 1] == way:
             continue
         enough = end - at >= MIN_READINGS and n - end >= MIN_READINGS
-        again = way > 0 and pulses[end] in (0, 1, pulses[0])
+        missing = series.positions[end] - series.positions[end - 1] - 1
+        again = way > 0 and pulses[end] - missing in (0, 1, pulses[0])
         turned = end + 1 < n and ways[end] == -way
         if not (enough and (again or turned or (way < 0 and pulses[end] <= 1 + pulses[at]))):
             seen = np.flatnonzero(pulses[:end] == pulses[end])
             problem = f"follows pulse {pulses[end - 1]:g}, but pulses must rise along a ramp"
+            advice = "correct it"
             if len(seen):
                 problem = f"is given twice, first in line {series.lines[seen[0]]}"
-            raise series.pulse_error(table, f"pulse {pulses[end]:g} {problem}; correct it", end)
+            if np.array_equal(pulses[end - 1 : end + 2], np.full(3, pulses[end])):
+                advice = (
+                    "give the number of all pulses so far, or say --pulses none if one pulse came "
+                    "before every reading"
+                )
+            raise series.pulse_error(f"pulse {pulses[end]:g} {problem}; {advice}", end)
         starts.append(end)
     return starts

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
+from msgspec.structs import astuple
 from threadpoolctl import ThreadpoolController
 
-from devices.device_file import NOT_MEASURED, Estimate, SignedEstimate
+from devices.measured_branch import NOT_MEASURED, Estimate, SignedEstimate
 from utils.errors import UserError
 from utils.measured.branch import branch_data
 from utils.measured.branch_fit import BranchFit, fit_branch
@@ -103,8 +104,8 @@ class DeviceFit:
         """With the error of the range that it is a fraction of."""
         if not estimate.value or estimate.error is None:
             return estimate
-        relative = [self.range_error(fit) / fit.range for fit in self.branches.values()]
-        of_range = np.mean(relative) * estimate.value
+        ranges = [astuple(self.range_of(fit)) for fit in self.branches.values()]
+        of_range = np.mean([error / size for size, error in ranges]) * estimate.value
         return Estimate(float(estimate.value), float(np.hypot(estimate.error, of_range)))
 
     # Of one branch
@@ -122,33 +123,26 @@ class DeviceFit:
             raise TypeError(f"{fit.family} has no points")
         return table_errors(fit.data, fit.taken, weights, self.variability.value or 0.0)
 
-    def range_error(self, fit: BranchFit) -> float:
-        """The standard error of the range, as measured."""
-        if fit.family == "table":
-            error = float(self.point_errors(fit)[-1])
-        else:
-            error = float(np.sqrt(self.covariance(fit)[0, 0]))
-        return error * abs(fit.data.step)
-
     def range_of(self, fit: BranchFit) -> Estimate:
         """As measured."""
-        return Estimate(fit.range, self.range_error(fit))
+        if fit.family == "table":
+            error = self.point_errors(fit)[-1]
+        else:
+            error = np.sqrt(self.covariance(fit)[0, 0])
+        return Estimate(fit.range, float(error) * abs(fit.data.step))
 
     def nonlinearity_of(self, fit: BranchFit) -> SignedEstimate:
         """ν of the exponential, whichever family was taken; of the nearest one if none fits."""
-        return SignedEstimate(*self.nonlinearity_and_error(fit))
-
-    def nonlinearity_and_error(self, fit: BranchFit) -> tuple[float, float]:
-        """Value and standard error of `nonlinearity_of`."""
         exponential = fit.fits["exponential"]
         covariance = constants_covariance(exponential, self.variability.value or 0.0, 0.0)
         error = float(np.sqrt(covariance[1, 1]))
-        if not fit.tests["exponential"].passed:
-            return fit.nearest, max(error, abs(fit.nearest - exponential.nonlinearity))
-        return exponential.nonlinearity, error
+        if fit.tests["exponential"].passed:
+            return SignedEstimate(exponential.nonlinearity, error)
+        error = max(error, abs(fit.nearest - exponential.nonlinearity))
+        return SignedEstimate(fit.nearest, error)
 
     def neurosim_of(self, fit: BranchFit) -> SignedEstimate:
-        nu, nu_error = self.nonlinearity_and_error(fit)
+        nu, nu_error = astuple(self.nonlinearity_of(fit))
         width, falling = 1e-4, not fit.data.is_rising
         low, high = (neurosim_label(nu + each, falling) for each in (-width, width))
         error = abs(high - low) / (2 * width) * nu_error
@@ -159,8 +153,8 @@ class DeviceFit:
         """|ν of the rising branch - ν of the falling one|."""
         if self.falling is None or self.rising is None:
             return NOT_MEASURED
-        up, up_error = self.nonlinearity_and_error(self.rising)
-        down, down_error = self.nonlinearity_and_error(self.falling)
+        up, up_error = astuple(self.nonlinearity_of(self.rising))
+        down, down_error = astuple(self.nonlinearity_of(self.falling))
         return Estimate(abs(up - down), float(np.hypot(up_error, down_error)))
 
 

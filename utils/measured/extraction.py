@@ -10,11 +10,11 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
-from utils.measured.cells import EMPTY, MISSING, SPACES
+from utils.measured.cells import EMPTY, MISSING, SPACES, TEXT
 from utils.measured.column_roles import Roles
 from utils.measured.layouts import header_pulses
 from utils.measured.names import branch_in, device_of_label, parse_name
-from utils.measured.numeric_table import NumericTable
+from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import ReadingOptions
 from utils.measured.roles import select
 from utils.measured.series import ONE_DEVICE, Series, series_in
@@ -54,12 +54,17 @@ def series_of_lines(roles: Roles, options: ReadingOptions) -> list[Series]:
         if series is None:
             table.left_out.append(f"line {table.lines[row]}: no numbers")
             continue
-        device = each[row] if options.devices == "each" else ONE_DEVICE
-        if options.devices == "auto":
-            device = device_of_label(" ".join(filter(None, table.cells[row, naming]))) or device
-        cycle = number_in(table, row, cycles[-1]) if cycles else parse_name(label).cycle
-        branch = branch_in(label)
-        found.append(replace(series, place=row, device=device, cycle=cycle, branch=branch))
+        named = " ".join(filter(None, table.cells[row, naming]))
+        device = {"each": each[row], "one": ONE_DEVICE, "auto": device_of_label(named)}
+        found.append(
+            replace(
+                series,
+                place=row,
+                device=device[options.devices] or ONE_DEVICE,
+                cycle=number_in(table, row, cycles[-1]) if cycles else parse_name(label).cycle,
+                branch=branch_in(label),
+            )
+        )
     return found
 
 
@@ -70,12 +75,12 @@ def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
     keys = roles.of(*LABELS) if options.layout == "long" else []
-    groups = groups_of(table, keys)
+    counters = roles.of(Role.PULSES)
+    groups = without_resets(roles, keys, groups_of(table, keys), options)
     drives = [c for c in roles.of(Role.DRIVE) if not shape.is_constant(table.numbers[:, c])]
-    pulses = roles.of(Role.PULSES)
     found = []
     for column, device in zip(columns, devices_of(table, columns, options.devices), strict=True):
-        at = ([c for c in pulses if c < column] or pulses[:1] or [None])[-1]
+        at = ([c for c in counters if c < column] or counters[:1] or [None])[-1]
         name, counter = table.names[column], None if at is None else table.names[at]
         for rows in groups:
             if keys and at is not None:
@@ -84,15 +89,12 @@ def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
             if series is None and len(groups) > 1:
                 continue
             if series is None:
-                raise table.error(
-                    int(table.lines[rows[0]]),
-                    column,
-                    "this column holds no number; leave it out with --columns",
-                )
+                problem = "this column holds no number; leave it out with --columns"
+                raise table.error(int(table.lines[rows[0]]), column, problem)
+            is_read = np.isin(table.lines[rows], series.lines)
             changes = [i for c in drives for i in shape.changes(table.numbers[rows, c])]
-            breaks = {int(i) for i in np.searchsorted(series.counted, changes)}
+            breaks = {int(is_read[:i].sum()) for i in changes} - {0, len(series)}
             labels = labels_of(roles, keys, rows[0])
-            branch = labels.get(Role.BRANCH) or name.branch or (counter and counter.branch)
             found.append(
                 replace(
                     series,
@@ -100,9 +102,9 @@ def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
                     place=len(found),
                     device=labels.get(Role.DEVICE) or device,
                     cycle=labels.get(Role.CYCLE, name.cycle),
-                    branch=branch,
+                    branch=labels.get(Role.BRANCH) or name.branch or (counter and counter.branch),
                     read=name.read,
-                    breaks=tuple(sorted(breaks - {0, len(series)})),
+                    breaks=tuple(sorted(breaks)),
                 )
             )
     return found
@@ -136,6 +138,34 @@ def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
     return list(map(np.array, groups.values()))
 
 
+def without_resets(
+    roles: Roles, keys: Sequence[int], groups: Sequence[np.ndarray], options: ReadingOptions
+) -> list[np.ndarray]:
+    """Rows of each ramp without single readings of the other branch, as after the pulse of a reset.
+
+    The file names them in a column of branches, or instead of a number of pulses. Where --branches
+    gives the branches of ramps in their order, they might be counted among these, and stay.
+    """
+    table, counters = roles.table, roles.of(Role.PULSES)
+    resets = [
+        row
+        for row, counter in np.argwhere(table.kinds[:, counters] == TEXT).tolist()
+        if branch_in(table.cells[row, counters[counter]])
+    ]
+    branches = [labels_of(roles, keys, rows[0]).get(Role.BRANCH) for rows in groups]
+    ramps = {branch for branch, rows in zip(branches, groups, strict=True) if len(rows) > 1}
+    if ramps and len(options.branches) < 2:
+        pairs = zip(branches, groups, strict=True)
+        resets += [int(rows[0]) for branch, rows in pairs if branch not in {None, *ramps}]
+    if resets:
+        table.left_out.append(
+            f"{several([len(resets)], 'line')} of single readings after a reset, the first is line "
+            f"{table.lines[min(resets)]}"
+        )
+    rest = (rows[~np.isin(rows, resets)] for rows in groups)
+    return [rows for rows in rest if len(rows)]
+
+
 def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarray:
     """Rows of a group in the order of their pulses, where the file has shuffled them."""
     steps = np.diff(pulses)
@@ -146,12 +176,13 @@ def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarr
 
 def labels_of(roles: Roles, keys: Sequence[int], row: int) -> dict:
     """What the labels of a line of a long table say."""
-    labels: dict = {roles.roles[c]: roles.table.cells[row, c] for c in keys}
+    table, labels = roles.table, {}
     for column in keys:
-        if roles.roles[column] == Role.CYCLE:
-            labels[Role.CYCLE] = number_in(roles.table, row, column)
-    if Role.BRANCH in labels:
-        labels[Role.BRANCH] = branch_in(labels[Role.BRANCH])
+        role, cell = roles.roles[column], table.cells[row, column]
+        if role == Role.CYCLE:
+            labels[role] = number_in(table, row, column)
+        else:
+            labels[role] = branch_in(cell) if role == Role.BRANCH else cell
     return labels
 
 

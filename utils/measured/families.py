@@ -23,19 +23,26 @@ TOLERANCE = 1e-10  # of ν
 MAX_ROUNDS = 60
 
 
-class Whitened:
-    """A group of ramps freed of what their noises correlate and of the start of each ramp."""
+class Whitened(Group):
+    """A group of ramps freed of what their noises correlate and of the start of each ramp.
+
+    white: the levels as they are then, [n, ramps].
+    """
 
     def __init__(self, group: Group, noise: Noise):
-        self.group = group
-        self.whiten = Whitener(group.time, noise)
-        ones = self.whiten(np.ones((len(group.time), 1)))
+        super().__init__(**vars(group))
+        self.whiten = Whitener(self.time, noise)
+        ones = self.whiten(np.ones((len(self.time), 1)))
         self.size = float(np.linalg.norm(ones))
         self.one = ones / self.size  # [n, 1]
-        self.level = self(group.level)  # [n, ramps]
+        self.white = self(self.level)
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
-        """columns: [n, any]."""
+        """columns: [n, any], real or complex."""
+        if np.iscomplexobj(columns):
+            both = np.hstack([np.real(columns), np.imag(columns)])
+            real, imaginary = np.hsplit(self(both), 2)
+            return real + 1j * imaginary
         white = self.whiten(columns)
         return white - self.one @ (self.one.T @ white)
 
@@ -46,13 +53,7 @@ class Whitened:
     @cached_property
     def grid(self) -> np.ndarray:
         """The curves of all nonlinearities of the grid, [n, tried]."""
-        return self(curve(self.group.time[:, None], GRID))
-
-    def shapes(self, nonlinearity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Curves of these nonlinearities, and their derivatives by them, each [n, tried]."""
-        found = curve(self.group.time[:, None], nonlinearity + COMPLEX_STEP * 1j)
-        white = self(np.hstack([np.real(found), np.imag(found) / COMPLEX_STEP]))
-        return white[:, : len(nonlinearity)], white[:, len(nonlinearity) :]
+        return self(curve(self.time[:, None], GRID))
 
 
 def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
@@ -68,8 +69,8 @@ def fit_shapes(
     """
     product, square = np.zeros((2, len(shape), len(GRID)))
     for group in groups:
-        np.add.at(product, unit[group.group.ramps], group.level.T @ group.grid)
-        np.add.at(square, unit[group.group.ramps], (group.grid**2).sum(0))
+        np.add.at(product, unit[group.ramps], group.white.T @ group.grid)
+        np.add.at(square, unit[group.ramps], (group.grid**2).sum(0))
     explained = np.zeros((shape.max() + 1, len(GRID)))
     np.add.at(explained, shape, product**2 / square)
     best = explained.argmax(1)
@@ -83,54 +84,45 @@ def fit_ranges(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best range of each unit, and half the slope of the misfit in the ν of each shape.
 
-    unit, shape: as in `fit_shapes`; nonlinearity: [shapes].
+    The slope is found by a complex step, as in `curves.derivative`. unit, shape: as in
+    `fit_shapes`; nonlinearity: [shapes].
     """
-    product, square = np.zeros((2, len(shape)))
-    change, parts = np.zeros(len(nonlinearity)), []
+    product, square = np.zeros((2, len(shape)), complex)
     for group in groups:
-        own = unit[group.group.ramps]
+        own = unit[group.ramps]
         present, column = np.unique(shape[own], return_inverse=True)
-        curves, by_nu = (each[:, column] for each in group.shapes(nonlinearity[present]))
-        np.add.at(product, own, (curves * group.level).sum(0))
+        tried = nonlinearity[present] + COMPLEX_STEP * 1j
+        curves = group(curve(group.time[:, None], tried))[:, column]
+        np.add.at(product, own, (curves * group.white).sum(0))
         np.add.at(square, own, (curves**2).sum(0))
-        parts.append((group.level, own, curves, by_nu))
-    size = product / square
-    for level, own, curves, by_nu in parts:
-        left = size[own] * curves - level
-        np.add.at(change, shape[own], size[own] * (by_nu * left).sum(0))
-    return size, change
+    explained = np.zeros(len(nonlinearity), complex)
+    np.add.at(explained, shape, product**2 / square)
+    return np.real(product / square), -np.imag(explained) / (2 * COMPLEX_STEP)
 
 
+@np.errstate(all="ignore")
 def zero_between(
     low: np.ndarray, high: np.ndarray, function: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Where functions turn from negative to positive, each between its own limits, all [functions].
 
-    Chandrupatla's method for all of them at once: Advances in Engineering Software 28 (1997) 145,
-    doi:10.1016/S0965-9978(96)00051-8. Where one is positive throughout, that is its low limit, and
-    its high limit where it is negative.
+    By false position for all of them at once, where a limit that stays counts less from then on:
+    Anderson and Björck, BIT 13 (1973) 253, doi:10.1007/BF01951936. Where one is positive
+    throughout, that is its low limit, and its high limit where it is negative.
     """
-    tiny = np.finfo(float).tiny
-    a, of_a = high, np.maximum(function(high), tiny)
-    b, of_b = low, np.minimum(function(low), -tiny)
-    share = np.full(len(low), 0.5)
-    with np.errstate(all="ignore"):
-        for _ in range(MAX_ROUNDS):
-            x = a + share * (b - a)
-            of_x = function(x)
-            same = (of_x > 0) == (of_a > 0)
-            c, of_c = np.where(same, a, b), np.where(same, of_a, of_b)
-            b, of_b = np.where(same, b, a), np.where(same, of_b, of_a)
-            a, of_a = x, of_x
-            least = TOLERANCE / np.abs(b - a)
-            if (least > 0.5).all():
-                break
-            place, height = (a - b) / (c - b), (of_a - of_b) / (of_c - of_b)
-            by_parabola = (height**2 < place) & ((1 - height) ** 2 < 1 - place)
-            far = (c - a) / (b - a) * of_a / (of_c - of_a) * of_b / (of_c - of_b)
-            inverse = of_a / (of_b - of_a) * of_c / (of_b - of_c) + far
-            share = np.clip(np.where(by_parabola, inverse, 0.5), least, 1 - least)
-    return np.where(np.abs(of_a) < np.abs(of_b), a, b)
+    tiny = 1e-200
+    a, of_a = low, np.minimum(function(low), -tiny)
+    b, of_b = high, np.maximum(function(high), tiny)
+    for _ in range(MAX_ROUNDS):
+        x = b - of_b * (b - a) / (of_b - of_a)
+        of_x = function(x)
+        passed, ratio = (of_x > 0) != (of_b > 0), of_x / of_b
+        less = of_a * np.where(ratio < 1, 1 - ratio, 0.5)
+        a, of_a = np.where(passed, b, a), np.where(passed, of_b, less)
+        b, of_b = x, of_x
+        if ((np.abs(b - a) < TOLERANCE) | (of_b == 0)).all():
+            break
+    return b
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,5 +148,5 @@ def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) 
         nonlinearity, size = fit_shapes(groups, each, each)
     fits = RampFits(start, size, nonlinearity)
     for group in groups:
-        start[group.group.ramps] = group.starts(group.group.level - fits.level(group.group))
+        start[group.ramps] = group.starts(group.level - fits.level(group))
     return fits

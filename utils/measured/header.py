@@ -10,9 +10,10 @@ from itertools import pairwise
 import numpy as np
 
 from utils.measured.cells import COMMENT, EMPTY, NUMBER, NUMBERS, SPACES, TEXT, Grid
-from utils.measured.names import Name, parse_name
-from utils.measured.vocabulary import KNOWN_UNIT
+from utils.measured.names import Name, parse_name, with_branches
+from utils.measured.vocabulary import KNOWN_UNIT, Role
 
+COUNT_UNIT = re.compile(r"n[or]?\.?|-", re.IGNORECASE)  # as it stands below a name of pulses
 JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
 
 
@@ -34,7 +35,7 @@ def named(
     """Names and units may be fewer than columns."""
     width = grid.cells.shape[1]
     names, units = ([*words, *[""] * width][:width] for words in (names, units))
-    return Header(row, start, tuple(map(parse_name, names, units)))
+    return Header(row, start, with_branches([*map(parse_name, names, units)]))
 
 
 def label_columns(grid: Grid) -> np.ndarray:
@@ -52,7 +53,8 @@ def label_columns(grid: Grid) -> np.ndarray:
 def find_header(grid: Grid, labels: np.ndarray) -> Header:
     """Raises UserError for a header that holds a number among its names."""
     numeric = grid.numeric_rows
-    plain = np.where(labels, EMPTY, grid.kinds)  # as if the labels were not there
+    remarks = ~(grid.kinds == NUMBER).any(axis=0)  # columns of text alone, or of nothing
+    plain = np.where(labels | remarks, EMPTY, grid.kinds)  # as if they were not there
     clean = (plain == NUMBER).any(axis=1) & ~(plain == TEXT).any(axis=1)
     start = int(np.argmax(clean)) if clean.any() else int(numeric[0])
     row = row_above(grid, labels, start)
@@ -117,18 +119,32 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
 
 def with_units(grid: Grid, row: int) -> tuple[int, list[str], list[str]]:
     """The row of names, and names and units, where the row right above the numbers holds units, or
-    comments below units, as plotting programs write them."""
-    above = grid.filled_rows[grid.filled_rows <= row][::-1].tolist()
-    for at, names in pairwise(above[:3]):
-        units = [cell.strip("()[] ") for cell in grid.cells[at]]
-        if not all(KNOWN_UNIT.fullmatch(unit) for unit in filter(None, units)):
-            continue
-        enough = len(grid.columns_in(names)) >= len(grid.columns_in(at))
-        if enough and not (grid.kinds[names] == NUMBER).any():
-            comments = grid.cells[row] if at != row else [""] * len(units)
-            words = zip(grid.cells[names], comments, strict=True)
-            return names, [f"{name} {comment}".strip() for name, comment in words], units
+    comments below units, as plotting programs write them.
+
+    Above a first column that is empty they write what the lines of the header are.
+    """
+    lines = {at: grid.cells[at].tolist() for at in grid.filled_rows[grid.filled_rows <= row][::-1]}
+    if (grid.kinds[grid.numeric_rows, 0] == EMPTY).all():
+        lines = {at: ["", *cells[1:]] for at, cells in lines.items() if any(cells[1:])}
+    for at, names in pairwise([*lines][:3]):
+        units = units_below(lines[names], lines[at])
+        if units and not (grid.kinds[names] == NUMBER).any():
+            last = next(iter(lines))
+            comments = lines[last] if at != last else [""] * len(units)
+            words = zip(lines[names], comments, strict=True)
+            return int(names), [f"{name} {comment}".strip() for name, comment in words], units
     return row, list(grid.cells[row]), []
+
+
+def units_below(names: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """The units that cells hold, below a name each or more; none if they hold something else."""
+    units = [cell.strip("()[] ") for cell in cells]
+    for column, (name, unit) in enumerate(zip(names, units, strict=True)):
+        if COUNT_UNIT.fullmatch(unit) and parse_name(name).role == Role.PULSES:
+            units[column] = ""
+        elif unit and not KNOWN_UNIT.fullmatch(unit):
+            return []
+    return units if sum(map(bool, names)) >= sum(map(bool, units)) > 0 else []
 
 
 def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:

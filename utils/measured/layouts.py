@@ -11,7 +11,7 @@ from utils.measured.cells import NUMBER, TEXT
 from utils.measured.names import CLOCK_TIME
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS
-from utils.measured.vocabulary import LABELS, Role
+from utils.measured.vocabulary import LABELS, WORDS, Role, words
 
 STEEPER = 3.0  # times that lines change more than columns, if they are the ramps
 
@@ -22,7 +22,7 @@ def layout_of(table: NumericTable) -> str:
     labels = len(key_columns(table))
     if labels and enough and header_pulses(table, labels) is not None:
         return "rows"
-    keys = [c for c, name in enumerate(table.names) if name.role in LABELS]
+    keys = [c for c, name in enumerate(table.names) if name.role in LABELS or is_id(table, c)]
     groups = len({tuple(row) for row in table.cells[:, keys]})
     if keys and table.numeric.any() and groups <= len(table.cells) / 2:
         return "long"
@@ -32,6 +32,21 @@ def layout_of(table: NumericTable) -> str:
         return "columns"
     tall = len(table.cells) >= MIN_READINGS
     return "rows" if not tall or lines_are_steeper(table) else "columns"
+
+
+def is_id(table: NumericTable, column: int) -> bool:
+    """Whether a column that is named ID, or without a name the first one, holds labels of devices:
+    words or integers that stay the same over many lines."""
+    name, cells = table.names[column], table.cells[:, column]
+    said = {*words(name.text)}
+    if not (said <= WORDS["label number"] and "id" in said) and (said or name.text or column > 0):
+        return False
+    is_text = (table.kinds[:, column] == TEXT).any()
+    if name.unit or not (is_text or (said and shape.are_integers(table.numbers[:, column]))):
+        return False
+    labels = [cell for cell in cells if cell]
+    repeats = 1 < len({*labels}) <= len(labels) / 5
+    return repeats and (is_text or int((cells[1:] != cells[:-1]).sum()) <= len(cells) / 5)
 
 
 def lines_are_steeper(table: NumericTable) -> bool:

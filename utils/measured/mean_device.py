@@ -30,10 +30,10 @@ class MeanDevice:
     """A family fitted to all ramps; on the scale of `BranchData`.
 
     range, nonlinearity: of the mean device. slopes, sizes: factors of slope and range, [devices],
-    of mean 1. covariance: of (range, nonlinearity, slopes, sizes), as if the family were true.
-    start: [ramps]. start_covariance: of the mean start with (range, nonlinearity, itself), [3].
-    squares: sum of whitened squares. spare: readings less parameters. residual:
-    levels less the fit, an array [n, ramps] for each group. varies: "slopes", "ranges" or "both".
+    of mean 1. start: [ramps]. covariance: of (range, nonlinearity, mean start, slopes, sizes), as
+    if the family were true. squares: sum of whitened squares. spare: readings less parameters.
+    residual: levels less the fit, an array [n, ramps] for each group. varies: "slopes", "ranges" or
+    "both".
     """
 
     family: str
@@ -44,7 +44,6 @@ class MeanDevice:
     sizes: np.ndarray
     covariance: np.ndarray
     start: np.ndarray
-    start_covariance: np.ndarray
     squares: float
     spare: int
     aicc: float
@@ -58,13 +57,13 @@ class MeanDevice:
     @property
     def slopes_covariance(self) -> np.ndarray:
         """Larger where the ramps scatter more than their noise tells; [devices, devices]."""
-        n = len(self.slopes)
-        return self.covariance[2 : 2 + n, 2 : 2 + n] * self.scatter**2
+        own = slice(3, 3 + len(self.slopes))
+        return self.covariance[own, own] * self.scatter**2
 
     @property
     def sizes_covariance(self) -> np.ndarray:
-        n = len(self.slopes)
-        return self.covariance[2 + n :, 2 + n :] * self.scatter**2
+        own = slice(3 + len(self.slopes), None)
+        return self.covariance[own, own] * self.scatter**2
 
     def level(self, time: np.ndarray) -> np.ndarray:
         """The mean device above its start."""
@@ -94,9 +93,8 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
             whole = (own_sizes / -np.expm1(-nus)).mean()
             starts.append(np.array([1 / whole, *(nus * whole)]))
         model = different_slopes(unit, device)
-        found = [solve(groups, model, start) for start in starts]
-        theta = min(found, key=lambda theta: normal_equations(groups, model, theta)[2])
-        fits.insert(0, complete(data, groups, model, theta))
+        found = min((solve(groups, model, start) for start in starts), key=lambda each: each.cost)
+        fits.insert(0, complete(data, groups, model, found.x))
         is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes)
         if is_curved and data.n_readings > 8 * len(device):
             theta = np.concatenate([nus, own_sizes])
@@ -108,8 +106,8 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
         if several and ranges.aicc < fits[0].aicc:
             # Cycles that differ are no sign of devices that differ in range: like against like.
             model = different_slopes(unit, device)
-            theta = solve(groups, model, slopes_start(nu, sizes))
-            fits.append(complete(data, groups, model, theta))
+            found = solve(groups, model, slopes_start(nu, sizes))
+            fits.append(complete(data, groups, model, found.x))
     return fits
 
 
@@ -151,17 +149,18 @@ def complete(
     size = np.sqrt(np.maximum(matrix.diagonal(), np.finfo(float).tiny))
     scale = np.outer(size, size)
     covariance = np.linalg.pinv(matrix / scale, hermitian=True) / scale
-    start, start_by, variance, left = np.zeros(data.n_ramps), np.zeros(len(theta)), 0.0, []
-    for each in groups:
-        group = each.group
+    start, start_by, of_start, left = np.zeros(data.n_ramps), np.zeros(len(theta)), 0.0, []
+    for group in groups:
         above_start = group.level - model.values(theta, group)
-        start[group.ramps] = each.starts(above_start)
+        start[group.ramps] = group.starts(above_start)
         left.append(above_start - start[group.ramps])
-        variance += len(group.ramps) / each.size**2 / data.n_ramps**2
+        of_start += len(group.ramps) / group.size**2 / data.n_ramps**2
         for place, by in model.derivatives(theta, group):
-            np.subtract.at(start_by, place, each.starts(by) / data.n_ramps)
+            np.subtract.at(start_by, place, group.starts(by) / data.n_ramps)
     summary = model.summary(theta)
-    change = jacobian(model.summary, theta)
+    change = np.insert(jacobian(model.summary, theta), 2, start_by, axis=0)
+    covariance = change @ covariance @ change.T
+    covariance[2, 2] += of_start
     n_devices, n, parameters = len(data.devices), data.n_readings, len(theta) + data.n_ramps
     return MeanDevice(
         family=model.family,
@@ -170,11 +169,8 @@ def complete(
         nonlinearity=float(summary[1]),
         slopes=summary[2 : 2 + n_devices],
         sizes=summary[2 + n_devices :],
-        covariance=change @ covariance @ change.T,
+        covariance=covariance,
         start=start,
-        start_covariance=np.append(
-            change[:2] @ covariance @ start_by, variance + start_by @ covariance @ start_by
-        ),
         squares=misfit,
         spare=n - parameters,
         aicc=aicc(misfit + log_determinant(groups), n, parameters),
@@ -184,7 +180,7 @@ def complete(
 
 def log_determinant(groups: Sequence[Whitened]) -> float:
     """Of the covariance of all readings."""
-    return sum(len(g.group.ramps) * g.whiten.log_determinant for g in groups)
+    return sum(len(g.ramps) * g.whiten.log_determinant for g in groups)
 
 
 def aicc(deviance: float, n: int, parameters: int) -> float:
@@ -201,10 +197,7 @@ def constants_covariance(fit: MeanDevice, slope_spread: float, range_spread: flo
     Other devices would have another mean slope, which stretches the pulses of the mean device, and
     another mean range. Where the ramps scatter more than their noises tell, errors are larger.
     """
-    n, total = len(fit.slopes), np.zeros((3, 3))
-    total[:2, :2] = fit.covariance[:2, :2]
-    total[2] = total[:, 2] = fit.start_covariance
-    total *= fit.scatter**2
+    n, total = len(fit.slopes), fit.covariance[:3, :3] * fit.scatter**2
     if len(fit.start) > 1:  # ramps that start at different values
         total[2, 2] = max(total[2, 2], float(fit.start.var(ddof=1)) / len(fit.start))
     if n > 1:

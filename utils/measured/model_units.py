@@ -7,10 +7,12 @@ mirrored curve, which falls: f_up(x) = w_max + w_min - g(x).
 from __future__ import annotations
 
 import numpy as np
+from msgspec.structs import astuple
 from scipy.optimize import brentq
 
 from devices.built_in import LINEAR as MODEL
-from devices.device_file import DeviceFile, Estimate, MeasuredBranch, Source, Units
+from devices.device_file import DeviceFile, Source, Units
+from devices.measured_branch import Estimate, MeasuredBranch
 from devices.responses import Exponential, Linear, Response
 from devices.responses import Table as TableResponse
 from utils.measured.branch_fit import BranchFit
@@ -72,18 +74,13 @@ def step_at(falling: Response, voltage: float) -> float:
     return (falling.response(before) - falling.response(before + pulses)) / pulses
 
 
-def steps(up: Response, down: Response, voltage: float) -> tuple[float, float]:
-    """How far a small pulse of either polarity moves a voltage; up: the mirrored rising branch."""
-    return step_at(up, MODEL.w_max + MODEL.w_min - voltage), step_at(down, voltage)
-
-
 def step_ratio(device: DeviceFit) -> float | None:
     """Of a pulse up to a pulse down at the middle of the range; None of a single branch."""
     if device.falling is None or device.rising is None:
         return None
     middle = (MODEL.w_max + MODEL.w_min) / 2
-    up, down = steps(response_of(device.rising), response_of(device.falling), middle)
-    return up / down
+    up, down = response_of(device.rising), response_of(device.falling)
+    return step_at(up, middle) / step_at(down, middle)
 
 
 def symmetry_point(device: DeviceFit) -> Estimate | None:
@@ -95,13 +92,15 @@ def symmetry_point(device: DeviceFit) -> Estimate | None:
         return None
     up, down = response_of(device.rising), response_of(device.falling)
     found = crossing(up, down)
-    if found is None or "table" in (device.rising.family, device.falling.family):
-        return found if found is None else Estimate(found, None)
+    if found is None:
+        return None
+    if "table" in (device.rising.family, device.falling.family):
+        return Estimate(found)
     square = 0.0
     for fit in (device.rising, device.falling):
         if fit.family == "linear":
             continue
-        nu, error = device.nonlinearity_and_error(fit)
+        nu, error = astuple(device.nonlinearity_of(fit))
         other = response_of(fit, nu + error)
         moved = crossing(other, down) if fit.data.is_rising else crossing(up, other)
         square += (MODEL.span if moved is None else moved - found) ** 2
@@ -109,11 +108,11 @@ def symmetry_point(device: DeviceFit) -> Estimate | None:
 
 
 def crossing(up: Response, down: Response) -> float | None:
-    """The voltage of equal steps that is nearest to the middle of the range."""
+    """The voltage of equal steps that is nearest to the middle of the range; up: mirrored."""
 
     def difference(voltage: float) -> float:
-        one, other = steps(up, down, voltage)
-        return one - other
+        mirrored = MODEL.w_max + MODEL.w_min - voltage
+        return step_at(up, mirrored) - step_at(down, voltage)
 
     grid = np.linspace(MODEL.w_min, MODEL.w_max, GRID_POINTS)
     signs = np.sign([difference(float(each)) for each in grid])

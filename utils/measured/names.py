@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from utils.measured.measurement import Branch
 from utils.measured.vocabulary import (
     AMBIGUOUS,
+    BRANCH_PAIRS,
     KNOWN_UNIT,
     LABEL_WORDS,
     RESPONSE_OF,
+    TAIL_UNIT,
+    UNITS,
     WORDS,
     Role,
     role_of,
@@ -26,6 +30,11 @@ from utils.measured.vocabulary import (
 CLOCK_TIME = re.compile(r"\d:\d|\d{4}-\d\d-\d\d")
 BRACKETS = re.compile(r"[\s,_]*[(\[{]\s*([^()\[\]{}]*?)\s*[)\]}]")
 AFTER_SLASH = re.compile(r"^(.*\S)\s*(?:/|\bin\b)\s*(\S+)$")
+TAIL = re.compile(r"^(.*[^\s,;_])[\s,;_]+(\S+)$")
+FROM_START = re.compile(  # a change relative to the first value
+    r"(?:^|[^A-Za-z])(?:[dΔ∆]|delta[\s_]*)[GRIV]\s*/\s*[GRIV]_?(?:0|i|init|ini)(?![^\W\d_])",
+    re.IGNORECASE,
+)
 PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, as (W11)
 THOUSAND = r"tausend|thousands?|milliers?"
 FACTOR_BEHIND = re.compile(  # of numbers of pulses: `/ 100`, `(x1000)`, `in Tausend`
@@ -36,12 +45,23 @@ DEVICE, CYCLE, READ = (
     LABEL_WORDS[role].replace(" ", "|") for role in (Role.DEVICE, Role.CYCLE, Role.READ)
 )
 DEVICE_NAME = re.compile(
-    rf"{BEGIN}(?:(?:{DEVICE}|échantillon|w(?=\d\d)){GAP}(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
+    rf"^(?:ch|channel|kanal|canal){GAP}\d+$|"
+    rf"{BEGIN}(?:(?:{DEVICE}|échantillon|gerät|w(?=\d\d)){GAP}(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
     rf"[^\W\d_](?![^\W\d_]))|d{GAP}\d+|r\d+c\d+)",
     re.IGNORECASE,
 )
-CYCLE_NUMBER = re.compile(rf"{BEGIN}(?:{CYCLE}|cycl|c){GAP}(\d+)", re.IGNORECASE)
-READ_NUMBER = re.compile(rf"{BEGIN}(?:{READ}){GAP}(\d+)", re.IGNORECASE)
+ORDINAL = r"(?<![\w.,])(\d+)(?:st|nd|rd|th)(?![^\W\d_]|\s*puls)"
+CYCLE_NUMBER = re.compile(rf"{BEGIN}(?:{CYCLE}|cycl|c){GAP}(\d+)|{ORDINAL}", re.IGNORECASE)
+READ_NUMBER = re.compile(  # `Read 1`, `Reading 1`, `1. Lesung`, `2nd read`, `Read A`
+    rf"{BEGIN}(?:{READ}|reading){GAP}(\d+)|"
+    rf"(?<![\w.,])(\d+)(?:\.|st|nd|rd|th)\s*(?:{READ}|reading)(?![^\W\d_])|"
+    rf"{BEGIN}(?:{READ}|reading)[\s_]([a-f])$",
+    re.IGNORECASE,
+)
+PLURAL = re.compile(
+    rf"{BEGIN}(pulse?|impuls|impulsion|spike|cycle|step)\((e?s|e|n)\)", re.IGNORECASE
+)
+SIGNS: dict[str, Branch] = {"+": "rising", "-": "falling"}  # of the pulses
 CONDITION = re.compile(
     r"[+-]?\d+(?:[.,]\d+)?\s*(?:[fnµμu]s|ms|s|sec|min|h|[mk]?V|[kM]?Hz|K|°C|[nµμu]m)(?![^\W\d_])"
 )
@@ -89,11 +109,12 @@ class Name:
 
 def parse_name(header: str, unit: str = "") -> Name:
     """A header such as `G (uS)`, `R / kΩ`, `Time[us]_LTP` or `Conductance (W11)`."""
-    text, found = without_unit(header.strip())
+    text, found = without_unit(PLURAL.sub(r"\1\2", header.strip()))
     unit = unit or found
-    device = DEVICE_NAME.search(text) or PLACE.search(text)
-    rest = text.replace(device[0], " ") if device else text
-    cycle, read = CYCLE_NUMBER.search(rest), READ_NUMBER.search(rest)
+    device = device_in(text)
+    rest = (DEVICE_NAME if DEVICE_NAME.search(text) else PLACE).sub(" ", text)
+    read = READ_NUMBER.search(rest)
+    cycle = CYCLE_NUMBER.search(READ_NUMBER.sub(" ", rest))
     role, quantity = role_of(text, unit)
     return Name(
         text,
@@ -101,11 +122,40 @@ def parse_name(header: str, unit: str = "") -> Name:
         role,
         quantity,
         branch_in(text),
-        device[0].strip("()[]{}") if device else None,
-        int(cycle[1]) if cycle else None,
-        int(read[1]) if read else None,
+        device,
+        int(cycle[1] or cycle[2]) if cycle else None,
+        int(read[1] or read[2] or ord(read[3].lower()) - ord("a") + 1) if read else None,
         factor_in(text, unit, role),
     )
+
+
+def device_in(text: str) -> str | None:
+    """The device in a name, of one part or of several: `Chip2_R1C1`, `Chip 1 Dev 2`."""
+    parts = [*DEVICE_NAME.finditer(text)]
+    if not parts:
+        place = PLACE.search(text)
+        return place[0].strip("()[]{}") if place else None
+    whole = text[parts[0].start() : parts[-1].end()]
+    others = re.search(r"[^\W_]", DEVICE_NAME.sub(" ", whole))  # such as a cycle between them
+    return " ".join(part[0] for part in parts) if others else whole
+
+
+def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
+    """Names, with the branches and cycles of those that tell them only beside each other, such as
+    P1, D1, P2, D2."""
+    found = [re.fullmatch(rf"([^\W\d_]+){GAP}(\d*)", name.text.lower()) for name in names]
+    parts = [each.groups() if each else ("", "") for each in found]
+    named = list(names)
+    for pair in BRANCH_PAIRS:
+        numbers = [{number for word, number in parts if word == one} for one in pair]
+        if not numbers[0] & numbers[1]:
+            continue
+        for column, (word, number) in enumerate(parts):
+            if word in pair:
+                branch: Branch = "rising" if word == pair[0] else "falling"
+                cycle = int(number) if number else None
+                named[column] = replace(names[column], device=None, branch=branch, cycle=cycle)
+    return tuple(named)
 
 
 def factor_in(text: str, unit: str, role: str | None) -> float:
@@ -119,7 +169,7 @@ def factor_in(text: str, unit: str, role: str | None) -> float:
         return 1.0
     if found := FACTOR_BEHIND.search(text):
         unit = found[found.lastindex or 0]
-    elif not unit or role_of_unit(unit) == Role.PULSES:
+    elif not unit or re.fullmatch(UNITS[Role.PULSES], unit):
         return 1.0
     plain = unit.replace("²", "^2").replace("³", "^3").lower().lstrip("x×*·. ")
     if re.fullmatch(f"k|{THOUSAND}", plain):
@@ -136,17 +186,24 @@ def without_unit(header: str) -> tuple[str, str]:
         if KNOWN_UNIT.fullmatch(inner):
             return rest, inner
         is_label = any(p.match(inner) for p in (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER))
-        is_label = is_label or branch_in(inner) or PLACE.fullmatch(found[0].strip(" ,_"))
+        is_label = (
+            is_label or says(inner, "rising", "falling") or PLACE.fullmatch(found[0].strip(" ,_"))
+        )
         is_quantity = (RESPONSE_OF | AMBIGUOUS).keys() & words(inner)  # abs(I)
         if rest and re.search(r"[^\d\s.#]", inner) and not (is_label or is_quantity):
             return rest, inner
-    if (found := AFTER_SLASH.match(header)) and KNOWN_UNIT.fullmatch(found[2]):
+    relative = FROM_START.search(header)  # G0 is a unit, too
+    if not relative and (found := AFTER_SLASH.match(header)) and KNOWN_UNIT.fullmatch(found[2]):
+        return found[1], found[2]
+    if (found := TAIL.match(header)) and TAIL_UNIT.fullmatch(found[2]):
         return found[1], found[2]
     return header, ""
 
 
 def branch_in(text: str) -> Branch | None:
-    """The branch that a name or a label names; None where it names none, or both."""
+    """The branch that a name, a label or a sign names; None where it names none, or both."""
+    if text.strip() in SIGNS:
+        return SIGNS[text.strip()]
     rises, falls = says(text, "rising"), says(text, "falling")
     if rises == falls:
         return None
@@ -165,8 +222,9 @@ def names_polarity_only(text: str) -> bool:
 
 def device_of_label(label: str) -> str:
     """The device that the label of a line names: all of it but cycle, read and direction."""
-    if found := DEVICE_NAME.search(label):
-        return found[0]
-    rest = READ_NUMBER.sub("", CYCLE_NUMBER.sub("", label))
-    kept = [word for word in re.split(r"([\s,;_.:/()-]+)", rest) if branch_in(word) is None]
+    if DEVICE_NAME.search(label) and (device := device_in(label)):
+        return device
+    rest = CYCLE_NUMBER.sub("", READ_NUMBER.sub("", label))
+    parts = re.split(r"([\s,;_.:/()-]+)", rest)
+    kept = [part for part in parts if not words(part) or branch_in(part) is None]
     return "".join(kept).strip(" ,;_-.:/()")

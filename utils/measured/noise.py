@@ -28,7 +28,7 @@ from utils.measured.whitening import FLOOR, Noise, Whitener
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
 TOLERANCE = 0.03  # of the odds of the best noises
-MAX_NUMBERS = 2**21  # that are whitened at once: 16 MB
+ODDS = np.linspace(-12, 12, 25)  # logarithms, at which likelihoods are compared
 MIN_STANDARD_ERRORS = 0.05  # a smaller noise is none
 MIN_SPARE = 8  # readings to spare without which the two noises cannot be told apart
 FASTEST_GROWTH = -2.0  # forgetting: deviations that grow faster would drown the end of the curve
@@ -78,23 +78,22 @@ class Part:
         return np.hstack([each.transpose(1, 0, 2).reshape(n, -1) for each in (level, basis)])
 
     def whitened(self, whiten: Whitener) -> tuple[np.ndarray, np.ndarray]:
-        """Levels, [.., sets, n, ramps of the set], and bases, [.., sets, n, columns]."""
-        white, sets = whiten(self.columns), len(self.basis)
-        level, basis = np.split(white, [self.level.shape[1]], axis=-1)
-        level, basis = (each.reshape(*each.shape[:-1], sets, -1) for each in (level, basis))
-        return np.swapaxes(level, -2, -3), np.swapaxes(basis, -2, -3)
+        """Levels, [sets, n, ramps of the set], and bases, [sets, n, columns]."""
+        sets, n, _ = self.basis.shape
+        level, basis = np.split(whiten(self.columns), [self.level.shape[1]], axis=1)
+        return level.reshape(n, sets, -1).swapaxes(0, 1), basis.reshape(n, sets, -1).swapaxes(0, 1)
 
     def likelihood(self, noise: Noise) -> np.ndarray:
-        """Squares of all ramps beside their bases, and log determinants, [2, noises]."""
+        """Squares of all ramps beside their bases, and log determinant, [2]."""
         whiten = Whitener(self.time, noise)
         level, basis = self.whitened(whiten)
-        transposed = np.swapaxes(basis, -1, -2)
+        transposed = basis.swapaxes(1, 2)
         lower = np.linalg.cholesky(transposed @ basis)
         inside = np.linalg.solve(lower, transposed @ level)
-        squares = (level**2).sum((-3, -2, -1)) - (inside**2).sum((-3, -2, -1))
-        sets, _, ramps = level.shape[-3:]
-        of_bases = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum((-2, -1))
-        return np.stack([squares, ramps * (sets * whiten.log_determinant + 2 * of_bases)])
+        squares = (level**2).sum() - (inside**2).sum()
+        sets, _, ramps = level.shape
+        of_bases = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum()
+        return np.array([squares, ramps * (sets * whiten.log_determinant + 2 * of_bases)])
 
 
 def smooth_parts(data: BranchData, nonlinearity: float, max_degree: int = 10) -> list[Part]:
@@ -110,7 +109,9 @@ class NoiseEstimate:
 
     weights: the noises to fit with, their variances averaged over what the data leave possible: the
     best estimate from few readings is often that one of the noises is 0, with which fits would seem
-    far too certain.
+    far too certain. The price: of the fits of simulated single ramps of 15 to 60 readings without
+    write noise, 9 in 10 lie within one standard error; where it is as large per pulse as the read
+    noise, 2 in 3, and where it is far larger, 6 in 10. A single ramp can hardly tell which it is.
     """
 
     noise: Noise
@@ -195,45 +196,42 @@ class Profile:
         """As of a part, of all of them together."""
         return np.sum([part.likelihood(noise) for part in self.parts], axis=0)
 
-    def __call__(self, odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """-2 log of it, and the variances of read and write noise, each [tried]."""
+    def __call__(self, odds: float) -> tuple[float, float, float]:
+        """-2 log of it, and the variances of read and write noise."""
         share = 1 / (1 + np.exp(-odds))
-        read, write = np.sqrt(1 - share), np.sqrt(share / self.interval)
-        numbers = len(odds) * sum(part.columns.size for part in self.parts)
-        pieces = np.array_split(np.arange(len(odds)), min(len(odds), 1 + numbers // MAX_NUMBERS))
-        units = [Noise(read[some], write[some], self.forgetting) for some in pieces]
-        squares, logarithms = np.concatenate([self.likelihood(unit) for unit in units], axis=1)
-        size = np.maximum(squares / self.spare, FLOOR**2)
-        return self.spare * np.log(size) + logarithms, read**2 * size, write**2 * size
+        read, write = 1 - share, share / self.interval
+        unit = Noise(np.sqrt(read), np.sqrt(write), self.forgetting)
+        square, logarithm = self.likelihood(unit)
+        size = max(square / self.spare, FLOOR**2)
+        return self.spare * np.log(size) + logarithm, read * size, write * size
 
-    def middle(self) -> float:
-        """The best odds of a coarse grid."""
-        coarse = np.linspace(-12, 12, 9)
-        return float(coarse[np.argmin(self(coarse)[0])])
+    @cached_property
+    def grid(self) -> np.ndarray:
+        """All three over `ODDS`, [3, odds]."""
+        return np.transpose([self(odds) for odds in ODDS])
 
     def least(self) -> float:
-        """-2 log of it at its best: the vertex of a parabola through the best of a finer grid."""
-        deviance, _, _ = self(self.middle() + np.linspace(-3, 3, 13))
-        best = np.clip(np.argmin(deviance), 1, 11)
+        """-2 log of it at its best: the vertex of a parabola through the best of the grid."""
+        deviance = self.grid[0]
+        best = np.clip(np.argmin(deviance), 1, len(ODDS) - 2)
         before, at, after = deviance[best - 1 : best + 2]
         bend = before - 2 * at + after
         return float(at - (after - before) ** 2 / (8 * bend) if bend > 0 else deviance.min())
 
     def best(self) -> Noise:
         """The noises there."""
-        middle = self.middle()
+        middle = ODDS[::3][np.argmin(self.grid[0, ::3])]
         found = minimize_scalar(
-            lambda odds: self(np.array([odds]))[0].item(),
+            lambda odds: self(odds)[0],
             bounds=(middle - 3, middle + 3),
             options={"xatol": TOLERANCE},
         )
-        _, (read,), (write,) = self(np.array([found.x]))
-        return self.noise(read, write)
+        return self.noise(*self(found.x)[1:])
 
     def averaged(self) -> Noise:
         """Mean variances over the likelihood of the share of write noise, all equally likely."""
-        odds = np.linspace(-8, 8, 17)
-        deviance, read, write = self(odds)
+        inner = np.abs(ODDS) <= 8
+        odds, (deviance, read, write) = ODDS[inner], self.grid[:, inner]
         weights = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
         return self.noise(*(np.average(each, weights=weights) for each in (read, write)))
 

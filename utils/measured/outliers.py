@@ -75,8 +75,7 @@ def far_off(ramp: Ramp, n_readings: int) -> dict[int, float]:
         suspect = int(np.argmax(np.abs(away)))
         others = np.delete(left, suspect)
         # Beyond the ends of the others their curve knows little: there it is that of all.
-        doubtful = abs(away[suspect]) > limit / 2 * rms(away, suspect, spare)
-        if 0 < suspect < len(left) - 1 and doubtful:
+        if 0 < suspect < len(left) - 1:
             away = deviations(ramp, others, left)
         noise = rms(away, suspect, spare)
         if not abs(away[suspect]) > limit * noise > 0:

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
@@ -169,12 +170,8 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
             groups = np.searchsorted(places, value)
         else:
             groups = np.digitize(value, np.linspace(places[0], places[-1], BINS + 1)[1:-1])
-        count = np.bincount(groups)
-        at, mean = (
-            (np.bincount(groups, each) / np.maximum(count, 1))[count > 0]
-            for each in (value, change)
-        )
-        axes.plot(factor * at, factor * mean, label=f"{name}, mean", **mark(name))
+        means = factor * pd.DataFrame({"at": value, "step": change}).groupby(groups).mean()
+        axes.plot(means["at"], means["step"], label=f"{name}, mean", **mark(name))
         response = response_of(branch)
         voltages = np.linspace(MODEL.w_min, MODEL.w_max, 200)
         steps = np.array([step_at(response, float(each)) for each in voltages])

@@ -16,12 +16,13 @@ from utils.errors import UserError
 from utils.measured.branches import ramps_of
 from utils.measured.cells import Grid, read_grid
 from utils.measured.column_roles import Roles
-from utils.measured.cutting import Repeats, average_columns, average_lines, cut
+from utils.measured.cutting import cut
 from utils.measured.extraction import series_of_columns, series_of_lines
 from utils.measured.layouts import layout_of
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, several, spread
 from utils.measured.options import ReadingOptions
+from utils.measured.repeats import Repeats, average_columns, average_lines, without_pauses
 from utils.measured.roles import find_roles
 from utils.measured.series import ONE_DEVICE, Series
 from utils.measured.vocabulary import OHM, Role, inverse_unit
@@ -59,21 +60,20 @@ def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measureme
     found = (series_of_lines if options.layout == "rows" else series_of_columns)(roles, options)
     columns = list(dict.fromkeys(int(c) for one in found for c in one.columns))
     quantity, unit = quantity_of(table, columns)
-    if (sizes := negative_currents(found, quantity, unit, options)) is not None:
-        found = sizes
+    if (quantity == "current" or unit.endswith("A")) and are_negative(found, options):
+        found = [replace(one, values=-one.values) for one in found]
         table.notes.append(
             "all currents are negative, as at a negative read voltage; their sizes are used"
         )
     if options.resistance:
-        found = [inverted(one, table) for one in found]
+        found = [inverted(one) for one in found]
         quantity, unit = "conductance", inverse_unit(unit)
     repeats = Repeats()
-    found = average_columns(found, repeats)
     pieces = []
-    for one in found:
-        pieces += cut(average_lines(one, table, options, repeats), table, options)
-    pieces = without_copies(pieces, table)
-    ramps = ramps_of(pieces, roles, options, quantity)
+    for one in average_columns(found, repeats):
+        each = without_pauses(one) if options.reads is None else one
+        pieces += cut(average_lines(each, options, repeats), options)
+    ramps = ramps_of(without_copies(pieces), roles, options, quantity)
     if OHM.fullmatch(unit):
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
@@ -133,48 +133,34 @@ def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
     return found["quantity"], found["unit"]
 
 
-def negative_currents(
-    found: Sequence[Series], quantity: str, unit: str, options: ReadingOptions
-) -> list[Series] | None:
-    """The series with the sizes of currents, where all are negative and names tell branches."""
-    is_current = quantity == "current" or unit.endswith("A")
+def are_negative(found: Sequence[Series], options: ReadingOptions) -> bool:
+    """Whether all values are negative, and names tell branches, which tell of the sizes then."""
     named = any(one.branch for one in found) and len(options.branches) < 2
-    if not is_current or not named or any((one.values >= 0).any() for one in found):
-        return None
-    return [replace(one, values=-one.values) for one in found]
+    return named and all((one.values < 0).all() for one in found)
 
 
-def without_copies(pieces: Sequence[Series], table: NumericTable) -> list[Series]:
+def inverted(one: Series) -> Series:
+    """Conductances 1/R for resistances R. Raises UserError for one that is not positive."""
+    if (wrong := ~(one.values > 0)).any():
+        at = int(np.argmax(wrong))
+        problem = f"{one.values[at]:g} is not positive, as a resistance is; correct it"
+        raise one.error(f"--resistance: {problem}", at)
+    return replace(one, values=1 / one.values)
+
+
+def without_copies(pieces: Sequence[Series]) -> list[Series]:
     """The ramps without those that have all readings of one before; noise never repeats itself."""
-    kept: list[Series] = []
+    first: dict[tuple, Series] = {}
+    kept = []
     for one in pieces:
         steps = np.diff(one.values)
-        is_noisy = one.pulses is not None and (steps < 0).any() and (steps > 0).any()
-        same = [
-            other
-            for other in kept
-            if (other.device, other.branch) == (one.device, one.branch)
-            and np.array_equal(other.values, one.values)
-            and is_noisy
-        ]
-        if same:
-            table.left_out.append(f"{one.where(table)}: a copy of {same[0].where(table)}")
+        same = first.setdefault((one.device, one.branch, *one.values), one)
+        is_noisy = one.is_counted and (steps < 0).any() and (steps > 0).any()
+        if same is not one and is_noisy:
+            one.table.left_out.append(f"{one.where}: a copy of {same.where}")
         else:
             kept.append(one)
     return kept
-
-
-def inverted(one: Series, table: NumericTable) -> Series:
-    """Conductances 1/R for resistances R. Raises UserError for one that is not positive."""
-    wrong = np.flatnonzero(~(one.values > 0))
-    if len(wrong):
-        at = int(wrong[0])
-        raise one.error(
-            table,
-            f"--resistance: {one.values[at]:g} is not positive, as a resistance is; correct it",
-            at,
-        )
-    return replace(one, values=1 / one.values)
 
 
 def understood(roles: Roles) -> pd.DataFrame:

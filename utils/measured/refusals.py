@@ -10,13 +10,17 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
+from utils.measured.checks import trend
 from utils.measured.column_roles import Roles
 from utils.measured.counters import may_count
+from utils.measured.names import FROM_START
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
 from utils.measured.vocabulary import TWO_LEVELS, WORDS, Role, words
 
+LARGE_SPREAD = 0.08  # standard deviation of ranges, of their mean, in which devices differ
+MIN_ERRORS = 4.0  # of ranges, which their spread is more than
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
 
 
@@ -39,10 +43,34 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
             raise may_count(table, column, f"--columns {rest} --pulses none")
 
 
+def refuse_overlooked(found: Roles, columns: Sequence[int]) -> None:
+    """Raise UserError where a column of unknown name holds numbers like those of a response."""
+    table, sure = found.table, found.of(Role.RESPONSE)
+    alike: dict[int, int] = {}  # the response that such a column is like
+    for column in columns:
+        name, x = table.names[column], table.known(column)
+        if name.role is not None or shape.is_setpoint(x):
+            continue
+        for other in sure:
+            units = {"", name.unit, table.names[other].unit}
+            if len(units) < 3 and shape.are_alike(x, table.known(other)):
+                alike.setdefault(column, other)
+    for column, other in alike.items():
+        every = " ".join(str(c + 1) for c in sorted([*sure, *alike]))
+        known = " ".join(str(c + 1) for c in sure)
+        raise table.refusal(
+            f"{table.title(column)} has no known name, but its numbers run like those of "
+            f"{table.title(other)}; say --columns {every} if it is a response, too, or --columns "
+            f"{known} if it is none"
+        )
+
+
 def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     table, responses = found.table, found.of(Role.RESPONSE)
     refuse_conditions(found, options)
+    if options.devices == "auto":
+        refuse_spread(found)
     refuse_by_words(table, responses)
     if not responses:
         raise table.refusal(
@@ -157,6 +185,30 @@ def refuse_conditions(found: Roles, options: ReadingOptions) -> None:
             )
 
 
+def refuse_spread(found: Roles) -> None:
+    """Raise UserError where three columns or more, of names that may be of devices or of cycles,
+    have ranges that differ by more than their noise, as those of devices do."""
+    table = found.table
+    columns = found.of(Role.RESPONSE)
+    names = [table.names[column] for column in columns]
+    known = [(n.device, n.branch, n.cycle, n.read) != (None,) * 4 for n in names]
+    if any(known) or len({name.text for name in names} - {""}) < max(3, len(names)):
+        return
+    curves = [table.known(column) for column in columns]
+    if any(len(x) < 10 or turning_point(x) is not None for x in curves):
+        return
+    trends = [trend(np.arange(len(x)), x) for x in curves]
+    ranges = np.array([abs(one.change) for one in trends])
+    error = max(one.read_noise for one in trends)
+    spread, mean = float(np.std(ranges, ddof=1)), float(ranges.mean())
+    if spread > max(LARGE_SPREAD * mean, MIN_ERRORS * error):
+        raise table.refusal(
+            f"{table.title(*columns)}: the ranges differ by {100 * spread / mean:.2g} %, and "
+            "nothing names devices or cycles; if these are devices, say --devices each; if they "
+            "are cycles of one device, --devices one"
+        )
+
+
 def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
     """Raise UserError for what its names say to be no reading after pulses."""
     every = {word for name in table.names for word in words(name.text)}
@@ -175,8 +227,10 @@ def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
     if is_level or any(levels <= every for levels in TWO_LEVELS):
         raise table.refusal("levels of each cycle, as of an endurance test, not a pulse response")
     for column in responses:
-        x = np.abs(table.known(column))
-        if CHANGE.search(table.names[column].text) and x[0] > max(x.max() / 2, 2 * x[-1]):
+        x, name = np.abs(table.known(column)), table.names[column]
+        from_start = FROM_START.search(name.text) and name.branch == "falling"
+        is_change = CHANGE.search(name.text) is not None and not from_start
+        if is_change and x[0] > max(x.max() / 2, 2 * x[-1]):
             raise table.refusal(
                 f"{table.title(column)} seems to hold the change by each pulse; give the value "
                 "after each pulse, or rename the column"

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from devices.built_in import LINEAR as MODEL
-from devices.device_file import DeviceFile, Estimate, SignedEstimate
+from devices.device_file import DeviceFile
+from devices.measured_branch import Estimate, SignedEstimate
 from devices.responses import Linear, Table
 from utils.measured.branch_fit import FAMILIES, BranchFit, quality
 from utils.measured.device_fit import DeviceFit
-from utils.measured.model_units import errors_of, response_of, step_ratio, symmetry_point
+from utils.measured.model_units import errors_of, response_of, step_ratio
 from utils.measured.spreads import agree, drift, times
 from utils.measured.whitening import FLOOR
 
@@ -27,7 +28,7 @@ def report(fit: DeviceFit, device: DeviceFile) -> list[str]:
     lines = [*fit.far_off, f"Values are in {unit}, noises and spreads in % of the range."]
     for name, branch in fit.branches.items():
         lines += ["", *branch_lines(fit, name, branch)]
-    lines += ["", *common_lines(fit), *noise_lines(fit), *notes(fit)]
+    lines += ["", *common_lines(fit, device), *noise_lines(fit), *notes(fit)]
     return [*lines, "", f"flags of main.py for these values: {flags(device)}"]
 
 
@@ -100,7 +101,7 @@ def equation(fit: DeviceFit, branch: BranchFit) -> str:
     )
 
 
-def common_lines(fit: DeviceFit) -> Iterator[str]:
+def common_lines(fit: DeviceFit, device: DeviceFile) -> Iterator[str]:
     """What both branches have together."""
     low, high = fit.ends
     if len(fit.branches) == 2:
@@ -115,13 +116,12 @@ def common_lines(fit: DeviceFit) -> Iterator[str]:
             f"asymmetry         |ν rising - ν falling| {pm(fit.asymmetry)}; in the middle of the "
             f"range the step of a pulse up is {step_ratio(fit):.3g} times that of a pulse down"
         )
-        point = symmetry_point(fit)
+        point, units = device.symmetry_point, device.units
         if point is None or point.value is None:
             yield "symmetry point    none: pulses up and down make equal steps nowhere in the range"
         else:
-            slope = fit.range / MODEL.span
             measured = SignedEstimate(
-                low + slope * (point.value - MODEL.w_min), point.error and slope * point.error
+                units.offset + units.slope * point.value, point.error and units.slope * point.error
             )
             yield f"symmetry point    {pm(measured)}, where pulses up and down make equal steps"
     n = len(fit.devices)

@@ -15,7 +15,7 @@ from utils.measured.counters import refuse_counters, refuse_lone_pulses
 from utils.measured.names import Name, parse_name
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
-from utils.measured.refusals import refuse_others, refuse_unnamed
+from utils.measured.refusals import refuse_others, refuse_overlooked, refuse_unnamed
 from utils.measured.vocabulary import LABELS, WORDS, Role, words
 
 
@@ -93,8 +93,10 @@ def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]
             found.set(columns, Role.RESPONSE, f"a {role}, and no other column is a response")
     why = "a voltage or current, and another column is the response"
     found.set(found.of(Role.VOLTAGE, Role.CURRENT), Role.DRIVE, why)
-    if not found.of(Role.RESPONSE):
-        candidates = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and c not in counters]
+    candidates = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and c not in counters]
+    if found.of(Role.RESPONSE):
+        refuse_overlooked(found, candidates)
+    else:
         refuse_unnamed(found, candidates)
         found.set(candidates, Role.RESPONSE, "numbers, and no column is named as a response")
 

@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from devices.constants import in_words, is_finite
-from devices.device_file import DeviceFile, Estimate, SignedEstimate, from_json
+from devices.device_file import DeviceFile, from_json
+from devices.measured_branch import Estimate, SignedEstimate
 from devices.responses import Response
 from utils.errors import UserError
 from utils.measured.branch import WAYS

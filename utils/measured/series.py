@@ -10,29 +10,34 @@ from utils.errors import UserError
 from utils.measured.cells import NUMBER, TEXT
 from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable, several, spread
+from utils.measured.options import MIN_READINGS
 
 ONE_DEVICE = "1"  # label of the only device of a file that does not name it
 MAX_VALUE = 9e37  # instruments write 9.9e37 for an overflow
+MAX_LOST = 0.02  # of the readings of a series that may be lost ones
+MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # by which a lost one is away from those beside it
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
     """Readings of one device in the order of time, of one ramp or of several.
 
-    lines, columns: int [n], where each reading stands, lines from 1 and columns from 0. values:
-    float64 [n]. counted: float64 [n], 0, 1, 2 … with the pulses that lack a reading. pulses:
-    float64 [n] as the file counts them, None where it does not. pulse_column: where they stand,
-    None if in no column. place: of series side by side, in the order of the file. device: its
-    label; cycle, branch, read: as the file names them, else None. breaks: indices at which another
-    ramp begins for sure. follows: whether the readings come right after those of the series before,
-    so that the device was in the state where that ended.
+    table: in which they stand. lines, columns: int [n], where each stands, lines from 1 and columns
+    from 0. values: float64 [n]. positions: int [n], 0, 1, 2 … with those that lack a reading.
+    pulses: float64 [n] as the file counts them, or else the positions; is_counted: which of the
+    two. pulse_column: where they stand, None if in no column. place: of series side by side, in the
+    order of the file. device: its label; cycle, branch, read: as the file names them, else None.
+    breaks: indices at which another ramp begins for sure. follows: whether the readings come right
+    after those of the series before, so that the device was in the state where that ended.
     """
 
+    table: NumericTable
     lines: np.ndarray
     columns: np.ndarray
     values: np.ndarray
-    counted: np.ndarray
-    pulses: np.ndarray | None = None
+    positions: np.ndarray
+    pulses: np.ndarray
+    is_counted: bool
     pulse_column: int | None = None
     place: int = 0
     device: str = ONE_DEVICE
@@ -45,26 +50,35 @@ class Series:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, part: np.ndarray | slice) -> Series:
-        """Some of the readings, without breaks."""
-        names = ("lines", "columns", "values", "counted")
-        pulses = None if self.pulses is None else self.pulses[part]
-        arrays = {name: getattr(self, name)[part] for name in names}
-        return replace(self, **arrays, pulses=pulses, breaks=())
+    @property
+    def column(self) -> int:
+        """That of the first reading."""
+        return int(self.columns[0])
 
-    def error(self, table: NumericTable, problem: str, at: int = 0) -> UserError:
-        return table.error(int(self.lines[at]), int(self.columns[at]), problem)
-
-    def pulse_error(self, table: NumericTable, problem: str, at: int) -> UserError:
-        """The error of a reading's number of pulses, where that stands in a column of its own."""
-        column = self.columns[at] if self.pulse_column is None else self.pulse_column
-        return table.error(int(self.lines[at]), int(column), problem)
-
-    def where(self, table: NumericTable) -> str:
-        """Where it stands, in words."""
+    @property
+    def where(self) -> str:
+        """Where the readings stand, in words."""
         lines = spread(self.lines[[0, -1]], "line")
         one_line = self.lines[0] == self.lines[-1]
-        return lines if one_line else f"{table.title(int(self.columns[0]))}, {lines}"
+        return lines if one_line else f"{self.table.title(self.column)}, {lines}"
+
+    def take(self, part: np.ndarray | slice) -> Series:
+        """Some of the readings, without breaks."""
+        names = ("lines", "columns", "values", "positions", "pulses")
+        return replace(self, **{name: getattr(self, name)[part] for name in names}, breaks=())
+
+    def error(self, problem: str, at: int = 0) -> UserError:
+        """What is wrong with a reading."""
+        return self.table.error(int(self.lines[at]), int(self.columns[at]), problem)
+
+    def pulse_error(self, problem: str, at: int) -> UserError:
+        """What is wrong with a reading's number of pulses, which may have a column of its own."""
+        column = self.columns[at] if self.pulse_column is None else self.pulse_column
+        return self.table.error(int(self.lines[at]), int(column), problem)
+
+    def whole_error(self, problem: str) -> UserError:
+        """What is wrong with all of the readings."""
+        return UserError(f"{self.table.path}: {self.where}: {problem}")
 
 
 def series_in(
@@ -76,7 +90,8 @@ def series_in(
     """The readings in cells of a row or a column, [n]; None if there are none.
 
     Empty cells after the last reading are the end of a short ramp, those before the first were not
-    measured yet; within the ramp the pulse counts, and that its reading is missing is said.
+    measured yet; within the ramp the pulse counts, and that its reading is missing is said. So it
+    is where an instrument has written 0 for a reading that it lost.
     pulses: [n]. Raises UserError for text.
     """
     rows, columns = np.broadcast_arrays(rows, columns)
@@ -95,16 +110,52 @@ def series_in(
     found = np.flatnonzero(kinds == NUMBER)
     if not len(found):
         return None
-    if len(holes := np.setdiff1d(np.arange(found[0], found[-1]), found)):
-        more = f", nor in {several([len(holes) - 1], 'more cell')} of this ramp"
+    lost = lost_readings(values[found])
+    for at in found[lost]:
         table.left_out.append(
-            f"line {table.lines[rows[holes[0]]]}, {table.title(int(columns[holes[0]]))}: "
-            f"no reading{more if len(holes) > 1 else ''}; the pulse counts all the same"
+            f"line {table.lines[rows[at]]}, {table.title(int(columns[at]))}: a reading of 0, far "
+            "from all others, which the instrument has lost; the pulse counts all the same"
+        )
+    empty = np.setdiff1d(np.arange(found[0], found[-1]), found)
+    found = np.delete(found, lost)
+    if len(empty):
+        more = f", nor in {several([len(empty) - 1], 'more cell')} of this ramp"
+        table.left_out.append(
+            f"line {table.lines[rows[empty[0]]]}, {table.title(int(columns[empty[0]]))}: "
+            f"no reading{more if len(empty) > 1 else ''}; the pulse counts all the same"
         )
     return Series(
+        table,
         table.lines[rows[found]],
         columns[found],
         values[found],
-        found.astype(float),
-        None if pulses is None else pulses[found],
+        found,
+        found.astype(float) if pulses is None else pulses[found],
+        pulses is not None,
     )
+
+
+def lost_readings(values: np.ndarray) -> np.ndarray:
+    """Indices of readings [n] of exactly 0 that stand far from all others, which have one sign.
+
+    Far: the readings beside it are more than two steps of the curve there away from 0. At an end it
+    may be the state before a first pulse that does more than others, so that three of the largest
+    steps count.
+    """
+    zeros = np.flatnonzero(values == 0)
+    others = np.abs(np.delete(values, zeros))
+    few = 0 < len(zeros) <= max(1, MAX_LOST * len(values)) and len(others) >= MIN_READINGS
+    if not few or np.ptp(np.sign(np.delete(values, zeros))):
+        return zeros[:0]
+    steps = np.abs(np.diff(others))
+    lost = []
+    for number, at in enumerate(zeros.tolist()):
+        place = at - number  # of the next one among the others
+        beside = others[max(place - 1, 0) : place + 1]
+        if len(beside) < 2:
+            step = MIN_STEPS_AT_END * steps.max()
+        else:  # that over the gap is of two pulses
+            around = [*steps[max(place - 2, 0) : place - 1], *steps[place : place + 1]]
+            step = MIN_STEPS * max([steps[place - 1] / 2, *around])
+        lost.append(beside.min() > step)
+    return zeros[lost]

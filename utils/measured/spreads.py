@@ -7,13 +7,18 @@ from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
+from scipy import stats
 from scipy.special import gammaln
 
-from devices.device_file import NOT_MEASURED, Estimate, SignedEstimate
+from devices.measured_branch import NOT_MEASURED, Estimate, SignedEstimate
 from utils.measured.branch import BranchData
 from utils.measured.branch_fit import BranchFit
+from utils.measured.curves import curve, derivative
 from utils.measured.noise import root_error
+from utils.measured.variations import means
+from utils.measured.whitening import Whitener
 
+ONE_SIGMA = float(stats.norm.sf(1))  # probability beyond one standard deviation on one side
 MAX_STANDARD_ERRORS = 3.0  # by which estimates of one value may differ
 Either = TypeVar("Either", Estimate, SignedEstimate)
 
@@ -77,24 +82,42 @@ def drift(fit: BranchFit) -> tuple[SignedEstimate, SignedEstimate] | None:
     """Change of first value and range from one cycle to the next, as fractions of the range.
 
     By straight lines over the cycles of each device, with errors from the scatter of the ramps
-    about the lines; None where there are too few cycles.
+    about the lines, and never below what the noise of the readings explains; None where there are
+    too few cycles.
     """
     mean = float(fit.alone.range.mean())
-    first = per_cycle(fit.data, fit.alone.start / mean)
-    size = per_cycle(fit.data, fit.alone.range / mean)
+    variances = variances_alone(fit) / mean**2
+    first = per_cycle(fit.data, fit.alone.start / mean, variances[0])
+    size = per_cycle(fit.data, fit.alone.range / mean, variances[1])
     return None if first is None or size is None else (first, size)
 
 
-def per_cycle(data: BranchData, value: np.ndarray) -> SignedEstimate | None:
-    """Slope of a value of each ramp against cycle, common to all devices, each about its mean."""
-    cycle, level = data.cycle.astype(float), value.copy()
-    for device in range(len(data.devices)):
-        own = data.device == device
-        cycle[own] -= cycle[own].mean()
-        level[own] -= level[own].mean()
+def variances_alone(fit: BranchFit) -> np.ndarray:
+    """What noise does to start and range of a ramp fitted on its own, its mean over ramps, [2]."""
+    total = np.zeros(2)
+    for group in fit.data.groups:
+        whiten = Whitener(group.time, fit.noise.weights)
+        for ramp in group.ramps:
+            nu, size = fit.alone.nonlinearity[ramp], fit.alone.range[ramp]
+            change = size * derivative(lambda x, t=group.time: curve(t, x), nu)
+            basis = whiten(np.stack([group.time**0, curve(group.time, nu), change], axis=1))
+            total += np.diag(np.linalg.pinv(basis.T @ basis))[:2]
+    return total / fit.data.n_ramps
+
+
+def per_cycle(data: BranchData, value: np.ndarray, variance: float = 0.0) -> SignedEstimate | None:
+    """Slope of a value of each ramp against cycle, common to all devices, each about its mean.
+
+    variance: what noise alone makes of the value. The error is that of one standard deviation of
+    Student's distribution, since few cycles tell little of their scatter.
+    """
+    cycle, level = (
+        each - means(each, data.device)[data.device] for each in (data.cycle.astype(float), value)
+    )
     square, spare = float((cycle**2).sum()), len(value) - len(data.devices) - 1
     if spare < 1 or square == 0:
         return None
     slope = float((cycle * level).sum()) / square
     rest = float(((level - slope * cycle) ** 2).sum()) / spare
+    rest = max(rest * stats.t.isf(ONE_SIGMA, spare) ** 2, variance)
     return SignedEstimate(slope, float(np.sqrt(rest / square)))

@@ -103,9 +103,8 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
         step = gradient / np.maximum(matrix.diagonal(), np.finfo(float).tiny)
         theta = theta + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         theta = np.clip(theta, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
-        for each in groups:
-            above = each.group.level - model.values(theta, each.group)
-            start[each.group.ramps] = each.starts(above)
+        for group in groups:
+            start[group.ramps] = group.starts(group.level - model.values(theta, group))
     fit = complete(data, groups, model, theta)
     ends = np.interp([0.0, 1.0], time, height)
     inside = (time > 0) & (time < 1)

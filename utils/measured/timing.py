@@ -7,27 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from utils.measured.column_roles import Roles
-from utils.measured.series import Series
+from utils.measured.directed import Directed
 from utils.measured.vocabulary import Role
 
 IRREGULAR = 3.0  # times the median: longer intervals are worth a note
 
 
-def irregular_times(ramps: Sequence[tuple[Series, np.ndarray]], roles: Roles) -> str | None:
+def irregular_times(ramps: Sequence[Directed], roles: Roles) -> str | None:
     """What the times of readings say of the intervals between pulses; None where they are regular.
 
-    ramps: their readings, each with its pulses [n]. The time of a response is the column of times
-    to the left of it, or else the first one. An interval over several pulses is divided by their
-    number, so that readings which are lost, or taken after every tenth pulse, are no gaps.
+    The time of a response is the column of times to the left of it, or else the first one. An
+    interval over several pulses is divided by their number, so that readings which are lost, or
+    taken after every tenth pulse, are no gaps.
     """
     table = roles.table
     times = [column for column in roles.of(Role.TIME) if table.numeric[column]]
     intervals, lines = [np.zeros(0)], [np.zeros(0, int)]
-    for series, pulses in ramps if times else ():
-        column = ([c for c in times if c < series.columns[0]] or times[:1])[-1]
-        clock = table.numbers[np.searchsorted(table.lines, series.lines), column]
-        intervals.append(np.abs(np.diff(clock) / np.diff(pulses)))
-        lines.append(np.maximum(series.lines[1:], series.lines[:-1]))
+    for ramp in ramps if times else ():
+        column = ([c for c in times if c < ramp.series.column] or times[:1])[-1]
+        clock = table.numbers[np.searchsorted(table.lines, ramp.series.lines), column]
+        intervals.append(np.abs(np.diff(clock) / np.diff(ramp.pulses)))
+        lines.append(np.maximum(ramp.series.lines[1:], ramp.series.lines[:-1]))
     each = np.concatenate(intervals)
     known = each[each > 0]  # 0 where the clock is too coarse
     if not len(known) or known.max() <= IRREGULAR * np.median(known):

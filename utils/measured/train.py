@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import itemgetter
 
 import numpy as np
 
 PLACES = 12  # at which a turn is tried before its surroundings are tried more finely
-REACH = 3  # readings by which the ends of all ramps are moved together
+MOVES = (0, -1, 1, -2, 2, -3, 3)  # readings by which the ends of all ramps are moved together
 KNOT_GRID = np.linspace(-11.75, 11.75, 48)[:, None]  # nonlinearities of curves that meet
 
 
@@ -17,12 +18,14 @@ KNOT_GRID = np.linspace(-11.75, 11.75, 48)[:, None]  # nonlinearities of curves 
 class Turn:
     """A turn of values [n] of this noise; low, at, high: the extremes before, at and after it.
 
+    there: which values were measured, [n]; the others are between those beside them.
     Where a ramp saturates, its largest reading is a matter of noise: the turn is where curves on
     both sides leave least. In a continuous train they meet in the last reading of the ramp before,
     `at_knot`; where the device was moved in between they do not, `apart`.
     """
 
     values: np.ndarray
+    there: np.ndarray
     low: int
     at: int
     high: int
@@ -39,7 +42,8 @@ class Turn:
         high = self.high - max(int(np.argmax(after[::-1] > after[-1] + slack)) - 1, 0)
         # Not up to the extremes beside it, whose places are as uncertain and lie in other ramps.
         self.first = max(low, left - max(6, (left - low) // 2))
-        self.part = up[self.first : min(high, right + max(6, (high - right) // 2)) + 1]
+        part = slice(self.first, min(high, right + max(6, (high - right) // 2)) + 1)
+        self.part = np.where(self.there, up, np.nan)[part]
         # The first and the last reading that may end the ramp: three are left on both sides.
         self.ends = self.first + 2, self.first + len(self.part) - 4
         self.is_wide = self.ends[0] <= self.ends[1]
@@ -48,6 +52,8 @@ class Turn:
     @cached_property
     def sharp(self) -> int | None:
         """The turn of a curve whose steps around it are far larger than its noise."""
+        if np.isnan(self.part).any():
+            return None
         steps, peak = np.diff(self.part), int(np.argmax(self.part))
         up, down = steps[:peak], -steps[peak:]
         is_sharp = (up >= 0).all() and (down >= 0).all() and (up[-1:] > 5 * self.noise).all()
@@ -95,17 +101,18 @@ def left_over(values: np.ndarray, places: Sequence[np.ndarray]) -> float:
 
     The best nonlinearities of a grid, and a change of each to first order.
     """
+    there = ~np.isnan(values)
+    values, places = values[there], [place[there] for place in places]
     level = values - values.mean()
     shapes = [np.expm1(-KNOT_GRID * place) for place in places]  # [grid, n] each
     shapes = [shape - shape.mean(axis=1, keepdims=True) for shape in shapes]
     product, square = [shape @ level for shape in shapes], [(shape**2).sum(1) for shape in shapes]
-    if len(places) == 1:
-        best = [int(np.argmax(product[0] ** 2 / square[0]))]
-    else:
+    explained = product[0] ** 2 / square[0]
+    if len(places) == 2:
         (a, b), (aa, bb), ab = product, square, shapes[0] @ shapes[1].T
         explained = (a**2)[:, None] * bb - 2 * np.outer(a, b) * ab + aa[:, None] * b**2
         explained /= np.outer(aa, bb) - ab**2
-        best = list(np.unravel_index(int(explained.argmax()), explained.shape))
+    best = np.unravel_index(int(explained.argmax()), explained.shape)
     columns = [np.ones(len(values))]
     for place, index in zip(places, best, strict=True):
         nu = KNOT_GRID[index]
@@ -153,20 +160,18 @@ def raster_of(
     at, index = np.array(ends), np.arange(len(ends))
     usual = round(float(np.median(at[2:] - at[:-2])))
     low, high = np.array([turn.ends for turn in turns]).T
+
+    def misfit(tried: np.ndarray) -> float:
+        is_inside = ((tried >= low) & (tried <= high)).all()
+        return total(tried.tolist()) if is_inside else np.inf
+
     found = []
     for period in (usual - 1, usual, usual + 1):
         raster = index // 2 * period
-        for parity in (0, 1):
-            own = index % 2 == parity
-            middle = round(float(np.median((at - raster)[own])))
-            raster[own] += middle
-            tries = []
-            for moved in range(-REACH, REACH + 1):
-                tried = np.where(own, raster + moved, at)
-                if ((tried >= low) & (tried <= high)).all():
-                    tries.append((total(tried.tolist()), moved))
-            if tries:
-                raster[own] += min(tries)[1]
-        if ((raster >= low) & (raster <= high)).all():
-            found.append((total(raster.tolist()), raster.tolist()))
-    return min(found)[1] if found else None
+        for own in (index % 2 == 0, index % 2 == 1):
+            raster[own] += round(float(np.median((at - raster)[own])))
+            tries = [(misfit(np.where(own, raster + by, at)), by) for by in MOVES]
+            raster[own] += min(tries, key=itemgetter(0))[1]
+        found.append((misfit(raster), raster.tolist()))
+    least, raster = min(found)
+    return raster if np.isfinite(least) else None

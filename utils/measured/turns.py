@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import comb
+from operator import itemgetter
 
 import numpy as np
 
@@ -22,14 +23,16 @@ def cut_at_turns(values: np.ndarray) -> tuple[list[slice], int]:
 
     No reading belongs to two ramps: the one at which the curve turns ends the ramp before. A reset
     is a piece that mostly is a single step. What a file cuts off at its ends is in no slice.
+    Readings that are missing are NaN, but for the first and the last one.
     """
-    values = without_spikes(values)
+    index, there = np.arange(len(values)), ~np.isnan(values)
+    values = without_spikes(np.interp(index, index[there], values[there]))
     smooth, noise = smoothed(values)
     extremes = [0, *find_turns(smooth, SWING * np.ptp(smooth)), len(values) - 1]
     jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
     resets = [at for at in jumps if at is not None]
     turns = [
-        Turn(values, extremes[index], extremes[index + 1], extremes[index + 2], noise)
+        Turn(values, there, *extremes[index : index + 3], noise=noise)
         for index, (one, other) in enumerate(pairwise(jumps))
         if one is None and other is None
     ]
@@ -91,17 +94,13 @@ def find_turns(values: np.ndarray, swing: float) -> list[int]:
 
     if swing <= 0:
         return []
-    found = []
-    for sign in (1, -1):
-        peaks, _ = find_peaks(sign * values, prominence=swing)
-        found += [(int(peak), sign) for peak in peaks]
-    turns: list[tuple[int, int]] = []
-    for at, sign in sorted(found):
-        if not turns or turns[-1][1] != sign:
-            turns.append((at, sign))
-        elif sign * (values[at] - values[turns[-1][0]]) > 0:
-            turns[-1] = (at, sign)
-    return [at for at, _ in turns]
+    extremes = sorted(
+        (int(at), sign) for sign in (1, -1) for at in find_peaks(sign * values, prominence=swing)[0]
+    )
+    return [
+        max((at for at, _ in group), key=lambda at: sign * values[at])
+        for sign, group in groupby(extremes, key=itemgetter(1))
+    ]
 
 
 def jump(values: np.ndarray, start: int, end: int) -> int | None:

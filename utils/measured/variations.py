@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeResult, least_squares
 from scipy.sparse import csr_matrix
 
 from utils.measured.branch import Group
@@ -121,25 +121,9 @@ def means(value: np.ndarray, device: np.ndarray) -> np.ndarray:
     return members @ value / members.sum(1)
 
 
-def normal_equations(
-    groups: Sequence[Whitened], model: Variation, theta: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Of least squares: matrix [parameters, parameters], gradient [parameters], and misfit."""
-    matrix, gradient, misfit = np.zeros((len(theta), len(theta))), np.zeros(len(theta)), 0.0
-    for g in groups:
-        left = g.level - g(model.values(theta, g.group))
-        misfit += float((left**2).sum())
-        parts = [(place, g(by)) for place, by in model.derivatives(theta, g.group)]
-        for place, by in parts:
-            np.add.at(gradient, place, (by * left).sum(0))
-            for other, by_other in parts:
-                np.add.at(matrix, (place, other), (by * by_other).sum(0))
-    return matrix, gradient, misfit
-
-
 def residuals(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
     """Whitened, of all readings, [readings]."""
-    return np.concatenate([(g(model.values(theta, g.group)) - g.level).ravel() for g in groups])
+    return np.concatenate([(g(model.values(theta, g)) - g.white).ravel() for g in groups])
 
 
 def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> csr_matrix:
@@ -148,7 +132,7 @@ def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarra
     for g in groups:
         own = end + np.arange(g.level.size).reshape(g.level.shape)
         end += g.level.size
-        for place, by in model.derivatives(theta, g.group):
+        for place, by in model.derivatives(theta, g):
             rows.append(own.ravel())
             columns.append(np.broadcast_to(place, own.shape).ravel())
             entries.append(g(by).ravel())
@@ -156,8 +140,16 @@ def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarra
     return csr_matrix((np.concatenate(entries), at), shape=(end, len(theta)))
 
 
-def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
-    """The parameters of least squares, from there on."""
+def normal_equations(
+    groups: Sequence[Whitened], model: Variation, theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Of least squares: matrix [parameters, parameters], gradient [parameters], and misfit."""
+    left, matrix = residuals(groups, model, theta), design_matrix(groups, model, theta)
+    return (matrix.T @ matrix).toarray(), -(matrix.T @ left), float(left @ left)
+
+
+def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> OptimizeResult:
+    """Least squares from these parameters on: `x` are the best ones, `cost` is half the misfit."""
 
     def matrix(theta: np.ndarray):
         sparse = design_matrix(groups, model, theta)
@@ -172,4 +164,4 @@ def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np
         xtol=1e-12,
         gtol=1e-14,
         max_nfev=60,
-    ).x
+    )

@@ -83,12 +83,13 @@ WORDS = {
         "before": "before pre vorher avant",
         "after": "after post nachher apres",
         "rising": "ltp potentiation potenzierung potenciation pot pote set up rising rise increase "
-        "inc auf aufwarts steigend montee montant croissant hausse program",
+        "inc auf aufwarts steigend montee montant croissant hausse program pgm potentialisation "
+        "potencialisation potencializacion verst verstarkung langzeitpotenzierung",
         "falling": "ltd depression depressing depr dep reset down falling fall decrease dec ab "
-        "abwarts fallend descente descendant decroissant baisse erase",
+        "abwarts fallend descente descendant decroissant baisse erase ers langzeitdepression",
         "conductance way": "ltp ltd potentiation depression potenzierung set reset pot dep",
         # Of a polarity or an operation: in some devices, programming lowers the current.
-        "polarity": "set reset up down auf ab program erase",
+        "polarity": "set reset up down auf ab program pgm erase ers",
     }.items()
 }
 TWO_LEVELS = (
@@ -112,7 +113,8 @@ DRIVE_OR_RESPONSE_WORDS = {
 }
 LABEL_WORDS = {
     Role.DEVICE: "device dev deviceid devicename deviceno devicenumber dut sample sampleid cell "
-    "chip bauteil bauelement probe zelle composant dispositif echantillon cellule junction",
+    "chip bauteil bauelement probe zelle composant dispositif echantillon cellule junction "
+    "synapse memristor fet transistor pad dot kontakt contact gerat struktur structure hallbar",
     Role.CYCLE: "cycle cyc cycleno cyclenumber cycleid ramp run sweep loop repetition rep repeat "
     "trial iteration zyklus zyklen durchlauf durchgang wiederholung cyclus essai rampe rmp boucle",
     Role.BRANCH: "branch direction polarity operation phase mode process ltpltd pd updown setreset "
@@ -123,18 +125,24 @@ RESPONSE_OF, AMBIGUOUS, LABEL_OF = (
     {word: kind for kind, line in table.items() for word in line.split()}
     for table in (RESPONSE_WORDS, DRIVE_OR_RESPONSE_WORDS, LABEL_WORDS)
 )
+# Names that tell a branch only together: P1, D1, P2, D2; Write, Erase.
+BRANCH_PAIRS = (("p", "d"), ("write", "erase"))
 
 SI = r"[fpnuµμmkMG]?"
+POWER = r"(([x×*·]\s?)?10(\^-?|-)\d+\s?)?"  # of ten, before a unit
+ARBITRARY = r"[a]\.?\s?u\.?|arb\.?\s?u(nits)?\.?"
 UNITS = {
-    Role.RESPONSE: rf"{SI}(S|Ω|ohms?|Ohms?|OHM|G0|g0)|[a]\.?\s?u\.?|arb\.?\s?u(nits)?\.?|%",
-    Role.CURRENT: rf"{SI}A",
+    Role.RESPONSE: rf"{POWER}{SI}(S|Ω|ohms?|Ohms?|OHM|G0|g0)|{ARBITRARY}|%",
+    Role.CURRENT: rf"{POWER}{SI}A",
     Role.VOLTAGE: rf"{SI}V|volts?",
     Role.TIME: rf"{SI}s|sec|seconds?|min|h",
     Role.OTHER: rf"{SI}(Hz|C|F|W|J|T|K|m|Oe)|°C|Oe",
-    Role.PULSES: r"#|pulses?|counts?",
+    Role.PULSES: rf"#|pulses?|counts?|{ARBITRARY}",
 }
 KNOWN_UNIT = re.compile("|".join(f"(?:{pattern})" for pattern in UNITS.values()))
-QUANTITY_OF_UNIT = {"conductance": rf"{SI}S", "resistance": rf"{SI}(Ω|ohms?)"}
+QUANTITY_OF_UNIT = {"conductance": rf"{POWER}{SI}S", "resistance": rf"{POWER}{SI}(Ω|ohms?)"}
+# Of a response, without brackets: `G nS`, `Conductance, µS`, `R_kOhm`.
+TAIL_UNIT = re.compile(r"[fpnuµμm][SAV]|[mkMG]?(Ω|[Oo]hms?)")
 OHM = re.compile(rf"({SI})(Ω|ohms?)", re.IGNORECASE)
 # Ohms are inverted to siemens; without a prefix both are units of their own.
 INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G", "M": "µ", "G": "n"}
@@ -176,9 +184,11 @@ def role_of(text: str, unit: str) -> tuple[Role | None, str]:
     rules = (  # what says more stands first
         (of["error"] or joined == "sd" or "±" in text, Role.OTHER),
         (mark in ("№", "n°", "N°") or mark.startswith("#"), Role.PULSES),
+        (number and re.fullmatch(ARBITRARY, unit), Role.PULSES),
         (by_unit == Role.RESPONSE, Role.RESPONSE),
         (number and drives <= WORDS["applied"], Role.PULSES),
         (by_unit == Role.TIME and drives <= WORDS["time"], Role.RESPONSE if typed else Role.TIME),
+        (by_unit == Role.TIME, Role.DRIVE),  # such as a width
         (drives and drives <= WORDS["gate"] and ambiguous == Role.CURRENT, Role.OTHER),  # leakage
         (drives, Role.DRIVE),
         (response == "current" and ambiguous == Role.VOLTAGE and not by_unit, ambiguous),  # DrainV

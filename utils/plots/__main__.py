@@ -8,19 +8,10 @@ from typing import Any
 
 from utils.errors import RecordError, UserError
 from utils.flags import Parser, add, flags_of
+from utils.plots.prices import FLAGS as PRICES
 from utils.records.columns import series_columns
 from utils.settings import Setting
 
-PRICES = {
-    "pulse_energy": (
-        "JOULE",
-        "energy of a pulse, for the table of costs",
-    ),
-    "refresh_energy": ("JOULE", "energy of a refresh of a pair"),
-    "pulse_time": ("SECONDS", "duration of a pulse"),
-    "endurance": ("N", "pulses that a device endures"),
-    "refresh_endurance": ("N", "refreshes that a device endures"),
-}
 ALONE = ("latest", "fields", "report")  # flags that draw one picture and nothing else
 
 
@@ -54,8 +45,8 @@ def make_parser() -> Parser:
     prices = parser.add_argument_group(
         "costs", "After runs with --ledger; for the last two, after runs with --wear."
     )
-    for name, (unit, text) in PRICES.items():
-        prices.add_argument(f"--{name}", metavar=unit, help=text)
+    for name, shown in PRICES.items():
+        prices.add_argument(f"--{name}", **shown)
     filters = parser.add_argument_group(
         "filters",
         "Draw only networks with these values (default: those that most networks have). The "
@@ -71,9 +62,8 @@ def main() -> None:
     given = vars(parser.parse_args())
     filters = {name: given.pop(name) for name in series_columns() if name in given}
     for alone in ALONE:
-        for other in (*ALONE, *PRICES):
-            is_price_of_page = alone == "report" and other in PRICES
-            if alone in given and other in given and alone != other and not is_price_of_page:
+        for other in ALONE if alone == "report" else (*ALONE, *PRICES):
+            if alone in given and other in given and alone != other:
                 parser.error(f"--{other}: leave out --{alone}")
     for name in ("simulations", "figures", *PRICES):
         if name in given:

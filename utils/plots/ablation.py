@@ -14,15 +14,14 @@ from itertools import combinations
 from typing import Any
 
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from utils.flags import flags_of
+from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.panels import legend_above
+from utils.plots.panels import grid, legend_above
 from utils.plots.selection import by_field
-from utils.plots.statistics import MIN_FOR_SPREAD, Difference, describe_count, difference
 from utils.settings import Setting
 from utils.study import FIGURE_1, IDEAL, PERFECT, without
 
@@ -32,6 +31,12 @@ SUMS = ALL, RESPONSE, TO_IDEAL = (
     "the response alone",
     "all, to the ideal network",
 )
+MARKERS: dict[str, dict[str, Any]] = {
+    ALONE: {"marker": "o"},
+    WON_BACK: {"marker": "o", "mfc": "white"},
+    TOGETHER: {"marker": "D"},
+}
+GO_ALONG = ("rounding", "accumulate", "device_noise")  # flags that need an imperfection
 COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
 
 
@@ -59,8 +64,7 @@ class Ablation:
     def given(self) -> dict[str, Any]:
         """What makes these settings of the study, by flag."""
         sizes = {name: (getattr(self.full, name),) for name in PERFECT}
-        others = ("rounding", "accumulate", "device_noise")
-        own = {name: getattr(self.full, name) for name in others}
+        own = {name: getattr(self.full, name) for name in GO_ALONG}
         return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes, **own}
 
     def origin(self, name: str) -> str:
@@ -73,16 +77,19 @@ class Ablation:
             return ""
         return f" ({size:g}{' of figure 1' * (FIGURE_1.get(name) == size)}, not measured)"
 
-    @cached_property
-    def share_present(self) -> tuple[int, float]:
-        """How many combinations of imperfections of its field are there, and the share of all."""
+    @property
+    def rank(self) -> tuple[int, float, float]:
+        """How much of it is there, and how well its full set learns.
+
+        The number of combinations of imperfections, their share of all, and mean accuracy in %.
+        """
         names = self.imperfections
         absent = [some for k in range(len(names) + 1) for some in combinations(names, k)]
-        n_present = sum(without(self.full, some) in self.networks for some in absent)
-        return n_present, n_present / len(absent)
+        present = sum(without(self.full, some) in self.networks for some in absent)
+        return present, present / len(absent), self.networks[self.full]["accuracy"].mean()
 
     @cached_property
-    def points(self) -> dict[tuple[str, str], Difference]:
+    def points(self) -> dict[tuple[str, str], stats.Difference]:
         """What is known, in points of accuracy: of a flag ALONE and WON_BACK; the SUMS, TOGETHER.
 
         ALONE: what the imperfection costs a network that has no other; WON_BACK: what is won where
@@ -97,9 +104,9 @@ class Ablation:
         sums = (none, full), (ideal, none), (ideal, full)
         pairs |= {(name, TOGETHER): pair for name, pair in zip(SUMS, sums, strict=True)}
         found = {
-            key: difference(*(self.networks[setting] for setting in pair))
-            for key, pair in pairs.items()
-            if self.networks.keys() >= set(pair)
+            key: stats.difference(self.networks[first], self.networks.get(second))
+            for key, (first, second) in pairs.items()
+            if first in self.networks
         }
         return {key: points for key, points in found.items() if points}
 
@@ -107,44 +114,30 @@ class Ablation:
 def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
     """For each field the ablation of which most is there, at its best learning rate; linear first.
 
-    networks: healthy ones of one series. At least two combinations have to be there, and something
-    that they say of a single imperfection.
+    networks: healthy ones of one series. At least two imperfections have to be there, and something
+    that is known of a single one.
     """
     by_setting: dict[Any, pd.DataFrame] = dict(list(networks.groupby("setting", sort=False)))
-    found = []
-    for field, rows in by_field(networks).items():
-        full = [Ablation(setting, by_setting) for setting in dict.fromkeys(rows["setting"])]
+    fields, found = by_field(networks), []
+    fields.pop(IDEAL.name, None)
+    for rows in fields.values():
         candidates = [
-            ablation
-            for ablation in full
-            if field != IDEAL.name
-            and len(ablation.imperfections) > 1
-            and ablation.share_present[0] > 1
-            and any(what != TOGETHER for _, what in ablation.points)
+            each
+            for each in (Ablation(setting, by_setting) for setting in rows["setting"].unique())
+            if len(each.imperfections) > 1 and any(what != TOGETHER for _, what in each.points)
         ]
         if candidates:
-            found.append(max(candidates, key=completeness))
+            found.append(max(candidates, key=lambda each: each.rank))
     return found
-
-
-def completeness(ablation: Ablation) -> tuple:
-    """How much of an ablation is there, and how well its full set learns."""
-    return *ablation.share_present, ablation.networks[ablation.full]["accuracy"].mean()
 
 
 def table(ablations: Sequence[Ablation]) -> pd.DataFrame:
     """A row for each number of the figure, in points of accuracy."""
-    rows = [
-        (
-            style.name(each.field),
-            each.full.lr,
-            each.imperfections.get(of, of),
-            what,
-            *astuple(points),
-        )
-        for each in ablations
-        for (of, what), points in each.points.items()
-    ]
+    rows = []
+    for each in ablations:
+        kind = style.name(each.field), each.full.lr
+        for (of, what), points in each.points.items():
+            rows.append((*kind, each.imperfections.get(of, of), what, *astuple(points)))
     return pd.DataFrame(rows, columns=COLUMNS).round(3)
 
 
@@ -155,25 +148,22 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure:
     """
     width = style.COLUMN if len(ablations) == 1 else style.PAGE
     n_rows = max(len(ablation.imperfections) for ablation in ablations) + 3
-    figure, panels = plt.subplots(
-        1, len(ablations), figsize=(width, 0.9 + 0.27 * n_rows), squeeze=False, sharex=True
-    )
+    figure, (row,) = grid(1, len(ablations), (width, 0.9 + 0.27 * n_rows), sharex=True)
     colours = style.colours(ablation.field for ablation in ablations)
-    for number, (axes, ablation) in enumerate(zip(panels[0], ablations, strict=True)):
+    for number, (axes, ablation) in enumerate(zip(row, ablations, strict=True)):
         draw_panel(axes, ablation, colours[ablation.field])
         if number and ablations[0].imperfections == ablation.imperfections:
             axes.tick_params(labelleft=False)
     figure.supxlabel("points of test accuracy, lost or won back (dotted: neither)")
-    style.letter(panels[0])
     counts = [points.n for ablation in ablations for points in ablation.points.values()]
+    names = {ALONE: ALONE, WON_BACK: WON_BACK, TOGETHER: "together"}
     handles = [
-        Line2D([], [], color=style.GREY, marker=marker, ls="", mfc=face)
-        for marker, face in (("o", None), ("o", "white"), ("D", None))
+        Line2D([], [], color=style.GREY, ls="", label=name, **MARKERS[what])
+        for what, name in names.items()
     ]
-    spread = " ± standard error over equal seeds" * (max(counts) >= MIN_FOR_SPREAD)
-    title = f"{ablations[0].full.task}; mean{spread}, {describe_count(counts)}"
-    columns = 2 if len(ablations) == 1 else 3
-    legend_above(figure, handles, [ALONE, WON_BACK, "together"], title, columns)
+    spread = " ± standard error over equal seeds" * (max(counts) >= stats.MIN_FOR_SPREAD)
+    title = f"{ablations[0].full.task}; mean{spread}, {stats.describe_count(counts)}"
+    legend_above(figure, handles, title, columns=2 if len(ablations) == 1 else 3)
     return figure
 
 
@@ -181,23 +171,15 @@ def draw_panel(axes, ablation: Ablation, colour: str) -> None:
     """The numbers of one field, a row for each imperfection and for what they do together."""
     names = [*ablation.imperfections, *SUMS]
     for (of, what), points in ablation.points.items():
-        shift = {ALONE: -0.14, WON_BACK: 0.14, TOGETHER: 0.0}[what]
-        axes.errorbar(
-            points.mean,
-            names.index(of) + shift,
-            xerr=points.error if points.n >= MIN_FOR_SPREAD else None,
-            fmt="D" if what == TOGETHER else "o",
-            color=colour,
-            mfc="white" if what == WON_BACK else colour,
-            ms=2.5,
-            elinewidth=1,
-            capsize=4,
-        )
+        place = names.index(of) + {ALONE: -0.14, WON_BACK: 0.14, TOGETHER: 0.0}[what]
+        error = points.error if points.n >= stats.MIN_FOR_SPREAD else None
+        look = MARKERS[what] | {"ls": "", "ms": 2.5, "elinewidth": 1, "capsize": 4}
+        axes.errorbar(points.mean, place, xerr=error, color=colour, **look)
     axes.set_yticks(range(len(names)), [*ablation.imperfections.values(), *SUMS])
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    title = f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}"
+    axes.set(title=title, ylim=(len(names) - 0.5, -0.5))
     axes.axhline(len(ablation.imperfections) - 0.5, color=style.GREY, lw=0.5)
     axes.axvline(0, color=style.GREY, lw=0.7, ls=":")
-    axes.set_title(f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}")
 
 
 def conclusion(ablation: Ablation) -> str:
@@ -217,11 +199,11 @@ def conclusion(ablation: Ablation) -> str:
         f"Ablation, {style.name(ablation.field)} at learning rate {ablation.full.lr:g}: "
         f"{'; '.join([*parts, *matters_most(ablation)])} "
         "(mean ± standard error over equal seeds, "
-        f"{describe_count(each.n for each in points.values())})."
+        f"{stats.describe_count(each.n for each in points.values())})."
     )
 
 
-def describe_cost(points: Difference) -> str:
+def describe_cost(points: stats.Difference) -> str:
     """`costs 0.50 ± 0.02`, or `improves by` where less than nothing is lost."""
     verb = "costs" if points.mean >= 0 else "improves by"
     return f"{verb} {points.plus_minus.removeprefix('-')}"

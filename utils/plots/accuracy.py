@@ -5,22 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from utils.plots import panels, style
+from utils.plots import statistics as stats
 from utils.plots.selection import in_study
-from utils.plots.statistics import (
-    MIN_FOR_SPREAD,
-    at_best_rate,
-    describe_best_rate,
-    describe_mean,
-    describe_resolution,
-    difference,
-    differences,
-    ends_of,
-    summary,
-)
 from utils.studies import STUDIES
 from utils.study import FIELDS, Study
 
@@ -46,28 +35,24 @@ def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
         return None
     by_clipping = networks.groupby("clipping")
     width = style.COLUMN if len(by_clipping) == 1 else style.PAGE
-    figure, (row,) = plt.subplots(
-        1, len(by_clipping), figsize=(width, 2.9), sharex=True, sharey=True, squeeze=False
-    )
+    figure, (row,) = panels.grid(1, len(by_clipping), (width, 2.9), sharex=True, sharey=True)
     drawn, arrows, looks = [], set(), style.looks(FIELD_NAMES)
     for axes, (clipping, rows) in zip(row, by_clipping, strict=True):
         for field, look in looks.items():
             alike = rows[rows["field"] == field]
-            drawn.append(panels.draw_means(axes, summary(alike), **look))
-            arrows.add(panels.mark_edge(axes, summary(alike), alike, look["color"]))
-        relaxed = summary(rows[rows["field"] == LINEAR], value="relaxed")
+            drawn.append(panels.draw_means(axes, stats.summary(alike), **look))
+            arrows.add(panels.mark_edge(axes, stats.summary(alike), alike, look["color"]))
+        relaxed = stats.summary(rows[rows["field"] == LINEAR], value="relaxed")
         look = looks[LINEAR] | {"label": f"{style.name(LINEAR)}, relaxed"}
         drawn.append(panels.draw_means(axes, relaxed, **look, dashed=True))
         if len(clippings(study)) > 1:
             axes.set_title(style.label("clipping", clipping))
     panels.leave_out_outliers(drawn)
     figure.supxlabel(panels.RATE_LABEL)
-    style.letter(row)
     row[0].set_ylabel("test accuracy (%)")
     lines = "\n" if width == style.COLUMN else " "
-    title = f"{style.physics(networks)};{lines}{describe_mean(networks)}{max(arrows)}"
-    handles, labels = row[0].get_legend_handles_labels()
-    panels.legend_above(figure, handles, labels, title, 3)
+    title = f"{style.physics(networks)};{lines}{stats.describe_mean(networks)}{max(arrows)}"
+    panels.legend_above(figure, row[0].get_legend_handles_labels()[0], title)
     return figure
 
 
@@ -83,26 +68,26 @@ def conclusion(study: Study, networks: pd.DataFrame) -> str:
         parts += compare(*fields.values())
         panel = f"\n  {style.label('clipping', clipping)}: " if len(clippings(study)) > 1 else " "
         lines.append(panel + "; ".join(parts) + ".")
-    head = f"{describe_mean(networks)}{describe_resolution(networks)}"
+    head = f"{stats.describe_mean(networks)}{stats.describe_resolution(networks)}"
     return f"{name} ({head}):{''.join(lines)}"
 
 
 def compare(linear: pd.DataFrame, exponential: pd.DataFrame) -> list[str]:
     """Linear minus exponential, pairwise over seeds: at equal learning rates, and at the best."""
-    by_rate = differences(linear, exponential, "lr")
+    by_rate = stats.differences(linear, exponential, "lr")
     if not by_rate:
         return []
-    ends = ", ".join(f"{by_rate[rate]} at {rate:g}" for rate in ends_of(by_rate))
-    best = difference(at_best_rate(linear), at_best_rate(exponential))
+    ends = ", ".join(f"{points} at {rate:g}" for rate, points in stats.ends_of(by_rate).items())
+    best = stats.best_difference(linear, exponential)
     at_best = [f"each at its best: {best}"] if best else []
     return [f"linear minus exponential, over equal seeds: {ends}", *at_best]
 
 
 def describe_best(field: str, networks: pd.DataFrame) -> str:
     """How good a field gets, and at which learning rates it stays close to that."""
-    points = summary(networks)
+    points = stats.summary(networks)
     best: Any = points["mean"].idxmax()
-    spread = f" ± {points['std'][best]:.2f}" if points["size"][best] >= MIN_FOR_SPREAD else ""
+    spread = f" ± {points['std'][best]:.2f}" if points["size"][best] >= stats.MIN_FOR_SPREAD else ""
     close = points["mean"] >= points["mean"].max() - CLOSE
     rates = list(points.index[close])
     if len(rates) > 1 and close[rates[0] : rates[-1]].all():
@@ -111,5 +96,5 @@ def describe_best(field: str, networks: pd.DataFrame) -> str:
         where = ", ".join(f"{rate:g}" for rate in rates) + " alone"
     return (
         f"{style.name(field)} reaches {points['mean'][best]:.2f}{spread} % at learning rate "
-        f"{describe_best_rate(networks)}, and stays within {CLOSE:g} point of it for {where}"
+        f"{stats.describe_best_rate(networks)}, and stays within {CLOSE:g} point of it for {where}"
     )

@@ -16,18 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from devices.device_file import Units
 from devices.library import Device
 from utils.plots import panels, style
+from utils.plots import statistics as stats
 from utils.plots.selection import FairChoice, by_field
-from utils.plots.statistics import (
-    MIN_FOR_SPREAD,
-    at_best_rate,
-    describe_best_rate,
-    describe_mean,
-    describe_resolution,
-    difference,
-    differences,
-    ends_of,
-    summary,
-)
 from utils.plots.weights import device_of, draw_layers, layers_of
 from utils.settings import Setting
 from utils.study import rate_factor
@@ -43,7 +33,7 @@ def draw_comparison(choice: FairChoice) -> Figure:
     """a: the devices; b, c: accuracy against learning rate, and against epoch; d: the weights."""
     networks, colours = with_equal_steps(choice.networks), style.colours(choice.fields)
     looks, fields = style.looks(choice.fields), by_field(networks)
-    best = {field: at_best_rate(fields[field]) for field in choice.fields}
+    best = {field: stats.at_best_rate(fields[field]) for field in choice.fields}
     legend = 0.3 + 0.5 * math.ceil(len(best) / LEGEND_COLUMNS)  # inches
     figure = plt.figure(figsize=(style.PAGE, 5 + legend))
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.6 + legend, 2.4))[:, 0]
@@ -53,7 +43,7 @@ def draw_comparison(choice: FairChoice) -> Figure:
     draw_responses(devices, [device_of(rows) for rows in best.values()], colours)
     means, arrows = [], {""}
     for field, rows in reversed(best.items()):  # so that the first is on top
-        points = summary(fields[field], by=EQUAL_STEPS)
+        points = stats.summary(fields[field], by=EQUAL_STEPS)
         panels.draw_means(rates, points, **looks[field])
         arrows.add(panels.mark_edge(rates, points, fields[field], colours[field]))
         means.append(panels.draw_history(epochs, rows, **looks[field]))
@@ -77,12 +67,12 @@ def with_equal_steps(networks: pd.DataFrame) -> pd.DataFrame:
 
     To three digits, by which networks of different devices are paired.
     """
-    rates = [
-        setting.lr if factor == 1 else float(f"{setting.lr / factor:.3g}")
-        for setting in networks["setting"]
-        for factor in [rate_factor(setting.field)]
-    ]
-    return networks.assign(**{EQUAL_STEPS: rates})
+
+    def equal_steps(setting: Setting) -> float:
+        factor = rate_factor(setting.field)
+        return setting.lr if factor == 1 else float(f"{setting.lr / factor:.3g}")
+
+    return networks.assign(**{EQUAL_STEPS: networks["setting"].map(equal_steps)})
 
 
 def conclusions(choice: FairChoice) -> list[str]:
@@ -90,7 +80,7 @@ def conclusions(choice: FairChoice) -> list[str]:
     fields, present = by_field(with_equal_steps(choice.networks)), choice.fields
     asked = [field for field in present if device_of(fields[field]).measured] or present[:1]
     noises = "each field with its own noises" if choice.as_measured else "all with equal noises"
-    mean = f"{describe_mean(choice.networks)}{describe_resolution(choice.networks)}"
+    mean = f"{stats.describe_mean(choice.networks)}{stats.describe_resolution(choice.networks)}"
     verdicts = []
     for first in asked:
         others = [f for f in present if f not in asked] or [f for f in present if f != first]
@@ -102,22 +92,23 @@ def conclusions(choice: FairChoice) -> list[str]:
 
 def compare(fields: Mapping[str, pd.DataFrame], first: str, other: str) -> str:
     """A line on how much better a field learns than another, at the best rates and equal steps."""
-    points = difference(at_best_rate(fields[first]), at_best_rate(fields[other]))
+    points = stats.best_difference(fields[first], fields[other])
     if points is None:
         return ""
     verdict = "not clearly better or worse than"
-    if points.n < MIN_FOR_SPREAD:
+    if points.n < stats.MIN_FOR_SPREAD:
         verdict = "compared with"
     elif points.is_clear:
         verdict = "better than" if points.mean > 0 else "worse than"
-    rates = "; ".join(f"{style.name(f)} {describe_best_rate(fields[f])}" for f in (first, other))
+    rates = "; ".join(
+        f"{style.name(f)} {stats.describe_best_rate(fields[f])}" for f in (first, other)
+    )
     line = f"\n  {verdict} {style.name(other)}: {points}, each at its best learning rate ({rates})"
-    by_rate = differences(fields[first], fields[other], EQUAL_STEPS)
+    by_rate = stats.differences(fields[first], fields[other], EQUAL_STEPS)
     if len(by_rate) > 1:
-        low, high = ends_of(by_rate)
+        (low, least), (high, most) = stats.ends_of(by_rate).items()
         line += (
-            f"; at equal steps {by_rate[low].mean:+.2f} points ({low:g}) to "
-            f"{by_rate[high].mean:+.2f} ({high:g})"
+            f"; at equal steps {least.mean:+.2f} points ({low:g}) to {most.mean:+.2f} ({high:g})"
         )
     return line
 
@@ -127,26 +118,21 @@ def draw_responses(axes, devices: list[Device], colours: Mapping[str, str]) -> N
 
     Where one device has many times the pulses of another, against the share of its own.
     """
-    lengths = [device.response.pulses_max for device in devices]
-    as_share = max(lengths) > MAX_PULSES_RATIO * min(lengths)
+    lengths = {style.name(device.name): device.response.pulses_max for device in devices}
+    as_share = max(lengths.values()) > MAX_PULSES_RATIO * min(lengths.values())
     for device in reversed(devices):
         response, colour = device.response, colours[device.name]
         unit = response.pulses_max if as_share else 1.0
         pulses = torch.linspace(0, response.pulses_max, 400, dtype=torch.float64)
-        label = style.name(device.name)
         if response.endless:  # dashed, since it lies on the linear device, and goes on
             pulses = torch.cat([pulses, pulses[-1:] * 1.15])
         dashes = "--" if response.endless else "-"
-        axes.plot(pulses / unit, response.response(pulses), dashes, color=colour, label=label)
+        axes.plot(pulses / unit, response.response(pulses), dashes, color=colour)
         if not response.endless:
             axes.plot(response.pulses_max / unit, response.w_min, "o", color=colour)
-    axes.set_ylabel("Hall voltage w (arb. u.)")
-    axes.set_title("devices")
-    if as_share:
-        lengths = ", ".join(f"{style.name(d.name)} {d.response.pulses_max:g}" for d in devices)
-        axes.set_xlabel(f"share of the pulses of a range\n({lengths})")
-    else:
-        axes.set_xlabel("pulses x")
+    shares = ", ".join(f"{name} {length:g}" for name, length in lengths.items())
+    label = f"share of the pulses of a range\n({shares})" if as_share else "pulses x"
+    axes.set(title="devices", xlabel=label, ylabel="Hall voltage w (arb. u.)")
     measured = {d.measured.response_units: d for d in reversed(devices) if d.measured}
     if len(measured) <= MAX_UNIT_AXES:
         for number, (units, device) in enumerate(reversed(measured.items())):
@@ -167,9 +153,9 @@ def add_rate_axes(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, 
         functions = (lambda rate: rate * factor, lambda rate: rate / factor)
         own = axes.secondary_xaxis("top", functions=functions)
         own.xaxis.set_major_locator(MaxNLocator(4))
-        own.set_xlabel(f"learning rate of {', '.join(map(style.name, scaled))}")
-        for part in (own, own.xaxis.label):
-            part.set_color(colours[field])
+        names = ", ".join(map(style.name, scaled))
+        own.set_xlabel(f"learning rate of {names}", color=colours[field])
+        own.set_color(colours[field])
         own.tick_params(colors=colours[field])
 
 
@@ -186,9 +172,8 @@ def add_measured_axis(axes, device: Device, units: Units, colour: str, offset: f
     low, high = sorted([value(response.w_min), value(response.w_max)])
     ticks = MaxNLocator(4).tick_values(low, high)
     measured.set_yticks([tick for tick in ticks if low <= tick <= high])
-    measured.spines["right"].set_visible(True)
-    measured.spines["right"].set_position(("outward", offset))
-    measured.spines["right"].set_bounds(low, high)
+    spine = measured.spines["right"]
+    spine.set(visible=True, position=("outward", offset), bounds=(low, high))
     measured.set_color(colour)
     measured.tick_params(colors=colour)
     unit = f"({style.unit(units.unit)})" if units.unit else "value, unit not stated"
@@ -207,23 +192,16 @@ def add_legend(figure, choice: FairChoice, best: Mapping[str, pd.DataFrame], arr
         setting = rows["setting"].iloc[0]
         dashes = "--" if setting.field.response.endless else "-"
         own_noises = f"{describe_noises(setting)}\n" * choice.as_measured
-        best_rate = describe_best_rate(fields[field]).replace(", ", ",\n")
+        best_rate = stats.describe_best_rate(fields[field]).replace(", ", ",\n")
         label = f"{style.name(field)}\n{own_noises}best learning rate {best_rate}"
         look: dict[str, Any] = looks[field] | {"label": label, "ls": dashes}
         handles.append(Line2D([], [], **look))
     noises = describe_noises(setting).replace("\n", " ")
     equal_noises = f"all with {noises}; " * (not choice.as_measured)
     title = f"{setting.task}, {style.label('clipping', setting.clipping)}, {equal_noises}"
-    figure.legend(
-        handles=handles,
-        title=f"{title}{describe_mean(choice.networks)}{arrows}",
-        title_fontsize=7,
-        fontsize=style.SMALL,
-        loc="outside upper center",
-        ncols=min(LEGEND_COLUMNS, len(handles)),
-        handlelength=2.2,
-        columnspacing=1.2,
-    )
+    title = f"{title}{stats.describe_mean(choice.networks)}{arrows}"
+    look = {"fontsize": style.SMALL, "handlelength": 2.2, "columnspacing": 1.2}
+    panels.legend_above(figure, handles, title, LEGEND_COLUMNS, **look)
 
 
 def describe_noises(setting: Setting) -> str:

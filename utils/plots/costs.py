@@ -1,18 +1,27 @@
-"""What learning costs against what it reaches."""
+"""What learning costs: against what it reaches, and as a table at the user's prices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
+import torch
 from matplotlib.figure import Figure
 
+from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.panels import use_log_scale
+from utils.plots.panels import grid, note, use_log_scale
+from utils.plots.prices import Prices
 from utils.plots.selection import by_field
-from utils.plots.statistics import MIN_FOR_SPREAD, describe_best_rate, describe_mean
+from utils.records.columns import setting_columns
+from utils.records.ledgers import LedgerRecord
+from utils.records.simulations import ledgers_of
+from utils.records.summary import DASH
 
+KEYS = [name for name in setting_columns() if name not in ("task", "voltage_noise")]
 DRAWN = ["accuracy", "pulses", "refreshes"]  # accuracy in %, and costs
 CLOSE = 0.5  # points of accuracy within which a learning rate is about as good as the best
 
@@ -34,24 +43,21 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
     networks = networks[networks["pulses"] > 0]
     if networks.empty:
         return None
-    figure, (reached, refreshed) = plt.subplots(1, 2, figsize=(style.PAGE, 2.9))
+    figure, ((reached, refreshed),) = grid(1, 2, (style.PAGE, 2.9))
     fields = by_field(networks)
     for field, look in style.looks(fields).items():
         points = summarise_costs(fields[field])
         # Refreshes grow with the learning rate: the first and the last tell the others.
         draw_points(reached, points, "accuracy", look, range(len(points)))
         draw_points(refreshed, points, "refreshes", look, (0, -1))
-    for axes in (reached, refreshed):
+    for axes, label in ((reached, "test accuracy (%)"), (refreshed, "refreshes per pair")):
         use_log_scale(axes.xaxis)
-        axes.set_xlabel("pulses per device in the whole training")
-    reached.set_ylabel("test accuracy (%)")
-    refreshed.set_ylabel("refreshes per pair")
+        axes.set(xlabel="pulses per device in the whole training", ylabel=label)
     if (networks["refreshes"] > 0).all():
         use_log_scale(refreshed.yaxis)
     else:  # as of ideal devices
         refreshed.set_ylim(0)
-    reached.legend(loc="best", title=describe_mean(networks))
-    style.letter((reached, refreshed))
+    reached.legend(loc="best", title=stats.describe_mean(networks))
     figure.suptitle(f"{style.physics(networks)}; numbers are learning rates")
     return figure
 
@@ -64,17 +70,11 @@ def draw_points(
     named: the places of the points beside which their learning rates are written.
     """
     x, y = points["pulses"], points[quantity]
-    errors = (p["std"].where(p["size"] >= MIN_FOR_SPREAD).fillna(0) for p in (y, x))
+    errors = (p["std"].where(p["size"] >= stats.MIN_FOR_SPREAD).fillna(0) for p in (y, x))
     axes.errorbar(x["mean"], y["mean"], *errors, lw=0.8, elinewidth=0.8, **look)
     for place in named:
-        axes.annotate(
-            f"{points.index[place]:g}",
-            (x["mean"].iloc[place], y["mean"].iloc[place]),
-            xytext=(3, 3),
-            textcoords="offset points",
-            fontsize=6,
-            color=look["color"],
-        )
+        at = x["mean"].iloc[place], y["mean"].iloc[place]
+        note(axes, f"{points.index[place]:g}", at, (3, 3), fontsize=6, color=look["color"])
 
 
 def conclusion(networks: pd.DataFrame) -> str:
@@ -87,7 +87,7 @@ def conclusion(networks: pd.DataFrame) -> str:
         cheapest = pulses[accuracy >= accuracy.max() - CLOSE].idxmin()
         part = (
             f"{style.name(field)} takes {pulses[best]:.3g} pulses per device for its best "
-            f"{accuracy[best]:.2f} % (learning rate {describe_best_rate(rows)})"
+            f"{accuracy[best]:.2f} % (learning rate {stats.describe_best_rate(rows)})"
         )
         if cheapest != best:
             part += (
@@ -95,4 +95,87 @@ def conclusion(networks: pd.DataFrame) -> str:
                 f"points of it (learning rate {cheapest:g})"
             )
         parts.append(part)
-    return f"Costs ({describe_mean(networks)}): {'; '.join(parts)}." if parts else ""
+    return f"Costs ({stats.describe_mean(networks)}): {'; '.join(parts)}." if parts else ""
+
+
+def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
+    """A row for each setting and layer, and one for all layers: means over networks, as text.
+
+    Settings without a ledger are left out. pulses, writes, dropped, refreshes: totals of the
+    training. per device, median, 99th, largest: pulses of a device, the last three where the wear
+    of single devices was recorded, without inputs that are always zero. beyond: the share of the
+    devices that take more pulses, or refreshes, than they endure. In the row of all layers, with
+    prices: energy; the time if one device is written after the other, the longest possible, and if
+    all are written at once, the shortest possible: that of a device with the mean number of pulses,
+    or, with wear, of the busiest one. Refreshes are not part of the time.
+    """
+    rows = []
+    for _, alike in networks.groupby([*KEYS, "constants", "original"], sort=True):
+        ledgers = [each for each in ledgers_of(alike) if each and each.pulses.isfinite().all()]
+        if not ledgers:
+            continue
+        for layer in [*range(len(alike["layers"].iloc[0]) + 1), None]:
+            label = "all" if layer is None else str(layer + 1)
+            means = pd.DataFrame([costs(each, layer, prices) for each in ledgers]).mean().dropna()
+            row = {"layer": label, "n": len(ledgers), **means.map("{:.4g}".format)}
+            rows.append({**alike[KEYS].iloc[0], **row})
+    varied = [name for name in KEYS if name not in ("field", "lr")]
+    same = [name for name in varied if networks[name].nunique() < 2]
+    table = pd.DataFrame(rows, columns=None if rows else [*KEYS, "layer", "n"]).drop(columns=same)
+    return table.dropna(axis="columns", how="all").fillna(DASH)
+
+
+def costs(ledger: LedgerRecord, layer: int | None, prices: Prices) -> dict[str, float]:
+    """The costs of one network, by the table's column.
+
+    layer: counted from 0; None for all layers together.
+    """
+    layers = slice(None) if layer is None else slice(layer, layer + 1)
+    names = ("pulses", "writes", "dropped", "refreshes")
+    row = {name: float(getattr(ledger, name)[:, layers].sum()) for name in names}
+    pairs = float(ledger.pairs[layers].sum())
+    requests = row["dropped"] + row["writes"]
+    row["dropped %"] = 100 * row["dropped"] / requests if requests else math.nan
+    row["per device"] = row["pulses"] / (2 * pairs)
+    row["per pair"] = row["refreshes"] / pairs
+    busiest = row["per device"]
+    if ledger.wear:
+        row |= wear_columns(replace(ledger, wear=ledger.wear[layers]), prices)
+        busiest = row["largest"]
+    if layer is None:
+        row |= priced(row, busiest, prices)
+    return row
+
+
+def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
+    """How the pulses are spread over the devices that see any, or whose partner does."""
+    devices = [torch.stack([layer["pulses1"], layer["pulses2"]]) for layer in ledger.wear]
+    active = [each[:, :, each.sum((0, 1)) > 0].flatten() for each in devices]  # [device, out, in]
+    pulses, shares = torch.cat(active).numpy(), {"median": 0.5, "99th": 0.99, "largest": 1.0}
+    # The smallest value that so many are not above.
+    values = [
+        float(np.quantile(pulses, share, method="inverted_cdf")) if len(pulses) else math.nan
+        for share in shares.values()
+    ]
+    row = dict(zip(shares, values, strict=True))
+    n_devices = 2 * float(sum(layer["refreshes"].numel() for layer in ledger.wear))
+    if prices.endurance is not None:
+        count = int((ledger.worn_pulses() > prices.endurance).sum())
+        row["beyond endurance %"] = 100 * count / n_devices
+    if prices.refresh_endurance is not None:
+        count = 2 * int((ledger.worn_refreshes() > prices.refresh_endurance).sum())
+        row["beyond refresh endurance %"] = 100 * count / n_devices
+    return row
+
+
+def priced(row: Mapping[str, float], busiest: float, prices: Prices) -> dict[str, float]:
+    """Energy in J and times in s of a network, as far as prices are known."""
+    columns = {}
+    of_pulse, of_refresh = prices.pulse_energy, prices.refresh_energy
+    if of_pulse is not None or of_refresh is not None:
+        energy = row["pulses"] * (of_pulse or 0.0) + row["refreshes"] * (of_refresh or 0.0)
+        columns["energy / J"] = energy
+    if prices.pulse_time is not None:
+        columns["one by one, at most / s"] = row["pulses"] * prices.pulse_time
+        columns["all at once, at least / s"] = busiest * prices.pulse_time
+    return columns

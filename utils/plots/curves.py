@@ -23,9 +23,7 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure:
     networks: rows of `Simulations.networks` that differ in field and learning rate.
     """
     fields = by_field(networks)
-    figure, grid = plt.subplots(
-        2, len(fields), figsize=(style.PAGE, 4.2), sharex=True, squeeze=False
-    )
+    figure, grid = panels.grid(2, len(fields), (style.PAGE, 4.2), sharex=True)
     colours, n_epochs = style.colours(fields), int(networks["epochs"].iloc[0])
     for (accuracy, request), (field, rows) in zip(grid.T, fields.items(), strict=True):
         draw_rates(accuracy, rows, "accuracies", 100, colours[field])
@@ -36,12 +34,9 @@ def draw_learning_curves(networks: pd.DataFrame) -> Figure:
         show_differences(accuracy)
     grid[0, 0].set_ylabel("test accuracy (%)")
     grid[1, 0].set_ylabel("mean request (pulses per pair)")
-    top = max(axes.get_ylim()[1] for axes in grid[1])
-    for axes in grid[1]:
-        axes.set_ylim(0, top)
+    plt.setp(grid[1], ylim=(0, max(axes.get_ylim()[1] for axes in grid[1])))
     for axes in grid.flat:
         panels.name_ends(axes, n_epochs)
-    style.letter(grid.flat)
     mean = describe_mean(networks).replace(" ± std", "")
     figure.suptitle(f"{style.physics(networks)}; {mean}; numbers: learning rates")
     return figure
@@ -52,22 +47,18 @@ def show_differences(axes) -> None:
 
     Curves that end below it are named at its lower end; half of the curves at least are drawn.
     """
-    lines = axes.get_lines()
-    ends = pd.Series([panels.last_value(line) for line in lines])
+    ends = pd.Series({line: panels.last_value(line) for line in axes.get_lines()})
     edge = panels.lowest_of_cluster(ends)
     if (ends < edge).mean() >= 0.5:
         edge = ends.min()
-    near = [line for line in lines if panels.last_value(line) >= edge]
-    values = [value for line in near for value in line.get_ydata()[1:]]
+    values = [value for line in ends[ends >= edge].index for value in line.get_ydata()[1:]]
     if not values:
         return
     low, high = float(min(values)), float(max(values))
     axes.set_ylim(low - 0.1 * (high - low) - 0.1, high + 0.05 * (high - low) + 0.1)
-    far = [line for line in lines if line not in near]
-    if far:
-        words = (f"{line.get_label()}: {panels.last_value(line):.0f} %" for line in far)
-        text = f"↓ {', '.join(words)}"
-        axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=style.SMALL)
+    far: Any = ends[~(ends >= edge)].items()
+    if words := [f"{line.get_label()}: {end:.0f} %" for line, end in far]:
+        panels.note(axes, f"↓ {', '.join(words)}", (0.02, 0.02), coords="axes fraction")
 
 
 def draw_rates(axes, networks: pd.DataFrame, kind: str, scale: float, colour: str) -> None:
@@ -98,20 +89,14 @@ def draw_epochs(networks: pd.DataFrame) -> Figure:
         for position, (setting, rows) in enumerate(settings):
             values = [f"{name} {float(rows[name].iloc[0]):g}" for name in differing]
             label = ", then ".join(style.name(device.name) for device in setting.fields)
-            look: dict[str, Any] = {
-                "color": style.shade(looks[field]["color"], position, len(settings))
-            }
-            look |= {"label": ", ".join([label, *values]), "marker": looks[field]["marker"]}
+            color = style.shade(looks[field]["color"], position, len(settings))
+            look = looks[field] | {"color": color, "label": ", ".join([label, *values])}
             means.append(panels.draw_history(axes, rows, **look))
     panels.finish_epoch_axis(axes, int(networks["epochs"].iloc[0]))
     axes.set_ylabel("test accuracy (%)")
     columns = 1 if len(means) < 4 or len(means) > len(fields) else 2
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        title=describe_mean(networks),
-        ncols=columns,
-    )
+    look: dict[str, Any] = {"loc": "outside lower center", "ncols": columns}
+    figure.legend(*axes.get_legend_handles_labels(), title=describe_mean(networks), **look)
     rates = networks["lr"].unique()
     at_rate = f",\nlearning rate {rates[0]:g}" * (len(rates) == 1)
     axes.set_title(style.physics(networks).replace(", read", ",\nread") + at_rate)

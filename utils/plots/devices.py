@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from devices.library import Device
 from devices.noise import Draw, Stream
-from utils.plots import style
+from utils.plots import panels, style
 from utils.study import FIELDS
 
 N_DEVICES, SIGMA = 10, 0.2
@@ -22,8 +21,12 @@ def draw_devices(devices: Sequence[Device]) -> Figure:
 
     devices: the paper's two, and the user's own, which are drawn over their own pulses.
     """
-    figure, (voltage, change, spread) = plt.subplots(1, 3, figsize=(style.PAGE, 2.5))
+    figure, ((voltage, change, spread),) = panels.grid(1, 3, (style.PAGE, 2.5))
     looks = style.looks(device.name for device in devices)
+    # As a fresh network draws them: |N(1, sigma_device)|.
+    zero = torch.tensor(0)
+    normal = Stream(torch.tensor([100]), zero, zero).normal(Draw.SLOPE_1, (N_DEVICES,))[0]
+    slopes = (1 + SIGMA * normal).abs()
     for device in devices:
         response, look = device.response, looks[device.name]
         colour = look["color"]
@@ -37,39 +40,20 @@ def draw_devices(devices: Sequence[Device]) -> Figure:
         step = response.response(whole + 1) - response.response(whole)  # of one more pulse
         every = 1 + len(whole) // 30
         change.plot(whole + 0.5, -1000 * step, ms=2, lw=0.8, markevery=every, **look)
-        for slope in slopes() if device in FIELDS else ():
+        for slope in slopes if device in FIELDS else ():
             pulses = (slope * inside).clamp(max=response.pulses_max)  # where the range ends
             spread.plot(inside, response.response(pulses), color=colour, lw=0.5, alpha=0.8)
-    for axes in (voltage, spread):
-        axes.set_ylabel("Hall voltage w (arb. u.)")
     limit = FIELDS[0].response.pulses_max
     widest = max(device.response.pulses_max for device in devices)
+    label = "Hall voltage w (arb. u.)"
     for axes, end in ((voltage, widest), (change, widest), (spread, limit)):
         axes.axvline(limit, color=style.GREY, lw=0.7, ls="--")
-        axes.set_xlabel("pulses x")
-        axes.set_xlim(0, 1.3 * end)
-    voltage.annotate(
-        "the paper's:\n" * (len(devices) > len(FIELDS)) + "measured\nup to here",
-        (1.01 * limit, 0.45),
-        xycoords=("data", "axes fraction"),
-        va="center",
-        color=style.GREY,
-        fontsize=style.SMALL,
-    )
-    change.set_ylabel("step down (10$^{-3}$ arb. u.)")
-    change.set_ylim(0)
+        axes.set(xlabel="pulses x", ylabel=label, xlim=(0, 1.3 * end))
+    text = "the paper's:\n" * (len(devices) > len(FIELDS)) + "measured\nup to here"
+    place = 1.01 * limit, 0.45
+    panels.note(voltage, text, place, coords=panels.AT_EDGE, va="center", color=style.GREY)
     voltage.set_title("response; bars: range")
-    change.set_title("change per pulse")
+    change.set(title="change per pulse", ylabel="step down (10$^{-3}$ arb. u.)", ylim=(0, None))
     spread.set_title(f"{N_DEVICES} devices, variability {SIGMA}")
-    figure.legend(
-        *change.get_legend_handles_labels(), loc="outside upper center", ncols=min(len(devices), 4)
-    )
-    style.letter((voltage, change, spread))
+    figure.legend(*change.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
-
-
-def slopes() -> torch.Tensor:
-    """Slope factors of devices, |N(1, sigma_device)|, as a fresh network draws them."""
-    zero = torch.tensor(0)
-    stream = Stream(torch.tensor([100]), zero, zero)
-    return (1 + SIGMA * stream.normal(Draw.SLOPE_1, (N_DEVICES,))[0]).abs()

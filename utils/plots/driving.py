@@ -5,21 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
 from devices.library import constants
 from devices.scheme import CELLS, NEAREST, NONE, ONE_WAY, STOCHASTIC
+from utils.plots import statistics as stats
 from utils.plots import style
 from utils.plots.selection import FIELD_AND_RATE, by_field, comparable, varied_by_figures
-from utils.plots.statistics import (
-    at_best_rate,
-    best_columns,
-    describe_mean,
-    difference,
-    difference_columns,
-)
 from utils.records.simulations import COSTS, with_costs
 from utils.study import IDEAL, PERFECT, SCHEME
 
@@ -48,7 +43,7 @@ class Driven:
     @cached_property
     def best(self) -> list[pd.DataFrame]:
         """The networks of each cell and rule at its best learning rate."""
-        return [at_best_rate(rows) for rows in self.rates.values()]
+        return [stats.at_best_rate(rows) for rows in self.rates.values()]
 
     @cached_property
     def schemes(self) -> pd.DataFrame:
@@ -59,17 +54,16 @@ class Driven:
         difference from the paper's scheme, in points.
         """
         top = max(self.best, key=lambda rows: rows["accuracy"].mean())
-        nothing: pd.DataFrame = self.ideal.iloc[:0]
-        papers = at_best_rate(self.rates.get((ONE_WAY, PAPERS), nothing))
+        papers = self.rates.get((ONE_WAY, PAPERS))
         table = []
         for ((cell, rule), rates), rows in zip(self.rates.items(), self.best, strict=True):
-            distance = difference(top, rows)
+            distance = stats.difference(top, rows)
             is_within = distance is not None and distance.low <= 0 <= distance.high
             is_papers = (cell, rule) == (ONE_WAY, PAPERS)
-            points = None if is_papers else difference(rows, papers)
+            points = None if is_papers else stats.best_difference(rows, papers)
             what = {"cell": cell, "rule": rule, "is_papers": is_papers}
             what["equal"] = rows is top or is_within
-            columns = best_columns(rates) | difference_columns("to paper's", points)
+            columns = stats.best_columns(rates) | stats.difference_columns("to paper's", points)
             table.append(what | dict(rows[list(COSTS)].mean()) | columns)
         return pd.DataFrame(table)
 
@@ -93,10 +87,8 @@ def select(networks: pd.DataFrame) -> list[Driven]:
     if networks.empty:
         return []
     # One-way cells do not have the rising branch, which is no other device.
-    falling = [
-        str(constants(setting.field.driven(both_ways=False))) for setting in networks["setting"]
-    ]
-    networks = networks.assign(constants=falling)
+    falling = (setting.field.driven(both_ways=False) for setting in networks["setting"])
+    networks = networks.assign(constants=[str(constants(device)) for device in falling])
     is_driven = networks.groupby("field")[list(SCHEME)].transform("nunique").gt(1).any(axis=1)
     is_ideal = networks["field"] == IDEAL.name
     alike = comparable(networks, varied_by_figures(*SCHEME), among=is_driven & ~is_ideal)
@@ -106,11 +98,11 @@ def select(networks: pd.DataFrame) -> list[Driven]:
     for field, rows in fields.items():
         rows = comparable(rows, (*FIELD_AND_RATE, *SCHEME), most="cell")
         rows = rows if "pulses" in rows else with_costs(rows)
+        groups: dict[Any, pd.DataFrame] = dict(list(rows.groupby(list(SCHEME))))
         schemes = {
-            (cell, rule): rates
-            for cell in CELLS
-            for rule in RULE_NAMES
-            if len(rates := rows[(rows[list(SCHEME)] == [cell, *rule]).all(axis=1)])
+            (cell, rule): groups[(cell, *rule)]
+            for cell, rule in product(CELLS, RULE_NAMES)
+            if (cell, *rule) in groups
         }
         if len(schemes) > 1:
             found.append(Driven(field, schemes, ideal))
@@ -140,7 +132,7 @@ def conclusion(driven: Driven) -> str:
         text += f" with {chosen['pulses']:.3g} pulses per device"
     text += f" (learning rate {chosen['best lr']})"
     for number, papers in schemes[schemes["is_papers"] & (schemes.index != place)].iterrows():
-        points = difference(networks, driven.best[number])
+        points = stats.difference(networks, driven.best[number])
         costs = f" with {papers['pulses']:.3g}" if papers["pulses"] > 0 else ""
         text += f"; the paper's scheme reaches {papers['mean']:.2f} %{costs}, a gain of {points}"
     if place != schemes["mean"].idxmax():
@@ -148,7 +140,7 @@ def conclusion(driven: Driven) -> str:
     elif n_equal > 1:
         plural = "s are" if n_equal > 2 else " is"
         text += f"; {n_equal - 1} other scheme{plural} equal within the interval"
-    return f"{text} ({describe_mean(networks)})."
+    return f"{text} ({stats.describe_mean(networks)})."
 
 
 def pareto_front(schemes: pd.DataFrame) -> pd.DataFrame:

@@ -15,8 +15,8 @@ from matplotlib.patches import Patch
 
 from devices.scheme import CELLS
 from utils.plots import panels, style
+from utils.plots import statistics as stats
 from utils.plots.driving import RULE_NAMES, Driven, pareto_front
-from utils.plots.statistics import at_best_rate, describe_mean, summary
 
 COLOURS = ("#000000", "#0072B2", "#56B4E9", "#D55E00", "#E69F00")
 LOOKS: dict[Any, dict[str, Any]] = {
@@ -34,13 +34,9 @@ def draw_driving(shown: list[Driven]) -> Figure:
     lettered = [draw_device(part, driven) for part, driven in zip(parts, shown, strict=True)]
     style.letter(chain(*lettered))
     one = next(iter(shown[0].rates.values()))
-    figure.legend(
-        handles=[Line2D([], [], lw=1, **look) for look in LOOKS.values()],
-        title=f"{style.physics(one)}; {one['epochs'].iloc[0]} epochs, {describe_mean(one)}",
-        title_fontsize=7,
-        loc="outside upper center",
-        ncols=3,
-    )
+    handles = [Line2D([], [], lw=1, **look) for look in LOOKS.values()]
+    title = f"{style.physics(one)}; {one['epochs'].iloc[0]} epochs, {stats.describe_mean(one)}"
+    panels.legend_above(figure, handles, title, handlelength=None)
     return figure
 
 
@@ -51,33 +47,24 @@ def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
     row = dict(zip(cells, top.subplots(1, len(cells), sharey=True, squeeze=False)[0], strict=True))
     panels.leave_out_outliers(
         [
-            panels.draw_means(row[cell], summary(rates), **LOOKS[rule])
+            panels.draw_means(row[cell], stats.summary(rates), **LOOKS[rule])
             for (cell, rule), rates in driven.rates.items()
         ]
     )
     for cell, axes in row.items():
         panels.use_log_scale(axes.xaxis)
-        axes.set_xlabel("learning rate")
-        axes.set_title(cell, loc="center")
+        axes.set(xlabel="learning rate", title=cell)
     row[cells[0]].set_ylabel("test accuracy (%)")
     top.suptitle(style.name(driven.field), fontweight="bold")
     reached, requests = bottom.subplots(1, 2, width_ratios=(1, 1.1))
     draw_cost(reached, driven)
     draw_requests(requests, driven)
-    ideal = at_best_rate(driven.ideal)["accuracy"].mean()
+    ideal = stats.at_best_rate(driven.ideal)["accuracy"].mean()
     if not math.isnan(ideal):
         for axes in (*row.values(), reached):
             axes.axhline(ideal, color=style.GREY, lw=0.8, ls=":", zorder=0)
-        reached.annotate(
-            "ideal network",
-            (0, ideal),
-            xycoords=("axes fraction", "data"),
-            xytext=(2, -2),
-            textcoords="offset points",
-            fontsize=style.SMALL,
-            color=style.GREY,
-            va="top",
-        )
+        at = ("axes fraction", "data")
+        panels.note(reached, "ideal network", (0, ideal), (2, -2), at, color=style.GREY, va="top")
     return [row[cells[0]], reached, requests]
 
 
@@ -93,8 +80,7 @@ def draw_cost(axes, driven: Driven) -> None:
         look = {"color": style.GREY, "lw": 0.8, "label": "best for its pulses"}
         (handles["front"],) = axes.plot(front["pulses"], front["mean"], zorder=0, **look)
     panels.use_log_scale(axes.xaxis)
-    axes.set_xlabel("pulses per device in the whole training")
-    axes.set_ylabel("test accuracy (%)")
+    axes.set(xlabel="pulses per device in the whole training", ylabel="test accuracy (%)")
     axes.legend(handles=list(handles.values()), loc="best", fontsize=style.SMALL)
 
 
@@ -117,18 +103,12 @@ def draw_requests(axes, driven: Driven) -> None:
     axes.set_yticks(list(middle), list(middle.index))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("requests (%)")
+    axes.set(xlim=(0, 100), xlabel="requests (%)")
     looks: dict[str, dict[str, Any]] = {"written": {"fc": style.GREY}, "dropped": {"fc": "#DDDDDD"}}
     if (schemes["refreshed"] > 0).any():
         looks["refreshed"] = {"fc": "#BBBBBB", "ec": style.GREY, "hatch": "xxxx"}
     looks["pending"] = {"fc": "white", "ec": style.GREY, "hatch": "////"}
-    axes.legend(
-        handles=[Patch(label=name, **look) for name, look in looks.items()],
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=4,
-        fontsize=style.SMALL,
-        handlelength=1.2,
-        columnspacing=1.0,
-    )
+    handles = [Patch(label=name, **look) for name, look in looks.items()]
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 4}
+    shape = {"fontsize": style.SMALL, "handlelength": 1.2, "columnspacing": 1.0}
+    axes.legend(handles=handles, **place, **shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping
+from contextlib import suppress
 
 import pandas as pd
 import torch
@@ -24,13 +25,12 @@ CURRENT, VOLTAGE = "current I (arb. u.)", "Hall voltage V (arb. u.)"
 def with_intermediates(networks: pd.DataFrame) -> pd.DataFrame:
     """The rows of `Simulations.networks` whose networks have these files, whole."""
 
-    def is_complete(row) -> bool:
-        try:
-            return bool(read_intermediates(row.folder, row.model))
-        except IncompleteFileError:
-            return False
-
-    return networks.loc[[is_complete(row) for row in networks.itertuples()]]
+    complete = []
+    for k, folder, model in zip(networks.index, networks["folder"], networks["model"], strict=True):
+        with suppress(IncompleteFileError):
+            read_intermediates(folder, model)
+            complete.append(k)
+    return networks.loc[complete]
 
 
 def draw_intermediate(networks: pd.DataFrame) -> Figure:
@@ -44,26 +44,25 @@ def draw_intermediate(networks: pd.DataFrame) -> Figure:
     fields = {field: read_values(rows) for field, rows in best.items()}
     colours = style.colours(best)
     layers = list(next(iter(fields.values())))  # numbers in the state dict
-    shape = 2, 1 + len(layers)
-    size = max(style.PAGE, 2.3 * shape[1]), 4.4
-    figure, panels = plt.subplots(*shape, figsize=size, squeeze=False)
+    n_columns = 1 + len(layers)
+    size = max(style.PAGE, 2.3 * n_columns), 4.4
+    figure, (upper, lower) = plt.subplots(2, n_columns, figsize=size, squeeze=False)
     for number, layer in enumerate(layers, start=1):
-        upper, lower = panels[:, number]
-        upper.set_title(f"layer {number}")
+        upper[number].set_title(f"layer {number}")
         currents, voltages = (
             {field: values[layer][k] for field, values in fields.items()} for k in (0, 1)
         )
         if number == 1:  # of the image, the same for all networks
             currents = {None: next(iter(currents.values()))[:1]}
-            draw_image(panels[0][0], currents[None][0])
-        draw_distributions(upper, currents, colours, CURRENT)
+            draw_image(upper[0], currents[None][0])
+        draw_distributions(upper[number], currents, colours, CURRENT)
         if number < len(layers):
-            draw_distributions(lower, voltages, colours, VOLTAGE)
+            draw_distributions(lower[number], voltages, colours, VOLTAGE)
         else:
-            draw_by_class(lower, voltages, colours)
-    panels[0][1].set_ylabel("inputs per bin")
-    panels[1][1].set_ylabel("outputs per bin")
-    add_legend(panels[1][0], best, colours)
+            draw_by_class(lower[number], voltages, colours)
+    upper[1].set_ylabel("inputs per bin")
+    lower[1].set_ylabel("outputs per bin")
+    add_legend(lower[0], best, colours)
     figure.suptitle(f"{style.physics(networks)}: first test image")
     return figure
 
@@ -119,10 +118,8 @@ def draw_by_class(axes, values: Mapping[str, Tensor], colours: Mapping[str, str]
         mean = voltages.mean(dim=0).numpy()
         axes.errorbar(place, mean, spread, fmt=markers[field], color=colours[field], lw=0.8)
     axes.axhline(0, color=style.GREY, lw=0.5)
-    axes.set_xticks(range(n_classes))
+    axes.set(xlabel="class", ylabel=VOLTAGE, xticks=range(n_classes))
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    axes.set_xlabel("class")
-    axes.set_ylabel(VOLTAGE)
 
 
 def add_legend(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, str]) -> None:

@@ -11,29 +11,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from devices.built_in import CURVED, LINEAR
+from devices.library import Device
+from devices.responses import Exponential, Linear
+from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.nonlinearity import has_nonlinearity, nonlinearity
-from utils.plots.panels import RATE_LABEL, legend_above
+from utils.plots.nonlinearity import nonlinearity
+from utils.plots.panels import RATE_LABEL, grid, legend_above
 from utils.plots.selection import FIELD_AND_RATE, by_field, comparable
-from utils.plots.statistics import (
-    MIN_FOR_SPREAD,
-    Difference,
-    at_best_rate,
-    best_rate,
-    describe_count,
-    difference,
-)
 
 TOLERANCE = 0.5  # points below a linear device that count as as good
 LEVELS = (0.5, 1, 2, 5, 10, 20)  # points below the best, of contour lines
 LOST_LEVELS = (1, 5, 20)  # points lost or won in relaxation, of contour lines
 DEEPEST = 10.0  # points below the best, as far as colours tell them apart
-COLUMNS = [field.name for field in fields(Difference)]
 MOST_LOST = 4.0  # points, lost or won in relaxation, as far as colours tell them apart
 
 
@@ -55,21 +48,21 @@ class Map:
     def best(self) -> dict[float, pd.DataFrame]:
         """The networks of each nonlinearity at its best learning rate."""
         groups: Any = self.curved.groupby("nu")
-        return {float(nu): at_best_rate(rows) for nu, rows in groups}
+        return {float(nu): stats.at_best_rate(rows) for nu, rows in groups}
 
     def above_linear(self) -> pd.DataFrame:
         """By how much each is better than nu = 0, each at its own best rate: a row a nonlinearity.
 
         The columns are those of a `Difference`.
         """
-        nothing: pd.DataFrame = self.curved.iloc[:0]
-        linear = self.best.get(0.0, nothing)
-        found = {nu: difference(rows, linear) for nu, rows in self.best.items()}
+        linear = self.best.get(0.0)
+        found = {nu: stats.difference(rows, linear) for nu, rows in self.best.items()}
         rows = {nu: vars(points) for nu, points in found.items() if points}
-        return pd.DataFrame.from_dict(rows, "index", columns=COLUMNS)
+        columns = [field.name for field in fields(stats.Difference)]
+        return pd.DataFrame.from_dict(rows, "index", columns=columns)
 
 
-def select(networks: pd.DataFrame, measured: Sequence[str] = ()) -> Map | None:
+def select(networks: pd.DataFrame, measured: Sequence[Device] = ()) -> Map | None:
     """The curved devices, of the physics of which there are most; None if there are none.
 
     networks: healthy ones of one series; measured: devices to mark whatever noises they have.
@@ -80,7 +73,8 @@ def select(networks: pd.DataFrame, measured: Sequence[str] = ()) -> Map | None:
     chosen = comparable(networks, vary=(*FIELD_AND_RATE, "constants"), among=is_curved)
     curved = chosen[is_curved[chosen.index]]
     nus = curved["field"].str.removeprefix(CURVED).astype(float)
-    marked = networks.index.isin(chosen.index) | networks["field"].isin(measured)
+    own = networks["field"].isin([device.name for device in measured])
+    marked = networks.index.isin(chosen.index) | own
     return Map(curved.assign(nu=nus), networks[marked & ~is_curved])
 
 
@@ -107,15 +101,13 @@ def conclusion(device_map: Map) -> str:
     """Up to which nonlinearity a device stays within half a point of a linear one."""
     above = device_map.above_linear()
     n = above["n"].min()
-    few = "" if n >= MIN_FOR_SPREAD else f"; no interval from {n} network{'s' * bool(n > 1)}"
+    few = "" if n >= stats.MIN_FOR_SPREAD else f"; no interval from {n} network{'s' * bool(n > 1)}"
     if few:
         above = above.assign(low=math.nan, high=math.nan)
-    limits = {sign: find_limits(above, sign) for sign in (1, -1)}
-    parts = [
-        describe_limits(found, "up" if sign > 0 else "down", sign * max(sign * above.index))
-        for sign, found in limits.items()
-        if found is not None
-    ]
+    parts = []
+    for way, sign in (("up", 1), ("down", -1)):
+        if (limits := find_limits(above, sign)) is not None:
+            parts.append(f"{way} {describe_limits(limits, sign * max(sign * above.index))}")
     if not parts:
         return "Map: too few nonlinearities yet."
     return (
@@ -136,15 +128,15 @@ def describe_relaxation(device_map: Map) -> str:
     )
 
 
-def describe_limits(limits: pd.Series, way: str, end: float) -> str:
-    """`up to ν = 0.9 (95 %: 0.7 to 1.2)`."""
+def describe_limits(limits: pd.Series, end: float) -> str:
+    """`to ν = 0.9 (95 %: 0.7 to 1.2)`."""
     at, low, high = limits
     if math.isnan(at):
-        text = f"{way} to the end of the map, ν = {end:g}"
-        return text if math.isnan(low) else f"{text} (95 %: at least to {low:.1f})"
-    text = f"{way} to ν = {at:.1f}"
-    last = "the end" if math.isnan(high) else f"{high:.1f}"
-    return text if math.isnan(low) else f"{text} (95 %: {low:.1f} to {last})"
+        text, interval = f"to the end of the map, ν = {end:g}", f"at least to {low:.1f}"
+    else:
+        last = "the end" if math.isnan(high) else f"{high:.1f}"
+        text, interval = f"to ν = {at:.1f}", f"{low:.1f} to {last}"
+    return text if math.isnan(low) else f"{text} (95 %: {interval})"
 
 
 def draw_map(device_map: Map) -> Figure | None:
@@ -155,7 +147,7 @@ def draw_map(device_map: Map) -> Figure | None:
     accuracy = device_map.grid()
     if min(accuracy.shape) < 2:
         return None
-    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 3.1), sharey=True)
+    figure, ((left, right),) = grid(1, 2, (style.PAGE, 3.1), sharey=True)
     top, lowest = float(np.nanmax(accuracy.to_numpy())), float(np.nanmin(accuracy.to_numpy()))
     bar = draw_heat(left, accuracy, "viridis", (max(lowest, top - DEEPEST), top))
     bar.set_label("test accuracy (%)")
@@ -168,26 +160,24 @@ def draw_map(device_map: Map) -> Figure | None:
         signed = (float(sign * level) for level in LOST_LEVELS for sign in (1, -1))
         add_contours(right, lost, {level: f"{level:g}" for level in signed})
     best = [rows["lr"].iloc[0] for rows in device_map.best.values()]
+    look = {"color": "black", "lw": 1.2, "ls": "--", "marker": ".", "label": "best learning rate"}
     for axes in (left, right):
         axes.plot(accuracy.columns, best, color="white", lw=2.6)
-        (line,) = axes.plot(accuracy.columns, best, color="black", lw=1.2, ls="--", marker=".")
-        marked = mark_fields(axes, device_map)
+        axes.plot(accuracy.columns, best, **look)
+        mark_fields(axes, device_map)
         axes.set_xlabel("nonlinearity ν (pulses of the range / decay)")
-    left.set_ylabel(RATE_LABEL)
-    left.set_title("trained; lines: points from the best")
+    left.set(ylabel=RATE_LABEL, title="trained; lines: points from the best")
     right.set_title("relaxed to linear; lines: points lost")
-    style.letter((left, right))
-    labels = ["best learning rate", *marked]
     counts = device_map.curved.groupby(["nu", "lr"]).size()
-    title = f"{style.physics(device_map.curved)}; mean, {describe_count(counts)}"
-    legend_above(figure, [line, *marked.values()], labels, title, min(len(labels), 3))
+    title = f"{style.physics(device_map.curved)}; mean, {stats.describe_count(counts)}"
+    legend_above(figure, left.get_legend_handles_labels()[0], title)
     return figure
 
 
-def draw_heat(axes, grid: pd.DataFrame, colours: str, ends: tuple[float, float]):
+def draw_heat(axes, cells: pd.DataFrame, colours: str, ends: tuple[float, float]):
     """A cell around each point, centred in nu and in the logarithm of the rate; returns its bar."""
-    rates, shown = grid.index, np.ma.masked_invalid(grid)
-    borders = borders_of(grid.columns), np.exp(borders_of(np.log(rates)))
+    rates, shown = cells.index, np.ma.masked_invalid(cells)
+    borders = borders_of(cells.columns), np.exp(borders_of(np.log(rates)))
     mesh = axes.pcolormesh(*borders, shown, cmap=colours, vmin=ends[0], vmax=ends[1])
     mesh.set_rasterized(True)
     beyond = bool(shown.min() < ends[0]), bool(shown.max() > ends[1])
@@ -205,31 +195,31 @@ def borders_of(centres: Any) -> np.ndarray:
     return np.array([2 * centres[0] - middles[0], *middles, 2 * centres[-1] - middles[-1]])
 
 
-def add_contours(axes, grid: pd.DataFrame, levels: Mapping[float, str]) -> None:
+def add_contours(axes, cells: pd.DataFrame, levels: Mapping[float, str]) -> None:
     """Lines at these levels, named; only those that lie between the values."""
-    low, high = np.nanmin(grid.to_numpy()), np.nanmax(grid.to_numpy())
+    low, high = np.nanmin(cells.to_numpy()), np.nanmax(cells.to_numpy())
     inside = sorted(level for level in levels if low < level < high)
     if inside:
         look = {"levels": inside, "colors": "black", "linewidths": 0.6}
-        lines = axes.contour(grid.columns, grid.index, grid, **look)
+        lines = axes.contour(cells.columns, cells.index, cells, **look)
         for text in axes.clabel(lines, fontsize=style.SMALL, fmt=dict(levels)):
             text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
 
 
-def mark_fields(axes, device_map: Map) -> dict:
-    """Other fields where they belong, at their best learning rate; their markers by label."""
-    marked, nus = {}, device_map.best
+def mark_fields(axes, device_map: Map) -> None:
+    """Other fields where they belong, at their best learning rate."""
+    nus = device_map.best
     markers = style.markers(device_map.others["field"])
     for field, rows in by_field(device_map.others).items():
         device = rows["setting"].iloc[0].field
         nu = None if device.response.endless else nonlinearity(device)
         if nu is None or not min(nus) - 0.5 <= nu <= max(nus) + 0.5:
             continue
-        is_nearest = " and the nearest ν" * (not has_nonlinearity(device))
+        has_own = isinstance(device.response, (Exponential, Linear))
+        is_nearest = " and the nearest ν" * (not has_own)
         times = device.response.span / LINEAR.span  # the map is of the range of the linear device
         of_range = f" (range × {times:.1f})" * (abs(times - 1) > 0.05)
         noises = " (own noises)" * (device.measured is not None)
         label = f"{style.name(field)}{of_range}{noises}, at its best{is_nearest}"
-        look = {"color": "white", "mec": "black", "mew": 0.9, "ms": 6, "ls": ""}
-        (marked[label],) = axes.plot(nu, best_rate(rows), markers[field], **look)
-    return marked
+        look = {"color": "white", "mec": "black", "mew": 0.9, "ms": 6, "ls": "", "label": label}
+        axes.plot(nu, stats.best_rate(rows), markers[field], **look)

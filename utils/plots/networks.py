@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from devices import device_file
 from devices.library import Device
 from utils.errors import UserError
 from utils.flags import flags_of
-from utils.plots import style
+from utils.plots import commands
 from utils.plots.prices import NO_PRICES, Prices
 from utils.plots.selection import (
     FIELD_AND_RATE,
+    VARIED,
+    FairChoice,
     comparable,
+    fair_choices,
     in_study,
     varied_by_figures,
     with_newest_constants,
 )
-from utils.plots.statistics import describe_best_rate, rates_beyond
-from utils.records.results import IncompleteFileError, read_record
 from utils.records.simulations import Simulations, series_of
 from utils.run import Run
 from utils.settings import Setting
-from utils.studies import STUDIES
-from utils.study import SCHEME, Study, rate_factor
+from utils.studies import BESIDE, STUDIES
+from utils.study import SCHEME, Study
 
 MOST_LINES = 5  # on networks that are not drawn
 
@@ -95,30 +93,26 @@ class Networks:
         devices = {setting.field.name: setting.field for setting in rows["setting"]}
         return [device for _, device in sorted(devices.items()) if device.measured is not None]
 
-    @property
-    def measured_names(self) -> list[str]:
-        return [device.name for device in self.measured]
+    @cached_property
+    def choices(self) -> list[FairChoice]:
+        """Devices of the user's own beside linear, exponential and ideal ones, if there are any."""
+        measured = [device.name for device in self.measured]
+        fields = [*measured, *(device.name for device in BESIDE)]
+        choices = fair_choices(self.unswitched, fields, measured) if measured else []
+        return [choice for choice in choices if {*measured} & {*choice.fields}]
 
-    def versions(self) -> pd.DataFrame:
-        """How many folders each combination of programs, physics and hardware has trained."""
-        rows = []
-        for _, alike in self.all.dropna(subset=["folder"]).groupby("folder", sort=False):
-            content = read_content(alike)
-            programs = content.get("versions", {})
-            commit = (content.get("git_commit") or "")[:10]
-            where = {name: content.get(name) for name in ("physics", "device", "hardware")}
-            rows.append(where | {"commit": commit} | programs)
-        table = pd.DataFrame(rows)
-        return table.value_counts(dropna=False).rename("settings").reset_index()
+    @property
+    def own_or_reference(self) -> pd.DataFrame:
+        """The user's devices and those beside them, or else those of the reference."""
+        return self.choices[0].networks if self.choices else self.reference()
 
     def describe(self) -> list[str]:
         """Which simulations are drawn, and the flags that draw others."""
         if self.main.empty:
             return ["There is nothing to draw yet."]
-        series = series_of(self.main)
-        table = flags_of(Setting)
+        series, table = series_of(self.main), flags_of(Setting)
         common = ", ".join(
-            f"{name} {words(value)}"
+            f"{name} {commands.words(value)}"
             for name, value in series.items()
             if not (table[name][0].stored.added_later and value == table[name][1])
         )
@@ -129,29 +123,26 @@ class Networks:
 
     def describe_others(self, series: Mapping[str, Any]) -> list[str]:
         """How many networks have other settings than those drawn, and the flags that draw them."""
-        everything = self.simulations.networks
         lines, n_driven = [], 0
-        for _, rows in everything.groupby(list(series), sort=False):
-            other = series_of(rows)
-            differing = {name: v for name, v in other.items() if v != series[name]}
-            if differing and differing.keys() <= set(SCHEME):
+        for _, rows in self.simulations.networks.groupby(list(series), sort=False):
+            values = {name: v for name, v in series_of(rows).items() if v != series[name]}
+            if values and values.keys() <= set(SCHEME):
                 n_driven += len(rows)
-            elif differing:
-                values = ", ".join(shown(name, value) for name, value in differing.items())
+            elif values:
+                differing = [commands.shown(name, value) for name, value in values.items()]
+                flags = " ".join(f"--{each}" for each in differing)
                 plural = "s" * (len(rows) > 1)
-                flags = " ".join(f"--{shown(name, v)}" for name, v in differing.items())
                 lines.append(
-                    f"Not drawn: {len(rows)} network{plural} ({values}); {flags} draws them."
+                    f"Not drawn: {len(rows)} network{plural} ({', '.join(differing)}); {flags} "
+                    "draws them."
                 )
         driven = (
             f"In the picture of driving alone: {n_driven} networks of other cells or rules; "
             "--cell, --rounding and --accumulate draw them everywhere."
         )
-        return (
-            [driven] * (n_driven > 0)
-            + lines[:MOST_LINES]
-            + [f"Not drawn: {len(lines)} kinds in all."] * (len(lines) > MOST_LINES)
-        )
+        more = f"Not drawn: {len(lines)} kinds in all."
+        few = [*lines[:MOST_LINES], *[more] * (len(lines) > MOST_LINES)]
+        return [driven, *few] if n_driven else few
 
     def flags(
         self, networks: pd.DataFrame | None = None, given: Mapping[str, Any] | None = None
@@ -162,18 +153,19 @@ class Networks:
         the networks share.
         """
         networks = self.main if networks is None else networks
-        given = series_of(networks) if given is None else given
         if networks.empty:
-            return "".join(f" --{name} {words(value)}" for name, value in self.filters.items())
+            return "".join(
+                f" --{name} {commands.words(value)}" for name, value in self.filters.items()
+            )
         series, table, line = series_of(networks), flags_of(Setting), ""
-        for name, value in given.items():
+        for name, value in (series if given is None else given).items():
             if name == "field":
-                line += f" --field {named_devices(networks, value)}"
+                line += f" --field {commands.named_devices(networks, value)}"
             elif name not in series or value != table[name][1]:
-                line += f" --{shown(name, value)}"
+                line += f" --{commands.shown(name, value)}"
         n_models = int(networks.groupby(["setting", "original"], sort=False).size().max())
         line += f" --n_models {n_models}" * (n_models != Run.n_models)
-        if (data_dir := named_data_dir(networks)) is not None:
+        if (data_dir := commands.named_data_dir(networks)) is not None:
             line += f" --data_dir {shlex.quote(data_dir)}"
         if self.folder != Run.output_dir:
             line += f" --output_dir {shlex.quote(str(self.folder))}"
@@ -185,97 +177,28 @@ class Networks:
         networks: pd.DataFrame | None = None,
         given: Mapping[str, Any] | None = None,
         edges: pd.DataFrame | None = None,
-        is_scaled: bool = False,
     ) -> list[str]:
         """How many of a study's settings are missing and the command that makes them, or nothing.
 
         networks: those that are there, by default the largest set; given: values, by flag, that
-        override the study's, by default those that the networks share. edges, is_scaled: networks
-        of which best learning rates at the edge are named, too; see `describe_edges`.
+        override the study's, and those that the networks share. edges: networks of which best
+        learning rates at the edge are named, too.
         """
-        networks = self.main if networks is None else networks
-        given = series_of(networks) if given is None else given
+        networks, given = self.main if networks is None else networks, given or {}
         name = study.name.capitalize().replace("Figure", "Figure ")
+        values = {**given, **series_beside(study, networks), **given}
         try:
-            wanted = set(study.settings(given))
+            wanted = set(study.settings(values))
         except UserError as error:  # as of device noise where the figure has no read noise
             return [f"{name} has no simulations of this kind: {error}"]
         missing = wanted - set(networks["setting"])
-        command = f"{study.command} --resume{self.flags(networks, given)}"
+        command = f"{study.command} --resume{self.flags(networks, values)}"
         how_many = f"{len(missing)} of {len(wanted)} settings are"
-        lines = [describe_missing(name, how_many, command)] if missing else []
-        return lines if edges is None else lines + describe_edges(command, edges, is_scaled)
+        lines = [commands.describe_missing(name, how_many, command)] if missing else []
+        return lines if edges is None else lines + commands.describe_edges(study, command, edges)
 
 
-def describe_missing(what: str, how_many: str, command: str) -> str:
-    """That something is missing, and the command that trains it."""
-    return f"{what}: {how_many} missing; train them with: {command}"
-
-
-def describe_edges(command: str, networks: pd.DataFrame, is_scaled: bool = False) -> list[str]:
-    """A line for each field whose best learning rate is at the edge of what was tried.
-
-    command: what makes more networks of their kind, but for --lr; networks: healthy ones of one
-    physics; is_scaled: whether the command scales learning rates to equal steps.
-    """
-    fields: dict[tuple[str, str], list[str]] = {}  # by where the best rate is, and what to try
-    for field, rows in networks.groupby("field", sort=False):
-        factor = rate_factor(rows["setting"].iloc[0].field) if is_scaled else 1
-        if rates := " ".join(f"{float(f'{rate / factor:.4g}'):g}" for rate in rates_beyond(rows)):
-            fields.setdefault((describe_best_rate(rows), rates), []).append(style.name(str(field)))
-    return [
-        f"{', '.join(names)}: best at learning rate {best}; try others with: {command} --lr {rates}"
-        for (best, rates), names in fields.items()
-    ]
-
-
-def shown(name: str, value: Any) -> str:
-    """A flag with its value as on the command line, without the dashes."""
-    if isinstance(value, bool) and flags_of(Setting)[name][0].sweeps:
-        return f"{name} {'on' if value else 'off'}"
-    return f"{name} {words(value)}".rstrip()
-
-
-def words(value: Any) -> str:
-    """A value as on the command line; of a flag that is on or off nothing."""
-    if isinstance(value, (tuple, list)):
-        return " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
-    return "" if value is True else str(value)
-
-
-def read_content(networks: pd.DataFrame) -> Mapping[str, Any]:
-    """The record of the newest of these networks; empty if there is none."""
-    places = zip(networks["folder"], networks["model"], strict=True)
-    newest = max(places, key=lambda place: place[0].id if place[0] else "", default=(None, 0))
-    folder, model = newest
-    if folder is None:
-        return {}
-    try:
-        return read_record(folder.json(model)).content
-    except IncompleteFileError:  # it has gone since
-        return {}
-
-
-def read_command(networks: pd.DataFrame) -> list[str]:
-    """The words of the command that made the newest of these networks; none if it is not known."""
-    return read_content(networks).get("command", [])
-
-
-def named_data_dir(networks: pd.DataFrame) -> str | None:
-    """The --data_dir of the command that made the newest of these networks; None without one."""
-    words = pairwise(read_command(networks))
-    return next((value for flag, value in words if flag == "--data_dir"), None)
-
-
-def named_devices(networks: pd.DataFrame, devices: Iterable[Device]) -> str:
-    """Devices as words of a command: measured ones by the files of the newest command on them.
-
-    A device that has no file any more is named `name.json`.
-    """
-    names, files = {device.name: device.measured for device in devices}, {}
-    for word in read_command(networks[networks["field"].isin(names)]):
-        if device_file.is_path(word):
-            with suppress(ValueError):  # it has gone since, or is none
-                files[device_file.read(word).name] = word
-    words = (files.get(n, f"{n}.json") if measured else n for n, measured in names.items())
-    return " ".join(map(shlex.quote, words))
+def series_beside(study: Study, networks: pd.DataFrame) -> dict[str, Any]:
+    """The values that the networks of a series share, but for flags that a study varies."""
+    varied = VARIED.get(study.name, ())
+    return {name: value for name, value in series_of(networks).items() if name not in varied}

@@ -28,11 +28,6 @@ def nonlinearity(device: Device) -> float | None:
     return 0.0 if isinstance(response, Linear) else nearest(response)
 
 
-def has_nonlinearity(device: Device) -> bool:
-    """Whether it has a nonlinearity of its own."""
-    return isinstance(device.response, (Exponential, Linear))
-
-
 @lru_cache(maxsize=64)
 def nearest(response: Response) -> float | None:
     """The nonlinearity of the nearest curve; None if it is farther off than TOLERANCE."""

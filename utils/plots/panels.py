@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
@@ -15,7 +16,19 @@ from utils.plots import style
 from utils.plots.statistics import MIN_FOR_SPREAD, rates_beyond
 
 RATE_LABEL = "learning rate (pulses per unit gradient)"
+Place = tuple[Any, float]
+AT_EDGE = ("data", "axes fraction")  # coordinates of notes: x of the data, y of the panel
 Curve = tuple[Any, pd.DataFrame, Any]  # axes, points of `statistics.summary`, and colour
+
+
+def grid(n_rows: int, n_columns: int, size: tuple[float, float], **share) -> tuple[Figure, Any]:
+    """A figure and its panels, named by letters: [row, column].
+
+    size: width and height, inches; share: the axes that panels share, see `plt.subplots`.
+    """
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, **share)
+    style.letter(axes.flat)
+    return figure, axes
 
 
 def draw_means(
@@ -44,11 +57,11 @@ def draw_history(
 ) -> torch.Tensor:
     """Mean test accuracy of some networks against epoch, with its band; returned in %, [epoch]."""
     values = 100 * read_histories(rows, "accuracies")  # [model, epoch]
-    std = values.std(0) if len(rows) > 1 else torch.zeros(values.shape[1])
-    epochs = pd.RangeIndex(1, values.shape[1] + 1)
-    points = pd.DataFrame({"mean": values.mean(0), "std": std, "size": len(rows)}, epochs)
+    mean, std = values.mean(0), values.std(0, correction=min(1, len(rows) - 1))
+    epochs = pd.RangeIndex(1, len(mean) + 1)
+    points = pd.DataFrame({"mean": mean, "std": std, "size": len(rows)}, epochs)
     draw_means(axes, points, color, label, marker)
-    return values.mean(0)
+    return mean
 
 
 def read_histories(rows: pd.DataFrame, kind: str) -> torch.Tensor:
@@ -57,9 +70,9 @@ def read_histories(rows: pd.DataFrame, kind: str) -> torch.Tensor:
     return torch.stack([torch.load(path, weights_only=True) for path in paths])
 
 
-def finish_epoch_axis(axes, n_epochs: int) -> None:
+def finish_epoch_axis(axes, n_epochs: int, label: str = "epoch") -> None:
     """Whole epochs, and an axis that ends with the last one."""
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(label)
     axes.set_xlim(0, n_epochs + 0.02 * n_epochs)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
@@ -70,6 +83,12 @@ def use_log_scale(axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
+
+
+def note(axes, text: str, at: Place, shift: Place = (0, 0), coords: Any = "data", **look) -> None:
+    """Write a small text at a place, moved by so many points. coords: see `Axes.annotate`."""
+    look = {"fontsize": style.SMALL} | look
+    axes.annotate(text, at, shift, coords, textcoords="offset points", **look)
 
 
 def mark_edge(axes, points: pd.DataFrame, networks: pd.DataFrame, colour: str) -> str:
@@ -83,9 +102,8 @@ def mark_edge(axes, points: pd.DataFrame, networks: pd.DataFrame, colour: str) -
         return ""
     best: Any = points["mean"].idxmax()
     arrow, way, side = ("←", -4, "right") if best == points.index[0] else ("→", 4, "left")
-    place = {"xytext": (way, 0), "textcoords": "offset points", "ha": side, "va": "center"}
-    at = best, points["mean"][best]
-    axes.annotate(arrow, at, color=colour, annotation_clip=False, **place)
+    look = {"fontsize": "medium", "color": colour, "ha": side, "va": "center"}
+    note(axes, arrow, (best, points["mean"][best]), (way, 0), annotation_clip=False, **look)
     return "; arrow: best at the edge of what was tried"
 
 
@@ -96,9 +114,8 @@ def name_ends(axes, x: float) -> None:
     for line in sorted(axes.get_lines(), key=last_value):
         if low <= last_value(line) <= high:
             place = max(last_value(line), place + gap)
-            look = {"color": line.get_color(), "fontsize": style.SMALL, "va": "center"}
-            place_at = {"textcoords": "offset points", "annotation_clip": False}
-            axes.annotate(line.get_label(), (x, place), (4, 0), **place_at, **look)
+            look = {"color": line.get_color(), "va": "center", "annotation_clip": False}
+            note(axes, line.get_label(), (x, place), (4, 0), **look)
 
 
 def last_value(line) -> float:
@@ -106,17 +123,10 @@ def last_value(line) -> float:
     return float(line.get_ydata()[-1])
 
 
-def legend_above(figure: Figure, handles, labels: Sequence[str], title: str, columns: int) -> None:
-    """A legend above the panels, where it covers no curve."""
-    figure.legend(
-        handles,
-        labels,
-        title=title,
-        title_fontsize=7,
-        loc="outside upper center",
-        ncols=columns,
-        handlelength=2.8,
-    )
+def legend_above(figure, handles: Sequence, title: str, columns: int = 3, **look) -> None:
+    """A legend above the panels, where it covers no curve. handles: with their labels."""
+    look = {"handlelength": 2.8, "title_fontsize": 7, "loc": "outside upper center"} | look
+    figure.legend(handles=handles, title=title, ncols=columns, **look)
 
 
 def lowest_of_cluster(means: pd.Series) -> float:
@@ -148,16 +158,8 @@ def leave_out_outliers(drawn: Sequence[Curve], max_share: float = 0.5) -> None:
     written = Counter()  # texts at a place, one above the other
     for axes, points, colour in drawn:
         for rate, mean in points["mean"][points["mean"] < edge].items():
-            axes.annotate(
-                f"↓ {mean:.0f}",
-                (rate, 0),
-                xycoords=("data", "axes fraction"),
-                xytext=(-3, 3 + 8 * written[axes, rate]),
-                textcoords="offset points",
-                color=colour,
-                fontsize=style.SMALL,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
-            )
+            shift, box = (-3, 3 + 8 * written[axes, rate]), {"fc": "white", "ec": "none", "pad": 0}
+            note(axes, f"↓ {mean:.0f}", (rate, 0), shift, AT_EDGE, color=colour, bbox=box)
             written[axes, rate] += 1
 
 
@@ -172,11 +174,5 @@ def leave_out_first_epoch(axes, means: torch.Tensor) -> None:
     room = 0.5 * (rest.max() - rest.min()) + 1
     axes.set_ylim(float(rest.min() - room), float(rest.max() + 0.3 * room))
     low, high = f"{float(first.min()):.0f}", f"{float(first.max()):.0f}"
-    axes.annotate(
-        f"↙ epoch 1: {low} %" if low == high else f"↙ epoch 1: {low} to {high} %",
-        (2.2, 0.02),
-        xycoords=("data", "axes fraction"),
-        color=style.GREY,
-        fontsize=style.SMALL,
-        va="bottom",
-    )
+    text = f"↙ epoch 1: {low} %" if low == high else f"↙ epoch 1: {low} to {high} %"
+    note(axes, text, (2.2, 0.02), coords=AT_EDGE, color=style.GREY, va="bottom")

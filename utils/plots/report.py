@@ -17,10 +17,12 @@ from utils.errors import UserError
 from utils.flag_table import TASKS
 from utils.flags import check_writable, flags_of
 from utils.plots import style
+from utils.plots.commands import read_content
 from utils.plots.comparison import conclusions, draw_comparison
+from utils.plots.costs import costs_table
 from utils.plots.curves import draw_epochs
 from utils.plots.networks import Networks
-from utils.plots.prices import Prices, costs_table
+from utils.plots.prices import Prices
 from utils.plots.sections import SECTIONS
 from utils.plots.selection import fair_choices, latest_run
 from utils.records.simulations import Simulations
@@ -92,7 +94,8 @@ class Report:
 
     def save(self, figure: Figure | None, stem: str) -> Figure | None:
         if figure is not None:
-            style.save(figure, self.folder, stem)
+            for ending in style.FORMATS:
+                figure.savefig(self.folder / f"{stem}.{ending}")
             plt.close(figure)  # a notebook shows what a cell returns, and that once
         return figure
 
@@ -146,7 +149,15 @@ class Report:
 
     def versions(self) -> pd.DataFrame:
         """How many settings were trained by which versions of programs and physics, and where."""
-        return self.networks.versions()
+        rows = []
+        recorded = self.networks.all.dropna(subset=["folder"])
+        for _, alike in recorded.groupby("folder", sort=False):
+            content = read_content(alike)
+            where = {name: content.get(name) for name in ("physics", "device", "hardware")}
+            commit = (content.get("git_commit") or "")[:10]
+            rows.append(where | {"commit": commit} | content.get("versions", {}))
+        table = pd.DataFrame(rows)
+        return table.value_counts(dropna=False).rename("settings").reset_index()
 
     def costs(self) -> pd.DataFrame:
         """What every layer has cost in each setting, and all of them, with prices if given."""

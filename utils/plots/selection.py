@@ -16,10 +16,12 @@ from utils.records.columns import other_columns, series_columns, setting_columns
 from utils.records.folders import by_age, created
 from utils.settings import Setting, imperfections
 from utils.studies import SAME_RANGE
-from utils.study import FIELDS, IDEAL, Study
+from utils.study import FIELDS, IDEAL, SCHEME, Study
 
 MEASURED = [name for name, (flag, _) in flags_of(Setting).items() if flag.measured]
 FIELD_AND_RATE = ("field", "lr")
+# The flags of a series that a study varies, by its name.
+VARIED = {"driving": SCHEME, "width": ("layers", "init", "rounding", "accumulate")}
 
 
 def varied_by_figures(*more: str) -> list[str]:
@@ -55,8 +57,13 @@ def comparable(
         return n_values, len(rows), first["epochs"], -TASKS.index(first["task"]), n_default
 
     largest = max((rows for _, rows in counted.groupby(agreeing)), key=rank)
-    chosen = networks[(networks[agreeing] == list(largest[agreeing].iloc[0])).all(axis=1)]
+    chosen = networks[have(networks, agreeing, largest[agreeing].iloc[0])]
     return chosen if "constants" in vary else with_newest_constants(chosen)
+
+
+def have(networks: pd.DataFrame, names: Sequence[str], values: Sequence) -> pd.Series:
+    """Whether each network has these values of these settings, bool."""
+    return (networks[list(names)] == list(values)).all(axis=1)
 
 
 def with_newest_constants(networks: pd.DataFrame) -> pd.DataFrame:
@@ -67,15 +74,12 @@ def with_newest_constants(networks: pd.DataFrame) -> pd.DataFrame:
     return networks[networks["constants"] == networks["field"].map(last)]
 
 
-def in_study(
-    networks: pd.DataFrame, study: Study, any_rate: bool = False, but: Collection[str] = ()
-) -> pd.Series:
-    """Whether each network has a setting of the study, bool.
+def in_study(networks: pd.DataFrame, study: Study, any_rate: bool = False) -> pd.Series:
+    """Whether each network has a setting of the study, bool. any_rate: at whatever learning rate.
 
-    any_rate: at whatever learning rate. but: flags of which the study's values are taken; of all
-    other flags that make a series, those of the network itself.
+    Of flags that make a series and that the study does not vary, it has the network's own values.
     """
-    names = [name for name in series_columns() if name not in but]
+    names = [name for name in series_columns() if name not in VARIED.get(study.name, ())]
     rates = {"lr": networks["lr"].unique()} if any_rate else {}
     wanted: set[Setting] = set()
     for values in networks[names].drop_duplicates().itertuples(index=False):
@@ -114,15 +118,14 @@ def fair_choices(
     networks = with_newest_constants(networks)
     own = networks[[as_measured(setting) == setting for setting in networks["setting"]]]
     derived = own["resistor_noise"] / RESISTOR_PER_VOLTAGE_NOISE
-    by_its_flag = own["voltage_noise"].where(own["voltage_noise"] != derived, -1.0)
-    hidden = own.assign(voltage_noise=by_its_flag, **dict.fromkeys(MEASURED, 0.0))
+    own = own.assign(voltage_noise=own["voltage_noise"].where(own["voltage_noise"] != derived, -1))
     choices = []
-    for rows, is_own in ((hidden, True), (networks, False)):
-        rows = networks.loc[comparable(rows, vary=FIELD_AND_RATE, most="field").index]
-        present = set(rows["field"])
-        drawn = [field for field in fields if field in present]
-        choices += [FairChoice(rows, drawn, is_own)] * bool(drawn)
-    return sorted(choices, key=lambda choice: (-len(choice.fields), not choice.as_measured))
+    for rows, names in ((own, MEASURED), (networks, [])):
+        chosen = comparable(rows, vary=(*FIELD_AND_RATE, *names), most="field")
+        drawn = [field for field in fields if field in set(chosen["field"])]
+        choices.append(FairChoice(networks.loc[chosen.index], drawn, as_measured=bool(names)))
+    choices.sort(key=lambda choice: (-len(choice.fields), not choice.as_measured))
+    return [choice for choice in choices if choice.fields]
 
 
 def as_measured(setting: Setting) -> Setting:

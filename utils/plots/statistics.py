@@ -71,10 +71,17 @@ def mean_difference(values: pd.Series, step: float = 0.0) -> Difference | None:
     return Difference(mean, error, mean - half, mean + half, n)
 
 
-def difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference | None:
+def difference(first: pd.DataFrame, second: pd.DataFrame | None) -> Difference | None:
     """First minus second over the seeds that both have; None if there is none."""
+    if second is None:
+        return None
     by_seed = [networks.groupby(SEED)["accuracy"].mean() for networks in (first, second)]
     return mean_difference(by_seed[0] - by_seed[1], points_per_image(first))
+
+
+def best_difference(first: pd.DataFrame, second: pd.DataFrame | None) -> Difference | None:
+    """First minus second over equal seeds, each at its own best learning rate."""
+    return second if second is None else difference(at_best_rate(first), at_best_rate(second))
 
 
 def differences(first: pd.DataFrame, second: pd.DataFrame, by: str) -> dict[float, Difference]:
@@ -84,10 +91,10 @@ def differences(first: pd.DataFrame, second: pd.DataFrame, by: str) -> dict[floa
     return {value: points for value, points in found.items() if points}
 
 
-def ends_of(found: Mapping[Any, Difference]) -> list:
-    """The keys of the least and of the greatest difference, once if they are the same."""
+def ends_of(found: Mapping[Any, Difference]) -> dict[Any, Difference]:
+    """The least and the greatest difference, once if they are the same."""
     order = sorted(found, key=lambda key: found[key].mean)
-    return list(dict.fromkeys((order[0], order[-1])))
+    return {key: found[key] for key in order[:1] + order[-1:]}
 
 
 def best_columns(rates: pd.DataFrame) -> dict[str, Any]:
@@ -134,8 +141,6 @@ def edge_of(networks: pd.DataFrame) -> str:
 
 def rates_beyond(networks: pd.DataFrame) -> list[float]:
     """Learning rates to try, where the best is the lowest, the highest, or the only one tried."""
-    if networks.empty:
-        return []
     factors = {"": (), "lowest": (1 / 2, 1 / 4), "highest": (2, 4), "only one": (1 / 2, 2)}
     return [factor * best_rate(networks) for factor in factors[edge_of(networks)]]
 

@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -17,7 +18,6 @@ import numpy as np
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
 
 from devices.built_in import CURVED, LARGEST_NONLINEARITY
 from utils.flags import flags_of
@@ -45,26 +45,14 @@ COLUMN, PAGE = 3.33, 7.0  # inches: one and two columns of a page of ACS journal
 SMALL = 6.5  # points, of notes within a panel; nothing is smaller
 FORMATS = ("pdf", "svg", "png")
 # What journals ask for, free ones of the same widths, and what matplotlib brings along.
-FONTS = (
-    "Helvetica",
-    "Arial",
-    "Liberation Sans",
-    "TeX Gyre Heros",
-    "Nimbus Sans",
-    "DejaVu Sans",
-)
+FONTS = "Helvetica", "Arial", "Liberation Sans", "TeX Gyre Heros", "Nimbus Sans", "DejaVu Sans"
 
 RC = {
-    "font.size": 8,
     "mathtext.default": "regular",
     "mathtext.fontset": "custom",
-    "axes.titlesize": 8,
-    "figure.titlesize": 8,
-    "figure.labelsize": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 8),
+    **dict.fromkeys(("figure.titlesize", "figure.labelsize"), 8),
+    **dict.fromkeys(("legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 7),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.7,
@@ -124,15 +112,14 @@ def colours(fields: Iterable[str]) -> dict[str, str]:
 def markers(fields: Iterable[str]) -> dict[str, str]:
     """A marker for each field of a picture; fields without one of their own take turns."""
     fields = list(dict.fromkeys(fields))
-    others = sorted(field for field in fields if field not in MARKERS)
-    turns = {field: OTHER_MARKERS[k % len(OTHER_MARKERS)] for k, field in enumerate(others)}
-    return {field: MARKERS.get(field) or turns[field] for field in fields}
+    others = sorted({*fields} - MARKERS.keys())
+    shapes = MARKERS | dict(zip(others, cycle(OTHER_MARKERS), strict=False))
+    return {field: shapes[field] for field in fields}
 
 
 def looks(fields: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, marker and label of each field of a picture, by their names in matplotlib."""
-    fields = list(fields)
-    shapes = markers(fields)
+    shapes = markers(fields := list(fields))
     return {
         field: {"color": colour, "marker": shapes[field], "label": name(field)}
         for field, colour in colours(fields).items()
@@ -200,9 +187,3 @@ def new_folder(figures: Path) -> Path:
             return folder
         except FileExistsError:
             time.sleep(0.1)
-
-
-def save(figure: Figure, folder: Path, stem: str) -> None:
-    """Write a figure as PDF, SVG and PNG."""
-    for ending in FORMATS:
-        figure.savefig(folder / f"{stem}.{ending}")

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from devices.library import Device
 from utils.plots import panels, style
+from utils.plots import statistics as stats
 from utils.plots.selection import FIELD_AND_RATE, comparable
-from utils.plots.statistics import best_rate, describe_mean, summary
 from utils.settings import Setting
 from utils.study import FIELDS
 
@@ -45,9 +45,12 @@ class Switched:
         return sorted(self.networks[self.networks["switch"] > 0]["lr"].unique())
 
     @property
-    def orders(self) -> list[tuple[Device, Device]]:
-        """The field at first and the one from the switch on."""
-        return [(self.asked, self.other), (self.other, self.asked)]
+    def orders(self) -> dict[str, tuple[Device, Device]]:
+        """By its name, the field at first and the one from the switch on."""
+        orders = (self.asked, self.other), (self.other, self.asked)
+        return {
+            ", then ".join(style.name(field.name) for field in order): order for order in orders
+        }
 
     def order(self, first: Device, rate: float) -> pd.DataFrame:
         """Networks that began under a field, and both ends: never, and always under `asked`."""
@@ -57,7 +60,7 @@ class Switched:
 
     def accuracies(self, first: Device, rate: float) -> pd.DataFrame:
         """Mean and standard deviation of accuracy (%) by epochs under `asked`."""
-        return summary(self.order(first, rate), by="under")
+        return stats.summary(self.order(first, rate), by="under")
 
 
 def select(networks: pd.DataFrame) -> Switched | None:
@@ -92,18 +95,19 @@ def draw_switch(switched: Switched) -> Figure:
     for axes, rate in zip(above, switched.rates, strict=True):
         draw_by_epochs(axes, switched, rate)
     above[0].set_ylabel("test accuracy after training (%)")
-    title = f"{style.physics(switched.networks)}; {describe_mean(switched.networks)}"
-    handles, labels = above[0].get_legend_handles_labels()
-    panels.legend_above(top, handles, labels, title, 4)
-    rate = rate_of_curves(switched)
-    below = bottom.subplots(1, 2, sharey=True)
-    lows = []
-    for axes, (first, then) in zip(below, switched.orders, strict=True):
+    title = f"{style.physics(switched.networks)}; {stats.describe_mean(switched.networks)}"
+    panels.legend_above(top, above[0].get_legend_handles_labels()[0], title, 4)
+    # At the learning rate at which the field asked for is best alone, otherwise the smallest.
+    always = switched.networks[switched.networks["under"] == switched.epochs]
+    always = always[always["lr"].isin(switched.rates)]
+    rate = switched.rates[0] if always.empty else stats.best_rate(always)
+    below, lows = bottom.subplots(1, 2, sharey=True), []
+    for axes, (name, (first, then)) in zip(below, switched.orders.items(), strict=True):
         draw_curves(axes, switched.order(first, rate), first, then)
+        axes.set_title(f"{name}, learning rate {rate:g}")
         lows.append(axes.get_ylim()[0])
     low, high = min(lows), max(axes.dataLim.y1 for axes in below)
-    below[0].set_ylim(low, high + 0.05 * (high - low))
-    below[0].set_ylabel("test accuracy (%)")
+    below[0].set(ylabel="test accuracy (%)", ylim=(low, high + 0.05 * (high - low)))
     name = style.name(switched.asked.name)
     top.supxlabel(f"epochs under {name} (grey: {TOLERANCE:g} points below always {name})")
     bottom.supxlabel("epoch (◇ right after the switch; dashed: never switched)")
@@ -111,22 +115,10 @@ def draw_switch(switched: Switched) -> Figure:
     return figure
 
 
-def rate_of_curves(switched: Switched) -> float:
-    """The learning rate at which the field asked for is best alone, otherwise the smallest."""
-    always = switched.networks[switched.networks["under"] == switched.epochs]
-    always = always[always["lr"].isin(switched.rates)]
-    return switched.rates[0] if always.empty else best_rate(always)
-
-
-def name_of_order(first: Device, then: Device) -> str:
-    return f"{style.name(first.name)}, then {style.name(then.name)}"
-
-
 def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
     """Both orders at one learning rate, with the ends as lines, and what counts as kept."""
-    for (first, then), marker in zip(switched.orders, "os", strict=True):
+    for (label, (first, _)), marker in zip(switched.orders.items(), "os", strict=True):
         points, is_asked = switched.accuracies(first, rate), first == switched.asked
-        label = name_of_order(first, then)
         panels.draw_means(axes, points, "black", label, marker, dashed=not is_asked)
         end = switched.epochs if is_asked else 0
         if end in points.index:
@@ -135,10 +127,8 @@ def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
             axes.axhline(level, color=colour, lw=0.9, ls="--", zorder=0, label=label)
             if end:
                 axes.axhspan(level - TOLERANCE, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
-    axes.set_title(f"learning rate {rate:g}")
-    panels.finish_epoch_axis(axes, switched.epochs)
-    axes.set_xlim(left=-0.02 * switched.epochs)
-    axes.set_xlabel("")
+    panels.finish_epoch_axis(axes, switched.epochs, "")
+    axes.set(title=f"learning rate {rate:g}", xlim=(-0.02 * switched.epochs, None))
 
 
 def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
@@ -165,9 +155,7 @@ def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
         means = torch.stack(means)
         panels.leave_out_first_epoch(axes, means)
         show_marks(axes, marked, SHOWN * float(means[:, -1].mean()))
-    axes.set_title(f"{name_of_order(first, then)}, learning rate {rows['lr'].iloc[0]:g}")
-    panels.finish_epoch_axis(axes, int(rows["epochs"].iloc[0]))
-    axes.set_xlabel("")
+    panels.finish_epoch_axis(axes, int(rows["epochs"].iloc[0]), "")
 
 
 def show_marks(axes, marked: Mapping[int, float], lowest: float) -> None:
@@ -176,32 +164,25 @@ def show_marks(axes, marked: Mapping[int, float], lowest: float) -> None:
     axes.set_ylim(bottom=min([*shown, axes.get_ylim()[0]]))
     for switch, value in marked.items():
         if value < axes.get_ylim()[0]:
-            axes.annotate(
-                f"◇ {value:.0f} %",
-                (switch, 0.14),
-                xycoords=("data", "axes fraction"),
-                rotation=90,
-                ha="center",
-                va="bottom",
-                fontsize=6,
-                color=style.GREY,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-            )
+            look = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 6}
+            look |= {"color": style.GREY, "bbox": {"fc": "white", "ec": "none", "pad": 0.5}}
+            panels.note(axes, f"◇ {value:.0f} %", (switch, 0.14), coords=panels.AT_EDGE, **look)
 
 
 def conclusion(switched: Switched) -> str:
     """How long the field asked for must be on to keep its accuracy, computed from the curves."""
     name, lines = style.name(switched.asked.name), []
     for rate in switched.rates:
-        orders = "; ".join(describe_order(switched, first, rate) for first, _ in switched.orders)
+        firsts = (switched.asked, switched.other)
+        orders = "; ".join(describe_order(switched, first, rate) for first in firsts)
         always = switched.accuracies(switched.asked, rate)["mean"].get(switched.epochs)
         if always is not None:
             lines.append(f"\n  learning rate {rate:g}, always {name} {always:.2f} %: {orders}.")
     if not lines:
         return f"Switch: no network was always {name}, to compare with."
     return (
-        f"Switch ({describe_mean(switched.networks)}): how many of {switched.epochs} epochs {name} "
-        f"has to be on to stay within {TOLERANCE:g} points of its accuracy:{''.join(lines)}"
+        f"Switch ({stats.describe_mean(switched.networks)}): how many of {switched.epochs} epochs "
+        f"{name} has to be on to stay within {TOLERANCE:g} points of its accuracy:{''.join(lines)}"
     )
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from devices.library import Device
 from devices.scheme import REFERENCE
 from utils.plots import style
+from utils.plots.panels import grid
 from utils.plots.selection import by_field
 from utils.plots.statistics import at_best_rate, describe_count
 from utils.records.tensor_names import pair_tensor
@@ -36,10 +36,7 @@ def draw_weights(networks: pd.DataFrame) -> Figure:
     images are left out, as their pairs are never programmed.
     """
     best = fields_at_best_rate(networks)
-    figure, (row,) = plt.subplots(
-        1, layers_of(networks) + 1, figsize=(style.PAGE, 2.6), squeeze=False
-    )
-    *layers, range_axes = row
+    figure, ((*layers, range_axes),) = grid(1, layers_of(networks) + 1, (style.PAGE, 2.6))
     colours = style.colours(best)
     pairs = draw_layers(layers, best, colours)
     for field, rows in best.items():
@@ -52,14 +49,12 @@ def draw_weights(networks: pd.DataFrame) -> Figure:
         place = (devices - response.w_min) / response.span
         draw_histogram(range_axes, place, (0, 1), colours[field], label)
     low, high = r"w$_\mathrm{min}$", r"w$_\mathrm{max}$"
-    range_axes.set_xlabel(f"(w − {low}) / ({high} − {low})")
-    range_axes.set_title("single devices")
-    range_axes.set_yscale("log")
+    label = f"(w − {low}) / ({high} − {low})"
+    range_axes.set(title="single devices", xlabel=label, yscale="log")
     layers[0].set_ylabel("share of weights per bin")
     handles = range_axes.get_legend_handles_labels()[0]
     handles.append(Line2D([], [], color=style.GREY, lw=0.7, ls="--", label="range of a pair"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
-    style.letter(row)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     count = describe_count([len(rows) for rows in best.values()])
     figure.suptitle(f"{style.physics(networks)}; {count}")
     return figure
@@ -80,9 +75,12 @@ def draw_layers(
 ) -> dict[str, list[Pair]]:
     """Histograms of the weights, a panel for each layer, with the range that a pair can attain.
 
-    best: the networks of each field. Returns the voltages of each field, see `read_voltages`.
+    best: the networks of each field. Returns the voltages of each field and layer.
     """
-    pairs = {field: read_voltages(rows, len(panels)) for field, rows in best.items()}
+    pairs = {
+        field: [read_voltages(rows, number) for number in range(len(panels))]
+        for field, rows in best.items()
+    }
     responses = {field: device_of(rows).response for field, rows in best.items()}
     spans = {field: each.span for field, each in responses.items() if not each.endless}
     for number, axes in enumerate(panels):
@@ -98,9 +96,7 @@ def draw_layers(
             if beyond >= 0.001:
                 label = f"{style.name(field)}: {beyond:.2g} % beyond this axis"
                 labels.append(textwrap.fill(label, LABEL_WIDTH))
-        axes.set_xlabel("\n".join(labels))
-        axes.set_title(f"layer {number + 1}")
-        axes.set_yscale("log")
+        axes.set(title=f"layer {number + 1}", xlabel="\n".join(labels), yscale="log")
     return pairs
 
 
@@ -117,20 +113,18 @@ def widest_shown(weights: Mapping[str, torch.Tensor], spans: Mapping[str, float]
     return max([widest, *(min(each, 3 * widest) if spans else each for each in far)])
 
 
-def read_voltages(rows: pd.DataFrame, n_layers: int) -> list[Pair]:
-    """Hall voltages (w1, w2) of each layer, all networks together."""
-    layers: list[tuple[list, list]] = [([], []) for _ in range(n_layers)]
+def read_voltages(rows: pd.DataFrame, number: int) -> Pair:
+    """Hall voltages (w1, w2) of a layer, counted from 0, all networks together."""
+    pairs = []
     for folder, model, setting in zip(rows["folder"], rows["model"], rows["setting"], strict=True):
         state = torch.load(folder.weights(model), weights_only=True, mmap=True)
-        for number, voltages in enumerate(layers):
-            w1, w2 = (state[pair_tensor(number, name)] for name in ("weight1", "weight2"))
-            if number == 0 and setting.cell != REFERENCE:  # there w1 is never programmed
-                fresh = w1.new_tensor(setting.start)
-                programmed = (w1 != fresh).any(dim=0)
-                w1, w2 = w1[:, programmed], w2[:, programmed]
-            voltages[0].append(w1.flatten())
-            voltages[1].append(w2.flatten())
-    return [(torch.cat(w1), torch.cat(w2)) for w1, w2 in layers]
+        w1, w2 = (state[pair_tensor(number, name)] for name in ("weight1", "weight2"))
+        if number == 0 and setting.cell != REFERENCE:  # there w1 is never programmed
+            programmed = (w1 != w1.new_tensor(setting.start)).any(dim=0)
+            w1, w2 = w1[:, programmed], w2[:, programmed]
+        pairs.append((w1.flatten(), w2.flatten()))
+    w1, w2 = map(torch.cat, zip(*pairs, strict=True))
+    return w1, w2
 
 
 def draw_histogram(

@@ -16,9 +16,9 @@ from utils.compute.signals import Stop
 from utils.console import log
 from utils.settings import Task, physics_of
 from utils.training.compiling import prepare
+from utils.training.job import ready_trainer
 from utils.training.plan import Job, Plan
 from utils.training.trainer import Trainer
-from utils.training.verification import verify
 
 PROBE_SECONDS = 1.0
 
@@ -87,12 +87,8 @@ class Probe:
 
     @torch.no_grad()
     def run(self, job: Job, stop: Stop) -> Iterator[float]:
-        compiler = self.compiler if job.compiled else Compiler(enabled=False)
-        trainer = Trainer(job.members, self.currents, compiler, self.graphed, job.ledger)
-        trainer.prepare()
-        if self.currents.are_on_gpu:
-            verify(trainer)
-            self.graphed = trainer.graphed
+        trainer = ready_trainer(job, self.currents, self.compiler, self.graphed)
+        self.graphed = trainer.graphed
         first = trainer.epochs if trainer.switched_at is None else trainer.switched_at
         seconds = first * self.epoch(trainer, stop)
         if first < trainer.epochs:

@@ -50,12 +50,8 @@ class JobRunner:
 
     def run(self, job: Job, stop: Stop) -> Iterator[Epoch | Complete]:
         """Train the networks of a job and write their files; a stop leaves their checkpoints."""
-        compiler = self.compiler if job.compiled else Compiler(enabled=False)
-        trainer = Trainer(job.members, self.currents, compiler, self.graphed, job.ledger)
-        trainer.prepare()
-        if self.currents.are_on_gpu:
-            verify(trainer)
-            self.graphed = trainer.graphed
+        trainer = ready_trainer(job, self.currents, self.compiler, self.graphed)
+        self.graphed = trainer.graphed
         checkpointer = Checkpointer(trainer, self.archive, self.checkpoint_seconds, stop)
         with stop.deferred():
             try:
@@ -76,6 +72,16 @@ class JobRunner:
             return []
         half = len(left) // 2
         return [replace(job, members=part) for part in (left[:half], left[half:]) if part]
+
+
+def ready_trainer(job: Job, currents: Currents, compiler: Compiler, graphed: bool) -> Trainer:
+    """Return a trainer of fresh networks, with its programs compiled and, on a GPU, verified."""
+    used = compiler if job.compiled else Compiler(enabled=False)
+    trainer = Trainer(job.members, currents, used, graphed, job.ledger)
+    trainer.prepare()
+    if currents.are_on_gpu:
+        verify(trainer)
+    return trainer
 
 
 class Checkpointer:

@@ -9,10 +9,13 @@ CPU is a test of the project: `pytest -m gpu`.
 
 from __future__ import annotations
 
+from copy import copy
+from itertools import product
+
 import torch
 from torch import Tensor
 
-from utils.compute.compiler import Compiler
+from utils.compute.compiler import Compiler, first_line
 from utils.compute.cuda_graph import WARM_UP
 from utils.compute.processor import OutOfMemoryError, memory_errors
 from utils.console import log
@@ -33,20 +36,19 @@ def verify(trainer: Trainer) -> None:
     UserError if even plain PyTorch fails, and OutOfMemoryError.
     """
     reasons: list[str] = []
-    graphs = (True, False) if trainer.graphed else (False,)
-    for compiled in (True, False) if trainer.compiler.enabled else (False,):
+    compiling = (True, False) if trainer.compiler.enabled else (False,)
+    for compiled, graphed in product(compiling, (True, False) if trainer.graphed else (False,)):
+        if reasons:
+            trainer.use_graph(graphed)
         if trainer.compiler.enabled and not compiled:
             trainer.compiler.fall_back(reasons[0])
-        for graphed in graphs:
+        stage = "compiled steps" if compiled else "uncompiled steps"
+        stage += " from a CUDA graph" if graphed else " called one by one"
+        if (reason := first_mismatch(trainer)) is None:
             if reasons:
-                trainer.use_graph(graphed)
-            stage = "compiled steps" if compiled else "uncompiled steps"
-            stage += " from a CUDA graph" if graphed else " called one by one"
-            if (reason := first_mismatch(trainer)) is None:
-                if reasons:
-                    log(f"{reasons[0]}; the run goes on with {stage}, which do not")
-                return
-            reasons.append(f"on this GPU {stage} {reason}")
+                log(f"{reasons[0]}; the run goes on with {stage}, which do not")
+            return
+        reasons.append(f"on this GPU {stage} {reason}")
     raise UserError(f"{reasons[-1]}; try another PyTorch or another driver, or --device cpu")
 
 
@@ -66,8 +68,7 @@ def first_mismatch(trainer: Trainer) -> str | None:
         except OutOfMemoryError:
             raise
         except Exception as error:  # whatever CUDA, a compiled program or its compiler raises
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            return f"fail{after} ({lines[0].strip() if lines else type(error).__name__})"
+            return f"fail{after} ({first_line(error)})"
     return None
 
 
@@ -75,30 +76,26 @@ def compare(trainer: Trainer) -> str | None:
     """Return the first tensor that differs from plain steps, and by how much; None if none."""
     ensemble, first_step = trainer.ensemble, trainer.step
 
-    def host_copies() -> dict[str, Tensor]:  # a job may fill the GPU's memory
+    def copies() -> dict[str, Tensor]:  # on the CPU, since a job may fill the GPU's memory
         return {name: each.to("cpu", copy=True) for name, each in ensemble.named_buffers()}
 
-    def outcome(steps: int) -> dict[str, Tensor]:
+    def outcome(trainer: Trainer, steps: int) -> dict[str, Tensor]:
         trainer.step = first_step
         for name, tensor in ensemble.named_buffers():
             tensor.copy_(start[name])
         for _ in range(steps):
             trainer.learn()
-        tests = [voltage.cpu() for voltage in outputs(ensemble, trainer.currents, trainer.compiler)]
-        return host_copies() | {"voltages of the test": torch.cat(tests, dim=-1)}
+        tests = [each.cpu() for each in outputs(ensemble, trainer.currents, trainer.compiler)]
+        return copies() | {"voltages of the test": torch.cat(tests, dim=-1)}
 
-    start = host_copies()
+    start = copies()
     for _ in range(WARM_UP + 1 if trainer.graphed else 0):
-        outcome(1)  # so that the steps that are compared are replays
-    actual = outcome(STEPS)
-    compiler, graph = trainer.compiler, trainer.graphed_step
-    trainer.compiler, trainer.graphed_step = Compiler(enabled=False), None
-    try:
-        expected = outcome(STEPS)
-    finally:
-        trainer.compiler, trainer.graphed_step = compiler, graph
+        outcome(trainer, 1)  # so that the steps that are compared are replays
+    actual = outcome(trainer, STEPS)
+    plain_trainer = copy(trainer)  # of the same ensemble
+    plain_trainer.compiler, plain_trainer.graphed_step = Compiler(enabled=False), None
     tolerance = TOLERANCE[trainer.members[0].setting.tf32]
-    for name, plain in expected.items():
+    for name, plain in outcome(plain_trainer, STEPS).items():
         before = start.get(name, torch.zeros_like(plain)).double()
         same = (actual[name] == plain) | (actual[name].isnan() & plain.isnan())
         off = torch.where(same, 0, actual[name].double() - plain.double()).norm()
