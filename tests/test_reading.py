@@ -6,6 +6,7 @@ import sys
 import time
 
 import numpy as np
+import pandas
 import pytest
 from conftest import PROJECT
 from hypothesis import HealthCheck, given, settings
@@ -146,6 +147,18 @@ def test_minus_signs_exponents_and_plus(reads):
     text = columns([f"\N{MINUS SIGN}{k}.5E+00" for k in range(4)], [f"+{k}.5d-1" for k in range(4)])
     text += "-4.5,+.45e0\n-55.e-1,0.55"
     assert_ramps(reads(text), -0.5 - PULSES[:6], (PULSES[:6] + 0.5) / 10, pulses=PULSES[:6])
+
+
+def test_numbers_that_a_workbook_holds_as_text(tmp_path):
+    """With the decimal mark and the minus sign of text files."""
+    path = tmp_path / "book.xlsx"
+    rows = [
+        (k, f"\N{MINUS SIGN}{value}".replace(".", ",")) for k, value in enumerate(words(LINEAR))
+    ]
+    pandas.DataFrame(rows, columns=["pulse", "G (uS)"]).to_excel(path, index=False)
+    measurement = read(path)
+    assert_ramps(measurement, -LINEAR)
+    assert measurement.how["decimal"] == "comma"
 
 
 # What is said, and what repeats it

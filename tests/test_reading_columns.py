@@ -15,6 +15,7 @@ from utils.errors import UserError
         ("Pulse #,G (uS)", ",", "uS"),
         ("Pulse number;I [A]", ";", "A"),
         ("n\tR / kΩ", "\t", "kΩ"),
+        ("n\tR / k\N{OHM SIGN}", "\t", "kΩ"),
         ("pulses   Hall voltage (a.u.)", "   ", "a.u."),
         ("pulse G(µS)", " ", "µS"),
         ("# pulse,G (nS)", ",", "nS"),

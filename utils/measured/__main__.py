@@ -134,20 +134,17 @@ def partner_of(given: str | None, output: Path) -> str | None:
     """
     if given is None:
         return None
-    if not device_file.is_path(given):
-        try:
+    try:
+        if not device_file.is_path(given):
             return look_up(given)[0]
-        except ValueError as error:
-            raise UserError(f"--relaxes_to {error}") from None
-    if Path(given).resolve() == output.resolve():
-        raise UserError(f"--relaxes_to {given}: this is the device file itself; name another")
-    if Path(given).exists():
-        try:
+        if Path(given).resolve() == output.resolve():
+            raise ValueError(f"{given}: this is the device file itself; name another")
+        if Path(given).exists():
             device_file.read(given)
-        except ValueError as error:
-            raise UserError(f"--relaxes_to {error}") from None
-    else:
-        log(f"note: {given} does not exist yet; make it before you train")
+        else:
+            log(f"note: {given} does not exist yet; make it before you train")
+    except ValueError as error:
+        raise UserError(f"--relaxes_to {error}") from None
     return Path(os.path.relpath(given, output.parent)).as_posix()
 
 

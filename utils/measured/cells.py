@@ -15,7 +15,7 @@ from utils.measured.vocabulary import KNOWN_UNIT
 
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
-COMMENT = re.compile(r'\s*"?(#|%|//|!)')
+COMMENT = re.compile(r'\s*"?(#|%|//|!)|\s*sep=', re.IGNORECASE)  # sep=; is of spreadsheets
 NOT_READ = re.compile(  # 9.9e37, 9.91e37: SCPI; #N/A and the like: spreadsheets
     r"nan|n/?a|none|null|-+|\+?9\.91?0*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
     re.IGNORECASE,
@@ -25,7 +25,7 @@ NUMBERS = {
     "comma": re.compile(r"[+-]?(\d+,?\d*|,\d+)([eEdD][+-]?\d+)?"),
 }
 SAMPLE_LINES = 100  # by which a separator is judged
-LIKE_ASCII = str.maketrans({"\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\ufeff": ""})
+PLAIN = str.maketrans("\N{MINUS SIGN}\N{NO-BREAK SPACE}\N{OHM SIGN}", "- Ω", "\ufeff")
 # Of plotting programs: superscripts, subscripts and other styles, Greek letters.
 ESCAPES = (
     (re.compile(r"\\\+\(([^()]*)\)"), r"^\1"),
@@ -37,7 +37,7 @@ ESCAPES = (
 LIKE_PYTHON = str.maketrans("dD,", "ee.")
 SPACES = r"\s+"
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
-SEPARATOR_LINE = re.compile(r" *sep=([;,\t]) *", re.IGNORECASE)  # of spreadsheets
+SEPARATOR_LINE = re.compile(r"\s*sep=([;,\t])\s*", re.IGNORECASE)
 MAX_CELLS = 20_000_000
 WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # ZIP: XLSX, ODS; OLE: XLS
 
@@ -71,7 +71,7 @@ class Dialect:
             return MISSING
         return NUMBER if self.number.fullmatch(cell) else TEXT
 
-    def numbers(self, lines: Sequence[str]) -> int:
+    def numbers(self, lines: Sequence[str] | np.ndarray) -> int:
         """Characters that stand in cells which are numbers."""
         cells = (cell for line in lines for cell in self.split(line))
         return sum(len(cell) for cell in cells if self.number.fullmatch(cell))
@@ -117,9 +117,13 @@ class Grid:
         """`column 3`, counted from 0."""
         return f"column {columns[0] + 1}"
 
+    def refusal(self, problem: str) -> UserError:
+        """What is wrong with the file."""
+        return UserError(f"{self.path}: {problem}")
+
     def error(self, line: int, column: int, problem: str) -> UserError:
         """What is wrong with a cell. line: counted from 1; column: from 0."""
-        return UserError(f"{self.path}: line {line}, {self.title(column)}: {problem}")
+        return self.refusal(f"line {line}, {self.title(column)}: {problem}")
 
 
 def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
@@ -127,19 +131,18 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
 
     Raises UserError for what is neither text nor a workbook, and for more cells than a curve has.
     """
+    marks = ("point", "comma") if decimal == "auto" else (decimal,)
     if raw.startswith(OLD_WORKBOOK):
         raise UserError(f"{path}: the spreadsheet has the old XLS format; save it as XLSX or CSV")
     if raw.startswith(WORKBOOK):
         source, cells, others = cells_of_workbook(raw, path, sheet)
-        marks = ("point", "comma") if decimal == "auto" else (decimal,)
-        counts = {mark: sum(map(bool, map(NUMBERS[mark].fullmatch, cells.flat))) for mark in marks}
-        text, dialect = (), Dialect(",", max(counts, key=counts.__getitem__))
+        text, dialect = (), most_numbers([Dialect("\t", mark) for mark in marks], cells.ravel())
     elif sheet is not None:
         raise UserError(f"--sheet {sheet}: {path} is text and has no sheets; leave --sheet out")
     else:
         others = ""
         text, encoding = decode(raw, path)
-        dialect = dialect_of(text, decimal)
+        dialect = dialect_of(text, marks)
         cells = cells_of_text(text, dialect, path)
         one_column = f"one column, decimal {dialect.decimal}"
         source = f"{encoding}, {dialect if cells.shape[1] > 1 else one_column}"
@@ -164,7 +167,7 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     except UnicodeDecodeError as error:
         # Latin-1 has a character for every byte, and what cannot stand in text is looked for there.
         text = raw[: error.start].decode("latin-1") + "\x00"
-    text = re.sub(r"\r\n?", "\n", text.translate(LIKE_ASCII)).rstrip("\x1a\n")
+    text = re.sub(r"\r\n?", "\n", text.translate(PLAIN)).rstrip("\x1a\n")
     for escape, plain in ESCAPES if "\\" in text else ():
         text = escape.sub(plain, text)
     if found := CONTROL.search(text):
@@ -195,17 +198,14 @@ def encoding_of(raw: bytes) -> str:
     return "utf-8-sig"
 
 
-def dialect_of(lines: Sequence[str], decimal: str) -> Dialect:
-    """The separator that clevercsv finds, and the decimal mark that explains most numbers.
-
-    decimal: point, comma, or auto.
-    """
+def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
+    """The separator that clevercsv finds, and that of these decimal marks with most numbers."""
     import clevercsv
 
+    announced = SEPARATOR_LINE.fullmatch(lines[0])
     lines = [line for line in lines if line.strip() and not COMMENT.match(line)]
-    marks = ("point", "comma") if decimal == "auto" else (decimal,)
-    if lines and (found := SEPARATOR_LINE.fullmatch(lines[0])):
-        return max((Dialect(found[1], mark) for mark in marks), key=lambda d: d.numbers(lines[1:]))
+    if announced:
+        return most_numbers([Dialect(announced[1], mark) for mark in marks], lines)
     middle = len(lines) // 2
     sample = lines[:SAMPLE_LINES] + lines[max(SAMPLE_LINES, middle) : middle + SAMPLE_LINES]
     found = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
@@ -217,12 +217,17 @@ def dialect_of(lines: Sequence[str], decimal: str) -> Dialect:
         # clevercsv takes no comma for a decimal mark
         if (each, mark) != (",", "comma") or any('"' in line for line in sample)
     ]
-    best = max(candidates, key=lambda d: d.numbers(sample))  # the first of equals
-    if decimal == "auto" and best.decimal == "comma" and best.separator != ";":
+    best = most_numbers(candidates, sample)
+    if best.decimal == "comma" and best.separator != ";" and "point" in marks:
         rows = [[cell for cell in best.split(x) if best.number.fullmatch(cell)] for x in sample]
         if max(map(len, rows)) < 2 and are_two_integers(sample):
             return Dialect(",", "point")
     return best
+
+
+def most_numbers(dialects: Sequence[Dialect], lines: Sequence[str] | np.ndarray) -> Dialect:
+    """The dialect that explains most characters as numbers; the first of equals."""
+    return max(dialects, key=lambda dialect: dialect.numbers(lines))
 
 
 def are_two_integers(lines: Sequence[str]) -> bool:
@@ -230,14 +235,14 @@ def are_two_integers(lines: Sequence[str]) -> bool:
     stands before the comma counts the lines."""
     rows = [Dialect(",", "point").split(line) for line in lines]
     is_number = NUMBERS["point"].fullmatch
-    pairs = [row for row in rows if len(row) == 2 and all(map(is_number, row))]
-    numbers = [row for row in rows if is_number((row[0].split() or [""])[0])]
-    if len(pairs) < len(numbers) or not all(row[0].isdigit() for row in pairs) or not pairs:
+    pairs = [row for row in rows if is_number((row[0].split() or [""])[0])]
+    if not pairs or any(
+        len(row) != 2 or not row[0].isdecimal() or not is_number(row[1]) for row in pairs
+    ):
         return False
-    counts = [int(row[0]) for row in pairs]
-    counts_lines = len(counts) >= 3 and (np.diff(counts) == 1).all()
-    above = rows[: rows.index(pairs[0])]
-    return bool(counts_lines or (above and len(above[-1]) == 2))
+    counts_lines = len(pairs) >= 3 and (np.diff([int(row[0]) for row in pairs]) == 1).all()
+    above = rows[: rows.index(pairs[0])][-1:]
+    return bool(counts_lines or any(len(row) == 2 for row in above))
 
 
 def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
@@ -248,8 +253,6 @@ def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarr
         cells = dialect.split(line)
         rows.append([] if COMMENT.match(line) and not are_units(cells, names, dialect) else cells)
         names = rows[-1] if any(rows[-1]) else names
-    if lines[0].strip().lower().startswith("sep="):
-        rows[0] = []
     width = max(map(len, rows))
     if width * len(lines) > MAX_CELLS:
         raise UserError(
@@ -292,7 +295,10 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
         )
     if frame.empty:
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
-    words = ["" if pandas.isna(cell) else str(cell).strip() for cell in frame.to_numpy().flat]
+    words = [
+        "" if pandas.isna(cell) else str(cell).translate(PLAIN).strip()
+        for cell in frame.to_numpy().flat
+    ]
     others = ", ".join(name for name in names if name != wanted)
     rest = f", sheet {wanted} (not read: {others}; --sheet chooses)" if others else ""
     chosen = others if sheet is None else ""

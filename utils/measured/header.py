@@ -9,28 +9,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from utils.measured.cells import (
-    COMMENT,
-    EMPTY,
-    NUMBER,
-    NUMBERS,
-    SEPARATORS,
-    SPACES,
-    TEXT,
-    Dialect,
-    Grid,
-)
+from utils.measured.cells import COMMENT, EMPTY, NUMBER, NUMBERS, SPACES, TEXT, Grid
 from utils.measured.names import Name, parse_name, with_branches
-from utils.measured.vocabulary import (
-    ERROR_WORDS,
-    KNOWN_UNIT,
-    MEAN_WORDS,
-    SPREAD_WORDS,
-    Role,
-    words,
-)
+from utils.measured.vocabulary import KNOWN_UNIT, Role
 
-MADE_WORDS = ERROR_WORDS | MEAN_WORDS | SPREAD_WORDS | {"sd"}
 COUNT_UNIT = re.compile(r"n[or]?\.?|-", re.IGNORECASE)  # as it stands below a name of pulses
 JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
 
@@ -83,7 +65,7 @@ def find_header(grid: Grid, labels: np.ndarray) -> Header:
         return commented(grid, start)
     row, names, units = with_units(grid, row)
     if grid.dialect.separator == SPACES:
-        names = rejoined(grid.text[row], len(grid.columns_in(start)))
+        names = names_in(grid.text[row], len(grid.columns_in(start)))
     else:
         names = below_groups(grid, row, names)
     return named(grid, row, start, names, units)
@@ -175,9 +157,9 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
     if not 2 <= len(columns) < len([name for name in names if name]):
         return names
     groups = [parse_name(str(grid.cells[above[-1], column])) for column in columns]
-    known = [bool(group.branch or group.device) for group in groups]
-    made = [bool(MADE_WORDS & {*words(group.text)}) for group in groups]  # of the others
-    if not any(known) or not all(a or b for a, b in zip(known, made, strict=True)):
+    known = [group for group in groups if group.branch or group.device]
+    made = [group for group in groups if group.says("error", "mean", "spread", "sd")]
+    if not known or any(group not in known + made for group in groups):
         return names
     at = np.searchsorted(columns, np.arange(len(names)), "right") - 1
     return [
@@ -186,12 +168,12 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
     ]
 
 
-def rejoined(line: str, width: int) -> list[str]:
-    """Names in a line that only spaces divide: `G (uS)` is one; none if they are no names."""
-    ways = ("(?!)", r"\t+", r"\s{2,}", r"\s+(?![(\[])", r"\s+")  # the first for a single column
-    for names in (re.split(way, line.strip()) for way in ways):
-        if len(names) == width:
-            return [name.strip('" ') for name in names]
+def names_in(line: str, width: int) -> list[str]:
+    """As many names as columns, if any separator gives so many: `G (uS)` is one, after spaces."""
+    for way in ("(?!)", r"\t+", r"\s{2,}", ";", ",", r"\s+(?![(\[])", r"\s+"):
+        names = [name.strip('", ') for name in re.split(way, line.strip())]
+        if len(names) == width:  # with the first way of a single column
+            return names
     return []
 
 
@@ -201,12 +183,8 @@ def commented(grid: Grid, start: int) -> Header:
     mark = COMMENT.match(grid.text[above[-1]]) if above else None
     if mark:
         line, width = grid.text[above[-1]][mark.end() :].strip(' "'), len(grid.columns_in(start))
-        for separator in (grid.dialect.separator, *SEPARATORS):
-            names = Dialect(separator, "point").split(line)
-            if separator == SPACES:
-                names = rejoined(line, width)
-            are_words = not any(grid.dialect.number.fullmatch(name) for name in names)
-            tells = width > 1 or (len(names) == 1 and parse_name(names[0]).role is not None)
-            if len(names) == width and are_words and tells:
-                return named(grid, above[-1], start, names)
+        names = names_in(line, width)
+        are_words = names and not any(map(grid.dialect.number.fullmatch, names))
+        if are_words and (width > 1 or parse_name(names[0]).role):
+            return named(grid, above[-1], start, names)
     return named(grid, None, start)

@@ -8,10 +8,10 @@ import numpy as np
 
 from utils.measured import column_shapes as shape
 from utils.measured.cells import NUMBER, TEXT
-from utils.measured.names import CLOCK_TIME, words
+from utils.measured.names import CLOCK_TIME
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS
-from utils.measured.vocabulary import COUNT_AFTER, LABELS, Role
+from utils.measured.vocabulary import LABELS, WORDS, Role, words
 
 STEEPER = 3.0  # times that lines change more than columns, if they are the ramps
 
@@ -39,7 +39,7 @@ def is_id(table: NumericTable, column: int) -> bool:
     words or integers that stay the same over many lines."""
     name, cells = table.names[column], table.cells[:, column]
     said = {*words(name.text)}
-    if not (said <= COUNT_AFTER and "id" in said) and (said or name.text or column > 0):
+    if not (said <= WORDS["label number"] and "id" in said) and (said or name.text or column > 0):
         return False
     is_text = (table.kinds[:, column] == TEXT).any()
     if name.unit or not (is_text or (said and shape.are_integers(table.numbers[:, column]))):

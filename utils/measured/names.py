@@ -14,19 +14,16 @@ from utils.measured.measurement import Branch
 from utils.measured.vocabulary import (
     AMBIGUOUS,
     BRANCH_PAIRS,
-    CONDITION_WORDS,
-    CONDUCTANCE_WAYS,
-    COUNT_WORDS,
-    FALLING_WORDS,
     KNOWN_UNIT,
     LABEL_WORDS,
-    POLARITY_WORDS,
     RESPONSE_OF,
-    RISING_WORDS,
     TAIL_UNIT,
     UNITS,
+    WORDS,
     Role,
     role_of,
+    role_of_unit,
+    says,
     words,
 )
 
@@ -39,16 +36,17 @@ FROM_START = re.compile(  # a change relative to the first value
     re.IGNORECASE,
 )
 PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, as (W11)
+THOUSAND = r"tausend|thousands?|milliers?"
 FACTOR_BEHIND = re.compile(  # of numbers of pulses: `/ 100`, `(x1000)`, `in Tausend`
-    r"(?:/\s*(\d+)|[(\[][x×*]?(10+)[)\]]|\b(?:in|en)\s+(?:tausend|thousands?|milliers?))$",
-    re.IGNORECASE,
+    rf"(?:/\s*(\d+)|[(\[][x×*]?(10+)[)\]]|\b(?:in|en)\s+({THOUSAND}))$", re.IGNORECASE
 )
 BEGIN, GAP = r"(?<![^\W\d_])", r"[\s_.#-]*"  # of a word; between a word and its number
 DEVICE, CYCLE, READ = (
     LABEL_WORDS[role].replace(" ", "|") for role in (Role.DEVICE, Role.CYCLE, Role.READ)
 )
 DEVICE_NAME = re.compile(
-    rf"^(?:ch|channel|kanal|canal){GAP}\d+$|{BEGIN}(?:(?:{DEVICE}|échantillon|gerät|w(?=\d\d)){GAP}(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
+    rf"^(?:ch|channel|kanal|canal){GAP}\d+$|"
+    rf"{BEGIN}(?:(?:{DEVICE}|échantillon|gerät|w(?=\d\d)){GAP}(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
     rf"[^\W\d_](?![^\W\d_]))|d{GAP}\d+|r\d+c\d+)",
     re.IGNORECASE,
 )
@@ -64,6 +62,9 @@ PLURAL = re.compile(
     rf"{BEGIN}(pulse?|impuls|impulsion|spike|cycle|step)\((e?s|e|n)\)", re.IGNORECASE
 )
 SIGNS: dict[str, Branch] = {"+": "rising", "-": "falling"}  # of the pulses
+CONDITION = re.compile(
+    r"[+-]?\d+(?:[.,]\d+)?\s*(?:[fnµμu]s|ms|s|sec|min|h|[mk]?V|[kM]?Hz|K|°C|[nµμu]m)(?![^\W\d_])"
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,25 @@ class Name:
     cycle: int | None = None
     read: int | None = None
     factor: float = 1.0
+
+    def says(self, *kinds: str) -> bool:
+        """Whether one of its words is of one of these kinds of the vocabulary."""
+        return says(self.text, *kinds)
+
+    @property
+    def may_count_readings(self) -> bool:
+        """Whether a counter of this name, such as index or n, or of none, may count readings."""
+        return all(word in WORDS["count"] or word.isdigit() for word in words(self.text))
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it names a condition, such as a temperature or a field, and no error."""
+        return self.says("condition") or role_of_unit(self.unit) == Role.OTHER
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Numbers with units in it, such as `10 s` in `G after 10 s`."""
+        return tuple(CONDITION.findall(f"{self.text} {self.unit}"))
 
 
 def parse_name(header: str, unit: str = "") -> Name:
@@ -148,24 +168,14 @@ def factor_in(text: str, unit: str, role: str | None) -> float:
     if role != Role.PULSES:
         return 1.0
     if found := FACTOR_BEHIND.search(text):
-        return float(found[1] or found[2] or 1000)
-    if not unit or re.fullmatch(UNITS[Role.PULSES], unit):
+        unit = found[found.lastindex or 0]
+    elif not unit or re.fullmatch(UNITS[Role.PULSES], unit):
         return 1.0
     plain = unit.replace("²", "^2").replace("³", "^3").lower().lstrip("x×*·. ")
-    if plain in ("k", "thousand", "thousands", "tausend", "milliers"):
+    if re.fullmatch(f"k|{THOUSAND}", plain):
         return 1000.0
     power = re.fullmatch(r"(?:1e|10\^)(\d)", plain)
     return 10.0 ** int(power[1]) if power else float(plain) if plain.isdigit() else math.nan
-
-
-CONDITION = re.compile(
-    r"[+-]?\d+(?:[.,]\d+)?\s*(?:[fnµμu]s|ms|s|sec|min|h|[mk]?V|[kM]?Hz|K|°C|[nµμu]m)(?![^\W\d_])"
-)
-
-
-def conditions_in(name: Name) -> tuple[str, ...]:
-    """Numbers with units in a name, such as `10 s` in `G after 10 s`."""
-    return tuple(CONDITION.findall(f"{name.text} {name.unit}"))
 
 
 def without_unit(header: str) -> tuple[str, str]:
@@ -177,9 +187,7 @@ def without_unit(header: str) -> tuple[str, str]:
             return rest, inner
         is_label = any(p.match(inner) for p in (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER))
         is_label = (
-            is_label
-            or {*words(inner)} & (RISING_WORDS | FALLING_WORDS)
-            or PLACE.fullmatch(found[0].strip(" ,_"))
+            is_label or says(inner, "rising", "falling") or PLACE.fullmatch(found[0].strip(" ,_"))
         )
         is_quantity = (RESPONSE_OF | AMBIGUOUS).keys() & words(inner)  # abs(I)
         if rest and re.search(r"[^\d\s.#]", inner) and not (is_label or is_quantity):
@@ -192,23 +200,11 @@ def without_unit(header: str) -> tuple[str, str]:
     return header, ""
 
 
-def counts_anything(text: str) -> bool:
-    """Whether a counter's name, such as index or n, or no name at all, may count readings only."""
-    return all(word in COUNT_WORDS or word.isdigit() for word in words(text))
-
-
-def names_condition(name: Name) -> bool:
-    """Whether a column holds a condition, such as a temperature or a field, and no error."""
-    by_unit = re.fullmatch(UNITS[Role.OTHER], name.unit) is not None
-    return by_unit or bool({*words(name.text)} & CONDITION_WORDS)
-
-
 def branch_in(text: str) -> Branch | None:
     """The branch that a name, a label or a sign names; None where it names none, or both."""
     if text.strip() in SIGNS:
         return SIGNS[text.strip()]
-    found = {*words(text)}
-    rises, falls = bool(found & RISING_WORDS), bool(found & FALLING_WORDS)
+    rises, falls = says(text, "rising"), says(text, "falling")
     if rises == falls:
         return None
     return "rising" if rises else "falling"
@@ -216,12 +212,12 @@ def branch_in(text: str) -> Branch | None:
 
 def names_conductance_way(text: str) -> bool:
     """Whether a branch is named by what the conductance does, as LTP and SET do."""
-    return bool({*words(text)} & CONDUCTANCE_WAYS)
+    return says(text, "conductance way")
 
 
 def names_polarity_only(text: str) -> bool:
     """Whether a branch is named by the pulses, as SET is, which the values may contradict."""
-    return not {*words(text)} & ((RISING_WORDS | FALLING_WORDS) - POLARITY_WORDS)
+    return {*words(text)} & (WORDS["rising"] | WORDS["falling"]) <= WORDS["polarity"]
 
 
 def device_of_label(label: str) -> str:

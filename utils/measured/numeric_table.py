@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
-from utils.errors import UserError
+from utils.measured import column_shapes as shape
 from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
 from utils.measured.header import Header, find_header, label_columns
 from utils.measured.names import Name
@@ -40,6 +41,10 @@ class NumericTable(Grid):
         numbers = spread((columns[0] + 1, columns[-1] + 1), "column")
         return numbers + (f" ({words})" if names[0] else "")
 
+    def known(self, column: int) -> np.ndarray:
+        """The numbers of a column, without its gaps."""
+        return shape.known(self.numbers[:, column])
+
     @property
     def numeric(self) -> np.ndarray:
         """bool [columns]: those that hold numbers, and no labels."""
@@ -66,9 +71,9 @@ def find_numbers(grid: Grid) -> NumericTable:
     """
     blocks, left_out = instrument_blocks(grid)
     if not len(grid.numeric_rows):
-        raise UserError(
-            f"{grid.path}: lines 1 to {len(grid.cells)}: no column holds numbers; give "
-            "the file, or the --sheet, of the measured curve"
+        raise grid.refusal(
+            f"lines 1 to {len(grid.cells)}: no column holds numbers; give the file, or the "
+            "--sheet, of the measured curve"
         )
     labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)
@@ -151,14 +156,14 @@ def check(grid: Grid, header: Header) -> None:
 
 def wrong_dialect(cell: str, dialect: Dialect) -> str | None:
     """Why a text is no number, where it would be one, or several, in another dialect."""
-    other = "comma" if dialect.decimal == "point" else "point"
-    found = f"a number with a decimal {other}" if NUMBERS[other].fullmatch(cell) else None
-    for candidate in (Dialect(s, d) for s in SEPARATORS for d in NUMBERS if not found):
+    for candidate in (Dialect(*pair) for pair in product(SEPARATORS, NUMBERS)):
         words = [word for word in candidate.split(cell) if word]
-        is_other = len(words) > 1 or (words and words[0] != cell)
-        if is_other and all(map(candidate.number.fullmatch, words)):
+        if words and all(map(candidate.number.fullmatch, words)):
             found = f"{several([len(words)], 'number')} with another separator"
-            break
-    return found and (
-        f"mixed separators: '{cell}' is {found}, but the file has {dialect}; write all lines alike"
-    )
+            if words == [cell]:
+                found = f"a number with a decimal {candidate.decimal}"
+            return (
+                f"mixed separators: '{cell}' is {found}, but the file has {dialect}; write all "
+                "lines alike"
+            )
+    return None

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from utils.errors import UserError
 from utils.flags import check_values, flag
 from utils.measured.measurement import Branch
 
 READING = "reading the file"  # heading in --help
-LAYOUTS = ("auto", "columns", "rows", "long")
 BRANCHES = ("falling", "rising")
-DEVICES = ("auto", "each", "one")
-DECIMALS = ("auto", "point", "comma")
 MIN_READINGS = 5  # of a ramp
+
+
+def option(
+    default: Any, text: str, metavar: str | None = None, converter: Callable = str, **properties
+) -> Any:
+    """Return a dataclass field that is a flag of reading."""
+    return flag(default, READING, text, converter, metavar=metavar, **properties)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,95 +30,72 @@ class ReadingOptions:
     Raises UserError for an unknown choice, or flags that contradict each other.
     """
 
-    layout: str = flag(
+    layout: str = option(
         "auto",
-        READING,
         "columns: each column is a ramp; rows: each line is a ramp and begins with its label; "
         "long: each line is a reading, with columns device, cycle, branch, pulse, value; auto: "
         "found from the file",
-        str,
-        metavar="LAYOUT",
-        choices=LAYOUTS,
+        "LAYOUT",
+        choices=("auto", "columns", "rows", "long"),
     )
-    columns: tuple[str, ...] = flag(
+    columns: tuple[str, ...] = option(
         (),
-        READING,
         "columns of the response, by name, number (from 1) or range (2-5) (default: found from "
         "names, units and numbers)",
-        str,
-        metavar="COLUMN",
+        "COLUMN",
         is_list=True,
     )
-    pulses: str | None = flag(
+    pulses: str | None = option(
         None,
-        READING,
         "column of the number of pulses, by name or number; none: there is one pulse before every "
         "reading (default: a column with such a name, or one whose numbers count pulses; otherwise "
         "none)",
-        str,
-        metavar="COLUMN",
+        "COLUMN",
     )
-    split: int | str | None = flag(
+    split: int | str | None = option(
         None,
-        READING,
         "how to cut a column that holds several ramps: after every N readings, or at the turning "
         "points (turns) (default: where the values clearly turn, or the pulses start again)",
-        str,
-        metavar="N|turns",
+        "N|turns",
     )
-    reads: int | None = flag(
+    reads: int | None = option(
         None,
-        READING,
         "readings after each pulse; they are averaged (default: found from the column of pulses)",
+        "N",
         int,
-        metavar="N",
         at_least=1,
     )
-    branches: tuple[Branch, ...] = flag(
+    branches: tuple[Branch, ...] = option(
         (),
-        READING,
         "one word: use only the ramps whose values fall, or rise; several words: the branch of "
         "each column, or each ramp, in their order (default: both, found from names such as LTP "
         "and LTD, or else from the values)",
-        str,
-        metavar="falling|rising",
+        "falling|rising",
         is_list=True,
     )
-    resistance: bool = flag(
+    resistance: bool = option(
         False,
-        READING,
         "the file holds two-terminal resistances R: fit the conductances 1/R (leave it out for "
         "Hall voltages and Hall resistances)",
-        bool,
+        converter=bool,
     )
-    devices: str = flag(
+    devices: str = option(
         "auto",
-        READING,
         "each: every column or line is another device; one: all are cycles of one device; auto: "
         "found from the names; columns without names are one device, lines with labels several",
-        str,
-        metavar="DEVICES",
-        choices=DEVICES,
+        "DEVICES",
+        choices=("auto", "each", "one"),
     )
-    decimal: str = flag(
-        "auto",
-        READING,
-        "decimal mark: point, comma, or auto",
-        str,
-        metavar="MARK",
-        choices=DECIMALS,
+    decimal: str = option(
+        "auto", "decimal mark: point, comma, or auto", "MARK", choices=("auto", "point", "comma")
     )
-    sheet: str | None = flag(
-        None,
-        READING,
-        "sheet of a workbook (XLSX), by name or number (default: the first)",
-        str,
-        metavar="SHEET",
+    sheet: str | None = option(
+        None, "sheet of a workbook (XLSX), by name or number (default: the first)", "SHEET"
     )
 
     def __post_init__(self):
-        object.__setattr__(self, "columns", tuple(self.columns))  # a list, if it comes from JSON
-        object.__setattr__(self, "branches", tuple(self.branches))
+        for name in ("columns", "branches"):  # lists, if they come from JSON
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if isinstance(self.split, str) and re.fullmatch(r"\d{1,9}", self.split):
             object.__setattr__(self, "split", int(self.split))
         check_values(self)

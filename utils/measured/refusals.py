@@ -13,29 +13,11 @@ from utils.measured import column_shapes as shape
 from utils.measured.checks import trend
 from utils.measured.column_roles import Roles
 from utils.measured.counters import may_count
-from utils.measured.names import (
-    FROM_START,
-    conditions_in,
-    counts_anything,
-    names_condition,
-    words,
-)
+from utils.measured.names import FROM_START
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
-from utils.measured.vocabulary import (
-    AFTER_WORDS,
-    BEFORE_WORDS,
-    DISTRIBUTION_WORDS,
-    EPOCH_WORDS,
-    LEARNING_WORDS,
-    LOGARITHM_WORDS,
-    ONE_LEVEL,
-    PULSE_WORDS,
-    PULSED_WORDS,
-    TWO_LEVELS,
-    Role,
-)
+from utils.measured.vocabulary import TWO_LEVELS, WORDS, Role, words
 
 LARGE_SPREAD = 0.08  # standard deviation of ranges, of their mean, in which devices differ
 MIN_ERRORS = 4.0  # of ranges, which their spread is more than
@@ -53,11 +35,10 @@ def refuse_unnamed(found: Roles, columns: Sequence[int]) -> None:
     for one, other in pairwise([*columns, columns[0]]):
         if shape.retraces(table.numbers[:, one]):
             raise sweep(table, one, other)
-    from_zero = [c for c in columns if shape.known(table.numbers[:, c])[0] == 0]
+    from_zero = [column for column in columns if table.known(column)[0] == 0]
     for column in columns:
-        x = table.numbers[:, column]
-        counts = column == 0 and from_zero == [0] and shape.rises(x)
-        if counts or shape.is_setpoint(x):
+        counts = column == 0 and from_zero == [0] and shape.rises(table.known(column))
+        if counts or shape.is_setpoint(table.known(column)):
             rest = " ".join(str(c + 1) for c in columns if c != column)
             raise may_count(table, column, f"--columns {rest} --pulses none")
 
@@ -67,20 +48,20 @@ def refuse_overlooked(found: Roles, columns: Sequence[int]) -> None:
     table, sure = found.table, found.of(Role.RESPONSE)
     alike: dict[int, int] = {}  # the response that such a column is like
     for column in columns:
-        name, x = table.names[column], table.numbers[:, column]
+        name, x = table.names[column], table.known(column)
         if name.role is not None or shape.is_setpoint(x):
             continue
         for other in sure:
             units = {"", name.unit, table.names[other].unit}
-            if len(units) < 3 and shape.are_alike(x, table.numbers[:, other]):
+            if len(units) < 3 and shape.are_alike(x, table.known(other)):
                 alike.setdefault(column, other)
     for column, other in alike.items():
         every = " ".join(str(c + 1) for c in sorted([*sure, *alike]))
         known = " ".join(str(c + 1) for c in sure)
-        raise UserError(
-            f"{table.path}: {table.title(column)} has no known name, but its numbers run like "
-            f"those of {table.title(other)}; say --columns {every} if it is a response, too, or "
-            f"--columns {known} if it is none"
+        raise table.refusal(
+            f"{table.title(column)} has no known name, but its numbers run like those of "
+            f"{table.title(other)}; say --columns {every} if it is a response, too, or --columns "
+            f"{known} if it is none"
         )
 
 
@@ -92,30 +73,44 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
         refuse_spread(found)
     refuse_by_words(table, responses)
     if not responses:
-        raise UserError(
-            f"{table.path}: line {table.lines[0]}: no column is a response; name it with --columns"
+        raise table.refusal(
+            f"line {table.lines[0]}: no column is a response; name it with --columns"
         )
-    is_current = any(
-        Role.CURRENT in (table.names[c].quantity, table.names[c].role) for c in responses
-    )
     for column in found.of(Role.DRIVE):
-        x = table.numbers[:, column]
-        refuse_pauses(table, column)
-        if not shape.moves(x):
-            continue
-        if shape.alternates(x):
-            raise UserError(
-                f"{table.path}: {table.title(column)} alternates from line to line between "
-                "the values of a write and of a read; keep only the lines of the reads"
-            )
-        if is_current and not PULSED_WORDS & {*words(table.names[column].text)}:
-            raise sweep(table, column, responses[0])
-        raise UserError(
-            f"{table.path}: an amplitude staircase, not a pulse response: {table.title(column)} "
-            "changes from pulse to pulse; a device file needs identical pulses"
-        )
+        refuse_drive(table, column, responses)
     if options.pulses is None:
         refuse_other_axes(found, bool(options.columns))
+
+
+def refuse_drive(table: NumericTable, column: int, responses: Sequence[int]) -> None:
+    """Raise UserError for a drive that shows that pulses were not identical, or lacking.
+
+    Readings one after the other at which it is 0 had no pulse before them. A single one, as the
+    reading before the first pulse, belongs to the ramp beside it.
+    """
+    x, title = table.numbers[:, column], table.title(column)
+    pauses = np.flatnonzero((x[1:] == 0) & (x[:-1] == 0))
+    if len(pauses) and table.known(column).any():
+        raise table.error(
+            int(table.lines[pauses[0]]),
+            column,
+            "0 in several lines one after the other, so no pulse came before these readings; "
+            "remove them",
+        )
+    if not shape.moves(x):
+        return
+    if shape.alternates(x):
+        raise table.refusal(
+            f"{title} alternates from line to line between the values of a write and of a read; "
+            "keep only the lines of the reads"
+        )
+    kinds = [kind for c in responses for kind in (table.names[c].quantity, table.names[c].role)]
+    if Role.CURRENT in kinds and not table.names[column].says("pulsed"):
+        raise sweep(table, column, responses[0])
+    raise table.refusal(
+        f"an amplitude staircase, not a pulse response: {title} changes from pulse to pulse; a "
+        "device file needs identical pulses"
+    )
 
 
 def refuse_other_axes(found: Roles, asked: bool) -> None:
@@ -127,57 +122,66 @@ def refuse_other_axes(found: Roles, asked: bool) -> None:
     table, counters = found.table, found.of(Role.PULSES)
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
     times = found.of(Role.TIME)[:1]
-    times = [] if times and turns_or_labels(found) else times
+    if times and shows_pulses(found):
+        times = []
     axes = [(c, "a retention measurement", "holds times") for c in times]
     for column in found.of(Role.OTHER):
-        x, name = table.numbers[:, column], table.names[column]
+        x, name = table.known(column), table.names[column]
         is_set = name.role == Role.CURRENT and shape.is_setpoint(x)
-        if is_set or shape.is_counter(x) or (names_condition(name) and shape.runs_on(x)):
+        if is_set or shape.is_counter(x) or (name.is_condition and shape.runs_on(x)):
             axes.append((column, "a sweep", "runs on from line to line"))
     for column, kind, why in axes:
         axis = f"{table.title(column)} {why}"
         if not counters:
-            raise UserError(
-                f"{table.path}: {kind}, not a pulse response: {axis}, and no column counts pulses; "
-                "if one pulse came before every reading, say --pulses none"
+            raise table.refusal(
+                f"{kind}, not a pulse response: {axis}, and no column counts pulses; if one pulse "
+                "came before every reading, say --pulses none"
             )
-        by_lines = all(counts_anything(table.names[c].text) for c in counters)
-        if table.numeric[column] and by_lines:
-            raise UserError(
-                f"{table.path}: {table.title(counters[0])} may count pulses, or only the readings "
-                f"of {kind}, since {axis}; if it counts pulses, say --pulses {counters[0] + 1}"
+        if table.numeric[column] and all(table.names[c].may_count_readings for c in counters):
+            raise table.refusal(
+                f"{table.title(counters[0])} may count pulses, or only the readings of {kind}, "
+                f"since {axis}; if it counts pulses, say --pulses {counters[0] + 1}"
             )
     for column in [] if asked or counters else found.of(Role.UNKNOWN):
-        x, name = table.numbers[:, column], table.names[column]
+        x, name = table.known(column), table.names[column]
         is_named = bool(name.text or name.unit) and table.numeric[column]
         if name.role is None and (shape.is_setpoint(x) or (is_named and shape.runs_on(x))):
             raise may_count(table, column, "--pulses none")
 
 
+def shows_pulses(found: Roles) -> bool:
+    """Whether something else than a counter shows pulses: the names of branches, a drive that
+    changes its sign, or a curve that goes up and down."""
+    if found.of(Role.BRANCH, Role.DRIVE) or any(name.branch for name in found.table.names):
+        return True
+    columns = found.of(Role.RESPONSE, Role.CURRENT) or found.of(Role.VOLTAGE, Role.UNKNOWN)
+    curves = map(found.table.known, columns)
+    return any(len(x) >= 10 and turning_point(x) is not None for x in curves)
+
+
 def refuse_conditions(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError where columns that would be ramps of one device are of other conditions."""
-    table, responses = found.table, found.of(Role.RESPONSE)
-    names = [table.names[column] for column in responses]
-    said = [{*words(name.text)} for name in names]
-    before = [c for c, own in zip(responses, said, strict=True) if own & BEFORE_WORDS]
-    after = [c for c, own in zip(responses, said, strict=True) if own & AFTER_WORDS]
+    table = found.table
+    names = {column: table.names[column] for column in found.of(Role.RESPONSE)}
+    before = [column for column, name in names.items() if name.says("before")]
+    after = [column for column, name in names.items() if name.says("after")]
     if before and after:
-        raise UserError(
-            f"{table.path}: {table.title(before[0])} is read before each pulse, and "
-            f"{table.title(after[0])} after it; choose one with --columns {after[0] + 1}"
+        raise table.refusal(
+            f"{table.title(before[0])} is read before each pulse, and {table.title(after[0])} "
+            f"after it; choose one with --columns {after[0] + 1}"
         )
-    if options.devices != "auto" or any(name.device for name in names):
+    if options.devices != "auto" or any(name.device for name in names.values()):
         return
-    for branch in {name.branch for name in names}:
-        own = [c for c in responses if table.names[c].branch == branch]
-        differ = [conditions_in(table.names[c]) for c in own]
-        sizes = {tuple(each.lstrip("+-") for each in names) for names in differ}
+    for branch in {name.branch for name in names.values()}:
+        differ = {c: name.conditions for c, name in names.items() if name.branch == branch}
         # Equal sizes of other signs are pulses of both polarities.
-        if len(own) > 1 and all(differ) and len(sizes) == len(own):
-            raise UserError(
-                f"{table.path}: the names of {table.title(*own)} differ in a condition, "
-                f"{', '.join(' '.join(each) for each in differ[:3])}; choose one with --columns "
-                f"{own[0] + 1}, or say --devices one if they are cycles of one device all the same"
+        sizes = {tuple(each.lstrip("+-") for each in own) for own in differ.values()}
+        if len(differ) > 1 and all(differ.values()) and len(sizes) == len(differ):
+            words_of = [" ".join(each) for each in differ.values()]
+            raise table.refusal(
+                f"the names of {table.title(*differ)} differ in a condition, "
+                f"{', '.join(words_of[:3])}; choose one with --columns {min(differ) + 1}, or say "
+                "--devices one if they are cycles of one device all the same"
             )
 
 
@@ -190,7 +194,7 @@ def refuse_spread(found: Roles) -> None:
     known = [(n.device, n.branch, n.cycle, n.read) != (None,) * 4 for n in names]
     if any(known) or len({name.text for name in names} - {""}) < max(3, len(names)):
         return
-    curves = [shape.known(table.numbers[:, column]) for column in columns]
+    curves = [table.known(column) for column in columns]
     if any(len(x) < 10 or turning_point(x) is not None for x in curves):
         return
     trends = [trend(np.arange(len(x)), x) for x in curves]
@@ -198,80 +202,44 @@ def refuse_spread(found: Roles) -> None:
     error = max(one.read_noise for one in trends)
     spread, mean = float(np.std(ranges, ddof=1)), float(ranges.mean())
     if spread > max(LARGE_SPREAD * mean, MIN_ERRORS * error):
-        raise UserError(
-            f"{table.path}: {table.title(*columns)}: the ranges differ by "
-            f"{100 * spread / mean:.2g} %, and nothing names devices or cycles; if these are "
-            "devices, say --devices each; if they are cycles of one device, --devices one"
-        )
-
-
-def refuse_pauses(table: NumericTable, column: int) -> None:
-    """Raise UserError for readings one after the other at which a drive is 0, and so no pulse came.
-
-    A single one, as the reading before the first pulse, belongs to the ramp beside it.
-    """
-    x = table.numbers[:, column]
-    if not (shape.known(x) != 0).any():
-        return
-    for row in np.flatnonzero((x[1:] == 0) & (x[:-1] == 0))[:1].tolist():
-        raise table.error(
-            int(table.lines[row]),
-            column,
-            "0 in several lines one after the other, so no pulse came before these readings; "
-            "remove them",
+        raise table.refusal(
+            f"{table.title(*columns)}: the ranges differ by {100 * spread / mean:.2g} %, and "
+            "nothing names devices or cycles; if these are devices, say --devices each; if they "
+            "are cycles of one device, --devices one"
         )
 
 
 def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
     """Raise UserError for what its names say to be no reading after pulses."""
-    names = [{*words(name.text)} for name in table.names]
-    for column, found in enumerate(names):
-        if found & DISTRIBUTION_WORDS:
-            raise UserError(
-                f"{table.path}: a distribution, not a pulse response: {table.title(column)}"
-            )
-    counts_pulses = any(PULSE_WORDS & found for found in names)
-    every = set().union(*names)
-    if any(levels <= every for levels in TWO_LEVELS) or (every & ONE_LEVEL and not counts_pulses):
-        raise UserError(
-            f"{table.path}: levels of each cycle, as of an endurance test, not a pulse response"
-        )
+    every = {word for name in table.names for word in words(name.text)}
+    is_level = not every.isdisjoint(WORDS["level"]) and every.isdisjoint(WORDS["pulse"])
+    columns = range(len(table.names))
+    others = [c for c in columns if c not in responses and table.names[c].role != Role.RESPONSE]
+    for kind, which, problem in (
+        ("distribution", columns, "a distribution, not a pulse response: {}"),
+        ("learning", responses, "{} is the result of a training, not a pulse response"),
+        ("logarithm", responses, "{} holds logarithms; give the values themselves"),
+        ("epoch", others, "{} counts the epochs of a training, not pulses"),
+    ):
+        for column in which:
+            if table.names[column].says(kind):
+                raise table.refusal(problem.format(table.title(column)))
+    if is_level or any(levels <= every for levels in TWO_LEVELS):
+        raise table.refusal("levels of each cycle, as of an endurance test, not a pulse response")
     for column in responses:
-        x = np.abs(shape.known(table.numbers[:, column]))
-        name = table.names[column]
+        x, name = np.abs(table.known(column)), table.names[column]
         from_start = FROM_START.search(name.text) and name.branch == "falling"
         is_change = CHANGE.search(name.text) is not None and not from_start
-        for is_so, what in (
-            (names[column] & LEARNING_WORDS, "is the result of a training, not a pulse response"),
-            (names[column] & LOGARITHM_WORDS, "holds logarithms; give the values themselves"),
-            (
-                is_change and x[0] > max(x.max() / 2, 2 * x[-1]),
-                "seems to hold the change by each pulse; give the value after each pulse, or "
-                "rename the column",
-            ),
-        ):
-            if is_so:
-                raise UserError(f"{table.path}: {table.title(column)} {what}")
-    for column, found in enumerate(names):
-        name = table.names[column]
-        if found & EPOCH_WORDS and column not in responses and name.role != Role.RESPONSE:
-            raise UserError(
-                f"{table.path}: {table.title(column)} counts the epochs of a training, not pulses"
+        if is_change and x[0] > max(x.max() / 2, 2 * x[-1]):
+            raise table.refusal(
+                f"{table.title(column)} seems to hold the change by each pulse; give the value "
+                "after each pulse, or rename the column"
             )
 
 
 def sweep(table: NumericTable, drive: int, response: int) -> UserError:
-    return UserError(
-        f"{table.path}: an I-V sweep, not a pulse response: {table.title(response)} follows "
+    """What is wrong where a response follows a drive."""
+    return table.refusal(
+        f"an I-V sweep, not a pulse response: {table.title(response)} follows "
         f"{table.title(drive)}; a device file needs readings after identical pulses"
     )
-
-
-def turns_or_labels(found: Roles) -> bool:
-    """Whether something else than a counter shows pulses: the names of branches, a drive that
-    changes its sign, or a curve that goes up and down."""
-    if found.of(Role.BRANCH, Role.DRIVE) or any(name.branch for name in found.table.names):
-        return True
-    columns = found.of(Role.RESPONSE, Role.CURRENT) or found.of(Role.VOLTAGE, Role.UNKNOWN)
-    curves = (shape.known(found.table.numbers[:, column]) for column in columns)
-    return any(len(x) >= 10 and turning_point(x) is not None for x in curves)

@@ -12,11 +12,11 @@ from utils.errors import UserError
 from utils.measured import column_shapes as shape
 from utils.measured.column_roles import Roles, roles_alone
 from utils.measured.counters import refuse_counters, refuse_lone_pulses
-from utils.measured.names import parse_name, words
+from utils.measured.names import Name, parse_name
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.refusals import refuse_others, refuse_overlooked, refuse_unnamed
-from utils.measured.vocabulary import ERROR_WORDS, FIT_WORDS, LABELS, MEAN_WORDS, SPREAD_WORDS, Role
+from utils.measured.vocabulary import LABELS, WORDS, Role, words
 
 
 def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
@@ -35,16 +35,14 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
             raise UserError(
                 f"--pulses {options.pulses}: {table.title(column)} holds no numbers; name another"
             )
-        for other in found.of(Role.PULSES):
-            found.set(other, Role.UNKNOWN, "--pulses names another column")
-        found.set(column, Role.PULSES, "set by --pulses")
-    for column in asked:
-        found.set(column, Role.RESPONSE, "set by --columns")
+        found.set(found.of(Role.PULSES), Role.UNKNOWN, "--pulses names another column")
+        found.set([column], Role.PULSES, "set by --pulses")
+    found.set(asked, Role.RESPONSE, "set by --columns")
     counters = choose_pulses(found, options)
     choose_responses(found, asked, counters)
     if options.pulses == "none":
-        for column in found.of(Role.PULSES):
-            found.set(column, Role.UNKNOWN, "a counter, not used because of --pulses none")
+        why = "a counter, not used because of --pulses none"
+        found.set(found.of(Role.PULSES), Role.UNKNOWN, why)
     refuse_others(found, options)
     return found
 
@@ -62,7 +60,7 @@ def choose_pulses(found: Roles, options: ReadingOptions) -> list[int]:
     ]
     if pulses and not others:
         refuse_lone_pulses(found)
-        found.set(pulses[-1], Role.RESPONSE, "the only other column of numbers")
+        found.set(pulses[-1:], Role.RESPONSE, "the only other column of numbers")
         return []
     counters = []
     for pair in pairwise(pulses):
@@ -70,7 +68,7 @@ def choose_pulses(found: Roles, options: ReadingOptions) -> list[int]:
             continue  # each has its responses on its right
         drop, keep = sorted(pair, key=lambda c: ("puls" in table.names[c].text.lower(), c))
         if found.roles[keep] == found.roles[drop] == Role.PULSES:
-            found.set(drop, Role.UNKNOWN, f"a counter, but {table.title(keep)} holds the pulses")
+            found.set([drop], Role.UNKNOWN, f"a counter, but {table.title(keep)} holds the pulses")
             counters.append(drop)
     return counters
 
@@ -78,64 +76,60 @@ def choose_pulses(found: Roles, options: ReadingOptions) -> list[int]:
 def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]) -> None:
     """Which columns hold responses, among those whose names leave it open."""
     table = found.table
-    constant = [shape.is_constant(x) for x in table.numbers.T]
     if asked:
-        for column in set(found.of(Role.RESPONSE)) - {*asked}:
-            found.set(column, Role.UNKNOWN, "not among --columns")
+        found.set({*found.of(Role.RESPONSE)} - {*asked}, Role.UNKNOWN, "not among --columns")
         return
     leave_out_derived(found)
-    spare = table.numeric.sum() - len(found.of(Role.PULSES)) > 1
-    for column in found.of(Role.UNKNOWN):
-        if spare and table.numeric[column] and constant[column]:
-            found.set(column, Role.OTHER, "its numbers do not change")
+    constant = [shape.is_constant(x) for x in table.numbers.T]
+    if table.numeric.sum() - len(found.of(Role.PULSES)) > 1:
+        steady = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and constant[c]]
+        found.set(steady, Role.OTHER, "its numbers do not change")
     if sure := found.of(Role.RESPONSE):
         why = f"{table.title(sure[0])} is the response; --columns chooses another"
-        for column in found.of(Role.CURRENT):
-            found.set(column, Role.OTHER, why)
+        found.set(found.of(Role.CURRENT), Role.OTHER, why)
     for role in (Role.CURRENT, Role.VOLTAGE):
         columns = found.of(role)
         if not found.of(Role.RESPONSE) and not all(constant[c] for c in columns):
-            for column in columns:
-                found.set(column, Role.RESPONSE, f"a {role}, and no other column is a response")
-    for column in found.of(Role.VOLTAGE, Role.CURRENT):
-        found.set(column, Role.DRIVE, "a voltage or current, and another column is the response")
+            found.set(columns, Role.RESPONSE, f"a {role}, and no other column is a response")
+    why = "a voltage or current, and another column is the response"
+    found.set(found.of(Role.VOLTAGE, Role.CURRENT), Role.DRIVE, why)
     candidates = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and c not in counters]
     if found.of(Role.RESPONSE):
         refuse_overlooked(found, candidates)
     else:
         refuse_unnamed(found, candidates)
-        for column in candidates:
-            found.set(column, Role.RESPONSE, "numbers, and no column is named as a response")
+        found.set(candidates, Role.RESPONSE, "numbers, and no column is named as a response")
 
 
 def leave_out_derived(found: Roles) -> None:
     """Give another role to columns that are made of the readings beside them."""
     for role in (Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
-        columns = [c for c in found.of(role) if found.table.names[c].role in (None, role)]
-        said = {c: {*words(found.table.names[c].text)} for c in columns if found.table.numeric[c]}
-        fits = [c for c in said if said[c] & FIT_WORDS]
-        leave_out(found, said, fits, "a fit or a model, no readings")
-        made = [c for c in said if "=" in found.table.names[c].text]
-        leave_out(found, said, made, "made of other columns")
-        made = [c for c in said if said[c] & MEAN_WORDS or is_spread(said[c])]
-        leave_out(found, said, made, "made of other columns")
-        means = [c for c in said if not (is_spread(said[c]) or said[c] & ERROR_WORDS)]
-        if said.keys() == {*made} and means:
-            kept = said[means[0]] & MEAN_WORDS  # the mean or the median, of each branch
-            others = [c for c in said if c not in means or said[c] & MEAN_WORDS != kept]
-            leave_out(found, said, others, "beside the mean or the median")
+        names = {c: found.table.names[c] for c in found.of(role) if found.table.numeric[c]}
+        names = {c: name for c, name in names.items() if name.role in (None, role)}
+        fits = [c for c, name in names.items() if name.says("fit")]
+        leave_out(found, names, fits, "a fit or a model, no readings")
+        leave_out(found, names, [c for c in names if "=" in names[c].text], "made of other columns")
+        told = {c: statistic(name) for c, name in names.items()}
+        leave_out(found, names, [c for c in names if told[c]], "made of other columns")
+        means = [told[c] for c in names if told[c] and told[c] <= WORDS["mean"]]
+        if means and all(told[c] for c in names):  # the mean or the median, of each branch
+            others = [c for c in names if told[c] != means[0]]
+            leave_out(found, names, others, "beside the mean or the median")
 
 
-def leave_out(found: Roles, said: dict[int, set[str]], which: Sequence[int], why: str) -> None:
+def leave_out(found: Roles, names: dict[int, Name], which: Sequence[int], why: str) -> None:
     """Call some of these columns other than responses, unless that would leave none."""
-    for column in which if len(which) < len(said) else ():
-        found.set(column, Role.OTHER, why)
-        del said[column]
+    if len(which) < len(names):
+        found.set(which, Role.OTHER, why)
+        for column in which:
+            del names[column]
 
 
-def is_spread(said: set[str]) -> bool:
-    """Whether a name tells of a spread; G_SD is a conductance from source to drain."""
-    return bool(said & SPREAD_WORDS) or ("sd" in said and not said & set("girv"))
+def statistic(name: Name) -> set[str]:
+    """Which words of a name tell of a mean or a spread; G_SD is from source to drain."""
+    found = {*words(name.text)}
+    told = WORDS["mean"] | WORDS["spread"] | (set() if found & set("girv") else {"sd"})
+    return found & told
 
 
 def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:
