@@ -51,7 +51,7 @@ def roles_alone(table: NumericTable, layout: str) -> Roles:
     return Roles(table, [role for role, _ in found], [why for _, why in found])
 
 
-def role_alone(table: NumericTable, column: int) -> tuple[Role, str]:
+def role_alone(table: NumericTable, column: int) -> tuple[str, str]:
     """The role of a column as far as it tells itself, and why."""
     name, x = table.names[column], table.known(column)
     if not table.numeric[column]:
@@ -59,7 +59,7 @@ def role_alone(table: NumericTable, column: int) -> tuple[Role, str]:
     if is_id(table, column):
         return Role.DEVICE, "its labels repeat"
     counter, by = shape.is_counter(x), "by its unit" if name.unit else "by its name"
-    if name.role in LABELS:
+    if name.role and name.role in LABELS:
         if shape.rises(x) and len(x) == len(table.numbers) >= 5:
             return Role.PULSES, "its numbers count from line to line"
         return name.role, "by its name"
@@ -84,11 +84,11 @@ def role_alone(table: NumericTable, column: int) -> tuple[Role, str]:
     return Role.UNKNOWN, "its name is not known" if name.text else "no name"
 
 
-def role_of_text(table: NumericTable, column: int) -> tuple[Role, str]:
+def role_of_text(table: NumericTable, column: int) -> tuple[str, str]:
     """The role of a column without numbers, or of labels, and why."""
     name, kinds = table.names[column], table.kinds[:, column]
     cells = [cell for cell in table.cells[:, column] if cell]
-    if cells and name.role in (*LABELS, Role.TIME):
+    if cells and name.role and name.role in (*LABELS, Role.TIME):
         return name.role, "by its name"
     if not (kinds == TEXT).any():
         return Role.NOTHING, "no cell is filled"

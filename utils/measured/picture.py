@@ -55,7 +55,10 @@ def draw(fit: DeviceFit) -> Figure:
 
 
 def rendered(figure: Figure) -> dict[str, bytes]:
-    """The figure in each format, by its ending."""
+    """The figure in each format, by its ending; laid out once for all, for the pixels of PNG."""
+    figure.set_dpi(style.RC["savefig.dpi"])
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     files = {}
     for ending in style.FORMATS:
         buffer = io.BytesIO()

@@ -167,7 +167,7 @@ def role_of_unit(unit: str) -> Role | None:
     return next((role for role, pattern in UNITS.items() if re.fullmatch(pattern, unit)), None)
 
 
-def role_of(text: str, unit: str) -> tuple[Role | None, str]:
+def role_of(text: str, unit: str) -> tuple[str | None, str]:
     """The role of a column by its name and unit, if they tell it, and a response's quantity."""
     found = words(text.partition("@")[0])  # what stands behind it is a condition
     joined = "".join(word for word in found if not word.isdigit())
