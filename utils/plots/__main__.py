@@ -57,8 +57,9 @@ def make_parser() -> Parser:
         flag, _ = flags_of(Setting)[name]
         add(filters, name, flag, None)
         if flag.type is bool and not flag.sweeps:  # on or off, where those that most have are on
-            off = {"action": "store_false", "default": SUPPRESS, "help": SUPPRESS}
-            filters.add_argument(f"--no_{name}", dest=name, **off)
+            filters.add_argument(
+                f"--no_{name}", dest=name, action="store_false", default=SUPPRESS, help=SUPPRESS
+            )
     return parser
 
 
