@@ -49,7 +49,9 @@ def runs_on(numbers: np.ndarray) -> bool:
 def is_smooth(numbers: np.ndarray) -> bool:
     """Whether numbers change little from one to the next, beside all that they change by."""
     x = known(numbers)
-    return len(x) > 2 and float(np.mean(np.diff(x) ** 2)) < 0.5 * float(np.var(x))
+    if len(x) < 3 or not np.isfinite(x).all():
+        return False
+    return float(np.mean(np.diff(x) ** 2)) < 0.5 * float(np.var(x))
 
 
 def are_alike(one: np.ndarray, other: np.ndarray) -> bool:

@@ -195,7 +195,9 @@ def refuse_spread(found: Roles) -> None:
     if any(known) or len({name.text for name in names} - {""}) < max(3, len(names)):
         return
     curves = [table.known(column) for column in columns]
-    if any(len(x) < 10 or turning_point(x) is not None for x in curves):
+    if any(len(x) < 10 or not np.isfinite(x).all() for x in curves):
+        return  # what is wrong with them is found with their lines
+    if any(turning_point(x) is not None for x in curves):
         return
     trends = [trend(np.arange(len(x)), x) for x in curves]
     ranges = np.array([abs(one.change) for one in trends])
