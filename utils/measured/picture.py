@@ -30,6 +30,7 @@ QUANTITIES = {"S": "conductance", "A": "current", "V": "voltage"}
 QUANTITIES |= dict.fromkeys(("Ω", "ohm", "Ohm"), "resistance")
 BINS = 20  # of change per pulse, where there are many more pulses
 MAX_DOTS = 100  # readings that are shown as dots
+MAX_DRAWN = 30_000  # readings in a panel; of more every second, third … is drawn
 MAX_SINGLE = 15  # devices that are shown one by one
 
 
@@ -111,9 +112,15 @@ def look(name: str, ramps: int, readings: int) -> dict[str, Any]:
     return mark(name) if ramps == 1 and readings <= MAX_DOTS else faint(name)
 
 
+def every_drawn(readings: int) -> int:
+    """1 to draw all of so many readings, 2 to draw every second, and so on."""
+    return 1 + (readings - 1) // MAX_DRAWN
+
+
 def draw_time(axes: Axes, fit: DeviceFit) -> None:
-    """All readings of each device, one ramp after the other as they were measured."""
+    """The readings of each device, one ramp after the other as they were measured."""
     factor, quantity, unit = values(fit)
+    every = every_drawn(sum(len(ramp.values) for ramp in fit.measurement.ramps))
     end: dict[str, int] = {}
     counts = Counter(ramp.branch for ramp in fit.measurement.ramps)
     for ramp in sorted(fit.measurement.ramps, key=lambda ramp: ramp.order):
@@ -122,7 +129,8 @@ def draw_time(axes: Axes, fit: DeviceFit) -> None:
         ramps = counts.pop(ramp.branch, 0)  # a label for the first one of each branch
         label = f"{ramps} {ramp.branch} ramp{'s' * (ramps > 1)}" if ramps else None
         shown = look(ramp.branch, len(fit.devices), n)
-        axes.plot(first + 1 + np.arange(n), factor * ramp.values, label=label, **shown)
+        place, value = first + 1 + np.arange(n), factor * ramp.values
+        axes.plot(place[::every], value[::every], label=label, **shown)
     several = f" of each of {len(fit.devices)} devices" * (len(fit.devices) > 1)
     finish(axes, f"reading{several}, in the order of time", f"{quantity} ({unit})", 2)
 
@@ -132,8 +140,9 @@ def draw_pulses(axes: Axes, fit: DeviceFit) -> None:
     for name, branch in fit.branches.items():
         data, n = branch.data, branch.data.n_ramps
         for group in data.groups:
-            shown = look(name, n, len(group.time))
-            axes.plot(pulses(branch, group.time), factor * branch.measured(group.level), **shown)
+            shown, every = look(name, n, len(group.time)), every_drawn(data.n_readings)
+            place, level = pulses(branch, group.time), factor * branch.measured(group.level)
+            axes.plot(place[::every], level[::every], **shown)
         ramps = [(g.time, level) for g in data.groups for level in g.level.T]
         if n > 1:
             time, mean = mean_curve(ramps)
@@ -154,7 +163,8 @@ def draw_residuals(axes: Axes, fit: DeviceFit) -> None:
         ramps = []
         for group, residual in zip(branch.data.groups, branch.taken.residual, strict=True):
             percent = 100 * residual / branch.taken.range * np.sign(branch.data.step)
-            axes.plot(pulses(branch, group.time), percent, **faint(name))
+            every = every_drawn(branch.data.n_readings)
+            axes.plot(pulses(branch, group.time)[::every], percent[::every], **faint(name))
             ramps += [(group.time, each) for each in percent.T]
         time, mean = mean_curve(ramps)
         label = f"{name}, mean" if len(ramps) > 1 else name
