@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.errors import UserError
+from utils.measured.decoding import PLAIN, decode
 from utils.measured.vocabulary import KNOWN_UNIT
 
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
-CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
 COMMENT = re.compile(r'\s*"?(#|%|//|!)|\s*sep=', re.IGNORECASE)  # sep=; is of spreadsheets
 NOT_READ = re.compile(  # 9.9e37, 9.91e37: SCPI; #N/A and the like: spreadsheets
     r"nan|n/?a|none|null|-+|\+?9\.91?0*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
@@ -25,15 +25,6 @@ NUMBERS = {
     "comma": re.compile(r"[+-]?(\d+,?\d*|,\d+)([eEdD][+-]?\d+)?"),
 }
 SAMPLE_LINES = 100  # by which a separator is judged
-PLAIN = str.maketrans("\N{MINUS SIGN}\N{NO-BREAK SPACE}\N{OHM SIGN}", "- Ω", "\ufeff")
-# Of plotting programs: superscripts, subscripts and other styles, Greek letters.
-ESCAPES = (
-    (re.compile(r"\\\+\(([^()]*)\)"), r"^\1"),
-    (re.compile(r"\\[-=biu]\(([^()]*)\)"), r"\1"),
-    (re.compile(r"\\g\(m\)"), "µ"),
-    (re.compile(r"\\g\(W\)"), "Ω"),
-    (re.compile(r"\\g\(D\)"), "Δ"),
-)
 LIKE_PYTHON = str.maketrans("dD,", "ee.")
 SPACES = r"\s+"
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
@@ -154,48 +145,6 @@ def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
     numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]
     lines = np.arange(len(cells)) + 1
     return Grid(path, source, dialect, text, lines, cells, kinds, numbers, others)
-
-
-def decode(raw: bytes, path: str) -> tuple[list[str], str]:
-    """The lines of a text file and the name of its encoding.
-
-    Raises UserError for an empty or binary file.
-    """
-    encoding = encoding_of(raw)
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        # Latin-1 has a character for every byte, and what cannot stand in text is looked for there.
-        text = raw[: error.start].decode("latin-1") + "\x00"
-    text = re.sub(r"\r\n?", "\n", text.translate(PLAIN)).rstrip("\x1a\n")
-    for escape, plain in ESCAPES if "\\" in text else ():
-        text = escape.sub(plain, text)
-    if found := CONTROL.search(text):
-        *above, before = text[: found.start()].split("\n")
-        raise UserError(
-            f"{path}: line {len(above) + 1}, character {len(before) + 1}: the file is binary, or "
-            "its encoding is none of UTF-8, UTF-16 and Windows-1252; save it as CSV in UTF-8"
-        )
-    if not text.strip():
-        raise UserError(f"{path}: line 1: the file is empty; export the curve again")
-    names = {"utf-8-sig": "UTF-8", "cp1252": "Windows-1252"}
-    return text.split("\n"), names.get(encoding, encoding.upper())
-
-
-def encoding_of(raw: bytes) -> str:
-    """By the byte order mark, else by where zeros stand, else UTF-8 if that is possible."""
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    start = raw[: 1 << 16]
-    for encoding, low, high in (("utf-16-le", 0, 1), ("utf-16-be", 1, 0)):
-        # Digits and separators are ASCII: every second byte is 0, and none of the others.
-        if 0 not in start[low::2] and 2 * start[high::2].count(0) > len(start[high::2]):
-            return encoding
-    try:
-        raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return "cp1252"  # of older instruments, which write µ and ° in it
-    return "utf-8-sig"
 
 
 def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
