@@ -221,3 +221,24 @@ def test_numbered_reads_beside_one_count(names, reads):
     measurement = reads(side_by_side(names, UP - 1, UP + 1))
     assert measurement.reads == 2
     np.testing.assert_allclose(measurement.ramps[0].values, UP, rtol=1e-12)
+
+
+@pytest.mark.parametrize("names", ["Verstärkung,Abschwächung", "PRG,ERS"])
+def test_both_words_of_a_pair_are_known(names, reads):
+    ramps = reads(side_by_side(names, UP, DOWN)).ramps
+    assert [ramp.branch for ramp in ramps] == ["rising", "falling"]
+
+
+def test_a_mean_beside_devices_is_not_asked_about(reads):
+    names = "Device 1 (nS),Device 2 (nS),Average"
+    ramps = reads(side_by_side(names, UP, UP + 1, UP + 0.5)).ramps
+    assert [ramp.device for ramp in ramps] == ["Device 1", "Device 2"]
+
+
+def test_lines_above_the_names_may_hold_numbers(reads):
+    """As LabVIEW writes them, in an empty first column of the numbers."""
+    head = ["Separator\tTab", "Channels\t2", "X0\t0.0", "X_Value\tG_LTP\tG_LTD"]
+    rows = [f"\t{x}\t{y}".replace(".", ",") for x, y in zip(words(UP), words(DOWN), strict=True)]
+    ramps = reads("\n".join([*head, *rows])).ramps
+    assert [ramp.branch for ramp in ramps] == ["rising", "falling"]
+    np.testing.assert_array_equal(ramps[0].values, UP)

@@ -53,7 +53,9 @@ def label_columns(grid: Grid) -> np.ndarray:
 def find_header(grid: Grid, labels: np.ndarray) -> Header:
     """Raises UserError for a header that holds a number among its names."""
     numeric = grid.numeric_rows
-    remarks = ~(grid.kinds == NUMBER).any(axis=0)  # columns of text alone, or of nothing
+    # Columns right of all numbers hold remarks, or nothing.
+    numbers = np.flatnonzero((grid.kinds == NUMBER).any(axis=0))
+    remarks = np.arange(len(labels)) > numbers[-1]
     plain = np.where(labels | remarks, EMPTY, grid.kinds)  # as if they were not there
     clean = (plain == NUMBER).any(axis=1) & ~(plain == TEXT).any(axis=1)
     start = int(np.argmax(clean)) if clean.any() else int(numeric[0])

@@ -49,7 +49,7 @@ def refuse_overlooked(found: Roles, columns: Sequence[int]) -> None:
     alike: dict[int, int] = {}  # the response that such a column is like
     for column in columns:
         name, x = table.names[column], table.known(column)
-        if name.role is not None or shape.is_setpoint(x):
+        if name.role is not None or name.says("mean", "spread", "fit") or shape.is_setpoint(x):
             continue
         for other in sure:
             units = {"", name.unit, table.names[other].unit}

@@ -83,13 +83,14 @@ WORDS = {
         "before": "before pre vorher avant",
         "after": "after post nachher apres",
         "rising": "ltp potentiation potenzierung potenciation pot pote set up rising rise increase "
-        "inc auf aufwarts steigend montee montant croissant hausse program pgm potentialisation "
-        "potencialisation potencializacion verst verstarkung langzeitpotenzierung",
+        "inc auf aufwarts steigend montee montant croissant hausse program prg pgm "
+        "potentialisation potencialisation potencializacion verst verstarkung langzeitpotenzierung",
         "falling": "ltd depression depressing depr dep reset down falling fall decrease dec ab "
-        "abwarts fallend descente descendant decroissant baisse erase ers langzeitdepression",
+        "abwarts fallend descente descendant decroissant baisse erase ers abschwachung "
+        "langzeitdepression",
         "conductance way": "ltp ltd potentiation depression potenzierung set reset pot dep",
         # Of a polarity or an operation: in some devices, programming lowers the current.
-        "polarity": "set reset up down auf ab program pgm erase ers",
+        "polarity": "set reset up down auf ab program prg pgm erase ers",
     }.items()
 }
 TWO_LEVELS = (
