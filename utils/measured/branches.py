@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured.checks import flaw
+from utils.measured.checks import DECADE, flaw
 from utils.measured.column_roles import Roles
 from utils.measured.directed import Directed, direct
 from utils.measured.measurement import Ramp
@@ -19,7 +19,6 @@ from utils.measured.starts import join, start_after_head, start_again, without_p
 from utils.measured.timing import irregular_times
 from utils.measured.turns import without_spikes
 
-DECADE = 10.0  # between the ranges of ramps that are pooled
 MAX_RATIO = 2.0  # of the ranges of columns that are pooled as one device
 MIN_NOISES = 6.0  # read noises by which these ranges differ then
 

@@ -10,6 +10,7 @@ from utils.measured.curves import curve, nearest
 
 MIN_READ_NOISES = 3.0  # in the range of a ramp
 NOISE_READINGS = 20  # of a ramp, from which on it tells its own noise
+DECADE = 10.0  # between the ranges of ramps that are pooled
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured import column_shapes as shape
-from utils.measured.checks import trend
+from utils.measured.checks import DECADE, flaw, trend
 from utils.measured.column_roles import Roles
 from utils.measured.counters import may_count
 from utils.measured.names import FROM_START
@@ -69,8 +69,6 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     table, responses = found.table, found.of(Role.RESPONSE)
     refuse_conditions(found, options)
-    if options.devices == "auto":
-        refuse_spread(found)
     refuse_by_words(table, responses)
     if not responses:
         raise table.refusal(
@@ -80,6 +78,8 @@ def refuse_others(found: Roles, options: ReadingOptions) -> None:
         refuse_drive(table, column, responses)
     if options.pulses is None:
         refuse_other_axes(found, bool(options.columns))
+    if options.devices == "auto":
+        refuse_spread(found)
 
 
 def refuse_drive(table: NumericTable, column: int, responses: Sequence[int]) -> None:
@@ -202,12 +202,16 @@ def refuse_spread(found: Roles) -> None:
     trends = [trend(np.arange(len(x)), x) for x in curves]
     ranges = np.array([abs(one.change) for one in trends])
     error = max(one.read_noise for one in trends)
+    flaws = [flaw(x, one, error) for x, one in zip(curves, trends, strict=True)]
+    if any(flaws) or ranges.max() > DECADE * ranges.min():
+        return  # found with its lines, too
     spread, mean = float(np.std(ranges, ddof=1)), float(ranges.mean())
     if spread > max(LARGE_SPREAD * mean, MIN_ERRORS * error):
         raise table.refusal(
             f"{table.title(*columns)}: the ranges differ by {100 * spread / mean:.2g} %, and "
             "nothing names devices or cycles; if these are devices, say --devices each; if they "
-            "are cycles of one device, --devices one"
+            "are cycles of one device, --devices one; if other things differ between them, choose "
+            "with --columns"
         )
 
 
