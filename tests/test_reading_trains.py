@@ -141,3 +141,27 @@ def test_single_readings_after_a_reset_are_left_out_and_named(reads, in_table):
         measurement = reads(text)
     assert_ramps(measurement, up, up)
     assert measurement.left_out == (said,)
+
+
+@pytest.mark.parametrize("layout", ["columns", "lines", "counted lines"])
+@pytest.mark.parametrize("written", ["0", ""])
+def test_a_lost_reading_among_repeated_ones_is_missing_alone(reads, layout, written):
+    """The mean of the two other readings of that state remains, and all others keep their place."""
+    up = CURVED[::-1] + 1
+    cells = [[f"{x + shift:.6f}" for shift in (-0.002, 0.0, 0.002)] for x in up]
+    cells[4][1] = written
+    options = {}
+    if layout == "columns":
+        rows = [f"{count},{','.join(row)}" for count, row in enumerate(cells)]
+        text = "\n".join(["pulse,Read 1 (uS),Read 2 (uS),Read 3 (uS)", *rows])
+    elif layout == "lines":
+        text = "\n".join(["G (uS),x", *(f"{cell},1" for row in cells for cell in row)])
+        options = {"reads": 3, "columns": ["1"]}
+    else:
+        rows = [f"{count},{cell}" for count, row in enumerate(cells) for cell in row]
+        text = "\n".join(["pulse,G (uS)", *rows])
+    measurement = reads(text, **options)
+    (ramp,) = measurement.ramps
+    assert measurement.reads == 3
+    np.testing.assert_allclose(ramp.values, up, atol=1e-9)
+    np.testing.assert_array_equal(ramp.pulses, PULSES)

@@ -9,7 +9,7 @@ import numpy as np
 
 from utils.measured.numeric_table import several
 from utils.measured.options import ReadingOptions
-from utils.measured.series import Series
+from utils.measured.series import ARRAYS, Series
 
 PAUSE_READINGS = 3  # at one count of pulses, from which on they are no mistake
 STANDS_STILL = 0.3  # of the range of a curve: what changes by less in a pause does not respond
@@ -47,13 +47,21 @@ def average_columns(found: Sequence[Series], repeats: Repeats) -> list[Series]:
         groups.setdefault((one.place,) if one.read is None else ramp, []).append(one)
     averaged = []
     for group in groups.values():
-        if len({len(one) for one in group}) > 1:
+        if len(group) == 1:
             averaged += group
             continue
-        values = np.stack([one.values for one in group], axis=1)  # [n, reads]
-        means = repeats.mean(values.ravel(), np.arange(0, values.size, len(group)))
-        averaged.append(replace(group[0], values=means))
+        both = joined(group)
+        order = np.argsort(both.positions, kind="stable")
+        _, firsts = np.unique(both.positions[order], return_index=True)
+        means = repeats.mean(both.values[order], firsts)
+        averaged.append(replace(both.take(order[firsts]), values=means))
     return averaged
+
+
+def joined(group: Sequence[Series]) -> Series:
+    """All readings of several series, one series after the other."""
+    arrays = {name: np.concatenate([getattr(one, name) for one in group]) for name in ARRAYS}
+    return replace(group[0], **arrays)
 
 
 def without_pauses(series: Series) -> Series:
@@ -85,31 +93,36 @@ def without_pauses(series: Series) -> Series:
     )
     breaks = {*np.searchsorted(kept, series.breaks).tolist()} - {len(kept)}
     left = series.take(kept)
-    counted = left.positions - np.searchsorted(rest, kept)
-    return replace(left, positions=counted, breaks=tuple(sorted(breaks)))
+    positions = left.positions - np.searchsorted(rest, kept)
+    return replace(left, positions=positions, breaks=tuple(sorted(breaks)))
 
 
 def average_lines(series: Series, options: ReadingOptions, repeats: Repeats) -> Series:
     """The means of readings below each other: N of them, as --reads says, or after equal pulses."""
-    n, reads = len(series), options.reads or 1
+    reads, positions = options.reads or 1, series.positions - series.positions[0]
+    n = int(positions[-1]) + 1  # with those that are missing
     if n % reads:
         raise series.error(
             f"the number of readings, {n}, is not a multiple of --reads {reads}; give another",
-            n - 1,
+            len(series) - 1,
         )
-    firsts = np.arange(0, n, reads)
+    states = positions // reads  # of which each reading is one
+    firsts = np.flatnonzero(np.diff(states, prepend=-1))
     changes = np.flatnonzero(np.diff(series.pulses, prepend=np.nan) != 0)
-    repeated = np.diff(changes, append=n) > 1
+    repeated = np.diff(changes, append=len(series)) > 1
     if options.reads is None and repeated.mean() > 0.5:
-        firsts = changes
-    if len(firsts) == n:
+        firsts, states = (
+            changes,
+            np.repeat(np.arange(len(changes)), np.diff(changes, append=len(series))),
+        )
+    if len(firsts) == len(series):
         return series
     is_counted = bool(repeated.any())  # else --reads means readings that are counted each
     return replace(
         series.take(firsts),
         values=repeats.mean(series.values, firsts),
-        positions=np.arange(len(firsts)),
-        pulses=series.pulses[firsts] if is_counted else np.arange(len(firsts), dtype=float),
+        positions=states[firsts],
+        pulses=series.pulses[firsts] if is_counted else states[firsts].astype(float),
         is_counted=is_counted,
         breaks=tuple(np.searchsorted(firsts, series.breaks).tolist()),
     )

@@ -13,6 +13,7 @@ from utils.measured.numeric_table import NumericTable, several, spread
 from utils.measured.options import MIN_READINGS
 
 ONE_DEVICE = "1"  # label of the only device of a file that does not name it
+ARRAYS = ("lines", "columns", "values", "positions", "pulses")  # of a series, a number per reading
 MAX_VALUE = 9e37  # instruments write 9.9e37 for an overflow
 MAX_LOST = 0.02  # of the readings of a series that may be lost ones
 MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # by which a lost one is away from those beside it
@@ -64,8 +65,8 @@ class Series:
 
     def take(self, part: np.ndarray | slice) -> Series:
         """Some of the readings, without breaks."""
-        names = ("lines", "columns", "values", "positions", "pulses")
-        return replace(self, **{name: getattr(self, name)[part] for name in names}, breaks=())
+        arrays = {name: getattr(self, name)[part] for name in ARRAYS}
+        return replace(self, **arrays, breaks=())
 
     def error(self, problem: str, at: int = 0) -> UserError:
         """What is wrong with a reading."""
