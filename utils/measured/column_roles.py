@@ -1,4 +1,4 @@
-"""The role of each column of a table as far as it tells itself, by its name and its numbers."""
+"""The role of each column of a table by its own name and numbers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Roles:
 
 
 def roles_alone(table: NumericTable, layout: str) -> Roles:
-    """Of all columns. In rows these are labels and readings, whatever their names say."""
+    """Of all columns. In rows these are labels and readings, whatever their names are."""
     found = [role_alone(table, column) for column in range(len(table.names))]
     if layout == "rows":
         keys = key_columns(table)
@@ -52,7 +52,7 @@ def roles_alone(table: NumericTable, layout: str) -> Roles:
 
 
 def role_alone(table: NumericTable, column: int) -> tuple[str, str]:
-    """The role of a column as far as it tells itself, and why."""
+    """The role of a column by its own name and numbers, and why."""
     name, x = table.names[column], table.known(column)
     if not table.numeric[column]:
         return role_of_text(table, column)

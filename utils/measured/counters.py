@@ -54,7 +54,7 @@ def refuse_factors(found: Roles) -> None:
         if name.role != Role.PULSES:
             continue
         is_fixed = role == Role.UNKNOWN and shape.is_constant(x) and x[0] not in (0, 1)
-        if is_fixed and name.says("per"):
+        if is_fixed and name.has_words("per"):
             problem = f"{x[0]:g} pulses before each reading; give the number of all pulses so far"
             raise table.error(line, column, f"{problem} in one column, and leave this one out")
         if role == Role.TEXT and not found.of(Role.PULSES):

@@ -14,7 +14,7 @@ from utils.measured.names import Name, parse_name, with_branches
 from utils.measured.vocabulary import KNOWN_UNIT, Role
 
 COUNT_UNIT = re.compile(r"n[or]?\.?|-", re.IGNORECASE)  # as it stands below a name of pulses
-JUDGED_LINES = 5  # last lines with numbers, by which it is told which columns hold labels
+JUDGED_LINES = 5  # last lines with numbers, which show the columns of labels
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
     if is_named or (kinds[inside] == NUMBER).sum() >= max(1, len(inside) / 2):
         column = int(np.argmax((kinds == TEXT) & ~labels))
         if any(number.fullmatch(grid.cells[row, column]) for number in NUMBERS.values()):
-            return None  # a number of another dialect, which is said better
+            return None  # a number of another dialect, which has a better refusal
         raise grid.error(
             row + 1,
             column,
@@ -160,7 +160,7 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
         return names
     groups = [parse_name(str(grid.cells[above[-1], column])) for column in columns]
     known = [group for group in groups if group.branch or group.device]
-    made = [group for group in groups if group.says("error", "mean", "spread", "sd")]
+    made = [group for group in groups if group.has_words("error", "mean", "spread", "sd")]
     if not known or any(group not in known + made for group in groups):
         return names
     at = np.searchsorted(columns, np.arange(len(names)), "right") - 1

@@ -38,11 +38,13 @@ def is_id(table: NumericTable, column: int) -> bool:
     """Whether a column that is named ID, or without a name the first one, holds labels of devices:
     words or integers that stay the same over many lines."""
     name, cells = table.names[column], table.cells[:, column]
-    said = {*words(name.text)}
-    if not (said <= WORDS["label number"] and "id" in said) and (said or name.text or column > 0):
+    known = {*words(name.text)}
+    if not (known <= WORDS["label number"] and "id" in known) and (
+        known or name.text or column > 0
+    ):
         return False
     is_text = (table.kinds[:, column] == TEXT).any()
-    if name.unit or not (is_text or (said and shape.are_integers(table.numbers[:, column]))):
+    if name.unit or not (is_text or (known and shape.are_integers(table.numbers[:, column]))):
         return False
     labels = [cell for cell in cells if cell]
     repeats = 1 < len({*labels}) <= len(labels) / 5

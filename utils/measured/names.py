@@ -1,4 +1,4 @@
-"""What the names of columns, and the labels of lines, say of what they hold.
+"""What the names of columns and the labels of lines mean.
 
 A name is split into words without accents and case: `Pulse_LTP` is pulse, ltp; `IdSat2` id, sat, 2.
 """
@@ -21,9 +21,9 @@ from utils.measured.vocabulary import (
     UNITS,
     WORDS,
     Role,
+    has_words,
     role_of,
     role_of_unit,
-    says,
     words,
 )
 
@@ -69,12 +69,12 @@ CONDITION = re.compile(
 
 @dataclass(frozen=True)
 class Name:
-    """What the header of a column says.
+    """What the header of a column means.
 
     text: as written, without the unit; role: what such a column holds, None if the name leaves it
     open; quantity: of a response, such as conductance; branch, device, cycle, read: None where not
     named. unit: "" where there is none. factor: by which numbers of pulses have to be multiplied,
-    NaN where the name says something about them that is not understood.
+    NaN where what the name has about them is not understood.
     """
 
     text: str
@@ -87,9 +87,9 @@ class Name:
     read: int | None = None
     factor: float = 1.0
 
-    def says(self, *kinds: str) -> bool:
+    def has_words(self, *kinds: str) -> bool:
         """Whether one of its words is of one of these kinds of the vocabulary."""
-        return says(self.text, *kinds)
+        return has_words(self.text, *kinds)
 
     @property
     def may_count_readings(self) -> bool:
@@ -99,7 +99,7 @@ class Name:
     @property
     def is_condition(self) -> bool:
         """Whether it names a condition, such as a temperature or a field, and no error."""
-        return self.says("condition") or role_of_unit(self.unit) == Role.OTHER
+        return self.has_words("condition") or role_of_unit(self.unit) == Role.OTHER
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def device_in(text: str) -> str | None:
 
 
 def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
-    """Names, with the branches and cycles of those that tell them only beside each other, such as
+    """Names, with the branches and cycles of those that mean them only beside each other, such as
     P1, D1, P2, D2."""
     found = [re.fullmatch(rf"([^\W\d_]+){GAP}(\d*)", name.text.lower()) for name in names]
     parts = [each.groups() if each else ("", "") for each in found]
@@ -161,7 +161,7 @@ def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
 def factor_in(text: str, unit: str, role: str | None) -> float:
     """The factor of numbers of pulses: 1000 for `Pulses (10^3)`, `Pulses (k)`, `Pulses in Tausend`.
 
-    NaN for pulses with a unit that tells no factor.
+    NaN for pulses with a unit that gives no factor.
     """
     if found := re.fullmatch(r"(\d+) puls.*", unit, re.IGNORECASE):
         return float(found[1])  # such as `Train (50 pulses each)`
@@ -187,7 +187,9 @@ def without_unit(header: str) -> tuple[str, str]:
             return rest, inner
         is_label = any(p.match(inner) for p in (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER))
         is_label = (
-            is_label or says(inner, "rising", "falling") or PLACE.fullmatch(found[0].strip(" ,_"))
+            is_label
+            or has_words(inner, "rising", "falling")
+            or PLACE.fullmatch(found[0].strip(" ,_"))
         )
         is_quantity = (RESPONSE_OF | AMBIGUOUS).keys() & words(inner)  # abs(I)
         if rest and re.search(r"[^\d\s.#]", inner) and not (is_label or is_quantity):
@@ -204,7 +206,7 @@ def branch_in(text: str) -> Branch | None:
     """The branch that a name, a label or a sign names; None where it names none, or both."""
     if text.strip() in SIGNS:
         return SIGNS[text.strip()]
-    rises, falls = says(text, "rising"), says(text, "falling")
+    rises, falls = has_words(text, "rising"), has_words(text, "falling")
     if rises == falls:
         return None
     return "rising" if rises else "falling"
@@ -212,7 +214,7 @@ def branch_in(text: str) -> Branch | None:
 
 def names_conductance_way(text: str) -> bool:
     """Whether a branch is named by what the conductance does, as LTP and SET do."""
-    return says(text, "conductance way")
+    return has_words(text, "conductance way")
 
 
 def names_polarity_only(text: str) -> bool:

@@ -49,7 +49,7 @@ def refuse_overlooked(found: Roles, columns: Sequence[int]) -> None:
     alike: dict[int, int] = {}  # the response that such a column is like
     for column in columns:
         name, x = table.names[column], table.known(column)
-        if name.role is not None or name.says("mean", "spread", "fit") or shape.is_setpoint(x):
+        if name.role is not None or name.has_words("mean", "spread", "fit") or shape.is_setpoint(x):
             continue
         for other in sure:
             units = {"", name.unit, table.names[other].unit}
@@ -105,7 +105,7 @@ def refuse_drive(table: NumericTable, column: int, responses: Sequence[int]) -> 
             "keep only the lines of the reads"
         )
     kinds = [kind for c in responses for kind in (table.names[c].quantity, table.names[c].role)]
-    if Role.CURRENT in kinds and not table.names[column].says("pulsed"):
+    if Role.CURRENT in kinds and not table.names[column].has_words("pulsed"):
         raise sweep(table, column, responses[0])
     raise table.refusal(
         f"an amplitude staircase, not a pulse response: {title} changes from pulse to pulse; a "
@@ -163,8 +163,8 @@ def refuse_conditions(found: Roles, options: ReadingOptions) -> None:
     """Raise UserError where columns that would be ramps of one device are of other conditions."""
     table = found.table
     names = {column: table.names[column] for column in found.of(Role.RESPONSE)}
-    before = [column for column, name in names.items() if name.says("before")]
-    after = [column for column, name in names.items() if name.says("after")]
+    before = [column for column, name in names.items() if name.has_words("before")]
+    after = [column for column, name in names.items() if name.has_words("after")]
     if before and after:
         raise table.refusal(
             f"{table.title(before[0])} is read before each pulse, and {table.title(after[0])} "
@@ -228,7 +228,7 @@ def refuse_by_words(table: NumericTable, responses: Sequence[int]) -> None:
         ("epoch", others, "{} counts the epochs of a training, not pulses"),
     ):
         for column in which:
-            if table.names[column].says(kind):
+            if table.names[column].has_words(kind):
                 raise table.refusal(problem.format(table.title(column)))
     if is_level or any(levels <= every for levels in TWO_LEVELS):
         raise table.refusal("levels of each cycle, as of an endurance test, not a pulse response")

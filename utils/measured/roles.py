@@ -106,14 +106,14 @@ def leave_out_derived(found: Roles) -> None:
     for role in (Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
         names = {c: found.table.names[c] for c in found.of(role) if found.table.numeric[c]}
         names = {c: name for c, name in names.items() if name.role in (None, role)}
-        fits = [c for c, name in names.items() if name.says("fit")]
+        fits = [c for c, name in names.items() if name.has_words("fit")]
         leave_out(found, names, fits, "a fit or a model, no readings")
         leave_out(found, names, [c for c in names if "=" in names[c].text], "made of other columns")
-        told = {c: statistic(name) for c, name in names.items()}
-        leave_out(found, names, [c for c in names if told[c]], "made of other columns")
-        means = [told[c] for c in names if told[c] and told[c] <= WORDS["mean"]]
-        if means and all(told[c] for c in names):  # the mean or the median, of each branch
-            others = [c for c in names if told[c] != means[0]]
+        statistics = {c: statistic(name) for c, name in names.items()}
+        leave_out(found, names, [c for c in names if statistics[c]], "made of other columns")
+        means = [statistics[c] for c in names if statistics[c] and statistics[c] <= WORDS["mean"]]
+        if means and all(statistics[c] for c in names):  # the mean or the median, of each branch
+            others = [c for c in names if statistics[c] != means[0]]
             leave_out(found, names, others, "beside the mean or the median")
 
 
@@ -126,10 +126,10 @@ def leave_out(found: Roles, names: dict[int, Name], which: Sequence[int], why: s
 
 
 def statistic(name: Name) -> set[str]:
-    """Which words of a name tell of a mean or a spread; G_SD is from source to drain."""
+    """Which words of a name are of a mean or a spread; G_SD is from source to drain."""
     found = {*words(name.text)}
-    told = WORDS["mean"] | WORDS["spread"] | (set() if found & set("girv") else {"sd"})
-    return found & told
+    known = WORDS["mean"] | WORDS["spread"] | (set() if found & set("girv") else {"sd"})
+    return found & known
 
 
 def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:

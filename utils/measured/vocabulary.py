@@ -126,7 +126,7 @@ RESPONSE_OF, AMBIGUOUS, LABEL_OF = (
     {word: kind for kind, line in table.items() for word in line.split()}
     for table in (RESPONSE_WORDS, DRIVE_OR_RESPONSE_WORDS, LABEL_WORDS)
 )
-# Names that tell a branch only together: P1, D1, P2, D2; Write, Erase.
+# Names that mean a branch only together: P1, D1, P2, D2; Write, Erase.
 BRANCH_PAIRS = (("p", "d"), ("write", "erase"))
 
 SI = r"[fpnuµμmkMG]?"
@@ -158,7 +158,7 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in found)
 
 
-def says(name: str, *kinds: str) -> bool:
+def has_words(name: str, *kinds: str) -> bool:
     """Whether one of the words of a name is of one of these kinds."""
     return any(not WORDS[kind].isdisjoint(words(name)) for kind in kinds)
 
@@ -182,7 +182,7 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
     of_device = response not in ("", "conductance", "resistance")  # V_G is a voltage of a gate
     is_label = found and found[0] in LABEL_OF  # such as `Device ID`
     is_label = is_label and {*found} <= LABEL_OF.keys() | WORDS["label number"]
-    rules = (  # what says more stands first
+    rules = (  # the stronger evidence stands first
         (of["error"] or joined == "sd" or "±" in text, Role.OTHER),
         (mark in ("№", "n°", "N°") or mark.startswith("#"), Role.PULSES),
         (number and re.fullmatch(ARBITRARY, unit), Role.PULSES),
