@@ -115,6 +115,8 @@ def check_result(trainer: Trainer, result: Result, run: ReferenceRun) -> None:
         expected = [[layer[k] for layer in epoch] for epoch in run.costs]
         near = dict(rtol=1e-3) if name == "pulses" else dict(rtol=2e-3, atol=2)
         np.testing.assert_allclose(result.ledger[name], expected, err_msg=name, **near)
+        total = np.sum(expected, axis=0)  # of all epochs, [layer]
+        np.testing.assert_allclose(result.ledger[name].sum(0), total, err_msg=name, **near)
 
 
 def check_wear(ledger: dict, reference: Network) -> None:
