@@ -7,7 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from utils.compute.processor import OutOfMemoryError, share_cores
-from utils.compute.signals import Stop, StoppedError, wait_for_rank_zero
+from utils.compute.signals import (
+    NOTHING_TRAINED,
+    Stop,
+    StoppedError,
+    is_rank_zero,
+    wait_for_rank_zero,
+)
 from utils.console import log
 from utils.errors import FailedOnOtherRankError, RecordError, UserError, WorkerDiedError
 from utils.parser import parse
@@ -124,6 +130,8 @@ def main(args: list[str] | None = None) -> int:
         wait_for_rank_zero()
         return elsewhere.exit_code
     except StoppedError as stopped:
+        if stopped.saved == NOTHING_TRAINED and not is_rank_zero():
+            return stopped.exit_code  # process 0 logs why all end
         return end(stopped.exit_code, f"stopped by {stopped}; {stopped.saved}")
     return 0
 

@@ -245,6 +245,13 @@ def test_process_0_has_time_to_tell_of_an_error_before_the_other_does(
     assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 
+def test_a_process_that_is_ended_before_it_has_trained_says_nothing(second, monkeypatch, capsys):
+    """Process 0 says why, even if it found an error before this process had read its flags."""
+    monkeypatch.setattr(main, "parse", lambda args: signal.raise_signal(signal.SIGTERM))
+    assert main.main([]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == ""
+
+
 def test_dry_run_prints_the_plan_once_and_writes_nothing(launch, tmp_path):
     run = launch(2, *SWEEP, "--dry_run")
     assert exit_codes(run) == [0, 0], errors_of(run)

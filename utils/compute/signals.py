@@ -13,6 +13,7 @@ from mmap import mmap
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
 ECHO_S = 5.0  # seconds within which a launcher may pass on a Ctrl-C that has already arrived
 RANK_ZERO_TIMEOUT_S = 10.0  # in which process 0 of a run finds an error that the others found
+NOTHING_TRAINED = "nothing was trained yet"
 
 
 class StoppedError(BaseException):
@@ -21,7 +22,7 @@ class StoppedError(BaseException):
     def __init__(self, signum: int):
         super().__init__(signal.Signals(signum).name)
         self.exit_code = 128 + signum  # the shell's convention: 130 for Ctrl-C, 143 for SIGTERM
-        self.saved = "nothing was trained yet"
+        self.saved = NOTHING_TRAINED
 
 
 class Stop:
@@ -83,6 +84,11 @@ class Stop:
         self.check()
 
 
+def is_rank_zero() -> bool:
+    """Whether this process is the first of those that a launcher has started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def wait_for_rank_zero() -> None:
     """Wait, in all processes of a run but process 0, while process 0 logs an error of the user.
 
@@ -91,7 +97,7 @@ def wait_for_rank_zero() -> None:
     ended, without a message and with exit code 2. If they still run after RANK_ZERO_TIMEOUT_S, the
     error is theirs alone, and they return to log it.
     """
-    if os.environ.get("RANK", "0") == "0":
+    if is_rank_zero():
         return
     for signum in SIGNALS:
         if signal.getsignal(signum) != signal.SIG_IGN:

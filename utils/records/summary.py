@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from devices.ledger_level import LedgerLevel
+from utils.compute.signals import NOTHING_TRAINED
 from utils.flags import flags_of
 from utils.records.archive import Archive
 from utils.records.folders import discard
@@ -158,7 +159,7 @@ def stop_message(archive: Archive, members: Sequence[Member], is_alone: bool) ->
     if complete + halfway == 0:
         if is_alone:
             discard_empty(archive)
-        return "nothing was trained yet"
+        return NOTHING_TRAINED
     return (
         f"of {len(members)} networks {complete} are complete and {halfway} have a checkpoint; "
         "the same command with --resume goes on"
