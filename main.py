@@ -52,9 +52,7 @@ def simulate(run: Run, stop: Stop) -> dict[Setting, float]:
     from utils.training.train import train
 
     world = World()  # this process alone, or one of those that torchrun has started
-    common = run.settings[
-        0
-    ]  # for data set, padding, input scale, batch size and TF32, which do not vary
+    common = run.settings[0]  # its data set, padding, input scale, batch size and TF32 are all's
     device = choose_device(run.device, common.tf32, world.local_rank)
     cores = world.take_cores()
     data = world.rank_zero_first(lambda: load(common.task, run.data_dir, common.padding))
