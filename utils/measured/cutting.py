@@ -21,7 +21,7 @@ def cut(series: Series, options: ReadingOptions) -> list[Series]:
     used = np.isin(np.arange(len(series)), np.concatenate([[], *cuts]))
     if len(rest := np.flatnonzero(~used)):
         series.table.left_out.append(
-            f"{series.table.title(series.column)}: {several([len(rest)], 'reading')} outside of "
+            f"{series.column}: {several([len(rest)], 'reading')} outside of "
             f"complete ramps, between lines {series.lines[rest[0]]} and {series.lines[rest[-1]]}"
         )
     if not cuts:
@@ -43,7 +43,8 @@ def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
     """Places of the readings of each ramp: of equal length, between turns, or found."""
     n, how = len(series), options.split
     if how is None:
-        starts = {*restarts(series), *(series.breaks if series.branch is None else ())}
+        changes = np.flatnonzero(np.diff(series.segments)) + 1
+        starts = {*restarts(series), *(changes.tolist() if series.branch is None else ())}
         parts = np.split(np.arange(n), sorted(starts)[1:])
         cuts = [part[cut] for part in parts for cut in within(series.take(part))]
         if len(cuts) == 1 and options.reads is None and not series.is_counted:

@@ -9,9 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured import column_shapes as shape
 from utils.measured.cells import EMPTY, MISSING, SPACES, TEXT
-from utils.measured.column_roles import Roles
+from utils.measured.column import STEADY, Column
 from utils.measured.layouts import header_pulses
 from utils.measured.names import branch_in, device_of_label, parse_name
 from utils.measured.numeric_table import NumericTable, several
@@ -21,93 +20,110 @@ from utils.measured.series import ONE_DEVICE, Series, series_in
 from utils.measured.vocabulary import LABELS, Role
 
 
-def series_of_lines(roles: Roles, options: ReadingOptions) -> list[Series]:
+def series_of_lines(table: NumericTable, options: ReadingOptions) -> list[Series]:
     """A ramp in each line, behind its labels; pulses counted, or from the line above."""
     if options.pulses not in (None, "none"):
         raise UserError(
             f"--pulses {options.pulses}: in a table of rows the line above the numbers holds the "
             "pulses; leave --pulses out, or say --pulses none to count the readings"
         )
-    table, keys = roles.table, roles.of(Role.LABEL)
-    columns = select(table, options.columns, "--columns") or roles.of(Role.RESPONSE)
-    columns = np.array(sorted(columns), int)
-    if not len(columns):
-        raise UserError(
-            f"{table.path}: line {table.lines[0]}: no numbers after the labels; choose columns "
-            "with --columns"
+    chosen = select(table, options.columns, "--columns") or table.of(Role.RESPONSE)
+    if not chosen:
+        raise table.refusal(
+            f"line {table.lines[0]}: no numbers after the labels; choose columns with --columns"
         )
+    columns = np.array(sorted(column.place for column in chosen))
     above = None if options.pulses == "none" else header_pulses(table, columns[0])
     pulses = None if above is None else above[columns - columns[0]]
     if pulses is not None and np.isnan(pulses).any():
-        raise table.error(
-            table.header or 1,
-            int(columns[np.argmax(np.isnan(pulses))]),
-            "the number of pulses above this column is missing; fill it in",
-        )
-    labels = [" ".join(filter(None, cells)) for cells in table.cells[:, keys]]
+        problem = "the number of pulses above this column is missing; fill it in"
+        raise table.error(table.header or 1, int(columns[np.argmax(np.isnan(pulses))]), problem)
+    keys = table.of(Role.LABEL)
+    labels = [joined(keys, row) for row in range(len(table.lines))]
     each = unique(labels, [f"line {line}" for line in table.lines])
-    naming = [column for column in keys if table.names[column].role in (Role.DEVICE, None)]
-    cycles = [column for column in keys if table.names[column].role == Role.CYCLE]
+    naming = [column for column in keys if column.name.role in (Role.DEVICE, None)]
+    cycles = [column for column in keys if column.name.role == Role.CYCLE]
     found = []
     for row, label in enumerate(labels):
         series = series_in(table, row, columns, pulses)
         if series is None:
             table.left_out.append(f"line {table.lines[row]}: no numbers")
             continue
-        named = " ".join(filter(None, table.cells[row, naming]))
-        device = {"each": each[row], "one": ONE_DEVICE, "auto": device_of_label(named)}
+        devices = {"each": each[row], "one": "", "auto": device_of_label(joined(naming, row))}
         found.append(
             replace(
                 series,
                 place=row,
-                device=device[options.devices] or ONE_DEVICE,
-                cycle=number_in(table, row, cycles[-1]) if cycles else parse_name(label).cycle,
+                device=devices[options.devices] or ONE_DEVICE,
+                cycle=number_in(cycles[-1], row) if cycles else parse_name(label).cycle,
                 branch=branch_in(label),
             )
         )
     return found
 
 
-def series_of_columns(roles: Roles, options: ReadingOptions) -> list[Series]:
+def joined(columns: Sequence[Column], row: int) -> str:
+    """The words of a line in these columns."""
+    return " ".join(column.cells[row] for column in columns if column.cells[row])
+
+
+def series_of_columns(table: NumericTable, options: ReadingOptions) -> list[Series]:
     """A series in each column of responses, and in each group of lines with the same labels."""
-    table = roles.table
-    columns = select(table, options.columns, "--columns") or roles.of(Role.RESPONSE)
+    columns = select(table, options.columns, "--columns") or table.of(Role.RESPONSE)
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
-    keys = roles.of(*LABELS) if options.layout == "long" else []
-    counters = roles.of(Role.PULSES)
-    groups = without_resets(roles, keys, groups_of(table, keys), options)
-    drives = [c for c in roles.of(Role.DRIVE) if not shape.is_constant(table.numbers[:, c])]
+    keys = table.of(*LABELS) if options.layout == "long" else []
+    counters = table.of(Role.PULSES)
+    groups = without_resets(table, keys, groups_of(table, keys), options)
     found = []
-    for column, device in zip(columns, devices_of(table, columns, options.devices), strict=True):
-        at = ([c for c in counters if c < column] or counters[:1] or [None])[-1]
-        name, counter = table.names[column], None if at is None else table.names[at]
+    for column, device in zip(columns, devices_of(columns, options.devices), strict=True):
+        before = [each for each in counters if each.place < column.place] or counters[:1]
+        counter = before[-1] if before else None
         for rows in groups:
-            if keys and at is not None:
-                rows = in_order(rows, table.numbers[rows, at], bool(roles.of(Role.READ)))
-            series = series_in(table, rows, column, None if at is None else table.numbers[rows, at])
+            if keys and counter:
+                rows = in_order(rows, counter.numbers[rows], bool(table.of(Role.READ)))
+            pulses = counter.numbers[rows] if counter else None
+            series = series_in(table, rows, column.place, pulses)
             if series is None and len(groups) > 1:
                 continue
             if series is None:
                 problem = "this column holds no number; leave it out with --columns"
-                raise table.error(int(table.lines[rows[0]]), column, problem)
-            is_read = np.isin(table.lines[rows], series.lines)
-            changes = [i for c in drives for i in shape.changes(table.numbers[rows, c])]
-            breaks = {int(is_read[:i].sum()) for i in changes} - {0, len(series)}
-            labels = labels_of(roles, keys, rows[0])
+                raise table.error(int(table.lines[rows[0]]), column.place, problem)
+            labels, name = labels_of(keys, rows[0]), column.name
             found.append(
                 replace(
                     series,
-                    pulse_column=at,
+                    counter=counter,
                     place=len(found),
                     device=labels.get(Role.DEVICE) or device,
                     cycle=labels.get(Role.CYCLE, name.cycle),
-                    branch=labels.get(Role.BRANCH) or name.branch or (counter and counter.branch),
+                    branch=labels.get(Role.BRANCH)
+                    or name.branch
+                    or (counter and counter.name.branch),
                     read=name.read,
-                    breaks=tuple(sorted(breaks)),
+                    segments=segments_of(table, rows)[series.positions],
                 )
             )
     return found
+
+
+def segments_of(table: NumericTable, rows: np.ndarray) -> np.ndarray:
+    """The number of the segment of rows in which each drive is steady, int [rows].
+
+    The reading before the first pulse may have no drive. Where the last one has none, the drive of
+    the next pulse is written beside each reading.
+    """
+    is_first = np.zeros(len(rows), bool)
+    for drive in table.of(Role.DRIVE):
+        if drive.is_constant:
+            continue
+        x = np.nan_to_num(drive.numbers[rows])
+        if len(x) > 2 and x[-1] == 0 != x[0]:
+            x = np.concatenate([x[:1], x[:-1]])
+        elif len(x) > 2 and x[0] == 0:
+            x[0] = x[1]
+        is_first[1:] |= np.abs(np.diff(x)) > STEADY * np.abs(x).max()
+    return np.cumsum(is_first)
 
 
 def refuse_gaps(table: NumericTable) -> None:
@@ -123,36 +139,37 @@ def refuse_gaps(table: NumericTable) -> None:
         )
 
 
-def groups_of(table: NumericTable, keys: Sequence[int]) -> list[np.ndarray]:
+def groups_of(table: NumericTable, keys: Sequence[Column]) -> list[np.ndarray]:
     """Rows of each ramp of a table: those of the same labels, and of the same block."""
-    for row, key in np.argwhere(np.isin(table.kinds[:, keys], (EMPTY, MISSING)))[:1].tolist():
-        raise table.error(
-            int(table.lines[row]),
-            keys[key],
-            "the cell is empty, but every line needs this label; fill it in",
-        )
-    labels = [c for c in keys if table.names[c].role != Role.READ]
+    places = [column.place for column in keys]
+    for row, key in np.argwhere(np.isin(table.kinds[:, places], (EMPTY, MISSING)))[:1].tolist():
+        problem = "the cell is empty, but every line needs this label; fill it in"
+        raise table.error(int(table.lines[row]), places[key], problem)
+    labels = [column.cells for column in keys if column.name.role != Role.READ]
     groups: dict[tuple, list[int]] = {}
-    for row, (block, words) in enumerate(zip(table.blocks, table.cells[:, labels], strict=True)):
-        groups.setdefault((block, *words), []).append(row)
+    for row, label in enumerate(zip(table.blocks, *labels, strict=True)):
+        groups.setdefault(label, []).append(row)
     return list(map(np.array, groups.values()))
 
 
 def without_resets(
-    roles: Roles, keys: Sequence[int], groups: Sequence[np.ndarray], options: ReadingOptions
+    table: NumericTable,
+    keys: Sequence[Column],
+    groups: Sequence[np.ndarray],
+    options: ReadingOptions,
 ) -> list[np.ndarray]:
     """Rows of each ramp without single readings of the other branch, as after the pulse of a reset.
 
     The file names them in a column of branches, or instead of a number of pulses. Where --branches
     gives the branches of ramps in their order, they might be counted among these, and stay.
     """
-    table, counters = roles.table, roles.of(Role.PULSES)
     resets = [
         row
-        for row, counter in np.argwhere(table.kinds[:, counters] == TEXT).tolist()
-        if branch_in(table.cells[row, counters[counter]])
+        for counter in table.of(Role.PULSES)
+        for row in np.flatnonzero(counter.kinds == TEXT).tolist()
+        if branch_in(counter.cells[row])
     ]
-    branches = [labels_of(roles, keys, rows[0]).get(Role.BRANCH) for rows in groups]
+    branches = [labels_of(keys, rows[0]).get(Role.BRANCH) for rows in groups]
     ramps = {branch for branch, rows in zip(branches, groups, strict=True) if len(rows) > 1}
     if ramps and len(options.branches) < 2:
         pairs = zip(branches, groups, strict=True)
@@ -174,29 +191,28 @@ def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarr
     return rows[np.argsort(pulses, kind="stable")] if shuffled or by_reads else rows
 
 
-def labels_of(roles: Roles, keys: Sequence[int], row: int) -> dict:
+def labels_of(keys: Sequence[Column], row: int) -> dict:
     """What the labels of a line of a long table say."""
-    table, labels = roles.table, {}
+    labels = {column.role: column.cells[row] for column in keys}
     for column in keys:
-        role, cell = roles.roles[column], table.cells[row, column]
-        if role == Role.CYCLE:
-            labels[role] = number_in(table, row, column)
-        else:
-            labels[role] = branch_in(cell) if role == Role.BRANCH else cell
+        if column.role == Role.CYCLE:
+            labels[Role.CYCLE] = number_in(column, row)
+    if Role.BRANCH in labels:
+        labels[Role.BRANCH] = branch_in(labels[Role.BRANCH])
     return labels
 
 
-def number_in(table: NumericTable, row: int, column: int) -> int | None:
+def number_in(column: Column, row: int) -> int | None:
     """The number that a label is, or that it holds."""
-    number, found = table.numbers[row, column], re.search(r"\d+", table.cells[row, column])
+    number, found = column.numbers[row], re.search(r"\d+", column.cells[row])
     return int(number) if not np.isnan(number) else found and int(found[0])
 
 
-def devices_of(table: NumericTable, columns: Sequence[int], devices: str) -> list[str]:
+def devices_of(columns: Sequence[Column], devices: str) -> list[str]:
     """A label for the device of each column."""
-    names = [table.names[column] for column in columns]
+    names = [column.name for column in columns]
     if devices == "each":
-        return unique([name.text for name in names], [f"column {c + 1}" for c in columns])
+        return unique([name.text for name in names], [f"column {c.number}" for c in columns])
     if devices == "one" or not any(name.device for name in names):
         return [ONE_DEVICE] * len(columns)
     return [name.device or name.text for name in names]

@@ -6,73 +6,57 @@ import re
 
 import numpy as np
 
-from utils.measured import column_shapes as shape
 from utils.measured.cells import NUMBER, TEXT
+from utils.measured.column import Column
 from utils.measured.names import CLOCK_TIME
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS
-from utils.measured.vocabulary import LABELS, WORDS, Role, words
+from utils.measured.vocabulary import LABELS, Role
 
 STEEPER = 3.0  # times that lines change more than columns, if they are the ramps
 
 
 def layout_of(table: NumericTable) -> str:
     """columns, rows or long: by the names, by labels, else by where the numbers change more."""
+    first, labels = table.columns[0], len(key_columns(table))
     enough = (table.kinds == NUMBER).sum(axis=1).max() >= MIN_READINGS
-    labels = len(key_columns(table))
     if labels and enough and header_pulses(table, labels) is not None:
         return "rows"
-    keys = [c for c, name in enumerate(table.names) if name.role in LABELS or is_id(table, c)]
+    keys = [c.place for c in table.columns if c.name.role in LABELS or c.is_id]
     groups = len({tuple(row) for row in table.cells[:, keys]})
-    if keys and table.numeric.any() and groups <= len(table.cells) / 2:
+    if keys and table.numeric and groups <= len(table.cells) / 2:
         return "long"
-    if any(name.text for name in table.names) and not table.labels[0]:
+    if any(column.name.text for column in table.columns) and not first.has_labels:
         return "columns" if header_pulses(table, 0) is None else "rows"
-    if not enough or table.names[0].role == Role.TIME or CLOCK_TIME.search(table.cells[0, 0]):
+    if not enough or first.name.role == Role.TIME or CLOCK_TIME.search(table.cells[0, 0]):
         return "columns"
     tall = len(table.cells) >= MIN_READINGS
     return "rows" if not tall or lines_are_steeper(table) else "columns"
 
 
-def is_id(table: NumericTable, column: int) -> bool:
-    """Whether a column that is named ID, or without a name the first one, holds labels of devices:
-    words or integers that stay the same over many lines."""
-    name, cells = table.names[column], table.cells[:, column]
-    known = {*words(name.text)}
-    if not (known <= WORDS["label number"] and "id" in known) and (
-        known or name.text or column > 0
-    ):
-        return False
-    is_text = (table.kinds[:, column] == TEXT).any()
-    if name.unit or not (is_text or (known and shape.are_integers(table.numbers[:, column]))):
-        return False
-    labels = [cell for cell in cells if cell]
-    repeats = 1 < len({*labels}) <= len(labels) / 5
-    return repeats and (is_text or int((cells[1:] != cells[:-1]).sum()) <= len(cells) / 5)
-
-
 def lines_are_steeper(table: NumericTable) -> bool:
     """Whether values change more from the first to the last of a line than of a column."""
 
-    def change(rows: np.ndarray) -> float:
-        present = [shape.known(row) for row in rows]
-        return float(np.median([abs(row[-1] - row[0]) for row in present if len(row) > 1] or [0.0]))
+    def change(lines: np.ndarray) -> float:
+        known = [line[~np.isnan(line)] for line in lines]
+        return float(np.median([abs(x[-1] - x[0]) for x in known if len(x) > 1] or [0.0]))
 
-    values = table.numbers[:, ~table.labels]
-    if shape.is_counter(values[:, 0]):
-        values = values[:, 1:]
-    if values.shape[1] < MIN_READINGS:
+    columns = [column for column in table.columns if not column.has_labels]
+    columns = columns[1:] if columns[0].counts else columns
+    if len(columns) < MIN_READINGS:
         return False
-    return change(values) > change(values.T) * (1 if table.labels[0] else STEEPER)
+    values = np.stack([column.numbers for column in columns], axis=1)
+    return change(values) > change(values.T) * (1 if table.columns[0].has_labels else STEEPER)
 
 
-def key_columns(table: NumericTable) -> list[int]:
+def key_columns(table: NumericTable) -> list[Column]:
     """The leading columns of a table in rows that are labels."""
     keys = []
-    for column, name in enumerate(table.names):
-        unnamed = not name.text and shape.is_counter(table.numbers[:, column])
-        first = column == 0 and (unnamed or (table.kinds[:, 0] == TEXT).any())
-        if not (first or table.labels[column] or name.role in LABELS):
+    for column in table.columns:
+        is_first = column.place == 0 and (
+            (not column.name.text and column.counts) or (column.kinds == TEXT).any()
+        )
+        if not (is_first or column.has_labels or column.name.role in LABELS):
             break
         keys.append(column)
     return keys
@@ -84,7 +68,7 @@ def header_pulses(table: NumericTable, first: int) -> np.ndarray | None:
     Such as 0, 1, 2 … or p0, p1, p2 … or `pulse 10`, `pulse 20` …; NaN behind the last name.
     """
     pattern = r"(?:p|pulses?|puls|impuls(?:ion)?|n|#)?[\s_.#-]*(\d+(?:\.\d+)?)"
-    names = [name.text for name in table.names[first:]]
+    names = [column.name.text for column in table.columns[first:]]
     found = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
     pulses = np.array([float(each[1]) if each else np.nan for each in found])
     named = pulses[: 1 + max((place for place, name in enumerate(names) if name), default=-1)]

@@ -9,10 +9,9 @@ from itertools import product
 
 import numpy as np
 
-from utils.measured import column_shapes as shape
-from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
+from utils.measured.cells import EMPTY, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
+from utils.measured.column import Column
 from utils.measured.header import Header, find_header, label_columns
-from utils.measured.names import Name
 
 # Of lists as programs write them: `up = [0.11` or `0.9]`.
 IN_BRACKETS = re.compile(r"(^|[=:])\s*[\[{]\s*[-+.]?\d[\d.eE+-]*$|^[-+.\d][\d.eE+-]*\s*[\]}];?$")
@@ -22,33 +21,31 @@ IN_BRACKETS = re.compile(r"(^|[=:])\s*[\[{]\s*[-+.]?\d[\d.eE+-]*$|^[-+.\d][\d.eE
 class NumericTable(Grid):
     """Those lines of a grid that hold numbers, below their names.
 
-    names: one per column; header: line of the names; labels: bool [columns], whether text is
-    expected there; blocks: int [rows], which of several tables one below the other. For the user,
-    and reading adds to them: left_out, what is not used; notes, what else he should know.
+    header: line of the names; blocks: int [rows], which of several tables one below the other. For
+    the user, and reading adds to them: left_out, what is not used; notes, what else he should know.
     """
 
-    names: tuple[Name, ...]
+    columns: tuple[Column, ...]
     header: int | None
-    labels: np.ndarray
     blocks: np.ndarray
     left_out: list[str]
     notes: list[str] = field(default_factory=list)
 
-    def title(self, *columns: int) -> str:
+    def title(self, *places: int) -> str:
         """`column 3 (G)`, or `columns 2 to 9 (D1 … D8)`: neighbours, counted from 0."""
-        names = [self.names[column].text for column in columns]
+        names = [self.columns[place].name.text for place in places]
         words = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}"
-        numbers = spread((columns[0] + 1, columns[-1] + 1), "column")
+        numbers = spread((places[0] + 1, places[-1] + 1), "column")
         return numbers + (f" ({words})" if names[0] else "")
 
-    def known(self, column: int) -> np.ndarray:
-        """The numbers of a column, without its gaps."""
-        return shape.known(self.numbers[:, column])
-
     @property
-    def numeric(self) -> np.ndarray:
-        """bool [columns]: those that hold numbers, and no labels."""
-        return (self.kinds == NUMBER).any(axis=0) & ~self.labels
+    def numeric(self) -> list[Column]:
+        """Those columns that hold numbers, and no labels."""
+        return [column for column in self.columns if column.is_numeric]
+
+    def of(self, *roles: str) -> list[Column]:
+        """The columns that have one of these roles."""
+        return [column for column in self.columns if column.role in roles]
 
 
 def spread(numbers: Sequence[int] | np.ndarray, what: str) -> str:
@@ -92,11 +89,12 @@ def find_numbers(grid: Grid) -> NumericTable:
         f"{factors[column]:g} times as many"
         for column in np.flatnonzero(~np.isnan(factors) & (factors != 1))
     ]
+    arrays = (part[name].T for name in ("cells", "kinds", "numbers"))
+    columns = zip(range(len(labels)), header.names, *arrays, labels.tolist(), strict=True)
     return NumericTable(
         **vars(grid) | part,
-        names=header.names,
+        columns=tuple(Column(*each) for each in columns),
         header=None if header.row is None else header.row + 1,
-        labels=labels,
         blocks=blocks[rows],
         left_out=left_out,
         notes=notes,

@@ -15,14 +15,14 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured.branches import ramps_of
 from utils.measured.cells import Grid, read_grid
-from utils.measured.column_roles import Roles
+from utils.measured.column import Column
 from utils.measured.cutting import cut
 from utils.measured.extraction import series_of_columns, series_of_lines
 from utils.measured.layouts import layout_of
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, several, spread
 from utils.measured.options import ReadingOptions
-from utils.measured.repeats import Repeats, average_columns, average_lines, without_pauses
+from utils.measured.repeats import Repeats, average_columns, one_for_each_state
 from utils.measured.roles import find_roles
 from utils.measured.series import ONE_DEVICE, Series
 from utils.measured.vocabulary import OHM, Role, inverse_unit
@@ -56,9 +56,10 @@ def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measureme
     table = find_numbers(grid)
     if options.layout == "auto":
         options = replace(options, layout=layout_of(table))
-    roles = find_roles(table, options)
-    found = (series_of_lines if options.layout == "rows" else series_of_columns)(roles, options)
-    columns = list(dict.fromkeys(int(c) for one in found for c in one.columns))
+    find_roles(table, options)
+    found = (series_of_lines if options.layout == "rows" else series_of_columns)(table, options)
+    places = list(dict.fromkeys(place for one in found for place in one.columns.tolist()))
+    columns = [table.columns[place] for place in places]
     quantity, unit = quantity_of(table, columns)
     if (quantity == "current" or unit.endswith("A")) and are_negative(found, options):
         found = [replace(one, values=-one.values) for one in found]
@@ -71,9 +72,8 @@ def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measureme
     repeats = Repeats()
     pieces = []
     for one in average_columns(found, repeats):
-        each = without_pauses(one) if options.reads is None else one
-        pieces += cut(average_lines(each, options, repeats), options)
-    ramps = ramps_of(without_copies(pieces), roles, options, quantity)
+        pieces += cut(one_for_each_state(one, options, repeats), options)
+    ramps = ramps_of(without_copies(pieces), options, quantity)
     if OHM.fullmatch(unit):
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
@@ -84,11 +84,10 @@ def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measureme
         tuple(ramps),
         repeats.noise,
         repeats.reads,
-        understood(roles),
-        sentence(table, options.layout, ramps, repeats)
-        + one_device(table, columns, options, ramps),
+        understood(table),
+        sentence(table, options.layout, ramps, repeats) + one_device(columns, options, ramps),
         tuple(table.left_out),
-        how(options, columns, roles),
+        how(options, columns, table),
         tuple(table.notes),
     )
 
@@ -111,23 +110,23 @@ def read_bytes(path: Path) -> bytes:
     return raw
 
 
-def quantity_of(table: NumericTable, columns: Sequence[int]) -> tuple[str, str]:
+def quantity_of(table: NumericTable, columns: Sequence[Column]) -> tuple[str, str]:
     """Quantity and unit of the responses. Raises UserError where columns have different ones."""
     found = {}
     for what in ("unit", "quantity"):
-        columns_of: dict[str, int] = {}  # the first one of each word
-        for column in sorted(columns):
-            columns_of.setdefault(getattr(table.names[column], what), column)
+        columns_of: dict[str, Column] = {}  # the first one of each word
+        for column in sorted(columns, key=lambda column: column.place):
+            columns_of.setdefault(getattr(column.name, what), column)
         one, *others = [word for word in columns_of if word not in ("", "response")] or [""]
         if others:
             raise table.error(
                 table.header or 1,
-                columns_of[others[0]],
+                columns_of[others[0]].place,
                 f"the {what} is {others[0]}, but that of another column is {one}; choose columns "
                 f"of one {what} with --columns",
             )
         found[what] = one
-    role = table.names[columns[0]].role
+    role = columns[0].name.role
     if not found["quantity"] and role in (Role.CURRENT, Role.VOLTAGE):
         found["quantity"] = str(role)
     return found["quantity"], found["unit"]
@@ -163,14 +162,14 @@ def without_copies(pieces: Sequence[Series]) -> list[Series]:
     return kept
 
 
-def understood(roles: Roles) -> pd.DataFrame:
+def understood(table: NumericTable) -> pd.DataFrame:
     """A row for each column of the file, or for neighbours of one kind: column, role, why."""
     import pandas
 
-    found, rows = [*zip(roles.roles, roles.why, strict=True)], []
-    for (role, why), group in groupby(range(len(found)), key=found.__getitem__):
+    rows = []
+    for (role, why), group in groupby(table.columns, key=lambda column: (column.role, column.why)):
         if role != Role.NOTHING:
-            rows.append((roles.table.title(*group), role, why))
+            rows.append((table.title(*(column.place for column in group)), role, why))
     return pandas.DataFrame(rows, columns=["column", "role", "why"])
 
 
@@ -202,28 +201,27 @@ def sentence(table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: R
     )
 
 
-def one_device(
-    table: NumericTable, columns: Sequence[int], options: ReadingOptions, ramps: Sequence[Ramp]
-) -> str:
+def one_device(columns: Sequence[Column], options: ReadingOptions, ramps: Sequence[Ramp]) -> str:
     """That columns are taken for ramps of one device, where no name says so."""
-    named = all(table.names[c].cycle is not None or table.names[c].branch for c in columns)
+    named = all(c.name.cycle is not None or c.name.branch for c in columns)
     several_columns = len(columns) > 1 and {ramp.device for ramp in ramps} == {ONE_DEVICE}
     if several_columns and options.devices == "auto" and not named and len(ramps) > 1:
         return "; all columns belong to one device (--devices each: one device for each column)"
     return ""
 
 
-def how(options: ReadingOptions, columns: Sequence[int], roles: Roles) -> dict:
+def how(options: ReadingOptions, columns: Sequence[Column], table: NumericTable) -> dict:
     """The options that read the file in the same way again, ready for JSON."""
-    pulses = roles.of(Role.PULSES)
-    chosen: dict = {"columns": ranges(columns), "decimal": roles.table.dialect.decimal}
+    pulses = table.of(Role.PULSES)
+    chosen: dict = {"columns": ranges(columns), "decimal": table.dialect.decimal}
     if options.layout != "rows":
-        chosen["pulses"] = str(pulses[0] + 1) if len(pulses) == 1 else None if pulses else "none"
+        chosen["pulses"] = str(pulses[0].number) if len(pulses) == 1 else None if pulses else "none"
     repeated = asdict(options) | chosen
     return {name: list(x) if isinstance(x, tuple) else x for name, x in repeated.items()}
 
 
-def ranges(columns: Sequence[int]) -> list[str]:
-    """Columns counted from 0 as --columns takes them: 2-5 for four neighbours."""
-    runs = np.split(np.array(columns) + 1, np.flatnonzero(np.diff(columns) != 1) + 1)
+def ranges(columns: Sequence[Column]) -> list[str]:
+    """Columns as --columns takes them: 2-5 for four neighbours."""
+    numbers = np.array([column.number for column in columns])
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
     return [f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]

@@ -64,65 +64,54 @@ def joined(group: Sequence[Series]) -> Series:
     return replace(group[0], **arrays)
 
 
-def without_pauses(series: Series) -> Series:
-    """The readings without those of pauses, in which the file repeats the count of the last pulse.
+def one_for_each_state(series: Series, options: ReadingOptions, repeats: Repeats) -> Series:
+    """The means of readings below each other: N of them, as --reads says, or those of most counts.
 
-    The first reading of a pause is the one after that pulse; of one before all pulses the last
-    reading counts. In a pause the values stand still, or else the pulses have another polarity than
-    those that the file counts. Where most counts stand for several readings, these are repeated
-    reads and no pauses.
+    Where only some counts of pulses stand for several readings, these are of pauses.
     """
-    n, values = len(series), series.values
     firsts = np.flatnonzero(np.diff(series.pulses, prepend=np.nan) != 0)
-    counts = np.diff(firsts, append=n)
-    pauses = [
-        slice(first, first + count)
-        for first, count in zip(firsts, counts, strict=True)
-        if count >= PAUSE_READINGS
-    ]
-    still = all(np.ptp(values[pause]) <= STANDS_STILL * np.ptp(values) for pause in pauses)
-    if not pauses or not still or (counts > 1).mean() > 0.5:
-        return series
-    places = np.arange(n)
-    rest = [places[pause][1:] if pause.start else places[pause][:-1] for pause in pauses]
-    rest = np.concatenate(rest)
-    kept = np.delete(places, rest)
-    series.table.left_out.append(
-        f"{series.table.title(series.column)}: {several([len(rest)], 'reading')} in pauses between "
-        f"pulses, the first in line {series.lines[rest[0]]}"
-    )
-    breaks = {*np.searchsorted(kept, series.breaks).tolist()} - {len(kept)}
-    left = series.take(kept)
-    positions = left.positions - np.searchsorted(rest, kept)
-    return replace(left, positions=positions, breaks=tuple(sorted(breaks)))
-
-
-def average_lines(series: Series, options: ReadingOptions, repeats: Repeats) -> Series:
-    """The means of readings below each other: N of them, as --reads says, or after equal pulses."""
-    reads, positions = options.reads or 1, series.positions - series.positions[0]
-    n = int(positions[-1]) + 1  # with those that are missing
-    if n % reads:
-        raise series.error(
-            f"the number of readings, {n}, is not a multiple of --reads {reads}; give another",
-            len(series) - 1,
-        )
-    states = positions // reads  # of which each reading is one
-    firsts = np.flatnonzero(np.diff(states, prepend=-1))
-    changes = np.flatnonzero(np.diff(series.pulses, prepend=np.nan) != 0)
-    repeated = np.diff(changes, append=len(series)) > 1
-    if options.reads is None and repeated.mean() > 0.5:
-        firsts, states = (
-            changes,
-            np.repeat(np.arange(len(changes)), np.diff(changes, append=len(series))),
-        )
+    counts = np.diff(firsts, append=len(series))
+    if options.reads:
+        positions = series.positions - series.positions[0]
+        n = int(positions[-1]) + 1  # with those that are missing
+        if n % options.reads:
+            problem = f"is not a multiple of --reads {options.reads}; give another"
+            raise series.error(f"the number of readings, {n}, {problem}", len(series) - 1)
+        states = positions // options.reads  # of which each reading is one
+        firsts = np.flatnonzero(np.diff(states, prepend=-1))
+    elif (counts > 1).mean() > 0.5:
+        states = np.repeat(np.arange(len(counts)), counts)
+    else:
+        return without_pauses(series, firsts)
     if len(firsts) == len(series):
         return series
-    is_counted = bool(repeated.any())  # else --reads means readings that are counted each
+    is_counted = bool((counts > 1).any())  # else --reads means readings that are counted each
     return replace(
         series.take(firsts),
         values=repeats.mean(series.values, firsts),
         positions=states[firsts],
         pulses=series.pulses[firsts] if is_counted else states[firsts].astype(float),
         is_counted=is_counted,
-        breaks=tuple(np.searchsorted(firsts, series.breaks).tolist()),
+    )
+
+
+def without_pauses(series: Series, firsts: np.ndarray) -> Series:
+    """The readings without those of pauses, in which the file repeats the count of the last pulse.
+
+    The first reading of a pause is the one after that pulse; of one before all pulses the last
+    reading counts. In a pause the values stand still, or else the pulses have another polarity than
+    those that the file counts. firsts: of the readings at each count of pulses.
+    """
+    values, places = series.values, np.arange(len(series))
+    pauses = [run for run in np.split(places, firsts[1:]) if len(run) >= PAUSE_READINGS]
+    if not pauses or max(np.ptp(values[at]) for at in pauses) > STANDS_STILL * np.ptp(values):
+        return series
+    rest = np.concatenate([pause[1:] if pause[0] else pause[:-1] for pause in pauses])
+    left = np.delete(places, rest)
+    series.table.left_out.append(
+        f"{series.column}: {several([len(rest)], 'reading')} in pauses between pulses, the first "
+        f"in line {series.lines[rest[0]]}"
+    )
+    return replace(
+        series.take(left), positions=series.positions[left] - np.searchsorted(rest, left)
     )

@@ -6,123 +6,186 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from utils.errors import UserError
-from utils.measured import column_shapes as shape
-from utils.measured.column_roles import Roles, roles_alone
+from utils.measured.cells import NUMBER, TEXT
+from utils.measured.column import Column, assign
 from utils.measured.counters import refuse_counters, refuse_lone_pulses
-from utils.measured.names import Name, parse_name
+from utils.measured.layouts import key_columns
+from utils.measured.names import CLOCK_TIME, Name, branch_in, parse_name
 from utils.measured.numeric_table import NumericTable
 from utils.measured.options import ReadingOptions
 from utils.measured.refusals import refuse_others, refuse_overlooked, refuse_unnamed
 from utils.measured.vocabulary import LABELS, WORDS, Role, words
 
+HAVE_UNITS = (Role.TIME, Role.DRIVE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
 
-def find_roles(table: NumericTable, options: ReadingOptions) -> Roles:
-    """Raises UserError for what is no pulse response, and for what nothing decides."""
-    found = roles_alone(table, options.layout)
-    if options.layout == "rows":
-        return found
+
+def find_roles(table: NumericTable, options: ReadingOptions) -> None:
+    """Give each column its role, and say why.
+
+    Raises UserError for what is no pulse response, and for what nothing decides.
+    """
+    for column in table.columns:
+        assign([column], *(by_numbers if column.is_numeric else by_words)(column))
+    if options.layout == "rows":  # whatever the names of their columns are
+        readings = [column for column in table.columns if (column.kinds == NUMBER).any()]
+        assign(readings, Role.RESPONSE, "a ramp in each line")
+        assign(key_columns(table), Role.LABEL, "the label of the line")
+        return
     asked = select(table, options.columns, "--columns")
     if options.pulses not in (None, "none"):
+        flag = f"--pulses {options.pulses}"
         (column, *more) = select(table, [options.pulses], "--pulses")
         if more or column in asked:
-            raise UserError(
-                f"--pulses {options.pulses}: must be one column that is not among --columns"
-            )
-        if not table.numeric[column]:
-            raise UserError(
-                f"--pulses {options.pulses}: {table.title(column)} holds no numbers; name another"
-            )
-        found.set(found.of(Role.PULSES), Role.UNKNOWN, "--pulses names another column")
-        found.set([column], Role.PULSES, "set by --pulses")
-    found.set(asked, Role.RESPONSE, "set by --columns")
-    counters = choose_pulses(found, options)
-    choose_responses(found, asked, counters)
+            raise UserError(f"{flag}: must be one column that is not among --columns")
+        if not column.is_numeric:
+            raise UserError(f"{flag}: {column} holds no numbers; name another")
+        assign(table.of(Role.PULSES), Role.UNKNOWN, "--pulses names another column")
+        assign([column], Role.PULSES, "set by --pulses")
+    assign(asked, Role.RESPONSE, "set by --columns")
+    counters = choose_pulses(table, options)
+    choose_responses(table, asked, counters)
     if options.pulses == "none":
         why = "a counter, not used because of --pulses none"
-        found.set(found.of(Role.PULSES), Role.UNKNOWN, why)
-    refuse_others(found, options)
-    return found
+        assign(table.of(Role.PULSES), Role.UNKNOWN, why)
+    refuse_others(table, options)
 
 
-def choose_pulses(found: Roles, options: ReadingOptions) -> list[int]:
+def by_numbers(column: Column) -> tuple[str, str]:
+    """The role of a column of numbers by its own name and numbers, and why."""
+    name, counts = column.name, column.counts
+    by = "by its unit" if name.unit else "by its name"
+    counts_lines = column.rises and len(column.known) == len(column.numbers) >= 5
+    is_pulses, is_label = name.role == Role.PULSES, name.role in LABELS
+    is_no_count = bool(name.text) and not (column.is_whole and column.rises)
+    labelled = name.device or name.branch or name.cycle is not None or name.read is not None
+    rules = (  # the stronger evidence stands first
+        (column.is_id, Role.DEVICE, "its labels repeat"),
+        (is_label and counts_lines, Role.PULSES, "its numbers count from line to line"),
+        (is_label, name.role, "by its name"),
+        (
+            name.role == Role.RESPONSE and (name.unit or name.quantity != "response" or not counts),
+            name.role,
+            by,
+        ),
+        (
+            is_pulses and column.is_constant,
+            Role.UNKNOWN,
+            "named like a counter, but its numbers do not change",
+        ),
+        (
+            is_pulses and not counts and name.may_count_readings and is_no_count,
+            Role.UNKNOWN,
+            "named like a counter, but its numbers do not count",
+        ),
+        (is_pulses and not counts, name.role, "by its name"),
+        (is_pulses, name.role, "by its name and its numbers, 0 or 1, 2, 3 …"),
+        (
+            counts and not (name.unit and name.role in HAVE_UNITS),
+            Role.PULSES,
+            "its numbers count 0 or 1, 2, 3 …",
+        ),
+        (
+            labelled and name.role in (None, Role.CURRENT),
+            Role.RESPONSE,
+            "its name gives a device, cycle or branch",
+        ),
+        (name.role, name.role, by),
+        (name.text, Role.UNKNOWN, "its name is not known"),
+    )
+    found = ((role, why) for is_so, role, why in rules if is_so)
+    return next(found, (Role.UNKNOWN, "no name"))
+
+
+def by_words(column: Column) -> tuple[str, str]:
+    """The role of a column without numbers, or of labels, and why."""
+    role, cells = column.name.role, [cell for cell in column.cells if cell]
+    rules = (
+        (cells and role and role in (*LABELS, Role.TIME), role, "by its name"),
+        (not (column.kinds == TEXT).any(), Role.NOTHING, "no cell is filled"),
+        (
+            column.has_labels and all(map(branch_in, cells)),
+            Role.BRANCH,
+            "its words name branches",
+        ),
+        (cells and CLOCK_TIME.search(cells[0]), Role.TIME, "clock times"),
+        (column.is_id, Role.DEVICE, "its labels repeat"),
+    )
+    found = ((role, why) for is_so, role, why in rules if is_so)
+    return next(found, (Role.TEXT, "words"))
+
+
+def choose_pulses(table: NumericTable, options: ReadingOptions) -> list[Column]:
     """Leave one column of pulses before each response, and refuse what may count or not.
 
     Returns the counters beside them.
     """
-    table = found.table
-    refuse_counters(found, options)
-    pulses = found.of(Role.PULSES)
-    others = [
-        c for c in np.flatnonzero(table.numeric) if found.roles[c] not in (Role.PULSES, *LABELS)
-    ]
+    refuse_counters(table, options)
+    pulses = table.of(Role.PULSES)
+    others = [c.place for c in table.numeric if c.role not in (Role.PULSES, *LABELS)]
     if pulses and not others:
-        refuse_lone_pulses(found)
-        found.set(pulses[-1:], Role.RESPONSE, "the only other column of numbers")
+        refuse_lone_pulses(table)
+        assign(pulses[-1:], Role.RESPONSE, "the only other column of numbers")
         return []
     counters = []
     for pair in pairwise(pulses):
-        if any(pair[0] < other < pair[1] for other in others) or options.pulses is not None:
+        if any(pair[0].place < other < pair[1].place for other in others) or options.pulses:
             continue  # each has its responses on its right
-        drop, keep = sorted(pair, key=lambda c: ("puls" in table.names[c].text.lower(), c))
-        if found.roles[keep] == found.roles[drop] == Role.PULSES:
-            found.set([drop], Role.UNKNOWN, f"a counter, but {table.title(keep)} holds the pulses")
+        drop, keep = sorted(pair, key=lambda c: ("puls" in c.name.text.lower(), c.place))
+        if keep.role == drop.role == Role.PULSES:
+            assign([drop], Role.UNKNOWN, f"a counter, but {keep} holds the pulses")
             counters.append(drop)
     return counters
 
 
-def choose_responses(found: Roles, asked: Sequence[int], counters: Sequence[int]) -> None:
+def choose_responses(
+    table: NumericTable, asked: Sequence[Column], counters: Sequence[Column]
+) -> None:
     """Which columns hold responses, among those whose names leave it open."""
-    table = found.table
     if asked:
-        found.set({*found.of(Role.RESPONSE)} - {*asked}, Role.UNKNOWN, "not among --columns")
+        others = [column for column in table.of(Role.RESPONSE) if column not in asked]
+        assign(others, Role.UNKNOWN, "not among --columns")
         return
-    leave_out_derived(found)
-    constant = [shape.is_constant(x) for x in table.numbers.T]
-    if table.numeric.sum() - len(found.of(Role.PULSES)) > 1:
-        steady = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and constant[c]]
-        found.set(steady, Role.OTHER, "its numbers do not change")
-    if sure := found.of(Role.RESPONSE):
-        why = f"{table.title(sure[0])} is the response; --columns chooses another"
-        found.set(found.of(Role.CURRENT), Role.OTHER, why)
+    leave_out_derived(table)
+    if len(table.numeric) - len(table.of(Role.PULSES)) > 1:
+        unknown = [c for c in table.of(Role.UNKNOWN) if c.is_numeric]
+        assign([c for c in unknown if c.is_constant], Role.OTHER, "its numbers do not change")
+    if sure := table.of(Role.RESPONSE):
+        why = f"{sure[0]} is the response; --columns chooses another"
+        assign(table.of(Role.CURRENT), Role.OTHER, why)
     for role in (Role.CURRENT, Role.VOLTAGE):
-        columns = found.of(role)
-        if not found.of(Role.RESPONSE) and not all(constant[c] for c in columns):
-            found.set(columns, Role.RESPONSE, f"a {role}, and no other column is a response")
+        columns = table.of(role)
+        if not table.of(Role.RESPONSE) and not all(column.is_constant for column in columns):
+            assign(columns, Role.RESPONSE, f"a {role}, and no other column is a response")
     why = "a voltage or current, and another column is the response"
-    found.set(found.of(Role.VOLTAGE, Role.CURRENT), Role.DRIVE, why)
-    candidates = [c for c in found.of(Role.UNKNOWN) if table.numeric[c] and c not in counters]
-    if found.of(Role.RESPONSE):
-        refuse_overlooked(found, candidates)
+    assign(table.of(Role.VOLTAGE, Role.CURRENT), Role.DRIVE, why)
+    candidates = [c for c in table.of(Role.UNKNOWN) if c.is_numeric and c not in counters]
+    if table.of(Role.RESPONSE):
+        refuse_overlooked(table, candidates)
     else:
-        refuse_unnamed(found, candidates)
-        found.set(candidates, Role.RESPONSE, "numbers, and no column is named as a response")
+        refuse_unnamed(table, candidates)
+        assign(candidates, Role.RESPONSE, "numbers, and no column is named as a response")
 
 
-def leave_out_derived(found: Roles) -> None:
-    """Give another role to columns that are made of the readings beside them."""
+def leave_out_derived(table: NumericTable) -> None:
+    """Give another role to columns that are made of the readings beside them, unless all are."""
     for role in (Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
-        names = {c: found.table.names[c] for c in found.of(role) if found.table.numeric[c]}
-        names = {c: name for c, name in names.items() if name.role in (None, role)}
-        fits = [c for c, name in names.items() if name.has_words("fit")]
-        leave_out(found, names, fits, "a fit or a model, no readings")
-        leave_out(found, names, [c for c in names if "=" in names[c].text], "made of other columns")
-        statistics = {c: statistic(name) for c, name in names.items()}
-        leave_out(found, names, [c for c in names if statistics[c]], "made of other columns")
-        means = [statistics[c] for c in names if statistics[c] and statistics[c] <= WORDS["mean"]]
-        if means and all(statistics[c] for c in names):  # the mean or the median, of each branch
-            others = [c for c in names if statistics[c] != means[0]]
-            leave_out(found, names, others, "beside the mean or the median")
-
-
-def leave_out(found: Roles, names: dict[int, Name], which: Sequence[int], why: str) -> None:
-    """Call some of these columns other than responses, unless that would leave none."""
-    if len(which) < len(names):
-        found.set(which, Role.OTHER, why)
-        for column in which:
-            del names[column]
+        rest = [c for c in table.of(role) if c.is_numeric and c.name.role in (None, role)]
+        statistics = {column: statistic(column.name) for column in rest}
+        means = [words for words in statistics.values() if words and words <= WORDS["mean"]]
+        for derived, why in (
+            ([c for c in rest if c.name.has_words("fit")], "a fit or a model, no readings"),
+            ([c for c in rest if "=" in c.name.text], "made of other columns"),
+            ([c for c in rest if statistics[c]], "made of other columns"),
+            (
+                [c for c in rest if means and statistics[c] != means[0]],
+                "beside the mean or the median",
+            ),
+        ):
+            own = [column for column in derived if column in rest]
+            if len(own) < len(rest):
+                assign(own, Role.OTHER, why)
+                rest = [column for column in rest if column not in own]
 
 
 def statistic(name: Name) -> set[str]:
@@ -132,14 +195,13 @@ def statistic(name: Name) -> set[str]:
     return found & known
 
 
-def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:
-    """Columns, counted from 0, by numbers from 1, ranges such as 2-5, or names.
+def select(table: NumericTable, asked: Sequence[str], option: str) -> list[Column]:
+    """Columns by their numbers from 1, by ranges such as 2-5, or by their names.
 
     Raises UserError for one that the table does not have.
     """
-    chosen: list[int] = []
-    width = len(table.names)
-    named = {column: name for column, name in enumerate(table.names) if name.text}
+    chosen: list[Column] = []
+    width, named = len(table.columns), [column for column in table.columns if column.name.text]
     for word in asked:
         if found := re.fullmatch(r"(\d+)(?:-(\d+))?", word):
             low, high = int(found[1]), int(found[2] or found[1])
@@ -147,13 +209,13 @@ def select(table: NumericTable, asked: Sequence[str], option: str) -> list[int]:
                 raise UserError(
                     f"{option} {word}: {table.path} has columns 1 to {width}; choose among them"
                 )
-            chosen += range(low - 1, high)
+            chosen += table.columns[low - 1 : high]
             continue
         wanted = parse_name(word)
-        matches = [c for c, name in named.items() if name.text == word or name == wanted]
-        matches = matches or [c for c, n in named.items() if n.text.lower() == word.lower()]
+        matches = [c for c in named if c.name.text == word or c.name == wanted]
+        matches = matches or [c for c in named if c.name.text.lower() == word.lower()]
         if not matches:
-            names = ", ".join(dict.fromkeys(n.text for n in named.values())) or "none with a name"
+            names = ", ".join(dict.fromkeys(c.name.text for c in named)) or "none with a name"
             raise UserError(f"{option} {word}: {table.path} has no such column; it has {names}")
         chosen += matches
     return list(dict.fromkeys(chosen))

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from utils.errors import UserError
 from utils.measured.cells import NUMBER, TEXT
+from utils.measured.checks import Trend, trend
+from utils.measured.column import Column
 from utils.measured.measurement import Branch
 from utils.measured.numeric_table import NumericTable, several, spread
 from utils.measured.options import MIN_READINGS
+from utils.measured.turns import without_spikes
 
 ONE_DEVICE = "1"  # label of the only device of a file that does not name it
-ARRAYS = ("lines", "columns", "values", "positions", "pulses")  # of a series, a number per reading
+ARRAYS = ["lines", "columns", "values", "positions", "segments", "pulses"]  # of a series
 MAX_VALUE = 9e37  # instruments write 9.9e37 for an overflow
 MAX_LOST = 0.02  # of the readings of a series that may be lost ones
 MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # by which a lost one is away from those beside it
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Series:
     """Readings of one device in the order of time, of one ramp or of several.
 
     table: in which they stand. lines, columns: int [n], where each stands, lines from 1 and columns
     from 0. values: float64 [n]. positions: int [n], 0, 1, 2 … with those that lack a reading.
-    pulses: float64 [n] as the file counts them, or else the positions; is_counted: which of the
-    two. pulse_column: where they stand, None if in no column. place: of series side by side, in the
-    order of the file. device: its label; cycle, branch, read: as the file names them, else None.
-    breaks: indices at which another ramp begins for sure. follows: whether the readings come right
-    after those of the series before, so that the device was in the state where that ended.
+    segments: int [n]; another ramp begins for sure where they change. pulses: float64 [n] as the
+    file counts them, or else the positions; is_counted: which of the two. counter: the column in
+    which they stand, None if in none. place: of series side by side, in the order of the file.
+    device: its label; cycle, branch, read: as the file names them, else None. follows: whether the
+    readings come right after those of the series before, so that the device was in the state where
+    that ended. Of a single ramp its branch becomes known, and then, in a train of pulses, after:
+    the ramp of the other branch right before it; before: see `Ramp`.
     """
 
     table: NumericTable
@@ -37,36 +43,52 @@ class Series:
     columns: np.ndarray
     values: np.ndarray
     positions: np.ndarray
+    segments: np.ndarray
     pulses: np.ndarray
     is_counted: bool
-    pulse_column: int | None = None
+    counter: Column | None = None
     place: int = 0
     device: str = ONE_DEVICE
     cycle: int | None = None
     branch: Branch | None = None
     read: int | None = None
-    breaks: tuple[int, ...] = ()
     follows: bool = False
+    after: Series | None = None
+    before: float | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
-    def column(self) -> int:
+    def column(self) -> Column:
         """That of the first reading."""
-        return int(self.columns[0])
+        return self.table.columns[self.columns[0]]
+
+    @cached_property
+    def trend(self) -> Trend:
+        """That of a single ramp."""
+        return trend(np.abs(self.pulses - self.pulses[0]), without_spikes(self.values))
+
+    @property
+    def size(self) -> float:
+        """The range of a ramp, never negative."""
+        return abs(self.trend.change)
+
+    @property
+    def fitted(self) -> np.ndarray:
+        """The readings of a ramp on its trend, [n]."""
+        return self.values - self.trend.residuals
 
     @property
     def where(self) -> str:
         """Where the readings stand, in words."""
         lines = spread(self.lines[[0, -1]], "line")
         one_line = self.lines[0] == self.lines[-1]
-        return lines if one_line else f"{self.table.title(self.column)}, {lines}"
+        return lines if one_line else f"{self.column}, {lines}"
 
     def take(self, part: np.ndarray | slice) -> Series:
-        """Some of the readings, without breaks."""
-        arrays = {name: getattr(self, name)[part] for name in ARRAYS}
-        return replace(self, **arrays, breaks=())
+        """Some of the readings."""
+        return replace(self, **{name: getattr(self, name)[part] for name in ARRAYS})
 
     def error(self, problem: str, at: int = 0) -> UserError:
         """What is wrong with a reading."""
@@ -74,8 +96,8 @@ class Series:
 
     def pulse_error(self, problem: str, at: int) -> UserError:
         """What is wrong with a reading's number of pulses, which may have a column of its own."""
-        column = self.columns[at] if self.pulse_column is None else self.pulse_column
-        return self.table.error(int(self.lines[at]), int(column), problem)
+        place = self.counter.place if self.counter else int(self.columns[at])
+        return self.table.error(int(self.lines[at]), place, problem)
 
     def whole_error(self, problem: str) -> UserError:
         """What is wrong with all of the readings."""
@@ -131,6 +153,7 @@ def series_in(
         columns[found],
         values[found],
         found,
+        np.zeros_like(found),
         found.astype(float) if pulses is None else pulses[found],
         pulses is not None,
     )

@@ -1,0 +1,177 @@
+"""A column of a table: what its numbers look like, whatever its name says, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from utils.measured.cells import NUMBER, TEXT
+from utils.measured.names import Name
+from utils.measured.vocabulary import WORDS, Role, words
+
+STEADY = 0.05  # spread of a drive that does not move, of its size
+ALIKE = 3.0  # factor between the ranges of columns that may hold the same quantity
+
+
+@dataclass(eq=False)
+class Column:
+    """What stands in a column of a table, and what that is.
+
+    place: counted from 0; name: what its header means; cells, kinds, numbers: [rows], as those of a
+    `Grid`; has_labels: whether text is expected in it. role, why: what it holds, and what tells so;
+    both are printed.
+    """
+
+    place: int
+    name: Name
+    cells: np.ndarray
+    kinds: np.ndarray
+    numbers: np.ndarray
+    has_labels: bool
+    role: str = Role.UNKNOWN
+    why: str = ""
+
+    def __str__(self) -> str:
+        """`column 3 (G)`."""
+        return f"column {self.number}" + (f" ({self.name.text})" if self.name.text else "")
+
+    @property
+    def number(self) -> int:
+        """Its number for the user, from 1."""
+        return self.place + 1
+
+    def add(self, text: str) -> None:
+        """Say what was done to it, once."""
+        if text not in self.why.split("; "):
+            self.why += f"; {text}"
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Its numbers without gaps."""
+        return self.numbers[~np.isnan(self.numbers)]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it holds numbers, and no labels."""
+        return not self.has_labels and bool((self.kinds == NUMBER).any())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds integers."""
+        return bool(len(self.known) and (self.known == np.floor(self.known)).all())
+
+    @property
+    def is_constant(self) -> bool:
+        x = self.known
+        return bool(len(x) and np.ptp(x) <= 1e-9 * np.abs(x).max())
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether it runs 0, 1, 2 … or 1, 2, 3 …, or down to 0 or 1, again and again, each number
+        perhaps several times in a row; a few may lack."""
+        if not self.is_whole or self.known.min() not in (0, 1):
+            return False
+        x = self.known[np.diff(self.known, prepend=-1) != 0]
+        if len(np.unique(x)) < 3 or not {x[0], x[-1]} & {0, 1}:
+            return False
+        steps = np.diff(x)
+        restarts = (steps < -1) & np.isin(x[1:], (0, 1))
+        return float((np.abs(steps) == 1).sum()) >= 0.8 * max(1, (~restarts).sum())
+
+    @property
+    def rises(self) -> bool:
+        """Whether every number is larger than the one before."""
+        return len(self.known) > 1 and bool((np.diff(self.known) > 0).all())
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether most numbers go on in the way of the one before, as those of a sweep do."""
+        steps = np.diff(self.known)
+        return len(steps) > 6 and float((steps[1:] * steps[:-1] > 0).mean()) >= 0.8
+
+    @property
+    def is_setpoint(self) -> bool:
+        """Whether it goes in equal steps, up or down, on a grid that holds 0, as drives, times and
+        counters do and readings do not."""
+        steps = np.abs(np.diff(self.known))
+        step = float(np.median(steps)) if len(steps) > 3 else 0.0
+        if step == 0:
+            return False
+        # Of numbers with four digits, or more.
+        rounding = 10.0 ** (np.floor(np.log10(np.abs(self.known).max())) - 3)
+        near = min(0.1 * step, rounding)
+        off_grid = np.abs(self.known / step - np.round(self.known / step)) * step
+        return bool((np.abs(steps - step) <= near).mean() > 0.95 and (off_grid <= 2 * near).all())
+
+    @property
+    def moves(self) -> bool:
+        """Whether a drive has other values than one, or one for either polarity."""
+        sides = (self.known[self.known > 0], self.known[self.known < 0])
+        return any(len(x) and np.ptp(x) > STEADY * np.abs(x).max() for x in sides)
+
+    @property
+    def alternates(self) -> bool:
+        """Whether a drive changes between two values from line to line."""
+        is_changed = np.diff(self.known) != 0
+        return len(np.unique(self.known)) == 2 and float(is_changed.mean()) > 0.9
+
+    @property
+    def retraces(self) -> bool:
+        """Whether it goes back through exactly the values that it came through, as a sweep does and
+        a reading does not."""
+        x, turn = self.known, int(np.argmax(self.known))
+        length = min(turn, len(x) - 1 - turn)
+        if length < 5 or x[turn] == x[turn - length]:
+            return False
+        back, forth = x[turn + 1 : turn + 1 + length], x[turn - length : turn][::-1]
+        return float((back == forth).mean()) > 0.9
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether it changes little from one number to the next, beside all that it changes by."""
+        x = self.known
+        if len(x) < 3 or not np.isfinite(x).all():
+            return False
+        return float(np.mean(np.diff(x) ** 2)) < 0.5 * float(np.var(x))
+
+    def is_like(self, other: Column) -> bool:
+        """Whether both may hold readings of the same quantity: about as many numbers, of a range
+        alike to a factor, that run smoothly and meet."""
+        a, b = self.known, other.known
+        if not 0.8 <= len(a) / len(b) <= 1.25 or not (self.is_smooth and other.is_smooth):
+            return False
+        meet = min(a.max(), b.max()) > max(a.min(), b.min())
+        return bool(meet and 1 / ALIKE < np.ptp(a) / np.ptp(b) < ALIKE)
+
+    def changes_sign_with(self, other: Column) -> bool:
+        """Whether both change their signs in the same lines, as voltage and current do."""
+        is_there = np.nan_to_num(self.numbers) * np.nan_to_num(other.numbers) != 0
+        a, b = self.numbers[is_there] > 0, other.numbers[is_there] > 0
+        if len(a) < 8 or min(a.mean(), 1 - a.mean(), b.mean(), 1 - b.mean()) < 0.1:
+            return False
+        return abs(float((a == b).mean()) - 0.5) > 0.45
+
+    @property
+    def is_id(self) -> bool:
+        """Whether a column that is named ID, or without a name the first one, holds labels of
+        devices: words or integers that stay the same over many lines."""
+        named = {*words(self.name.text)}
+        is_named = "id" in named and named <= WORDS["label number"]
+        is_first = self.place == 0 and not self.name.text
+        is_text = bool((self.kinds == TEXT).any())
+        may_label = is_text or (is_named and self.is_whole)
+        if self.name.unit or not (is_named or is_first) or not may_label:
+            return False
+        labels = [cell for cell in self.cells if cell]
+        n_changes = int((self.cells[1:] != self.cells[:-1]).sum())
+        repeats = 1 < len({*labels}) <= len(labels) / 5
+        return repeats and (is_text or n_changes <= len(self.cells) / 5)
+
+
+def assign(columns: Iterable[Column], role: str, why: str) -> None:
+    """Give columns another role."""
+    for column in columns:
+        column.role, column.why = role, why
