@@ -11,13 +11,13 @@ import numpy as np
 from utils.errors import UserError
 from utils.measured.checks import DECADE, flaw
 from utils.measured.measurement import Branch, Ramp
-from utils.measured.names import names_conductance_way, names_polarity_only
+from utils.measured.names import names_polarity_only
 from utils.measured.numeric_table import several
 from utils.measured.options import BRANCHES, MIN_READINGS, ReadingOptions
 from utils.measured.series import Series
 from utils.measured.starts import count_anew, join, without_partial
 from utils.measured.turns import without_spikes
-from utils.measured.vocabulary import Role
+from utils.measured.vocabulary import Role, has_words
 
 LARGE_SPREAD = 0.08  # standard deviation of ranges, of their mean, in which devices differ
 LARGE_RATIO = 0.5  # of the largest range, by which no cycles of a device differ
@@ -29,7 +29,7 @@ IRREGULAR = 3.0  # times the median: longer intervals between pulses are worth a
 def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -> list[Ramp]:
     """Raises UserError for what is no ramp, and for ramps that differ by decades."""
     if len({piece.column for piece in pieces}) == 1:
-        pieces = sorted(pieces, key=lambda piece: piece.lines.min())
+        pieces = sorted(pieces, key=lambda piece: piece.rows.min())
     ramps: list[Series] = []
     last = None
     for index, piece in enumerate(pieces):
@@ -92,11 +92,10 @@ def wanted(
         return options.branches[index % len(options.branches)], False
     if series.branch is None:
         return None, False
-    table = series.table
-    row = int(np.searchsorted(table.lines, series.lines[0]))
     names = [column.name.text for column in (series.column, series.counter) if column]
-    label = " ".join([*names, *(column.cells[row] for column in table.of(Role.BRANCH))])
-    by_conductance, branch = names_conductance_way(label), series.branch
+    cells = [column.cells[series.rows[0]] for column in series.table.of(Role.BRANCH)]
+    label = " ".join([*names, *cells])
+    by_conductance, branch = has_words(label, "conductance way"), series.branch
     if by_conductance and quantity == "resistance" and not options.resistance:
         branch = OTHER[series.branch]
     elif by_conductance and (series.values < 0).all() and quantity != "conductance":
@@ -190,6 +189,7 @@ def number(ramps: Sequence[Series]) -> list[Ramp]:
             own.sort(key=lambda one: one.cycle or 0)
         counts = Counter()
         for order, one in enumerate(own):
+            assert one.branch is not None  # as `direct` has found
             counts[one.branch] += 1
             what = (device, counts[one.branch], one.branch, one.pulses.astype(float))
             numbered.append(Ramp(*what, one.values, one.lines, order, one.before))
@@ -209,7 +209,7 @@ def note_irregular_times(ramps: Sequence[Series], branch: str) -> None:
         return
     for one in ramps:
         clock = ([c for c in times if c.place < one.column.place] or times[:1])[-1]
-        read_at = clock.numbers[np.searchsorted(table.lines, one.lines)]
+        read_at = clock.numbers[one.rows]
         intervals.append(np.abs(np.diff(read_at) / np.diff(one.pulses)))
         lines.append(np.maximum(one.lines[1:], one.lines[:-1]))
     each = np.concatenate(intervals)

@@ -112,9 +112,13 @@ class Grid:
         """What is wrong with the file."""
         return UserError(f"{self.path}: {problem}")
 
-    def error(self, line: int, column: int, problem: str) -> UserError:
-        """What is wrong with a cell. line: counted from 1; column: from 0."""
-        return self.refusal(f"line {line}, {self.title(column)}: {problem}")
+    def cell(self, row: int, column: int) -> str:
+        """`line 5, column 3`; both counted from 0."""
+        return f"line {self.lines[row]}, {self.title(column)}"
+
+    def error(self, row: int, column: int, problem: str) -> UserError:
+        """What is wrong with a cell; row and column are counted from 0."""
+        return self.refusal(f"{self.cell(row, column)}: {problem}")
 
 
 def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
@@ -167,11 +171,8 @@ def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
         if (each, mark) != (",", "comma") or any('"' in line for line in sample)
     ]
     best = most_numbers(candidates, sample)
-    if best.decimal == "comma" and best.separator != ";" and "point" in marks:
-        rows = [[cell for cell in best.split(x) if best.number.fullmatch(cell)] for x in sample]
-        if max(map(len, rows)) < 2 and are_two_integers(sample):
-            return Dialect(",", "point")
-    return best
+    may_be_pairs = best.decimal == "comma" and best.separator != ";" and "point" in marks
+    return Dialect(",", "point") if may_be_pairs and are_two_integers(sample) else best
 
 
 def most_numbers(dialects: Sequence[Dialect], lines: Sequence[str] | np.ndarray) -> Dialect:

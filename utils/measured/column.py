@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Column:
 
     place: int
     name: Name
-    cells: np.ndarray
+    cells: list[str]
     kinds: np.ndarray
     numbers: np.ndarray
     has_labels: bool
@@ -148,8 +149,8 @@ class Column:
 
     def changes_sign_with(self, other: Column) -> bool:
         """Whether both change their signs in the same lines, as voltage and current do."""
-        is_there = np.nan_to_num(self.numbers) * np.nan_to_num(other.numbers) != 0
-        a, b = self.numbers[is_there] > 0, other.numbers[is_there] > 0
+        both = np.nan_to_num([self.numbers, other.numbers])
+        a, b = both[:, (both != 0).all(axis=0)] > 0
         if len(a) < 8 or min(a.mean(), 1 - a.mean(), b.mean(), 1 - b.mean()) < 0.1:
             return False
         return abs(float((a == b).mean()) - 0.5) > 0.45
@@ -166,7 +167,7 @@ class Column:
         if self.name.unit or not (is_named or is_first) or not may_label:
             return False
         labels = [cell for cell in self.cells if cell]
-        n_changes = int((self.cells[1:] != self.cells[:-1]).sum())
+        n_changes = sum(cell != before for before, cell in pairwise(self.cells))
         repeats = 1 < len({*labels}) <= len(labels) / 5
         return repeats and (is_text or n_changes <= len(self.cells) / 5)
 

@@ -24,8 +24,7 @@ def refuse_counters(table: NumericTable, options: ReadingOptions) -> None:
         name, x, role = column.name, column.known, column.role
         is_named = name.role == Role.PULSES
         if role == Role.PULSES and np.isnan(name.factor):
-            raise table.error(
-                table.header or int(table.lines[0]),
+            raise table.header_error(
                 column.place,
                 f"'{name.unit}' is no factor of numbers of pulses that is known here; give plain "
                 "numbers, or say --pulses none if one pulse came before every reading",
@@ -34,7 +33,7 @@ def refuse_counters(table: NumericTable, options: ReadingOptions) -> None:
         if is_named and is_fixed and name.has_words("per"):
             problem = f"{x[0]:g} pulses before each reading; give the number of all pulses so far"
             problem += " in one column, and leave this one out"
-            raise table.error(int(table.lines[0]), column.place, problem)
+            raise table.error(0, column.place, problem)
         if is_named and role == Role.TEXT and not table.of(Role.PULSES):
             refuse_digits(table, column, "no plain number of pulses; write it out")
     for column in table.of(Role.PULSES):
@@ -59,7 +58,7 @@ def refuse_lone_pulses(table: NumericTable) -> None:
         for column in table.of(Role.TEXT):
             refuse_digits(table, column, "not a number; give the value alone")
         problem = "this column counts pulses, but no other column holds values; add one"
-        raise table.error(int(table.lines[0]), named[0].place, problem)
+        raise table.error(0, named[0].place, problem)
 
 
 def refuse_digits(table: NumericTable, column: Column, problem: str) -> None:
@@ -68,7 +67,7 @@ def refuse_digits(table: NumericTable, column: Column, problem: str) -> None:
     if has_digits.mean() > 0.5:
         row = int(np.argmax(has_digits & (column.kinds == TEXT)))
         problem = f"'{column.cells[row]}' is {problem}"
-        raise table.error(int(table.lines[row]), column.place, problem)
+        raise table.error(row, column.place, problem)
 
 
 def may_count(table: NumericTable, column: Column, otherwise: str) -> UserError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,29 +14,29 @@ from utils.measured.layouts import header_pulses
 from utils.measured.names import branch_in, device_of_label, parse_name
 from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import ReadingOptions
-from utils.measured.roles import select
 from utils.measured.series import ONE_DEVICE, Series, series_in
 from utils.measured.vocabulary import LABELS, Role
 
 
-def series_of_lines(table: NumericTable, options: ReadingOptions) -> list[Series]:
+def series_of_lines(
+    table: NumericTable, responses: Sequence[Column], options: ReadingOptions
+) -> list[Series]:
     """A ramp in each line, behind its labels; pulses counted, or from the line above."""
     if options.pulses not in (None, "none"):
         raise UserError(
             f"--pulses {options.pulses}: in a table of rows the line above the numbers holds the "
             "pulses; leave --pulses out, or say --pulses none to count the readings"
         )
-    chosen = select(table, options.columns, "--columns") or table.of(Role.RESPONSE)
-    if not chosen:
+    if not responses:
         raise table.refusal(
             f"line {table.lines[0]}: no numbers after the labels; choose columns with --columns"
         )
-    columns = np.array(sorted(column.place for column in chosen))
+    columns = np.array(sorted(column.place for column in responses))
     above = None if options.pulses == "none" else header_pulses(table, columns[0])
     pulses = None if above is None else above[columns - columns[0]]
     if pulses is not None and np.isnan(pulses).any():
         problem = "the number of pulses above this column is missing; fill it in"
-        raise table.error(table.header or 1, int(columns[np.argmax(np.isnan(pulses))]), problem)
+        raise table.header_error(columns[np.argmax(np.isnan(pulses))], problem)
     keys = table.of(Role.LABEL)
     labels = [joined(keys, row) for row in range(len(table.lines))]
     each = unique(labels, [f"line {line}" for line in table.lines])
@@ -50,15 +49,10 @@ def series_of_lines(table: NumericTable, options: ReadingOptions) -> list[Series
             table.left_out.append(f"line {table.lines[row]}: no numbers")
             continue
         devices = {"each": each[row], "one": "", "auto": device_of_label(joined(naming, row))}
-        found.append(
-            replace(
-                series,
-                place=row,
-                device=devices[options.devices] or ONE_DEVICE,
-                cycle=number_in(cycles[-1], row) if cycles else parse_name(label).cycle,
-                branch=branch_in(label),
-            )
-        )
+        series.place, series.branch = row, branch_in(label)
+        series.device = devices[options.devices] or ONE_DEVICE
+        series.cycle = number_in(cycles[-1], row) if cycles else parse_name(label).cycle
+        found.append(series)
     return found
 
 
@@ -67,16 +61,17 @@ def joined(columns: Sequence[Column], row: int) -> str:
     return " ".join(column.cells[row] for column in columns if column.cells[row])
 
 
-def series_of_columns(table: NumericTable, options: ReadingOptions) -> list[Series]:
+def series_of_columns(
+    table: NumericTable, responses: Sequence[Column], options: ReadingOptions
+) -> list[Series]:
     """A series in each column of responses, and in each group of lines with the same labels."""
-    columns = select(table, options.columns, "--columns") or table.of(Role.RESPONSE)
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
     keys = table.of(*LABELS) if options.layout == "long" else []
     counters = table.of(Role.PULSES)
     groups = without_resets(table, keys, groups_of(table, keys), options)
     found = []
-    for column, device in zip(columns, devices_of(columns, options.devices), strict=True):
+    for column, device in zip(responses, devices_of(responses, options.devices), strict=True):
         before = [each for each in counters if each.place < column.place] or counters[:1]
         counter = before[-1] if before else None
         for rows in groups:
@@ -88,22 +83,15 @@ def series_of_columns(table: NumericTable, options: ReadingOptions) -> list[Seri
                 continue
             if series is None:
                 problem = "this column holds no number; leave it out with --columns"
-                raise table.error(int(table.lines[rows[0]]), column.place, problem)
+                raise table.error(rows[0], column.place, problem)
             labels, name = labels_of(keys, rows[0]), column.name
-            found.append(
-                replace(
-                    series,
-                    counter=counter,
-                    place=len(found),
-                    device=labels.get(Role.DEVICE) or device,
-                    cycle=labels.get(Role.CYCLE, name.cycle),
-                    branch=labels.get(Role.BRANCH)
-                    or name.branch
-                    or (counter and counter.name.branch),
-                    read=name.read,
-                    segments=segments_of(table, rows)[series.positions],
-                )
-            )
+            named = name.branch or (counter and counter.name.branch)
+            series.counter, series.place, series.read = counter, len(found), name.read
+            series.segments = segments_of(table, rows)[series.positions]
+            series.device = labels.get(Role.DEVICE) or device
+            series.cycle = labels.get(Role.CYCLE, name.cycle)
+            series.branch = labels.get(Role.BRANCH) or named
+            found.append(series)
     return found
 
 
@@ -132,7 +120,7 @@ def refuse_gaps(table: NumericTable) -> None:
     if (counts < counts[0]).any():
         row = int(np.argmax(counts < counts[0]))
         raise table.error(
-            int(table.lines[row]),
+            row,
             int(counts[row]),
             f"the line has {counts[row]} cells, but line {table.lines[0]} has {counts[0]}, and "
             "spaces do not show which cell is empty; save the file with commas or tabs",
@@ -144,7 +132,7 @@ def groups_of(table: NumericTable, keys: Sequence[Column]) -> list[np.ndarray]:
     places = [column.place for column in keys]
     for row, key in np.argwhere(np.isin(table.kinds[:, places], (EMPTY, MISSING)))[:1].tolist():
         problem = "the cell is empty, but every line needs this label; fill it in"
-        raise table.error(int(table.lines[row]), places[key], problem)
+        raise table.error(row, places[key], problem)
     labels = [column.cells for column in keys if column.name.role != Role.READ]
     groups: dict[tuple, list[int]] = {}
     for row, label in enumerate(zip(table.blocks, *labels, strict=True)):
@@ -193,7 +181,7 @@ def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarr
 
 def labels_of(keys: Sequence[Column], row: int) -> dict:
     """What the labels of a line of a long table say."""
-    labels = {column.role: column.cells[row] for column in keys}
+    labels: dict = {column.role: column.cells[row] for column in keys}
     for column in keys:
         if column.role == Role.CYCLE:
             labels[Role.CYCLE] = number_in(column, row)

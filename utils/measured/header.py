@@ -29,15 +29,6 @@ class Header:
     names: tuple[Name, ...]
 
 
-def named(
-    grid: Grid, row: int | None, start: int, names: Sequence[str] = (), units: Sequence[str] = ()
-) -> Header:
-    """Names and units may be fewer than columns."""
-    width = grid.cells.shape[1]
-    names, units = ([*words, *[""] * width][:width] for words in (names, units))
-    return Header(row, start, with_branches([*map(parse_name, names, units)]))
-
-
 def label_columns(grid: Grid) -> np.ndarray:
     """bool [columns]: those that hold text where others hold numbers, line by line.
 
@@ -64,13 +55,16 @@ def find_header(grid: Grid, labels: np.ndarray) -> Header:
     if row is None and len(below) and counts(grid, labels, start, below[0]):
         row, start = start, int(below[0])
     if row is None:
-        return commented(grid, start)
-    row, names, units = with_units(grid, row)
-    if grid.dialect.separator == SPACES:
-        names = names_in(grid.text[row], len(grid.columns_in(start)))
+        row, names = commented(grid, start)
+        units = []
     else:
-        names = below_groups(grid, row, names)
-    return named(grid, row, start, names, units)
+        row, names, units = with_units(grid, row)
+        if grid.dialect.separator == SPACES:
+            names = names_in(grid.text[row], len(grid.columns_in(start)))
+        else:
+            names = below_groups(grid, row, names)
+    names, units = ([*words, *[""] * len(labels)][: len(labels)] for words in (names, units))
+    return Header(row, start, with_branches([*map(parse_name, names, units)]))
 
 
 def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
@@ -111,7 +105,7 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
         if any(number.fullmatch(grid.cells[row, column]) for number in NUMBERS.values()):
             return None  # a number of another dialect, which has a better refusal
         raise grid.error(
-            row + 1,
+            row,
             column,
             f"'{grid.cells[row, column]}' is not a number, and a line that holds numbers, too, "
             "cannot be the header; correct the cell, or put # before the line",
@@ -179,8 +173,8 @@ def names_in(line: str, width: int) -> list[str]:
     return []
 
 
-def commented(grid: Grid, start: int) -> Header:
-    """Names that stand in a comment right above the numbers, as NumPy's savetxt writes them."""
+def commented(grid: Grid, start: int) -> tuple[int | None, list[str]]:
+    """Row and names of a comment right above the numbers, as NumPy's savetxt writes them."""
     above = [row for row, line in enumerate(grid.text[:start]) if line.strip()]
     mark = COMMENT.match(grid.text[above[-1]]) if above else None
     if mark:
@@ -188,5 +182,5 @@ def commented(grid: Grid, start: int) -> Header:
         names = names_in(line, width)
         are_words = names and not any(map(grid.dialect.number.fullmatch, names))
         if are_words and (width > 1 or parse_name(names[0]).role):
-            return named(grid, above[-1], start, names)
-    return named(grid, None, start)
+            return above[-1], names
+    return None, []

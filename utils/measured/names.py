@@ -212,11 +212,6 @@ def branch_in(text: str) -> Branch | None:
     return "rising" if rises else "falling"
 
 
-def names_conductance_way(text: str) -> bool:
-    """Whether a branch is named by what the conductance does, as LTP and SET do."""
-    return has_words(text, "conductance way")
-
-
 def names_polarity_only(text: str) -> bool:
     """Whether a branch is named by the pulses, as SET is, which the values may contradict."""
     return {*words(text)} & (WORDS["rising"] | WORDS["falling"]) <= WORDS["polarity"]

@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 
+from utils.errors import UserError
 from utils.measured.cells import EMPTY, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
 from utils.measured.column import Column
 from utils.measured.header import Header, find_header, label_columns
@@ -37,6 +38,11 @@ class NumericTable(Grid):
         words = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}"
         numbers = spread((places[0] + 1, places[-1] + 1), "column")
         return numbers + (f" ({words})" if names[0] else "")
+
+    def header_error(self, column: int, problem: str) -> UserError:
+        """What is wrong with the name of a column, or with what it means."""
+        line = self.header or self.lines[0]
+        return self.refusal(f"line {line}, {self.title(column)}: {problem}")
 
     @property
     def numeric(self) -> list[Column]:
@@ -89,11 +95,11 @@ def find_numbers(grid: Grid) -> NumericTable:
         f"{factors[column]:g} times as many"
         for column in np.flatnonzero(~np.isnan(factors) & (factors != 1))
     ]
-    arrays = (part[name].T for name in ("cells", "kinds", "numbers"))
-    columns = zip(range(len(labels)), header.names, *arrays, labels.tolist(), strict=True)
+    words, kinds, numbers = part["cells"].T.tolist(), part["kinds"].T, part["numbers"].T
+    what = (header.names, words, kinds, numbers, labels.tolist())
     return NumericTable(
         **vars(grid) | part,
-        columns=tuple(Column(*each) for each in columns),
+        columns=tuple(map(Column, range(len(labels)), *what)),
         header=None if header.row is None else header.row + 1,
         blocks=blocks[rows],
         left_out=left_out,
@@ -114,7 +120,7 @@ def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
     for head in heads[heads < np.flatnonzero(values)[-1]].tolist():
         if list(grid.cells[head]) != list(grid.cells[heads[0]]):
             raise grid.error(
-                head + 1,
+                head,
                 0,
                 "this block names other columns than the first; save each block in its own file",
             )
@@ -128,23 +134,20 @@ def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
 
 def check(grid: Grid, header: Header) -> None:
     """Raise UserError for lines that are divided in another way than the others."""
-    for row in np.flatnonzero((grid.kinds == TEXT).any(axis=1)).tolist():
-        texts = np.flatnonzero(grid.kinds[row] == TEXT).tolist()
-        cells = {column: str(grid.cells[row, column]) for column in texts}
-        for column, cell in cells.items() if row >= header.start else ():
-            if IN_BRACKETS.search(cell):
-                problem = f"'{cell}' is a number in brackets; write a table of plain numbers"
-                raise grid.error(row + 1, column, problem)
-        wrong = {c: why for c, cell in cells.items() if (why := wrong_dialect(cell, grid.dialect))}
-        if wrong and (row >= header.start or len(wrong) == len(texts)):
-            column, why = min(wrong.items())
-            raise grid.error(row + 1, column, why)
+    for row, column in np.argwhere(grid.kinds == TEXT).tolist():
+        cell, is_below = grid.cells[row, column], row >= header.start
+        if is_below and IN_BRACKETS.search(cell):
+            problem = f"'{cell}' is a number in brackets; write a table of plain numbers"
+            raise grid.error(row, column, problem)
+        texts = [cell] if is_below else grid.cells[row, grid.kinds[row] == TEXT]
+        if all(wrong_dialect(text, grid.dialect) for text in texts):
+            raise grid.error(row, column, wrong_dialect(cell, grid.dialect) or "")
     named = [column for column, name in enumerate(header.names) if name.text or name.unit]
     width = 1 + max([*named, *grid.columns_in(header.start)])
     for row, column in np.argwhere(grid.kinds[header.start :, width:] != EMPTY)[:1].tolist():
         cell = grid.cells[header.start + row, width + column]
         raise grid.error(
-            header.start + row + 1,
+            header.start + row,
             width + column,
             f"'{cell}' is one cell too many, since line {header.start + 1} has {width}; look for "
             "text, mixed separators, or decimal commas where commas separate cells, and write all "

@@ -77,17 +77,12 @@ def far_off(ramp: Ramp, n_readings: int) -> dict[int, float]:
         # Beyond the ends of the others their curve knows little: there it is that of all.
         if 0 < suspect < len(left) - 1:
             away = deviations(ramp, others, left)
-        noise = rms(away, suspect, spare)
+        noise = float(np.sqrt((np.delete(away, suspect) ** 2).sum() / spare))
         if not abs(away[suspect]) > limit * noise > 0:
             break
         found[int(left[suspect])] = abs(away[suspect]) / noise
         left = others
     return found
-
-
-def rms(away: np.ndarray, suspect: int, spare: int) -> float:
-    """Of all others than the suspect."""
-    return float(np.sqrt((np.delete(away, suspect) ** 2).sum() / spare))
 
 
 def deviations(ramp: Ramp, fitted: np.ndarray, shown: np.ndarray) -> np.ndarray:

@@ -56,12 +56,16 @@ def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measureme
     table = find_numbers(grid)
     if options.layout == "auto":
         options = replace(options, layout=layout_of(table))
-    find_roles(table, options)
-    found = (series_of_lines if options.layout == "rows" else series_of_columns)(table, options)
+    responses = find_roles(table, options)
+    series_of = series_of_lines if options.layout == "rows" else series_of_columns
+    found = series_of(table, responses, options)
     places = list(dict.fromkeys(place for one in found for place in one.columns.tolist()))
     columns = [table.columns[place] for place in places]
     quantity, unit = quantity_of(table, columns)
-    if (quantity == "current" or unit.endswith("A")) and are_negative(found, options):
+    is_current = quantity == "current" or unit.endswith("A")
+    # Then names of branches tell of the sizes.
+    is_named = any(one.branch for one in found) and len(options.branches) < 2
+    if is_current and is_named and all((one.values < 0).all() for one in found):
         found = [replace(one, values=-one.values) for one in found]
         table.notes.append(
             "all currents are negative, as at a negative read voltage; their sizes are used"
@@ -105,8 +109,6 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read ({error}); check its name") from None
     if len(raw) > MAX_FILE:
         raise UserError(f"{path}: larger than {MAX_FILE >> 20} MiB; save the measured curve alone")
-    if not raw:
-        raise UserError(f"{path}: line 1: the file is empty; export the curve again")
     return raw
 
 
@@ -119,8 +121,7 @@ def quantity_of(table: NumericTable, columns: Sequence[Column]) -> tuple[str, st
             columns_of.setdefault(getattr(column.name, what), column)
         one, *others = [word for word in columns_of if word not in ("", "response")] or [""]
         if others:
-            raise table.error(
-                table.header or 1,
+            raise table.header_error(
                 columns_of[others[0]].place,
                 f"the {what} is {others[0]}, but that of another column is {one}; choose columns "
                 f"of one {what} with --columns",
@@ -130,12 +131,6 @@ def quantity_of(table: NumericTable, columns: Sequence[Column]) -> tuple[str, st
     if not found["quantity"] and role in (Role.CURRENT, Role.VOLTAGE):
         found["quantity"] = str(role)
     return found["quantity"], found["unit"]
-
-
-def are_negative(found: Sequence[Series], options: ReadingOptions) -> bool:
-    """Whether all values are negative, and names tell branches, which tell of the sizes then."""
-    named = any(one.branch for one in found) and len(options.branches) < 2
-    return named and all((one.values < 0).all() for one in found)
 
 
 def inverted(one: Series) -> Series:

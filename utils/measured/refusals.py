@@ -79,7 +79,7 @@ def refuse_drive(table: NumericTable, drive: Column, responses: Sequence[Column]
     pauses = np.flatnonzero((drive.numbers[1:] == 0) & (drive.numbers[:-1] == 0))
     if len(pauses) and drive.known.any():
         raise table.error(
-            int(table.lines[pauses[0]]),
+            pauses[0],
             drive.place,
             "0 in several lines one after the other, so no pulse came before these readings; "
             "remove them",

@@ -43,7 +43,7 @@ def average_columns(found: Sequence[Series], repeats: Repeats) -> list[Series]:
     """One series for all that are readings 1, 2, … of the same ramp, side by side."""
     groups: dict[tuple, list[Series]] = {}
     for one in found:
-        ramp = (one.device, one.cycle, one.branch, one.lines[0])
+        ramp = (one.device, one.cycle, one.branch, one.rows[0])
         groups.setdefault((one.place,) if one.read is None else ramp, []).append(one)
     averaged = []
     for group in groups.values():

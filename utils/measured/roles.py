@@ -20,19 +20,19 @@ from utils.measured.vocabulary import LABELS, WORDS, Role, words
 HAVE_UNITS = (Role.TIME, Role.DRIVE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
 
 
-def find_roles(table: NumericTable, options: ReadingOptions) -> None:
-    """Give each column its role, and say why.
+def find_roles(table: NumericTable, options: ReadingOptions) -> list[Column]:
+    """Give each column its role, and say why. Returns the responses, in the order of --columns.
 
     Raises UserError for what is no pulse response, and for what nothing decides.
     """
     for column in table.columns:
         assign([column], *(by_numbers if column.is_numeric else by_words)(column))
+    asked = select(table, options.columns, "--columns")
     if options.layout == "rows":  # whatever the names of their columns are
         readings = [column for column in table.columns if (column.kinds == NUMBER).any()]
         assign(readings, Role.RESPONSE, "a ramp in each line")
         assign(key_columns(table), Role.LABEL, "the label of the line")
-        return
-    asked = select(table, options.columns, "--columns")
+        return asked or table.of(Role.RESPONSE)
     if options.pulses not in (None, "none"):
         flag = f"--pulses {options.pulses}"
         (column, *more) = select(table, [options.pulses], "--pulses")
@@ -49,70 +49,62 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> None:
         why = "a counter, not used because of --pulses none"
         assign(table.of(Role.PULSES), Role.UNKNOWN, why)
     refuse_others(table, options)
+    return asked or table.of(Role.RESPONSE)
 
 
 def by_numbers(column: Column) -> tuple[str, str]:
     """The role of a column of numbers by its own name and numbers, and why."""
-    name, counts = column.name, column.counts
+    name, counts, rises = column.name, column.counts, column.rises
     by = "by its unit" if name.unit else "by its name"
-    counts_lines = column.rises and len(column.known) == len(column.numbers) >= 5
     is_pulses, is_label = name.role == Role.PULSES, name.role in LABELS
-    is_no_count = bool(name.text) and not (column.is_whole and column.rises)
-    labelled = name.device or name.branch or name.cycle is not None or name.read is not None
+    counts_lines = rises and len(column.known) == len(column.numbers) >= 5
+    is_quantity = bool(name.unit) or name.quantity != "response" or not counts
+    is_uneven = bool(name.text) and not counts and not (column.is_whole and rises)
+    has_unit = bool(name.unit) and name.role in HAVE_UNITS
+    labels = (name.device, name.branch, name.cycle, name.read)
+    is_labelled = labels != (None,) * 4 and name.role in (None, Role.CURRENT)
+    like_counter = "named like a counter, but its numbers do not"
     rules = (  # the stronger evidence stands first
         (column.is_id, Role.DEVICE, "its labels repeat"),
         (is_label and counts_lines, Role.PULSES, "its numbers count from line to line"),
         (is_label, name.role, "by its name"),
+        (name.role == Role.RESPONSE and is_quantity, name.role, by),
+        (is_pulses and column.is_constant, Role.UNKNOWN, f"{like_counter} change"),
         (
-            name.role == Role.RESPONSE and (name.unit or name.quantity != "response" or not counts),
-            name.role,
-            by,
-        ),
-        (
-            is_pulses and column.is_constant,
+            is_pulses and name.may_count_readings and is_uneven,
             Role.UNKNOWN,
-            "named like a counter, but its numbers do not change",
-        ),
-        (
-            is_pulses and not counts and name.may_count_readings and is_no_count,
-            Role.UNKNOWN,
-            "named like a counter, but its numbers do not count",
+            f"{like_counter} count",
         ),
         (is_pulses and not counts, name.role, "by its name"),
         (is_pulses, name.role, "by its name and its numbers, 0 or 1, 2, 3 …"),
-        (
-            counts and not (name.unit and name.role in HAVE_UNITS),
-            Role.PULSES,
-            "its numbers count 0 or 1, 2, 3 …",
-        ),
-        (
-            labelled and name.role in (None, Role.CURRENT),
-            Role.RESPONSE,
-            "its name gives a device, cycle or branch",
-        ),
+        (counts and not has_unit, Role.PULSES, "its numbers count 0 or 1, 2, 3 …"),
+        (is_labelled, Role.RESPONSE, "its name gives a device, cycle or branch"),
         (name.role, name.role, by),
         (name.text, Role.UNKNOWN, "its name is not known"),
+        (True, Role.UNKNOWN, "no name"),
     )
-    found = ((role, why) for is_so, role, why in rules if is_so)
-    return next(found, (Role.UNKNOWN, "no name"))
+    return first_true(rules)
 
 
 def by_words(column: Column) -> tuple[str, str]:
     """The role of a column without numbers, or of labels, and why."""
     role, cells = column.name.role, [cell for cell in column.cells if cell]
+    has_role = bool(cells) and role in (*LABELS, Role.TIME)
+    are_branches = column.has_labels and all(map(branch_in, cells))
     rules = (
-        (cells and role and role in (*LABELS, Role.TIME), role, "by its name"),
+        (has_role, role, "by its name"),
         (not (column.kinds == TEXT).any(), Role.NOTHING, "no cell is filled"),
-        (
-            column.has_labels and all(map(branch_in, cells)),
-            Role.BRANCH,
-            "its words name branches",
-        ),
+        (are_branches, Role.BRANCH, "its words name branches"),
         (cells and CLOCK_TIME.search(cells[0]), Role.TIME, "clock times"),
         (column.is_id, Role.DEVICE, "its labels repeat"),
+        (True, Role.TEXT, "words"),
     )
-    found = ((role, why) for is_so, role, why in rules if is_so)
-    return next(found, (Role.TEXT, "words"))
+    return first_true(rules)
+
+
+def first_true(rules: Sequence[tuple]) -> tuple[str, str]:
+    """Role and reason of the first rule that holds."""
+    return next((role, why) for holds, role, why in rules if holds)
 
 
 def choose_pulses(table: NumericTable, options: ReadingOptions) -> list[Column]:

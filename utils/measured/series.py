@@ -17,7 +17,7 @@ from utils.measured.options import MIN_READINGS
 from utils.measured.turns import without_spikes
 
 ONE_DEVICE = "1"  # label of the only device of a file that does not name it
-ARRAYS = ["lines", "columns", "values", "positions", "segments", "pulses"]  # of a series
+ARRAYS = ["rows", "columns", "values", "positions", "segments", "pulses"]  # of a series
 MAX_VALUE = 9e37  # instruments write 9.9e37 for an overflow
 MAX_LOST = 0.02  # of the readings of a series that may be lost ones
 MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # by which a lost one is away from those beside it
@@ -27,19 +27,19 @@ MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # by which a lost one is away from those
 class Series:
     """Readings of one device in the order of time, of one ramp or of several.
 
-    table: in which they stand. lines, columns: int [n], where each stands, lines from 1 and columns
-    from 0. values: float64 [n]. positions: int [n], 0, 1, 2 … with those that lack a reading.
-    segments: int [n]; another ramp begins for sure where they change. pulses: float64 [n] as the
-    file counts them, or else the positions; is_counted: which of the two. counter: the column in
-    which they stand, None if in none. place: of series side by side, in the order of the file.
-    device: its label; cycle, branch, read: as the file names them, else None. follows: whether the
-    readings come right after those of the series before, so that the device was in the state where
-    that ended. Of a single ramp its branch becomes known, and then, in a train of pulses, after:
-    the ramp of the other branch right before it; before: see `Ramp`.
+    table: in which they stand. rows, columns: int [n], where each stands, from 0. values: float64
+    [n]. positions: int [n], 0, 1, 2 … with those that lack a reading. segments: int [n]; another
+    ramp begins for sure where they change. pulses: float64 [n] as the file counts them, or else the
+    positions; is_counted: which of the two. counter: the column in which they stand, None if in
+    none. place: of series side by side, in the order of the file. device: its label; cycle, branch,
+    read: as the file names them, else None. follows: whether the readings come right after those of
+    the series before, so that the device was in the state where that ended. Of a single ramp its
+    branch becomes known, and then, in a train of pulses, after: the ramp of the other branch right
+    before it; before: see `Ramp`.
     """
 
     table: NumericTable
-    lines: np.ndarray
+    rows: np.ndarray
     columns: np.ndarray
     values: np.ndarray
     positions: np.ndarray
@@ -80,6 +80,11 @@ class Series:
         return self.values - self.trend.residuals
 
     @property
+    def lines(self) -> np.ndarray:
+        """The lines of the file in which they stand, int [n]."""
+        return self.table.lines[self.rows]
+
+    @property
     def where(self) -> str:
         """Where the readings stand, in words."""
         lines = spread(self.lines[[0, -1]], "line")
@@ -92,12 +97,12 @@ class Series:
 
     def error(self, problem: str, at: int = 0) -> UserError:
         """What is wrong with a reading."""
-        return self.table.error(int(self.lines[at]), int(self.columns[at]), problem)
+        return self.table.error(self.rows[at], self.columns[at], problem)
 
     def pulse_error(self, problem: str, at: int) -> UserError:
         """What is wrong with a reading's number of pulses, which may have a column of its own."""
-        place = self.counter.place if self.counter else int(self.columns[at])
-        return self.table.error(int(self.lines[at]), place, problem)
+        place = self.counter.place if self.counter else self.columns[at]
+        return self.table.error(self.rows[at], place, problem)
 
     def whole_error(self, problem: str) -> UserError:
         """What is wrong with all of the readings."""
@@ -127,29 +132,32 @@ def series_in(
         ),
     ):
         if wrong.any():
-            row, column = rows[wrong][0], int(columns[wrong][0])
-            cell = table.cells[row, column]
-            raise table.error(int(table.lines[row]), column, f"'{cell}' {problem}")
+            row, column = rows[wrong][0], columns[wrong][0]
+            raise table.error(row, column, f"'{table.cells[row, column]}' {problem}")
     found = np.flatnonzero(kinds == NUMBER)
     if not len(found):
         return None
     lost = lost_readings(values[found])
-    for at in found[lost]:
+
+    def cell(at: int) -> str:
+        return table.cell(int(rows[at]), int(columns[at]))
+
+    for at in found[lost].tolist():
         table.left_out.append(
-            f"line {table.lines[rows[at]]}, {table.title(int(columns[at]))}: a reading of 0, far "
-            "from all others, which the instrument has lost; the pulse counts all the same"
+            f"{cell(at)}: a reading of 0, far from all others, which the instrument has lost; the "
+            "pulse counts all the same"
         )
-    empty = np.setdiff1d(np.arange(found[0], found[-1]), found)
+    empty = np.setdiff1d(np.arange(found[0], found[-1]), found).tolist()
     found = np.delete(found, lost)
     if len(empty):
         more = f", nor in {several([len(empty) - 1], 'more cell')} of this ramp"
         table.left_out.append(
-            f"line {table.lines[rows[empty[0]]]}, {table.title(int(columns[empty[0]]))}: "
-            f"no reading{more if len(empty) > 1 else ''}; the pulse counts all the same"
+            f"{cell(empty[0])}: no reading{more if len(empty) > 1 else ''}; the pulse counts all "
+            "the same"
         )
     return Series(
         table,
-        table.lines[rows[found]],
+        rows[found],
         columns[found],
         values[found],
         found,
@@ -171,15 +179,13 @@ def lost_readings(values: np.ndarray) -> np.ndarray:
     few = 0 < len(zeros) <= max(1, MAX_LOST * len(values)) and len(others) >= MIN_READINGS
     if not few or np.ptp(np.sign(np.delete(values, zeros))):
         return zeros[:0]
-    steps = np.abs(np.diff(others))
+    largest, padded = np.abs(np.diff(others)).max(), np.pad(others, 2, constant_values=np.nan)
     lost = []
     for number, at in enumerate(zeros.tolist()):
-        place = at - number  # of the next one among the others
-        beside = others[max(place - 1, 0) : place + 1]
-        if len(beside) < 2:
-            step = MIN_STEPS_AT_END * steps.max()
-        else:  # that over the gap is of two pulses
-            around = [*steps[max(place - 2, 0) : place - 1], *steps[place : place + 1]]
-            step = MIN_STEPS * max([steps[place - 1] / 2, *around])
-        lost.append(beside.min() > step)
+        before_last, last, first, second = padded[at - number : at - number + 4]
+        step = MIN_STEPS_AT_END * largest
+        if not np.isnan(last + first):  # the step over the gap is of two pulses
+            steps = np.abs([last - before_last, (first - last) / 2, second - first])
+            step = MIN_STEPS * np.nanmax(steps)
+        lost.append(np.nanmin([last, first]) > step)
     return zeros[lost]

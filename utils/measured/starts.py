@@ -26,11 +26,10 @@ def count_anew(one: Series, last: Series | None, last_counts: Series | None) -> 
         if first > end > 0:
             one.pulses = one.pulses - (end if one.branch != last.branch else first - last.pulses[0])
     elif one.counter and first > 1:
-        table = one.table
-        block = table.blocks[np.searchsorted(table.lines, one.lines[0])]
-        at = (table.lines < one.lines.min()) & (table.blocks == block)
+        blocks = one.table.blocks[: one.rows.min()]
+        at = np.flatnonzero(blocks == one.table.blocks[one.rows[0]])
         counts, values = one.counter.numbers[at], one.column.numbers[at]
-        is_read = ~np.isnan(counts + values)
+        is_read = ~(np.isnan(counts) | np.isnan(values))
         counts, values = counts[is_read], values[is_read]
         if len(counts) and (np.diff(counts) > 0).all() and 0 <= counts[-1] < first:
             is_turn = (one.values[0] - values[-1]) * one.trend.change < 0

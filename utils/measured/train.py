@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property
 from operator import itemgetter
 
 import numpy as np
@@ -20,8 +20,8 @@ class Turn:
 
     there: which values were measured, [n]; the others are between those beside them.
     Where a ramp saturates, its largest reading is a matter of noise: the turn is where curves on
-    both sides leave least. In a continuous train they meet in the last reading of the ramp before,
-    `at_knot`; where the device was moved in between they do not, `apart`.
+    both sides leave least. In a continuous train they meet in the last reading of the ramp before;
+    where the device was moved in between they do not.
     """
 
     values: np.ndarray
@@ -47,7 +47,7 @@ class Turn:
         # The first and the last reading that may end the ramp: three are left on both sides.
         self.ends = self.first + 2, self.first + len(self.part) - 4
         self.is_wide = self.ends[0] <= self.ends[1]
-        self.misfits: dict[tuple[Callable, int], float] = {}
+        self.misfit = cache(self.left_by_curves)
 
     @cached_property
     def sharp(self) -> int | None:
@@ -61,39 +61,31 @@ class Turn:
         is_sharp = is_sharp and (down[down > 0][:1] > 5 * self.noise).all()
         return self.first + peak if is_sharp else None
 
-    def misfit(self, how: Callable[[np.ndarray, int], float], end: int) -> float:
-        """What curves leave of the readings around the turn if this is the last of the ramp."""
-        if (how, end) not in self.misfits:
-            self.misfits[how, end] = how(self.part, end - self.first)
-        return self.misfits[how, end]
+    def left_by_curves(self, end: int, meet: bool) -> float:
+        """Squares that exponentials leave of the readings around the turn if this is the last of
+        the ramp: two that meet in it, or one up to it and one after it."""
+        last = end - self.first
+        if not meet:
+            sides = self.part[: last + 1], self.part[last + 1 :]
+            return sum(left_over(side, [np.linspace(0, 1, len(side))]) for side in sides)
+        place = np.arange(len(self.part)) - last
+        places = [np.maximum(-place / last, 0), np.maximum(place / place[-1], 0)]
+        return left_over(self.part, places)
 
-    def best(self, how: Callable[[np.ndarray, int], float]) -> int:
+    def best(self, meet: bool) -> int:
         """The end of the ramp before, first tried coarsely, then more finely."""
         if self.sharp is not None or not self.is_wide:
             return self.at if self.sharp is None else self.sharp
         (first, last), step, best = self.ends, len(self.part), 0
         while step > 1:
             step = max(1, (last - first) // PLACES)
-            best = min(range(first, last + 1, step), key=lambda end: self.misfit(how, end))
+            best = min(range(first, last + 1, step), key=lambda end: self.misfit(end, meet))
             first, last = max(self.ends[0], best - step + 1), min(self.ends[1], best + step - 1)
-        if how is apart and best < self.ends[1]:
+        if not meet and best < self.ends[1]:
             # That the state at the turn begins the next ramp fits as well as that it ends this one.
             slack = 1 + 10 / max(1, len(self.part) - 8)
-            return best + (self.misfit(how, best + 1) <= self.misfit(how, best) * slack)
+            return best + (self.misfit(best + 1, meet) <= self.misfit(best, meet) * slack)
         return best
-
-
-def at_knot(values: np.ndarray, end: int) -> float:
-    """What two exponentials leave of values [n] that meet at the reading `end`."""
-    place = np.arange(len(values)) - end
-    return left_over(values, [np.maximum(-place / end, 0), np.maximum(place / place[-1], 0)])
-
-
-def apart(values: np.ndarray, end: int) -> float:
-    """What an exponential up to the reading `end` and one after it leave of values [n]."""
-    return sum(
-        left_over(x, [np.linspace(0, 1, len(x))]) for x in (values[: end + 1], values[end + 1 :])
-    )
 
 
 def left_over(values: np.ndarray, places: Sequence[np.ndarray]) -> float:
@@ -130,40 +122,32 @@ def ends_of(turns: Sequence[Turn]) -> list[int]:
     """
     noisy = [turn for turn in turns if turn.sharp is None and turn.is_wide]
     spare = max(sum(len(turn.part) - 6 for turn in noisy), 1)
-
-    def total(how: Callable[[np.ndarray, int], float], ends: Sequence[int]) -> float:
-        return sum(turn.misfit(how, end) for turn, end in zip(turns, ends, strict=True))
-
-    left = {
-        how: sum(turn.misfit(how, turn.best(how)) for turn in noisy) for how in (at_knot, apart)
-    }
-    meet = left[at_knot] - left[apart] <= (10 + 4 * len(noisy)) * left[apart] / spare
-    how = at_knot if meet else apart
-    ends = [turn.best(how) for turn in turns]
-    if noisy and all(turn.is_wide for turn in turns):
-        raster = raster_of(turns, ends, partial(total, how))
-        slack = (10 + 6 * len(turns)) * left[how] / spare
-        if raster is not None and total(how, raster) - total(how, ends) <= slack:
+    left = {is_so: total(noisy, [x.best(is_so) for x in noisy], is_so) for is_so in (True, False)}
+    meet = left[True] - left[False] <= (10 + 4 * len(noisy)) * left[False] / spare
+    ends = [turn.best(meet) for turn in turns]
+    if noisy and all(turn.is_wide for turn in turns) and len(ends) > 2:
+        slack = (10 + 6 * len(turns)) * left[meet] / spare
+        least, raster = raster_of(turns, ends, meet)
+        if least - total(turns, ends, meet) <= slack:
             return raster
     return ends
 
 
-def raster_of(
-    turns: Sequence[Turn], ends: Sequence[int], total: Callable[[Sequence[int]], float]
-) -> list[int] | None:
-    """Ends of ramps of two lengths that alternate, near these and with the least total misfit.
+def total(turns: Sequence[Turn], ends: Sequence[int], meet: bool) -> float:
+    """The misfit of all turns if these are the ends."""
+    return sum(turn.misfit(end, meet) for turn, end in zip(turns, ends, strict=True))
 
-    None where there is no such raster.
-    """
-    if len(ends) < 3:
-        return None
+
+def raster_of(turns: Sequence[Turn], ends: Sequence[int], meet: bool) -> tuple[float, list[int]]:
+    """Ends of ramps of two lengths that alternate, near these and with the least total misfit,
+    and that misfit; it is infinite where there is no such raster."""
     at, index = np.array(ends), np.arange(len(ends))
     usual = round(float(np.median(at[2:] - at[:-2])))
     low, high = np.array([turn.ends for turn in turns]).T
 
     def misfit(tried: np.ndarray) -> float:
         is_inside = ((tried >= low) & (tried <= high)).all()
-        return total(tried.tolist()) if is_inside else np.inf
+        return total(turns, tried.tolist(), meet) if is_inside else np.inf
 
     found = []
     for period in (usual - 1, usual, usual + 1):
@@ -173,5 +157,4 @@ def raster_of(
             tries = [(misfit(np.where(own, raster + by, at)), by) for by in MOVES]
             raster[own] += min(tries, key=itemgetter(0))[1]
         found.append((misfit(raster), raster.tolist()))
-    least, raster = min(found)
-    return raster if np.isfinite(least) else None
+    return min(found)
