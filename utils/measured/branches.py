@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from utils.errors import UserError
 from utils.measured.checks import DECADE, flaw
 from utils.measured.measurement import Branch, Ramp
 from utils.measured.names import names_polarity_only
@@ -31,7 +29,7 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
     if len({piece.column for piece in pieces}) == 1:
         pieces = sorted(pieces, key=lambda piece: piece.rows.min())
     ramps: list[Series] = []
-    last = None
+    counted_to = 0.0  # by the ramp before, as the file has it
     for index, piece in enumerate(pieces):
         if len(piece) < MIN_READINGS:
             raise piece.error(
@@ -39,12 +37,13 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
                 f"{MIN_READINGS}; leave it out with --columns",
                 len(piece) - 1,
             )
+        last_count = float(piece.pulses.max())
         one = direct(piece, index, options, quantity)
         is_next = bool(ramps) and follows(ramps[-1], one)
         if is_next and ramps[-1].branch != one.branch:
             one.after = ramps[-1]
-        count_anew(one, ramps[-1] if is_next else None, last)
-        last = piece
+        count_anew(one, ramps[-1] if is_next else None, counted_to)
+        counted_to = last_count
         ramps.append(one)
     ramps = without_partial(ramps)
     check_ramps(ramps)
@@ -79,8 +78,9 @@ def direct(series: Series, index: int, options: ReadingOptions, quantity: str) -
     elif counts_down:
         column.add("the pulses count down; the order of the lines is that of time")
     start = pulses.min() if is_counted else 0.0
-    since_first = np.abs(series.pulses - series.pulses[0])
-    return replace(series, branch=branch, pulses=start + since_first, is_counted=is_counted)
+    series.pulses = start + np.abs(series.pulses - series.pulses[0])
+    series.branch, series.is_counted = branch, is_counted
+    return series
 
 
 def wanted(
@@ -168,9 +168,9 @@ def only(ramps: Sequence[Series], branch: str) -> list[Series]:
     own, rest = ([one for one in ramps if one.branch == each] for each in (branch, OTHER[branch]))
     table = ramps[0].table
     if not own:
-        raise UserError(
-            f"{table.path}: line {table.lines[0]}: --branches {branch}: every ramp is "
-            f"{rest[0].branch}; leave --branches out"
+        raise table.refusal(
+            f"line {table.lines[0]}: --branches {branch}: every ramp is {rest[0].branch}; leave "
+            "--branches out"
         )
     if rest:
         table.left_out.append(

@@ -109,8 +109,9 @@ class Grid:
         return f"column {columns[0] + 1}"
 
     def refusal(self, problem: str) -> UserError:
-        """What is wrong with the file."""
-        return UserError(f"{self.path}: {problem}")
+        """What is wrong with the file, or with the sheet of it that was read."""
+        hint = f"; --sheet chooses another: {self.other_sheets}" if self.other_sheets else ""
+        return UserError(f"{self.path}: {problem}{hint}")
 
     def cell(self, row: int, column: int) -> str:
         """`line 5, column 3`; both counted from 0."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured.branches import ramps_of
-from utils.measured.cells import Grid, read_grid
+from utils.measured.cells import read_grid
 from utils.measured.column import Column
 from utils.measured.cutting import cut
 from utils.measured.extraction import series_of_columns, series_of_lines
@@ -41,19 +41,7 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     """
     raw = read_bytes(Path(path))
     options = options or ReadingOptions()
-    grid = read_grid(raw, str(path), options.decimal, options.sheet)
-    try:
-        return measurement_of(grid, raw, options)
-    except UserError as error:
-        if not grid.other_sheets:
-            raise
-        raise UserError(f"{error}; --sheet chooses another: {grid.other_sheets}") from None
-
-
-def measurement_of(grid: Grid, raw: bytes, options: ReadingOptions) -> Measurement:
-    """The ramps of the cells of a file; raises as `read`."""
-    path = grid.path
-    table = find_numbers(grid)
+    table = find_numbers(read_grid(raw, str(path), options.decimal, options.sheet))
     if options.layout == "auto":
         options = replace(options, layout=layout_of(table))
     responses = find_roles(table, options)

@@ -106,7 +106,7 @@ class Series:
 
     def whole_error(self, problem: str) -> UserError:
         """What is wrong with all of the readings."""
-        return UserError(f"{self.table.path}: {self.where}: {problem}")
+        return self.table.refusal(f"{self.where}: {problem}")
 
 
 def series_in(

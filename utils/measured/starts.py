@@ -11,20 +11,20 @@ from utils.measured.series import Series
 PART = 0.1  # of the range, from which on the first ramp of a train is a part of one
 
 
-def count_anew(one: Series, last: Series | None, last_counts: Series | None) -> None:
+def count_anew(one: Series, last: Series | None, counted_to: float) -> None:
     """Count the pulses of a ramp anew, where the file counts on from the readings before it.
 
-    last: the ramp right before it, None where the readings there are in no ramp; last_counts: the
-    same as the file counts its pulses. The first reading after readings in no ramp is the state at
-    the turn where the curve still ran the other way up to it.
+    last: the ramp right before it, None where the readings there are in no ramp; counted_to: its
+    largest count in the file. The first reading after readings in no ramp is the state at the turn
+    where the curve still ran the other way up to it.
     """
     first = one.pulses[0]
     if not one.is_counted:
         return
-    if last is not None and last_counts is not None:
-        end = last_counts.pulses.max()
-        if first > end > 0:
-            one.pulses = one.pulses - (end if one.branch != last.branch else first - last.pulses[0])
+    if last is not None:
+        if first > counted_to > 0:
+            own = counted_to if one.branch != last.branch else first - last.pulses[0]
+            one.pulses = one.pulses - own
     elif one.counter and first > 1:
         blocks = one.table.blocks[: one.rows.min()]
         at = np.flatnonzero(blocks == one.table.blocks[one.rows[0]])
