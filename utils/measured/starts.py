@@ -14,9 +14,9 @@ PART = 0.1  # of the range, from which on the first ramp of a train is a part of
 def count_anew(one: Series, last: Series | None, counted_to: float) -> None:
     """Count the pulses of a ramp anew, where the file counts on from the readings before it.
 
-    last: the ramp right before it, None where the readings there are in no ramp; counted_to: its
-    largest count in the file. The first reading after readings in no ramp is the state at the turn
-    where the curve still ran the other way up to it.
+    last: the ramp right before it, None where the reading there is in no ramp; counted_to: its
+    largest count in the file. The first reading after one in no ramp is the state at the turn where
+    the curve still ran the other way up to it.
     """
     first = one.pulses[0]
     if not one.is_counted:
@@ -25,15 +25,12 @@ def count_anew(one: Series, last: Series | None, counted_to: float) -> None:
         if first > counted_to > 0:
             own = counted_to if one.branch != last.branch else first - last.pulses[0]
             one.pulses = one.pulses - own
-    elif one.counter and first > 1:
-        blocks = one.table.blocks[: one.rows.min()]
-        at = np.flatnonzero(blocks == one.table.blocks[one.rows[0]])
-        counts, values = one.counter.numbers[at], one.column.numbers[at]
-        is_read = ~(np.isnan(counts) | np.isnan(values))
-        counts, values = counts[is_read], values[is_read]
-        if len(counts) and (np.diff(counts) > 0).all() and 0 <= counts[-1] < first:
-            is_turn = (one.values[0] - values[-1]) * one.trend.change < 0
-            one.pulses = one.pulses - (first if is_turn else counts[-1])
+    elif one.counter and first > 1 and one.rows.min() > 0:
+        row, blocks = one.rows.min() - 1, one.table.blocks
+        count, value = one.counter.numbers[row], one.column.numbers[row]
+        if blocks[row] == blocks[row + 1] and 0 <= count < first:
+            is_turn = (one.values[0] - value) * one.trend.change < 0
+            one.pulses = one.pulses - (first if is_turn else count)
 
 
 def without_partial(ramps: Sequence[Series]) -> list[Series]:
