@@ -7,25 +7,27 @@ import re
 from collections import Counter
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from devices.built_in import LINEAR as MODEL
 from utils.measured.branch import mean_curve
 from utils.measured.branch_fit import BranchFit, changes
 from utils.measured.device_fit import DeviceFit
-from utils.measured.model_units import response_of, step_at, symmetry_point
+from utils.measured.model_units import crossing, response_of, step_at
 from utils.measured.report import pm
-from utils.measured.spreads import drift
+from utils.measured.spreads import has_cycles
 from utils.plots import style
 
 COLOURS = {"falling": "#882255", "rising": "#009E73"}
 MARKERS = {"falling": "v", "rising": "^"}
-SHOWN = EngFormatter.ENG_PREFIXES  # by power of ten
-PREFIXES = {prefix: power for power, prefix in SHOWN.items()} | {"u": -6, "μ": -6}
+PREFIXES = {prefix: power for power, prefix in EngFormatter.ENG_PREFIXES.items()}
+PREFIXES |= {"u": -6, "μ": -6}
 QUANTITIES = {"S": "conductance", "A": "current", "V": "voltage"}
 QUANTITIES |= dict.fromkeys(("Ω", "ohm", "Ohm"), "resistance")
 BINS = 20  # of change per pulse, where there are many more pulses
@@ -35,11 +37,14 @@ MAX_SINGLE = 15  # devices that are shown one by one
 
 
 def draw(fit: DeviceFit) -> Figure:
-    """Panels a to e; a to d where there are too few devices and cycles to compare."""
+    """Panels a to e; a to d where there are too few devices and cycles to compare.
+
+    Laid out once for all formats, for the pixels of PNG.
+    """
     style.use()
     several = len(fit.devices) > 1
-    cycles = any(drift(branch) for branch in fit.branches.values())
-    figure = Figure(figsize=(style.PAGE, 5.0))
+    cycles = any(has_cycles(branch.data) for branch in fit.branches.values())
+    figure = Figure(figsize=(style.PAGE, 5.0), dpi=style.RC["savefig.dpi"], layout="none")
     panels = figure.subplot_mosaic("aab;cde" if several or cycles else "aab;ccd")
     draw_time(panels["a"], fit)
     draw_pulses(panels["b"], fit)
@@ -52,33 +57,28 @@ def draw(fit: DeviceFit) -> Figure:
     for letter, axes in panels.items():
         at = (0, 1), (-30, 6), "axes fraction", "offset points"
         axes.annotate(letter, *at, fontsize=9, fontweight="bold")
+    ConstrainedLayoutEngine().execute(figure)
     return figure
 
 
 def rendered(figure: Figure) -> dict[str, bytes]:
-    """The figure in each format, by its ending; laid out once for all, for the pixels of PNG."""
-    figure.set_dpi(style.RC["savefig.dpi"])
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    files = {}
-    for ending in style.FORMATS:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=ending)
-        files[ending] = buffer.getvalue()
-    return files
+    """The figure in each format, by its ending."""
+    files = {ending: io.BytesIO() for ending in style.FORMATS}
+    with mpl.rc_context({"figure.constrained_layout.use": False}):  # which savefig would turn on
+        for ending, file in files.items():
+            figure.savefig(file, format=ending)
+    return {ending: file.getvalue() for ending, file in files.items()}
 
 
 def display(unit: str | None, largest: float) -> tuple[float, str, str]:
     """How to show values up to `largest` in a unit: a factor, the quantity, and the unit shown."""
-    power = int(np.floor(np.log10(largest))) if largest > 0 else 0
     known = re.fullmatch(rf"([{''.join(PREFIXES)}]?)({'|'.join(QUANTITIES)})", unit or "")
     if known:
-        exact = PREFIXES[known[1]] + np.log10(largest or 1.0)
-        shown = int(np.clip(3 * np.floor(exact / 3 + 1e-9), min(SHOWN), max(SHOWN)))
-        symbol = "Ω" if known[2].lower() == "ohm" else known[2]
-        factor = 10.0 ** (PREFIXES[known[1]] - shown)
-        return factor, QUANTITIES[known[2]], f"{SHOWN[shown]}{symbol}"
-    unit = unit or "arb. u."
+        power, symbol = PREFIXES[known[1]], "Ω" if known[2].lower() == "ohm" else known[2]
+        shown = EngFormatter(symbol)(largest * 10.0**power).split()[1]
+        factor = 10.0 ** (power - PREFIXES[shown.removesuffix(symbol)])
+        return factor, QUANTITIES[known[2]], shown
+    unit, power = unit or "arb. u.", int(np.floor(np.log10(largest))) if largest > 0 else 0
     if -3 <= power < 5:
         return 1.0, "measured value", unit
     return 10.0**-power, "measured value", f"10$^{{{power}}}$ {unit}"
@@ -176,6 +176,7 @@ def draw_residuals(axes: Axes, fit: DeviceFit) -> None:
 def draw_steps(axes: Axes, fit: DeviceFit) -> None:
     """Size of a step against value, for pulses of both polarities."""
     factor, quantity, unit = values(fit)
+    responses = {}
     for name, branch in fit.branches.items():
         value, change = changes(branch)
         places = np.unique(value)
@@ -185,17 +186,16 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
             groups = np.digitize(value, np.linspace(places[0], places[-1], BINS + 1)[1:-1])
         means = factor * pd.DataFrame({"at": value, "step": change}).groupby(groups).mean()
         axes.plot(means["at"], means["step"], label=f"{name}, mean", **mark(name))
-        response = response_of(branch)
+        responses[name] = response_of(branch)
         voltages = np.linspace(MODEL.w_min, MODEL.w_max, 200)
-        steps = np.array([step_at(response, float(each)) for each in voltages])
+        steps = np.array([step_at(responses[name], float(each)) for each in voltages])
         first, last = branch.ends
         shown = first + (last - first) * (MODEL.w_max - voltages) / MODEL.span
         size = steps * branch.range / MODEL.span
         axes.plot(factor * shown, factor * size, color=COLOURS[name], lw=1.2)
-    point = symmetry_point(fit)
-    if point is not None and point.value is not None:
-        low, _ = fit.ends
-        at = low + fit.range * (point.value - MODEL.w_min) / MODEL.span
+    point = crossing(responses["rising"], responses["falling"]) if len(responses) == 2 else None
+    if point is not None:
+        at = fit.ends[0] + fit.range * (point - MODEL.w_min) / MODEL.span
         axes.axvline(factor * at, color="black", lw=0.8, ls=":", label="symmetry point")
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
     axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -13,7 +13,7 @@ from scipy.special import gammaln
 from devices.measured_branch import NOT_MEASURED, Estimate, SignedEstimate
 from utils.measured.branch import BranchData
 from utils.measured.branch_fit import BranchFit
-from utils.measured.curves import curve, derivative
+from utils.measured.lack_of_fit import parts_of
 from utils.measured.noise import root_error
 from utils.measured.variations import means
 from utils.measured.whitening import Whitener
@@ -85,38 +85,42 @@ def drift(fit: BranchFit) -> tuple[SignedEstimate, SignedEstimate] | None:
     about the lines, and never below what the noise of the readings explains; None where there are
     too few cycles.
     """
+    if not has_cycles(fit.data):
+        return None
     mean = float(fit.alone.range.mean())
     variances = variances_alone(fit) / mean**2
     first = per_cycle(fit.data, fit.alone.start / mean, variances[0])
-    size = per_cycle(fit.data, fit.alone.range / mean, variances[1])
-    return None if first is None or size is None else (first, size)
+    return first, per_cycle(fit.data, fit.alone.range / mean, variances[1])
+
+
+def has_cycles(data: BranchData) -> bool:
+    """Whether there are enough of them to tell a drift."""
+    return data.n_ramps > len(data.devices) + 1 and bool(about_mean(data, data.cycle).any())
+
+
+def about_mean(data: BranchData, value: np.ndarray) -> np.ndarray:
+    """A value of each ramp less its mean over the ramps of the device, [ramps]."""
+    return value - means(value, data.device)[data.device]
 
 
 def variances_alone(fit: BranchFit) -> np.ndarray:
     """What noise does to start and range of a ramp fitted on its own, its mean over ramps, [2]."""
     total = np.zeros(2)
-    for group in fit.data.groups:
-        whiten = Whitener(group.time, fit.noise.weights)
-        for ramp in group.ramps:
-            nu, size = fit.alone.nonlinearity[ramp], fit.alone.range[ramp]
-            change = size * derivative(lambda x, t=group.time: curve(t, x), nu)
-            basis = whiten(np.stack([group.time**0, curve(group.time, nu), change], axis=1))
-            total += np.diag(np.linalg.pinv(basis.T @ basis))[:2]
+    for part in parts_of(fit.data, fit.alone, straight=False):
+        basis = Whitener(part.time, fit.noise.weights)(part.basis)  # [ramps, n, columns]
+        covariance = np.linalg.pinv(basis.swapaxes(1, 2) @ basis)
+        total += covariance.diagonal(axis1=1, axis2=2)[:, :2].sum(axis=0)
     return total / fit.data.n_ramps
 
 
-def per_cycle(data: BranchData, value: np.ndarray, variance: float = 0.0) -> SignedEstimate | None:
+def per_cycle(data: BranchData, value: np.ndarray, variance: float = 0.0) -> SignedEstimate:
     """Slope of a value of each ramp against cycle, common to all devices, each about its mean.
 
     variance: what noise alone makes of the value. The error is that of one standard deviation of
     Student's distribution, since few cycles tell little of their scatter.
     """
-    cycle, level = (
-        each - means(each, data.device)[data.device] for each in (data.cycle.astype(float), value)
-    )
+    cycle, level = about_mean(data, data.cycle), about_mean(data, value)
     square, spare = float((cycle**2).sum()), len(value) - len(data.devices) - 1
-    if spare < 1 or square == 0:
-        return None
     slope = float((cycle * level).sum()) / square
     rest = float(((level - slope * cycle) ** 2).sum()) / spare
     rest = max(rest * stats.t.isf(ONE_SIGMA, spare) ** 2, variance)
