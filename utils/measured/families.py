@@ -39,10 +39,6 @@ class Whitened(Group):
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
         """columns: [n, any], real or complex."""
-        if np.iscomplexobj(columns):
-            both = np.hstack([np.real(columns), np.imag(columns)])
-            real, imaginary = np.hsplit(self(both), 2)
-            return real + 1j * imaginary
         white = self.whiten(columns)
         return white - self.one @ (self.one.T @ white)
 

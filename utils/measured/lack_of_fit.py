@@ -69,9 +69,9 @@ def lack_of_fit(parts: Sequence[Part], noise: Noise) -> LackOfFit:
     degree = min(max(length // 10, 3), 10) if length >= 10 else 2
     for part in parts:
         whiten = Whitener(part.time, noise)
-        level, basis = part.whitened(whiten)
+        level, basis = map(whiten, part.columns)
         q, _ = np.linalg.qr(basis)
-        left = level - q @ (q.transpose(0, 2, 1) @ level)  # [sets, n, ramps of the set]
+        left = level - q @ (q.swapaxes(1, 2) @ level)  # [sets, n, ramps of the set]
         product += float((left[:, 1:] * left[:, :-1]).sum())
         expected -= float((q[:, 1:] * q[:, :-1]).sum()) * left.shape[2]
         total += float((left**2).sum())

@@ -27,8 +27,7 @@ from utils.measured.whitening import FLOOR, Noise, Whitener
 
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
-TOLERANCE = 0.03  # of the odds of the best noises
-ODDS = np.linspace(-12, 12, 25)  # logarithms, at which likelihoods are compared
+TOLERANCE = 0.03  # of the logarithm of the odds of the best noises
 MIN_STANDARD_ERRORS = 0.05  # a smaller noise is none
 MIN_SPARE = 8  # readings to spare without which the two noises cannot be told apart
 FASTEST_GROWTH = -2.0  # forgetting: deviations that grow faster would drown the end of the curve
@@ -69,30 +68,23 @@ class Part:
         return self.level.size - self.basis.shape[2] * self.level.shape[1]
 
     @cached_property
-    def columns(self) -> np.ndarray:
-        """Levels less what of them lies in the bases, and the bases side by side, [n, all]."""
+    def columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """Levels less what of them lies in the bases, [sets, n, ramps of the set], and the bases
+        made orthonormal."""
         sets, n, _ = self.basis.shape
         basis = np.linalg.qr(self.basis)[0]
-        level = self.level.T.reshape(sets, -1, n).transpose(0, 2, 1)
-        level = level - basis @ (basis.transpose(0, 2, 1) @ level)
-        return np.hstack([each.transpose(1, 0, 2).reshape(n, -1) for each in (level, basis)])
-
-    def whitened(self, whiten: Whitener) -> tuple[np.ndarray, np.ndarray]:
-        """Levels, [sets, n, ramps of the set], and bases, [sets, n, columns]."""
-        sets, n, _ = self.basis.shape
-        level, basis = np.split(whiten(self.columns), [self.level.shape[1]], axis=1)
-        return level.reshape(n, sets, -1).swapaxes(0, 1), basis.reshape(n, sets, -1).swapaxes(0, 1)
+        level = self.level.T.reshape(sets, -1, n).swapaxes(1, 2)
+        return level - basis @ (basis.swapaxes(1, 2) @ level), basis
 
     def likelihood(self, noise: Noise) -> np.ndarray:
         """Squares of all ramps beside their bases, and log determinant, [2]."""
         whiten = Whitener(self.time, noise)
-        level, basis = self.whitened(whiten)
-        transposed = basis.swapaxes(1, 2)
-        lower = np.linalg.cholesky(transposed @ basis)
-        inside = np.linalg.solve(lower, transposed @ level)
+        level, basis = map(whiten, self.columns)
+        lower = np.linalg.cholesky(basis.swapaxes(1, 2) @ basis)
+        inside = np.linalg.solve(lower, basis.swapaxes(1, 2) @ level)
         squares = (level**2).sum() - (inside**2).sum()
-        sets, _, ramps = level.shape
         of_bases = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum()
+        sets, _, ramps = level.shape
         return np.array([squares, ramps * (sets * whiten.log_determinant + 2 * of_bases)])
 
 
@@ -127,7 +119,7 @@ def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
         squares, _ = profile.likelihood(Noise(1.0, 0.0, forgetting))
         noise = Noise(float(np.sqrt(max(squares, 0.0) / max(profile.spare, 1))), 0.0, forgetting)
         return NoiseEstimate(noise, noise, None, None)
-    noise = profile.best()
+    noise = profile.noise(*profile.best[1:])
     read, write = standard_errors(parts, noise)
     noise = replace(
         noise,
@@ -151,8 +143,8 @@ def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     own = Profile(parts, by_curve)
     memories = MEMORIES[own.interval < MEMORIES]  # write noise that fades sooner is read noise
     others = [0.0, *(by_curve + 1 / memories)]
-    least, rate = min((Profile(parts, rate).least(), rate) for rate in others)
-    return rate if own.least() - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
+    least, rate = min((Profile(parts, rate).best[0], rate) for rate in others)
+    return rate if own.best[0] - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
 
 
 def standard_errors(parts: Sequence[Part], noise: Noise) -> tuple[float, float]:
@@ -200,40 +192,27 @@ class Profile:
         """-2 log of it, and the variances of read and write noise."""
         share = 1 / (1 + np.exp(-odds))
         read, write = 1 - share, share / self.interval
-        unit = Noise(np.sqrt(read), np.sqrt(write), self.forgetting)
-        square, logarithm = self.likelihood(unit)
+        square, logarithm = self.likelihood(self.noise(read, write))
         size = max(square / self.spare, FLOOR**2)
         return self.spare * np.log(size) + logarithm, read * size, write * size
 
     @cached_property
-    def grid(self) -> np.ndarray:
-        """All three over `ODDS`, [3, odds]."""
-        return np.transpose([self(odds) for odds in ODDS])
-
-    def least(self) -> float:
-        """-2 log of it at its best: the vertex of a parabola through the best of the grid."""
-        deviance = self.grid[0]
-        best = np.clip(np.argmin(deviance), 1, len(ODDS) - 2)
-        before, at, after = deviance[best - 1 : best + 2]
-        bend = before - 2 * at + after
-        return float(at - (after - before) ** 2 / (8 * bend) if bend > 0 else deviance.min())
-
-    def best(self) -> Noise:
-        """The noises there."""
-        middle = ODDS[::3][np.argmin(self.grid[0, ::3])]
+    def best(self) -> tuple[float, float, float]:
+        """All three where the likelihood is largest: the best of a grid, refined."""
+        middle = min(np.linspace(-12, 12, 9), key=lambda odds: self(odds)[0])
         found = minimize_scalar(
             lambda odds: self(odds)[0],
             bounds=(middle - 3, middle + 3),
             options={"xatol": TOLERANCE},
         )
-        return self.noise(*self(found.x)[1:])
+        return self(found.x)
 
     def averaged(self) -> Noise:
         """Mean variances over the likelihood of the share of write noise, all equally likely."""
-        inner = np.abs(ODDS) <= 8
-        odds, (deviance, read, write) = ODDS[inner], self.grid[:, inner]
-        weights = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(odds / 2) ** 2
-        return self.noise(*(np.average(each, weights=weights) for each in (read, write)))
+        grid = np.linspace(-8, 8, 17)
+        deviance, *variances = np.transpose([self(odds) for odds in grid])
+        weights = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(grid / 2) ** 2
+        return self.noise(*(np.average(each, weights=weights) for each in variances))
 
     def noise(self, read: float, write: float) -> Noise:
         return Noise(float(np.sqrt(read)), float(np.sqrt(write)), self.forgetting)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dgtsv, dpttrf
+from scipy.linalg import cholesky_banded
+from scipy.linalg.lapack import dtbtrs
 
 FLOOR = 1e-9  # of the range: read noise that is always assumed, far below what any file resolves
 
@@ -33,23 +34,23 @@ class Whitener:
 
     def __init__(self, time: np.ndarray, noise: Noise):
         step = np.diff(time)
-        kept = np.exp(-noise.forgetting * step)  # φ
+        self.kept = np.exp(-noise.forgetting * step)  # φ
         read, write = noise.read**2 + FLOOR**2, noise.write**2
-        # The covariance of increments, less what is forgotten, is tridiagonal: L D Lᵀ, L with one
-        # diagonal below.
-        diagonal = np.append(read, write * step + read * (1 + kept**2))
-        variance, self.below, failed = dpttrf(diagonal, -kept * read)
-        if failed:
-            raise ArithmeticError("the covariance of the increments is not positive")
-        self.kept, self.size = kept, np.sqrt(variance)
-        self.above, self.ones = np.zeros_like(self.below), np.ones_like(variance)
-        self.log_determinant = float(np.log(variance).sum())
+        # The covariance of increments, less what is forgotten, is tridiagonal.
+        diagonal = np.append(read, write * step + read * (1 + self.kept**2))
+        below = np.append(-self.kept * read, 0.0)
+        self.lower = cholesky_banded(np.stack([diagonal, below]), lower=True)
+        self.log_determinant = 2 * float(np.log(self.lower[0]).sum())
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
-        """columns: [n, at least one]; returns the same shape."""
-        if columns.shape[1] == 0:
+        """columns: [..., n, at least one], real or complex; returns the same shape."""
+        if columns.shape[-1] == 0:
             raise ValueError("nothing to whiten")  # LAPACK would write where it must not
-        rows = columns.T.copy()  # column by column, as LAPACK has it
-        rows[:, 1:] -= self.kept * columns.T[:, :-1]
-        white = dgtsv(self.below, self.ones, self.above, rows.T, overwrite_b=True)[3]
-        return white / self.size[:, None]
+        if np.iscomplexobj(columns):
+            return self(columns.real) + 1j * self(columns.imag)
+        rows = columns.swapaxes(-1, -2)  # column by column, as LAPACK has it
+        steps = rows.copy()
+        steps[..., 1:] -= self.kept * rows[..., :-1]
+        steps = steps.reshape(-1, rows.shape[-1])
+        white, _ = dtbtrs(self.lower, steps.T, uplo="L", overwrite_b=True)
+        return white.T.reshape(rows.shape).swapaxes(-1, -2)
