@@ -8,6 +8,7 @@ before where ν > 0, and more where ν < 0.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,14 +28,25 @@ def curve(time: np.ndarray, nonlinearity: float | np.ndarray) -> np.ndarray:
     return time * saturating(nonlinearity * time) / saturating(nonlinearity)
 
 
-def nearest(time: np.ndarray, values: np.ndarray, grid: np.ndarray) -> tuple[float, float, float]:
-    """Start, size and ν of start + size h(time; ν), ν of this grid, nearest to values; all [n]."""
-    shapes = curve(time[:, None], grid)  # [n, tried]
-    means, mean = shapes.mean(axis=0), values.mean()
-    product, square = (values - mean) @ (shapes - means), ((shapes - means) ** 2).sum(axis=0)
+def nearest(
+    time: np.ndarray, values: np.ndarray, grid: np.ndarray, some: np.ndarray | slice = slice(None)
+) -> tuple[float, float, float]:
+    """Start, size and ν of start + size h(time; ν), ν of this grid, nearest to some values.
+
+    time, values: [n].
+    """
+    shapes = grid_of_curves(time.tobytes(), grid.tobytes())[some]
+    means, mean = shapes.mean(axis=0), values[some].mean()
+    product, square = (values[some] - mean) @ (shapes - means), ((shapes - means) ** 2).sum(axis=0)
     best = int((product**2 / square).argmax())
     size = product[best] / square[best]
     return float(mean - size * means[best]), float(size), float(grid[best])
+
+
+@lru_cache(maxsize=2)  # the ramps of a file are mostly read at the same times
+def grid_of_curves(time: bytes, grid: bytes) -> np.ndarray:
+    """h at float64 times and nonlinearities, [n, tried]."""
+    return curve(np.frombuffer(time)[:, None], np.frombuffer(grid))
 
 
 def derivative(function: Callable, x: float | np.ndarray) -> np.ndarray:

@@ -92,7 +92,7 @@ def deviations(ramp: Ramp, fitted: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """
     first, last = ramp.pulses[fitted[[0, -1]]]
     time = (ramp.pulses - first) / (last - first)
-    start, size, nu = nearest(time[fitted], ramp.values[fitted], GRID)
+    start, size, nu = nearest(time, ramp.values, GRID, fitted)
     residual = ramp.values - start - size * curve(time, nu)
     beside = np.pad(fitted, 1, mode="reflect")  # the first and the last one have one neighbour
     before = beside[np.searchsorted(fitted, shown)]
