@@ -64,7 +64,8 @@ def draw(fit: DeviceFit) -> Figure:
 def rendered(figure: Figure) -> dict[str, bytes]:
     """The figure in each format, by its ending."""
     files = {ending: io.BytesIO() for ending in style.FORMATS}
-    with mpl.rc_context({"figure.constrained_layout.use": False}):  # which savefig would turn on
+    # savefig would lay it out anew, and PDF takes the characters of a font file from that of PS.
+    with mpl.rc_context({"figure.constrained_layout.use": False, "ps.fonttype": 42}):
         for ending, file in files.items():
             figure.savefig(file, format=ending)
     return {ending: file.getvalue() for ending, file in files.items()}
