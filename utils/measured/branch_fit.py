@@ -150,8 +150,8 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
 
     Raises UserError where an exponential is wanted of a straight line.
     """
-    unit, device = mean_device.units(data)[-1]
-    (nearest,), _ = fit_shapes(whitened(data, Noise(1.0, 0.0, 0.0)), unit, 0 * device)
+    each = np.arange(data.n_ramps)
+    (nearest,), _ = fit_shapes(whitened(data, Noise(1.0, 0.0, 0.0)), each, 0 * each)
     first = float(np.clip(nearest, -10, 30))
     forgetting = noise.find_forgetting(data, first)
     estimate = noise.estimate_noise(noise.smooth_parts(data, first), forgetting)

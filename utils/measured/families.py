@@ -61,15 +61,13 @@ def fit_shapes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best ν of each shape, and the range of each unit.
 
-    unit: [ramps of the branch], which ramps share a range. shape: [units], which units share a ν.
+    unit, shape: [ramps of the branch], which ramps share a range and which a ν.
     """
-    product, square = np.zeros((2, len(shape), len(GRID)))
+    product, square = np.zeros((2, unit.max() + 1, len(GRID)))
     for group in groups:
         np.add.at(product, unit[group.ramps], group.white.T @ group.grid)
         np.add.at(square, unit[group.ramps], (group.grid**2).sum(0))
-    explained = np.zeros((shape.max() + 1, len(GRID)))
-    np.add.at(explained, shape, product**2 / square)
-    best = explained.argmax(1)
+    best = explained(product, square, unit, shape).argmax(1)
     low, high = GRID[np.maximum(best - 1, 0)], GRID[np.minimum(best + 1, len(GRID) - 1)]
     nonlinearity = zero_between(low, high, lambda nu: fit_ranges(groups, unit, shape, nu)[1])
     return nonlinearity, fit_ranges(groups, unit, shape, nonlinearity)[0]
@@ -83,17 +81,26 @@ def fit_ranges(
     The slope is found by a complex step, as in `curves.derivative`. unit, shape: as in
     `fit_shapes`; nonlinearity: [shapes].
     """
-    product, square = np.zeros((2, len(shape)), complex)
+    product, square = np.zeros((2, unit.max() + 1), complex)
     for group in groups:
-        own = unit[group.ramps]
-        present, column = np.unique(shape[own], return_inverse=True)
+        present, column = np.unique(shape[group.ramps], return_inverse=True)
         tried = nonlinearity[present] + COMPLEX_STEP * 1j
         curves = group(curve(group.time[:, None], tried))[:, column]
-        np.add.at(product, own, (curves * group.white).sum(0))
-        np.add.at(square, own, (curves**2).sum(0))
-    explained = np.zeros(len(nonlinearity), complex)
-    np.add.at(explained, shape, product**2 / square)
-    return np.real(product / square), -np.imag(explained) / (2 * COMPLEX_STEP)
+        np.add.at(product, unit[group.ramps], (curves * group.white).sum(0))
+        np.add.at(square, unit[group.ramps], (curves**2).sum(0))
+    slope = -np.imag(explained(product, square, unit, shape)) / (2 * COMPLEX_STEP)
+    return np.real(product / square), slope
+
+
+def explained(
+    product: np.ndarray, square: np.ndarray, unit: np.ndarray, shape: np.ndarray
+) -> np.ndarray:
+    """Squares that the best ranges explain, from [units, ...] to [shapes, ...]."""
+    shape_of_unit = np.zeros(len(product), int)
+    shape_of_unit[unit] = shape
+    total = np.zeros((shape.max() + 1, *product.shape[1:]), product.dtype)
+    np.add.at(total, shape_of_unit, product**2 / square)
+    return total
 
 
 @np.errstate(all="ignore")

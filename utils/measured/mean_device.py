@@ -73,39 +73,39 @@ class MeanDevice:
 def fit_linear(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
     """A slope for each device or, where that is better, for each ramp."""
     fits = []
-    for unit, device in units(data):
-        slopes, _ = fit_ranges(groups, unit, 0 * device, np.zeros(1))
-        fits.append(complete(data, groups, different_lines(unit, device), slopes))
+    for unit in units(data):
+        slopes, _ = fit_ranges(groups, unit, 0 * unit, np.zeros(1))
+        fits.append(complete(data, groups, different_lines(data, unit), slopes))
     return best_of(fits)
 
 
 def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanDevice]:
     """All ways in which devices may differ, the simplest first; `best_of` takes one."""
-    (unit, device), *of_ramps = units(data)
-    several = len(device) > 1
-    (nu,), sizes = fit_shapes(groups, unit, 0 * device)
-    fits = [complete(data, groups, different_ranges(unit, device), np.array([nu, *sizes]))]
+    unit, *of_ramps = units(data)
+    several = len(data.devices) > 1
+    (nu,), sizes = fit_shapes(groups, unit, 0 * unit)
+    fits = [complete(data, groups, different_ranges(data, unit), np.array([nu, *sizes]))]
     if several:
-        nus, own_sizes = fit_shapes(groups, unit, device)
+        nus, own_sizes = fit_shapes(groups, unit, unit)
         # Two beginnings, as the ranges tell the slopes and as the curvatures of the devices do.
         starts = [slopes_start(nu, sizes)]
         if is_near(nus):
             whole = (own_sizes / -np.expm1(-nus)).mean()
             starts.append(np.array([1 / whole, *(nus * whole)]))
-        model = different_slopes(unit, device)
+        model = different_slopes(data, unit)
         found = min((solve(groups, model, start) for start in starts), key=lambda each: each.cost)
         fits.insert(0, complete(data, groups, model, found.x))
         is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes)
-        if is_curved and data.n_readings > 8 * len(device):
+        if is_curved and data.n_readings > 8 * len(data.devices):
             theta = np.concatenate([nus, own_sizes])
-            fits.append(complete(data, groups, different_shapes(unit, device), theta))
-    for unit, device in of_ramps:
-        (nu,), sizes = fit_shapes(groups, unit, 0 * device)
-        ranges = complete(data, groups, different_ranges(unit, device), np.array([nu, *sizes]))
+            fits.append(complete(data, groups, different_shapes(data), theta))
+    for unit in of_ramps:
+        (nu,), sizes = fit_shapes(groups, unit, 0 * unit)
+        ranges = complete(data, groups, different_ranges(data, unit), np.array([nu, *sizes]))
         fits.append(ranges)
         if several and ranges.aicc < fits[0].aicc:
             # Cycles that differ are no sign of devices that differ in range: like against like.
-            model = different_slopes(unit, device)
+            model = different_slopes(data, unit)
             found = solve(groups, model, slopes_start(nu, sizes))
             fits.append(complete(data, groups, model, found.x))
     return fits
@@ -119,12 +119,11 @@ def slopes_start(nu: float, sizes: np.ndarray) -> np.ndarray:
     return np.array([nu / mean, *(mean * near)])
 
 
-def units(data: BranchData) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What may have a slope or a range of its own, (unit of each ramp, device of each unit)."""
-    n_devices = len(data.devices)
-    found = [(data.device, np.arange(n_devices))]
-    if data.n_ramps > n_devices:
-        found.append((np.arange(data.n_ramps), data.device))
+def units(data: BranchData) -> list[np.ndarray]:
+    """What may have a slope or a range of its own, the device or the ramp; [ramps] each."""
+    found = [data.device]
+    if data.n_ramps > len(data.devices):
+        found.append(np.arange(data.n_ramps))
     return found
 
 
@@ -161,14 +160,15 @@ def complete(
     change = np.insert(jacobian(model.summary, theta), 2, start_by, axis=0)
     covariance = change @ covariance @ change.T
     covariance[2, 2] += of_start
-    n_devices, n, parameters = len(data.devices), data.n_readings, len(theta) + data.n_ramps
+    n, parameters = data.n_readings, len(theta) + data.n_ramps
+    slopes, sizes = np.split(summary[2:], 2)
     return MeanDevice(
         family=model.family,
         varies=model.varies,
         range=float(summary[0]),
         nonlinearity=float(summary[1]),
-        slopes=summary[2 : 2 + n_devices],
-        sizes=summary[2 + n_devices :],
+        slopes=slopes,
+        sizes=sizes,
         covariance=covariance,
         start=start,
         squares=misfit,

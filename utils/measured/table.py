@@ -18,7 +18,6 @@ from utils.measured.mean_device import (
     aicc,
     complete,
     log_determinant,
-    units,
 )
 from utils.measured.noise import Part
 from utils.measured.variations import Variation, normal_equations
@@ -62,15 +61,15 @@ class TableVariation(Variation):
         return [(own, time * slope)]
 
 
-def table_variation(unit: np.ndarray, time: np.ndarray, height: np.ndarray) -> TableVariation:
+def table_variation(data: BranchData, time: np.ndarray, height: np.ndarray) -> TableVariation:
     def level(times: np.ndarray, pace: np.ndarray) -> np.ndarray:
         return between_points(time, height, times * pace) - height[0]
 
-    def summary(theta: np.ndarray) -> np.ndarray:
+    def mean(pace: np.ndarray) -> tuple:
         size = height[-1] - height[0]  # in the end that of the points, which have no ν
-        return np.concatenate([[size, 0.0], theta / theta.mean(), np.ones_like(theta)])
+        return size, 0.0, pace / pace.mean(), np.ones_like(pace)
 
-    return TableVariation("table", "slopes", level, (unit,), summary)
+    return TableVariation("table", "slopes", level, mean, (data.device,), data.device)
 
 
 def between_points(time: np.ndarray, height: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -86,16 +85,16 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
     With several devices the mean curve is that of the device of mean slope: the ramps are averaged
     over v_i x pulses, since a plain average of curves of different slopes has a shape of its own.
     """
-    unit, device = units(data)[0]
-    theta, start = np.ones(len(device)), np.zeros(data.n_ramps)
-    for left in range(ROUNDS if len(device) > 1 else 0, -1, -1):
+    n_devices = len(data.devices)
+    theta, start = np.ones(n_devices), np.zeros(data.n_ramps)
+    for left in range(ROUNDS if n_devices > 1 else 0, -1, -1):
         theta = theta / theta.mean()
         points = strictly_rising(*averaged(data, theta, start))
         if len(points[0]) < 2:  # flat: these slope factors are noise, so all are taken for equal
-            left, theta = 0, np.ones(len(device))
+            left, theta = 0, np.ones(n_devices)
             points = strictly_rising(*averaged(data, theta, 0 * start))
         time, height = from_no_pulse(*points)
-        model = table_variation(unit, time, height)
+        model = table_variation(data, time, height)
         if not left:
             break
         # Each device has a slope factor of its own, so the matrix is diagonal.

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, least_squares
 from scipy.sparse import csr_matrix
 
-from utils.measured.branch import Group
+from utils.measured.branch import BranchData, Group
 from utils.measured.curves import curve, derivative, saturating
 from utils.measured.families import Whitened
 
@@ -28,16 +28,22 @@ class Variation:
     family: "linear", "exponential" or "table". varies: what differs from device to device,
     "slopes", "ranges" or "both".
     level: (time [n, 1], parameters [ramps], real or complex) -> levels above the start, [n, ramps].
+    mean: parameters of `level` [devices] -> range and ν of the mean device, and slope factors and
+    range factors of all devices, both of mean 1, [devices].
     places: where in θ each parameter of `level` stands, [ramps of the branch] each.
-    summary: θ -> range and ν of the mean device, slope factors and range factors of all devices,
-    both of mean 1, [2 + 2 devices].
+    device: [ramps of the branch].
     """
 
     family: str
     varies: str
     level: Callable[..., np.ndarray]
+    mean: Callable[..., tuple]
     places: tuple[np.ndarray, ...]
-    summary: Callable[[np.ndarray], np.ndarray]
+    device: np.ndarray
+
+    def summary(self, theta: np.ndarray) -> np.ndarray:
+        """What `mean` says of the means over the ramps of each device, [2 + 2 devices]."""
+        return np.hstack(self.mean(*(means(theta[place], self.device) for place in self.places)))
 
     def values(self, theta: np.ndarray, group: Group) -> np.ndarray:
         """Levels above the start, [n, ramps]."""
@@ -54,37 +60,19 @@ class Variation:
         return [(place, derivative(level_by(k), own[k])) for k, place in enumerate(places)]
 
 
-def different_ranges(unit: np.ndarray, device: np.ndarray) -> Variation:
-    """One ν, and a range for each unit; θ = (ν, ranges).
+def different_lines(data: BranchData, unit: np.ndarray) -> Variation:
+    """A line for each unit; θ = slopes. unit: [ramps], a device or a ramp."""
 
-    unit: [ramps], the unit of each, a device or a ramp; device: [units], the device of each.
-    """
+    def level(time: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        return time * slope
 
-    def summary(theta: np.ndarray) -> np.ndarray:
-        sizes = means(theta[1:], device)
-        return np.concatenate([[sizes.mean(), theta[0]], np.ones_like(sizes), sizes / sizes.mean()])
+    def mean(slope: np.ndarray) -> tuple:
+        return slope.mean(), 0.0, slope / slope.mean(), np.ones_like(slope)
 
-    return Variation("exponential", "ranges", stretched, (0 * unit, 1 + unit), summary)
-
-
-def different_shapes(unit: np.ndarray, device: np.ndarray) -> Variation:
-    """A ν and a range for each device, so slope factors and range factors; θ = (ν_i, ranges)."""
-
-    def summary(theta: np.ndarray) -> np.ndarray:
-        nus, sizes = np.split(theta, 2)
-        whole = sizes / -np.expm1(-nus)  # what the curve would reach in the end
-        mean = nus.mean()
-        size = -np.expm1(-mean) * whole.mean()
-        return np.concatenate([[size, mean], nus / mean, whole / whole.mean()])
-
-    return Variation("exponential", "both", stretched, (unit, len(device) + unit), summary)
+    return Variation("linear", "slopes", level, mean, (unit,), data.device)
 
 
-def stretched(time: np.ndarray, nonlinearity: np.ndarray, size: np.ndarray) -> np.ndarray:
-    return size * curve(time, nonlinearity)
-
-
-def different_slopes(unit: np.ndarray, device: np.ndarray) -> Variation:
+def different_slopes(data: BranchData, unit: np.ndarray) -> Variation:
     """One curve, run through at the pace m of each unit; θ = (β, paces).
 
     level = z (1 - e^(-βz)) / (βz) with z = m t.
@@ -95,28 +83,41 @@ def different_slopes(unit: np.ndarray, device: np.ndarray) -> Variation:
         x = beta * z
         return z * saturating(np.where(np.real(x) < STEEPEST, STEEPEST, x))
 
-    def summary(theta: np.ndarray) -> np.ndarray:
-        beta, paces = theta[0], means(theta[1:], device)
-        mean = paces.mean()
-        size = mean * saturating(beta * mean)
-        return np.concatenate([[size, beta * mean], paces / mean, np.ones_like(paces)])
+    def mean(beta: np.ndarray, pace: np.ndarray) -> tuple:
+        whole = pace.mean()
+        nu = beta[0] * whole
+        return whole * saturating(nu), nu, pace / whole, np.ones_like(pace)
 
-    return Variation("exponential", "slopes", level, (0 * unit, 1 + unit), summary)
+    return Variation("exponential", "slopes", level, mean, (0 * unit, 1 + unit), data.device)
 
 
-def different_lines(unit: np.ndarray, device: np.ndarray) -> Variation:
-    """A line for each unit; θ = slopes."""
+def different_ranges(data: BranchData, unit: np.ndarray) -> Variation:
+    """One ν, and a range for each unit; θ = (ν, ranges)."""
 
-    def summary(theta: np.ndarray) -> np.ndarray:
-        paces = means(theta, device)
-        mean = paces.mean()
-        return np.concatenate([[mean, 0.0], paces / mean, np.ones_like(paces)])
+    def mean(nu: np.ndarray, size: np.ndarray) -> tuple:
+        return size.mean(), nu[0], np.ones_like(size), size / size.mean()
 
-    return Variation("linear", "slopes", lambda time, slope: time * slope, (unit,), summary)
+    return Variation("exponential", "ranges", stretched, mean, (0 * unit, 1 + unit), data.device)
+
+
+def different_shapes(data: BranchData) -> Variation:
+    """A ν and a range for each device, so slope factors and range factors; θ = (ν_i, ranges)."""
+
+    def mean(nu: np.ndarray, size: np.ndarray) -> tuple:
+        whole = size / -np.expm1(-nu)  # what the curve would reach in the end
+        size = -np.expm1(-nu.mean()) * whole.mean()
+        return size, nu.mean(), nu / nu.mean(), whole / whole.mean()
+
+    places = data.device, len(data.devices) + data.device
+    return Variation("exponential", "both", stretched, mean, places, data.device)
+
+
+def stretched(time: np.ndarray, nonlinearity: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return size * curve(time, nonlinearity)
 
 
 def means(value: np.ndarray, device: np.ndarray) -> np.ndarray:
-    """The mean of each device, from [units] to [devices]."""
+    """The mean of each device, from [ramps] to [devices]."""
     members = device == np.arange(device.max() + 1)[:, None]
     return members @ value / members.sum(1)
 
