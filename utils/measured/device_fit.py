@@ -15,7 +15,7 @@ from utils.errors import UserError
 from utils.measured.branch import branch_data
 from utils.measured.branch_fit import BranchFit, fit_branch
 from utils.measured.curves import neurosim_label
-from utils.measured.mean_device import constants_covariance
+from utils.measured.mean_device import MeanDevice, constants_covariance
 from utils.measured.measurement import Measurement
 from utils.measured.outliers import leave_out_single_readings
 from utils.measured.spreads import pooled, spread, times
@@ -110,11 +110,10 @@ class DeviceFit:
 
     # Of one branch
 
-    def covariance(self, fit: BranchFit) -> np.ndarray:
+    def covariance(self, fitted: MeanDevice) -> np.ndarray:
         """Of (range, ν, start) of the mean device, on the scale of the branch."""
-        return constants_covariance(
-            fit.taken, self.variability.value or 0.0, self.range_spread.value or 0.0
-        )
+        spreads = self.variability.value or 0.0, self.range_spread.value or 0.0
+        return constants_covariance(fitted, *spreads)
 
     def point_errors(self, fit: BranchFit) -> np.ndarray:
         """Of the points of a table, on the scale of the branch."""
@@ -128,14 +127,13 @@ class DeviceFit:
         if fit.family == "table":
             error = self.point_errors(fit)[-1]
         else:
-            error = np.sqrt(self.covariance(fit)[0, 0])
+            error = np.sqrt(self.covariance(fit.taken)[0, 0])
         return Estimate(fit.range, float(error) * abs(fit.data.step))
 
     def nonlinearity_of(self, fit: BranchFit) -> SignedEstimate:
         """ν of the exponential, whichever family was taken; of the nearest one if none fits."""
         exponential = fit.fits["exponential"]
-        covariance = constants_covariance(exponential, self.variability.value or 0.0, 0.0)
-        error = float(np.sqrt(covariance[1, 1]))
+        error = float(np.sqrt(self.covariance(exponential)[1, 1]))
         if fit.tests["exponential"].passed:
             return SignedEstimate(exponential.nonlinearity, error)
         error = max(error, abs(fit.nearest - exponential.nonlinearity))
@@ -150,11 +148,9 @@ class DeviceFit:
 
     @property
     def asymmetry(self) -> Estimate:
-        """|ν of the rising branch - ν of the falling one|."""
-        if self.falling is None or self.rising is None:
-            return NOT_MEASURED
-        up, up_error = astuple(self.nonlinearity_of(self.rising))
-        down, down_error = astuple(self.nonlinearity_of(self.falling))
+        """|ν of the rising branch - ν of the falling one|, of a device with both."""
+        found = [astuple(self.nonlinearity_of(fit)) for fit in self.branches.values()]
+        (down, down_error), (up, up_error) = found
         return Estimate(abs(up - down), float(np.hypot(up_error, down_error)))
 
 

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from devices.built_in import LINEAR as MODEL
 from devices.device_file import DeviceFile, Source, Units
-from devices.measured_branch import Estimate, MeasuredBranch
+from devices.measured_branch import Estimate, MeasuredBranch, SignedEstimate
 from devices.responses import Exponential, Linear, Response
 from devices.responses import Table as TableResponse
 from utils.measured.branch_fit import BranchFit
@@ -39,28 +39,42 @@ def response_of(fit: BranchFit, nonlinearity: float | None = None) -> Response:
     return Exponential(amplitude, decay=last / nu, offset=top - amplitude, pulses_max=last)
 
 
+def constants_of(device: DeviceFit, fit: BranchFit) -> dict[str, SignedEstimate]:
+    """The constants of a linear or an exponential branch as measured, by their names."""
+    data, last = fit.data, fit.data.pulses_max
+
+    def constants(theta: np.ndarray) -> np.ndarray:
+        size, nu, start = theta
+        if fit.family == "linear":
+            return np.array([size / last, start])
+        amplitude = size / np.expm1(-nu)
+        return np.array([amplitude, last / nu, start - amplitude])
+
+    theta = np.array([fit.taken.range, fit.taken.nonlinearity, fit.start])
+    change = jacobian(constants, theta)
+    errors = np.sqrt(np.diag(change @ device.covariance(fit.taken) @ change.T))
+    names = ("slope", "offset") if fit.family == "linear" else ("amplitude", "decay", "offset")
+    found = {}
+    for name, value, error in zip(names, constants(theta).tolist(), errors.tolist(), strict=True):
+        factor = 1.0 if name == "decay" else data.step
+        origin = data.first if name == "offset" else 0.0
+        found[name] = SignedEstimate(origin + factor * value, abs(factor) * error)
+    return found
+
+
 def errors_of(device: DeviceFit, fit: BranchFit) -> dict[str, float | tuple[float, ...]]:
-    """Standard errors of the constants of a branch.
+    """Standard errors of the constants of a branch in units of the model.
 
     Those of the measured constants, divided by the measured range as it was fitted: the map to
     model units is a definition and has no error of its own.
     """
-    last, unit = fit.data.pulses_max, MODEL.span / fit.taken.range
     if fit.family == "table":
-        return {"voltages": tuple(float(each * unit) for each in device.point_errors(fit))}
-    is_linear = fit.family == "linear"
-
-    def constants(theta: np.ndarray) -> np.ndarray:
-        size, nu, start = theta
-        if is_linear:
-            return np.array([unit * size / last, unit * start])
-        amplitude = size / -np.expm1(-nu)
-        return np.array([unit * amplitude, last / nu, unit * (start + amplitude)])
-
-    change = jacobian(constants, np.array([fit.taken.range, fit.taken.nonlinearity, fit.start]))
-    errors = np.sqrt(np.diag(change @ device.covariance(fit) @ change.T)).tolist()
-    names = ("slope", "offset") if is_linear else ("amplitude", "decay", "offset")
-    return dict(zip(names, errors, strict=True))
+        voltages = device.point_errors(fit) * (MODEL.span / fit.taken.range)
+        return {"voltages": tuple(voltages.tolist())}
+    return {
+        name: (each.error or 0.0) * (1.0 if name == "decay" else MODEL.span / fit.range)
+        for name, each in constants_of(device, fit).items()
+    }
 
 
 # Both branches against each other
@@ -74,13 +88,11 @@ def step_at(falling: Response, voltage: float) -> float:
     return (falling.response(before) - falling.response(before + pulses)) / pulses
 
 
-def step_ratio(device: DeviceFit) -> float | None:
-    """Of a pulse up to a pulse down at the middle of the range; None of a single branch."""
-    if device.falling is None or device.rising is None:
-        return None
+def step_ratio(device: DeviceFit) -> float:
+    """Of a pulse up to a pulse down at the middle of the range, of a device with both branches."""
     middle = (MODEL.w_max + MODEL.w_min) / 2
-    up, down = response_of(device.rising), response_of(device.falling)
-    return step_at(up, middle) / step_at(down, middle)
+    down, up = (step_at(response_of(fit), middle) for fit in device.branches.values())
+    return up / down
 
 
 def symmetry_point(device: DeviceFit) -> Estimate | None:
@@ -90,21 +102,19 @@ def symmetry_point(device: DeviceFit) -> Estimate | None:
     """
     if device.falling is None or device.rising is None:
         return None
-    up, down = response_of(device.rising), response_of(device.falling)
+    down, up = response_of(device.falling), response_of(device.rising)
     found = crossing(up, down)
     if found is None:
         return None
-    if "table" in (device.rising.family, device.falling.family):
+    if "table" in (device.falling.family, device.rising.family):
         return Estimate(found)
-    square = 0.0
-    for fit in (device.rising, device.falling):
-        if fit.family == "linear":
-            continue
+    moves = []
+    for fit in (device.falling, device.rising):
         nu, error = astuple(device.nonlinearity_of(fit))
         other = response_of(fit, nu + error)
         moved = crossing(other, down) if fit.data.is_rising else crossing(up, other)
-        square += (MODEL.span if moved is None else moved - found) ** 2
-    return Estimate(found, float(np.sqrt(square)))
+        moves.append(MODEL.span if moved is None else moved - found)
+    return Estimate(found, float(np.linalg.norm(moves)))
 
 
 def crossing(up: Response, down: Response) -> float | None:

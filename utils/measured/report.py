@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from devices.built_in import LINEAR as MODEL
 from devices.device_file import DeviceFile
 from devices.measured_branch import Estimate, SignedEstimate
-from devices.responses import Linear, Table
 from utils.measured.branch_fit import FAMILIES, BranchFit, quality
 from utils.measured.device_fit import DeviceFit
-from utils.measured.model_units import errors_of, response_of, step_ratio
+from utils.measured.model_units import constants_of, step_ratio
 from utils.measured.spreads import agree, drift, times
+from utils.measured.table import MeanTable
 from utils.measured.whitening import FLOOR
 
 WORDS = {"falling": "depression", "rising": "potentiation"}
@@ -81,23 +79,14 @@ def comparison(branch: BranchFit) -> Iterator[str]:
 
 def equation(fit: DeviceFit, branch: BranchFit) -> str:
     """The curve as measured, x in pulses."""
-    response = response_of(branch)
-    if isinstance(response, Table):
-        return f"table             {len(response.pulses)} points, lines between them"
-    first, last = branch.ends
-    errors: dict[str, Any] = errors_of(fit, branch)
-
-    def constant(name: str) -> str:
-        factor = 1.0 if name == "decay" else (first - last) / MODEL.span
-        origin = first - factor * MODEL.w_max if name == "offset" else 0.0
-        value = origin + factor * getattr(response, name)
-        return pm(SignedEstimate(value, errors[name] * abs(factor)))
-
-    if isinstance(response, Linear):
-        return f"linear            {constant('offset')} and {constant('slope')} a pulse"
+    if isinstance(branch.taken, MeanTable):
+        return f"table             {len(branch.taken.time)} points, lines between them"
+    constants = {name: pm(each) for name, each in constants_of(fit, branch).items()}
+    if branch.family == "linear":
+        return f"linear            {constants['offset']} and {constants['slope']} a pulse"
     return (
-        f"exponential       offset {constant('offset')}, amplitude {constant('amplitude')}, "
-        f"decay {constant('decay')} pulses"
+        f"exponential       offset {constants['offset']}, amplitude {constants['amplitude']}, "
+        f"decay {constants['decay']} pulses"
     )
 
 
@@ -172,22 +161,15 @@ def notes(fit: DeviceFit) -> Iterator[str]:
                 f"note: the values of the {name} branch have no noise, as if they were computed, "
                 "not measured"
             )
-    yield from write_noises(fit)
-    if fit.falling is None:
-        yield "note: there is no falling branch, so a network uses the mirrored rising curve"
-
-
-def write_noises(fit: DeviceFit) -> Iterator[str]:
-    """Both of them, where a device that has one for both branches would not show such two."""
-    if fit.falling is None or fit.rising is None:
-        return
-    down, up = fit.falling.write_noise, fit.rising.write_noise
-    if not agree((down, up)):
+    down, *up = (branch.write_noise for branch in fit.branches.values())
+    if up and not agree((down, *up)):
         yield (
             f"note: write noise is {percent(down)} per √pulse on the falling branch and "
-            f"{percent(up)} on the rising one; a simulated device has one for both, so the device "
+            f"{percent(*up)} on the rising one; a simulated device has one for both, so the device "
             f"file takes {percent(fit.write_noise)}, the root of the mean of their squares"
         )
+    if fit.falling is None:
+        yield "note: there is no falling branch, so a network uses the mirrored rising curve"
 
 
 def flags(device: DeviceFile) -> str:
