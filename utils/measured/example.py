@@ -12,6 +12,9 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
+import pandas as pd
+
 from devices.built_in import EXPONENTIAL, curved
 from devices.responses import Response
 
@@ -42,19 +45,15 @@ def ramp(response: Response, slope: float, draw: random.Random) -> list[float]:
 
 def text(seed: int = 2025) -> str:
     """The file: a column for each ramp of each device, a line for each pulse."""
-    draw = random.Random(seed)
-    names, columns = [], []
+    draw, columns = random.Random(seed), {}
     for device in range(DEVICES):
         slope = abs(draw.gauss(1, VARIABILITY))
         for cycle in range(CYCLES):
-            down, up = (ramp(each, slope, draw) for each in (EXPONENTIAL, curved(RISING)))
-            names += [f"D{device + 1} cycle {cycle + 1} {way} (uS)" for way in ("LTD", "LTP")]
-            columns.append([HIGHEST - (HIGHEST - LOWEST) * share for share in down])
-            columns.append([LOWEST + (HIGHEST - LOWEST) * share for share in up])
-    lines = [",".join(["pulse", *names])]
-    for pulse, row in enumerate(zip(*columns, strict=True)):
-        lines.append(",".join([str(pulse), *(f"{value:.3f}" for value in row)]))
-    return HEAD + "\n".join(lines) + "\n"
+            down, up = (np.array(ramp(each, slope, draw)) for each in (EXPONENTIAL, curved(RISING)))
+            name = f"D{device + 1} cycle {cycle + 1}"
+            columns[f"{name} LTD (uS)"] = HIGHEST - (HIGHEST - LOWEST) * down
+            columns[f"{name} LTP (uS)"] = LOWEST + (HIGHEST - LOWEST) * up
+    return HEAD + pd.DataFrame(columns).to_csv(float_format="%.3f", index_label="pulse")
 
 
 if __name__ == "__main__":
