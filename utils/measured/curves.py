@@ -17,10 +17,9 @@ COMPLEX_STEP = 1e-30
 
 
 def saturating(x: float | np.ndarray) -> np.ndarray:
-    """(1 - e^-x) / x, which is 1 at 0; x is real or complex."""
-    near = np.abs(x) < STRAIGHT
-    safe = np.where(near, 1.0, x)
-    return np.where(near, 1 - x / 2, -np.expm1(-safe) / safe)
+    """(1 - e^-x) / x, which is 1 at 0; x is real, or has an imaginary part near 0."""
+    line = np.asarray(1 - x / 2)
+    return np.divide(-np.expm1(-x), x, out=line, where=np.abs(np.real(x)) >= STRAIGHT)
 
 
 def curve(time: np.ndarray, nonlinearity: float | np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from utils.measured.curves import curve, nearest
 from utils.measured.families import GRID
@@ -70,7 +70,7 @@ def far_off(ramp: Ramp, n_readings: int) -> dict[int, float]:
     left = np.arange(len(ramp.values))
     while len(left) >= MIN_READINGS and len(found) <= MAX_SHARE * len(ramp.values) + 1:
         spare = len(left) - 5
-        limit = stats.t.isf(PROBABILITY / (2 * n_readings), spare)
+        limit = -stdtrit(spare, PROBABILITY / (2 * n_readings))
         away = deviations(ramp, left, left)
         suspect = int(np.argmax(np.abs(away)))
         others = np.delete(left, suspect)

@@ -7,8 +7,7 @@ from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
-from scipy import stats
-from scipy.special import gammaln
+from scipy.special import gammaln, ndtr, stdtrit
 
 from devices.measured_branch import NOT_MEASURED, Estimate, SignedEstimate
 from utils.measured.branch import BranchData
@@ -18,7 +17,7 @@ from utils.measured.noise import root_error
 from utils.measured.variations import means
 from utils.measured.whitening import Whitener
 
-ONE_SIGMA = float(stats.norm.sf(1))  # probability beyond one standard deviation on one side
+ONE_SIGMA = float(ndtr(-1))  # probability beyond one standard deviation on one side
 MAX_STANDARD_ERRORS = 3.0  # by which estimates of one value may differ
 Either = TypeVar("Either", Estimate, SignedEstimate)
 
@@ -123,5 +122,5 @@ def per_cycle(data: BranchData, value: np.ndarray, variance: float = 0.0) -> Sig
     square, spare = float((cycle**2).sum()), len(value) - len(data.devices) - 1
     slope = float((cycle * level).sum()) / square
     rest = float(((level - slope * cycle) ** 2).sum()) / spare
-    rest = max(rest * stats.t.isf(ONE_SIGMA, spare) ** 2, variance)
+    rest = max(rest * stdtrit(spare, ONE_SIGMA) ** 2, variance)
     return SignedEstimate(slope, float(np.sqrt(rest / square)))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cholesky_banded
-from scipy.linalg.lapack import dtbtrs
+from scipy.linalg.lapack import dpbtrf, dtbtrs
 
 FLOOR = 1e-9  # of the range: read noise that is always assumed, far below what any file resolves
 
@@ -39,7 +38,9 @@ class Whitener:
         # The covariance of increments, less what is forgotten, is tridiagonal.
         diagonal = np.append(read, write * step + read * (1 + self.kept**2))
         below = np.append(-self.kept * read, 0.0)
-        self.lower = cholesky_banded(np.stack([diagonal, below]), lower=True)
+        self.lower, failed = dpbtrf(np.stack([diagonal, below]), lower=True)
+        if failed:
+            raise ArithmeticError("the covariance of the increments is not positive")
         self.log_determinant = 2 * float(np.log(self.lower[0]).sum())
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
@@ -48,9 +49,8 @@ class Whitener:
             raise ValueError("nothing to whiten")  # LAPACK would write where it must not
         if np.iscomplexobj(columns):
             return self(columns.real) + 1j * self(columns.imag)
-        rows = columns.swapaxes(-1, -2)  # column by column, as LAPACK has it
-        steps = rows.copy()
-        steps[..., 1:] -= self.kept * rows[..., :-1]
-        steps = steps.reshape(-1, rows.shape[-1])
-        white, _ = dtbtrs(self.lower, steps.T, uplo="L", overwrite_b=True)
-        return white.T.reshape(rows.shape).swapaxes(-1, -2)
+        steps = columns.swapaxes(-1, -2).copy()  # column by column, as LAPACK has it
+        steps[..., 1:] -= self.kept * steps[..., :-1]
+        rows = steps.reshape(-1, steps.shape[-1])
+        white, _ = dtbtrs(self.lower, rows.T, uplo="L", overwrite_b=True)
+        return white.T.reshape(steps.shape).swapaxes(-1, -2)
