@@ -31,9 +31,9 @@ class MeanDevice:
 
     range, nonlinearity: of the mean device. slopes, sizes: factors of slope and range, [devices],
     of mean 1. start: [ramps]. covariance: of (range, nonlinearity, mean start, slopes, sizes), as
-    if the family were true. squares: sum of whitened squares. spare: readings less parameters.
-    residual: levels less the fit, an array [n, ramps] for each group. varies: "slopes", "ranges" or
-    "both".
+    if the family were true. squares: sum of whitened squares. log_determinant: of the covariance
+    of all readings. spare: readings less parameters. residual: levels less the fit, an array
+    [n, ramps] for each group. varies: "slopes", "ranges" or "both".
     """
 
     family: str
@@ -45,9 +45,18 @@ class MeanDevice:
     covariance: np.ndarray
     start: np.ndarray
     squares: float
+    log_determinant: float
     spare: int
-    aicc: float
     residual: tuple[np.ndarray, ...]
+
+    @property
+    def aicc(self) -> float:
+        """Akaike's criterion with its correction for few data."""
+        parameters = sum(each.size for each in self.residual) - self.spare
+        if self.spare < 2:
+            return np.inf
+        penalty = 2 * parameters + 2 * parameters * (parameters + 1) / (self.spare - 1)
+        return self.squares + self.log_determinant + penalty
 
     @property
     def scatter(self) -> float:
@@ -160,7 +169,6 @@ def complete(
     change = np.insert(jacobian(model.summary, theta), 2, start_by, axis=0)
     covariance = change @ covariance @ change.T
     covariance[2, 2] += of_start
-    n, parameters = data.n_readings, len(theta) + data.n_ramps
     slopes, sizes = np.split(summary[2:], 2)
     return MeanDevice(
         family=model.family,
@@ -172,23 +180,10 @@ def complete(
         covariance=covariance,
         start=start,
         squares=misfit,
-        spare=n - parameters,
-        aicc=aicc(misfit + log_determinant(groups), n, parameters),
+        log_determinant=sum(len(g.ramps) * g.whiten.log_determinant for g in groups),
+        spare=data.n_readings - len(theta) - data.n_ramps,
         residual=tuple(left),
     )
-
-
-def log_determinant(groups: Sequence[Whitened]) -> float:
-    """Of the covariance of all readings."""
-    return sum(len(g.ramps) * g.whiten.log_determinant for g in groups)
-
-
-def aicc(deviance: float, n: int, parameters: int) -> float:
-    """Akaike's criterion with its correction for few data; deviance: -2 log-likelihood."""
-    spare = n - parameters - 1
-    if spare <= 0:
-        return np.inf
-    return deviance + 2 * parameters + 2 * parameters * (parameters + 1) / spare
 
 
 def constants_covariance(fit: MeanDevice, slope_spread: float, range_spread: float) -> np.ndarray:

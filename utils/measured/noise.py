@@ -117,7 +117,7 @@ def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
     profile = Profile(parts, forgetting)
     if profile.spare < MIN_SPARE:
         squares, _ = profile.likelihood(Noise(1.0, 0.0, forgetting))
-        noise = Noise(float(np.sqrt(max(squares, 0.0) / max(profile.spare, 1))), 0.0, forgetting)
+        noise = profile.noise(max(squares, 0.0) / max(profile.spare, 1), 0.0)
         return NoiseEstimate(noise, noise, None, None)
     noise = profile.noise(*profile.best[1:])
     read, write = standard_errors(parts, noise)

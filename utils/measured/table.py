@@ -12,13 +12,7 @@ from scipy.optimize import isotonic_regression
 from utils.measured.branch import BranchData, mean_curve
 from utils.measured.families import Whitened
 from utils.measured.lack_of_fit import MIN_RAMPS
-from utils.measured.mean_device import (
-    LARGEST_FACTOR,
-    MeanDevice,
-    aicc,
-    complete,
-    log_determinant,
-)
+from utils.measured.mean_device import LARGEST_FACTOR, MeanDevice, complete
 from utils.measured.noise import Part
 from utils.measured.variations import Variation, normal_equations
 from utils.measured.whitening import Noise
@@ -111,11 +105,8 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
     height = np.concatenate([ends[:1], height[inside], ends[1:]])
     time, height = strictly_rising(time, height)
     height = height - height[0]
-    parameters = data.n_readings - fit.spare + len(time) - 1
     values: dict[str, Any] = vars(fit) | dict(
-        range=float(height[-1]),
-        spare=data.n_readings - parameters,
-        aicc=aicc(fit.squares + log_determinant(groups), data.n_readings, parameters),
+        range=float(height[-1]), spare=fit.spare - (len(time) - 1)
     )
     return MeanTable(**values, time=time, height=height)
 
