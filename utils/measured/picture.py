@@ -34,6 +34,8 @@ BINS = 20  # of change per pulse, where there are many more pulses
 MAX_DOTS = 100  # readings that are shown as dots
 MAX_DRAWN = 30_000  # readings in a panel; of more every second, third … is drawn
 MAX_SINGLE = 15  # devices that are shown one by one
+# Laid out once, not anew for each format; a PDF takes from PS how many characters a font may have.
+RC: dict[Any, Any] = {"figure.constrained_layout.use": False, "ps.fonttype": 42}
 
 
 def draw(fit: DeviceFit) -> Figure:
@@ -44,7 +46,8 @@ def draw(fit: DeviceFit) -> Figure:
     style.use()
     several = len(fit.devices) > 1
     cycles = any(has_cycles(branch.data) for branch in fit.branches.values())
-    figure = Figure(figsize=(style.PAGE, 5.0), dpi=style.RC["savefig.dpi"], layout="none")
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(style.PAGE, 5.0), dpi=style.RC["savefig.dpi"])
     panels = figure.subplot_mosaic("aab;cde" if several or cycles else "aab;ccd")
     draw_time(panels["a"], fit)
     draw_pulses(panels["b"], fit)
@@ -64,8 +67,7 @@ def draw(fit: DeviceFit) -> Figure:
 def rendered(figure: Figure) -> dict[str, bytes]:
     """The figure in each format, by its ending."""
     files = {ending: io.BytesIO() for ending in style.FORMATS}
-    # savefig would lay it out anew, and PDF takes the characters of a font file from that of PS.
-    with mpl.rc_context({"figure.constrained_layout.use": False, "ps.fonttype": 42}):
+    with mpl.rc_context(RC):
         for ending, file in files.items():
             figure.savefig(file, format=ending)
     return {ending: file.getvalue() for ending, file in files.items()}

@@ -48,7 +48,7 @@ class Whitener:
         if columns.shape[-1] == 0:
             raise ValueError("nothing to whiten")  # LAPACK would write where it must not
         if np.iscomplexobj(columns):
-            return self(columns.real) + 1j * self(columns.imag)
+            return self(np.real(columns)) + 1j * self(np.imag(columns))
         steps = columns.swapaxes(-1, -2).copy()  # column by column, as LAPACK has it
         steps[..., 1:] -= self.kept * steps[..., :-1]
         rows = steps.reshape(-1, steps.shape[-1])
