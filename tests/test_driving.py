@@ -10,7 +10,7 @@ from devices.library import find
 from devices.scheme import CELLS
 from utils.errors import UserError
 from utils.parser import parse
-from utils.plots.driving import conclusion, pareto_front, select, table
+from utils.plots.driving import RULE_NAMES, conclusion, pareto_front, select, table
 from utils.plots.driving_picture import draw_driving
 from utils.studies import STUDIES
 
@@ -95,12 +95,12 @@ def test_the_cheapest_of_equal_schemes_is_taken(networks):
     (papers,) = driven.schemes[driven.schemes["is_papers"]].itertuples()
     assert papers.mean == pytest.approx(91)
     assert equal_to_best(driven) == {
-        (cell, ("nearest", accumulate))
+        (cell, RULE_NAMES["nearest", accumulate])
         for cell in ("one-way", "both-ways")
         for accumulate in (False, True)
     }
     chosen = driven.schemes.loc[driven.recommended]
-    assert (chosen["cell"], chosen["rule"]) == ("both-ways", ("nearest", True))
+    assert (chosen["cell"], chosen["rule"]) == ("both-ways", RULE_NAMES["nearest", True])
     assert chosen["pulses"] == pytest.approx(40)
     text = conclusion(driven)
     assert text.startswith(
@@ -115,7 +115,7 @@ def test_the_front_holds_what_no_other_scheme_beats(networks):
     (driven,) = select(networks)
     front = pareto_front(driven.schemes)
     assert list(zip(front["cell"], front["rule"], strict=True)) == [
-        ("both-ways", ("nearest", True))
+        ("both-ways", RULE_NAMES["nearest", True])
     ]
     dear = networks.assign(
         pulses=networks["pulses"] * (1 + 4 * (networks["rounding"] == "nearest"))
@@ -162,11 +162,11 @@ def test_a_scheme_that_cannot_be_compared_is_not_equal_to_the_best(networks):
     other = networks.assign(model_seed=networks["model_seed"] + 50 * is_cheapest)
     other = other.assign(accuracy=other["accuracy"] - 0.01 * is_cheapest)
     (driven,) = select(other)
-    assert ("both-ways", ("nearest", True)) not in equal_to_best(driven)
+    assert ("both-ways", RULE_NAMES["nearest", True]) not in equal_to_best(driven)
     assert driven.schemes["pulses"][driven.recommended] == pytest.approx(50)
 
 
 def test_a_device_driven_by_two_rules_alone_is_shown(networks):
     one_way = networks[(networks["cell"] == "one-way") & (networks["rounding"] == "none")]
     (driven,) = select(one_way)
-    assert list(driven.schemes["rule"]) == [("none", False), ("none", True)]
+    assert list(driven.schemes["rule"]) == [RULE_NAMES["none", False], RULE_NAMES["none", True]]

@@ -8,8 +8,8 @@ from support.devices import OTHERS
 
 from devices.library import Device, find
 from devices.responses import Table
+from utils.plots.devices import nonlinearity
 from utils.plots.map import Map, conclusion, draw_map, find_limits, select
-from utils.plots.nonlinearity import nonlinearity
 from utils.studies import STUDIES, curved
 from utils.study import FIELDS
 

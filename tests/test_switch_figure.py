@@ -14,7 +14,7 @@ from support.simulated import EPOCHS, SMALL, edit_records, rename_files, report_
 
 from devices.library import find
 from utils.plots import style
-from utils.plots.curves import draw_epochs
+from utils.plots.accuracy import draw_epochs
 from utils.plots.report import Report
 from utils.plots.switch import Switched, conclusion, epochs_under
 from utils.records.simulations import Simulations

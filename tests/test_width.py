@@ -5,7 +5,7 @@ from support import untrained_runs
 from support.simulated import untrained_report
 
 from utils.parser import parse
-from utils.plots.width import by_size, conclusions, draw_width, table
+from utils.plots.width import by_size, conclusion, draw_width, table
 from utils.studies import STUDIES
 
 pytestmark = pytest.mark.usefixtures("svg_alone")
@@ -98,13 +98,13 @@ def test_depth_has_a_panel_for_each_rule_and_names_the_best(networks):
     linear = figure.axes[3].get_lines()[:3]  # fresh weights of 0.01, 0.05, 0.2
     tops = [94.5, 95.0, 95.1]
     assert [line.get_ydata()[1] for line in linear] == pytest.approx(tops)
-    _, *lines = conclusions(networks)
+    _, *lines = conclusion(networks).splitlines()
     assert lines[0].startswith(
         "Depth, linear: best with 256 + 256 + 256 hidden neurons, --init 0.2 and the rule "
         "'accumulate': 96.10 %, +3.10 points (95 %: "
     )
     assert lines[1].startswith("Depth, exponential: ")
-    assert conclusions(plain(networks)) == [by_size(networks)]
+    assert conclusion(plain(networks)) == by_size(networks)
 
 
 def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(tmp_path):

@@ -7,8 +7,8 @@ the ideal network beside them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -20,8 +20,9 @@ from matplotlib.lines import Line2D
 from utils.flags import flags_of
 from utils.plots import statistics as stats
 from utils.plots import style
+from utils.plots.networks import Networks
 from utils.plots.panels import grid, legend_above
-from utils.plots.selection import by_field
+from utils.plots.selection import by_field, comparable, varied_by_figures
 from utils.settings import Setting
 from utils.study import FIGURE_1, IDEAL, PERFECT, without
 
@@ -31,13 +32,14 @@ SUMS = ALL, RESPONSE, TO_IDEAL = (
     "the response alone",
     "all, to the ideal network",
 )
-MARKERS: dict[str, dict[str, Any]] = {
-    ALONE: {"marker": "o"},
-    WON_BACK: {"marker": "o", "mfc": "white"},
-    TOGETHER: {"marker": "D"},
+# How each is drawn: its name in the legend, its shift from the middle of its row, and its marker.
+LOOKS: dict[str, tuple[str, float, dict[str, Any]]] = {
+    ALONE: (ALONE, -0.14, {"marker": "o"}),
+    WON_BACK: (WON_BACK, 0.14, {"marker": "o", "mfc": "white"}),
+    TOGETHER: ("together", 0.0, {"marker": "D"}),
 }
 GO_ALONG = ("rounding", "accumulate", "device_noise")  # flags that need an imperfection
-COLUMNS = ["field", "lr", "of", "what", "points", "error", "low", "high", "n"]
+COLUMNS = ["field", "lr", "of", "what", "points", *stats.Difference._fields[1:]]
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,12 @@ class Ablation:
     """
 
     full: Setting
-    networks: dict[Setting, pd.DataFrame]
+    networks: Mapping[Setting, pd.DataFrame]
 
     @property
-    def field(self) -> str:
-        return self.full.field.name
+    def name(self) -> str:
+        """The name of the field."""
+        return style.name(self.full.field.name)
 
     @cached_property
     def imperfections(self) -> dict[str, str]:
@@ -66,16 +69,6 @@ class Ablation:
         sizes = {name: (getattr(self.full, name),) for name in PERFECT}
         own = {name: getattr(self.full, name) for name in GO_ALONG}
         return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes, **own}
-
-    def origin(self, name: str) -> str:
-        """That the size of an imperfection is the study's and was not measured, where it is so."""
-        measured, size = self.full.field.measured, getattr(self.full, name)
-        flag, _ = flags_of(Setting)[name]
-        if measured is None or (
-            flag.measured and getattr(measured, flag.measured).value is not None
-        ):
-            return ""
-        return f" ({size:g}{' of figure 1' * (FIGURE_1.get(name) == size)}, not measured)"
 
     @property
     def rank(self) -> tuple[int, float, float]:
@@ -103,19 +96,21 @@ class Ablation:
             pairs[name, WON_BACK] = without(full, [name]), full
         sums = (none, full), (ideal, none), (ideal, full)
         pairs |= {(name, TOGETHER): pair for name, pair in zip(SUMS, sums, strict=True)}
-        found = {
-            key: stats.difference(self.networks[first], self.networks.get(second))
-            for key, (first, second) in pairs.items()
-            if first in self.networks
-        }
-        return {key: points for key, points in found.items() if points}
+        return stats.compare(self.networks, pairs)
+
+
+def select(networks: Networks) -> list[Ablation]:
+    """Those of the largest series, beside which stand networks without what went along."""
+    unswitched = networks.unswitched
+    among = pd.Series(unswitched.index.isin(networks.main.index), unswitched.index)
+    return find_ablations(comparable(unswitched, varied_by_figures(*GO_ALONG), among))
 
 
 def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
     """For each field the ablation of which most is there, at its best learning rate; linear first.
 
-    networks: healthy ones of one series. At least two imperfections have to be there, and something
-    that is known of a single one.
+    networks: of one series. At least two imperfections have to be there, and something that is
+    known of a single one.
     """
     by_setting: dict[Any, pd.DataFrame] = dict(list(networks.groupby("setting", sort=False)))
     fields, found = by_field(networks), []
@@ -133,11 +128,11 @@ def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
 
 def table(ablations: Sequence[Ablation]) -> pd.DataFrame:
     """A row for each number of the figure, in points of accuracy."""
-    rows = []
-    for each in ablations:
-        kind = style.name(each.field), each.full.lr
-        for (of, what), points in each.points.items():
-            rows.append((*kind, each.imperfections.get(of, of), what, *astuple(points)))
+    rows = [
+        (each.name, each.full.lr, each.imperfections.get(of, of), what, *points)
+        for each in ablations
+        for (of, what), points in each.points.items()
+    ]
     return pd.DataFrame(rows, columns=COLUMNS).round(3)
 
 
@@ -149,17 +144,16 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure:
     width = style.COLUMN if len(ablations) == 1 else style.PAGE
     n_rows = max(len(ablation.imperfections) for ablation in ablations) + 3
     figure, (row,) = grid(1, len(ablations), (width, 0.9 + 0.27 * n_rows), sharex=True)
-    colours = style.colours(ablation.field for ablation in ablations)
+    colours = style.colours(ablation.full.field.name for ablation in ablations)
     for number, (axes, ablation) in enumerate(zip(row, ablations, strict=True)):
-        draw_panel(axes, ablation, colours[ablation.field])
+        draw_panel(axes, ablation, colours[ablation.full.field.name])
         if number and ablations[0].imperfections == ablation.imperfections:
             axes.tick_params(labelleft=False)
     figure.supxlabel("points of test accuracy, lost or won back (dotted: neither)")
     counts = [points.n for ablation in ablations for points in ablation.points.values()]
-    names = {ALONE: ALONE, WON_BACK: WON_BACK, TOGETHER: "together"}
     handles = [
-        Line2D([], [], color=style.GREY, ls="", label=name, **MARKERS[what])
-        for what, name in names.items()
+        Line2D([], [], color=style.GREY, ls="", label=label, **marker)
+        for label, _, marker in LOOKS.values()
     ]
     spread = " ± standard error over equal seeds" * (max(counts) >= stats.MIN_FOR_SPREAD)
     title = f"{ablations[0].full.task}; mean{spread}, {stats.describe_count(counts)}"
@@ -171,12 +165,12 @@ def draw_panel(axes, ablation: Ablation, colour: str) -> None:
     """The numbers of one field, a row for each imperfection and for what they do together."""
     names = [*ablation.imperfections, *SUMS]
     for (of, what), points in ablation.points.items():
-        place = names.index(of) + {ALONE: -0.14, WON_BACK: 0.14, TOGETHER: 0.0}[what]
+        _, shift, marker = LOOKS[what]
         error = points.error if points.n >= stats.MIN_FOR_SPREAD else None
-        look = MARKERS[what] | {"ls": "", "ms": 2.5, "elinewidth": 1, "capsize": 4}
-        axes.errorbar(points.mean, place, xerr=error, color=colour, **look)
+        look = marker | {"color": colour, "ls": "", "ms": 2.5, "elinewidth": 1, "capsize": 4}
+        axes.errorbar(points.mean, names.index(of) + shift, xerr=error, **look)
     axes.set_yticks(range(len(names)), [*ablation.imperfections.values(), *SUMS])
-    title = f"{style.name(ablation.field)}, learning rate {ablation.full.lr:g}"
+    title = f"{ablation.name}, learning rate {ablation.full.lr:g}"
     axes.set(title=title, ylim=(len(names) - 0.5, -0.5))
     axes.axhline(len(ablation.imperfections) - 0.5, color=style.GREY, lw=0.5)
     axes.axvline(0, color=style.GREY, lw=0.7, ls=":")
@@ -186,7 +180,7 @@ def conclusion(ablation: Ablation) -> str:
     """What is left to the ideal network, what each costs, and which matters most."""
     points = ablation.points
     costs = [
-        f"the {style.label(name)}{ablation.origin(name)} {describe_cost(lost)} alone"
+        f"the {style.label(name)}{describe_origin(ablation.full, name)} {describe_cost(lost)} alone"
         for (name, what), lost in points.items()
         if what == ALONE
     ]
@@ -196,11 +190,19 @@ def conclusion(ablation: Ablation) -> str:
     if costs and (left := points.get((TO_IDEAL, TOGETHER))):
         parts = [f"of the {left.plus_minus} points to the ideal network {parts[0]}"]
     return (
-        f"Ablation, {style.name(ablation.field)} at learning rate {ablation.full.lr:g}: "
+        f"Ablation, {ablation.name} at learning rate {ablation.full.lr:g}: "
         f"{'; '.join([*parts, *matters_most(ablation)])} "
         "(mean ± standard error over equal seeds, "
         f"{stats.describe_count(each.n for each in points.values())})."
     )
+
+
+def describe_origin(full: Setting, name: str) -> str:
+    """That the size of an imperfection is the study's and was not measured, where it is so."""
+    measured, size, (flag, _) = full.field.measured, getattr(full, name), flags_of(Setting)[name]
+    if measured is None or (flag.measured and getattr(measured, flag.measured).value is not None):
+        return ""
+    return f" ({size:g}{' of figure 1' * (FIGURE_1.get(name) == size)}, not measured)"
 
 
 def describe_cost(points: stats.Difference) -> str:

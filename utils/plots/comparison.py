@@ -67,12 +67,9 @@ def with_equal_steps(networks: pd.DataFrame) -> pd.DataFrame:
 
     To three digits, by which networks of different devices are paired.
     """
-
-    def equal_steps(setting: Setting) -> float:
-        factor = rate_factor(setting.field)
-        return setting.lr if factor == 1 else float(f"{setting.lr / factor:.3g}")
-
-    return networks.assign(**{EQUAL_STEPS: networks["setting"].map(equal_steps)})
+    factors = networks["setting"].map(lambda setting: rate_factor(setting.field))
+    scaled = [float(f"{rate:.3g}") for rate in networks["lr"] / factors]
+    return networks.assign(**{EQUAL_STEPS: networks["lr"].where(factors == 1, scaled)})
 
 
 def conclusions(choice: FairChoice) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -26,19 +26,10 @@ DRAWN = ["accuracy", "pulses", "refreshes"]  # accuracy in %, and costs
 CLOSE = 0.5  # points of accuracy within which a learning rate is about as good as the best
 
 
-def summarise_costs(networks: pd.DataFrame) -> pd.DataFrame:
-    """Mean, standard deviation and number of networks of what is drawn, by learning rate.
-
-    networks: see `draw_costs`, of one field, with ledgers.
-    """
-    return networks.groupby("lr")[DRAWN].agg(["mean", "std", "size"]).sort_index()
-
-
 def draw_costs(networks: pd.DataFrame) -> Figure | None:
     """Against pulses per device, a point a learning rate: a, accuracy; b, refreshes per pair.
 
-    networks: rows of `Simulations.networks` with costs, healthy ones that differ in field and
-    learning rate; None if none has a ledger.
+    networks: with costs, that differ in field and learning rate; None if none has a ledger.
     """
     networks = networks[networks["pulses"] > 0]
     if networks.empty:
@@ -46,7 +37,7 @@ def draw_costs(networks: pd.DataFrame) -> Figure | None:
     figure, ((reached, refreshed),) = grid(1, 2, (style.PAGE, 2.9))
     fields = by_field(networks)
     for field, look in style.looks(fields).items():
-        points = summarise_costs(fields[field])
+        points = fields[field].groupby("lr")[DRAWN].agg(["mean", "std", "size"])
         # Refreshes grow with the learning rate: the first and the last tell the others.
         draw_points(reached, points, "accuracy", look, range(len(points)))
         draw_points(refreshed, points, "refreshes", look, (0, -1))
@@ -81,9 +72,8 @@ def conclusion(networks: pd.DataFrame) -> str:
     """How many pulses per device each field needs for its best accuracy; nothing if not counted."""
     networks, parts = networks.dropna(subset=["pulses"]), []
     for field, rows in by_field(networks).items():
-        points = summarise_costs(rows)
-        accuracy, pulses = points["accuracy"]["mean"], points["pulses"]["mean"]
-        best = accuracy.idxmax()
+        means = rows.groupby("lr")[DRAWN].mean()
+        accuracy, pulses, best = means["accuracy"], means["pulses"], stats.best_rate(rows)
         cheapest = pulses[accuracy >= accuracy.max() - CLOSE].idxmin()
         part = (
             f"{style.name(field)} takes {pulses[best]:.3g} pulses per device for its best "
@@ -112,39 +102,41 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     rows = []
     for _, alike in networks.groupby([*KEYS, "constants", "original"], sort=True):
         ledgers = [each for each in ledgers_of(alike) if each and each.pulses.isfinite().all()]
-        if not ledgers:
-            continue
-        for layer in [*range(len(alike["layers"].iloc[0]) + 1), None]:
-            label = "all" if layer is None else str(layer + 1)
-            means = pd.DataFrame([costs(each, layer, prices) for each in ledgers]).mean().dropna()
-            row = {"layer": label, "n": len(ledgers), **means.map("{:.4g}".format)}
-            rows.append({**alike[KEYS].iloc[0], **row})
+        if ledgers:
+            rows_of_all = pd.concat([costs(each, prices) for each in ledgers])
+            for layer, means in rows_of_all.groupby(level=0, sort=False).mean().iterrows():
+                row = {**alike[KEYS].iloc[0], "layer": layer, "n": len(ledgers)}
+                rows.append({**row, **means.dropna().map("{:.4g}".format)})
     varied = [name for name in KEYS if name not in ("field", "lr")]
     same = [name for name in varied if networks[name].nunique() < 2]
     table = pd.DataFrame(rows, columns=None if rows else [*KEYS, "layer", "n"]).drop(columns=same)
     return table.dropna(axis="columns", how="all").fillna(DASH)
 
 
-def costs(ledger: LedgerRecord, layer: int | None, prices: Prices) -> dict[str, float]:
-    """The costs of one network, by the table's column.
-
-    layer: counted from 0; None for all layers together.
-    """
-    layers = slice(None) if layer is None else slice(layer, layer + 1)
+def costs(ledger: LedgerRecord, prices: Prices) -> pd.DataFrame:
+    """The costs of one network: a row for each layer, counted from 1, and one for `all`."""
     names = ("pulses", "writes", "dropped", "refreshes")
-    row = {name: float(getattr(ledger, name)[:, layers].sum()) for name in names}
-    pairs = float(ledger.pairs[layers].sum())
-    requests = row["dropped"] + row["writes"]
-    row["dropped %"] = 100 * row["dropped"] / requests if requests else math.nan
-    row["per device"] = row["pulses"] / (2 * pairs)
-    row["per pair"] = row["refreshes"] / pairs
-    busiest = row["per device"]
+    table = pd.DataFrame({name: getattr(ledger, name).sum(0).numpy() for name in names})
+    table["pairs"] = ledger.pairs.numpy()
+    table.index = [str(layer + 1) for layer in table.index]
+    table.loc["all"] = table.sum()
+    table["dropped %"] = 100 * table["dropped"] / (table["dropped"] + table["writes"])
+    table["per device"] = busiest = table["pulses"] / (2 * table["pairs"])
+    table["per pair"] = table["refreshes"] / table.pop("pairs")
     if ledger.wear:
-        row |= wear_columns(replace(ledger, wear=ledger.wear[layers]), prices)
-        busiest = row["largest"]
-    if layer is None:
-        row |= priced(row, busiest, prices)
-    return row
+        parts = [*([layer] for layer in ledger.wear), ledger.wear]
+        wear = [wear_columns(replace(ledger, wear=tuple(part)), prices) for part in parts]
+        table = table.join(pd.DataFrame(wear, table.index))
+        busiest = table["largest"]
+    pulses, refreshes = table.loc["all", "pulses"], table.loc["all", "refreshes"]
+    of_pulse, of_refresh = prices.pulse_energy, prices.refresh_energy
+    if of_pulse is not None or of_refresh is not None:
+        energy = pulses * (of_pulse or 0.0) + refreshes * (of_refresh or 0.0)
+        table.loc["all", "energy / J"] = energy
+    if prices.pulse_time is not None:
+        table.loc["all", "one by one, at most / s"] = pulses * prices.pulse_time
+        table.loc["all", "all at once, at least / s"] = busiest["all"] * prices.pulse_time
+    return table
 
 
 def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
@@ -152,12 +144,10 @@ def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
     devices = [torch.stack([layer["pulses1"], layer["pulses2"]]) for layer in ledger.wear]
     active = [each[:, :, each.sum((0, 1)) > 0].flatten() for each in devices]  # [device, out, in]
     pulses, shares = torch.cat(active).numpy(), {"median": 0.5, "99th": 0.99, "largest": 1.0}
-    # The smallest value that so many are not above.
-    values = [
-        float(np.quantile(pulses, share, method="inverted_cdf")) if len(pulses) else math.nan
-        for share in shares.values()
-    ]
-    row = dict(zip(shares, values, strict=True))
+    row = dict.fromkeys(shares, math.nan)
+    if len(pulses):  # the smallest value that so many are not above
+        values = np.quantile(pulses, list(shares.values()), method="inverted_cdf").tolist()
+        row = dict(zip(shares, values, strict=True))
     n_devices = 2 * float(sum(layer["refreshes"].numel() for layer in ledger.wear))
     if prices.endurance is not None:
         count = int((ledger.worn_pulses() > prices.endurance).sum())
@@ -166,16 +156,3 @@ def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
         count = 2 * int((ledger.worn_refreshes() > prices.refresh_endurance).sum())
         row["beyond refresh endurance %"] = 100 * count / n_devices
     return row
-
-
-def priced(row: Mapping[str, float], busiest: float, prices: Prices) -> dict[str, float]:
-    """Energy in J and times in s of a network, as far as prices are known."""
-    columns = {}
-    of_pulse, of_refresh = prices.pulse_energy, prices.refresh_energy
-    if of_pulse is not None or of_refresh is not None:
-        energy = row["pulses"] * (of_pulse or 0.0) + row["refreshes"] * (of_refresh or 0.0)
-        columns["energy / J"] = energy
-    if prices.pulse_time is not None:
-        columns["one by one, at most / s"] = row["pulses"] * prices.pulse_time
-        columns["all at once, at least / s"] = busiest * prices.pulse_time
-    return columns

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -14,30 +13,43 @@ from devices.library import constants
 from devices.scheme import CELLS, NEAREST, NONE, ONE_WAY, STOCHASTIC
 from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.selection import FIELD_AND_RATE, by_field, comparable, varied_by_figures
+from utils.plots.selection import (
+    FIELD_AND_RATE,
+    by_field,
+    comparable,
+    grouped,
+    have,
+    varied_by_figures,
+)
 from utils.records.simulations import COSTS, with_costs
 from utils.study import IDEAL, PERFECT, SCHEME
 
-Rule = tuple[str, bool]  # rounding, accumulate
-PAPERS: Rule = (NONE, False)
-RULE_NAMES: dict[Rule, str] = {
-    PAPERS: "drop below smallest pulse",
+PAPERS_RULE = "drop below smallest pulse"
+RULE_NAMES = {  # by rounding and accumulate
+    (NONE, False): PAPERS_RULE,
     (NEAREST, False): "round to nearest",
     (STOCHASTIC, False): "round stochastically",
     (NONE, True): "accumulate",
     (NEAREST, True): "accumulate, whole pulses",
 }
+PAPERS = ONE_WAY, PAPERS_RULE  # cell and rule
+
+
+def with_rules(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks with the name of their rule as a column."""
+    rules = zip(networks["rounding"], networks["accumulate"], strict=True)
+    return networks.assign(rule=[RULE_NAMES[rule] for rule in rules])
 
 
 @dataclass(frozen=True)
 class Driven:
-    """How one device was driven, and the ideal networks, at any learning rate, beside it.
+    """How one device was driven, and the ideal networks beside it, at any learning rate.
 
-    rates: networks with their costs at any learning rate, by cell and rule.
+    rates: networks with their costs, by cell and rule.
     """
 
     field: str
-    rates: dict[tuple[str, Rule], pd.DataFrame]
+    rates: dict[Any, pd.DataFrame]
     ideal: pd.DataFrame
 
     @cached_property
@@ -54,17 +66,15 @@ class Driven:
         difference from the paper's scheme, in points.
         """
         top = max(self.best, key=lambda rows: rows["accuracy"].mean())
-        papers = self.rates.get((ONE_WAY, PAPERS))
         table = []
-        for ((cell, rule), rates), rows in zip(self.rates.items(), self.best, strict=True):
-            distance = stats.difference(top, rows)
+        for (scheme, rates), rows in zip(self.rates.items(), self.best, strict=True):
+            distance, is_papers = stats.difference(top, rows), scheme == PAPERS
             is_within = distance is not None and distance.low <= 0 <= distance.high
-            is_papers = (cell, rule) == (ONE_WAY, PAPERS)
-            points = None if is_papers else stats.best_difference(rows, papers)
-            what = {"cell": cell, "rule": rule, "is_papers": is_papers}
-            what["equal"] = rows is top or is_within
-            columns = stats.best_columns(rates) | stats.difference_columns("to paper's", points)
-            table.append(what | dict(rows[list(COSTS)].mean()) | columns)
+            row = dict(zip(("cell", "rule"), scheme, strict=True))
+            row |= {"is_papers": is_papers, "equal": rows is top or is_within}
+            papers = None if is_papers else self.rates.get(PAPERS)
+            columns = stats.best_columns(rates, "to paper's", papers)
+            table.append(row | dict(rows[list(COSTS)].mean()) | columns)
         return pd.DataFrame(table)
 
     @property
@@ -82,7 +92,7 @@ class Driven:
 def select(networks: pd.DataFrame) -> list[Driven]:
     """The devices that were driven by several schemes, each with one set of imperfections.
 
-    networks: healthy ones of `Simulations.networks`, trained under one field alone.
+    networks: trained under one field alone.
     """
     if networks.empty:
         return []
@@ -94,16 +104,11 @@ def select(networks: pd.DataFrame) -> list[Driven]:
     alike = comparable(networks, varied_by_figures(*SCHEME), among=is_driven & ~is_ideal)
     fields, found = by_field(alike), []
     ideal = fields.pop(IDEAL.name, alike.iloc[:0])
-    ideal = ideal[(ideal[list(PERFECT)] == 0).all(axis=1)]
+    ideal = ideal[have(ideal, list(PERFECT), list(PERFECT.values()))]
     for field, rows in fields.items():
         rows = comparable(rows, (*FIELD_AND_RATE, *SCHEME), most="cell")
-        rows = rows if "pulses" in rows else with_costs(rows)
-        groups: dict[Any, pd.DataFrame] = dict(list(rows.groupby(list(SCHEME))))
-        schemes = {
-            (cell, rule): groups[(cell, *rule)]
-            for cell, rule in product(CELLS, RULE_NAMES)
-            if (cell, *rule) in groups
-        }
+        rows = with_rules(rows if "pulses" in rows else with_costs(rows))
+        schemes = grouped(rows, {"cell": CELLS, "rule": list(RULE_NAMES.values())})
         if len(schemes) > 1:
             found.append(Driven(field, schemes, ideal))
     return found
@@ -114,7 +119,7 @@ def table(shown: list[Driven]) -> pd.DataFrame:
     if not shown:
         return pd.DataFrame()
     rows = pd.concat([each.schemes.assign(field=style.name(each.field)) for each in shown])
-    rows["rule"], rows["dropped / %"] = rows["rule"].map(RULE_NAMES.get), 100 * rows["dropped"]
+    rows["dropped / %"] = 100 * rows["dropped"]
     first = ["field", "cell", "rule", "best lr", "n", "mean", "std", "pulses", "refreshes"]
     columns = [*first, "dropped / %", "to paper's", "low", "high"]
     return rows[columns].round(2).reset_index(drop=True)
@@ -125,7 +130,7 @@ def conclusion(driven: Driven) -> str:
     schemes, place = driven.schemes, driven.recommended
     chosen, networks, n_equal = schemes.loc[place], driven.best[place], schemes["equal"].sum()
     text = (
-        f"Driving {style.name(driven.field)}: take {chosen['cell']}, {RULE_NAMES[chosen['rule']]}, "
+        f"Driving {style.name(driven.field)}: take {chosen['cell']}, {chosen['rule']}, "
         f"which reaches {chosen['mean']:.2f} %"
     )
     if chosen["pulses"] > 0:

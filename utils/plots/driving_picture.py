@@ -20,18 +20,19 @@ from utils.plots.driving import RULE_NAMES, Driven, pareto_front
 
 COLOURS = ("#000000", "#0072B2", "#56B4E9", "#D55E00", "#E69F00")
 LOOKS: dict[Any, dict[str, Any]] = {
-    rule: {"color": colour, "marker": marker, "label": name}
-    for (rule, name), colour, marker in zip(RULE_NAMES.items(), COLOURS, "os^Dv", strict=True)
+    name: {"color": colour, "marker": marker, "label": name}
+    for name, colour, marker in zip(RULE_NAMES.values(), COLOURS, "os^Dv", strict=True)
 }
 CELL_MARKERS: dict[Any, str] = dict(zip(CELLS, "os^", strict=True))
 PANEL_HEIGHT = 2.3  # inches
+DROPPED = "#DDDDDD"
 
 
 def draw_driving(shown: list[Driven]) -> Figure:
     """For each device: a, accuracy against learning rate; b, against pulses; c, requests."""
     figure = plt.figure(figsize=(style.PAGE, 2 * PANEL_HEIGHT * len(shown) + 0.8))
     parts = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
-    lettered = [draw_device(part, driven) for part, driven in zip(parts, shown, strict=True)]
+    lettered = map(draw_device, parts, shown)
     style.letter(chain(*lettered))
     one = next(iter(shown[0].rates.values()))
     handles = [Line2D([], [], lw=1, **look) for look in LOOKS.values()]
@@ -70,45 +71,45 @@ def draw_device(part: SubFigure, driven: Driven) -> list[Axes]:
 
 def draw_cost(axes, driven: Driven) -> None:
     """Each scheme at its best learning rate: accuracy against pulses, with the Pareto front."""
-    handles = {}
-    for each in driven.counted.itertuples():
-        look: dict[str, Any] = {"marker": CELL_MARKERS[each.cell], "ls": "none"}
-        axes.plot(each.pulses, each.mean, color=LOOKS[each.rule]["color"], ms=5, **look)
-        handles[each.cell] = Line2D([], [], color=style.GREY, label=each.cell, **look)
+    for cell, schemes in driven.counted.groupby("cell", sort=False):
+        look: dict[str, Any] = {"marker": CELL_MARKERS[cell], "ls": "none"}
+        for each in schemes.itertuples():
+            axes.plot(each.pulses, each.mean, color=LOOKS[each.rule]["color"], ms=5, **look)
+        axes.plot([], [], color=style.GREY, label=cell, **look)
     front = pareto_front(driven.counted)
     if len(front) > 1:
         look = {"color": style.GREY, "lw": 0.8, "label": "best for its pulses"}
-        (handles["front"],) = axes.plot(front["pulses"], front["mean"], zorder=0, **look)
+        axes.plot(front["pulses"], front["mean"], zorder=0, **look)
     panels.use_log_scale(axes.xaxis)
     axes.set(xlabel="pulses per device in the whole training", ylabel="test accuracy (%)")
-    axes.legend(handles=list(handles.values()), loc="best", fontsize=style.SMALL)
+    axes.legend(loc="best", fontsize=style.SMALL)
 
 
 def draw_requests(axes, driven: Driven) -> None:
     """Bars of where requests go: written, of these followed by a refresh, pending, dropped."""
     schemes = driven.counted[::-1].fillna({"dropped": 0, "pending": 0, "refreshed": 0})
-    for place, each in enumerate(schemes.itertuples()):
-        written = 1 - each.dropped - each.pending
-        refreshed = written * each.refreshed
-        left, colour = 0.0, LOOKS[each.rule]["color"]
-        for width, look in (
-            (refreshed, {"color": style.shade(colour, 1, 3), "hatch": "xxxx"}),
-            (written - refreshed, {"color": colour}),
-            (each.pending, {"color": "white", "ec": colour, "hatch": "////"}),
-            (each.dropped, {"color": "#DDDDDD"}),
-        ):
-            axes.barh(place, 100 * width, left=left, height=0.7, lw=0.5, **look)
-            left += 100 * width
-    middle = pd.Series(range(len(schemes))).groupby(list(schemes["cell"]), sort=False).mean()
+    colours = [LOOKS[rule]["color"] for rule in schemes["rule"]]
+    pale = [style.shade(colour, 1, 3) for colour in colours]
+    written = 1 - schemes["dropped"] - schemes["pending"]
+    refreshed, left = written * schemes["refreshed"], 0.0
+    places = range(len(schemes))
+    for width, look in (
+        (refreshed, {"color": pale, "hatch": "xxxx"}),
+        (written - refreshed, {"color": colours}),
+        (schemes["pending"], {"color": "white", "ec": colours, "hatch": "////"}),
+        (schemes["dropped"], {"color": DROPPED}),
+    ):
+        axes.barh(places, 100 * width, left=left, height=0.7, lw=0.5, **look)
+        left += 100 * width
+    middle = pd.Series(places).groupby(list(schemes["cell"]), sort=False).mean()
     axes.set_yticks(list(middle), list(middle.index))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set(xlim=(0, 100), xlabel="requests (%)")
-    looks: dict[str, dict[str, Any]] = {"written": {"fc": style.GREY}, "dropped": {"fc": "#DDDDDD"}}
+    looks: dict[str, dict[str, Any]] = {"written": {"fc": style.GREY}, "dropped": {"fc": DROPPED}}
     if (schemes["refreshed"] > 0).any():
         looks["refreshed"] = {"fc": "#BBBBBB", "ec": style.GREY, "hatch": "xxxx"}
     looks["pending"] = {"fc": "white", "ec": style.GREY, "hatch": "////"}
     handles = [Patch(label=name, **look) for name, look in looks.items()]
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 4}
     shape = {"fontsize": style.SMALL, "handlelength": 1.2, "columnspacing": 1.0}
-    axes.legend(handles=handles, **place, **shape)
+    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, **shape)

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from utils.plots import style
+from utils.plots.networks import Networks
+from utils.plots.selection import comparable, varied_by_figures
 from utils.plots.weights import fields_at_best_rate
 from utils.records.results import IncompleteFileError, read_intermediates
 
@@ -22,23 +24,22 @@ LABEL_WIDTH = 30  # characters that fit below a panel
 CURRENT, VOLTAGE = "current I (arb. u.)", "Hall voltage V (arb. u.)"
 
 
-def with_intermediates(networks: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `Simulations.networks` whose networks have these files, whole."""
-
-    complete = []
-    for k, folder, model in zip(networks.index, networks["folder"], networks["model"], strict=True):
+def select(networks: Networks) -> pd.DataFrame:
+    """Networks of one physics that have these files, whole."""
+    rows, complete = networks.unswitched, []
+    for k, folder, model in zip(rows.index, rows["folder"], rows["model"], strict=True):
         with suppress(IncompleteFileError):
             read_intermediates(folder, model)
             complete.append(k)
-    return networks.loc[complete]
+    return networks.reference(comparable(rows.loc[complete], varied_by_figures()))
 
 
 def draw_intermediate(networks: pd.DataFrame) -> Figure:
     """The image, and for each layer the distribution of currents and of voltages.
 
-    networks: healthy rows of one physics that have these files. Of each field all networks at its
-    best learning rate are drawn together; of the last layer, which has a device pair for each class
-    only, the voltage of each class.
+    networks: of one physics, with these files. Of each field all networks at its best learning rate
+    are drawn together; of the last layer, which has a device pair for each class only, the voltage
+    of each class.
     """
     best = fields_at_best_rate(networks)
     fields = {field: read_values(rows) for field, rows in best.items()}

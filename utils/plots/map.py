@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,7 @@ from devices.library import Device
 from devices.responses import Exponential, Linear
 from utils.plots import statistics as stats
 from utils.plots import style
-from utils.plots.nonlinearity import nonlinearity
+from utils.plots.devices import nonlinearity
 from utils.plots.panels import RATE_LABEL, grid, legend_above
 from utils.plots.selection import FIELD_AND_RATE, by_field, comparable
 
@@ -32,10 +32,7 @@ MOST_LOST = 4.0  # points, lost or won in relaxation, as far as colours tell the
 
 @dataclass(frozen=True)
 class Map:
-    """Curved devices of one physics, and other fields of the same physics to mark among them.
-
-    curved: rows of `Simulations.networks` with their nonlinearity as the column `nu`.
-    """
+    """Curved devices of one physics, their nonlinearity as the column `nu`, and others to mark."""
 
     curved: pd.DataFrame
     others: pd.DataFrame
@@ -55,17 +52,14 @@ class Map:
 
         The columns are those of a `Difference`.
         """
-        linear = self.best.get(0.0)
-        found = {nu: stats.difference(rows, linear) for nu, rows in self.best.items()}
-        rows = {nu: vars(points) for nu, points in found.items() if points}
-        columns = [field.name for field in fields(stats.Difference)]
-        return pd.DataFrame.from_dict(rows, "index", columns=columns)
+        points = stats.compare(self.best, {nu: (nu, 0.0) for nu in self.best})
+        return pd.DataFrame.from_dict(points, "index", columns=stats.Difference._fields)
 
 
 def select(networks: pd.DataFrame, measured: Sequence[Device] = ()) -> Map | None:
     """The curved devices, of the physics of which there are most; None if there are none.
 
-    networks: healthy ones of one series; measured: devices to mark whatever noises they have.
+    networks: of one series; measured: devices to mark whatever noises they have.
     """
     is_curved = networks["field"].str.startswith(CURVED)
     if not is_curved.any():
@@ -180,9 +174,10 @@ def draw_heat(axes, cells: pd.DataFrame, colours: str, ends: tuple[float, float]
     borders = borders_of(cells.columns), np.exp(borders_of(np.log(rates)))
     mesh = axes.pcolormesh(*borders, shown, cmap=colours, vmin=ends[0], vmax=ends[1])
     mesh.set_rasterized(True)
-    beyond = bool(shown.min() < ends[0]), bool(shown.max() > ends[1])
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02, extend=extend.get(beyond, "neither"))
+    extend = ("neither", "min", "max", "both")[
+        (shown.min() < ends[0]) + 2 * (shown.max() > ends[1])
+    ]
+    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02, extend=extend)
     axes.set_yscale("log")
     axes.set_yticks(rates, [f"{rate:g}" for rate in rates])
     axes.minorticks_off()
@@ -208,18 +203,16 @@ def add_contours(axes, cells: pd.DataFrame, levels: Mapping[float, str]) -> None
 
 def mark_fields(axes, device_map: Map) -> None:
     """Other fields where they belong, at their best learning rate."""
-    nus = device_map.best
-    markers = style.markers(device_map.others["field"])
+    looks, nus = style.looks(device_map.others["field"]), device_map.best
     for field, rows in by_field(device_map.others).items():
         device = rows["setting"].iloc[0].field
         nu = None if device.response.endless else nonlinearity(device)
         if nu is None or not min(nus) - 0.5 <= nu <= max(nus) + 0.5:
             continue
         has_own = isinstance(device.response, (Exponential, Linear))
-        is_nearest = " and the nearest ν" * (not has_own)
         times = device.response.span / LINEAR.span  # the map is of the range of the linear device
-        of_range = f" (range × {times:.1f})" * (abs(times - 1) > 0.05)
-        noises = " (own noises)" * (device.measured is not None)
-        label = f"{style.name(field)}{of_range}{noises}, at its best{is_nearest}"
+        label = style.name(field) + f" (range × {times:.1f})" * (abs(times - 1) > 0.05)
+        label += " (own noises)" * (device.measured is not None)
+        label += ", at its best" + " and the nearest ν" * (not has_own)
         look = {"color": "white", "mec": "black", "mew": 0.9, "ms": 6, "ls": "", "label": label}
-        axes.plot(nu, stats.best_rate(rows), markers[field], **look)
+        axes.plot(nu, stats.best_rate(rows), **looks[field] | look)

@@ -107,7 +107,7 @@ class Networks:
         return self.choices[0].networks if self.choices else self.reference()
 
     def describe(self) -> list[str]:
-        """Which simulations are drawn, and the flags that draw others."""
+        """Which simulations are drawn, how many others there are, and the flags that draw them."""
         if self.main.empty:
             return ["There is nothing to draw yet."]
         series, table = series_of(self.main), flags_of(Setting)
@@ -119,30 +119,25 @@ class Networks:
         line = f"Drawn: {len(self.main)} networks of {common}."
         if original := int(self.main["original"].sum()):
             line += f" {original} of them are of the original scripts."
-        return [line, *self.describe_others(series)]
-
-    def describe_others(self, series: Mapping[str, Any]) -> list[str]:
-        """How many networks have other settings than those drawn, and the flags that draw them."""
-        lines, n_driven = [], 0
+        others, n_driven = [], 0
         for _, rows in self.simulations.networks.groupby(list(series), sort=False):
             values = {name: v for name, v in series_of(rows).items() if v != series[name]}
             if values and values.keys() <= set(SCHEME):
                 n_driven += len(rows)
             elif values:
                 differing = [commands.shown(name, value) for name, value in values.items()]
-                flags = " ".join(f"--{each}" for each in differing)
-                plural = "s" * (len(rows) > 1)
-                lines.append(
-                    f"Not drawn: {len(rows)} network{plural} ({', '.join(differing)}); {flags} "
+                flags, plural = " --".join(["", *differing]), "s" * (len(rows) > 1)
+                others.append(
+                    f"Not drawn: {len(rows)} network{plural} ({', '.join(differing)});{flags} "
                     "draws them."
                 )
+        if len(others) > MOST_LINES:
+            others[MOST_LINES:] = [f"Not drawn: {len(others)} kinds in all."]
         driven = (
             f"In the picture of driving alone: {n_driven} networks of other cells or rules; "
             "--cell, --rounding and --accumulate draw them everywhere."
         )
-        more = f"Not drawn: {len(lines)} kinds in all."
-        few = [*lines[:MOST_LINES], *[more] * (len(lines) > MOST_LINES)]
-        return [driven, *few] if n_driven else few
+        return [line, *[driven] * bool(n_driven), *others]
 
     def flags(
         self, networks: pd.DataFrame | None = None, given: Mapping[str, Any] | None = None

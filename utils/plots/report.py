@@ -17,10 +17,10 @@ from utils.errors import UserError
 from utils.flag_table import TASKS
 from utils.flags import check_writable, flags_of
 from utils.plots import style
+from utils.plots.accuracy import draw_epochs
 from utils.plots.commands import read_content
 from utils.plots.comparison import conclusions, draw_comparison
 from utils.plots.costs import costs_table
-from utils.plots.curves import draw_epochs
 from utils.plots.networks import Networks
 from utils.plots.prices import Prices
 from utils.plots.sections import SECTIONS
@@ -32,7 +32,7 @@ from utils.settings import Setting
 # Variables for the notebook that makes a page: the folder of the pictures, and filters as JSON.
 PAGE_FOLDER, PAGE_FILTERS = "MAGNETOIONIC_PAGE_FOLDER", "MAGNETOIONIC_PAGE_FILTERS"
 ACCURACIES = ("mean", "std", "relaxed_mean", "relaxed_std", "at_switch_mean")
-ROUNDED = {**dict.fromkeys(ACCURACIES, 2), "mean_request": 4}
+DIGITS = dict.fromkeys(ACCURACIES, 2) | {"mean_request": 4}
 
 
 class Report:
@@ -110,7 +110,8 @@ class Report:
     def conclude(self, name: str) -> list[str]:
         """What the networks of a section say, in sentences."""
         shown = self.select(name)
-        return list(filter(None, SECTIONS[name].conclude(shown))) if is_there(shown) else []
+        parts = shown if isinstance(shown, list) else [shown] * is_there(shown)
+        return list(filter(None, map(SECTIONS[name].conclude, parts)))
 
     def conclusions(self) -> list[str]:
         """What the networks say, a sentence or more for each section."""
@@ -122,7 +123,7 @@ class Report:
         best: the learning rate of highest mean among settings that differ in nothing else, and
         whether it is the lowest or the highest of several.
         """
-        table = self.networks.simulations.table().round(ROUNDED)
+        table = self.networks.simulations.table().round(DIGITS)
         table = table.assign(voltage_noise=table["voltage_noise"].map("{:g}".format), best="")
         alike = list(table.columns[: table.columns.get_loc("n")].drop("lr"))
         for _, rows in table.dropna(subset=["mean"]).groupby(alike):

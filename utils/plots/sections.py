@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from utils.plots import ablation, accuracy, comparison, costs, driving, switch, width
+from utils.plots import ablation, accuracy, comparison, costs, driving, intermediate, switch, width
 from utils.plots import map as device_map
 from utils.plots.commands import describe_edges, describe_missing, named_devices
-from utils.plots.curves import draw_learning_curves
 from utils.plots.devices import draw_devices
 from utils.plots.driving_picture import draw_driving
-from utils.plots.intermediate import draw_intermediate, with_intermediates
 from utils.plots.networks import Networks, series_beside
-from utils.plots.selection import FairChoice, comparable, varied_by_figures
+from utils.plots.selection import FairChoice
 from utils.plots.statistics import rates_beyond
 from utils.plots.weights import draw_weights
 from utils.records.simulations import with_costs
@@ -34,15 +33,15 @@ class Section:
     """A picture, with a table where there is one.
 
     name: that of the picture's files. select: what is shown, from all networks: None, or something
-    empty, if there is nothing. draw, conclude: from what is there the picture, maybe None, and
-    sentences. table: from what is shown, numbers. missing: from all networks and what is shown, a
-    line for each command that makes more.
+    empty, if there is nothing. draw: from what is there the picture, maybe None. conclude: from it,
+    or from each item of a list, what it says. table: from what is shown, numbers. missing: from all
+    networks and what is shown, a line for each command that makes more.
     """
 
     name: str
     select: Callable[[Networks], Any]
     draw: Callable[[Any], Figure | None]
-    conclude: Callable[[Any], list[str]] = lambda shown: []
+    conclude: Callable[[Any], str] = lambda shown: ""
     missing: Callable[[Networks, Any], list[str]] = lambda networks, shown: []
     table: Callable[[Any], pd.DataFrame] = lambda shown: pd.DataFrame()
 
@@ -54,7 +53,7 @@ def by_rate(number: int) -> Section:
         f"{study.name}-accuracy-against-learning-rate",
         lambda networks: accuracy.select(study, networks.main),
         partial(accuracy.draw_accuracy, study),
-        lambda shown: [accuracy.conclusion(study, shown)],
+        partial(accuracy.conclusion, study),
         lambda networks, shown: networks.missing(
             study, edges=shown[shown["clipping"] == shown["clipping"].min()]
         ),
@@ -103,14 +102,6 @@ def missing_switched(networks: Networks, shown: switch.Switched | None) -> list[
     return []
 
 
-def select_ablations(networks: Networks) -> list[ablation.Ablation]:
-    """Those of the largest series, beside which stand networks without what went along."""
-    unswitched = networks.unswitched
-    among = pd.Series(unswitched.index.isin(networks.main.index), unswitched.index)
-    alike = comparable(unswitched, varied_by_figures(*ablation.GO_ALONG), among)
-    return ablation.find_ablations(alike)
-
-
 def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> list[str]:
     study = STUDIES["ablation"]
     lines = [] if shown else networks.missing(study)
@@ -151,7 +142,7 @@ SECTIONS: dict[str, Section] = {
             "own-device",
             lambda networks: next(iter(networks.choices), None),
             comparison.draw_comparison,
-            comparison.conclusions,
+            lambda choice: "\n".join(comparison.conclusions(choice)),
             missing_beside,
         ),
         Section("own-device-other-noises", with_equal_noises, comparison.draw_comparison),
@@ -159,44 +150,36 @@ SECTIONS: dict[str, Section] = {
         *map(by_rate, accuracy.BY_RATE),
         Section(
             "learning-curves",
-            lambda networks: networks.own_or_reference,
-            draw_learning_curves,
+            attrgetter("own_or_reference"),
+            accuracy.draw_learning_curves,
             missing=from_figure_1("Learning curves"),
         ),
         Section(
             "weights",
-            lambda networks: networks.own_or_reference,
+            attrgetter("own_or_reference"),
             draw_weights,
             missing=from_figure_1("Weights"),
         ),
         Section(
             "intermediate",
-            lambda networks: networks.reference(
-                comparable(with_intermediates(networks.unswitched), varied_by_figures())
-            ),
-            draw_intermediate,
+            intermediate.select,
+            intermediate.draw_intermediate,
             missing=from_figure_1("Currents and voltages", " --compute_intermediate"),
         ),
-        Section(
-            "switch",
-            lambda networks: switch.select(networks.healthy),
-            switch.draw_switch,
-            lambda shown: [switch.conclusion(shown)],
-            missing_switched,
-        ),
+        Section("switch", switch.select, switch.draw_switch, switch.conclusion, missing_switched),
         Section(
             "costs",
             lambda networks: with_costs(networks.reference()).dropna(subset=["pulses"]),
             costs.draw_costs,
-            lambda shown: [costs.conclusion(shown)],
+            costs.conclusion,
             # With --ledger networks train again, and their currents and voltages with them.
             from_figure_1("Costs", " --ledger --compute_intermediate"),
         ),
         Section(
             "ablation",
-            select_ablations,
+            ablation.select,
             ablation.draw_ablation,
-            lambda shown: [ablation.conclusion(each) for each in shown],
+            ablation.conclusion,
             missing_ablations,
             ablation.table,
         ),
@@ -204,7 +187,7 @@ SECTIONS: dict[str, Section] = {
             "driving",
             lambda networks: driving.select(networks.unswitched),
             draw_driving,
-            lambda shown: [driving.conclusion(each) for each in shown],
+            driving.conclusion,
             missing_driving,
             driving.table,
         ),
@@ -212,16 +195,16 @@ SECTIONS: dict[str, Section] = {
             "map",
             lambda networks: device_map.select(networks.drawn, networks.measured),
             device_map.draw_map,
-            lambda shown: [device_map.conclusion(shown)],
+            device_map.conclusion,
             lambda networks, shown: networks.missing(
                 STUDIES["map"], edges=None if shown is None else shown.curved
             ),
         ),
         Section(
             "width",
-            lambda networks: width.select(networks.unswitched),
+            width.select,
             width.draw_width,
-            width.conclusions,
+            width.conclusion,
             missing_widths,
             width.table,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,12 +48,11 @@ def comparable(
         return counted
     deciding = [*setting_columns(), *other_columns(), "distribution_version"]
     agreeing = [name for name in deciding if name not in vary]
-    defaults = {name: flag[1] for name, flag in flags_of(Setting).items() if name in agreeing}
 
     def rank(rows: pd.DataFrame) -> tuple:
-        first = rows.iloc[0]
+        first, flags = rows.iloc[0], flags_of(Setting)
         n_values = 0 if most is None else rows[most].nunique()
-        n_default = sum(first[name] == default for name, default in defaults.items())
+        n_default = sum(name in flags and first[name] == flags[name][1] for name in agreeing)
         return n_values, len(rows), first["epochs"], -TASKS.index(first["task"]), n_default
 
     largest = max((rows for _, rows in counted.groupby(agreeing)), key=rank)
@@ -69,8 +68,8 @@ def have(networks: pd.DataFrame, names: Sequence[str], values: Sequence) -> pd.S
 def with_newest_constants(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks whose device has the constants of the newest simulation of its name."""
     ages = [folder and by_age(folder.path) for folder in networks["folder"]]
-    newest = networks.assign(stamp=pd.Series(ages, networks.index, object))
-    last = newest.sort_values("stamp", kind="stable").groupby("field")["constants"].last()
+    oldest_first = pd.Series(ages, networks.index, object).sort_values(kind="stable").index
+    last = networks.loc[oldest_first].groupby("field")["constants"].last()
     return networks[networks["constants"] == networks["field"].map(last)]
 
 
@@ -142,8 +141,18 @@ def latest_run(networks: pd.DataFrame) -> pd.DataFrame:
     return networks[made == made.max()]
 
 
+def grouped(networks: pd.DataFrame, orders: Mapping[str, Collection]) -> dict[Any, pd.DataFrame]:
+    """The networks by the values of some columns, each in its order; without any other values."""
+    keys = [
+        pd.Categorical(networks[name], pd.Index(order, tupleize_cols=False))
+        for name, order in orders.items()
+    ]
+    groups: Any = networks.groupby(keys, observed=True)
+    return dict(list(groups))
+
+
 def by_field(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The networks of each field: the built-in ones first, then the others as they come."""
-    groups: dict[Any, pd.DataFrame] = dict(list(networks.groupby("field", sort=False)))
-    built_in = [device.name for device in (*FIELDS, SAME_RANGE, IDEAL) if device.name in groups]
-    return {field: groups[field] for field in dict.fromkeys([*built_in, *groups])}
+    built_in = [device.name for device in (*FIELDS, SAME_RANGE, IDEAL)]
+    order = dict.fromkeys([*built_in, *networks["field"]])
+    return {field: rows for (field,), rows in grouped(networks, {"field": list(order)}).items()}

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from scipy.stats import t
@@ -22,8 +21,7 @@ COARSE = 0.05  # points of one test image, from which on that is mentioned
 SEED = ["model_seed", "original"]  # the original scripts draw other numbers from an equal seed
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """The mean difference of n pairs of networks, in points of accuracy.
 
     error: standard error of the mean, NaN where n < 2. low, high: ends of the 95 % interval, NaN
@@ -84,7 +82,19 @@ def best_difference(first: pd.DataFrame, second: pd.DataFrame | None) -> Differe
     return second if second is None else difference(at_best_rate(first), at_best_rate(second))
 
 
-def differences(first: pd.DataFrame, second: pd.DataFrame, by: str) -> dict[float, Difference]:
+def compare(
+    kinds: Mapping[Any, pd.DataFrame], pairs: Mapping[Any, tuple[Any, Any]]
+) -> dict[Any, Difference]:
+    """First minus second of each pair of kinds of networks, of which both are there."""
+    found = {
+        key: difference(kinds[first], kinds.get(second))
+        for key, (first, second) in pairs.items()
+        if first in kinds
+    }
+    return {key: points for key, points in found.items() if points}
+
+
+def differences(first: pd.DataFrame, second: pd.DataFrame, by: str) -> dict[Any, Difference]:
     """First minus second at each value of a column that both have, in increasing order."""
     groups: Any = first.groupby(by)
     found = {value: difference(rows, second[second[by] == value]) for value, rows in groups}
@@ -97,17 +107,18 @@ def ends_of(found: Mapping[Any, Difference]) -> dict[Any, Difference]:
     return {key: found[key] for key in order[:1] + order[-1:]}
 
 
-def best_columns(rates: pd.DataFrame) -> dict[str, Any]:
-    """Columns of a table on networks of one kind at several learning rates, at the best of them."""
-    accuracy = at_best_rate(rates)["accuracy"]
-    mean, std = accuracy.mean(), accuracy.std()
-    return {"best lr": describe_best_rate(rates), "n": len(accuracy), "mean": mean, "std": std}
+def best_columns(
+    rates: pd.DataFrame, distance: str, reference: pd.DataFrame | None
+) -> dict[str, Any]:
+    """Columns of a table on networks of one kind, at the best of their learning rates.
 
-
-def difference_columns(name: str, points: Difference | None) -> dict[str, float]:
-    """Columns of a table on a difference, NaN without one."""
-    values = (points.mean, points.low, points.high) if points else (math.nan,) * 3
-    return dict(zip((name, "low", "high"), values, strict=True))
+    distance: the column of their difference from the reference at its best; NaN without one.
+    """
+    accuracy, points = at_best_rate(rates)["accuracy"], best_difference(rates, reference)
+    row = {"best lr": describe_best_rate(rates), "n": len(accuracy)}
+    row |= {"mean": accuracy.mean(), "std": accuracy.std()}
+    mean, _, low, high, _ = points or [math.nan] * 5
+    return row | {distance: mean, "low": low, "high": high}
 
 
 def points_per_image(networks: pd.DataFrame) -> float:
@@ -118,7 +129,7 @@ def points_per_image(networks: pd.DataFrame) -> float:
 
 def summary(networks: pd.DataFrame, by: str = "lr", value: str = "accuracy") -> pd.DataFrame:
     """Mean, standard deviation and number of networks of a value, a row for each value of `by`."""
-    return networks.groupby(by)[value].agg(["mean", "std", "size"]).sort_index()
+    return networks.groupby(by)[value].agg(["mean", "std", "size"])
 
 
 def best_rate(networks: pd.DataFrame) -> float:
@@ -134,9 +145,7 @@ def edge_of(networks: pd.DataFrame) -> str:
     """
     best, rates = best_rate(networks), networks["lr"]
     is_lowest, is_highest = best == rates.min(), best == rates.max()
-    if is_lowest and is_highest:
-        return "only one"
-    return "lowest" if is_lowest else "highest" if is_highest else ""
+    return ("", "lowest", "highest", "only one")[is_lowest + 2 * is_highest]
 
 
 def rates_beyond(networks: pd.DataFrame) -> list[float]:
@@ -148,7 +157,7 @@ def rates_beyond(networks: pd.DataFrame) -> list[float]:
 def describe_best_rate(networks: pd.DataFrame) -> str:
     """The best learning rate, and whether it is at an edge: `500, the lowest tried`."""
     edge = edge_of(networks)
-    return f"{best_rate(networks):g}" + (f", the {edge} tried" if edge else "")
+    return f"{best_rate(networks):g}" + f", the {edge} tried" * bool(edge)
 
 
 def at_best_rate(networks: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from devices.library import Device
 from utils.plots import panels, style
 from utils.plots import statistics as stats
+from utils.plots.networks import Networks
 from utils.plots.selection import FIELD_AND_RATE, comparable
 from utils.settings import Setting
 from utils.study import FIELDS
@@ -63,14 +64,14 @@ class Switched:
         return stats.summary(self.order(first, rate), by="under")
 
 
-def select(networks: pd.DataFrame) -> Switched | None:
+def select(networks: Networks) -> Switched | None:
     """The two fields, and the physics, of which most switched networks are there; None if none.
 
-    networks: healthy ones. Switched ones of the original scripts are left out.
+    Switched networks of the original scripts are left out.
     """
-    networks = networks[(networks["switch"] == 0) | ~networks["original"]]
-    vary = (*FIELD_AND_RATE, "switch", "constants")
-    rows = comparable(networks, vary, among=networks["switch"] > 0)
+    rows = networks.healthy
+    rows = rows[(rows["switch"] == 0) | ~rows["original"]]
+    rows = comparable(rows, (*FIELD_AND_RATE, "switch", "constants"), among=rows["switch"] > 0)
     if rows.empty:
         return None
     pairs = Counter(frozenset(s.fields) for s in rows[rows["switch"] > 0]["setting"])

@@ -32,8 +32,7 @@ def fields_at_best_rate(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def draw_weights(networks: pd.DataFrame) -> Figure:
     """Histograms of w2 - w1 for each layer, and of the devices within their range.
 
-    networks: rows of `Simulations.networks`, healthy ones. Inputs that are zero in all training
-    images are left out, as their pairs are never programmed.
+    Inputs that are zero in all training images are left out, as their pairs are never programmed.
     """
     best = fields_at_best_rate(networks)
     figure, ((*layers, range_axes),) = grid(1, layers_of(networks) + 1, (style.PAGE, 2.6))
