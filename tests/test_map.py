@@ -9,7 +9,15 @@ from support.devices import OTHERS
 from devices.library import Device, find
 from devices.responses import Table
 from utils.plots.devices import nonlinearity
-from utils.plots.map import Map, conclusion, draw_map, find_limits, select
+from utils.plots.map import (
+    above_linear,
+    by_nonlinearity,
+    conclusion,
+    draw_map,
+    find_limits,
+    mean_grid,
+    select,
+)
 from utils.studies import STUDIES, curved
 from utils.study import FIELDS
 
@@ -25,7 +33,7 @@ def accuracy(setting, model: int) -> float:
     return value + (0, 2, 4)[model] + (0, 0.1, -0.1)[model] * (nu != 0)
 
 
-def map_beside(*devices: Device) -> Map:
+def map_beside(*devices: Device) -> pd.DataFrame:
     """The map, with networks of other devices that are best at the smallest learning rate."""
     settings = STUDIES["figure1"].settings({"field": devices})
     others = untrained_runs.table(settings, lambda setting, model: 90 - setting.lr / 1000)
@@ -88,13 +96,13 @@ def test_the_limit_is_between_neighbours_by_hand():
 def test_each_nonlinearity_at_its_own_best_rate():
     """Differences at nu = 2: -0.5 less 0, 0.1, -0.1; s 0.1, error 0.0577350, t 4.302653."""
     one = select(untrained_runs.table(MAP.settings(SOME), accuracy))
-    assert [rows["lr"].unique().tolist() for rows in one.best.values()] == [
+    assert [rows["lr"].unique().tolist() for rows in by_nonlinearity(one).values()] == [
         [1000],
         [1000],
         [1000],
         [500],
     ]
-    below = one.above_linear()
+    below = above_linear(one)
     means = {-2.0: -0.5, 0.0: 0.0, 2.0: -0.5, 4.0: -2.0}
     assert below["mean"].to_dict() == pytest.approx(means)
     assert below["low"][2.0] == pytest.approx(-0.5 - 4.302653 * 0.0577350, abs=1e-6)
@@ -143,7 +151,7 @@ def test_the_picture_shows_means_the_best_rate_and_fields_where_they_belong():
 def test_a_part_of_the_grid_is_drawn():
     networks = untrained_runs.table(MAP.settings(SOME), accuracy)
     part = networks[(networks["lr"] == 500) | (networks["field"] != "double-curved-4.0")]
-    assert select(part).grid().isna().sum().sum() == 1
+    assert mean_grid(select(part), "accuracy").isna().sum().sum() == 1
     assert draw_map(select(part)) is not None
     assert draw_map(select(networks[networks["lr"] == 500])) is None
-    assert select(networks[networks["field"] == "double-linear"]) is None
+    assert select(networks[networks["field"] == "double-linear"]).empty

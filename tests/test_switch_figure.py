@@ -16,7 +16,7 @@ from devices.library import find
 from utils.plots import style
 from utils.plots.accuracy import draw_epochs
 from utils.plots.report import Report
-from utils.plots.switch import Switched, conclusion, epochs_under
+from utils.plots.switch import conclusion, epochs_under
 from utils.records.simulations import Simulations
 from utils.settings import Setting
 
@@ -149,17 +149,17 @@ def test_the_conclusion_by_hand():
     networks = networks_of(
         {None: 96.0, 1: 91.0, 5: 95.6, 10: 95.49, 15: 95.5}, {None: 90.0, 5: 95.8, 15: 94.0}
     )
-    assert conclusion(Switched(networks, LINEAR, EXPONENTIAL)) == (
+    assert conclusion(networks) == (
         "Switch (one network a point): how many of 20 epochs linear has to be on to stay within "
         "0.5 points of its accuracy:\n  learning rate 1000, always linear 96.00 %: at first, 15 "
         "are enough (95.50 %); at last, 15 are enough (95.80 %)."
     )
     networks = networks_of({None: 96.0, 15: 93.0}, {None: 90.0})
-    assert conclusion(Switched(networks, LINEAR, EXPONENTIAL)).endswith(
+    assert conclusion(networks).endswith(
         "at first, 15 are not enough (93.00 %); at last, not simulated."
     )
     networks = networks_of({15: 93.0}, {None: 90.0})
-    assert "no network was always linear" in conclusion(Switched(networks, LINEAR, EXPONENTIAL))
+    assert "no network was always linear" in conclusion(networks)
 
 
 def test_switched_networks_of_the_original_scripts_are_listed_and_not_drawn(tmp_path):

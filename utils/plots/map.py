@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -30,46 +28,39 @@ DEEPEST = 10.0  # points below the best, as far as colours tell them apart
 MOST_LOST = 4.0  # points, lost or won in relaxation, as far as colours tell them apart
 
 
-@dataclass(frozen=True)
-class Map:
-    """Curved devices of one physics, their nonlinearity as the column `nu`, and others to mark."""
+def select(networks: pd.DataFrame, measured: Sequence[Device] = ()) -> pd.DataFrame:
+    """Curved devices of the physics of which there are most, and others to mark among them.
 
-    curved: pd.DataFrame
-    others: pd.DataFrame
-
-    def grid(self, value: str = "accuracy") -> pd.DataFrame:
-        """Mean over networks, NaN where there are none: a row a rate, a column a nonlinearity."""
-        return self.curved.groupby(["lr", "nu"])[value].mean().unstack()
-
-    @cached_property
-    def best(self) -> dict[float, pd.DataFrame]:
-        """The networks of each nonlinearity at its best learning rate."""
-        groups: Any = self.curved.groupby("nu")
-        return {float(nu): stats.at_best_rate(rows) for nu, rows in groups}
-
-    def above_linear(self) -> pd.DataFrame:
-        """By how much each is better than nu = 0, each at its own best rate: a row a nonlinearity.
-
-        The columns are those of a `Difference`.
-        """
-        points = stats.compare(self.best, {nu: (nu, 0.0) for nu in self.best})
-        return pd.DataFrame.from_dict(points, "index", columns=stats.Difference._fields)
-
-
-def select(networks: pd.DataFrame, measured: Sequence[Device] = ()) -> Map | None:
-    """The curved devices, of the physics of which there are most; None if there are none.
-
-    networks: of one series; measured: devices to mark whatever noises they have.
+    Their nonlinearity is the column `nu`, NaN of the others. networks: of one series; measured:
+    devices to mark whatever noises they have.
     """
-    is_curved = networks["field"].str.startswith(CURVED)
-    if not is_curved.any():
-        return None
+    nus = networks["field"].where(networks["field"].str.startswith(CURVED))
+    networks = networks.assign(nu=nus.str.removeprefix(CURVED).astype(float))
+    is_curved = networks["nu"].notna()
     chosen = comparable(networks, vary=(*FIELD_AND_RATE, "constants"), among=is_curved)
-    curved = chosen[is_curved[chosen.index]]
-    nus = curved["field"].str.removeprefix(CURVED).astype(float)
-    own = networks["field"].isin([device.name for device in measured])
-    marked = networks.index.isin(chosen.index) | own
-    return Map(curved.assign(nu=nus), networks[marked & ~is_curved])
+    own = networks["field"].isin([device.name for device in measured]) & ~is_curved
+    return networks[networks.index.isin(chosen.index) | (own & is_curved.any())]
+
+
+def mean_grid(shown: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Mean over networks, NaN where there are none: a row a rate, a column a nonlinearity."""
+    return shown.groupby(["lr", "nu"])[value].mean().unstack()
+
+
+def by_nonlinearity(shown: pd.DataFrame) -> dict[float, pd.DataFrame]:
+    """The networks of each nonlinearity at its best learning rate."""
+    groups: Any = shown.groupby("nu")
+    return {float(nu): stats.at_best_rate(rows) for nu, rows in groups}
+
+
+def above_linear(shown: pd.DataFrame) -> pd.DataFrame:
+    """By how much each is better than nu = 0, each at its own best rate: a row a nonlinearity.
+
+    The columns are those of a `Difference`.
+    """
+    best = by_nonlinearity(shown)
+    points = stats.compare(best, {nu: (nu, 0.0) for nu in best})
+    return pd.DataFrame.from_dict(points, "index", columns=stats.Difference._fields)
 
 
 def crossing(curve: pd.Series) -> float:
@@ -85,15 +76,15 @@ def crossing(curve: pd.Series) -> float:
 def find_limits(above: pd.DataFrame, sign: int) -> pd.Series | None:
     """Where mean, low and high fall below -TOLERANCE on the way from 0 up (sign 1) or down (-1).
 
-    above: see `Map.above_linear`. None where there is no way.
+    above: see `above_linear`. None where there is no way.
     """
     on_way = above[above.index * sign >= 0].sort_index(key=abs)
     return on_way[["mean", "low", "high"]].apply(crossing) if len(on_way) > 1 else None
 
 
-def conclusion(device_map: Map) -> str:
+def conclusion(shown: pd.DataFrame) -> str:
     """Up to which nonlinearity a device stays within half a point of a linear one."""
-    above = device_map.above_linear()
+    above = above_linear(shown)
     n = above["n"].min()
     few = "" if n >= stats.MIN_FOR_SPREAD else f"; no interval from {n} network{'s' * bool(n > 1)}"
     if few:
@@ -106,13 +97,13 @@ def conclusion(device_map: Map) -> str:
         return "Map: too few nonlinearities yet."
     return (
         f"Map: each at its own best learning rate, a device stays within {TOLERANCE:g} points of "
-        f"a linear one {' and '.join(parts)}{few}.{describe_relaxation(device_map)}"
+        f"a linear one {' and '.join(parts)}{few}.{describe_relaxation(shown)}"
     )
 
 
-def describe_relaxation(device_map: Map) -> str:
+def describe_relaxation(shown: pd.DataFrame) -> str:
     """The most that relaxation to the linear response costs, each at its own best learning rate."""
-    best = pd.concat(device_map.best.values())
+    best = pd.concat(by_nonlinearity(shown).values())
     lost = (best["accuracy"] - best["relaxed"]).groupby(best["nu"]).mean().dropna()
     if lost.empty:
         return ""
@@ -133,12 +124,12 @@ def describe_limits(limits: pd.Series, end: float) -> str:
     return text if math.isnan(low) else f"{text} (95 %: {interval})"
 
 
-def draw_map(device_map: Map) -> Figure | None:
+def draw_map(shown: pd.DataFrame) -> Figure | None:
     """a: mean accuracy, with the best rate of each; b: points lost to field relaxation.
 
     None unless two nonlinearities and rates are there.
     """
-    accuracy = device_map.grid()
+    accuracy = mean_grid(shown, "accuracy")
     if min(accuracy.shape) < 2:
         return None
     figure, ((left, right),) = grid(1, 2, (style.PAGE, 3.1), sharey=True)
@@ -146,24 +137,25 @@ def draw_map(device_map: Map) -> Figure | None:
     bar = draw_heat(left, accuracy, "viridis", (max(lowest, top - DEEPEST), top))
     bar.set_label("test accuracy (%)")
     add_contours(left, accuracy, {top - level: f"−{level:g}" for level in LEVELS})
-    lost = accuracy - device_map.grid("relaxed")
+    lost = accuracy - mean_grid(shown, "relaxed")
     if lost.notna().any(axis=None):
         end = min(MOST_LOST, max(TOLERANCE, float(np.nanmax(lost.abs().to_numpy()))))
         bar = draw_heat(right, lost, "RdBu_r", (-end, end))
         bar.set_label("points lost in field relaxation")
         signed = (float(sign * level) for level in LOST_LEVELS for sign in (1, -1))
         add_contours(right, lost, {level: f"{level:g}" for level in signed})
-    best = [rows["lr"].iloc[0] for rows in device_map.best.values()]
+    best = {nu: rows["lr"].iloc[0] for nu, rows in by_nonlinearity(shown).items()}
     look = {"color": "black", "lw": 1.2, "ls": "--", "marker": ".", "label": "best learning rate"}
     for axes in (left, right):
-        axes.plot(accuracy.columns, best, color="white", lw=2.6)
-        axes.plot(accuracy.columns, best, **look)
-        mark_fields(axes, device_map)
+        axes.plot([*best], [*best.values()], color="white", lw=2.6)
+        axes.plot([*best], [*best.values()], **look)
+        mark_fields(axes, shown[shown["nu"].isna()], min(best) - 0.5, max(best) + 0.5)
         axes.set_xlabel("nonlinearity ν (pulses of the range / decay)")
     left.set(ylabel=RATE_LABEL, title="trained; lines: points from the best")
     right.set_title("relaxed to linear; lines: points lost")
-    counts = device_map.curved.groupby(["nu", "lr"]).size()
-    title = f"{style.physics(device_map.curved)}; mean, {stats.describe_count(counts)}"
+    curved = shown.dropna(subset=["nu"])
+    count = stats.describe_count(curved.groupby(["nu", "lr"]).size())
+    title = f"{style.physics(curved)}; mean, {count}"
     legend_above(figure, left.get_legend_handles_labels()[0], title)
     return figure
 
@@ -201,13 +193,13 @@ def add_contours(axes, cells: pd.DataFrame, levels: Mapping[float, str]) -> None
             text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
 
 
-def mark_fields(axes, device_map: Map) -> None:
-    """Other fields where they belong, at their best learning rate."""
-    looks, nus = style.looks(device_map.others["field"]), device_map.best
-    for field, rows in by_field(device_map.others).items():
+def mark_fields(axes, networks: pd.DataFrame, low: float, high: float) -> None:
+    """Other fields where they belong, at their best learning rate, if that is from low to high."""
+    looks = style.looks(networks["field"])
+    for field, rows in by_field(networks).items():
         device = rows["setting"].iloc[0].field
         nu = None if device.response.endless else nonlinearity(device)
-        if nu is None or not min(nus) - 0.5 <= nu <= max(nus) + 0.5:
+        if nu is None or not low <= nu <= high:
             continue
         has_own = isinstance(device.response, (Exponential, Linear))
         times = device.response.span / LINEAR.span  # the map is of the range of the linear device

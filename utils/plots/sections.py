@@ -95,11 +95,12 @@ def with_equal_noises(networks: Networks) -> FairChoice | None:
     return None
 
 
-def missing_switched(networks: Networks, shown: switch.Switched | None) -> list[str]:
+def missing_switched(networks: Networks, shown: pd.DataFrame) -> list[str]:
     """What is missing of the study, which is of the paper's two fields."""
-    if shown is None or {shown.asked, shown.other} == set(FIELDS):
-        return networks.missing(STUDIES["switch"], None if shown is None else shown.networks)
-    return []
+    if shown.empty:
+        return networks.missing(STUDIES["switch"])
+    is_papers = set(switch.fields_of(shown)) == set(FIELDS)
+    return networks.missing(STUDIES["switch"], shown) if is_papers else []
 
 
 def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> list[str]:
@@ -197,7 +198,7 @@ SECTIONS: dict[str, Section] = {
             device_map.draw_map,
             device_map.conclusion,
             lambda networks, shown: networks.missing(
-                STUDIES["map"], edges=None if shown is None else shown.curved
+                STUDIES["map"], edges=shown.dropna(subset=["nu"])
             ),
         ),
         Section(

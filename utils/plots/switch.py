@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -24,62 +23,29 @@ SHOWN = 0.85  # of the last accuracy, from which on one right after a switch is 
 TOLERANCE = 0.5  # points below the device that is never switched, within which accuracy is kept
 
 
-@dataclass(frozen=True)
-class Switched:
+def select(networks: Networks) -> pd.DataFrame:
     """Networks of two fields, switched in either order or never, alike in all else but lr.
 
-    networks: rows of `Simulations.networks` with `under`, epochs under the field `asked`; asked:
-    the field of the question, linear of the paper's two; other: the other one.
-    """
-
-    networks: pd.DataFrame
-    asked: Device
-    other: Device
-
-    @property
-    def epochs(self) -> int:
-        return int(self.networks["epochs"].iloc[0])
-
-    @property
-    def rates(self) -> list[float]:
-        """Learning rates at which something was switched."""
-        return sorted(self.networks[self.networks["switch"] > 0]["lr"].unique())
-
-    @property
-    def orders(self) -> dict[str, tuple[Device, Device]]:
-        """By its name, the field at first and the one from the switch on."""
-        orders = (self.asked, self.other), (self.other, self.asked)
-        return {
-            ", then ".join(style.name(field.name) for field in order): order for order in orders
-        }
-
-    def order(self, first: Device, rate: float) -> pd.DataFrame:
-        """Networks that began under a field, and both ends: never, and always under `asked`."""
-        rows = self.networks[self.networks["lr"] == rate]
-        began = rows["setting"].map(lambda setting: setting.field == first)
-        return rows[began | (rows["switch"] == 0)]
-
-    def accuracies(self, first: Device, rate: float) -> pd.DataFrame:
-        """Mean and standard deviation of accuracy (%) by epochs under `asked`."""
-        return stats.summary(self.order(first, rate), by="under")
-
-
-def select(networks: Networks) -> Switched | None:
-    """The two fields, and the physics, of which most switched networks are there; None if none.
-
-    Switched networks of the original scripts are left out.
+    They are of the fields, and the physics, of which most switched networks are there; `under`:
+    epochs under the first of `fields_of`. Switched ones of the original scripts are left out.
     """
     rows = networks.healthy
     rows = rows[(rows["switch"] == 0) | ~rows["original"]]
     rows = comparable(rows, (*FIELD_AND_RATE, "switch", "constants"), among=rows["switch"] > 0)
     if rows.empty:
-        return None
+        return rows
     pairs = Counter(frozenset(s.fields) for s in rows[rows["switch"] > 0]["setting"])
     (pair, _), *_ = pairs.most_common(1)
-    asked, other = sorted(pair, key=lambda device: (device != FIELDS[0], device.name))
     rows = rows[[pair.issuperset(setting.fields) for setting in rows["setting"]]]
+    asked, _ = fields_of(rows)
     under = [epochs_under(asked, setting) for setting in rows["setting"]]
-    return Switched(rows.assign(under=under), asked, other)
+    return rows.assign(under=under)
+
+
+def fields_of(networks: pd.DataFrame) -> list[Device]:
+    """Both fields, that of the question first: linear of the paper's two."""
+    fields = {field for setting in networks["setting"] for field in setting.fields}
+    return sorted(fields, key=lambda device: (device != FIELDS[0], device.name))
 
 
 def epochs_under(device: Device, setting: Setting) -> int:
@@ -88,48 +54,64 @@ def epochs_under(device: Device, setting: Setting) -> int:
     return before if setting.field == device else setting.epochs - before
 
 
-def draw_switch(switched: Switched) -> Figure:
+def orders(networks: pd.DataFrame, rate: float) -> list[tuple[Device, Device, pd.DataFrame]]:
+    """The field at first and the one from the switch on, and their networks, in either order.
+
+    Those that were never switched are both ends of either order.
+    """
+    fields, rows = fields_of(networks), networks[networks["lr"] == rate]
+    first = rows["setting"].map(lambda setting: setting.field)
+    pairs = fields, fields[::-1]
+    return [(*pair, rows[(first == pair[0]) | (rows["switch"] == 0)]) for pair in pairs]
+
+
+def draw_switch(networks: pd.DataFrame) -> Figure:
     """Above: accuracy against epochs under a field, by learning rate; below: learning curves."""
     figure = plt.figure(figsize=(style.PAGE, 4.8))
     top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
-    above = top.subplots(1, len(switched.rates), sharey=True, squeeze=False)[0]
-    for axes, rate in zip(above, switched.rates, strict=True):
-        draw_by_epochs(axes, switched, rate)
+    rates = sorted(networks[networks["switch"] > 0]["lr"].unique())
+    above = top.subplots(1, len(rates), sharey=True, squeeze=False)[0]
+    for axes, rate in zip(above, rates, strict=True):
+        draw_by_epochs(axes, networks, rate)
     above[0].set_ylabel("test accuracy after training (%)")
-    title = f"{style.physics(switched.networks)}; {stats.describe_mean(switched.networks)}"
+    title = f"{style.physics(networks)}; {stats.describe_mean(networks)}"
     panels.legend_above(top, above[0].get_legend_handles_labels()[0], title, 4)
     # At the learning rate at which the field asked for is best alone, otherwise the smallest.
-    always = switched.networks[switched.networks["under"] == switched.epochs]
-    always = always[always["lr"].isin(switched.rates)]
-    rate = switched.rates[0] if always.empty else stats.best_rate(always)
+    always = networks[(networks["under"] == networks["epochs"]) & networks["lr"].isin(rates)]
+    rate = rates[0] if always.empty else stats.best_rate(always)
     below, lows = bottom.subplots(1, 2, sharey=True), []
-    for axes, (name, (first, then)) in zip(below, switched.orders.items(), strict=True):
-        draw_curves(axes, switched.order(first, rate), first, then)
-        axes.set_title(f"{name}, learning rate {rate:g}")
+    for axes, (first, then, rows) in zip(below, orders(networks, rate), strict=True):
+        draw_curves(axes, rows, first, then)
+        axes.set_title(f"{order_name(first, then)}, learning rate {rate:g}")
         lows.append(axes.get_ylim()[0])
     low, high = min(lows), max(axes.dataLim.y1 for axes in below)
     below[0].set(ylabel="test accuracy (%)", ylim=(low, high + 0.05 * (high - low)))
-    name = style.name(switched.asked.name)
+    name = style.name(fields_of(networks)[0].name)
     top.supxlabel(f"epochs under {name} (grey: {TOLERANCE:g} points below always {name})")
     bottom.supxlabel("epoch (◇ right after the switch; dashed: never switched)")
     style.letter((*above, *below))
     return figure
 
 
-def draw_by_epochs(axes, switched: Switched, rate: float) -> None:
+def order_name(*fields: Device) -> str:
+    return ", then ".join(style.name(field.name) for field in fields)
+
+
+def draw_by_epochs(axes, networks: pd.DataFrame, rate: float) -> None:
     """Both orders at one learning rate, with the ends as lines, and what counts as kept."""
-    for (label, (first, _)), marker in zip(switched.orders.items(), "os", strict=True):
-        points, is_asked = switched.accuracies(first, rate), first == switched.asked
-        panels.draw_means(axes, points, "black", label, marker, dashed=not is_asked)
-        end = switched.epochs if is_asked else 0
+    n_epochs = int(networks["epochs"].iloc[0])
+    for k, (first, then, rows) in enumerate(orders(networks, rate)):
+        points, end = stats.summary(rows, by="under"), (n_epochs, 0)[k]
+        label = order_name(first, then)
+        panels.draw_means(axes, points, "black", label, "os"[k], dashed=bool(k))
         if end in points.index:
             level, colour = points["mean"][end], style.colour(first.name)
             label = f"always {style.name(first.name)}"
             axes.axhline(level, color=colour, lw=0.9, ls="--", zorder=0, label=label)
             if end:
                 axes.axhspan(level - TOLERANCE, level, color=style.GREY, alpha=0.25, lw=0, zorder=0)
-    panels.finish_epoch_axis(axes, switched.epochs, "")
-    axes.set(title=f"learning rate {rate:g}", xlim=(-0.02 * switched.epochs, None))
+    panels.finish_epoch_axis(axes, n_epochs, "")
+    axes.set(title=f"learning rate {rate:g}", xlim=(-0.02 * n_epochs, None))
 
 
 def draw_curves(axes, rows: pd.DataFrame, first: Device, then: Device) -> None:
@@ -170,33 +152,33 @@ def show_marks(axes, marked: Mapping[int, float], lowest: float) -> None:
             panels.note(axes, f"◇ {value:.0f} %", (switch, 0.14), coords=panels.AT_EDGE, **look)
 
 
-def conclusion(switched: Switched) -> str:
+def conclusion(networks: pd.DataFrame) -> str:
     """How long the field asked for must be on to keep its accuracy, computed from the curves."""
-    name, lines = style.name(switched.asked.name), []
-    for rate in switched.rates:
-        firsts = (switched.asked, switched.other)
-        orders = "; ".join(describe_order(switched, first, rate) for first in firsts)
-        always = switched.accuracies(switched.asked, rate)["mean"].get(switched.epochs)
-        if always is not None:
-            lines.append(f"\n  learning rate {rate:g}, always {name} {always:.2f} %: {orders}.")
+    n_epochs, lines = int(networks["epochs"].iloc[0]), []
+    name = style.name(fields_of(networks)[0].name)
+    for rate in sorted(networks[networks["switch"] > 0]["lr"].unique()):
+        means = [stats.summary(rows, by="under")["mean"] for _, _, rows in orders(networks, rate)]
+        if n_epochs in means[0].index:
+            at_first, at_last = (describe_order(each, n_epochs) for each in means)
+            lines.append(
+                f"\n  learning rate {rate:g}, always {name} {means[0][n_epochs]:.2f} %: at first, "
+                f"{at_first}; at last, {at_last}."
+            )
     if not lines:
         return f"Switch: no network was always {name}, to compare with."
     return (
-        f"Switch ({stats.describe_mean(switched.networks)}): how many of {switched.epochs} epochs "
-        f"{name} has to be on to stay within {TOLERANCE:g} points of its accuracy:{''.join(lines)}"
+        f"Switch ({stats.describe_mean(networks)}): how many of {n_epochs} epochs {name} has to be "
+        f"on to stay within {TOLERANCE:g} points of its accuracy:{''.join(lines)}"
     )
 
 
-def describe_order(switched: Switched, first: Device, rate: float) -> str:
-    """The fewest epochs, at first or at last, from which on the accuracy is kept."""
-    points, epochs = switched.accuracies(first, rate)["mean"], switched.epochs
-    is_kept = points >= points.get(epochs, float("nan")) - TOLERANCE
-    when = "at first" if first == switched.asked else "at last"
-    enough = [under for under in points.index if is_kept.loc[under:].all()]
-    simulated = [under for under in points.index if 0 < under < epochs]
+def describe_order(means: pd.Series, n_epochs: int) -> str:
+    """The fewest epochs from which on the accuracy is kept. means: in %, by epochs."""
+    is_kept = means >= means[n_epochs] - TOLERANCE
+    enough = next(under for under in means.index if is_kept.loc[under:].all())
+    simulated = [under for under in means.index if 0 < under < n_epochs]
     if not simulated:
-        return f"{when}, not simulated"
-    if not enough or enough[0] == epochs:
-        most = simulated[-1]
-        return f"{when}, {most} are not enough ({points[most]:.2f} %)"
-    return f"{when}, {enough[0]} are enough ({points[enough[0]]:.2f} %)"
+        return "not simulated"
+    if enough == n_epochs:
+        return f"{simulated[-1]} are not enough ({means[simulated[-1]]:.2f} %)"
+    return f"{enough} are enough ({means[enough]:.2f} %)"
