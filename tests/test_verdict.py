@@ -92,7 +92,7 @@ def test_every_device_has_a_verdict_at_its_best_rate_and_at_equal_steps():
 def test_the_axis_has_both_rates(tmp_path):
     settings = OWN.settings({"field": [device("long", LONG), *BESIDE], "lr": [500.0, 1000.0]})
     report = untrained_report(tmp_path, settings, accuracy)
-    figure = draw_comparison(report.select("own-device"))
+    figure = draw_comparison(*report.select("own-device"))
     rates = figure.axes[1]
     (own,) = rates.child_axes
     assert own.get_xlabel() == "learning rate of long"

@@ -27,11 +27,8 @@ from utils.settings import Setting
 from utils.study import FIGURE_1, IDEAL, PERFECT, without
 
 ALONE, WON_BACK, TOGETHER = "lost by it alone", "won back without it", "lost"
-SUMS = ALL, RESPONSE, TO_IDEAL = (
-    "all imperfections",
-    "the response alone",
-    "all, to the ideal network",
-)
+RESPONSE, TO_IDEAL = "the response alone", "all, to the ideal network"
+SUMS = "all imperfections", RESPONSE, TO_IDEAL
 # How each is drawn: its name in the legend, its shift from the middle of its row, and its marker.
 LOOKS: dict[str, tuple[str, float, dict[str, Any]]] = {
     ALONE: (ALONE, -0.14, {"marker": "o"}),

@@ -31,11 +31,9 @@ def select(study: Study, networks: pd.DataFrame) -> pd.DataFrame:
     return networks[in_study(networks, study, any_rate=True) & ~networks["failed"]]
 
 
-def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
-    """Linear, exponential, and linear after field relaxation; None if there is no network."""
+def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure:
+    """Linear, exponential, and linear after field relaxation."""
     networks = select(study, networks)
-    if networks.empty:
-        return None
     by_clipping = networks.groupby("clipping")
     width = style.COLUMN if len(by_clipping) == 1 else style.PAGE
     figure, (row,) = panels.grid(1, len(by_clipping), (width, 2.9), sharex=True, sharey=True)
@@ -60,10 +58,8 @@ def draw_accuracy(study: Study, networks: pd.DataFrame) -> Figure | None:
 
 
 def conclusion(study: Study, networks: pd.DataFrame) -> str:
-    """How well either field learns and which is better, a line for each panel; maybe nothing."""
+    """How well either field learns and which is better, a line for each panel."""
     networks, name = select(study, networks), study.name.replace("figure", "Figure ")
-    if networks.empty:
-        return ""
     lines = []
     for clipping, rows in networks.groupby("clipping"):
         fields = {field: rows[rows["field"] == field] for field in FIELD_NAMES}

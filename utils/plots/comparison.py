@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
@@ -67,9 +69,9 @@ def with_equal_steps(networks: pd.DataFrame) -> pd.DataFrame:
 
     To three digits, by which networks of different devices are paired.
     """
-    factors = networks["setting"].map(lambda setting: rate_factor(setting.field))
+    factors = [rate_factor(setting.field) for setting in networks["setting"]]
     scaled = [float(f"{rate:.3g}") for rate in networks["lr"] / factors]
-    return networks.assign(**{EQUAL_STEPS: networks["lr"].where(factors == 1, scaled)})
+    return networks.assign(**{EQUAL_STEPS: np.where(np.equal(factors, 1), networks["lr"], scaled)})
 
 
 def conclusions(choice: FairChoice) -> list[str]:
@@ -173,10 +175,11 @@ def add_measured_axis(axes, device: Device, units: Units, colour: str, offset: f
     spine.set(visible=True, position=("outward", offset), bounds=(low, high))
     measured.set_color(colour)
     measured.tick_params(colors=colour)
-    unit = f"({style.unit(units.unit)})" if units.unit else "value, unit not stated"
+    unit = re.sub("^u(?=[A-Z])", "µ", units.unit or "")  # as it is printed
     bottom, top = axes.get_ylim()
     middle = ((response.w_min + response.w_max) / 2 - bottom) / (top - bottom)
-    measured.set_ylabel(f"measured {unit}", color=colour, y=middle)
+    label = f"measured ({unit})" if unit else "measured value, unit not stated"
+    measured.set_ylabel(label, color=colour, y=middle)
 
 
 def add_legend(figure, choice: FairChoice, best: Mapping[str, pd.DataFrame], arrows: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,13 +129,13 @@ def costs(ledger: LedgerRecord, prices: Prices) -> pd.DataFrame:
         wear = [wear_columns(replace(ledger, wear=tuple(part)), prices) for part in parts]
         table = table.join(pd.DataFrame(wear, table.index))
         busiest = table["largest"]
-    pulses, refreshes = table.loc["all", "pulses"], table.loc["all", "refreshes"]
+    total: Any = table.loc["all"]
     of_pulse, of_refresh = prices.pulse_energy, prices.refresh_energy
     if of_pulse is not None or of_refresh is not None:
-        energy = pulses * (of_pulse or 0.0) + refreshes * (of_refresh or 0.0)
+        energy = total["pulses"] * (of_pulse or 0.0) + total["refreshes"] * (of_refresh or 0.0)
         table.loc["all", "energy / J"] = energy
     if prices.pulse_time is not None:
-        table.loc["all", "one by one, at most / s"] = pulses * prices.pulse_time
+        table.loc["all", "one by one, at most / s"] = total["pulses"] * prices.pulse_time
         table.loc["all", "all at once, at least / s"] = busiest["all"] * prices.pulse_time
     return table
 

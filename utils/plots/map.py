@@ -39,7 +39,7 @@ def select(networks: pd.DataFrame, measured: Sequence[Device] = ()) -> pd.DataFr
     is_curved = networks["nu"].notna()
     chosen = comparable(networks, vary=(*FIELD_AND_RATE, "constants"), among=is_curved)
     own = networks["field"].isin([device.name for device in measured]) & ~is_curved
-    return networks[networks.index.isin(chosen.index) | (own & is_curved.any())]
+    return networks[networks.index.isin(chosen.index) | own] if len(chosen) else chosen
 
 
 def mean_grid(shown: pd.DataFrame, value: str) -> pd.DataFrame:

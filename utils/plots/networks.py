@@ -57,14 +57,9 @@ class Networks:
             self.all = self.all[self.all[name].isin(value if isinstance(value, list) else [value])]
 
     @property
-    def healthy(self) -> pd.DataFrame:
-        """All networks that did not fail."""
-        return self.all[~self.all["failed"]]
-
-    @property
     def unswitched(self) -> pd.DataFrame:
         """All networks that trained under one field alone and did not fail."""
-        return self.healthy[self.healthy["switch"] == 0]
+        return self.all[~self.all["failed"] & (self.all["switch"] == 0)]
 
     @cached_property
     def main(self) -> pd.DataFrame:
@@ -144,10 +139,10 @@ class Networks:
     ) -> str:
         """The flags that make more simulations of these networks' kind: ` --task Digits`.
 
-        networks: by default those of the largest set; given: values by flag, by default those that
-        the networks share.
+        networks: by default, or if there are none, those of the largest set; given: values by flag,
+        by default those that the networks share.
         """
-        networks = self.main if networks is None else networks
+        networks = self.main if networks is None or networks.empty else networks
         if networks.empty:
             return "".join(
                 f" --{name} {commands.words(value)}" for name, value in self.filters.items()
@@ -175,11 +170,12 @@ class Networks:
     ) -> list[str]:
         """How many of a study's settings are missing and the command that makes them, or nothing.
 
-        networks: those that are there, by default the largest set; given: values, by flag, that
-        override the study's, and those that the networks share. edges: networks of which best
-        learning rates at the edge are named, too.
+        networks: those that are there, by default, or if there are none, the largest set; given:
+        values, by flag, that override the study's, and those that the networks share. edges:
+        networks of which best learning rates at the edge are named, too.
         """
-        networks, given = self.main if networks is None else networks, given or {}
+        networks = self.main if networks is None or networks.empty else networks
+        given = given or {}
         name = study.name.capitalize().replace("Figure", "Figure ")
         values = {**given, **series_beside(study, networks), **given}
         try:

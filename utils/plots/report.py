@@ -85,7 +85,7 @@ class Report:
     def draw(self, name: str) -> Figure | None:
         """The picture of a section, saved; None if there is nothing to draw."""
         section, shown = SECTIONS[name], self.select(name)
-        return self.save(section.draw(shown) if is_there(shown) else None, section.name)
+        return self.save(section.draw(shown) if len(shown) else None, section.name)
 
     def show(self, name: str) -> Figure | None:
         """The picture of a section; prints its conclusion and the commands for what is missing."""
@@ -110,7 +110,7 @@ class Report:
     def conclude(self, name: str) -> list[str]:
         """What the networks of a section say, in sentences."""
         shown = self.select(name)
-        parts = shown if isinstance(shown, list) else [shown] * is_there(shown)
+        parts = shown if isinstance(shown, list) else [shown] * (len(shown) > 0)
         return list(filter(None, map(SECTIONS[name].conclude, parts)))
 
     def conclusions(self) -> list[str]:
@@ -219,8 +219,3 @@ class Report:
         path = self.folder / "report.html"
         write_page(path)
         return path
-
-
-def is_there(shown: Any) -> bool:
-    """Whether a section has anything to show."""
-    return len(shown) > 0 if isinstance(shown, (list, pd.DataFrame)) else shown is not None

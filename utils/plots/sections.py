@@ -32,10 +32,10 @@ from utils.study import FIELDS
 class Section:
     """A picture, with a table where there is one.
 
-    name: that of the picture's files. select: what is shown, from all networks: None, or something
-    empty, if there is nothing. draw: from what is there the picture, maybe None. conclude: from it,
-    or from each item of a list, what it says. table: from what is shown, numbers. missing: from all
-    networks and what is shown, a line for each command that makes more.
+    name: that of the picture's files. select: what is shown, from all networks: rows, or a list;
+    empty if there is nothing. draw: from what is there the picture, maybe None. conclude: from all
+    rows, or each item of a list, what it says. table: from what is shown, numbers. missing: from
+    all networks and what is shown, a line for each command that makes more.
     """
 
     name: str
@@ -70,36 +70,32 @@ def from_figure_1(name: str, flags: str = "") -> Callable[[Networks, Any], list[
     return missing
 
 
-def missing_beside(networks: Networks, choice: FairChoice | None) -> list[str]:
+def missing_beside(networks: Networks, choices: list[FairChoice]) -> list[str]:
     """Which built-in devices are not beside the user's, or that there is none of the user's."""
     study = STUDIES["own-device"]
-    if choice is None:
+    if not choices:
         return [
             "No device of your own yet; train it beside the built-in ones with: "
             f"{study.command} my-device.json --resume"
         ]
-    rows = choice.networks
-    own = [device for device in networks.measured if device.name in choice.fields]
+    rows, fields = choices[0].networks, choices[0].fields
+    own = [device for device in networks.measured if device.name in fields]
     command = f"{study.command} {named_devices(rows, own)} --resume{networks.flags(rows)}"
-    missing = [device.name for device in BESIDE if device.name not in choice.fields]
+    missing = [device.name for device in BESIDE if device.name not in fields]
     lines = [f"{', '.join(missing)} not beside it; add with: {command}"] if missing else []
     return lines + describe_edges(study, command, rows)
 
 
-def with_equal_noises(networks: Networks) -> FairChoice | None:
+def with_equal_noises(networks: Networks) -> list[FairChoice]:
     """The second choice, where it has other noises and built-in devices, too."""
-    references = {device.name for device in BESIDE}
-    for choice in networks.choices[1:]:
-        if not choice.as_measured and references & {*choice.fields}:
-            return choice
-    return None
+    built_in = {device.name for device in BESIDE}
+    others = [choice for choice in networks.choices[1:] if not choice.as_measured]
+    return [choice for choice in others if built_in & {*choice.fields}]
 
 
 def missing_switched(networks: Networks, shown: pd.DataFrame) -> list[str]:
     """What is missing of the study, which is of the paper's two fields."""
-    if shown.empty:
-        return networks.missing(STUDIES["switch"])
-    is_papers = set(switch.fields_of(shown)) == set(FIELDS)
+    is_papers = set(switch.fields_of(shown)) <= set(FIELDS)
     return networks.missing(STUDIES["switch"], shown) if is_papers else []
 
 
@@ -124,11 +120,12 @@ def missing_driving(networks: Networks, shown: list[driving.Driven]) -> list[str
 
 
 def missing_widths(networks: Networks, shown: pd.DataFrame) -> list[str]:
-    study, alike = STUDIES["width"], networks.main if shown.empty else shown
-    lines = networks.missing(study, alike)
+    """What is missing of the study, and learning rates beyond those tried that may be the best."""
+    study = STUDIES["width"]
+    lines = networks.missing(study, shown)
     by_size = width.by_variant(shown).values()
     if beyond := sorted({rate for rows in by_size for rate in rates_beyond(rows)}):
-        flags = networks.flags(alike, series_beside(study, alike))
+        flags = networks.flags(shown, series_beside(study, shown))
         lines.append(
             "Width: some are best at the edge of what was tried; try others with: "
             f"{study.command} --resume{flags} --lr {' '.join(f'{rate:g}' for rate in beyond)}"
@@ -141,12 +138,16 @@ SECTIONS: dict[str, Section] = {
     for section in (
         Section(
             "own-device",
-            lambda networks: next(iter(networks.choices), None),
-            comparison.draw_comparison,
+            lambda networks: networks.choices[:1],
+            lambda choices: comparison.draw_comparison(*choices),
             lambda choice: "\n".join(comparison.conclusions(choice)),
             missing_beside,
         ),
-        Section("own-device-other-noises", with_equal_noises, comparison.draw_comparison),
+        Section(
+            "own-device-other-noises",
+            with_equal_noises,
+            lambda choices: comparison.draw_comparison(*choices),
+        ),
         Section("devices", lambda networks: [*FIELDS, *networks.measured], draw_devices),
         *map(by_rate, accuracy.BY_RATE),
         Section(

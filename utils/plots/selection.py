@@ -144,7 +144,7 @@ def latest_run(networks: pd.DataFrame) -> pd.DataFrame:
 def grouped(networks: pd.DataFrame, orders: Mapping[str, Collection]) -> dict[Any, pd.DataFrame]:
     """The networks by the values of some columns, each in its order; without any other values."""
     keys = [
-        pd.Categorical(networks[name], pd.Index(order, tupleize_cols=False))
+        pd.CategoricalIndex(networks[name], pd.Index(order, tupleize_cols=False))
         for name, order in orders.items()
     ]
     groups: Any = networks.groupby(keys, observed=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import colorsys
 import math
-import re
 import time
 from collections.abc import Iterable
 from itertools import cycle
@@ -150,11 +149,6 @@ def name(field: str) -> str:
     if field.startswith(CURVED) and field not in NAMES:
         return f"ν = {float(field.removeprefix(CURVED)):g}"
     return NAMES.get(field, field)
-
-
-def unit(written: str) -> str:
-    """A unit as it is printed: µS for uS."""
-    return re.sub("^u(?=[A-Z])", "µ", written)
 
 
 def physics(networks: pd.DataFrame) -> str:

@@ -29,8 +29,8 @@ def select(networks: Networks) -> pd.DataFrame:
     They are of the fields, and the physics, of which most switched networks are there; `under`:
     epochs under the first of `fields_of`. Switched ones of the original scripts are left out.
     """
-    rows = networks.healthy
-    rows = rows[(rows["switch"] == 0) | ~rows["original"]]
+    rows = networks.all
+    rows = rows[~rows["failed"] & ((rows["switch"] == 0) | ~rows["original"])]
     rows = comparable(rows, (*FIELD_AND_RATE, "switch", "constants"), among=rows["switch"] > 0)
     if rows.empty:
         return rows
@@ -59,10 +59,10 @@ def orders(networks: pd.DataFrame, rate: float) -> list[tuple[Device, Device, pd
 
     Those that were never switched are both ends of either order.
     """
-    fields, rows = fields_of(networks), networks[networks["lr"] == rate]
-    first = rows["setting"].map(lambda setting: setting.field)
-    pairs = fields, fields[::-1]
-    return [(*pair, rows[(first == pair[0]) | (rows["switch"] == 0)]) for pair in pairs]
+    (asked, other), rows = fields_of(networks), networks[networks["lr"] == rate]
+    began, never = rows["setting"].map(lambda setting: setting.field), rows["switch"] == 0
+    pairs = (asked, other), (other, asked)
+    return [(first, then, rows[never | (began == first)]) for first, then in pairs]
 
 
 def draw_switch(networks: pd.DataFrame) -> Figure:
