@@ -1,8 +1,7 @@
-"""Checkpoints: gone on from where that gives the same network, and not where it might not."""
+"""Checkpoints are used where that gives the same network, and not where it might not."""
 
 import json
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from conftest import read_all, setting_of
 from support.launched import start_with
 from support.session_cache import session_cache
-from support.sweeps import SLOW, SWEEP, assert_same_results, checkpoints
+from support.sweeps import SWEEP, assert_same_results, checkpoints, held_in
 
 from utils.records.checkpoints import read_checkpoint, write_checkpoint
 from utils.records.folders import Folder
@@ -23,10 +22,8 @@ def stopped_run(launcher, tmp_path_factory) -> Path:
     """The results of a run that was stopped in its second epoch."""
 
     def stop(folder: Path) -> None:
-        process = start_with(launcher, folder, *SWEEP, **SLOW)
-        process.wait_until(lambda: process.said.count("epoch 1/") == 2)
-        process.send(signal.SIGTERM)
-        assert process.wait() == 143, process.said
+        process = start_with(launcher, folder, *SWEEP, before=held_in(2))
+        process.wait_for("epoch 1/", 2).stopped()
 
     return session_cache(tmp_path_factory, "stopped", stop) / "out"
 
@@ -49,20 +46,19 @@ def edit(path, change) -> None:
 
 
 def spoil(path) -> None:
-    """Make the first test accuracy one that no network has: whoever goes on from it shows it."""
+    """Make the first test accuracy one that no network has, so that its use shows."""
     content = torch.load(path, weights_only=True)
     content["state"]["history.accuracies"][0] = 0.123
     torch.save(content, path)
 
 
-def test_a_checkpoint_is_gone_on_from(start, tmp_path, stopped):
+def test_a_checkpoint_is_used(start, tmp_path, stopped):
     """The next tests rely on this. Its seconds count."""
     for path in stopped:
         spoil(path)
         torch.save(torch.load(path, weights_only=True) | {"seconds": 1000.0}, path)
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0
-    assert process.said.count("0 of 2 networks are complete, 2 go on from a checkpoint, 0") == 1
+    process = start(*SWEEP, "--resume").ended()
+    assert process.log.count("0 of 2 networks are complete, 2 go on from a checkpoint, 0") == 1
     records = read_all(tmp_path / "out")
     first = [float(record.accuracies[0]) for record in records]
     assert sum(value == pytest.approx(0.123) for value in first) == 2
@@ -72,10 +68,8 @@ def test_a_checkpoint_is_gone_on_from(start, tmp_path, stopped):
 
 
 def test_a_checkpoint_without_wear_is_not_used_where_it_is_asked_for(start, tmp_path, stopped):
-    process = start(*SWEEP, "--resume", "--wear")
-    assert process.wait() == 0
-    said = "2 start afresh (checkpoints are of another ledger)"
-    assert process.said.count(said) == 1
+    process = start(*SWEEP, "--resume", "--wear").ended()
+    assert process.log.count("2 start afresh (checkpoints are of another ledger)") == 1
     for record in read_all(tmp_path / "out"):
         worn = sum(record.ledger[f"layers.1.pulses{k}"].double().sum() for k in (1, 2))
         assert worn.item() == pytest.approx(record.ledger["pulses"][:, 0].sum().item(), rel=1e-6)
@@ -92,22 +86,19 @@ def test_whatever_else_decides_the_rounding_keeps_a_checkpoint_from_use(stopped)
         assert session.differences([session, other]) == [name]
 
 
-def test_a_checkpoint_that_is_not_gone_on_from_leaves_no_trace(
-    start, tmp_path, undisturbed, stopped
-):
+def test_a_checkpoint_that_is_not_used_leaves_no_trace(start, tmp_path, undisturbed, stopped):
     """One was rounded otherwise, the other one is damaged."""
     edit(stopped[0], lambda session: session["rounding"].update(torch="2.11.0"))
     spoil(stopped[0])
     stopped[1].write_bytes(stopped[1].read_bytes()[:500])
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0, process.said
+    process = start(*SWEEP, "--resume").ended()
     line = (
         "0 of 2 networks are complete, 0 go on from a checkpoint, 2 start afresh "
         "(checkpoints are of another torch)"
     )
-    assert process.said.count(line) == 1
-    assert process.said.count("start afresh (") == 1  # of the other setting there are none
-    assert process.said.count("epoch 1/") == 4
+    assert process.log.count(line) == 1
+    assert process.log.count("start afresh (") == 1  # of the other setting there are none
+    assert process.log.count("epoch 1/") == 4
     assert_same_results(tmp_path / "out", undisturbed)
     assert all(record.json["earlier_sessions"] == [] for record in read_all(tmp_path / "out"))
 
@@ -117,16 +108,11 @@ def test_every_session_is_recorded_the_oldest_first(start, tmp_path, undisturbed
     commit = "0" * 40
     for path in stopped:
         edit(path, lambda session: session["provenance"].update(git_commit=commit))
-    slower = {"before": "slower_steps"}
-    again = start(*SWEEP, "--resume", **slower)
-    again.wait_until(lambda: ": epoch " in again.said)
-    again.send(signal.SIGTERM)
-    assert again.wait() == 143
-    last = start(*SWEEP, "--resume")
-    assert last.wait() == 0, last.said
+    again = start(*SWEEP, "--resume", before=held_in(3)).wait_for(": epoch ", 2).stopped()
+    last = start(*SWEEP, "--resume").ended()
     for process in (again, last):
-        assert process.said.count("2 go on from a checkpoint, 0 start afresh") == 1
-    assert last.said.count("epoch 1/") == 2  # of the other setting
+        assert process.log.count("2 go on from a checkpoint, 0 start afresh") == 1
+    assert last.log.count("epoch 1/") == 2  # of the other setting
     assert_same_results(tmp_path / "out", undisturbed)
     halfway = {path.name.removesuffix("-checkpoint.pth") for path in stopped}
     for record in read_all(tmp_path / "out"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import members_of, read_all, setting_of
-from support.sweeps import SLOW, SWEEP, assert_same_results
+from support.sweeps import SWEEP, assert_same_results, held_in
 
 from utils.errors import UserError
 from utils.records.files import HOST, write_bytes
@@ -16,8 +16,7 @@ from utils.records.folders import check_names
 
 def test_a_log_that_cannot_be_written_stops_nothing(start, tmp_path, undisturbed):
     out = tmp_path / "out"
-    process = start(*SWEEP, errors="/dev/full")
-    assert process.wait() == 0
+    start(*SWEEP, errors="/dev/full").ended()
     assert_same_results(out, undisturbed)
 
 
@@ -39,57 +38,52 @@ def small_disk(tmp_path):
 def test_a_full_disk(small_disk, start, tmp_path, undisturbed):
     """A network takes 0.3 MB: three fit, without checkpoints; in the end all four are there."""
     if small_disk:
-        process = start(*SWEEP, output_dir=small_disk / "out")
-        assert process.wait() == 1
+        process = start(*SWEEP, output_dir=small_disk / "out").ended(1)
         out = tmp_path / "out"
         shutil.copytree(small_disk / "out", out)  # the same files on a larger disk
     else:  # no file may grow beyond 0.2 MB, which stops the first network
-        process = start(*SWEEP, file_limit=200_000)
-        assert process.wait() == 1
+        process = start(*SWEEP, file_limit=200_000).ended(1)
         out = tmp_path / "out"
-    assert "Traceback" not in process.said
-    last = process.said.splitlines()[-1]
+    assert "Traceback" not in process.log
+    last = process.log.splitlines()[-1]
     assert last.startswith("main.py: error: cannot write ")
     assert "--resume" in last
     assert bool(read_all(out)) == bool(small_disk)  # complete ones stay readable
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0, process.said
+    start(*SWEEP, "--resume").ended()
     assert_same_results(out, undisturbed)
 
 
 def test_a_folder_that_vanishes(start, tmp_path):
     out = tmp_path / "out"
-    process = start(*SWEEP, **SLOW)
-    process.wait_until(lambda: "epoch 2/" in process.said)
+    process = start(*SWEEP, before=held_in(3)).wait_for("epoch 2/", 2)
     shutil.rmtree(out)
-    assert process.wait() == 1
-    assert process.said.splitlines()[-1].startswith("main.py: error: cannot write ")
-    assert "Traceback" not in process.said
+    process.open_networks(0, 1)
+    process.ended(1)
+    assert process.log.splitlines()[-1].startswith("main.py: error: cannot write ")
+    assert "Traceback" not in process.log
 
 
 def test_a_read_only_folder_is_refused_before_anything_starts(start, tmp_path):
     out = tmp_path / "read_only"
     out.mkdir(mode=0o555)
-    process = start(*SWEEP, output_dir=out, powerless=True)
-    assert process.wait() == 2
-    assert process.said.startswith("main.py: error: --output_dir")
-    assert "no permission" in process.said
-    assert process.said.count("\n") == 1
+    process = start(*SWEEP, output_dir=out, powerless=True).ended(2)
+    assert process.log.startswith("main.py: error: --output_dir")
+    assert "no permission" in process.log
+    assert process.log.count("\n") == 1
     assert not list(out.iterdir())
 
 
 def test_a_folder_that_becomes_read_only(start, tmp_path, undisturbed):
     out = tmp_path / "out"
-    process = start(*SWEEP, powerless=True)
-    process.wait_until(lambda: "epoch 1/" in process.said)
+    process = start(*SWEEP, powerless=True, before=held_in(2)).wait_for("epoch 1/", 2)
     for folder in out.iterdir():
         folder.chmod(0o555)
-    assert process.wait() == 1
-    assert "Permission denied" in process.said.splitlines()[-1]
+    process.open_networks(0, 1)
+    process.ended(1)
+    assert "Permission denied" in process.log.splitlines()[-1]
     for folder in out.iterdir():
         folder.chmod(0o755)
-    process = start(*SWEEP, "--resume", powerless=True)
-    assert process.wait() == 0, process.said
+    start(*SWEEP, "--resume", powerless=True).ended()
     assert_same_results(out, undisturbed)
 
 
@@ -102,14 +96,12 @@ def test_a_name_longer_than_the_file_system_takes_is_refused_before_anything_tra
     noises = "--resistor_noise 0.0012345678901234567 --write_noise 0.00123456789 --clipping 0.1"
     small = "--task Digits --epochs 2 --n_models 1 --layers 16 --compile off"
     long = f"{small} {words} {noises}".split()
-    process = start(*long, "--physical_clipping")
-    assert process.wait() == 2
-    *_, line = process.said.splitlines()
+    process = start(*long, "--physical_clipping").ended(2)
+    *_, line = process.log.splitlines()
     assert line.startswith("main.py: error: --field: names of files in ")
     assert line.endswith(f" file system takes; shorten {'-'.join(fields)}")
     assert not (tmp_path / "out").exists()
-    process = start(*long)
-    assert process.wait() == 0, process.said
+    start(*long).ended()
     (record,) = read_all(tmp_path / "out")
     assert 229 <= len(record.folder.name) <= 236
 

@@ -12,15 +12,16 @@ import pytest
 import torch
 from conftest import PROJECT, read_all
 from support.arguments import merged
+from support.fault_injection import GATES
 from support.launched import Process
 from support.sweeps import (
-    assert_nothing_left_over,
-    assert_same_networks,
+    SWEEP,
+    Undisturbed,
+    assert_same_results,
     checkpoints,
     children,
+    held_in,
     is_alive,
-    results,
-    run_alone,
 )
 
 import main
@@ -29,29 +30,21 @@ from utils.compute.distributed import World, collective
 from utils.compute.processor import OutOfMemoryError
 from utils.errors import FailedOnOtherRankError, UserError, WorkerDiedError
 
-SWEEP = (
-    "--task Digits --layers 48 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
-    "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off"
-).split()
 OFTEN = ("--checkpoint_minutes", 0.002)
 RANKS = ("RANK", "LOCAL_RANK")
-MEMBERS = [
-    f"Digits-{field}-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06, network {model}"
-    for field in ("double-linear", "double-exponential")
-    for model in range(3)
-]
 
 
-def torchrun(*arguments, restarts=0) -> subprocess.Popen:
-    """Start two processes with torchrun itself."""
+def torchrun(program: str, folder: Path, *arguments, restarts=0) -> subprocess.Popen:
+    """Start two processes of a program of the project with torchrun itself."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc_per_node", "2", "--max_restarts", str(restarts)]
+    command += ["--nproc_per_node", "2", "--max_restarts", str(restarts), str(PROJECT / program)]
     two_cores = sorted(os.sched_getaffinity(0))[:2]  # as there, on any machine
     return subprocess.Popen(
-        [*command, str(PROJECT / "main.py"), *merged(*arguments)],
+        [*command, *merged(*arguments, "--output_dir", folder / "out")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | {GATES: str(folder / "gate"), "PYTHONPATH": str(PROJECT)},
         preexec_fn=lambda: os.sched_setaffinity(0, two_cores),
     )
 
@@ -60,10 +53,10 @@ def torchrun(*arguments, restarts=0) -> subprocess.Popen:
 def launch(start):
     """Starts several processes of one run, each told by its environment as torchrun does.
 
-    late: the rank of one that starts later than the others.
+    late: the rank of one that starts later than the others; before: see launcher.py.
     """
 
-    def launch_run(processes: int, *arguments, late=None) -> list[Process]:
+    def launch_run(processes: int, *arguments, late=None, before=None) -> list[Process]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -72,8 +65,8 @@ def launch(start):
         run = []
         for rank in range(processes):
             own = {key: str(value) for key, value in (world | dict.fromkeys(RANKS, rank)).items()}
-            before = "wait_a_second" if rank == late else None
-            run.append(start(*arguments, variables=own, before=before))
+            fault = ("wait_a_second",) if rank == late else before
+            run.append(start(*arguments, variables=own, before=fault))
         return run
 
     return launch_run
@@ -95,55 +88,52 @@ def exit_codes(run: list[Process]) -> list[int]:
 
 
 def errors_of(run: list[Process]) -> str:
-    return "".join(process.said for process in run)
+    return "".join(process.log for process in run)
 
 
-@pytest.fixture(scope="module")
-def alone(launcher, tmp_path_factory) -> dict:
-    """The networks of one process."""
-    return results(run_alone(launcher, tmp_path_factory.mktemp("alone"), SWEEP))
-
-
-def assert_same(output_dir: Path, expected: dict) -> None:
-    assert_same_networks(results(output_dir), expected)
-    assert_nothing_left_over(output_dir)
+def assert_same(output_dir: Path, undisturbed: Undisturbed) -> None:
+    assert_same_results(output_dir, undisturbed)
     assert len({path.name[:14] for path in output_dir.iterdir()}) == 1
 
 
-def test_files_are_those_of_a_single_process(launch, tmp_path, alone):
+def test_files_are_those_of_a_single_process(launch, tmp_path, undisturbed):
     """Three processes are tried here; two processes, one of them killed, in the tests below."""
     run = launch(3, *SWEEP)
     assert exit_codes(run) == [0, 0, 0], errors_of(run)
-    assert_same(tmp_path / "out", alone)
+    assert_same(tmp_path / "out", undisturbed)
     first, *others = [process.output.read_text() for process in run]
     rows = [line for line in first.splitlines() if line.startswith("double-")]
     assert len(rows) == 2  # one table
     assert others == ["", ""]
     errors = errors_of(run)
-    logged = [line.split(": epoch 8/8")[0] for line in errors.splitlines() if "epoch 8/8" in line]
-    assert logged == MEMBERS[::3]  # of process 0's networks, dealt out in turn
+    logged = [line.split(": epoch 4/4")[0] for line in errors.splitlines() if "epoch 4/4" in line]
+    names = [f"{slug}, network {model}" for slug, model in sorted(undisturbed.records)]
+    assert logged == [names[2], names[1]]  # of process 0's networks: linear 0, exponential 1
     assert errors.count("Digits: 1500 images to train") == 1
 
 
-def test_a_killed_process_ends_the_run_and_resume_completes_it(launch, start, tmp_path, alone):
+def test_a_killed_process_ends_the_run_and_resume_completes_it(
+    launch, start, tmp_path, undisturbed
+):
     output_dir = tmp_path / "out"
-    run = launch(2, *SWEEP, *OFTEN)
-    run[1].wait_until(lambda: len(checkpoints(output_dir)) >= 2)
+    run = launch(2, *SWEEP, *OFTEN, before=held_in(2))
+    run[1].wait_until(lambda: len(checkpoints(output_dir)) == 2)
     run[1].send(signal.SIGKILL)
     assert exit_codes(run) == [143, -signal.SIGKILL]
-    assert "stopped by SIGTERM" in run[0].said  # it saved what it had
-    assert "--resume goes on" in run[0].said
-    assert len(read_all(output_dir)) < 6
+    assert "stopped by SIGTERM" in run[0].log  # it saved what it had
+    assert "--resume goes on" in run[0].log
+    assert not read_all(output_dir)
     again = start(*SWEEP, *OFTEN, "--resume", threads=1).ended()  # under one process
-    assert "go on from a checkpoint" in again.said
-    assert_same(output_dir, alone)
+    assert "go on from a checkpoint" in again.log
+    assert_same(output_dir, undisturbed)
 
 
-def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, alone):
+def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, undisturbed):
     """After a kill -9 of the process of rank 1, once training is under way everywhere."""
-    process = torchrun(*SWEEP, *OFTEN, "--output_dir", tmp_path, restarts=1)
+    process = torchrun("tests/held_main.py", tmp_path, *SWEEP, *OFTEN, restarts=1)
     end = time.monotonic() + 200
-    while len(checkpoints(tmp_path)) < 2:
+    while len(checkpoints(tmp_path / "out")) < 2:
+        assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.01)
     os.kill(next(pid for pid in children(process.pid) if rank(pid) == 1), signal.SIGKILL)
@@ -151,7 +141,7 @@ def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, alone):
     assert process.returncode == 0, errors
     assert "stopped by SIGTERM" in errors
     assert "go on from a checkpoint" in errors
-    assert_same(tmp_path, alone)
+    assert_same(tmp_path / "out", undisturbed)
     assert len([line for line in output.splitlines() if line.startswith("double-")]) == 2
 
 
@@ -164,16 +154,16 @@ def rank(pid: int) -> int | None:
 
 def test_a_process_without_work_leaves_the_folders_to_the_others(launch, tmp_path):
     """Rank 1 of 2 has no network to train; stopped, it must not clear away rank 0's folder."""
-    one = "--n_models 1 --lr 1000 --field double-linear --epochs 3000 --checkpoint_minutes 5"
-    run = launch(2, *SWEEP, *one.split())
-    run[0].wait_until(lambda: "epoch 1/" in run[0].said)  # its only checkpoint is of the stop
+    one = "--n_models 1 --lr 1000 --field double-linear"
+    run = launch(2, *SWEEP, *one.split(), before=held_in(2))
+    run[0].wait_for("epoch 1/")  # its only checkpoint is of the stop
     run[1].send(signal.SIGTERM)
     assert exit_codes(run) == [143, 143]
     assert "cannot write" not in errors_of(run)
     assert len(checkpoints(tmp_path / "out")) == 1
 
 
-def test_waiting_for_a_process_that_has_died_is_told_in_words():
+def test_waiting_for_a_process_that_has_died_is_described():
     with pytest.raises(WorkerDiedError, match="another process of this run has died"), collective():
         raise RuntimeError("Connection closed by peer")
 
@@ -187,7 +177,7 @@ def test_waiting_for_a_process_that_has_died_is_told_in_words():
     ],
     ids=["before the processes meet", "after"],
 )
-def test_an_error_is_told_once_by_all(late, flags, error, launch, tmp_path):
+def test_an_error_of_all_is_logged_once(late, flags, error, launch, tmp_path):
     """Whichever process comes first."""
     run = launch(2, *flags, late=late)
     first, other = exit_codes(run)
@@ -197,8 +187,8 @@ def test_an_error_is_told_once_by_all(late, flags, error, launch, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_error_is_told_once_where_torchrun_ends_the_others(tmp_path):
-    process = torchrun("--lr", "-1", "--output_dir", tmp_path / "out")
+def test_an_error_is_logged_once_where_torchrun_ends_the_others(tmp_path):
+    process = torchrun("main.py", tmp_path, "--lr", "-1")
     _, errors = process.communicate(timeout=200)
     assert process.returncode != 0
     assert errors.count("main.py: ") == errors.count("main.py: error: --lr -1.0") == 1
@@ -207,12 +197,12 @@ def test_an_error_is_told_once_where_torchrun_ends_the_others(tmp_path):
 
 @pytest.fixture
 def second(stop, monkeypatch):
-    """This process as the second of a run, with little patience."""
+    """This process as the second of a run, which does not wait long for the first."""
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(signals, "RANK_ZERO_TIMEOUT_S", 0.2)
 
 
-def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
+def test_a_wrong_flag_of_one_process_alone_is_logged_by_it(second, capsys):
     start = time.monotonic()
     with pytest.raises(SystemExit) as stop:
         main.main(["--lr", "-1"])
@@ -222,7 +212,7 @@ def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "line"),
     [
         (UserError("no data"), 2, "main.py: error: no data\n"),
         (OutOfMemoryError(), 2, f"main.py: error: {main.TOO_LARGE}\n"),
@@ -230,10 +220,10 @@ def test_a_wrong_flag_of_one_process_alone_is_told_by_it(second, capsys):
         (FailedOnOtherRankError(2), 2, ""),
     ],
 )
-def test_process_0_has_time_to_tell_of_an_error_before_the_other_does(
-    error, code, said, second, monkeypatch, capsys
+def test_process_0_has_time_to_log_an_error_before_the_other_does(
+    error, code, line, second, monkeypatch, capsys
 ):
-    """The other one logs what it has not heard of from process 0."""
+    """The other one logs it where process 0 does not end it."""
 
     def fail(*_):
         raise error
@@ -241,7 +231,7 @@ def test_process_0_has_time_to_tell_of_an_error_before_the_other_does(
     monkeypatch.setattr(main, "simulate", fail)
     start = time.monotonic()
     assert main.main([]) == code
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == line
     assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 
@@ -256,8 +246,8 @@ def test_dry_run_prints_the_plan_once_and_writes_nothing(launch, tmp_path):
     run = launch(2, *SWEEP, "--dry_run")
     assert exit_codes(run) == [0, 0], errors_of(run)
     first, other = (process.output.read_text() for process in run)
-    assert first.count("2 settings of 3 networks each, 2 processes:") == 1
-    assert first.count("process 0 trains 3 networks") == 1
+    assert first.count("2 settings of 2 networks each, 2 processes:") == 1
+    assert first.count("process 0 trains 2 networks") == 1
     assert other == ""
     assert not (tmp_path / "out").exists()
 

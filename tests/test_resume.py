@@ -12,7 +12,15 @@ import pytest
 import torch
 from conftest import Record, read_all, setting_of
 from support.legacy_runs import without_newer
-from support.sweeps import OFTEN, SWEEP, Undisturbed, assert_same_results, checkpoints, results
+from support.sweeps import (
+    OFTEN,
+    SWEEP,
+    Undisturbed,
+    assert_same_results,
+    checkpoints,
+    held_in,
+    results,
+)
 
 import main
 from devices.built_in import LIBRARY
@@ -26,18 +34,16 @@ from utils.training.trainer import Trainer
 
 def test_resume_says_what_it_found_and_trains_only_what_is_missing(start, tmp_path, undisturbed):
     out = tmp_path / "out"
-    assert start(*SWEEP, "--n_models", 1).wait() == 0
+    start(*SWEEP, "--n_models", 1).ended()
     before = {path: path.stat().st_mtime_ns for path in out.glob("[!.]*/*-0.json")}
     assert len(before) == 2
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0
-    assert process.said.count("1 of 2 networks are complete, 0 go on from a checkpoint, 1") == 2
+    process = start(*SWEEP, "--resume").ended()
+    assert process.log.count("1 of 2 networks are complete, 0 go on from a checkpoint, 1") == 2
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert_same_results(out, undisturbed)
-    again = start(*SWEEP, "--resume")
-    assert again.wait() == 0
-    assert again.said.count("2 of 2 networks are complete") == 2
-    assert ": epoch " not in again.said
+    again = start(*SWEEP, "--resume").ended()
+    assert again.log.count("2 of 2 networks are complete") == 2
+    assert ": epoch " not in again.log
     assert again.output.read_text().count("double-") == 4  # the table, from the files
 
 
@@ -53,22 +59,14 @@ def test_resume_takes_no_folder_of_other_settings(simulate):
 def test_resume_takes_the_folder_in_which_most_was_done(start, tmp_path, undisturbed):
     """An old one with a checkpoint of many steps, not a new one with hardly any."""
     out = tmp_path / "out"
-    slower = {"before": "slower_steps"}
-    old = start(*SWEEP, *OFTEN, **slower)
-    old.wait_until(lambda: old.said.count("epoch 2/") == 2)
-    old.send(signal.SIGTERM)
-    assert old.wait() == 143
+    start(*SWEEP, *OFTEN, before=held_in(3)).wait_for("epoch 2/", 2).stopped()
     far, folders = steps_of(checkpoints(out)), set(out.iterdir())
-    new = start(*SWEEP, **slower)
-    new.wait_until(lambda: new.said.count("epoch 1/") == 2)
-    new.send(signal.SIGTERM)
-    assert new.wait() == 143
+    start(*SWEEP, before=held_in(2)).wait_for("epoch 1/", 2).stopped()
     near = steps_of(set(checkpoints(out)) - {p for f in folders for p in f.iterdir()})
     assert len(near) == len(far) == 2
     assert max(near) < min(far)
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0
-    assert process.said.count("taken from 2 folders of this setting, since it holds most") == 2
+    process = start(*SWEEP, "--resume").ended()
+    assert process.log.count("taken from 2 folders of this setting, since it holds most") == 2
     taken = {path.parent for path in out.glob("[!.]*/*-1.json")}
     (with_checkpoint,) = (f for f in taken if "double-linear" in f.name)
     assert with_checkpoint in folders
@@ -109,7 +107,7 @@ def test_resume_clears_what_a_kill_left(start, tmp_path, undisturbed):
     os.utime(old, (0, 0))
     for record in out.glob("[!.]*/*-1.json"):
         (record.parent / f"{record.stem}-checkpoint.pth").write_bytes(b"left over")
-    assert start(*SWEEP, "--resume").wait() == 0
+    start(*SWEEP, "--resume").ended()
     assert sorted(out.glob(".*")) == in_the_making
     for hidden in in_the_making:
         shutil.rmtree(hidden)
@@ -163,10 +161,9 @@ def test_resume_trains_damaged_networks_again(damages, start, tmp_path, undistur
     shutil.copytree(undisturbed.output_dir, out)
     for damage, record in zip(damages, sorted(out.glob("[!.]*/*.json")), strict=False):
         damage(record)
-    process = start(*SWEEP, "--resume")
-    assert process.wait() == 0
-    assert process.said.count("epoch 4/4") == len(damages)
-    assert process.said.count("1 of 2 networks are complete") == 4 - len(damages)
+    process = start(*SWEEP, "--resume").ended()
+    assert process.log.count("epoch 4/4") == len(damages)
+    assert process.log.count("1 of 2 networks are complete") == 4 - len(damages)
     assert_same_results(out, undisturbed)
 
 
@@ -182,16 +179,14 @@ def test_resume_trains_again_where_more_is_to_be_counted(start, tmp_path, undist
     without = [word for word in SWEEP if word != "--ledger"]
 
     def complete(*arguments) -> str:
-        process = start(*arguments, "--resume")
-        assert process.wait() == 0
-        assert process.said.count("2 of 2 networks are complete") == 2
-        assert ": epoch " not in process.said
+        process = start(*arguments, "--resume").ended()
+        assert process.log.count("2 of 2 networks are complete") == 2
+        assert ": epoch " not in process.log
         return process.output.read_text()
 
     assert "pulses" not in complete(*without)
-    process = start(*SWEEP, "--resume", "--wear")
-    assert process.wait() == 0
-    assert process.said.count("(2 of them anew, since not all was counted that is asked for)") == 2
+    process = start(*SWEEP, "--resume", "--wear").ended()
+    assert process.log.count("(2 of them anew, since not all was counted that is asked for)") == 2
     for name, record in results(out).items():
         expected = undisturbed.records[name]
         assert torch.equal(record.accuracies, expected.accuracies)
@@ -208,20 +203,17 @@ def test_resume_trains_again_where_more_is_to_be_counted(start, tmp_path, undist
 
 def test_two_runs_do_not_work_in_one_folder(start, tmp_path):
     """The second would resume one folder, and make two."""
-    one = "--task Digits --layers 8 --epochs 1000 --n_models 1 --device cpu".split()
-    first = start(*one, "--lr", 1000)
-    first.wait_until(lambda: "epoch 1/" in first.said)
+    one = "--task Digits --layers 8 --epochs 2 --n_models 1 --device cpu".split()
+    first = start(*one, "--lr", 1000, before=("hold", 18)).wait_for("epoch 1/")
     before = sorted(tmp_path.glob("out/*"))
-    second = start(*one, "--lr", 500, 1000, 2000, "--resume")
-    assert second.wait() == 2
-    *_, message, error = second.said.splitlines()
+    second = start(*one, "--lr", 500, 1000, 2000, "--resume").ended(2)
+    *_, message, error = second.log.splitlines()
     assert "is in use by another run; wait until it has ended" in error
     assert "too early" in message  # every such run logs it
-    assert second.said.count("\n") == 3
+    assert second.log.count("\n") == 3
     assert len(before) == 1
     assert sorted(tmp_path.glob("out/*")) == before
-    first.send(signal.SIGKILL)
-    first.wait()
+    first.killed()
 
 
 def test_resume_takes_no_folder_of_another_physics(simulate, monkeypatch):
@@ -270,53 +262,52 @@ def recorded_loads(monkeypatch) -> list:
     return loads
 
 
-def test_what_is_complete_is_found_without_reading_the_weights(tmp_path, stop, monkeypatch):
-    words = "--task Digits --layers 8 --epochs 1 --n_models 2 --device cpu --output_dir".split()
-    words.append(str(tmp_path))
-    assert main.main(words) == 0
+@pytest.fixture
+def run(stop, tmp_path):
+    """A function that runs small networks in this process; returns the exit code."""
+    small = "--task Digits --layers 8 --epochs 1 --device cpu --output_dir".split()
+    return lambda *words: main.main([*small, str(tmp_path), *words])
+
+
+def stops(*_):
+    raise StoppedError(signal.SIGTERM)
+
+
+def test_what_is_complete_is_found_without_reading_the_weights(run, monkeypatch):
+    assert run("--n_models", "2") == 0
     loads = recorded_loads(monkeypatch)
-    assert main.main([*words, "--resume"]) == 0
+    assert run("--n_models", "2", "--resume") == 0
     assert {name[-6:] for name, _ in loads} >= {"-0.pth", "-1.pth"}
     assert all(options == {"weights_only": True, "mmap": True} for _, options in loads)
 
 
-def test_a_stop_tells_what_is_complete_without_looking_again(tmp_path, stop, monkeypatch, capsys):
+def test_a_stop_tells_what_is_complete_without_looking_again(run, monkeypatch, capsys):
     """Networks that were complete before are not loaded, which takes minutes in large runs."""
-    words = "--task Digits --layers 8 --epochs 1 --device cpu --output_dir".split()
-    words.append(str(tmp_path))
-    assert main.main([*words, "--n_models", "1"]) == 0
+    assert run("--n_models", "1") == 0
     loads = []
 
-    def stops(world, stop):
+    def stops_here(world, stop):
         loads.append(recorded_loads(monkeypatch))
-        raise StoppedError(signal.SIGTERM)
+        stops()
 
-    monkeypatch.setattr(World, "wait_for_all", stops)
-    assert main.main([*words, "--n_models", "2", "--resume"]) == 143
+    monkeypatch.setattr(World, "wait_for_all", stops_here)
+    assert run("--n_models", "2", "--resume") == 143
     assert loads == [[]]
     said = capsys.readouterr().err.splitlines()[-1]
     assert "stopped by SIGTERM; of 2 networks 2 are complete and 0 have a checkpoint" in said
 
 
-def test_a_stop_does_not_take_for_complete_what_is_to_be_counted(
-    tmp_path, stop, monkeypatch, capsys
-):
-    words = "--task Digits --layers 8 --epochs 1 --device cpu --n_models 1 --output_dir".split()
-    words.append(str(tmp_path))
-    assert main.main(words) == 0
-
-    def stops(*_):
-        raise StoppedError(signal.SIGTERM)
-
+def test_a_stop_does_not_take_for_complete_what_is_to_be_counted(run, monkeypatch, capsys):
+    assert run("--n_models", "1") == 0
     monkeypatch.setattr(Trainer, "train", stops)
-    assert main.main([*words, "--ledger", "--resume"]) == 143
+    assert run("--n_models", "1", "--ledger", "--resume") == 143
     assert "nothing was trained yet" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_runs_started_in_the_same_second_have_folders_of_their_own(start, tmp_path):
     small = "--task Digits --layers 8 --epochs 1 --n_models 1 --device cpu".split()
-    runs = [start(*small) for _ in range(3)]
-    assert [run.wait() for run in runs] == [0, 0, 0]
+    for run in [start(*small) for _ in range(3)]:
+        run.ended()
     assert len(list((tmp_path / "out").iterdir())) == 3
     assert len(read_all(tmp_path / "out")) == 3
 

@@ -78,7 +78,7 @@ def test_every_study_has_its_script():
 def test_studies_make_the_settings_of_their_figure(study, start, tmp_path):
     small = "--task Digits --epochs 1 --n_models 1 --layers 8 --device cpu".split()
     process = start("--study", study.name, *small)
-    assert process.wait() == 0, process.said
+    process.ended()
     networks = Networks(Simulations.read(tmp_path / "out"))
     assert len(networks.all) == 12 * len(clippings(study))
     assert networks.missing(study) == []

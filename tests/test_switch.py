@@ -1,6 +1,5 @@
 """The field is switched while a network learns: against the float64 reference, and across stops."""
 
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +19,7 @@ from support.reference_networks import (
     inputs,
     state_of,
 )
-from support.sweeps import SLOW, assert_same_networks, results
+from support.sweeps import assert_same_networks, held_in, results
 
 from devices.ledger_level import LedgerLevel
 from devices.library import find
@@ -381,16 +380,14 @@ def test_two_fields_and_a_switch_are_one_setting_on_disk(simulate):
 def test_a_switched_run_that_is_stopped_ends_as_one_that_is_not(start, tmp_path):
     """A checkpoint before every step; killed in the epoch of the switch, with workers."""
     run = (
-        "--task Digits --layers 24 --epochs 4 --n_models 2 --lr 3000 --batch_size 64 "
+        "--task Digits --layers 24 --epochs 4 --n_models 2 --lr 3000 --batch_size 400 "
         "--field double-linear double-exponential --time_switch 2 --device cpu --compile off"
     ).split()
     start(*run, output_dir=tmp_path / "whole").ended()
-    process = start(*run, "--checkpoint_minutes", 0, **SLOW)
-    process.wait_until(lambda: process.said.count("epoch 2/") == 2)
-    process.send(signal.SIGKILL)
-    process.wait()
+    process = start(*run, "--checkpoint_minutes", 0, before=held_in(3))
+    process.wait_for("epoch 2/", 2).killed()
     process = start(*run, "--resume").ended()
-    assert "2 go on from a checkpoint" in process.said
+    assert "2 go on from a checkpoint" in process.log
     assert_same_networks(results(tmp_path / "out"), results(tmp_path / "whole"))
 
 

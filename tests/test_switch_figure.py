@@ -32,7 +32,7 @@ def switched(launcher, simulations, tmp_path_factory) -> Path:
     shutil.copytree(simulations, folder)
     words = f"{SMALL} --compile off --study switch --lr 3000 --resume".split()
     process = start_with(launcher, folder.parent, *words, output_dir=folder)
-    assert process.wait() == 0, process.said
+    process.ended()
     return folder
 
 

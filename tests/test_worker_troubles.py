@@ -1,7 +1,5 @@
 """What goes wrong in a worker: too little memory, mistakes, failing networks, no compiler."""
 
-import signal
-
 import pytest
 import torch
 from conftest import read_all
@@ -14,24 +12,26 @@ pytestmark = needs_workers
 def test_too_little_memory_makes_workers_fewer_and_loses_nothing_complete(
     start, tmp_path, three_alone
 ):
-    process = start(*THREE, before="memory_that_is_used_up_later")
-    process.wait_until(lambda: complete(tmp_path / "out"))
+    process = start(*THREE, before=("memory_that_is_used_up_later",))
+    process.wait_for("network 2: epoch 1/")
     (path,) = complete(tmp_path / "out")
     written = path.stat().st_mtime_ns
-    assert process.wait() == 0, process.said
-    assert process.said.count("memory does not suffice for 2 at a time") == 1
-    assert process.said.count("network 0: epoch 1/") == 1
-    assert process.said.count("network 1: epoch 1/") == 2  # it had to start anew
+    process.open_networks(1)
+    process.wait_for("memory does not suffice for 2 at a time")
+    process.open_networks(2)
+    process.ended()
+    assert process.log.count("memory does not suffice for 2 at a time") == 1
+    assert process.log.count("network 0: epoch 1/") == 1
+    assert process.log.count("network 1: epoch 1/") == 2  # it had to start anew
     assert path.stat().st_mtime_ns == written
     assert_same_three(tmp_path / "out", three_alone)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_network_too_large_for_the_memory_is_a_user_error(threads, start, tmp_path):
-    process = start(*THREE, threads=threads, before="memory_for_none")
-    assert process.wait() == 2
-    assert "Traceback" not in process.said
-    *earlier, last = process.said.splitlines()
+    process = start(*THREE, threads=threads, before=("memory_for_none",)).ended(2)
+    assert "Traceback" not in process.log
+    *earlier, last = process.log.splitlines()
     assert last.startswith("main.py: error: a single network does not fit into memory; choose ")
     fewer = [line for line in earlier if line.startswith("memory does not suffice")]
     assert len(fewer) == threads - 1
@@ -40,21 +40,20 @@ def test_a_network_too_large_for_the_memory_is_a_user_error(threads, start, tmp_
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_mistake_ends_with_its_traceback(threads, start):
-    process = start(*THREE, threads=threads, before="a_mistake_in_the_second_epoch")
-    assert process.wait() == 1
-    assert process.said.count("KeyError: 'a mistake'") == 1
-    assert "fault_injection.py" in process.said  # the place
-    assert ("in a worker process" in process.said) == (threads > 1)
+    fault = ("a_mistake_in_the_second_epoch",)
+    process = start(*THREE, threads=threads, before=fault).ended(1)
+    assert process.log.count("KeyError: 'a mistake'") == 1
+    assert "fault_injection.py" in process.log  # the place
+    assert ("in a worker process" in process.log) == (threads > 1)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_network_that_fails_is_named_and_recorded_as_failed(
     threads, start, tmp_path, three_alone
 ):
-    process = start(*THREE, threads=threads, before="network_1_is_poisoned")
-    assert process.wait() == 0
-    assert process.said.count(f"network 1 of {THREE_SLUG} failed") == 1
-    assert "from step 0 on" in process.said
+    process = start(*THREE, threads=threads, before=("network_1_is_poisoned",)).ended()
+    assert process.log.count(f"network 1 of {THREE_SLUG} failed") == 1
+    assert "from step 0 on" in process.log
     records = read_all(tmp_path / "out")
     assert [record.json["failed_step"] for record in records] == [None, 0, None]
     assert records[1].json["accuracy"] is None
@@ -70,17 +69,14 @@ def test_without_a_compiler_workers_go_on_uncompiled_and_resume_their_checkpoint
     start, tmp_path, three_alone
 ):
     arguments = (*THREE, "--compile", "on")
-    process = start(*arguments, before="no_compiler_and_slow_steps")
-    process.wait_until(lambda: process.said.count("epoch 2/") == 2)
-    process.send(signal.SIGTERM)
-    assert process.wait() == 143, process.said
-    again = start(*arguments, "--resume", before="no_compiler")
-    assert again.wait() == 0, again.said
-    assert again.said.count("epoch 1/") == 1  # of network 2
+    process = start(*arguments, before=("no_compiler_and_hold", 10))
+    process.wait_for("epoch 2/", 2).stopped()
+    again = start(*arguments, "--resume", before=("no_compiler",)).ended()
+    assert again.log.count("epoch 1/") == 1  # of network 2
     assert_same_three(tmp_path / "out", three_alone)
-    assert "2 go on from a checkpoint, 1 start afresh" in again.said
-    for said in (process.said, again.said):
-        lines = [line for line in said.splitlines() if "no C++ compiler found" in line]
+    assert "2 go on from a checkpoint, 1 start afresh" in again.log
+    for log in (process.log, again.log):
+        lines = [line for line in log.splitlines() if "no C++ compiler found" in line]
         assert lines == [
             "compiling the training step failed (no C++ compiler found); it runs uncompiled, which "
             "is several times slower (--compile off silences this)"
@@ -90,10 +86,8 @@ def test_without_a_compiler_workers_go_on_uncompiled_and_resume_their_checkpoint
 def test_a_compiled_network_is_the_same_in_a_worker_and_alone_with_two_threads(start, tmp_path):
     """The worker's program is that of test_flags.py, end to end."""
     compiled = "--task Digits --layers 64 --epochs 1 --lr 3000 --device cpu --compile on".split()
-    pool = start(*compiled, "--n_models", 2, output_dir=tmp_path / "pool")
-    assert pool.wait() == 0, pool.said
-    by_itself = start(*compiled, "--n_models", 1, "--seed", 101, output_dir=tmp_path / "alone")
-    assert by_itself.wait() == 0, by_itself.said
+    start(*compiled, "--n_models", 2, output_dir=tmp_path / "pool").ended()
+    start(*compiled, "--n_models", 1, "--seed", 101, output_dir=tmp_path / "alone").ended()
     _, among_two = read_all(tmp_path / "pool")
     (single,) = read_all(tmp_path / "alone")
     assert among_two.json["compiled"]

@@ -1,50 +1,88 @@
-"""Faults that tests put into a run before it starts: see launcher.py, "before"."""
+"""Faults, and gates to wait at, that tests put into a run before it starts: see launcher.py."""
 
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 import utils.records.summary
 from utils.compute import compiler
+from utils.data import datasets
+from utils.records import results
 from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
+
+GATES = "TEST_GATES"  # the environment variable that says where files of opened gates are
+LONGEST_WAIT_S = 250.0
+
+
+def is_open(gate: str) -> bool:
+    return Path(f"{os.environ[GATES]}.{gate}").exists()
+
+
+def wait_at(gate: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Wait until the test opens a gate, see `Process.open`; without a test, not for ever."""
+    end = time.monotonic() + LONGEST_WAIT_S
+    while not is_open(gate):
+        if time.monotonic() > end:
+            raise TimeoutError(f"nobody opened the gate {gate!r}")
+        time.sleep(0.002)
+        meanwhile()
+
+
+def hold(step: int, *models: int) -> None:
+    """Let networks wait before a mini-batch for the gate of their number, `network 1`.
+
+    models: their numbers, by default all. As between any two steps, they write the checkpoints that
+    are due meanwhile, and obey a stop. So a test meets them there, however slow the machine is.
+    """
+    train = Trainer.train
+
+    def held(trainer, checkpoint_if_due):
+        model = trainer.members[0].model
+
+        def wait():
+            checkpoint_if_due()
+            if trainer.step == step and (not models or model in models):
+                wait_at(f"network {model}", checkpoint_if_due)
+
+        return train(trainer, wait)
+
+    Trainer.train = held
+
+
+def hold_with_table(step: int) -> None:
+    """Let the table wait for a gate, too."""
+    hold(step)
+    table = utils.records.summary.table
+
+    def held(*arguments):
+        wait_at("table")
+        return table(*arguments)
+
+    utils.records.summary.table = held
+
+
+def hold_loading() -> None:
+    datasets.load = lambda *_: wait_at("loading")
+
+
+def hold_writing() -> None:
+    """Let each file of a result wait after it is written."""
+    write = results.write_tensors
+
+    def held(path, content):
+        write(path, content)
+        wait_at("writing")
+
+    results.write_tensors = held
 
 
 def wait_a_second() -> None:
     time.sleep(1)
-
-
-def slow_steps(seconds: float = 0.005, of_network_1: float | None = None) -> None:
-    learn = Trainer.learn
-
-    def slowly(trainer):
-        is_1 = of_network_1 is not None and trainer.members[0].model == 1
-        time.sleep(of_network_1 if is_1 else seconds)
-        return learn(trainer)
-
-    Trainer.learn = slowly
-
-
-def slower_steps() -> None:
-    slow_steps(0.02)
-
-
-def network_1_is_slow() -> None:
-    slow_steps(0.005, of_network_1=0.025)
-
-
-def slow_steps_and_table() -> None:
-    slow_steps()
-    table = utils.records.summary.table
-
-    def slowly(*arguments):
-        time.sleep(1.5)
-        return table(*arguments)
-
-    utils.records.summary.table = slowly
 
 
 def use_up_memory() -> None:
@@ -53,8 +91,8 @@ def use_up_memory() -> None:
 
 
 def memory_that_is_used_up_later() -> None:
-    """Let network 1 run out of memory in its third epoch, while network 2 trains."""
-    network_1_is_slow()
+    """Let network 1 run out of memory after its second epoch, while network 2 is held in it."""
+    hold(7, 1, 2)
     network_1_needs_all_memory(from_epoch=2)
 
 
@@ -104,15 +142,15 @@ def no_compiler() -> None:
     compiler.compile_program = compile_program
 
 
-def no_compiler_and_slow_steps() -> None:
+def no_compiler_and_hold(step: int) -> None:
     no_compiler()
-    slow_steps()
+    hold(step)
 
 
-def slow_compiler() -> None:
+def hold_compiler() -> None:
     def compile_program(module, inputs, cores=1):
-        print("at work for a minute", file=sys.stderr, flush=True)
-        time.sleep(60)
+        print("compiling waits", file=sys.stderr, flush=True)
+        wait_at("compiler")
 
     compiler.load = lambda path: None  # no program of an earlier run
     compiler.compile_program = compile_program
@@ -121,8 +159,8 @@ def slow_compiler() -> None:
 def network_1_is_poisoned() -> None:
     fresh = Ensemble.fresh
 
-    def poisoned(members, currents, kept):
-        ensemble = fresh(members, currents, kept)
+    def poisoned(members, currents, ledger_level):
+        ensemble = fresh(members, currents, ledger_level)
         for index, member in enumerate(members):
             if member.model == 1:
                 ensemble.network.layers[0].pairs.weight[index] = torch.inf

@@ -6,7 +6,7 @@ Requests and replies are JSON lines. {"args": [...], "output": path, "errors": p
 bytes or null, "powerless": whether even root has to obey file permissions} starts a run; the reply
 is its process number. The reply to {"wait": number} is the exit code, negative for a signal.
 Further keys: "threads", for how many torch thinks that the machine has cores; "before", the
-function of fault_injection.py to call first; "variables", for the environment.
+function of fault_injection.py to call first, with its arguments; "variables", for the environment.
 """
 
 import ctypes
@@ -57,7 +57,8 @@ def run(request: dict) -> int:
         torch.set_num_threads(request["threads"])
         distributed.usable_cores = lambda: request["threads"]
     if request.get("before"):
-        getattr(importlib.import_module("support.fault_injection"), request["before"])()
+        function, *arguments = request["before"]
+        getattr(importlib.import_module("support.fault_injection"), function)(*arguments)
     sys.argv = ["main.py", *request["args"]]
     try:
         return main.main(request["args"])

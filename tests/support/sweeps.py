@@ -12,19 +12,27 @@ from conftest import Record, read_all
 from support.launched import start_with
 from support.session_cache import session_cache
 
+BATCHES = 4  # an epoch of Digits, the last one smaller
 SWEEP = (
     "--task Digits --layers 32 --epochs 4 --n_models 2 --lr 4000 --field double-linear "
     "double-exponential --resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --ledger "
-    "--checkpoint_minutes 5"
+    "--checkpoint_minutes 5 --batch_size 400"
 ).split()
 OFTEN = ("--checkpoint_minutes", 0.001)
 THREE = (
     "--task Digits --layers 24 --epochs 8 --n_models 3 --lr 4000 --field double-linear "
     "--resistor_noise 0.015 --clipping 0.1 --device cpu --compile off --checkpoint_minutes 5 "
-    "--ledger"
+    "--ledger --batch_size 400"
 ).split()  # on two cores: networks 0 and 1 at first, network 2 by who is through with one
 THREE_SLUG = "Digits-double-linear-4000.0-var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
-SLOW = {"before": "slow_steps"}
+
+
+def held_in(epoch: int, *models: int) -> tuple[str, int, ...]:
+    """Return the fault by which networks wait in the middle of an epoch, which is counted from 1.
+
+    models: the numbers of these networks, by default of all.
+    """
+    return "hold", BATCHES * (epoch - 1) + BATCHES // 2, *models
 
 
 @dataclass
@@ -52,8 +60,7 @@ def three_alone(launcher, tmp_path_factory) -> dict:
 
 def run_alone(launcher, folder: Path, arguments: Sequence[str]) -> Path:
     """Run the program in one process with one thread; returns the folder of its results."""
-    process = start_with(launcher, folder, *arguments, threads=1)
-    assert process.wait() == 0, process.said
+    start_with(launcher, folder, *arguments, threads=1).ended()
     return folder / "out"
 
 
