@@ -196,8 +196,11 @@ def run_main(*args, **options) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def stop():
-    """A Stop that handles signals; the earlier handlers are restored afterwards."""
-    handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    """A Stop that handles signals, even if those of the tests are ignored, as in a background job.
+
+    The earlier handlers are restored afterwards.
+    """
+    handlers = {signum: signal.signal(signum, signal.SIG_DFL) for signum in SIGNALS}
     yield Stop().install()
     for signum, handler in handlers.items():
         signal.signal(signum, handler)
@@ -263,11 +266,15 @@ class Record:
     ledger: dict
 
 
+def assert_same_tensors(tensors: dict, others: dict) -> None:
+    """Assert that there are the same tensors under the same names, bit for bit."""
+    assert tensors.keys() == others.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(tensor, others[name]), name
+
+
 def assert_same_weights(record: Record, other: Record) -> None:
-    """Assert that two networks have the same tensors, bit for bit."""
-    assert record.state.keys() == other.state.keys()
-    for name, tensor in record.state.items():
-        assert torch.equal(tensor, other.state[name]), name
+    assert_same_tensors(record.state, other.state)
 
 
 def read_all(output_dir: Path) -> list[Record]:

@@ -60,9 +60,9 @@ def test_bench_prints_its_tables_and_writes_them(
     assert [row["hidden"] for row in result["scaling"]["hidden"]] == [128, 256]
     assert result["schemes"]["double-linear"]["--accumulate"] > 0
     assert all(peak > 1e8 for peak in result["memory"].values())
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in ("s/model-epoch", "/ engine", "floor", "peak memory", "written to"):
-        assert words in said
+        assert words in printed
 
 
 def test_runs_beside_each_other_are_timed_to_their_end(monkeypatch):

@@ -68,10 +68,10 @@ def test_graphed_steps_are_the_steps(field, batch_size, currents, fake_cuda):
         for _ in range(2 * plain.per_epoch):
             expected = plain.learn()
             actual = graphed.learn()
-            for mine, theirs in zip(actual, expected, strict=True):
-                assert torch.equal(mine, theirs)
+            for tensor, other in zip(actual, expected, strict=True):
+                assert torch.equal(tensor, other)
     assert graphed.step == plain.step == 2 * plain.per_epoch
-    for mine, theirs in zip(graphed.ensemble.state, plain.ensemble.state, strict=True):
-        assert torch.equal(mine, theirs) or mine.isnan().all()
+    for tensor, other in zip(graphed.ensemble.state, plain.ensemble.state, strict=True):
+        assert torch.equal(tensor, other) or tensor.isnan().all()
     (graph,) = fake_cuda.graphs
     assert graph.replayed == 2 * (200 // batch_size) - WARM_UP

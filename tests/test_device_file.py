@@ -47,9 +47,11 @@ def content_of(**changes) -> dict:
 
 def second_format(**changes) -> dict:
     """The device in format 2, with keys of its falling branch replaced."""
-    kept = {k: v for k, v in FIRST_FORMAT.items() if k not in ("family", "constants", "errors")}
+    unchanged = {
+        k: v for k, v in FIRST_FORMAT.items() if k not in ("family", "constants", "errors")
+    }
     falling = {"family": "table", "constants": FIRST_FORMAT["constants"]} | changes
-    return kept | {"format": 2, "falling": falling}
+    return unchanged | {"format": 2, "falling": falling}
 
 
 def refusal(path, text: str) -> str:
@@ -326,15 +328,15 @@ def test_a_partner_that_cannot_be(relaxes_to, message, tmp_path):
         find(str(path))
 
 
-def test_it_is_kept_in_records_without_the_file(tmp_path):
+def test_records_hold_it_without_the_file(tmp_path):
     device_file(tmp_path / "strong.json", measured("strong", LINEAR, 0.1))
     path = device_file(
         tmp_path / "weak.json", measured("weak", TABLE, 0.3, relaxes_to="strong.json")
     )
     device = find(str(path))
-    kept = json.loads(json.dumps([constants(device), measurements(device)], allow_nan=False))
-    assert kept[1].keys() == {"weak", "strong"}
-    again = from_constants("weak", *kept)
+    stored = json.loads(json.dumps([constants(device), measurements(device)], allow_nan=False))
+    assert stored[1].keys() == {"weak", "strong"}
+    again = from_constants("weak", *stored)
     assert again == device
     assert again.measured == replace(device.measured, relaxes_to="strong")
     assert again.partner.measured.variability.value == 0.1

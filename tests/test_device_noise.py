@@ -60,17 +60,17 @@ def test_it_is_fresh_for_every_mini_batch_layer_and_test_batch(ensemble):
     zero = torch.tensor(0)
     numbers = Stream(ensemble.network.seed, zero, zero)
     numbers = numbers.normal(Draw.READ, ensemble.network.layers[0].weight.shape[1:])
-    mine = [
+    noises = [
         noise_of_training(ensemble),
         noise_of_training(ensemble, step=1),
         numbers,
         *(noise_of_test(ensemble, step, part) for step, part in ((0, 0), (1, 0), (0, 1))),
     ]
-    n = min(each.numel() for each in mine)
-    correlation = torch.corrcoef(torch.stack([each.flatten()[:n].double() for each in mine]))
-    assert (correlation - torch.eye(len(mine))).abs().max() < 0.06
+    n = min(each.numel() for each in noises)
+    correlation = torch.corrcoef(torch.stack([each.flatten()[:n].double() for each in noises]))
+    assert (correlation - torch.eye(len(noises))).abs().max() < 0.06
     other = noise_of_training(ensemble, layer=1)
-    assert not torch.isclose(other.flatten(), mine[0].flatten()[: other.numel()]).any()
+    assert not torch.isclose(other.flatten(), noises[0].flatten()[: other.numel()]).any()
 
 
 def test_samples_of_a_batch_share_it(currents):

@@ -51,7 +51,7 @@ def torchrun(program: str, folder: Path, *arguments, restarts=0) -> subprocess.P
 
 @pytest.fixture
 def launch(start):
-    """Starts several processes of one run, each told by its environment as torchrun does.
+    """Starts several processes of one run, each with the environment that torchrun gives it.
 
     late: the rank of one that starts later than the others; before: see launcher.py.
     """
@@ -235,8 +235,8 @@ def test_process_0_has_time_to_log_an_error_before_the_other_does(
     assert time.monotonic() - start >= signals.RANK_ZERO_TIMEOUT_S
 
 
-def test_a_process_that_is_ended_before_it_has_trained_says_nothing(second, monkeypatch, capsys):
-    """Process 0 says why, even if it found an error before this process had read its flags."""
+def test_a_process_that_is_ended_before_it_has_trained_logs_nothing(second, monkeypatch, capsys):
+    """Process 0 logs why, even if it found an error before this process had read its flags."""
     monkeypatch.setattr(main, "parse", lambda args: signal.raise_signal(signal.SIGTERM))
     assert main.main([]) == 128 + signal.SIGTERM
     assert capsys.readouterr().err == ""

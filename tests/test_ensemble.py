@@ -107,8 +107,8 @@ def test_leaving_inputs_out_that_are_always_zero_changes_nothing(currents):
     everything = replace(currents, inputs=DenseInputs(whole, tested, all_active))
     part, full = (train(members_of(setting_of()), data) for data in (currents, everything))
     assert_close(states(part)[0], states(full)[0])
-    mine, theirs = (each.ensemble.history.pulse_requests for each in (part, full))
-    torch.testing.assert_close(mine, theirs)
+    actual, expected = (each.ensemble.history.pulse_requests for each in (part, full))
+    torch.testing.assert_close(actual, expected)
 
 
 def test_pulse_request_is_the_mean_over_all_devices(currents):
@@ -127,16 +127,16 @@ def test_slices_go_back_into_an_ensemble(currents):
     trainer.ensemble.history.loss_sum += torch.tensor([1.5, 2.5])
     fresh = Ensemble.fresh(trainer.members, currents)
     restore(fresh, [slice_of(trainer.ensemble, model) for model in (0, 1)])
-    for mine, theirs in zip(fresh.state, trainer.ensemble.state, strict=True):
-        assert torch.equal(mine, theirs)
+    for actual, expected in zip(fresh.state, trainer.ensemble.state, strict=True):
+        assert torch.equal(actual, expected)
     alone = Ensemble.fresh(trainer.members[1:], currents)
     restore(alone, [slice_of(trainer.ensemble, 1)])
     for layer in (0, 1):
-        mine, theirs = (
+        actual, expected = (
             alone.network.layers[layer].pairs,
             trainer.ensemble.network.layers[layer].pairs,
         )
-        assert torch.equal(mine.weight[0], theirs.weight[1])
+        assert torch.equal(actual.weight[0], expected.weight[1])
     assert alone.history.losses[0, 0] == trainer.ensemble.history.losses[1, 0]
     assert alone.history.loss_sum.tolist() == [2.5]
 

@@ -23,8 +23,8 @@ def test_end_to_end_on_digits(simulate):
     for field in ("linear", "exponential"):
         for network in (0, 1):
             who = f"Digits-double-{field}-3000.0-var-0.2-clipping-0.0-resistor-0.0-voltage-0.0, "
-            mine = [line for line in lines if line.startswith(f"{who}network {network}: ")]
-            epochs = [line.partition("epoch ")[2].partition(",")[0] for line in mine]
+            of_network = [line for line in lines if line.startswith(f"{who}network {network}: ")]
+            epochs = [line.partition("epoch ")[2].partition(",")[0] for line in of_network]
             assert epochs == [f"{number}/12" for number in range(1, 13)]
     assert len(records) == 4
 
@@ -100,17 +100,3 @@ def test_compile_flag(compiled, simulate, monkeypatch):
     monkeypatch.setattr("utils.compute.compiler.compile_program", instead)
     (record,) = simulate(f"--compile {'on' if compiled else 'off'}")
     assert record.json["compiled"] == bool(calls) == compiled
-
-
-def test_without_a_compiler_the_run_goes_on_and_says_so(simulate, monkeypatch):
-    def no_compiler(module, inputs, cores=1):
-        raise RuntimeError("no C++ compiler found")
-
-    monkeypatch.setattr("utils.compute.compiler.load", lambda path: None)  # nothing is kept
-    monkeypatch.setattr("utils.compute.compiler.compile_program", no_compiler)
-    (plain,) = simulate("--compile off")
-    assert "no C++ compiler" not in simulate.errors
-    (fallen_back,) = simulate("--compile on")
-    assert "no C++ compiler" in simulate.errors
-    assert torch.equal(plain.state["layers.1.weight1"], fallen_back.state["layers.1.weight1"])
-    assert fallen_back.json["compiled"] is False

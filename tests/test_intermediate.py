@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import assert_same_weights, members_of, setting_of
+from conftest import assert_same_tensors, assert_same_weights, members_of, setting_of
 from support.engine import trained_engine
 from support.reference_networks import EXTRAS, difference, inputs, trained_reference
 
@@ -25,8 +25,8 @@ def test_they_follow_the_reference(data, request):
     assert list(layers) == [1, 4, 7]
     expected = reference.first_image(images)
     np.testing.assert_allclose(layers[1][0], 0.001 * images[0], rtol=1e-5)
-    for mine, theirs in zip(layers.values(), expected, strict=True):
-        for actual, values in zip(mine, theirs, strict=True):
+    for of_layer, of_reference in zip(layers.values(), expected, strict=True):
+        for actual, values in zip(of_layer, of_reference, strict=True):
             assert actual.dtype == torch.float32
             assert difference(actual.numpy(), values) < 2e-3
     reference.physics.sigma_v = 0.0
@@ -42,10 +42,8 @@ def test_a_state_dict_is_read_back(always_zero_patterns):
     other = Ensemble.fresh(members_of(setting_of(layers=(24, 16)), 2), currents).network
     before = state_dict(other, 0, ensemble.history.step)
     load_state_dict(other, 1, state)
-    for name, tensor in state_dict(other, 1, ensemble.history.step).items():
-        assert torch.equal(tensor, state[name])
-    for name, tensor in state_dict(other, 0, ensemble.history.step).items():
-        assert torch.equal(tensor, before[name])
+    assert_same_tensors(state_dict(other, 1, ensemble.history.step), state)
+    assert_same_tensors(state_dict(other, 0, ensemble.history.step), before)
     for pairs in (pairs for layer in other.layers for pairs in layer.arrays):
         assert torch.equal(pairs.weight, pairs.weight2 - pairs.weight1)
 
@@ -59,13 +57,13 @@ def files_of(folder) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def kept(simulate):
+def with_files(simulate):
     """Records of two networks, with their currents and voltages."""
     return simulate(f"{FLAGS} --compute_intermediate")
 
 
-def test_files_and_shapes(kept):
-    shapes = {name: tuple(tensor.shape) for name, tensor in files_of(kept[0].folder).items()}
+def test_files_and_shapes(with_files):
+    shapes = {name: tuple(tensor.shape) for name, tensor in files_of(with_files[0].folder).items()}
     assert shapes == {
         f"-{model}-{quantity}-layer-{layer}.pth": (size,)
         for model in (0, 1)
@@ -78,24 +76,21 @@ def test_files_and_shapes(kept):
     }
 
 
-def test_the_flag_changes_no_number(kept, simulate):
+def test_the_flag_changes_no_number(with_files, simulate):
     without = simulate(FLAGS)
     assert not files_of(without[0].folder)
-    for mine, theirs in zip(kept, without, strict=True):
-        assert mine.folder.name[14:] == theirs.folder.name[14:]
-        assert torch.equal(mine.accuracies, theirs.accuracies)
-        assert_same_weights(mine, theirs)
-        settings = [
-            {key: value for key, value in record.json.items() if key not in ("seconds", "command")}
-            for record in (mine, theirs)
-        ]
-        assert settings[0] == settings[1]
+    for record, other in zip(with_files, without, strict=True):
+        assert record.folder.name[14:] == other.folder.name[14:]
+        assert torch.equal(record.accuracies, other.accuracies)
+        assert_same_weights(record, other)
+        ignored = {"seconds": None, "command": None}
+        assert record.json | ignored == other.json | ignored
 
 
 @pytest.mark.parametrize("damage", ["never asked for", "lost", "cut off", "of another layer"])
-def test_resume_adds_those_of_complete_networks_from_their_weights(damage, kept, simulate):
+def test_resume_adds_those_of_complete_networks_from_their_weights(damage, with_files, simulate):
     """Nothing is trained again, and bit for bit as if they had been asked for at once."""
-    folder, expected = kept[0].folder, files_of(kept[0].folder)
+    folder, expected = with_files[0].folder, files_of(with_files[0].folder)
     (victim,) = folder.glob("*-1-voltage-layer-1.pth")
     if damage == "never asked for":
         for path in folder.glob("*-layer-*.pth"):
@@ -112,14 +107,12 @@ def test_resume_adds_those_of_complete_networks_from_their_weights(damage, kept,
     assert f"currents and voltages of {n_networks} complete networks are added" in simulate.errors
     assert ": epoch " not in simulate.errors
     assert {path: path.stat().st_mtime_ns for path in records} == records
-    again = files_of(folder)
-    assert again.keys() == expected.keys()
-    assert all(torch.equal(tensor, expected[name]) for name, tensor in again.items())
+    assert_same_tensors(files_of(folder), expected)
 
 
-def test_a_network_that_is_trained_again_without_the_flag_keeps_none(kept, simulate):
+def test_a_network_that_is_trained_again_without_the_flag_keeps_none(with_files, simulate):
     """The files would belong to former weights; those of the other network stay."""
-    folder = kept[0].folder
+    folder = with_files[0].folder
     (victim,) = folder.glob("*-1.json")
     victim.unlink()
     simulate(f"{FLAGS} --resume --output_dir {folder.parent}")

@@ -79,9 +79,9 @@ def test_networks_of_a_divided_job_are_those_of_an_undivided_one(
     memory_for(1, monkeypatch)
     assert run(divided, members, currents, stop) == ([1, 1, 1], members)
     for member in members:
-        mine, other = (one.record(member).content for one in (divided, whole))
-        assert mine["accuracy"] == other["accuracy"]
-        assert mine["loss"] == pytest.approx(other["loss"], rel=1e-4)
+        record, other = (one.record(member).content for one in (divided, whole))
+        assert record["accuracy"] == other["accuracy"]
+        assert record["loss"] == pytest.approx(other["loss"], rel=1e-4)
 
 
 def test_what_is_complete_when_memory_is_used_up_is_not_trained_again(

@@ -1,4 +1,4 @@
-"""Kernels are built once, kept whole, and trusted only where they are the user's own."""
+"""Kernels are built once, cached whole, and trusted only where they are the user's own."""
 
 import os
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_any_path_will_do(source, tmp_path, monkeypatch):
         assert built().name.startswith("answer-")
 
 
-def test_a_message_says_what_failed(source, monkeypatch):
+def test_a_message_describes_what_failed(source, monkeypatch):
     """And nothing half built stays."""
     source.write_text("no C++")
     assert library(source) is None
@@ -207,7 +207,7 @@ def test_a_cache_of_another_user_is_left_alone(source, tmp_path):
     )
 
 
-def test_without_a_home_nothing_is_kept(source, monkeypatch):
+def test_without_a_home_nothing_is_cached(source, monkeypatch):
     """A container may run a user without an entry in passwd."""
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.delenv("HOME", raising=False)

@@ -5,8 +5,7 @@ Their jobs and memory: see test_plan.py.
 
 from dataclasses import replace
 
-import torch
-from conftest import setting_of
+from conftest import assert_same_weights, setting_of
 
 from utils.compute.compiler import Compiler
 from utils.compute.pool import run_jobs
@@ -77,6 +76,4 @@ def test_a_study_of_layers_trains_each_as_it_is_alone(simulate, monkeypatch):
     for layers, record in both.items():
         (alone,) = simulate(f"--lr 4000 --layers {' '.join(map(str, layers))}")
         assert alone.json["accuracy"] == record.json["accuracy"]
-        assert alone.state.keys() == record.state.keys()
-        for name, tensor in alone.state.items():
-            assert torch.equal(tensor, record.state[name])
+        assert_same_weights(alone, record)

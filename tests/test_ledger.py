@@ -155,13 +155,13 @@ def test_counting_changes_no_number(field, currents):
     plain, counted, worn = (
         train(currents, ledger_level, field=field) for ledger_level in LedgerLevel
     )
-    theirs = worn.ensemble.state_dict()
+    expected = worn.ensemble.state_dict()
     for less in (plain, counted):
-        for name, mine in less.ensemble.state_dict().items():
-            assert torch.equal(mine, theirs[name]), name
+        for name, actual in less.ensemble.state_dict().items():
+            assert torch.equal(actual, expected[name]), name
     assert "ledger" not in str(plain.ensemble.state_dict().keys())
     assert ledgers(plain) == [{}]
-    assert set(theirs) - set(counted.ensemble.state_dict()) == {
+    assert set(expected) - set(counted.ensemble.state_dict()) == {
         f"ledger.accounts.{layer}.{name}" for layer in (0, 1) for name in WEAR
     }
 
@@ -190,11 +190,11 @@ def test_side_by_side_it_is_as_alone(patterns):
         alone = Ensemble.fresh([member], currents, LedgerLevel.WEAR)
         program(alone, gradients)
         alone.ledger.close_epoch(0)
-        mine = ledger_dict(together.network, together.ledger, model, 2)
-        theirs = ledger_dict(alone.network, alone.ledger, 0, 2)
-        assert mine["writes"][0].min() > 0
-        for name, values in mine.items():
-            torch.testing.assert_close(values, theirs[name], rtol=1e-6, atol=0, equal_nan=True)
+        actual = ledger_dict(together.network, together.ledger, model, 2)
+        expected = ledger_dict(alone.network, alone.ledger, 0, 2)
+        assert actual["writes"][0].min() > 0
+        for name, values in actual.items():
+            torch.testing.assert_close(values, expected[name], rtol=1e-6, atol=0, equal_nan=True)
 
 
 def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):

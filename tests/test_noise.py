@@ -57,22 +57,22 @@ def test_philox_known_answers(counter, key, answer, device):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("seed", [0, 100, 2**32 + 5, 2**63 - 1])
 def test_draws_are_those_of_the_reference(seed, device):
-    mine = stream((seed,), step=7, part=3, layer=2, device=device)
+    numbers = stream((seed,), step=7, part=3, layer=2, device=device)
     expected = reference_noise.normal((5, 11), seed, 7, 2, int(Draw.READ), 3)
-    actual = mine.normal(Draw.READ, (5, 11))[0].cpu().double().numpy()
+    actual = numbers.normal(Draw.READ, (5, 11))[0].cpu().double().numpy()
     np.testing.assert_allclose(actual, expected, atol=2e-6)
     expected = reference_noise.uniform((5, 11), seed, 7, 2, int(Draw.FRESH), 3)
-    actual = mine.uniform(Draw.FRESH, (5, 11))[0].cpu().double().numpy()
+    actual = numbers.uniform(Draw.FRESH, (5, 11))[0].cpu().double().numpy()
     np.testing.assert_allclose(actual, expected, atol=2e-7)
 
 
 def test_the_kernel_draws_what_torch_does():
     """Both draw the same words; the transform of the kernel rounds differently."""
     seeds, counts = (5, 2**40 + 5), (1, 3, 4, 127, 128, 129, 5000)
-    mine = stream(seeds, step=7, part=3, layer=2)
-    by_kernel = [mine.normal(Draw.READ, (count,)) for count in counts]
+    numbers = stream(seeds, step=7, part=3, layer=2)
+    by_kernel = [numbers.normal(Draw.READ, (count,)) for count in counts]
     with python_only():
-        by_python = [mine.normal(Draw.READ, (count,)) for count in counts]
+        by_python = [numbers.normal(Draw.READ, (count,)) for count in counts]
     for actual, expected in zip(by_kernel, by_python, strict=True):
         torch.testing.assert_close(actual, expected, atol=5e-6, rtol=0)
 
@@ -80,10 +80,10 @@ def test_the_kernel_draws_what_torch_does():
 @pytest.mark.parametrize("shape", [(1, 1), (10, 512), (31, 3), (33, 7), (64, 100)])
 def test_the_kernel_draws_the_uniform_numbers_of_torch(shape):
     """The same bits, whole blocks of 32 outputs or not, with any number of networks."""
-    mine = stream((100, 2**40 + 5, 2**63 - 1), step=7, part=3, layer=2)
-    by_kernel = mine.uniform_by_blocks(Draw.ROUNDING, shape)
+    numbers = stream((100, 2**40 + 5, 2**63 - 1), step=7, part=3, layer=2)
+    by_kernel = numbers.uniform_by_blocks(Draw.ROUNDING, shape)
     with python_only():
-        by_python = mine.uniform_by_blocks(Draw.ROUNDING, shape)
+        by_python = numbers.uniform_by_blocks(Draw.ROUNDING, shape)
     assert by_kernel.shape == (3, *shape)
     assert torch.equal(by_kernel, by_python)
 
@@ -92,12 +92,12 @@ def test_the_kernel_draws_the_uniform_numbers_of_torch(shape):
 @pytest.mark.parametrize("shape", [(2, 1, 1), (2, 3, 43), (2, 50, 100)])
 def test_noise_is_added_to_values(shape, dtype, computed):
     """The same bits by kernel and PyTorch; each network has its sigma, in any memory order."""
-    mine, sigma = stream((5, 2**40 + 5), step=7, part=3, layer=2), torch.tensor([0.3, 1e-3])
+    numbers, sigma = stream((5, 2**40 + 5), step=7, part=3, layer=2), torch.tensor([0.3, 1e-3])
     sigma = sigma[:, None, None].to(dtype)
     values = torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
-    expected = values + sigma * mine.normal(Draw.READ, shape[1:]).to(dtype)
+    expected = values + sigma * numbers.normal(Draw.READ, shape[1:]).to(dtype)
     for ordered in (values, values.mT.contiguous().mT):
-        assert torch.equal(mine.noisy(Draw.READ, ordered, sigma), expected)
+        assert torch.equal(numbers.noisy(Draw.READ, ordered, sigma), expected)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -4,8 +4,9 @@ import json
 
 import pytest
 import torch
-from conftest import currents_of, members_of, setting_of
+from conftest import members_of, setting_of
 from support.devices import OTHERS, device_file, measured
+from support.engine import trained
 
 from devices.library import find
 from devices.measured_branch import Estimate
@@ -13,7 +14,7 @@ from devices.responses import Linear, Table
 from utils.compute.compiler import Compiler
 from utils.parser import parse
 from utils.records.simulations import Simulations
-from utils.training.startup_messages import measured_values as remarks_of
+from utils.training.startup_messages import measured_values
 from utils.training.trainer import Trainer
 
 FAST = "--lr 4000 --batch_size 32"
@@ -21,7 +22,7 @@ TABLE = OTHERS["table"].response
 
 
 def test_from_file_to_records(simulate, tmp_path):
-    """The run says in its first line what is as measured; nothing needs the file afterwards."""
+    """The run logs in its first line what is as measured; nothing needs the file afterwards."""
     path = device_file(tmp_path / "x.json", measured("mine", TABLE, 0.1, 0.002, None))
     (record,) = simulate(f"{FAST} --field {path}")
     assert simulate.errors.splitlines()[0] == (
@@ -47,7 +48,7 @@ def test_from_file_to_records(simulate, tmp_path):
     assert row.setting.field.measured.units.unit == "S"
 
 
-def test_a_flag_wins_and_the_first_line_says_so(simulate, tmp_path):
+def test_a_flag_wins_and_the_first_line_shows_that(simulate, tmp_path):
     path = device_file(tmp_path / "x.json", measured("mine", TABLE, 0.1, 0.002, 0.01))
     (record,) = simulate(f"{FAST} --field {path} --var 0 --write_noise 0.02")
     assert simulate.errors.splitlines()[0] == (
@@ -58,11 +59,11 @@ def test_a_flag_wins_and_the_first_line_says_so(simulate, tmp_path):
     assert record.json["write_noise"] == 0.02
 
 
-def test_a_study_may_have_other_values_which_is_said(tmp_path):
+def test_a_study_may_have_other_values_which_is_logged(tmp_path):
     path = device_file(tmp_path / "x.json", measured("mine", TABLE, 0.1, 0.002, 0.01))
     run = parse(["--study", "figure1", "--field", str(path), "double-linear"])
     assert {setting.field.name for setting in run.settings} == {"mine", "double-linear"}
-    assert remarks_of(run.settings) == [
+    assert measured_values(run.settings) == [
         "mine: var 0.2 (measured: 0.1), resistor_noise 0.015 (measured: 0.002), "
         "write_noise 0.01 as measured"
     ]
@@ -145,7 +146,7 @@ def test_two_files_of_one_name_are_refused(refusal, tmp_path):
         assert message in refusal("--field", *files)
 
 
-def test_what_could_not_be_measured_has_the_usual_value(tmp_path):
+def test_what_could_not_be_measured_has_the_default(tmp_path):
     path = device_file(tmp_path / "mine.json", measured("mine"))
     (setting,) = parse(["--field", str(path)]).settings
     assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.2, 0.0, 0.0)
@@ -156,27 +157,36 @@ CURVE = [0.0, 3.1e-6, 5.0e-6, 5.3e-6, 8.8e-6, 12.4e-6]  # rises by so much, in A
 PULSES = (0.0, 1.0, 3.0, 4.0, 9.5, 20.0)
 
 
+@pytest.fixture(scope="module")
+def train_on(currents, tmp_path_factory):
+    """A function that trains a network on a device of measured values; returns its weights."""
+
+    def train(values: list[float]) -> torch.Tensor:
+        span = values[-1] - values[0]
+        table = Table(PULSES, tuple(2.742 - 0.567 * (value - values[0]) / span for value in values))
+        table.check()
+        path = device_file(tmp_path_factory.mktemp("files") / "mine.json", measured("mine", table))
+        setting = setting_of(field=find(str(path)), epochs=12, clipping=0.0, write_noise=0.01)
+        (result,) = trained(Trainer(members_of(setting), currents, Compiler(enabled=False)))
+        assert result.accuracies[-1] > 0.9
+        return torch.cat([result.state[f"layers.{k}.weight2"].flatten() for k in (1, 4)])
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def trained_curve(train_on) -> torch.Tensor:
+    return train_on(CURVE)
+
+
 @pytest.mark.parametrize(
     "unit",
     [lambda a: 1e9 * a, lambda a: a + 7.3e-3, lambda a: 5e-5 - a, lambda a: -4.2e6 * a - 1e3],
     ids=["nA", "offset", "upside down", "all"],
 )
-def test_the_unit_of_the_measurement_changes_nothing_but_rounding(unit, patterns, tmp_path):
+def test_the_unit_of_the_measurement_changes_nothing_but_rounding(unit, train_on, trained_curve):
     """One curve in other units, mapped onto the range of the model, trains the same network."""
-
-    def trained(values: list[float]) -> torch.Tensor:
-        span = values[-1] - values[0]
-        table = Table(PULSES, tuple(2.742 - 0.567 * (value - values[0]) / span for value in values))
-        table.check()
-        path = device_file(tmp_path / "mine.json", measured("mine", table))
-        setting = setting_of(field=find(str(path)), epochs=12, clipping=0.0, write_noise=0.01)
-        trainer = Trainer(members_of(setting), currents_of(patterns), Compiler(enabled=False))
-        list(trainer.train(lambda: None))
-        (result,) = trainer.results(0.0)
-        assert result.accuracies[-1] > 0.9
-        return torch.cat([result.state[f"layers.{k}.weight2"].flatten() for k in (1, 4)])
-
-    expected, actual = trained(CURVE), trained([unit(value) for value in CURVE])
+    actual, expected = train_on([unit(value) for value in CURVE]), trained_curve
     # But where rounding decides whether a device is refreshed, or a pulse is large enough.
     close = (actual - expected).abs() < 1e-4
     assert close.float().mean() > 0.999

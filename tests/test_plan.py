@@ -25,11 +25,11 @@ def plan_of(machine: Machine = CPU, compile: str = "auto", settings=(), **change
     return Plan(tuple(settings) or (setting_of(**changes),), SIZES, machine, compile)
 
 
-def with_room_for(networks: int, mine: Plan) -> Plan:
+def with_room_for(networks: int, planned: Plan) -> Plan:
     """Return a machine into whose memory n networks fit, but not one more."""
-    one, two = mine.memory(1), mine.memory(2)
+    one, two = planned.memory(1), planned.memory(2)
     free = (one + (networks - 1) * (two - one) + 1) / plan.SHARE
-    return replace(mine, machine=replace(mine.machine, free_bytes=free))
+    return replace(planned, machine=replace(planned.machine, free_bytes=free))
 
 
 def tasks_of(members, step_of=lambda member: 0) -> list[Task]:
@@ -71,14 +71,14 @@ def test_a_network_larger_than_the_memory_is_refused():
 
 @pytest.mark.parametrize("networks", [1, 3, 10])
 def test_networks_fit_as_long_as_there_is_memory(networks):
-    for mine in (plan_of(CPU), plan_of(GPU)):
-        assert with_room_for(networks, mine).at_once() == networks
+    for planned in (plan_of(CPU), plan_of(GPU)):
+        assert with_room_for(networks, planned).at_once() == networks
 
 
 def test_even_one_network_that_hardly_fits_is_tried():
     """Several processes share the memory, of which one alone would have enough."""
-    mine = with_room_for(1, plan_of())
-    assert replace(mine, machine=replace(mine.machine, processes=8)).at_once() == 1
+    planned = with_room_for(1, plan_of())
+    assert replace(planned, machine=replace(planned.machine, processes=8)).at_once() == 1
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_a_worker_for_every_core_and_the_cores_for_all_workers(cores, jobs, work
 
 
 def test_memory_limits_the_workers():
-    mine = with_room_for(4, plan_of(replace(CPU, cores=9)))
-    assert mine.workers(30) == (4, 2)
-    assert mine.workers(3) == (3, 3)
+    planned = with_room_for(4, plan_of(replace(CPU, cores=9)))
+    assert planned.workers(30) == (4, 2)
+    assert planned.workers(3) == (3, 3)
 
 
 def test_a_gpu_has_one_process():
@@ -114,9 +114,9 @@ def test_a_gpu_has_one_process():
 
 
 def test_where_results_depend_on_threads_one_process_trains_with_all():
-    mine = plan_of(replace(CPU, cores=8, is_repeatable=False))
-    assert mine.workers(10) == (1, 8)
-    assert mine.threads == 8  # then they decide the rounding
+    planned = plan_of(replace(CPU, cores=8, is_repeatable=False))
+    assert planned.workers(10) == (1, 8)
+    assert planned.threads == 8  # then they decide the rounding
     assert plan_of(replace(CPU, cores=8)).threads is None
 
 
@@ -249,9 +249,9 @@ def members_of_each(settings, n_models: int) -> list[Member]:
 
 def test_memory_is_planned_for_the_largest_network():
     """144 inputs, 4 classes: 148 x 48 weights of 84 bytes, 8 values of 52 units for 1000 images."""
-    mine = plan_of(settings=sizes())
-    assert mine.memory(1) == 148 * 48 * 84 + 4 * 8 * 52 * 1000
-    assert mine.memory(1, (24, 12)) == (144 * 24 + 24 * 12 + 12 * 4) * 84 + 4 * 8 * 40 * 1000
+    planned = plan_of(settings=sizes())
+    assert planned.memory(1) == 148 * 48 * 84 + 4 * 8 * 52 * 1000
+    assert planned.memory(1, (24, 12)) == (144 * 24 + 24 * 12 + 12 * 4) * 84 + 4 * 8 * 40 * 1000
 
 
 def test_the_largest_networks_start_first():
@@ -260,15 +260,15 @@ def test_the_largest_networks_start_first():
 
 
 def test_on_a_gpu_only_networks_of_equal_layers_train_side_by_side():
-    mine, tasks = plan_of(GPU, settings=sizes()), tasks_of(members_of_each(sizes(), 3))
-    jobs = mine.jobs(tasks)
+    planned, tasks = plan_of(GPU, settings=sizes()), tasks_of(members_of_each(sizes(), 3))
+    jobs = planned.jobs(tasks)
     assert [(job.setting.layers, len(job.members)) for job in jobs] == [
         ((48,), 3),
         ((24, 12), 3),
         ((24,), 3),
     ]
     assert all(len({member.setting.layers for member in job.members}) == 1 for job in jobs)
-    room = (mine.memory(2) + 1) / plan.SHARE  # for two of the largest
+    room = (planned.memory(2) + 1) / plan.SHARE  # for two of the largest
     jobs = plan_of(replace(GPU, free_bytes=room), settings=sizes()).jobs(tasks)
     assert [len(job.members) for job in jobs if job.setting.layers == (48,)] == [2, 1]
     assert [len(job.members) for job in jobs if job.setting.layers == (24,)] == [3]
@@ -276,15 +276,15 @@ def test_on_a_gpu_only_networks_of_equal_layers_train_side_by_side():
 
 def test_compiling_is_decided_for_each_network_by_its_own_work():
     """7 mini-batches an epoch; 148 x 48 = 7104 weights: 1e8 updates after 2011 epochs."""
-    mine = plan_of(settings=sizes(epochs=2011))
-    assert [mine.compiles(setting) for setting in sizes(epochs=2011)] == [False, True, False]
-    assert mine.compiled
+    planned = plan_of(settings=sizes(epochs=2011))
+    assert [planned.compiles(setting) for setting in sizes(epochs=2011)] == [False, True, False]
+    assert planned.compiled
     for setting in sizes(epochs=2011):
-        assert plan_of(settings=[setting]).compiled == mine.compiles(setting)
+        assert plan_of(settings=[setting]).compiled == planned.compiles(setting)
     assert not plan_of(settings=sizes(epochs=2010)).compiled
     assert all(map(plan_of(compile="on", settings=sizes()).compiles, sizes()))
     assert [
-        job.compiled for job in mine.jobs(tasks_of(members_of_each(sizes(epochs=2011), 1)))
+        job.compiled for job in planned.jobs(tasks_of(members_of_each(sizes(epochs=2011), 1)))
     ] == [
         True,
         False,

@@ -146,13 +146,13 @@ def test_devices_that_are_there_are_taken(monkeypatch):
 def tree(tmp_path, monkeypatch):
     """Makes this process be in control groups: a root of files by path, and /proc/self/cgroup."""
 
-    def make(mine: str, **files: str) -> None:
+    def make(cgroup_file: str, **files: str) -> None:
         root = tmp_path / "cgroup"
         for path, content in files.items():
             file = root / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"{content}\n")
-        (tmp_path / "self").write_text(mine)
+        (tmp_path / "self").write_text(cgroup_file)
         groups = functools.partial(control_groups, root, tmp_path / "self")
         monkeypatch.setattr(processor, "control_groups", groups)
         monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
@@ -193,8 +193,8 @@ def test_groups_of_version_2_are_found_each_within_the_next(tree):
 
 
 def test_groups_of_version_1_are_found_in_the_tree_of_each_controller(tree):
-    mine = "9:name=systemd:/\n4:memory:/user/job\n1:cpu,cpuacct:/user/job\n0::/\n"
-    assert tree(mine, **VERSION_1) == [
+    cgroup_file = "9:name=systemd:/\n4:memory:/user/job\n1:cpu,cpuacct:/user/job\n0::/\n"
+    assert tree(cgroup_file, **VERSION_1) == [
         "memory/user/job",
         "memory/user",
         "memory",
@@ -213,12 +213,12 @@ def test_a_container_that_sees_its_own_group_as_the_root(tree):
 
 
 @pytest.mark.parametrize(
-    ("mine", "files"),
+    ("cgroup_file", "files"),
     [("0::/user/job\n", VERSION_2), ("4:memory:/user/job\n1:cpu,cpuacct:/user/job\n", VERSION_1)],
     ids=["version 2", "version 1"],
 )
-def test_the_narrowest_limit_counts(mine, files, tree):
-    tree(mine, **files)
+def test_the_narrowest_limit_counts(cgroup_file, files, tree):
+    tree(cgroup_file, **files)
     assert usable_cores() == 3  # 3.5 of 8
     assert free_bytes(CPU) == 400  # 1000 - 700, and 100 of a cache that is given back
 

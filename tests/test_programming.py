@@ -15,8 +15,7 @@ from devices.noise import Stream
 from devices.pair import Devices, PairArray, PairState
 from devices.programming import clamp_and_refresh, refresh
 
-FIELDS = RESPONSES
-ENDING = {name: response for name, response in FIELDS.items() if not response.endless}
+ENDING = {name: response for name, response in RESPONSES.items() if not response.endless}
 TABLE, LONGER = (device_of(name).response for name in ("table", "longer table"))
 STEEPER = replace(LINEAR, slope=-0.03, offset=2.9)
 OTHER = replace(EXPONENTIAL, decay=5.0, amplitude=1.0, offset=1.0, pulses_max=20.0)
@@ -32,7 +31,7 @@ def fresh(responses, shape=(400, 500), init=0.01, variability=0.2, seed=100) -> 
     return PairArray.fresh(devices, shape, half_width, sigma, Stream(seeds, zero, zero))
 
 
-@pytest.mark.parametrize("response", FIELDS.values(), ids=FIELDS)
+@pytest.mark.parametrize("response", RESPONSES.values(), ids=RESPONSES)
 class TestFreshPair:
     def test_voltages(self, response):
         pair = fresh([response], init=0.02)
@@ -59,13 +58,6 @@ class TestFreshPair:
     def test_no_variability_means_slope_one(self, response):
         pair = fresh([response], variability=0.0)
         assert torch.equal(pair.slope1, torch.ones_like(pair.slope1))
-
-
-def test_init_sets_the_weights():
-    """In the original scripts, --init had no effect."""
-    narrow, wide = fresh([LINEAR], init=0.01), fresh([LINEAR], init=0.1)
-    torch.testing.assert_close(wide.weight, 10 * narrow.weight, rtol=1e-4, atol=5e-6)
-    assert wide.weight1[0, 0, 0] == pytest.approx(2.742 - 0.1)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +278,7 @@ def test_each_network_is_programmed_with_its_own_rate_and_threshold():
 )
 def test_switched_weight_by_hand(field, other):
     """Devices at 3 and 5 pulses, read under the other field, times the ratio of the ranges."""
-    response, other = FIELDS[field], FIELDS[other]
+    response, other = RESPONSES[field], RESPONSES[other]
     w1, w2 = response.response(3.0), response.response(5.0)
     array = PairArray([response], PairState(row(w1), row(w2)), [row(1.0), row(1.0)])
     relaxed = array.relaxed_weight([other]).item()

@@ -63,6 +63,6 @@ def test_in_a_terminal_a_bar_counts_every_networks_epoch(quiet, capsys, monkeypa
         progress.note(epoch(1, (0, 1)))
         progress.note(epoch(2, (1,), {1: 12}))
         assert (None if quiet else 3) == (progress.bar and progress.bar.n)
-    said = capsys.readouterr().err
-    assert ("3/6" in said) != quiet
-    assert len(failures(said.replace("\r", "\n"))) == 1
+    printed = capsys.readouterr().err
+    assert ("3/6" in printed) != quiet
+    assert len(failures(printed.replace("\r", "\n"))) == 1

@@ -213,10 +213,10 @@ def test_table(simulate):
     assert header.split()[:6] == ["field", "lr", "var", "resistor", "clipping", "n"]
     assert len(rows) == 2
     for row, lr in zip(rows, ("800", "3000"), strict=True):
-        mine = [r.json for r in records if r.json["optimizer_parameters"]["lr"] == float(lr)]
+        of_rate = [r.json for r in records if r.json["optimizer_parameters"]["lr"] == float(lr)]
         assert f" {lr} " in row
-        mean = sum(r["accuracy"] for r in mine) / 2
-        deviation = abs(mine[0]["accuracy"] - mine[1]["accuracy"]) / 2**0.5
+        mean = sum(r["accuracy"] for r in of_rate) / 2
+        deviation = abs(of_rate[0]["accuracy"] - of_rate[1]["accuracy"]) / 2**0.5
         assert f"{mean:.2f} ± {deviation:.2f}" in row
         assert row.endswith(next(r.folder.name for r in records if f"-{lr}.0-" in r.folder.name))
 

@@ -185,8 +185,8 @@ def test_an_accumulator_with_a_tiny_smallest_pulse_is_the_plain_rule_without_one
         gradient = torch.from_numpy(rng.normal(size=shape))
         plain.write(gradient, clipping=0.0)
         accumulating.write(gradient, clipping=1e-30)
-        for mine, theirs in ((accumulating.w1, plain.w1), (accumulating.w2, plain.w2)):
-            np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-11)
+        for actual, expected in ((accumulating.w1, plain.w1), (accumulating.w2, plain.w2)):
+            np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-11)
         assert accumulating.state.accumulator.count_nonzero() == 0
     assert not torch.equal(plain.state.w2, start[1])
 

@@ -5,6 +5,7 @@ import torch
 from conftest import currents_of, is_one_pass, members_of, setting_of
 from support.devices import device_of
 from support.engine import stop_at
+from torch.utils._pytree import tree_flatten
 
 from devices.ledger_level import LedgerLevel
 from utils.compute.compiler import Compiler
@@ -49,16 +50,14 @@ def finished(currents, slices) -> tuple[list[dict], list[tuple]]:
     return [slice_of(trainer.ensemble, model) for model in (0, 1)], results
 
 
-def is_same(mine, other) -> bool:
-    """Equal bit for bit, where NaN equals itself."""
-    if isinstance(mine, dict):
-        return mine.keys() == other.keys() and all(is_same(mine[key], other[key]) for key in mine)
-    if isinstance(mine, (list, tuple)):
-        return len(mine) == len(other) and all(map(is_same, mine, other))
-    mine, other = (torch.as_tensor(torch.nan if each is None else each) for each in (mine, other))
-    return mine.shape == other.shape and torch.equal(
-        mine.double().nan_to_num(-7.0), other.double().nan_to_num(-7.0)
-    )
+def is_same(first, second) -> bool:
+    """Equal bit for bit, where NaN equals itself, and None equals NaN."""
+    (values, form), (others, other_form) = map(tree_flatten, (first, second))
+    return form == other_form and all(map(torch.equal, map(finite, values), map(finite, others)))
+
+
+def finite(value) -> torch.Tensor:
+    return torch.as_tensor(torch.nan if value is None else value).double().nan_to_num(-7.0)
 
 
 def test_every_entry_of_a_slice_is_needed(currents):
@@ -74,7 +73,7 @@ def test_every_entry_of_a_slice_is_needed(currents):
     for name in slices[0]:
         if name == "history.step":
             continue  # without it the whole epoch is trained again
-        without = [mine | {name: other[name]} for mine, other in zip(slices, others, strict=True)]
+        without = [each | {name: other[name]} for each, other in zip(slices, others, strict=True)]
         if is_same(finished(currents, without), whole):
             unneeded.append(name)
     assert unneeded == []
@@ -102,7 +101,7 @@ def test_the_loss_of_the_epoch_counts_the_batches_before_the_stop(currents):
     assert loss == pytest.approx((before + sum(losses)) / 7)
 
 
-def test_slices_tell_on_which_side_of_the_switch_they_are(currents):
+def test_slices_show_on_which_side_of_the_switch_they_are(currents):
     slices = stopped(currents)
     ensemble = trainer_of(currents).ensemble
     restore(ensemble, slices)

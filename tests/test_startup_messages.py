@@ -1,4 +1,4 @@
-"""What is said before a run starts: how many images, and when its tests come too early."""
+"""What is logged before a run starts: how many images, and when its tests come too early."""
 
 import dataclasses
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_kernels_that_could_not_be_built_are_named(patterns, monkeypatch):
     )
 
 
-def test_a_cache_that_is_not_kept_is_named(patterns, monkeypatch):
+def test_a_cache_that_cannot_be_made_is_named(patterns, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     _, line = startup_messages([setting_of(batch_size=2)], currents_of(patterns))
     assert line.startswith("compiled parts are not kept for later runs: /proc/nowhere")
@@ -123,7 +123,7 @@ def test_tests_that_come_too_early_are_named(batch_size, epochs, last, digits):
     assert f"an epoch has {-(-1500 // batch_size)};" in line
 
 
-def test_a_run_says_that_its_tests_come_too_early(simulate):
+def test_a_run_logs_that_its_tests_come_too_early(simulate):
     simulate("--batch_size 128")
     assert len(too_early(simulate.errors)) == 1
     simulate("--batch_size 16")

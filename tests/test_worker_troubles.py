@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import read_all
+from conftest import assert_same_weights, read_all
 from support.forking import needs_workers
 from support.sweeps import THREE, THREE_SLUG, assert_same_three, complete
 
@@ -93,5 +93,4 @@ def test_a_compiled_network_is_the_same_in_a_worker_and_alone_with_two_threads(s
     assert among_two.json["compiled"]
     assert (among_two.json["threads"], single.json["threads"]) == (1, 2)
     assert torch.equal(among_two.gradients, single.gradients)
-    for key, tensor in among_two.state.items():
-        assert torch.equal(tensor, single.state[key])
+    assert_same_weights(among_two, single)

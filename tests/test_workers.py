@@ -151,12 +151,3 @@ def test_what_is_complete_is_written_while_others_train(start, tmp_path, three_a
     assert len(checkpoints(tmp_path / "out")) == 2
     start(*THREE, "--resume", threads=1).ended()  # and by one process, for once
     assert_same_three(tmp_path / "out", three_alone)
-
-
-def test_checkpoints_are_written_while_all_train(start, tmp_path, three_alone):
-    often = ("--checkpoint_minutes", 0.003)
-    process = start(*THREE, *often, threads=3, before=held_in(2))
-    process.wait_until(lambda: len(checkpoints(tmp_path / "out")) == 3).killed()
-    again = start(*THREE, *often, "--resume").ended()
-    assert "3 go on from a checkpoint" in again.log
-    assert_same_three(tmp_path / "out", three_alone)

@@ -6,7 +6,7 @@ from itertools import zip_longest
 import numpy as np
 import pytest
 import torch
-from conftest import currents_of
+from conftest import assert_same_tensors, currents_of
 from reference import Network
 
 from devices.ledger import COUNTS
@@ -135,10 +135,8 @@ def check_wear(ledger: dict, reference: Network) -> None:
 
 def assert_same_bits(result: Result, other: Result) -> None:
     """Assert that two networks are one, in all that is recorded of them."""
-    for mine, theirs in ((result.state, other.state), (result.ledger, other.ledger)):
-        assert mine.keys() == theirs.keys()
-        for name, tensor in theirs.items():
-            assert torch.equal(mine[name], tensor), name
+    assert_same_tensors(result.state, other.state)
+    assert_same_tensors(result.ledger, other.ledger)
     for name in ("accuracies", "pulse_requests"):
         assert torch.equal(getattr(result, name), getattr(other, name)), name
     for name in ("loss", "swap_accuracy", "switch_accuracy", "failed_step"):

@@ -42,9 +42,9 @@ class FakeGraph:
         self.replayed += 1
         for operation, arguments, keywords, place in self.tape.operations:
             fresh = operation(*arguments, **keywords)
-            for mine, theirs in zip(tree_leaves(place), tree_leaves(fresh), strict=True):
-                if isinstance(mine, Tensor) and not is_same_storage(mine, theirs):
-                    mine.copy_(theirs)
+            for tensor, replayed_tensor in zip(tree_leaves(place), tree_leaves(fresh), strict=True):
+                if isinstance(tensor, Tensor) and not is_same_storage(tensor, replayed_tensor):
+                    tensor.copy_(replayed_tensor)
 
 
 def is_same_storage(a: Tensor, b: Tensor) -> bool:

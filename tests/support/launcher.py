@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import struct
 import sys
 import traceback
@@ -45,7 +46,10 @@ def run(request: dict) -> int:
 
     import main
     from utils.compute import distributed
+    from utils.compute.signals import SIGNALS
 
+    for signum in SIGNALS:  # which a shell ignores in its background jobs
+        signal.signal(signum, signal.SIG_DFL)
     os.environ |= request.get("variables", {})
     for stream, path in ((1, request["output"]), (2, request["errors"])):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), stream)

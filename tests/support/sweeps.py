@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Record, read_all
+from conftest import Record, assert_same_tensors, read_all
 
 from support.launched import start_with
 from support.session_cache import session_cache
@@ -80,10 +80,8 @@ def assert_same_networks(actual: dict, expected: dict) -> None:
             assert record.json[key] == other.json[key]
         assert torch.equal(record.accuracies, other.accuracies)
         assert torch.equal(record.gradients, other.gradients)
-        for mine, theirs in ((record.state, other.state), (record.ledger, other.ledger)):
-            assert mine.keys() == theirs.keys()
-            for key, tensor in mine.items():
-                assert torch.equal(tensor, theirs[key])
+        assert_same_tensors(record.state, other.state)
+        assert_same_tensors(record.ledger, other.ledger)
 
 
 def assert_nothing_left_over(output_dir: Path) -> None:
