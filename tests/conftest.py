@@ -46,8 +46,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="session")
 def kernels():
-    """Load the kernels in C++, which compute operators as in a run, if there is a compiler."""
+    """Load the kernels in C++, which compute operators as in a run, if there is a compiler.
+
+    And differentiate once: if a process does so for the first time while PyTorch's compiler traces,
+    it starts threads, and no process forked from it can differentiate, as other tests do.
+    """
     load_kernels()
+    torch.ones(1, requires_grad=True).sum().backward()
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ class FakeJobs:
         return self.notes.read_text().splitlines()
 
     def wait_for(self, line: str) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 120
         while line not in self.lines:
             assert time.monotonic() < end, f"{line} never came"
             time.sleep(0.002)
