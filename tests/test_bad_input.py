@@ -89,6 +89,7 @@ FLAGS = [
     (f"{SWITCHED} --time_switch 1", "--time_switch 1: must be from 2 to 20 with --epochs 20"),
     (f"{SWITCHED} --time_switch 4 6 --epochs 5", "--time_switch 6: must be from 2 to 5 with --ep"),
     (f"{SWITCHED} --time_switch 2.5", "invalid int value: '2.5'"),
+    (f"{SWITCHED} --time_switch 11 12", "--time_switch 11 and 12: both switch at the start of"),
     (f"{SWITCHED} --time_switch 2 2", "--time_switch 2: given 2 times; give each value once"),
     (f"{SWITCHED} --time_switch 2 --epochs 1", "--time_switch 2: nothing can be switched in one"),
     (f"{SWITCHED} --switch_epoch 0", "--switch_epoch 0: must be from 1 to 19 with --epochs 20"),

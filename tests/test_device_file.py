@@ -171,7 +171,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
 
 LISTS = {"pulses": [0, 1, 2], "voltages": [2.742, 2.4, 2.175]}
 RISES = {"slope": 0.021, "offset": 2.742, "pulses_max": 27}
-BAD = [
+BAD = [  # changes of the first format
     ({"name": LEFT_OUT}, "object missing required field name"),
     ({"colour": "red"}, "object contains unknown field colour"),
     ({"format": 3}, "format 3: this program reads formats 1 and 2"),
@@ -234,44 +234,32 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "message"), BAD, ids=[message for _, message in BAD])
-def test_a_wrong_key_is_named(changes, message, tmp_path):
-    assert message in refusal(tmp_path / "x.json", json.dumps(content_of(**changes)))
+SECOND = [  # changes of the second format
+    ({"falling": None}, "falling, rising: at least one must not be null"),
+    ({"symmetry_point": {"value": -1}}, "symmetry_point.value: expected float >= 0"),
+    ({"range_spread": 0.1}, "range_spread: expected object, got float"),
+    ({"falling": second_format(range=3)["falling"]}, "falling.range: expected object"),
+    ({"falling": second_format(family="x")["falling"]}, "falling.family 'x': unknown"),
+    ({"falling": second_format(errors={"a": 1})["falling"]}, "falling.errors: unknown field"),
+    ({"rising": second_format()["falling"]}, "rising.constants.voltages does not fall"),
+    ({"family": "table"}, "object contains unknown field family"),
+]
+TEXTS = [
+    ("", "input data was truncated"),
+    ('{"format": 1,\n "name" "x"}', "JSON is malformed: expected ':' (byte 22)"),
+    ("[1, 2]", "expected object, got array"),
+    ('{"format": 2, "name": ' + "[" * 100_000, "recursion"),
+    ('{"format": 2, "format": 2}', "the key 'format' is given twice; keep one"),
+    ('{"format": 2, "units": {"slope": 1, "slope": 2}}', "the key 'slope' is given twice"),
+    ('{"format": NaN}', "JSON is malformed: invalid character"),
+    ('{"format": 1e999}', "format: "),
+]
+WRONG = [(json.dumps(content_of(**changes)), message) for changes, message in BAD]
+WRONG += [(json.dumps(second_format() | changes), message) for changes, message in SECOND] + TEXTS
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"falling": None}, "falling, rising: at least one must not be null"),
-        ({"symmetry_point": {"value": -1}}, "symmetry_point.value: expected float >= 0"),
-        ({"range_spread": 0.1}, "range_spread: expected object, got float"),
-        ({"falling": second_format(range=3)["falling"]}, "falling.range: expected object"),
-        ({"falling": second_format(family="x")["falling"]}, "falling.family 'x': unknown"),
-        ({"falling": second_format(errors={"a": 1})["falling"]}, "falling.errors: unknown field"),
-        ({"rising": second_format()["falling"]}, "rising.constants.voltages does not fall"),
-        ({"family": "table"}, "object contains unknown field family"),
-    ],
-)
-def test_a_wrong_key_of_the_second_format_is_named(changes, message, tmp_path):
-    content = json.dumps(second_format() | changes)
-    assert message in refusal(tmp_path / "x.json", content)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "input data was truncated"),
-        ('{"format": 1,\n "name" "x"}', "JSON is malformed: expected ':' (byte 22)"),
-        ("[1, 2]", "expected object, got array"),
-        ('{"format": 2, "name": ' + "[" * 100_000, "recursion"),
-        ('{"format": 2, "format": 2}', "the key 'format' is given twice; keep one"),
-        ('{"format": 2, "units": {"slope": 1, "slope": 2}}', "the key 'slope' is given twice"),
-        ('{"format": NaN}', "JSON is malformed: invalid character"),
-        ('{"format": 1e999}', "format: "),
-    ],
-    ids=["empty", "damaged", "list", "deep", "twice", "twice within", "NaN", "huge"],
-)
-def test_what_is_no_device_file(text, message, tmp_path):
+@pytest.mark.parametrize(("text", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_what_is_wrong_is_named(text, message, tmp_path):
     assert message in refusal(tmp_path / "x.json", text)
 
 

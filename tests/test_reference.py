@@ -188,7 +188,7 @@ def test_a_compiled_network_alone_follows_the_reference(sparse_patterns):
     Another constant needs no other program, so a sweep over the nonlinearity is one, whatever its
     sign and size.
     """
-    compiler, layers = Compiler(enabled=True), (40, 16)  # a block of outputs, and part of one
+    compiler, layers = Compiler(enabled=True), (40,)  # a block of outputs, and part of one
     compare(["double-exponential"], sparse_patterns, compiler, compiler, layers=layers)
     programs = dict(compiler.programs)
     assert len(programs) == 2  # of training, and of the test

@@ -3,11 +3,12 @@
 import pytest
 import torch
 from conftest import currents_of, dense_currents_of, is_one_pass, random_data, setting_of
+from support.cells import ALL, RULES, devices_for, write_noise_for
 from support.devices import NAMES, device_of
 
 from devices.ledger_level import LedgerLevel
 from devices.noise import Stream
-from devices.scheme import BOTH_WAYS, ONE_WAY, REFERENCE
+from devices.scheme import ONE_WAY
 from models import sparse_update
 from models.kernels.load import python_only
 from models.sparse_update import BlockDraws
@@ -29,13 +30,6 @@ def dim_data() -> DataSet:
     return random_data(0.04, n_train=200, pixels=(9, 9))
 
 
-RULES = [
-    {},
-    {"rounding": "nearest"},
-    {"rounding": "stochastic", "max_pulses": 3.0},
-    {"accumulate": True, "max_pulses": 3.0},
-    {"accumulate": True, "rounding": "nearest"},
-]
 OTHERS = {  # of the same family, with constants of their own; of tables also other cells
     "double-linear": "other linear",
     "double-exponential": "other exponential",
@@ -84,7 +78,10 @@ def trained(*arguments, **changes) -> Ensemble:
     return ensemble
 
 
-LINEAR, EXPONENTIAL = "double-linear", "double-exponential"
+def limits(cell: str, rule: str) -> dict:
+    return dict(max_pulses=3.0, write_noise=write_noise_for(cell, rule))
+
+
 NO_SCHEME = [
     (field, ONE_WAY, changes)
     for field in NAMES
@@ -96,14 +93,8 @@ NO_SCHEME = [
         dict(clipping=0.1, write_noise=0.05),
     )
 ]
-SCHEMES = [  # families, cells and rules are combined so that few kernels need to be built
-    *((LINEAR, ONE_WAY, rule) for rule in RULES[1:]),
-    *((LINEAR, BOTH_WAYS, rule) for rule in RULES[2::2]),
-    *((LINEAR, REFERENCE, rule) for rule in RULES[::3]),
-    *((LINEAR, cell, dict(write_noise=0.05)) for cell in (BOTH_WAYS, REFERENCE)),
-    (EXPONENTIAL, BOTH_WAYS, RULES[0]),
-    (EXPONENTIAL, REFERENCE, RULES[2]),
-    ("table", BOTH_WAYS, RULES[4]),
+SCHEMES = [  # with the kernels of test_schemes.py
+    (devices_for(cell, rule)[0], cell, RULES[rule] | limits(cell, rule)) for cell, rule in ALL
 ]
 
 
@@ -117,25 +108,25 @@ def test_it_is_the_gradient_and_then_the_update(field, cell, changes, dim, monke
     changes = dict(field=field, cell=cell) | changes
     if field == "double-curved--4.0":  # so steep at its end that more of it leads to infinity
         changes["lr"] = 1e4
-    mine, theirs = fresh(dim, **changes), fresh(dim, **changes)
-    sums, expected_sums = (each.ledger.accounts[0].sums for each in (mine, theirs))
-    family = mine.network.layers[0].pairs.responses.family.family
-    is_exact = family != "exponential" and not {"physical_clipping", "write_noise"} & set(changes)
+    one_pass, two_passes = fresh(dim, **changes), fresh(dim, **changes)
+    sums, expected_sums = (each.ledger.accounts[0].sums for each in (one_pass, two_passes))
+    kind = sparse_update.kind_of(one_pass.network.layers[0].pairs, one_pass.programming)
+    is_exact = "exponential" not in (kind.family, kind.rising) and not (kind.physical or kind.noisy)
     was_in_range = []
     for number in range(STEPS):
-        for actual, expected in zip(mine.state, theirs.state, strict=True):
+        for actual, expected in zip(one_pass.state, two_passes.state, strict=True):
             if not (is_exact and actual.dtype == torch.bool):  # what is in range stays so
                 actual.copy_(expected)
-        was_in_range.append(bool(mine.network.layers[0].in_range.any()))
-        assert is_one_pass(mine)
-        gradients = step(mine, dim, number)
+        was_in_range.append(bool(one_pass.network.layers[0].in_range.any()))
+        assert is_one_pass(one_pass)
+        gradients = step(one_pass, dim, number)
         with monkeypatch.context() as patch:
             patch.setattr(sparse_update, "has_kernel", lambda *_: False)
-            assert not is_one_pass(theirs)
-            others = step(theirs, dim, number)
+            assert not is_one_pass(two_passes)
+            others = step(two_passes, dim, number)
         for gradient, other in zip(gradients, others, strict=True):
             assert torch.equal(gradient, other)
-        for actual, expected in zip(written(mine), written(theirs), strict=True):
+        for actual, expected in zip(written(one_pass), written(two_passes), strict=True):
             same = torch.isclose(actual, expected, rtol=1e-5, atol=2e-6)
             assert torch.equal(actual, expected) if is_exact else (~same).sum() <= 2
         mistaken = (sums - expected_sums).abs()
@@ -258,9 +249,9 @@ def test_voltages_are_the_same_with_any_number_of_threads(field, dim):
         assert torch.equal(
             first.network.layers[0].pairs.weight, other.network.layers[0].pairs.weight
         )
-        mine, theirs = (each.ledger.accounts[0] for each in (first, other))
-        assert torch.equal(mine.pulses1, theirs.pulses1)
-        torch.testing.assert_close(mine.sums, theirs.sums, rtol=1e-6, atol=0)
+        accounts = [each.ledger.accounts[0] for each in (first, other)]
+        assert torch.equal(*(account.pulses1 for account in accounts))
+        torch.testing.assert_close(*(account.sums for account in accounts), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("field", ["double-linear", "table"])
@@ -284,9 +275,9 @@ def test_counting_changes_no_number(field, dim):
         trained(dim, ledger_level, field=field) for ledger_level in LedgerLevel
     )
     for other in (counted, worn):
-        for mine, theirs in zip(uncounted.network.layers, other.network.layers, strict=True):
-            assert torch.equal(mine.pairs.weight1, theirs.pairs.weight1)
-            assert torch.equal(mine.pairs.weight2, theirs.pairs.weight2)
+        for layers in zip(uncounted.network.layers, other.network.layers, strict=True):
+            assert torch.equal(*(layer.pairs.weight1 for layer in layers))
+            assert torch.equal(*(layer.pairs.weight2 for layer in layers))
 
 
 def test_when_it_is_used(dim):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference_devices
 import torch
-from conftest import DEVICES, currents_of, is_one_pass, setting_of
+from conftest import DEVICES, assert_same_tensors, currents_of, is_one_pass, setting_of
 from reference import Network
 from support.devices import device_of
 from support.engine import assert_same_bits, check_result, stop_at, trained
@@ -22,14 +22,10 @@ from support.reference_networks import (
 from support.sweeps import assert_same_networks, held_in, results
 
 from devices.ledger_level import LedgerLevel
-from devices.library import find
 from devices.noise import Draw, Stream
 from devices.pair import PairArray, PairState
-from models.noisy_pair import Conditions, NetworkPhysics, NoisyPairProduct
 from utils.compute.compiler import Compiler
 from utils.compute.cuda_graph import WARM_UP
-from utils.errors import UserError
-from utils.parser import parse
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.intermediate import compute
@@ -95,7 +91,7 @@ def outputs(trainer, model=0, **how):
     ("first", "second", "data", "compiled", "changes"),
     [
         (LINEAR, EXPONENTIAL, "patterns", False, {}),
-        (EXPONENTIAL, LINEAR, "patterns", True, {}),
+        (EXPONENTIAL, LINEAR, "patterns", False, {}),
         (LINEAR, EXPONENTIAL, "sparse_patterns", True, EXACT_WRITES),
         (LINEAR, "table", "sparse_patterns", False, EXACT_WRITES),
         (LINEAR, "other linear", "sparse_patterns", False, EXACT_WRITES),
@@ -172,18 +168,6 @@ def test_no_two_tests_of_a_network_have_the_same_noise(patterns, monkeypatch):
     assert len(addresses) == len(set(addresses)) == (EPOCHS + 2) * batches
 
 
-def test_devices_are_read_with_noise_on_both_sides_of_a_switch(patterns):
-    """In training and in all tests, that under the other field, too; and that is no small part."""
-    noisy = EXTRAS | dict(resistor_noise=0.2)
-    trainer = trainer_of(EXPONENTIAL, LINEAR, patterns, **noisy)
-    list(trainer.train(lambda: None))
-    reference = reference_run(EXPONENTIAL, LINEAR, patterns, **noisy)
-    check(trainer, reference)
-    reference.network.physics.device_noise = False
-    exact, _ = reference.test(evaluation.RELAXED, relaxed=True)
-    assert difference(exact, reference.swap_outputs) > 0.1
-
-
 def test_currents_and_voltages_of_a_switched_network_follow_the_reference(patterns):
     """As the hardware has them, that is, by the input scale of after the switch."""
     trainer = trainer_of(LINEAR, EXPONENTIAL, patterns, **EXTRAS)
@@ -193,8 +177,8 @@ def test_currents_and_voltages_of_a_switched_network_follow_the_reference(patter
     network = reference_run(LINEAR, EXPONENTIAL, patterns, **EXTRAS).network
     expected = network.first_image(images[:TEST_BATCH])
     np.testing.assert_allclose(layers[1][0], 0.001 * 0.567 / 1.434299 * images[0], rtol=1e-4)
-    for mine, theirs in zip(layers.values(), expected, strict=True):
-        for actual, values in zip(mine, theirs, strict=True):
+    for of_layer, of_reference in zip(layers.values(), expected, strict=True):
+        for actual, values in zip(of_layer, of_reference, strict=True):
             assert difference(actual.double().numpy(), values) < 1e-2
 
 
@@ -216,10 +200,14 @@ def test_resume_reads_a_switched_network_by_its_second_field(simulate):
         assert torch.equal(torch.load(path, weights_only=True), tensor)
 
 
-@pytest.mark.parametrize("part", ["input scale", "epoch", "write noise", "partner"])
+PARTS = "input scale", "epoch", "write noise", "partner", "device noise"
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatch):
     """Without one of them the reference itself moves ten times the tolerance away."""
-    whole = reference_run(LINEAR, EXPONENTIAL, patterns)
+    noisy = EXTRAS | dict(resistor_noise=0.2) if part == "device noise" else {}
+    whole = reference_run(LINEAR, EXPONENTIAL, patterns, **noisy)
     switch = Network.switch
 
     def without(network, field):
@@ -231,24 +219,26 @@ def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatc
             network.physics.sigma_w = sigma_w * 0.567 / (network.device.top - network.device.bottom)
         elif part == "partner":
             network.partner = reference_devices.Device(reference_devices.Linear(0.05, 3.0, 20))
+        elif part == "device noise":
+            network.physics.device_noise = False
 
     monkeypatch.setattr(Network, "switch", without)
-    other = reference_run(LINEAR, EXPONENTIAL, patterns, switch=SWITCH - (part == "epoch"))
-    if part == "partner":
+    at = SWITCH - (part == "epoch")
+    other = reference_run(LINEAR, EXPONENTIAL, patterns, at, **noisy)
+    if part in ("partner", "device noise"):
         assert difference(other.swap_outputs, whole.swap_outputs) > 0.1
         return
     assert distance(state_of(other.network), whole.network) > 5e-2
 
 
-def test_a_switch_to_the_same_response_is_none_to_the_bit(patterns):
+def test_a_switch_to_the_same_response_is_none_bit_for_bit(patterns):
     """Voltages go to pulses and back, and are multiplied by one."""
     switched = trainer_of(LINEAR, "double-curved-0.0", patterns)
     (setting,) = {member.setting for member in switched.members}
     never = replace(setting, second=None, switch_epoch=None)
     plain = Trainer([Member(never, 0)], switched.currents, Compiler(False))
     (result,), (other,) = trained(switched), trained(plain)
-    for name, tensor in result.state.items():
-        assert torch.equal(tensor, other.state[name]), name
+    assert_same_tensors(result.state, other.state)
     assert torch.equal(result.accuracies, other.accuracies)
     assert other.switch_accuracy is None
 
@@ -258,15 +248,15 @@ def slices_of(trainer) -> list[dict]:
     return [slice_of(trainer.ensemble, model) for model in range(len(trainer.members))]
 
 
-def assert_gone_on_from(slices, expected, data):
+def assert_resumed(slices, expected, data):
     trainer = trainer_of(EXPONENTIAL, LINEAR, data, models=(0, 1))
     trainer.restore(slices)
-    for mine, theirs in zip(trained(trainer), expected, strict=True):
-        assert_same_bits(mine, theirs)
+    for result, other in zip(trained(trainer), expected, strict=True):
+        assert_same_bits(result, other)
 
 
-def test_checkpoints_around_the_switch_are_gone_on_from_to_the_bit(patterns):
-    """The one at the switch is always of after it, and says so; with two networks.
+def test_checkpoints_around_the_switch_resume_bit_for_bit(patterns):
+    """The one at the switch is always of after it, and is marked so; with two networks.
 
     Training writes none between the last test and the switch; it would be known for what it is.
     """
@@ -277,13 +267,13 @@ def test_checkpoints_around_the_switch_are_gone_on_from_to_the_bit(patterns):
     assert int(between[0]["history.step"]) == at
     list(epochs)
     expected = list(whole.results(0.0))
-    assert_gone_on_from(between, expected, patterns)
+    assert_resumed(between, expected, patterns)
     for step, switched in ((at - 1, False), (at, True), (at + 1, True), (3 * at // 2, True)):
         stopped = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
         stop_at(stopped, step)
         slices = slices_of(stopped)
         assert [SWITCHED_SLICE in each for each in slices] == [switched] * 2
-        assert_gone_on_from(slices, expected, patterns)
+        assert_resumed(slices, expected, patterns)
 
 
 def test_a_graph_is_captured_anew(patterns, fake_cuda, monkeypatch):
@@ -318,20 +308,6 @@ def test_devices_are_switched_by_hand():
     assert float(array.responses.lowest) == pytest.approx(0.845701, abs=1e-6)
     array.switch([linear])
     torch.testing.assert_close(array.weight1, w, atol=1e-6, rtol=0)
-
-
-def test_the_gain_by_hand():
-    """V = 3 W I, dL/dW = 3 g I^T, dL/dI = 3 W^T g."""
-    weight = torch.tensor([[[1.0, -2.0]]], requires_grad=True)
-    current = torch.tensor([[[0.5], [0.25]]], requires_grad=True)
-    stream = Stream(*map(torch.tensor, ([1], 0, 0)))
-    physics = NetworkPhysics(*(torch.zeros(1) for _ in range(3)))
-    physics.gain = torch.full((1, 1, 1), 3.0)
-    voltage = NoisyPairProduct.apply(weight, current, Conditions(physics, stream, Draw.VOLTAGE))
-    assert voltage.tolist() == [[[0.0]]]
-    (voltage * 7).sum().backward()
-    assert weight.grad.tolist() == [[[10.5, 5.25]]]
-    assert current.grad.tolist() == [[[21.0], [-42.0]]]
 
 
 def test_what_changes_at_the_switch_and_what_stays(patterns):
@@ -389,20 +365,3 @@ def test_a_switched_run_that_is_stopped_ends_as_one_that_is_not(start, tmp_path)
     process = start(*run, "--resume").ended()
     assert "2 go on from a checkpoint" in process.log
     assert_same_networks(results(tmp_path / "out"), results(tmp_path / "whole"))
-
-
-def test_an_endless_device_comes_second():
-    """More pulses than the other has lead nowhere on its curve."""
-    first, second = find("double-ideal"), find("double-exponential")
-    with pytest.raises(UserError, match="double-ideal devices take pulses without end"):
-        setting_of(field=first, second=second, switch_epoch=1)
-    assert setting_of(field=second, second=first, switch_epoch=1).field_name.endswith("-ideal")
-
-
-def test_no_switch_is_trained_twice(capsys):
-    """20 // 11 = 20 // 12 = 1."""
-    line = "--task Digits --field double-linear double-exponential --time_switch".split()
-    assert len(parse([*line, "10", "11"]).settings) == 2
-    with pytest.raises(SystemExit):
-        parse([*line, "11", "12"])
-    assert "--time_switch 11 and 12: both switch at the start of" in capsys.readouterr().err
