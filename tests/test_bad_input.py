@@ -5,7 +5,6 @@ from conftest import assert_same_weights
 
 from devices.built_in import LIBRARY, Entry
 from devices.library import find
-from utils.parser import parse
 
 LINEAR = LIBRARY["double-linear"].response
 SWITCHED = "--field double-exponential double-linear"
@@ -139,14 +138,11 @@ def test_a_batch_is_at_most_the_training_set(size, simulate):
     assert_same_weights(huge, whole)
 
 
-def test_a_device_that_relaxes_to_none_that_there_is(monkeypatch, capsys):
+def test_a_device_that_relaxes_to_none_that_there_is(monkeypatch, refusal):
     monkeypatch.setitem(LIBRARY, "orphan", Entry(LINEAR, relaxes_to="nobody"))
     with pytest.raises(ValueError, match="orphan relaxes to, nobody: unknown; the valid ones"):
         find("orphan")
-    with pytest.raises(SystemExit) as stop:
-        parse(["--field", "orphan"])
-    assert stop.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    line = refusal("--field", "orphan")
     assert line.startswith("main.py: error: --field the device that orphan relaxes to, nobody: ")
     assert "double-linear, double-exponential" in line
 

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 import torch
 from conftest import members_of, setting_of
+from support.archives import archive_of
 
 import main
 from utils.compute.compiler import Compiler
@@ -12,23 +13,15 @@ from utils.compute.pool import run_jobs
 from utils.progress import Epoch
 from utils.records.archive import Archive
 from utils.records.folders import create_folders
-from utils.records.session import Session
 from utils.training.job import Complete, JobRunner
 from utils.training.plan import Job
 from utils.training.trainer import Trainer
 
-SESSION = Session({}, {"compiled": False})
-
 
 @pytest.fixture
-def archive_of(tmp_path):
-    """Makes an archive with new folders."""
-
-    def make(*settings, name="out") -> Archive:
-        folders = create_folders(tmp_path / name, settings, "sha")
-        return Archive(dict(zip(settings, folders, strict=True)), dict.fromkeys(settings, SESSION))
-
-    return make
+def archive(tmp_path) -> Archive:
+    """An archive with a new folder for one setting."""
+    return archive_of(*create_folders(tmp_path / "out", [setting_of()], "sha"), compiled=False)
 
 
 def run(archive, job, currents, stop) -> tuple[list, list]:
@@ -58,11 +51,9 @@ def memory_for(networks: int, monkeypatch) -> list[int]:
     return tried
 
 
-def test_out_of_memory_halves_the_job_and_goes_on(archive_of, currents, monkeypatch, stop):
-    setting = setting_of()
-    members = members_of(setting, 7)
+def test_out_of_memory_halves_the_job_and_goes_on(archive, currents, monkeypatch, stop):
+    members = members_of(setting_of(), 7)
     tried = memory_for(2, monkeypatch)
-    archive = archive_of(setting)
     _, complete = run(archive, members, currents, stop)
     assert complete == members
     assert tried == [7, 3, 1, 2, 4, 2, 2]
@@ -70,26 +61,24 @@ def test_out_of_memory_halves_the_job_and_goes_on(archive_of, currents, monkeypa
 
 
 def test_networks_of_a_divided_job_are_those_of_an_undivided_one(
-    archive_of, currents, monkeypatch, stop
+    archive, currents, monkeypatch, stop, tmp_path
 ):
-    setting = setting_of()
-    members = members_of(setting, 3)
-    whole, divided = archive_of(setting), archive_of(setting, name="divided")
-    assert run(whole, members, currents, stop) == ([3], members)
+    members = members_of(setting_of(), 3)
+    divided = archive_of(*create_folders(tmp_path, [setting_of()], "sha"), compiled=False)
+    assert run(archive, members, currents, stop) == ([3], members)
     memory_for(1, monkeypatch)
     assert run(divided, members, currents, stop) == ([1, 1, 1], members)
     for member in members:
-        record, other = (one.record(member).content for one in (divided, whole))
+        record, other = (each.record(member).content for each in (divided, archive))
         assert record["accuracy"] == other["accuracy"]
         assert record["loss"] == pytest.approx(other["loss"], rel=1e-4)
 
 
 def test_what_is_complete_when_memory_is_used_up_is_not_trained_again(
-    archive_of, currents, monkeypatch, stop
+    archive, currents, monkeypatch, stop
 ):
     """Writing fails at the third of five networks."""
-    setting = setting_of()
-    members, saves, save = members_of(setting, 5), Counter(), Archive.save
+    members, saves, save = members_of(setting_of(), 5), Counter(), Archive.save
 
     def fails(archive, result, earlier):
         saves[result.member] += 1
@@ -98,7 +87,6 @@ def test_what_is_complete_when_memory_is_used_up_is_not_trained_again(
         save(archive, result, earlier)
 
     monkeypatch.setattr(Archive, "save", fails)
-    archive = archive_of(setting)
     sizes, complete = run(archive, members, currents, stop)
     assert sizes == [5, 1, 2]
     assert complete == members

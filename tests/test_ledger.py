@@ -150,11 +150,12 @@ def test_wear_adds_up_to_the_totals_and_leaves_pairs_out_that_are_never_programm
         assert lanes[:, 8:].count_nonzero() == 0
 
 
-@pytest.mark.parametrize("field", ["double-linear", "double-exponential"])
-def test_counting_changes_no_number(field, currents):
-    plain, counted, worn = (
-        train(currents, ledger_level, field=field) for ledger_level in LedgerLevel
-    )
+@pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
+def test_counting_changes_no_number(field, data, request):
+    currents = currents_of(request.getfixturevalue(data))
+    changes = dict(field=device_of(field), layers=(40,))
+    plain, counted, worn = (train(currents, level, **changes) for level in LedgerLevel)
     expected = worn.ensemble.state_dict()
     for less in (plain, counted):
         for name, actual in less.ensemble.state_dict().items():

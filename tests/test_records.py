@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Record, members_of, setting_of
+from support.archives import archive_of
 from support.legacy_runs import legacy_record
 
 from devices.ledger import COUNTS, WEAR
@@ -18,10 +19,8 @@ from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop
 from utils.errors import RecordError
 from utils.records import results
-from utils.records.archive import Archive
 from utils.records.folders import Folder, create_folders
 from utils.records.results import IncompleteFileError, Result, check_complete, json_of
-from utils.records.session import Session
 from utils.records.setting_json import from_json, to_json
 from utils.records.summary import table
 from utils.settings import Member, Setting
@@ -198,13 +197,6 @@ def test_a_ledger_of_an_earlier_training_does_not_stay(written):
 
 def folder_of(record: Record) -> Folder:
     return Folder(record.folder, from_json(record.json))
-
-
-def archive_of(*folders: Folder) -> Archive:
-    settings = [folder.setting for folder in folders]
-    return Archive(
-        dict(zip(settings, folders, strict=True)), dict.fromkeys(settings, Session({}, {}))
-    )
 
 
 def test_table(simulate):

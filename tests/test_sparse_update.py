@@ -269,17 +269,6 @@ def test_kernels_keep_no_tensor_that_they_are_given(field, dim):
     assert uses() == before
 
 
-@pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
-def test_counting_changes_no_number(field, dim):
-    uncounted, counted, worn = (
-        trained(dim, ledger_level, field=field) for ledger_level in LedgerLevel
-    )
-    for other in (counted, worn):
-        for layers in zip(uncounted.network.layers, other.network.layers, strict=True):
-            assert torch.equal(*(layer.pairs.weight1 for layer in layers))
-            assert torch.equal(*(layer.pairs.weight2 for layer in layers))
-
-
 def test_when_it_is_used(dim):
     def is_used(**changes) -> bool:
         return is_one_pass(Ensemble.fresh([Member(setting_of(**changes), 0)], dim))
