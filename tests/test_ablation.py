@@ -1,16 +1,10 @@
 """What each imperfection costs, against numbers worked out by hand, from made-up records."""
 
-import re
-
 import pytest
-from conftest import PROJECT
 from support import untrained_runs
-from support.devices import OTHERS, device_file, measured
-from support.simulated import report_on, untrained_report
+from support.simulated import untrained_report
 
 from devices.library import find
-from utils.errors import UserError
-from utils.parser import parse
 from utils.plots.ablation import (
     ALONE,
     SUMS,
@@ -23,7 +17,6 @@ from utils.plots.ablation import (
 )
 from utils.plots.sections import SECTIONS
 from utils.studies import STUDIES
-from utils.study import without
 
 pytestmark = pytest.mark.usefixtures("svg_alone")
 ABLATION = STUDIES["ablation"]
@@ -37,45 +30,6 @@ def accuracy(setting, model: int) -> float:
     value -= (0.0, 0.25, 0.5)[model] * (setting.clipping > 0)
     value -= (setting.var > 0) * (2 if setting.clipping and setting.resistor_noise else 1)
     return value + (setting.field.name == "double-ideal")
-
-
-def values(settings) -> set:
-    return {(s.field.name, s.var, s.resistor_noise, s.clipping, s.write_noise) for s in settings}
-
-
-def test_its_settings_by_hand():
-    settings = ABLATION.settings()
-    assert len(settings) == 17
-    assert {s.lr for s in settings} == {1000.0}
-    expected = {
-        (field, var, read, clipping, 0.0)
-        for field in ("double-linear", "double-exponential")
-        for var in (0.0, 0.2)
-        for read in (0.0, 0.015)
-        for clipping in (0.0, 0.1)
-    }
-    assert values(settings) == expected | {("double-ideal", 0.0, 0.0, 0.0, 0.0)}
-    assert {s.voltage_noise for s in settings if not s.resistor_noise} == {0.0}
-
-
-def test_values_of_flags_are_what_is_switched_off():
-    run = parse("--study ablation --field double-linear --var 0.3 --write_noise 0.01".split())
-    assert len(run.settings) == 17
-    assert values(run.settings[:1]) == {("double-linear", 0.3, 0.015, 0.1, 0.01)}
-    assert {s.var for s in run.settings} == {0.0, 0.3}
-    assert len(ABLATION.settings({**LINEAR, "clipping": [0.0]})) == 4 + 1
-    with pytest.raises(UserError, match=r"--var: --study ablation takes one value.* given 2"):
-        ABLATION.settings({"var": [0.1, 0.2]})
-
-
-def test_of_a_device_file_the_measured_values_are_switched_off(tmp_path):
-    """Write noise was measured and joins; what was not measured is that of figure 1."""
-    mine = measured("mine", OTHERS["table"].response, 0.3, None, 0.02)
-    file = device_file(tmp_path / "x.json", mine)
-    settings = ABLATION.settings({"field": [find(str(file))]})
-    assert len(settings) == 17
-    assert values(settings[:1]) == {("mine", 0.3, 0.015, 0.1, 0.02)}
-    assert settings[0].var == mine.variability.value
 
 
 @pytest.fixture
@@ -153,43 +107,6 @@ def test_the_table_and_the_picture_have_the_same_numbers(linear):
     assert "n = 3" in figure.legends[0].get_title().get_text()
 
 
-@pytest.mark.parametrize(
-    ("given", "is_there", "n_missing", "words"),
-    [
-        (
-            {},
-            lambda setting: setting.clipping,
-            5,
-            "figures/ablation.sh --resume --field double-linear --lr 1000 --var 0.2 "
-            "--resistor_noise 0.015 --write_noise 0 --clipping 0.1 --epochs 2 --n_models 3$",
-        ),
-        (
-            {"accumulate": (True,)},
-            lambda setting: setting.clipping or setting.var or setting.resistor_noise,
-            2,
-            " --accumulate",
-        ),
-    ],
-    ids=["the paper's rule", "an accumulator"],
-)
-def test_a_part_is_drawn_and_the_command_for_the_rest_is_named(
-    given, is_there, n_missing, words, tmp_path
-):
-    settings = ABLATION.settings({**LINEAR, "epochs": 2, **given})
-    report = untrained_report(tmp_path, list(filter(is_there, settings)), accuracy)
-    (shown,) = report.select("ablation")
-    assert shown.full.accumulate == bool(given)
-    assert report.draw("ablation") is not None
-    assert {path.stem for path in report.folder.iterdir()} == {"ablation"}
-    (line,) = report.missing("ablation")
-    start = f"Ablation: {n_missing} of 9 settings are missing; train them with: "
-    assert line.startswith(start)
-    assert re.search(words, line)
-    script, *flags = line.removeprefix(start).split()
-    assert (PROJECT / script).exists()
-    assert set(parse(["--study", "ablation", *flags]).settings) == set(settings)
-
-
 def test_device_noise_goes_with_the_read_noise_and_is_drawn_whole(tmp_path):
     """Networks without read noise have none, and stand beside those that do all the same."""
     settings = ABLATION.settings({**LINEAR, "epochs": 2, "device_noise": True})
@@ -201,38 +118,6 @@ def test_device_noise_goes_with_the_read_noise_and_is_drawn_whole(tmp_path):
     assert ("resistor_noise", ALONE) in ablation.points
     assert report.draw("ablation") is not None
     assert report.missing("ablation") == []
-
-
-def test_the_ideal_network_of_other_studies_has_no_device_noise():
-    settings = STUDIES["width"].settings({"device_noise": True})
-    assert {(s.field.name == "double-ideal", s.device_noise) for s in settings} == {
-        (True, False),
-        (False, True),
-    }
-    with pytest.raises(UserError, match="--device_noise: has no effect"):
-        STUDIES["figure2"].settings({"device_noise": True})
-
-
-@pytest.mark.parametrize(("name", "count"), [("ablation", 17), ("map", 78), ("width", 225)])
-def test_without_simulations_the_command_is_named(name, count, tmp_path):
-    (tmp_path / "out").mkdir()
-    report = report_on(tmp_path / "out", tmp_path / "figures", task="Digits")
-    assert report.draw(name) is None
-    (line,) = report.missing(name)
-    assert line.startswith(f"{name.capitalize()}: {count} of {count} settings are missing; train")
-    assert line.endswith(f"figures/{name}.sh --resume --task Digits")
-
-
-def test_a_rule_goes_with_the_smallest_pulse():
-    """Rounding and accumulator have no effect without it: those settings have the paper's rule."""
-    given = {"accumulate": (True,), "rounding": ("nearest",), "field": (find("double-linear"),)}
-    settings = STUDIES["ablation"].settings(given)
-    rules = {(bool(s.clipping), s.rounding, s.accumulate) for s in settings}
-    assert rules == {(True, "nearest", True), (False, "none", False)}
-    assert len(settings) == 8 + 1
-    full = next(s for s in settings if s.clipping and s.var and s.resistor_noise)
-    assert without(full, ["clipping"]) in settings
-    assert without(full, ["var"]).accumulate
 
 
 def test_networks_with_an_accumulator_alone_can_be_drawn(tmp_path):

@@ -1,4 +1,4 @@
-"""What the report says: which networks it shows, what is missing, what follows."""
+"""The report in words: which networks it shows, what is missing, what follows."""
 
 import statistics
 
@@ -10,16 +10,10 @@ from support.simulated import EPOCHS, N_MODELS, RATES, from_files, report_on, un
 from utils.parser import parse
 from utils.plots.__main__ import make_parser
 from utils.plots.accuracy import BY_RATE, conclusion, describe_best
-from utils.plots.report import Report
 from utils.plots.sections import SECTIONS
 from utils.plots.statistics import describe_best_rate, rates_beyond
 
 pytestmark = pytest.mark.usefixtures("svg_alone")
-
-
-@pytest.fixture(scope="module")
-def report(simulations, tmp_path_factory) -> Report:
-    return report_on(simulations, tmp_path_factory.mktemp("figures"))
 
 
 def test_what_is_missing_names_the_command_that_makes_it(report):
@@ -77,7 +71,7 @@ def test_an_empty_folder_gives_commands_and_no_error(tmp_path, capsys):
     assert report.table("width").empty
 
 
-def test_the_conclusion_is_computed_from_the_curves_and_says_of_how_many(report, simulations):
+def test_the_conclusion_is_computed_from_the_curves_with_their_number(report, simulations):
     sentence = conclusion(BY_RATE[1], report.networks.main)
     assert sentence.startswith("Figure 1 (mean ± std, n = 3; one test image is 0.34 points): ")
     for field, word in (("double-linear", "linear"), ("double-exponential", "exponential")):

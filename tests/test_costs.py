@@ -18,7 +18,7 @@ from utils.records.ledgers import LedgerRecord
 from utils.records.simulations import Simulations, with_costs
 
 pytestmark = pytest.mark.usefixtures("svg_alone")
-NAN = float("nan")
+N_PAIRS = 1024 * 16 + 160  # of each small simulation
 
 
 def rows_of(*rows) -> torch.Tensor:
@@ -28,14 +28,11 @@ def rows_of(*rows) -> torch.Tensor:
 def ledger(wear=True) -> LedgerRecord:
     """Two epochs and two layers: of 2 x 3 pairs, the last input always zero, and of 1."""
     first = {
-        "pulses1": torch.tensor([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]),
-        "pulses2": torch.tensor([[5.0, 0.0, 0.0], [7.0, 8.0, 0.0]]),
-        "refreshes": torch.tensor([[0.0, 1.0, 0.0], [3.0, 0.0, 0.0]]),
+        "pulses1": rows_of([1, 2, 0], [3, 4, 0]),
+        "pulses2": rows_of([5, 0, 0], [7, 8, 0]),
+        "refreshes": rows_of([0, 1, 0], [3, 0, 0]),
     }
-    second = {
-        name: torch.tensor([[value]])
-        for name, value in (("pulses1", 40.0), ("pulses2", 20.0), ("refreshes", 6.0))
-    }
+    second = {"pulses1": rows_of([40]), "pulses2": rows_of([20]), "refreshes": rows_of([6])}
     return LedgerRecord(
         pulses=rows_of([20, 50], [10, 10]),
         writes=rows_of([15, 25], [5, 5]),
@@ -65,12 +62,9 @@ def test_totals_by_layer_by_hand():
 
 
 def test_a_layer_that_was_never_written_has_no_spread():
-    still = {name: torch.zeros(2, 3) for name in ("pulses1", "pulses2", "refreshes")}
-    nothing = rows_of([0, 0], [0, 0])
-    record = LedgerRecord(
-        nothing, nothing, nothing, nothing, torch.tensor([6.0, 1.0]), (still, still)
-    )
-    row = costs(record, Prices()).loc["1"]
+    still = dict.fromkeys(("pulses1", "pulses2", "refreshes"), torch.zeros(2, 3))
+    counts = [rows_of([0, 0], [0, 0])] * 4
+    row = costs(LedgerRecord(*counts, torch.tensor([6.0, 1.0]), (still, still)), Prices()).loc["1"]
     assert row["pulses"] == 0
     assert all(math.isnan(row[name]) for name in ("median", "99th", "largest"))
 
@@ -112,18 +106,19 @@ def test_prices_from_the_environment(monkeypatch):
     assert Prices.from_environment() == Prices(pulse_energy=1e-12, endurance=1e6)
 
 
-def from_ledgers(simulations, field: str, clipping: float, var: float) -> dict:
-    """{lr: pulses per device and refreshes per pair of each network}, straight from the files."""
-    values = {}
-    for rate in RATES:
-        pattern = f"*-{field}-{rate}-var-{var}-clipping-{clipping}-*/*-ledger.pth"
-        files = [torch.load(path, weights_only=True) for path in simulations.glob(pattern)]
-        pairs = 1024 * 16 + 160
-        values[rate] = [
-            [float(each["pulses"].sum()) / 2 / pairs, float(each["refreshes"].sum()) / pairs]
-            for each in files
-        ]
-    return values
+def ledgers(simulations, field: str, rate: float) -> list[dict]:
+    """The counts of three networks of figure 1, straight from the files."""
+    paths = [*simulations.glob(f"*-{field}-{rate}-var-0.2-clipping-0.1-*/*-ledger.pth")]
+    assert len(paths) == 3
+    return [torch.load(path, weights_only=True) for path in paths]
+
+
+def per_pair(simulations, field: str, name: str) -> list[list[float]]:
+    """A count of each network, for each learning rate."""
+    return [
+        [float(each[name].sum()) / N_PAIRS for each in ledgers(simulations, field, rate)]
+        for rate in RATES
+    ]
 
 
 def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
@@ -132,17 +127,15 @@ def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
     for field, container, other in zip(
         FIELD_NAMES, reached.containers, refreshed.containers, strict=True
     ):
-        values = from_ledgers(simulations, field, 0.1, 0.2)
-        assert all(len(each) == 3 for each in values.values())
-        means = [
-            [statistics.fmean(column) for column in zip(*values[r], strict=True)] for r in RATES
-        ]
+        pulses = per_pair(simulations, field, "pulses")
+        refreshes = per_pair(simulations, field, "refreshes")
         line, _, (across, _) = container
-        assert list(line.get_xdata()) == pytest.approx([pulses for pulses, _ in means])
-        assert list(other[0].get_ydata()) == pytest.approx([refreshes for _, refreshes in means])
+        per_device = [statistics.fmean(each) / 2 for each in pulses]
+        assert list(line.get_xdata()) == pytest.approx(per_device)
+        means = [statistics.fmean(each) for each in refreshes]
+        assert list(other[0].get_ydata()) == pytest.approx(means)
         (left, _), (right, _) = across.get_segments()[0]
-        std = statistics.stdev(pulses for pulses, _ in values[RATES[0]])
-        assert right - left == pytest.approx(2 * std)
+        assert right - left == pytest.approx(2 * statistics.stdev(pulses[0]) / 2)
     assert {text.get_text() for text in reached.texts} == {"500", "3000"}
     assert (report.folder / "costs.svg").exists()
     (sentence,) = (each for each in report.conclusions() if each.startswith("Costs"))
@@ -151,21 +144,18 @@ def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
 
 def test_the_table_has_layers_and_means_over_networks(simulations):
     networks = Simulations.read(simulations).networks
-    mine = networks[(networks["var"] == 0.2) & (networks["lr"] == 500.0)]
-    table = costs_table(mine, Prices(pulse_energy=1e-12))
+    chosen = networks[(networks["var"] == 0.2) & (networks["lr"] == 500.0)]
+    table = costs_table(chosen, Prices(pulse_energy=1e-12))
     assert list(table["layer"]) == ["1", "2", "all"] * 2
     row = table[(table["field"] == "double-linear") & (table["layer"] == "all")].iloc[0]
-    values = from_ledgers(simulations, "double-linear", 0.1, 0.2)[500.0]
-    per_device = statistics.fmean(pulses for pulses, _ in values)
-    assert float(row["per device"]) == pytest.approx(per_device, rel=1e-3)
-    total = 1e-12 * per_device * 2 * (1024 * 16 + 160)
-    assert float(row["energy / J"]) == pytest.approx(total, rel=1e-3)
+    counts = ledgers(simulations, "double-linear", 500.0)
+    pulses = statistics.fmean(float(each["pulses"].sum()) for each in counts)
+    assert float(row["per device"]) == pytest.approx(pulses / 2 / N_PAIRS, rel=1e-3)
+    assert float(row["energy / J"]) == pytest.approx(1e-12 * pulses, rel=1e-3)
     assert list(table[table["layer"] == "1"]["energy / J"]) == ["–", "–"]
-    (folder,) = simulations.glob("*-double-linear-500.0-var-0.2-*")
-    files = [torch.load(path, weights_only=True) for path in folder.glob("*-ledger.pth")]
     first = table[(table["field"] == "double-linear") & (table["layer"] == "1")].iloc[0]
     for name in COUNTS:
-        expected = statistics.fmean(float(each[name][:, 0].sum()) for each in files)
+        expected = statistics.fmean(float(each[name][:, 0].sum()) for each in counts)
         assert float(first[name]) == pytest.approx(expected, rel=1e-3)
 
 
@@ -184,26 +174,17 @@ def test_what_was_simulated_before_the_ledger_is_not_in_the_table(tmp_path, caps
     assert "No simulation has counted its costs yet: --ledger does." in capsys.readouterr().out
 
 
-def rows(field, values) -> list[dict]:
-    return [
-        dict(
-            field=field,
-            lr=lr,
-            accuracy=accuracy,
-            pulses=pulses,
-            refreshes=0.1,
-            dropped=0.5,
-            setting=(field, lr),
-        )
-        for lr, accuracy, pulses in values
-    ]
+def rows(field, values) -> pd.DataFrame:
+    table = pd.DataFrame(values, columns=["lr", "accuracy", "pulses"])
+    setting = [(field, lr) for lr in table["lr"]]
+    return table.assign(field=field, refreshes=0.1, dropped=0.5, setting=setting)
 
 
 def test_the_sentence_by_hand():
     """Best at 2000 with 8 pulses; at 1000 it is 0.4 points less with 3; 500 is too far below."""
     linear = rows("double-linear", [(500, 95.0, 1.0), (1000, 97.0, 3.0), (2000, 97.4, 8.0)])
-    unknown = rows("double-exponential", [(500, 99.0, NAN)])
-    assert conclusion(pd.DataFrame(linear + unknown)) == (
+    unknown = rows("double-exponential", [(500, 99.0, math.nan)])
+    assert conclusion(pd.concat([linear, unknown])) == (
         "Costs (one network a point): linear takes 8 pulses per device for its best 97.40 % "
         "(learning rate 2000, the highest tried), and 3 for 97.00 %, within 0.5 points of it "
         "(learning rate 1000)."

@@ -1,13 +1,13 @@
 """The fits of small files as labs write them, made by simulation, against what was simulated."""
 
-from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
 from conftest import PROJECT
 from scipy.optimize import curve_fit
 
-from utils.measured.device_fit import fit_device
+from utils.measured.device_fit import DeviceFit, fit_device
 from utils.measured.options import ReadingOptions
 from utils.measured.reading import read
 from utils.measured.sanity import sane_device_file
@@ -15,38 +15,29 @@ from utils.measured.sanity import sane_device_file
 CASES = PROJECT / "tests" / "cases"
 
 
-@dataclass(frozen=True)
-class Truth:
-    """Range and ν of a branch, and how far they may be off."""
-
-    branch: str
-    range: float
-    range_limit: float
-    nonlinearity: float
-    nonlinearity_limit: float
-
-
+# Of each branch its range and ν, both with how far they may be off.
 TRUTHS = {
-    "02-step-header.csv": [Truth("rising", 60, 1, 3.0, 0.3)],
+    "02-step-header.csv": [("rising", 60, 1, 3.0, 0.3)],
     "03-pulse-column-per-branch.tsv": [
-        Truth("rising", 7.7e-6, 0.2e-6, 1.8, 0.2),
-        Truth("falling", 7.6e-6, 0.2e-6, 5.0, 0.3),
+        ("rising", 7.7e-6, 0.2e-6, 1.8, 0.2),
+        ("falling", 7.6e-6, 0.2e-6, 5.0, 0.3),
     ],
-    "04-accelerating-potentiation.csv": [Truth("rising", 8.0, 0.3, -6.0, 0.5)],
-    "05-accelerating-3-ramps.csv": [Truth("falling", 1.0, 0.03, -6.0, 0.3)],
-    "10-names-in-brackets.csv": [Truth("rising", 3.0e-5, 0.1e-5, 2.0, 0.2)],
-    "11-countdown-pulses.tsv": [Truth("falling", 19, 0.3, 5.0, 0.3)],
-    "13-one-lost-reading.csv": [Truth("falling", 1060, 20, 4.5, 0.3)],
-    "14-repeated-reads.csv": [Truth("falling", 1060, 20, 4.5, 0.3)],
-    "17-spread-of-ranges.csv": [Truth("falling", 46.5, 1, 3.0, 0.1)],
+    "04-accelerating-potentiation.csv": [("rising", 8.0, 0.3, -6.0, 0.5)],
+    "05-accelerating-3-ramps.csv": [("falling", 1.0, 0.03, -6.0, 0.3)],
+    "10-names-in-brackets.csv": [("rising", 3.0e-5, 0.1e-5, 2.0, 0.2)],
+    "11-countdown-pulses.tsv": [("falling", 19, 0.3, 5.0, 0.3)],
+    "13-one-lost-reading.csv": [("falling", 1060, 20, 4.5, 0.3)],
+    "14-repeated-reads.csv": [("falling", 1060, 20, 4.5, 0.3)],
+    "17-spread-of-ranges.csv": [("falling", 46.5, 1, 3.0, 0.1)],
     "18-turns-of-saturated-cycles.csv": [
-        Truth("rising", 40, 0.3, 3.0, 0.06),
-        Truth("falling", 40, 0.3, 5.0, 0.08),
+        ("rising", 40, 0.3, 3.0, 0.06),
+        ("falling", 40, 0.3, 5.0, 0.08),
     ],
 }
 
 
-def fitted(name: str):
+@cache
+def fitted(name: str) -> DeviceFit:
     how = dict(split="turns") if name.startswith("18") else {}
     return fit_device(read(CASES / name, ReadingOptions(**how)))
 
@@ -54,13 +45,12 @@ def fitted(name: str):
 @pytest.mark.parametrize("name", TRUTHS)
 def test_what_was_simulated_comes_out(name):
     fit = fitted(name)
-    assert set(fit.branches) == {truth.branch for truth in TRUTHS[name]}
-    for truth in TRUTHS[name]:
-        branch = fit.branches[truth.branch]
-        assert branch.family == "exponential"
-        assert branch.range == pytest.approx(truth.range, abs=truth.range_limit)
-        nu = fit.nonlinearity_of(branch).value
-        assert nu == pytest.approx(truth.nonlinearity, abs=truth.nonlinearity_limit)
+    assert set(fit.branches) == {branch for branch, *_ in TRUTHS[name]}
+    for branch, size, size_limit, nu, nu_limit in TRUTHS[name]:
+        found = fit.branches[branch]
+        assert found.family == "exponential"
+        assert found.range == pytest.approx(size, abs=size_limit)
+        assert fit.nonlinearity_of(found).value == pytest.approx(nu, abs=nu_limit)
     assert sane_device_file(fit, "d", None).response
 
 

@@ -4,11 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support.ramps import both_branches, exponential, measurement, two_bends
 
 from utils.measured.branch_fit import changes
-from utils.measured.device_fit import fit_device
+from utils.measured.device_fit import DeviceFit, fit_device
+from utils.measured.measurement import Measurement
 from utils.measured.picture import display, draw
+
+
+@pytest.fixture(scope="module")
+def measured() -> Measurement:
+    return exponential(2.77).measurement(0)
+
+
+@pytest.fixture(scope="module")
+def fitted(measured) -> DeviceFit:
+    return fit_device(measured)
 
 
 def texts_above(axes) -> list[str]:
@@ -30,9 +42,7 @@ def test_the_picture_shows_time_pulses_residuals_steps_and_devices():
     last = [line for line in time.get_lines() if line.get_xdata()[-1] == 4 * 28]
     assert {tuple(line.get_ydata()) for line in last} <= {tuple(column) for column in rising.T}
     assert texts_above(pulses) == ["falling: exponential", "rising: exponential"]
-    falling = next(
-        line for line in pulses.get_lines() if line.get_label() == "falling: exponential"
-    )
+    (falling,) = (line for line in pulses.get_lines() if line.get_label() == texts_above(pulses)[0])
     assert falling.get_ydata()[[0, -1]] == pytest.approx([62, 20], abs=2)
     assert residuals.get_ylabel() == "residual (% of range)"
     assert texts_above(residuals) == ["falling, mean", "rising, mean"]
@@ -46,36 +56,34 @@ def test_the_picture_shows_time_pulses_residuals_steps_and_devices():
 
 
 def test_the_size_of_a_step_is_that_of_the_ramps_by_value():
-    values = np.array([10.0, 8, 7, 6.5, 6.25, 6.125])[:, None]
+    values = np.array([10.0, 8, 7, 6.5, 6.25, 6.125])
     value, change = changes(fit_device(measurement(values)).falling)
     assert change == pytest.approx([2, 1, 0.5, 0.25, 0.125])
     assert value == pytest.approx([9, 7.5, 6.75, 6.375, 6.1875])
 
 
 def test_many_devices_are_a_histogram_and_one_device_shows_its_cycles():
-    many = fit_device(exponential(2.77, devices=30, cycles=1).measurement(0))
-    slopes = draw(many).axes[4]
+    def axes_of(**truth) -> list:
+        return draw(fit_device(exponential(2.77, **truth).measurement(0))).axes
+
+    slopes = axes_of(devices=30, cycles=1)[4]
     assert sum(patch.get_height() for patch in slopes.patches[:-1]) == 30
     assert slopes.get_xlabel() == "slope factor"
-    cycles = fit_device(exponential(2.77, devices=1, cycles=6, sigma=0.0).measurement(0))
-    axes = draw(cycles).axes[4]
-    assert axes.get_xlabel() == "cycle"
-    assert texts_above(axes) == ["falling, start", "falling, range"]
-    single = fit_device(exponential(2.77, devices=1, cycles=1, sigma=0.0).measurement(0))
-    assert len(draw(single).axes) == 4
+    cycles = axes_of(devices=1, cycles=6, sigma=0.0)[4]
+    assert cycles.get_xlabel() == "cycle"
+    assert texts_above(cycles) == ["falling, start", "falling, range"]
+    assert len(axes_of(devices=1, cycles=1, sigma=0.0)) == 4
 
 
-@pytest.mark.parametrize("truth", [exponential(2.77), two_bends(devices=1, cycles=8, sigma=0.0)])
-def test_legends_cover_no_data_and_stay_inside(truth):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure = draw(fit_device(truth.measurement(0)))
+@pytest.mark.parametrize("kind", ["devices", "cycles"])
+def test_legends_cover_no_data_and_stay_inside(kind, fitted):
+    one_device = two_bends(devices=1, cycles=8, sigma=0.0)
+    figure = draw(fitted if kind == "devices" else fit_device(one_device.measurement(0)))
     FigureCanvasAgg(figure).draw()
-    whole = figure.bbox
     for axes in figure.axes:
         legend, panel = axes.get_legend().get_window_extent(), axes.get_window_extent()
         assert legend.y0 >= panel.y1 - 1
-        assert legend.x1 <= whole.x1 + 1
+        assert legend.x1 <= figure.bbox.x1 + 1
 
 
 @pytest.mark.parametrize(
@@ -97,12 +105,9 @@ def test_axes_have_units_that_can_be_read(unit, largest, label):
     assert (quantity, shown) == label[1:]
 
 
-def test_the_picture_of_a_device_in_siemens_is_that_of_one_in_microsiemens():
-    one = exponential(2.77).measurement(0)
-    small = replace(
-        one, unit="S", ramps=tuple(replace(r, values=1e-6 * r.values) for r in one.ramps)
-    )
-    here, there = draw(fit_device(one)).axes, draw(fit_device(small)).axes
-    for a, b in zip(here, there, strict=True):
+def test_the_picture_of_a_device_in_siemens_is_that_of_one_in_microsiemens(measured, fitted):
+    ramps = tuple(replace(ramp, values=1e-6 * ramp.values) for ramp in measured.ramps)
+    there = fit_device(replace(measured, unit="S", ramps=ramps))
+    for a, b in zip(draw(fitted).axes, draw(there).axes, strict=True):
         assert a.get_ylabel() == b.get_ylabel()
         assert a.get_ylim() == pytest.approx(b.get_ylim(), rel=1e-3)

@@ -1,70 +1,17 @@
-"""The study of driving: its settings, and what its table, sentence and picture say, by hand."""
+"""The study of driving: its settings, and its table, sentence and picture by hand."""
 
 import pandas as pd
 import pytest
 from support import untrained_runs
-from support.devices import device_file, measured
-from support.simulated import untrained_report
 
 from devices.library import find
 from devices.scheme import CELLS
-from utils.errors import UserError
-from utils.parser import parse
 from utils.plots.driving import RULE_NAMES, conclusion, pareto_front, select, table
 from utils.plots.driving_picture import draw_driving
 from utils.studies import STUDIES
 
 pytestmark = pytest.mark.usefixtures("svg_alone")
 DRIVING = STUDIES["driving"]
-RULES = [
-    ("none", False),
-    ("nearest", False),
-    ("stochastic", False),
-    ("none", True),
-    ("nearest", True),
-]
-
-
-def test_its_settings_by_hand():
-    """Two fields x three cells x five rules x five rates, and the ideal network at each rate."""
-    settings = DRIVING.settings()
-    ideal = [s for s in settings if s.field.name == "double-ideal"]
-    driven = [s for s in settings if s not in ideal]
-    assert len(driven) == 2 * 3 * 5 * 5
-    schemes = {(s.cell, s.rounding, s.accumulate) for s in driven}
-    assert schemes == {(cell, *rule) for cell in CELLS for rule in RULES}
-    assert {s.lr for s in driven} == {250.0, 500.0, 1000.0, 2000.0, 4000.0}
-    assert {(s.var, s.resistor_noise, s.clipping) for s in driven} == {(0.2, 0.015, 0.1)}
-    assert len(ideal) == 5
-    assert {(s.var, s.resistor_noise, s.clipping, s.cell) for s in ideal} == {(0, 0, 0, "one-way")}
-
-
-def test_it_counts_without_being_asked():
-    assert parse(["--study", "driving"]).ledger
-    assert not parse(["--study", "figure1"]).ledger
-
-
-def test_a_device_of_one_branch_has_one_cell_and_its_measured_noises(tmp_path):
-    """Its range has 20 pulses, so that rates are 20 / 27 of those of the built-in devices."""
-    path = device_file(tmp_path / "mine.json", measured("mine", read_noise=0.01))
-    settings = DRIVING.settings({"field": (find(str(path)),)})
-    own = [s for s in settings if s.field.name == "mine"]
-    assert {s.cell for s in own} == {"one-way"}
-    assert len(own) == 5 * 5
-    assert {(s.resistor_noise, s.clipping) for s in own} == {(0.01, 0.1)}
-    end = own[0].field.response.pulses_max
-    assert sorted({s.lr for s in own})[0] == pytest.approx(250 * end / 27, rel=1e-3)
-    with pytest.raises(UserError, match="--cell reference: only the falling branch of mine"):
-        DRIVING.settings({"field": (find(str(path)),), "cell": ("reference",)})
-
-
-def test_other_flags_win():
-    settings = DRIVING.settings({"cell": ("both-ways",), "rounding": ("nearest",), "lr": (500.0,)})
-    assert [(s.field.name, s.rounding, s.accumulate) for s in settings] == [
-        (field, "nearest", accumulate)
-        for field in ("double-linear", "double-exponential")
-        for accumulate in (False, True)
-    ]
 
 
 def accuracy(setting, model: int) -> float:
@@ -83,14 +30,20 @@ def networks() -> pd.DataFrame:
     return rows.assign(pulses=pulses, refreshes=3.0, dropped=0.25, pending=0.01, refreshed=0.1)
 
 
+@pytest.fixture(scope="module")
+def driven(networks):
+    """What is shown of the linear device."""
+    (driven,) = select(networks)
+    return driven
+
+
 def equal_to_best(driven) -> set:
     """The cells and rules that are equal to the best."""
     equal = driven.schemes[driven.schemes["equal"]]
     return set(zip(equal["cell"], equal["rule"], strict=True))
 
 
-def test_the_cheapest_of_equal_schemes_is_taken(networks):
-    (driven,) = select(networks)
+def test_the_cheapest_of_equal_schemes_is_taken(driven):
     assert len(driven.schemes) == 15
     (papers,) = driven.schemes[driven.schemes["is_papers"]].itertuples()
     assert papers.mean == pytest.approx(91)
@@ -102,33 +55,27 @@ def test_the_cheapest_of_equal_schemes_is_taken(networks):
     chosen = driven.schemes.loc[driven.recommended]
     assert (chosen["cell"], chosen["rule"]) == ("both-ways", RULE_NAMES["nearest", True])
     assert chosen["pulses"] == pytest.approx(40)
-    text = conclusion(driven)
-    assert text.startswith(
+    assert conclusion(driven).startswith(
         "Driving linear: take both-ways, accumulate, whole pulses, which reaches 92.00 % with 40 "
         "pulses per device (learning rate 1000); the paper's scheme reaches 91.00 % with 100, a "
         "gain of +1.00 points (95 %: "
     )
 
 
-def test_the_front_holds_what_no_other_scheme_beats(networks):
+def test_the_front_holds_what_no_other_scheme_beats(driven, networks):
     """At 40 pulses 92.0 and at no more pulses anything better: one scheme is the whole front."""
-    (driven,) = select(networks)
-    front = pareto_front(driven.schemes)
-    assert list(zip(front["cell"], front["rule"], strict=True)) == [
-        ("both-ways", RULE_NAMES["nearest", True])
-    ]
-    dear = networks.assign(
-        pulses=networks["pulses"] * (1 + 4 * (networks["rounding"] == "nearest"))
-    )
-    (driven,) = select(dear)
-    front = pareto_front(driven.schemes)
+    (only,) = pareto_front(driven.schemes).itertuples()
+    assert (only.cell, only.rule) == ("both-ways", RULE_NAMES["nearest", True])
+    factor = 1 + 4 * (networks["rounding"] == "nearest")
+    (dear,) = select(networks.assign(pulses=networks["pulses"] * factor))
+    front = pareto_front(dear.schemes)
     assert front["pulses"].is_monotonic_increasing
     assert front["mean"].is_monotonic_increasing
     assert front["pulses"].round().tolist() == [40, 200]
 
 
-def test_the_table_has_the_difference_from_the_papers_scheme(networks):
-    rows = table(select(networks))
+def test_the_table_has_the_difference_from_the_papers_scheme(driven):
+    rows = table([driven])
     assert len(rows) == 15
     papers = rows[(rows["cell"] == "one-way") & (rows["rule"] == "drop below smallest pulse")]
     assert papers["to paper's"].isna().all()
@@ -137,8 +84,8 @@ def test_the_table_has_the_difference_from_the_papers_scheme(networks):
     assert other["dropped / %"] == 25
 
 
-def test_the_picture_has_a_panel_for_each_cell_and_two_for_the_costs(networks):
-    figure = draw_driving(select(networks))
+def test_the_picture_has_a_panel_for_each_cell_and_two_for_the_costs(driven):
+    figure = draw_driving([driven])
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert [title for title in titles if title] == ["a", "b", "c"]
     assert [axes.get_title() for axes in figure.axes][:3] == list(CELLS)
@@ -147,16 +94,8 @@ def test_the_picture_has_a_panel_for_each_cell_and_two_for_the_costs(networks):
     assert first.get_ydata()[2] == pytest.approx(91)
 
 
-def test_without_such_simulations_the_command_is_named(tmp_path):
-    report = untrained_report(tmp_path, STUDIES["figure2"].settings({"epochs": 2}), accuracy)
-    assert report.select("driving") == []
-    assert report.draw("driving") is None
-    (line,) = report.missing("driving")
-    assert "train them with: figures/driving.sh --resume --epochs 2" in line
-
-
 def test_a_scheme_that_cannot_be_compared_is_not_equal_to_the_best(networks):
-    """The cheapest scheme, but of other seeds: nothing says how far it is from the best."""
+    """The cheapest scheme, but of other seeds: nothing shows how far it is from the best."""
     is_cheapest = (networks["cell"] == "both-ways") & (networks["rounding"] == "nearest")
     is_cheapest &= networks["accumulate"]
     other = networks.assign(model_seed=networks["model_seed"] + 50 * is_cheapest)

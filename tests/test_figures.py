@@ -5,13 +5,14 @@ import statistics
 import pytest
 import torch
 from matplotlib.colors import to_hex
-from support.devices import OTHERS
 from support.legacy_runs import write_legacy_folder
 from support.simulated import (
     EPOCHS,
     LEGACY,
     RATES,
+    assert_curve,
     from_files,
+    means_of,
     report_on,
     untrained_report,
     with_other_constants,
@@ -20,21 +21,14 @@ from support.simulated import (
 import main
 from utils.plots import style
 from utils.plots.accuracy import BY_RATE, clippings, draw_accuracy
-from utils.plots.devices import draw_devices
 from utils.plots.report import Report
 from utils.studies import STUDIES
-from utils.study import FIELDS
 
 pytestmark = pytest.mark.usefixtures("svg_alone")
 
 
-@pytest.fixture(scope="module")
-def report(simulations, tmp_path_factory) -> Report:
-    return report_on(simulations, tmp_path_factory.mktemp("figures"))
-
-
 def variability(study) -> float:
-    """The variability of a figure, which tells it from the others."""
+    """The variability of a figure, in which it differs from the others."""
     return study.settings()[0].var
 
 
@@ -52,9 +46,7 @@ def test_axes_carry_the_curves_of_the_files(study, report, simulations):
         ):
             expected = from_files(simulations, field, clipping, var, key)
             assert all(len(values) == 3 for values in expected.values())
-            assert list(line.get_xdata()) == list(RATES)
-            means = [statistics.fmean(expected[rate]) for rate in RATES]
-            assert list(line.get_ydata()) == pytest.approx(means)
+            assert_curve(line, RATES, means_of(expected))
             assert to_hex(line.get_color()).upper() == style.COLOURS[field]
         bands = [band.get_paths()[0].get_extents() for band in axes.collections]
         expected = from_files(simulations, "double-linear", clipping, var)
@@ -64,17 +56,6 @@ def test_axes_carry_the_curves_of_the_files(study, report, simulations):
     assert "%" in figure.axes[0].get_ylabel()
     if len(figure.axes) > 1:
         assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
-
-
-def test_the_studies_of_the_figures_by_hand():
-    assert {
-        number: (study.name, variability(study), clippings(study))
-        for number, study in BY_RATE.items()
-    } == {
-        1: ("figure1", 0.2, [0.1]),
-        2: ("figure2", 0.0, [0.0]),
-        3: ("figure3", 0.0, [0.1, 0.2, 0.5]),
-    }
 
 
 def test_table_is_rounded_for_reading(report, simulations):
@@ -91,7 +72,7 @@ def test_learning_curves_and_weights_show_both_fields(report, simulations):
     curves, weights = report.draw("learning-curves"), report.draw("weights")
     assert [axes.get_title() for axes in curves.axes[:2]] == ["linear", "exponential"]
     line = curves.axes[0].get_lines()[-1]
-    assert list(line.get_xdata()) == list(range(1, EPOCHS + 1))
+    assert len(line.get_xdata()) == EPOCHS
     values = from_files(simulations, "double-linear", 0.1, 0.2)[3000.0]
     assert line.get_ydata()[-1] == pytest.approx(statistics.fmean(values), rel=1e-5)
     assert len(weights.axes) == 3  # two layers and the single devices
@@ -99,33 +80,6 @@ def test_learning_curves_and_weights_show_both_fields(report, simulations):
         assert len(axes.patches) == 2
         for outline in axes.patches:
             assert outline.get_data().values.sum() == pytest.approx(1, abs=1e-3)
-
-
-def test_responses_are_drawn_over_their_range(report):
-    figure = report.draw("devices")
-    line = figure.axes[0].get_lines()[0]
-    assert line.get_ydata()[0] == pytest.approx(2.742)
-    assert line.get_ydata()[-1] == pytest.approx(2.175)
-    assert len(figure.axes[2].get_lines()) == 2 * 10 + 1  # ten devices a field, and the limit
-
-
-def test_the_change_per_pulse_of_a_table_is_that_between_its_points():
-    """From 2.742 to 2.6 with the first pulse, then by 0.05 with either of the next two."""
-    _, change, _ = draw_devices([*FIELDS, OTHERS["table"]]).axes
-    line = change.get_lines()[2]
-    assert list(line.get_xdata()[:3]) == [0.5, 1.5, 2.5]
-    assert list(line.get_ydata()[:3]) == pytest.approx([142, 50, 50], abs=1e-2)
-
-
-def test_devices_of_one_name_with_other_constants_are_never_in_one_mean(
-    copied, simulations, tmp_path
-):
-    with_other_constants(copied, "*double-linear-500.0-var-0.2-*", slope=-0.0211)
-    networks = report_on(copied, tmp_path / "figures").networks
-    values = from_files(simulations, "double-linear", 0.1, 0.2)
-    line = draw_accuracy(BY_RATE[1], networks.main).axes[0].get_lines()[0]
-    assert line.get_ydata()[0] == pytest.approx(statistics.fmean(values[500.0]))
-    assert set(networks.reference().groupby(["field", "lr"]).size()) == {3}
 
 
 def test_nor_where_no_figure_shows_their_setting(copied, tmp_path):
@@ -152,8 +106,7 @@ def test_accuracy_against_epoch_is_that_of_the_latest_run(copied, tmp_path):
     assert (linear.get_label(), exponential.get_label()) == ("linear", "exponential")
     paths = [latest / f"{latest.name}-{model}-accuracies.pth" for model in range(2)]
     histories = torch.stack([torch.load(path, weights_only=True) for path in paths])
-    assert list(linear.get_xdata()) == [1, 2, 3, 4]
-    assert list(linear.get_ydata()) == pytest.approx((100 * histories.mean(0)).tolist())
+    assert_curve(linear, [1, 2, 3, 4], 100 * histories.mean(0))
     assert linear.get_ydata()[-1] == pytest.approx(75.0)
     assert exponential.get_ydata()[-1] == pytest.approx(50.0)
     assert (report.folder / "accuracy-against-epoch.svg").exists()
@@ -203,8 +156,7 @@ def test_currents_and_voltages_of_an_image_are_those_of_the_files(copied, tmp_pa
     n_zero = int((read("intensity", 1) == 0).sum())
     assert f"{100 * n_zero / 1024:.0f} % carry none" in first_in.get_xlabel()
     by_class = second_out.get_lines()[0]
-    assert list(by_class.get_ydata()) == pytest.approx(read("voltage", 4).tolist())
-    assert list(by_class.get_xdata()) == list(range(10))
+    assert_curve(by_class, range(10), read("voltage", 4))
     assert "arb. u." in first_in.get_xlabel()
     assert "arb. u." in second_out.get_ylabel()
 
@@ -219,12 +171,3 @@ def test_a_series_that_a_figure_cannot_have_is_reported(tmp_path):
     (line,) = report.missing("figure2")
     assert line.startswith("Figure 2 has no simulations of this kind: --device_noise: has no eff")
     assert not any("Figure 2" in sentence for sentence in report.conclusions())
-
-
-def test_without_such_files_the_command_that_makes_them_is_named(report):
-    assert report.draw("intermediate") is None
-    (line,) = report.missing("intermediate")
-    assert line.startswith(
-        "Currents and voltages: all are missing; train them with: figures/figure1.sh"
-    )
-    assert line.endswith(" --compute_intermediate")

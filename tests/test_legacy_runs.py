@@ -1,7 +1,5 @@
 """Simulations of the original scripts stay readable, beside ours and whatever lies around."""
 
-import statistics
-
 import pytest
 from conftest import setting_of
 from support import untrained_runs
@@ -10,8 +8,10 @@ from support.simulated import (
     BROKEN,
     FIGURE_1,
     LEGACY,
+    assert_curve,
     edit_records,
     from_files,
+    means_of,
     rename_files,
     report_on,
     rows_of,
@@ -24,12 +24,7 @@ from utils.records.simulations import Simulations
 pytestmark = pytest.mark.usefixtures("svg_alone")
 
 
-@pytest.fixture(scope="module")
-def read(simulations) -> Simulations:
-    return Simulations.read(simulations)
-
-
-def test_what_the_labs_scripts_wrote_has_rows_beside_ours(copied, read):
+def test_what_the_original_scripts_wrote_has_rows_of_its_own(copied, read):
     """Nothing of either is dropped, though seeds and settings are the same."""
     folder = write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
     assert not list(folder.glob("*.settings"))
@@ -37,18 +32,20 @@ def test_what_the_labs_scripts_wrote_has_rows_beside_ours(copied, read):
     together = Simulations.read(copied)
     assert len(together.networks) == len(read.networks) + 3
     assert together.problems.equals(read.problems)
-    ours, labs = (
+    ours, theirs = (
         rows_of(together.table(), **FIGURE_1, original=original) for original in (False, True)
     )
-    assert labs[["n", "failed", "mean", "std", "relaxed_mean", "relaxed_std"]].values.tolist() == [
-        [3, 0, 92.0, 2.0, 82.0, 2.0]
-    ]
-    assert labs["mean_request"].item() == pytest.approx(0.5)
+    assert theirs[
+        ["n", "failed", "mean", "std", "relaxed_mean", "relaxed_std"]
+    ].values.tolist() == [[3, 0, 92.0, 2.0, 82.0, 2.0]]
+    assert theirs["mean_request"].item() == pytest.approx(0.5)
     assert ours["mean"].item() == pytest.approx(rows_of(read.table(), **FIGURE_1)["mean"].item())
     assert len(together.table()) == len(read.table()) + 1
+    # A command that trains more counts three a run, whoever trained them.
+    assert Networks(together).flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"
 
 
-def test_a_folder_of_the_lab_alone(tmp_path):
+def test_a_folder_of_the_original_scripts_alone(tmp_path):
     write_legacy_folder(tmp_path, [95.0], epochs=3)
     write_legacy_folder(tmp_path, [85.0, 87.0], epochs=3, field="double-exponential", lr=3000.0)
     read = Simulations.read(tmp_path)
@@ -113,7 +110,7 @@ def test_a_run_that_goes_on_is_named_as_such(tmp_path):
     ]
 
 
-def test_networks_of_the_labs_scripts_are_drawn_with_ours(copied, simulations, tmp_path):
+def test_networks_of_the_original_scripts_are_drawn_with_others(copied, simulations, tmp_path):
     write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
     write_legacy_folder(copied, [70.0, 72.0], lr=1000.0, **LEGACY)
     report = report_on(copied, tmp_path / "figures")
@@ -124,21 +121,12 @@ def test_networks_of_the_labs_scripts_are_drawn_with_ours(copied, simulations, t
     assert others.startswith("Not drawn: 1 network ")
     line = draw_accuracy(BY_RATE[1], networks.main).axes[0].get_lines()[0]
     values = from_files(simulations, "double-linear", 0.1, 0.2)
-    assert list(line.get_xdata()) == [500.0, 1000.0, 3000.0]
-    assert list(line.get_ydata()) == pytest.approx(
-        [statistics.fmean([*values[500.0], 90, 92, 94]), 71.0, statistics.fmean(values[3000.0])]
-    )
+    values = {500.0: [*values[500.0], 90, 92, 94], 1000.0: [71.0], 3000.0: values[3000.0]}
+    assert_curve(line, sorted(values), means_of(values))
     assert "n = 2 to 6" in conclusion(BY_RATE[1], networks.main)
     rates = [line.get_label() for line in report.draw("learning-curves").axes[0].get_lines()]
     assert rates == ["500", "1000", "3000"]
     assert report.draw("weights") is not None
-
-
-def test_a_command_keeps_the_number_of_networks_whoever_trained_them(copied, tmp_path):
-    """Three networks of this program and three of the original scripts count three a run."""
-    write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
-    networks = report_on(copied, tmp_path / "figures").networks
-    assert networks.flags() == " --task Digits --epochs 4 --layers 16 --n_models 3"
 
 
 def clipped(record: dict) -> dict:

@@ -41,22 +41,6 @@ def map_beside(*devices: Device) -> pd.DataFrame:
     return select(pd.concat([curved, others], ignore_index=True))
 
 
-def test_its_settings_by_hand():
-    settings = MAP.settings()
-    assert len(settings) == 13 * 6
-    nus = sorted({nonlinearity(s.field) for s in settings})
-    assert nus == pytest.approx(list(range(-4, 9)))
-    assert sorted({s.lr for s in settings}) == [250, 500, 1000, 2000, 4000, 8000]
-    assert {(s.var, s.resistor_noise, s.clipping) for s in settings} == {(0.2, 0.015, 0.1)}
-
-
-def test_the_nonlinearity_of_a_device():
-    linear, exponential = FIELDS
-    assert nonlinearity(linear) == 0
-    assert nonlinearity(exponential) == pytest.approx(2.772, abs=1e-3)
-    assert nonlinearity(curved(-3.0)) == pytest.approx(-3)
-
-
 @pytest.mark.parametrize("nu", [-4.0, -0.5, 0.0, 2.77, 8.0])
 def test_the_nonlinearity_of_a_table_is_that_of_the_nearest_curve(nu):
     """Of points of a curve of the map, in whatever range, its own but for the lines between."""

@@ -108,7 +108,7 @@ def test_what_is_missing_is_named_in_one_line(arguments, variables, message, plo
     result = plots(*words, **paths | given)
     assert result.returncode == 2
     assert result.stdout == ""
-    said = result.stderr.replace(f"{tmp_path}/", "")
-    assert said.endswith(f"python -m utils.plots: error: {message}\n")
-    assert said.count("\n") == 1, result.stderr
+    error = result.stderr.replace(f"{tmp_path}/", "")
+    assert error.endswith(f"python -m utils.plots: error: {message}\n")
+    assert error.count("\n") == 1, result.stderr
     assert not (tmp_path / "figures").exists()

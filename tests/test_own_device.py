@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 import torch
 from conftest import members_of, setting_of
 from support.devices import OTHERS, device_file, measured
@@ -157,36 +156,29 @@ CURVE = [0.0, 3.1e-6, 5.0e-6, 5.3e-6, 8.8e-6, 12.4e-6]  # rises by so much, in A
 PULSES = (0.0, 1.0, 3.0, 4.0, 9.5, 20.0)
 
 
-@pytest.fixture(scope="module")
-def train_on(currents, tmp_path_factory):
-    """A function that trains a network on a device of measured values; returns its weights."""
+UNITS = {
+    "nA": lambda a: 1e9 * a,
+    "offset": lambda a: a + 7.3e-3,
+    "upside down": lambda a: 5e-5 - a,
+    "all": lambda a: -4.2e6 * a - 1e3,
+}
 
-    def train(values: list[float]) -> torch.Tensor:
+
+def test_the_unit_of_the_measurement_changes_nothing_but_rounding(currents, tmp_path):
+    """One curve in other units, mapped onto the range of the model, trains the same network."""
+
+    def weights_on(values: list[float]) -> torch.Tensor:
         span = values[-1] - values[0]
         table = Table(PULSES, tuple(2.742 - 0.567 * (value - values[0]) / span for value in values))
         table.check()
-        path = device_file(tmp_path_factory.mktemp("files") / "mine.json", measured("mine", table))
+        path = device_file(tmp_path / "mine.json", measured("mine", table))
         setting = setting_of(field=find(str(path)), epochs=12, clipping=0.0, write_noise=0.01)
         (result,) = trained(Trainer(members_of(setting), currents, Compiler(enabled=False)))
         assert result.accuracies[-1] > 0.9
         return torch.cat([result.state[f"layers.{k}.weight2"].flatten() for k in (1, 4)])
 
-    return train
-
-
-@pytest.fixture(scope="module")
-def trained_curve(train_on) -> torch.Tensor:
-    return train_on(CURVE)
-
-
-@pytest.mark.parametrize(
-    "unit",
-    [lambda a: 1e9 * a, lambda a: a + 7.3e-3, lambda a: 5e-5 - a, lambda a: -4.2e6 * a - 1e3],
-    ids=["nA", "offset", "upside down", "all"],
-)
-def test_the_unit_of_the_measurement_changes_nothing_but_rounding(unit, train_on, trained_curve):
-    """One curve in other units, mapped onto the range of the model, trains the same network."""
-    actual, expected = train_on([unit(value) for value in CURVE]), trained_curve
-    # But where rounding decides whether a device is refreshed, or a pulse is large enough.
-    close = (actual - expected).abs() < 1e-4
-    assert close.float().mean() > 0.999
+    expected = weights_on(CURVE)
+    for name, unit in UNITS.items():
+        # But where rounding decides whether a device is refreshed, or a pulse is large enough.
+        close = (weights_on([unit(value) for value in CURVE]) - expected).abs() < 1e-4
+        assert close.float().mean() > 0.999, name

@@ -1,14 +1,10 @@
-"""A measured file is read the same however it was written, and says how it was read."""
+"""A measured file is read the same however it was written, and the reader describes how."""
 
 import argparse
-import subprocess
-import sys
 import time
 
 import numpy as np
-import pandas
 import pytest
-from conftest import PROJECT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.curves import (
@@ -16,25 +12,21 @@ from support.curves import (
     LINEAR,
     PULSES,
     assert_ramps,
-    assert_same,
-    columns,
-    labels,
-    row,
-    words,
+    line,
+    ramps_in_words,
+    table,
 )
 
 from utils.flags import add, flags_of
 from utils.measured.options import ReadingOptions
 from utils.measured.reading import read
 
-# One measurement, however it was written
-
-
 DATA = {
     (f"D{device}", cycle): np.round(CURVED * (1 + 0.1 * device) + 0.02 * cycle, 4)
     for device in (1, 2, 3)
     for cycle in (1, 2)
-}
+}  # one measurement
+DATA_IN_WORDS = ", ".join(f"{device}.{cycle} falling" for device, cycle in DATA)
 
 
 def written(layout: str, separator: str, decimal: str, pulse: bool, header: bool) -> list[str]:
@@ -44,27 +36,22 @@ def written(layout: str, separator: str, decimal: str, pulse: bool, header: bool
         text = repr(float(value)).replace(".", "," if decimal == "comma" else ".")
         return f'"{text}"' if (separator, decimal) == (",", "comma") else text
 
-    def line(cells) -> str:
+    def joined(cells) -> str:
         return separator.join(cells if separator.strip() else [c.replace(" ", "_") for c in cells])
 
-    unit = "(µS)"
+    unit, counts = "(µS)", ["pulse"] * pulse
     if layout == "rows":
         head = ["device", *map(str, range(12))]
-        body = [
-            [f"{device} cycle {cycle}", *map(cell, curve)]
-            for (device, cycle), curve in DATA.items()
-        ]
+        body = [[f"{device} cycle {cycle}", *map(cell, DATA[device, cycle])]
+                for device, cycle in DATA]  # fmt: skip
     elif layout == "columns":
-        head = ["pulse"] * pulse + [f"{device} c{cycle}{unit}" for device, cycle in DATA]
+        head = [*counts, *(f"{device} c{cycle}{unit}" for device, cycle in DATA)]
         body = [[str(k)] * pulse + [cell(curve[k]) for curve in DATA.values()] for k in range(12)]
     else:
-        head = ["device", "cycle", *["pulse"] * pulse, f"G{unit}"]
-        body = [
-            [device, str(cycle), *[str(k)] * pulse, cell(curve[k])]
-            for (device, cycle), curve in DATA.items()
-            for k in range(12)
-        ]
-    return [line(cells) for cells in [*[head] * header, *body]]
+        head = ["device", "cycle", *counts, f"G{unit}"]
+        body = [[device, str(cycle), *[str(k)] * pulse, cell(curve[k])]
+                for (device, cycle), curve in DATA.items() for k in range(12)]  # fmt: skip
+    return [joined(cells) for cells in [*[head] * header, *body]]
 
 
 @settings(
@@ -94,79 +81,54 @@ def test_a_measurement_is_the_same_however_it_is_written(
     path.write_bytes((end.join([*before, *lines]) + after).encode(encoding))
     measurement = read(path)
     assert measurement.how["layout"] == layout
-    assert labels(measurement) == list(DATA)
+    assert ramps_in_words(measurement) == DATA_IN_WORDS
     assert_ramps(measurement, *DATA.values())
     assert measurement.unit == ("" if layout == "rows" else "µS")
-    assert {ramp.branch for ramp in measurement.ramps} == {"falling"}
-    assert_same(measurement, read(path, ReadingOptions(**measurement.how)))
 
 
 @pytest.mark.parametrize("layout", ["columns", "rows"])
 def test_numbers_without_names(reads, layout):
     """Columns without names are one device; lines have their labels."""
-    lines = written(layout, ";", "comma", pulse=False, header=False)
-    measurement = reads("\n".join(lines))
+    measurement = reads("\n".join(written(layout, ";", "comma", pulse=False, header=False)))
     assert measurement.how["layout"] == layout
     assert_ramps(measurement, *DATA.values())
-    assert labels(measurement) == (
-        list(DATA) if layout == "rows" else [("1", cycle) for cycle in range(1, 7)]
-    )
+    one_device = ", ".join(f"1.{cycle} falling" for cycle in range(1, 7))
+    assert ramps_in_words(measurement) == (DATA_IN_WORDS if layout == "rows" else one_device)
 
 
-# Separators, decimal marks, numbers
+TENS, THOUSANDS = 10 * PULSES, 900 - 7 * PULSES
+COMMAS = [float(f"{ten}.{thousand}") for ten, thousand in zip(TENS, THOUSANDS, strict=True)]
 
 
-def test_one_column_of_decimal_commas_is_one_column(reads):
-    text = "\n".join(words(LINEAR)).replace(".", ",")
-    assert_ramps(reads(text), LINEAR)
-
-
-def test_integers_behind_a_count_are_two_columns(reads):
-    """`0,900` is pulse 0 and 900 where lines are counted so, or where the header has two names."""
-    counted = columns(range(12), 900 - 7 * PULSES.astype(int))
-    assert_ramps(reads(counted), 900 - 7 * PULSES)
-    named = columns(range(0, 120, 10), 900 - 7 * PULSES.astype(int), head="pulse,counts")
-    assert_ramps(reads(named), 900 - 7 * PULSES, pulses=10 * PULSES)
-
-
-def test_decimal_mark_that_the_user_says(reads):
-    text = columns(range(0, 120, 10), 900 - 7 * PULSES.astype(int))
-    assert_ramps(reads(text, decimal="point", pulses="1"), 900 - 7 * PULSES, pulses=10 * PULSES)
-    expected = [float(f"{10 * k}.{900 - 7 * k}") for k in range(12)]
-    assert_ramps(reads(text, decimal="comma"), expected)
-
-
-def test_separator_that_a_spreadsheet_announces(reads):
-    for separator in ";\t,":
-        text = columns(range(12), words(LINEAR), separator=separator)
-        assert_ramps(reads(f"sep={separator}\n{text}"), LINEAR)
-    assert_ramps(reads("sep=;\n" + columns(words(LINEAR))), LINEAR)
+@pytest.mark.parametrize(
+    ("text", "how", "curve", "pulses"),
+    [
+        (table(None, LINEAR).replace(".", ","), {}, LINEAR, PULSES),  # one column of decimal commas
+        # `0,900` is pulse 0 and 900 where lines are counted so, or the header has two names
+        (table(None, PULSES, THOUSANDS), {}, THOUSANDS, PULSES),
+        (table("pulse,counts", TENS, THOUSANDS), {}, THOUSANDS, TENS),
+        (table(None, TENS, THOUSANDS), dict(decimal="point", pulses="1"), THOUSANDS, TENS),
+        (table(None, TENS, THOUSANDS), dict(decimal="comma"), COMMAS, PULSES),
+        # as spreadsheets announce it
+        *((f"sep={separator}\n" + table(None, PULSES, LINEAR, separator=separator),
+           {}, LINEAR, PULSES) for separator in ";\t,"),
+        ("sep=;\n" + table(None, LINEAR), {}, LINEAR, PULSES),
+    ],
+)  # fmt: skip
+def test_separators_and_decimal_marks(reads, text, how, curve, pulses):
+    assert_ramps(reads(text, **how), curve, pulses=pulses)
 
 
 def test_minus_signs_exponents_and_plus(reads):
-    text = columns([f"\N{MINUS SIGN}{k}.5E+00" for k in range(4)], [f"+{k}.5d-1" for k in range(4)])
+    text = table(
+        None, [f"\N{MINUS SIGN}{k}.5E+00" for k in range(4)], [f"+{k}.5d-1" for k in range(4)]
+    )
     text += "-4.5,+.45e0\n-55.e-1,0.55"
     assert_ramps(reads(text), -0.5 - PULSES[:6], (PULSES[:6] + 0.5) / 10, pulses=PULSES[:6])
 
 
-def test_numbers_that_a_workbook_holds_as_text(tmp_path):
-    """With the decimal mark and the minus sign of text files."""
-    path = tmp_path / "book.xlsx"
-    rows = [
-        (k, f"\N{MINUS SIGN}{value}".replace(".", ",")) for k, value in enumerate(words(LINEAR))
-    ]
-    pandas.DataFrame(rows, columns=["pulse", "G (uS)"]).to_excel(path, index=False)
-    measurement = read(path)
-    assert_ramps(measurement, -LINEAR)
-    assert measurement.how["decimal"] == "comma"
-
-
-# What is said, and what repeats it
-
-
-def test_what_was_understood(reads, tmp_path):
-    text = columns(range(1, 13), words(LINEAR), words(CURVED), head="pulse,D1 (uS),D2 (uS)")
-    measurement = reads(text)
+def test_what_was_understood(reads):
+    measurement = reads(table("pulse,D1 (uS),D2 (uS)", PULSES + 1, LINEAR, CURVED))
     assert measurement.understood.values.tolist() == [
         ["column 1 (pulse)", "pulses", "by its name and its numbers, 0 or 1, 2, 3 …"],
         ["columns 2 to 3 (D1, D2)", "response", "by its unit"],
@@ -176,12 +138,8 @@ def test_what_was_understood(reads, tmp_path):
         "decimal point; names in line 1, numbers in lines 2 to 13"
     )
     assert measurement.left_out == ()
-    assert (measurement.file, measurement.quantity, measurement.unit, measurement.reads) == (
-        "my-curve.csv",
-        "conductance",
-        "uS",
-        1,
-    )
+    assert (measurement.file, measurement.quantity) == ("my-curve.csv", "conductance")
+    assert (measurement.unit, measurement.reads) == ("uS", 1)
     assert measurement.how == {
         "layout": "columns",
         "columns": ["2-3"],
@@ -196,10 +154,8 @@ def test_what_was_understood(reads, tmp_path):
     }
 
 
-def test_fingerprint_is_that_of_the_bytes(reads):
-    """The number is what sha256sum says."""
-    measurement = reads("5\n4\n3\n2\n1\n")
-    assert measurement.sha256 == (
+def test_the_fingerprint_is_what_sha256sum_prints(reads):
+    assert reads("5\n4\n3\n2\n1\n").sha256 == (
         "3e10ec699e14027e751477dd04e89dd344dd98cebd3ed315784b17f9d4a739d1"
     )
 
@@ -210,9 +166,9 @@ def test_flags_are_made_into_options():
     for name, (flag, default) in flags_of(ReadingOptions).items():
         add(parser, name, flag, default)
     assert ReadingOptions(**vars(parser.parse_args([]))) == ReadingOptions()
-    line = "--layout long --columns 2-5 G --pulses n --split turns --reads 3 --resistance --sheet 2"
-    how = ReadingOptions(**vars(parser.parse_args([*line.split(), "--decimal", "comma"])))
-    assert how == ReadingOptions(
+    flags = "--layout long --columns 2-5 G --pulses n --split turns --reads 3 --resistance"
+    how = vars(parser.parse_args([*flags.split(), "--sheet", "2", "--decimal", "comma"]))
+    assert ReadingOptions(**how) == ReadingOptions(
         layout="long",
         columns=("2-5", "G"),
         pulses="n",
@@ -225,22 +181,19 @@ def test_flags_are_made_into_options():
     assert ReadingOptions(**vars(parser.parse_args(["--split", "50"]))).split == 50
 
 
-@pytest.mark.parametrize("command", ["columns", "rows", "long"])
-def test_a_hundred_devices_of_a_thousand_pulses_are_read_at_once(tmp_path, command):
+@pytest.mark.parametrize("layout", ["columns", "rows", "long"])
+def test_a_hundred_devices_of_a_thousand_pulses_are_read_at_once(tmp_path, layout):
     rng = np.random.default_rng(0)
-    pulses = np.arange(1000)
     decays = 300 * rng.uniform(0.8, 1.2, (100, 1))
-    curves = np.exp(-pulses / decays) + 0.02 * rng.standard_normal((100, 1000))
-    text = {
-        "columns": lambda: columns(*curves, head=",".join(f"dev{d}" for d in range(100))),
-        "rows": lambda: "".join(row(f"dev{d}", curve) for d, curve in enumerate(curves)),
-        "long": lambda: (
-            "device,pulse,value\n"
-            + "".join(
-                f"{d},{k},{v}\n" for d, curve in enumerate(curves) for k, v in enumerate(curve)
-            )
-        ),
-    }[command]()
+    curves = np.exp(-np.arange(1000) / decays) + 0.02 * rng.standard_normal((100, 1000))
+    texts = [[repr(value) for value in curve] for curve in curves.tolist()]
+    if layout == "columns":
+        text = table(",".join(f"dev{d}" for d in range(100)), *texts)
+    elif layout == "rows":
+        text = "".join(line(f"dev{d}", cells) for d, cells in enumerate(texts))
+    else:
+        devices, pulses = np.repeat(np.arange(100), 1000), np.tile(np.arange(1000), 100)
+        text = table("device,pulse,value", devices, pulses, np.concatenate(texts))
     path = tmp_path / "many.csv"
     path.write_text(text)
     start = time.process_time()
@@ -248,14 +201,3 @@ def test_a_hundred_devices_of_a_thousand_pulses_are_read_at_once(tmp_path, comma
     assert time.process_time() - start < 5  # of the ten that reading and fitting may take
     assert len({ramp.device for ramp in measurement.ramps}) == 100
     np.testing.assert_array_equal([ramp.values for ramp in measurement.ramps], curves)
-
-
-def test_options_are_there_without_pandas():
-    """So that --help can answer at once."""
-    code = (
-        "import sys, utils.measured.reading; print({'pandas', 'scipy', 'torch'} & {*sys.modules})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "set()"

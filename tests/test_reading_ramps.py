@@ -1,103 +1,193 @@
-"""Where the ramps of a measured file are: in lines, long tables, branches, below each other."""
+"""Where the ramps of a measured file are: in columns, lines, long tables, below each other."""
 
 import numpy as np
 import pytest
-from support.curves import CURVED, LINEAR, PULSES, assert_ramps, columns, labels, row, words
+from support.curves import (
+    CURVED,
+    LINEAR,
+    PAIR,
+    PULSES,
+    assert_ramps,
+    check,
+    line,
+    ramps_in_words,
+    table,
+)
 
-from utils.errors import UserError
 from utils.measured.reading import describe
 
-# Lines
+RISING = CURVED[::-1]
+HIGHER = np.round(CURVED + 0.1, 4)
+THREES = 3 * PULSES + 0.5  # counts of a lab that reads after every third pulse
+FOUR = table("pulse,D1 (uS),D2 (uS),d3 (uS)", PULSES, LINEAR, CURVED, 2 * CURVED)
+TWO = [LINEAR, CURVED]
 
 
-def test_a_line_for_each_device_behind_its_label(reads):
-    measurement = reads(row("A1", LINEAR) + row("A2", CURVED[:9]) + row("A1", CURVED))
-    assert labels(measurement) == [("A1", 1), ("A1", 2), ("A2", 1)]
-    np.testing.assert_array_equal(measurement.ramps[1].values, CURVED)
-    np.testing.assert_array_equal(measurement.ramps[2].values, CURVED[:9])
+def lines(*curves) -> str:
+    """Lines without labels, a ramp each."""
+    return "".join(line(f"{first:.6g}", rest) for first, *rest in curves)
 
 
-@pytest.mark.parametrize("head", ["device", "pulse", "Label"])
-def test_pulses_above_the_lines(reads, head):
-    text = row(head, 10 * PULSES).replace(".0", "") + row("x", LINEAR) + row("y", CURVED)
-    assert_ramps(reads(text), LINEAR, CURVED, pulses=10 * PULSES)
-    assert_ramps(reads(text, layout="rows", pulses="none"), LINEAR, CURVED)
+def lines_below(head: str) -> str:
+    return line(head, 10 * PULSES) + line("x", LINEAR) + line("y", CURVED)
 
 
-def test_counts_above_lines_without_labels_are_pulses(reads):
-    text = "\n".join(
-        ",".join(line) for line in (map(str, range(1, 13)), words(LINEAR), words(CURVED))
-    )
-    assert_ramps(reads(text), LINEAR, CURVED, pulses=PULSES + 1)
+# What the file looks like, the flags, the curves that come out, and what else.
+FILES = {
+    # columns
+    "a count by its name": (table("pulse,D1,D2", THREES, *TWO), {}, TWO, dict(pulses=THREES)),
+    "a count that the user does without": (
+        table("pulse,D1,D2", THREES, *TWO), dict(pulses="none", columns=["2-3"]), TWO, {}),
+    "a count by the flag": (
+        table(None, LINEAR, THREES), dict(pulses="2"), [LINEAR], dict(pulses=THREES)),
+    "a count without names": (
+        table(None, PULSES + 1, LINEAR), {}, [LINEAR], dict(pulses=PULSES + 1)),
+    "an index of pandas": (table(",G", PULSES, LINEAR), {}, [LINEAR], {}),
+    "cycles in another order": (
+        table("dev1 cycle 2,dev1 cycle 1", *TWO), {}, [CURVED, LINEAR],
+        dict(ramps="dev1.1 falling, dev1.2 falling")),
+    "a column by its number": (FOUR, dict(columns=["2"]), [LINEAR], {}),
+    "a range of columns": (FOUR, dict(columns=["2-3"]), TWO, {}),
+    "all columns": (FOUR, dict(columns=["2-4"]), [*TWO, 2 * CURVED], {}),
+    "columns in another order": (FOUR, dict(columns=["4", "2"]), [2 * CURVED, LINEAR], {}),
+    "a column by its name": (FOUR, dict(columns=["D2"]), [CURVED], {}),
+    "a column by name and unit": (FOUR, dict(columns=["D1 (uS)"]), [LINEAR], {}),
+    "columns by names in another order": (
+        FOUR, dict(columns=["d3 (uS)", "D1"]), [2 * CURVED, LINEAR], {}),
+    # lines
+    "lines behind their labels": (
+        line("A1", LINEAR) + line("A2", CURVED) + line("A1", CURVED), {}, [LINEAR, CURVED, CURVED],
+        dict(ramps="A1.1 falling, A1.2 falling, A2.1 falling")),
+    **{f"counts above lines, {head}": (lines_below(head), {}, TWO, dict(pulses=10 * PULSES))
+       for head in ("device", "pulse", "Label")},
+    "counts above lines that the user does without": (
+        lines_below("pulse"), dict(layout="rows", pulses="none"), TWO, {}),
+    "counts above lines without labels": (
+        lines(PULSES + 1, *TWO), {}, TWO, dict(pulses=PULSES + 1)),
+    "lines without labels": (lines(*TWO), {}, TWO, {}),  # columns of two would be no ramps
+    "device and cycle before the lines": (
+        line("device,cycle", [f"p{k}" for k in PULSES])
+        + line("7,2", LINEAR) + line("7,1", CURVED) + line("8,1", CURVED),
+        {}, [CURVED, LINEAR, CURVED], dict(ramps="7.1 falling, 7.2 falling, 8.1 falling")),
+    # long tables
+    "pulses that run on from branch to branch": (
+        table("device,cycle,branch,pulse,value", ["d"] * 24, ["1"] * 24,
+              ["up"] * 12 + ["down"] * 12, range(1, 25), [*RISING, *CURVED]),
+        {}, [RISING, CURVED], dict(pulses=PULSES + 1)),
+    "the value that the user names": (
+        table("device,pulse,G,R", ["a"] * 12, PULSES, LINEAR, 1 / LINEAR),
+        dict(columns=["G"]), [LINEAR], {}),
+    # ramps below each other
+    "cut after every 12 readings": (
+        table(None, [*LINEAR, *CURVED, *LINEAR[:3]]), dict(split=12), TWO,
+        dict(ramps="1.1 falling, 1.2 falling", left_out=(
+            "column 1: 3 readings outside of complete ramps, between lines 25 and 27",))),
+    "cut where the count starts again": (
+        table("pulse,G", [*range(1, 13)] * 2, [*LINEAR, *CURVED]), dict(split=12), TWO,
+        dict(pulses=PULSES + 1)),
+    "cut where the count runs on": (
+        table("pulse,G", range(1, 25), [*LINEAR, *CURVED]), dict(split=12), TWO,
+        dict(pulses=PULSES + 1)),
+    "a state that is read again at the turn": (
+        table(None, [*CURVED, *RISING, *CURVED]), {}, [CURVED, RISING, CURVED],
+        dict(before=[None] * 3)),
+    "resets": (
+        table(None, [*CURVED, *HIGHER, *CURVED]), dict(split="turns"), [CURVED, HIGHER, CURVED],
+        dict(left_out=("column 1, lines 1 to 36: 2 resets between ramps (single jumps)",))),
+}  # fmt: skip
 
 
-def test_devices_and_cycles_in_columns_before_the_lines(reads):
-    head = "device,cycle," + ",".join(f"p{k}" for k in range(12)) + "\n"
-    text = head + row("7,2", LINEAR) + row("7,1", CURVED) + row("8,1", CURVED)
-    measurement = reads(text)
-    assert labels(measurement) == [("7", 1), ("7", 2), ("8", 1)]
-    assert_ramps(measurement, CURVED, LINEAR, CURVED)
+@pytest.mark.parametrize("name", FILES)
+def test_ramps_of_a_file(name, reads):
+    text, how, curves, expected = FILES[name]
+    check(reads(text, **how), curves, **expected)
 
 
-def test_lines_without_labels(reads):
-    few = "".join(",".join(words(curve)) + "\n" for curve in (LINEAR, CURVED))
-    assert_ramps(reads(few), LINEAR, CURVED)  # columns of two would be no ramps
-    many = "".join(",".join(words(CURVED + k / 1000)) + "\n" for k in range(9))
+@pytest.mark.parametrize(
+    ("head", "devices", "ramps"),
+    [
+        ("rmp1,rmp2", "auto", "1.1, 1.2"),
+        ("A1,B2", "auto", "1.1, 1.2"),
+        ("A1,B2", "each", "A1.1, B2.1"),
+        ("dev1,dev2", "auto", "dev1.1, dev2.1"),
+        ("dev1,dev2", "one", "1.1, 1.2"),
+        ("device 2,device 10", "auto", "device 2.1, device 10.1"),
+        ("D3 cycle 1,D3 cycle 2", "auto", "D3.1, D3.2"),
+        ("G_d1 (uS),G_d2 (uS)", "auto", "d1.1, d2.1"),
+        ("sample A,sample B", "auto", "sample A.1, sample B.1"),
+        (None, "auto", "1.1, 1.2"),
+        (None, "each", "column 1.1, column 2.1"),
+    ],
+)
+def test_devices_by_names_and_by_the_flag(reads, head, devices, ramps):
+    measurement = reads(table(head, *TWO), devices=devices)
+    assert ramps_in_words(measurement).replace(" falling", "") == ramps
+    assert_ramps(measurement, *TWO)
+    if (head, devices) == (None, "auto"):
+        assert "one device (--devices each: one device for each column)" in measurement.layout
+
+
+def test_columns_of_different_quantities_are_not_one_measurement(refused):
+    message = refused(table("G (uS),H (nS)", *TWO))
+    assert "line 1, column 2 (H): the unit is nS, but that of another column is uS" in message
+    message = refused(table("device,pulse,G,R", ["a"] * 12, PULSES, LINEAR, 1 / LINEAR))
+    assert "column 4 (R): the quantity is resistance" in message
+    assert "choose" in message
+
+
+def test_ramps_of_different_lengths(reads):
+    """Columns end in empty cells; each device may have its own column of pulses."""
+    measurement = reads(table("D1,D2,", LINEAR, CURVED[:8]) + ",\n,\n")
+    assert measurement.layout.startswith("2 devices × 1 falling ramp × 8 to 12 readings")
+    assert [len(ramp.pulses) for ramp in measurement.ramps] == [12, 8]
+    np.testing.assert_array_equal(measurement.ramps[1].values, CURVED[:8])
+    one, two = reads(table("n,D1,n,D2", PULSES, LINEAR, PULSES + 1, CURVED)).ramps
+    np.testing.assert_array_equal([one.pulses, two.pulses], [PULSES, PULSES + 1])
+    short = reads(line("A1", LINEAR) + line("A2", CURVED[:9])).ramps[1]
+    np.testing.assert_array_equal(short.values, CURVED[:9])
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "NaN", "N/A", "--", "9.91E37", "9.9e37", "9.90E+37", "+9.910000E+37"]
+)
+def test_a_missing_reading_counts_its_pulse(reads, cell):
+    values = [f"{value}" for value in LINEAR]
+    values[4] = cell
+    measurement = reads(table(None, values, CURVED))
+    np.testing.assert_array_equal(measurement.ramps[0].pulses, np.delete(PULSES, 4))
+    np.testing.assert_array_equal(measurement.ramps[0].values, np.delete(LINEAR, 4))
+    assert measurement.left_out == ("line 5, column 1: no reading; the pulse counts all the same",)
+
+
+def test_many_lines_without_labels_are_ramps_along_which_the_values_change_more(reads):
+    many = lines(*(CURVED + k / 1000 for k in range(9)))
     measurement = reads(many)
-    assert measurement.how["layout"] == "rows"  # along which the values change more
+    assert measurement.how["layout"] == "rows"
     assert len(measurement.ramps) == 9
     assert len(reads(many, layout="rows", devices="each").ramps) == 9
 
 
-# Long tables
-
-
 def test_long_table_in_any_order_with_usual_names(reads):
-    rows = [
-        f"{device};{k};{direction};{value}\n"
-        for k in range(12)
-        for device, direction, value in (
-            ("a", "LTD", LINEAR[k]),
-            ("b", "LTD", CURVED[k]),
-            ("a", "LTP", CURVED[::-1][k]),
-        )
-    ]
-    text = "Device ID;Pulse number;LTP/LTD;Conductance (S)\n" + "".join(rows[::-1])
+    head, *rows = table(
+        "Device ID;Pulse number;LTP/LTD;Conductance (S)",
+        ["a", "b", "a"] * 12,
+        np.repeat(PULSES, 3),
+        ["LTD", "LTD", "LTP"] * 12,
+        np.column_stack([LINEAR, CURVED, RISING]).ravel(),
+        separator=";",
+    ).splitlines()
+    text = "\n".join([head, *rows[::-1]])
     measurement = reads(text)
     assert measurement.how["layout"] == "long"
-    assert [(ramp.device, ramp.branch) for ramp in measurement.ramps] == [
-        ("a", "rising"),
-        ("a", "falling"),
-        ("b", "falling"),
-    ]
-    assert_ramps(measurement, CURVED[::-1], LINEAR, CURVED)
-    assert (measurement.unit, measurement.quantity) == ("S", "conductance")
-    assert_ramps(reads(text, branches=["rising"]), CURVED[::-1])
-
-
-def test_pulses_that_run_on_from_branch_to_branch_start_again(reads):
-    text = "device,cycle,branch,pulse,value\n"
-    text += "".join(f"d,1,up,{k + 1},{v}\n" for k, v in enumerate(CURVED[::-1]))
-    text += "".join(f"d,1,down,{k + 13},{v}\n" for k, v in enumerate(CURVED))
-    assert_ramps(reads(text), CURVED[::-1], CURVED, pulses=PULSES + 1)
-
-
-def test_value_of_a_long_table_that_the_user_names(reads):
-    text = "device,pulse,G,R\n" + "".join(f"a,{k},{v},{1 / v}\n" for k, v in enumerate(LINEAR))
-    with pytest.raises(UserError, match=r"column 4 \(R\): the quantity is resistance.*choose"):
-        reads(text)
-    assert_ramps(reads(text, columns=["G"]), LINEAR)
-
-
-# Branches and resistances
+    expected = dict(unit="S", quantity="conductance", ramps="a.1 rising, a.1 falling, b.1 falling")
+    check(measurement, [RISING, LINEAR, CURVED], **expected)
+    assert_ramps(reads(text, branches=["rising"]), RISING)
 
 
 def test_both_branches_are_read(reads):
-    text = columns(words(LINEAR[::-1]), words(LINEAR))
+    text = table(None, LINEAR[::-1], LINEAR)
     measurement = reads(text)
-    assert_ramps(measurement, LINEAR[::-1], LINEAR)
-    assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"]
-    assert labels(measurement) == [("1", 1), ("1", 1)]  # up and down of one device
+    check(measurement, [LINEAR[::-1], LINEAR], ramps=PAIR)
     assert measurement.layout.startswith(
         "1 device × 1 falling ramp × 12 readings and 1 rising ramp × 12 readings"
     )
@@ -109,56 +199,28 @@ def test_both_branches_are_read(reads):
 
 @pytest.mark.parametrize(("unit", "inverse"), [("kOhm", "mS"), ("Ω", "S"), ("MΩ", "µS")])
 def test_resistances_become_conductances(reads, unit, inverse):
-    text = columns(words(CURVED), head=f"R ({unit})")
-    measurement = reads(text, resistance=True)
-    assert_ramps(measurement, 1 / CURVED)
-    assert measurement.ramps[0].branch == "rising"
-    assert (measurement.unit, measurement.quantity) == (inverse, "conductance")
+    text = table(f"R ({unit})", CURVED)
+    expected = dict(ramps="1.1 rising", unit=inverse, quantity="conductance")
+    check(reads(text, resistance=True), [1 / CURVED], **expected)
     plain = reads(text)
     assert_ramps(plain, CURVED)
     assert "--resistance fits conductances" in plain.notes[0]
     assert "note: the values are resistances" in describe(plain)
 
 
-# Many ramps in one column
-
-
-def test_split_into_ramps_of_equal_length(reads):
-    text = columns(words([*LINEAR, *CURVED, *LINEAR[:3]]))
-    measurement = reads(text, split=12)
-    assert_ramps(measurement, LINEAR, CURVED)
-    assert labels(measurement) == [("1", 1), ("1", 2)]
-    assert measurement.left_out == (
-        "column 1: 3 readings outside of complete ramps, between lines 25 and 27",
-    )
-
-
-@pytest.mark.parametrize("pulses", [[*range(1, 13), *range(1, 13)], [*range(1, 25)]])
-def test_split_ramps_count_their_pulses_alike(reads, pulses):
-    text = columns(pulses, words([*LINEAR, *CURVED]), head="pulse,G")
-    assert_ramps(reads(text, split=12), LINEAR, CURVED, pulses=PULSES + 1)
-
-
 @pytest.mark.parametrize("split", [None, "turns"])
 def test_turns_cut_without_using_a_reading_twice(reads, split):
     """The last reading before a turn is the state in which the next ramp starts."""
-    up_and_down = [*CURVED, *CURVED[-2::-1], *CURVED[1:]]
-    measurement = reads(columns(words(up_and_down)), split=split)
-    down, up, again = measurement.ramps
-    assert [ramp.branch for ramp in measurement.ramps] == ["falling", "rising", "falling"]
-    for ramp, curve in ((down, CURVED), (up, CURVED[-2::-1]), (again, CURVED[1:])):
+    curves = CURVED, RISING[1:], CURVED[1:]
+    measurement = reads(table(None, np.concatenate(curves)), split=split)
+    assert ramps_in_words(measurement) == "1.1 falling, 1.1 rising, 1.2 falling"
+    counts = PULSES, PULSES[1:], PULSES[1:]
+    for ramp, curve, pulses in zip(measurement.ramps, curves, counts, strict=True):
         np.testing.assert_array_equal(ramp.values, curve)
-    np.testing.assert_array_equal(down.pulses, PULSES)
-    np.testing.assert_array_equal(up.pulses, PULSES[1:])
+        np.testing.assert_array_equal(ramp.pulses, pulses)
     assert [ramp.before for ramp in measurement.ramps] == [None, CURVED[-1], CURVED[0]]
     assert [ramp.order for ramp in measurement.ramps] == [0, 1, 2]
     assert np.concatenate([ramp.lines for ramp in measurement.ramps]).tolist() == [*range(1, 35)]
-
-
-def test_a_state_that_is_read_again_at_the_turn_is_the_start_of_the_next_ramp(reads):
-    measurement = reads(columns(words([*CURVED, *CURVED[::-1], *CURVED])))
-    assert_ramps(measurement, CURVED, CURVED[::-1], CURVED)
-    assert {ramp.before for ramp in measurement.ramps} == {None}
 
 
 def test_a_train_in_a_long_table_gives_the_same_ramps_as_in_one_column(reads):
@@ -166,36 +228,22 @@ def test_a_train_in_a_long_table_gives_the_same_ramps_as_in_one_column(reads):
     up = 1 - np.exp(-np.arange(1, 13) / 5)
     down = up[-1] * np.exp(-np.arange(1, 13) / 4)
     train = np.round(np.concatenate([up, down, down[-1] + (1 - down[-1]) * up, down]), 6)
-    bare = reads(columns(words(train)))
-    rows = [
-        f"{k // 24 + 1},{'LTP' if k // 12 % 2 == 0 else 'LTD'},{k % 12 + 1},{value}"
-        for k, value in enumerate(train.tolist())
-    ]
-    table = reads("\n".join(["cycle,branch,pulse,G (nS)", *rows]))
-    counted = reads(columns(range(1, 49), words(train), head="n,G (nS)"))
-    for other in (table, counted):
-        assert_ramps(other, *np.split(train, 4), pulses=PULSES + 1)
-    for one in (bare, table, counted):
-        assert [ramp.branch for ramp in one.ramps] == ["rising", "falling"] * 2
-        for ramp, other, before in zip(one.ramps, table.ramps, [None, 11, 23, 35], strict=True):
-            np.testing.assert_array_equal(ramp.pulses, other.pulses)
-            np.testing.assert_array_equal(ramp.values, other.values)
-            assert ramp.before == (None if before is None else train[before])
-            assert ramp.order == other.order
-
-
-def test_split_at_resets(reads):
-    measurement = reads(columns(words([*CURVED, *CURVED + 0.1, *CURVED])), split="turns")
-    assert_ramps(measurement, CURVED, CURVED + 0.1, CURVED)
-    assert measurement.left_out == (
-        "column 1, lines 1 to 36: 2 resets between ramps (single jumps)",
-    )
+    cycles, branches = np.repeat([1, 2], 24), (["LTP"] * 12 + ["LTD"] * 12) * 2
+    ramps, before = f"{PAIR}, 1.2 rising, 1.2 falling", [None, *train[11:47:12]]
+    for text in (
+        table(None, train),
+        table("cycle,branch,pulse,G (nS)", cycles, branches, [*range(1, 13)] * 4, train),
+        table("n,G (nS)", range(1, 49), train),
+    ):
+        measurement = reads(text)
+        check(measurement, np.split(train, 4), PULSES + 1, ramps=ramps, before=before)
+        assert [ramp.order for ramp in measurement.ramps] == [0, 1, 2, 3]
 
 
 def test_split_leaves_ramps_out_that_the_file_cuts(reads):
-    cut = [*CURVED[8:], *CURVED[::-1][1:], *CURVED[1:], *CURVED[::-1][1:4]]
-    measurement = reads(columns(words(cut)), split="turns")
-    assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"]
-    np.testing.assert_array_equal(measurement.ramps[0].values, CURVED[::-1])
+    cut = [*CURVED[8:], *RISING[1:], *CURVED[1:], *RISING[1:4]]
+    measurement = reads(table(None, cut), split="turns")
+    assert ramps_in_words(measurement) == PAIR
+    np.testing.assert_array_equal(measurement.ramps[0].values, RISING)
     np.testing.assert_array_equal(measurement.ramps[1].values, CURVED[1:])
     assert "6 readings outside of complete ramps" in measurement.left_out[0]

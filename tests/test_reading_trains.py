@@ -1,14 +1,16 @@
 """Trains of pulses whose beginning differs from the rest, as instruments record them."""
 
+import re
+
 import numpy as np
 import pytest
-from support.curves import CURVED, PULSES, assert_ramps, columns, words
+from support.curves import CURVED, PULSES, assert_ramps, check, table
 
-from utils.errors import UserError
 from utils.measured.device_fit import fit_device
 from utils.measured.series import lost_readings
 
 N, LOW, SPAN, NU = 40, 10.0, 50.0, {"rising": 2.0, "falling": 4.0}
+RISING = CURVED[::-1]
 
 
 def ramp(branch: str, start: float, n: int) -> np.ndarray:
@@ -26,7 +28,8 @@ def train(start: float, lengths: list[int], with_start: bool) -> np.ndarray:
     for index, n in enumerate(lengths):
         values += list(ramp("falling" if index % 2 else "rising", start, n))
         start = values[-1]
-    return np.array(values) + 0.005 * SPAN * np.random.default_rng(1).normal(size=len(values))
+    noise = 0.005 * SPAN * np.random.default_rng(1).normal(size=len(values))
+    return np.round(np.array(values) + noise, 4)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +50,11 @@ def test_a_device_that_is_fresh_at_the_begin_of_a_train_is_read_right(
 ):
     start = LOW if first == N else ramp("rising", LOW, N - first)[-1]
     values = train(start, [first, N, N, N, N, N], with_start)
-    numbers = np.arange(len(values)) + (0 if with_start else 1)
-    rows = [f"{k},{x:.4f}" if counted else f"{x:.4f}" for k, x in zip(numbers, values, strict=True)]
-    measurement = reads("\n".join(["Pulse,G (uS)" if counted else "G (uS)", *rows]))
-    said = [each for each in measurement.left_out if left_out and left_out in each]
-    assert len(said) == len(measurement.left_out) == (left_out is not None)
+    counts = np.arange(len(values)) + (not with_start)
+    text = table("Pulse,G (uS)", counts, values) if counted else table("G (uS)", values)
+    measurement = reads(text)
+    assert len(measurement.left_out) == (left_out is not None)
+    assert all(left_out in sentence for sentence in measurement.left_out)
     fit = fit_device(measurement)
     for branch, found in fit.branches.items():
         size, nu = fit.range_of(found), fit.nonlinearity_of(found)
@@ -66,15 +69,13 @@ def test_a_device_that_is_fresh_at_the_begin_of_a_train_is_read_right(
 def test_a_lost_reading_at_a_turn_shifts_no_ramp(reads, place, written):
     values = [f"{value:.4f}" for value in train(LOW, [N] * 6, with_start=True)]
     values[place] = written
-    table = "".join(f"{count},{value}\n" for count, value in enumerate(values))
-    measurement = reads(f"Pulse,G (uS)\n{table}")
+    measurement = reads(table("Pulse,G (uS)", range(len(values)), values))
     assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"] * 3
     assert sum(len(ramp.values) for ramp in measurement.ramps) == 6 * N
-    assert any(f"line {place + 2}" in each for each in measurement.left_out)
-    fit = fit_device(measurement)
-    for branch in fit.branches.values():
+    assert any(f"line {place + 2}" in sentence for sentence in measurement.left_out)
+    for name, branch in fit_device(measurement).branches.items():
         assert branch.range == pytest.approx(SPAN, abs=1.0)
-        assert branch.taken.nonlinearity == pytest.approx(NU[branch.data.ramps[0].branch], abs=0.2)
+        assert branch.taken.nonlinearity == pytest.approx(NU[name], abs=0.2)
 
 
 @pytest.mark.parametrize(
@@ -90,16 +91,16 @@ def test_a_lost_reading_at_a_turn_shifts_no_ramp(reads, place, written):
         ([10, 0, 0, 0, 11, 12, 13], []),  # more than a few are no accident
     ],
 )
-def test_lost_readings_are_told_from_zeros_of_the_curve(values, lost):
+def test_lost_readings_differ_from_zeros_of_the_curve(values, lost):
     assert lost_readings(np.array(values, float)).tolist() == lost
 
 
 def test_readings_in_pauses_are_left_out(reads):
-    """Kept are the reading right before the first pulse, and those after each pulse."""
+    """Used are the reading right before the first pulse, and those after each pulse."""
     counts = [0, 0, 0, *range(12), *[11] * 4, *range(12, 23), 22, 22]
-    up, down = CURVED[::-1], CURVED[1:]
+    up, down = RISING, CURVED[1:]
     values = [*up[[0]] + 0.002, *up[[0]] + 0.001, up[0], *up, *[up[-1]] * 4, *down, *[down[-1]] * 2]
-    measurement = reads(columns(counts, words(values), head="pulse,G (uS)"))
+    measurement = reads(table("pulse,G (uS)", counts, values))
     rising, falling = measurement.ramps
     np.testing.assert_array_equal(rising.values, up)
     np.testing.assert_array_equal(rising.pulses, PULSES)
@@ -112,56 +113,47 @@ def test_readings_in_pauses_are_left_out(reads):
     )
 
 
-def test_a_count_that_stands_still_while_the_values_move_is_no_pause(reads):
+@pytest.mark.parametrize("counts", [[0] * 12 + [*range(1, 13)], [0] + [50] * 23])
+def test_a_count_that_stands_still_while_the_values_move_is_no_pause(counts, reads, refused):
     """As of the pulses of one polarity, and of pulses in each burst."""
-    values = words([*CURVED[::-1], *CURVED])
-    for counts in ([0] * 12 + [*range(1, 13)], [0] + [50] * 23):
-        text = columns(counts, values, head="pulses,G (uS)")
-        with pytest.raises(UserError, match=r"twice.*all pulses so far, or say --pulses none"):
-            reads(text)
-        assert_ramps(reads(text, pulses="none"), CURVED[::-1], CURVED)
+    text = table("pulses,G (uS)", counts, [*RISING, *CURVED])
+    assert re.search(r"twice.*all pulses so far, or say --pulses none", refused(text))
+    assert_ramps(reads(text, pulses="none"), RISING, CURVED)
 
 
 @pytest.mark.parametrize("in_table", [True, False])
-def test_single_readings_after_a_reset_are_left_out_and_named(reads, in_table):
+def test_single_readings_after_a_reset_are_left_out_and_named(reads, refused, in_table):
     """Many SET pulses and one RESET pulse, as of phase-change memories."""
-    up = CURVED[::-1]
+    counts, values = [*PULSES, 12], [*RISING, 0.8]
     if in_table:
-        rows = [f"{c},SET,{k},{x}" for c in (1, 2) for k, x in enumerate(up)]
-        rows = [*rows[:12], "1,RESET,12,0.8", *rows[12:], "2,RESET,12,0.8"]
-        said = "2 lines of single readings after a reset, the first is line 14"
-        text = "\n".join(["cycle,event,pulse,G (uS)", *rows])
-        measurement = reads(text)
-        with pytest.raises(UserError, match=r"line 14.*only 1 reading"):  # the second is no ramp
-            reads(text, branches=["rising", "falling"])
+        events = (["SET"] * 12 + ["RESET"]) * 2
+        columns = np.repeat([1, 2], 13), events, counts * 2, values * 2
+        text = table("cycle,event,pulse,G (uS)", *columns)
+        left_out = "2 lines of single readings after a reset, the first is line 14"
+        message = refused(text, branches=["rising", "falling"])
+        assert re.search(r"line 14.*only 1 reading", message)  # the second is no ramp
     else:
-        counts = [*range(12), "RESET"]
-        said = "1 line of single readings after a reset, the first is line 14"
-        text = columns(counts, words([*up, 0.8]), words([*up, 0.8]), head="pulse,cycle 1,cycle 2")
-        measurement = reads(text)
-    assert_ramps(measurement, up, up)
-    assert measurement.left_out == (said,)
+        counts = [f"{k}" for k in PULSES] + ["RESET"]
+        text = table("pulse,cycle 1,cycle 2", counts, values, values)
+        left_out = "1 line of single readings after a reset, the first is line 14"
+    check(reads(text), [RISING, RISING], left_out=(left_out,))
 
 
 @pytest.mark.parametrize("layout", ["columns", "lines", "counted lines"])
 @pytest.mark.parametrize("written", ["0", ""])
 def test_a_lost_reading_among_repeated_ones_is_missing_alone(reads, layout, written):
     """The mean of the two other readings of that state remains, and all others keep their place."""
-    up = CURVED[::-1] + 1
-    cells = [[f"{x + shift:.6f}" for shift in (-0.002, 0.0, 0.002)] for x in up]
-    cells[4][1] = written
-    options = {}
-    if layout == "columns":
-        rows = [f"{count},{','.join(row)}" for count, row in enumerate(cells)]
-        text = "\n".join(["pulse,Read 1 (uS),Read 2 (uS),Read 3 (uS)", *rows])
-    elif layout == "lines":
-        text = "\n".join(["G (uS),x", *(f"{cell},1" for row in cells for cell in row)])
-        options = {"reads": 3, "columns": ["1"]}
-    else:
-        rows = [f"{count},{cell}" for count, row in enumerate(cells) for cell in row]
-        text = "\n".join(["pulse,G (uS)", *rows])
-    measurement = reads(text, **options)
-    (ramp,) = measurement.ramps
+    up = RISING + 1
+    reads_of = [[f"{x:.6f}" for x in up + shift] for shift in (-0.002, 0.0, 0.002)]
+    reads_of[1][4] = written
+    one_by_one = [cell for cells in zip(*reads_of, strict=True) for cell in cells]
+    text, how = {
+        "columns": (table("pulse,Read 1 (uS),Read 2 (uS),Read 3 (uS)", PULSES, *reads_of), {}),
+        "lines": (table("G (uS),x", one_by_one, ["1"] * 36), {"reads": 3, "columns": ["1"]}),
+        "counted lines": (table("pulse,G (uS)", np.repeat(PULSES, 3), one_by_one), {}),
+    }[layout]
+    measurement = reads(text, **how)
+    (only,) = measurement.ramps
     assert measurement.reads == 3
-    np.testing.assert_allclose(ramp.values, up, atol=1e-9)
-    np.testing.assert_array_equal(ramp.pulses, PULSES)
+    np.testing.assert_allclose(only.values, up, atol=1e-9)
+    np.testing.assert_array_equal(only.pulses, PULSES)

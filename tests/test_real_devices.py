@@ -1,11 +1,12 @@
-"""Devices that somebody measured are read and fitted; their files are where one says."""
+"""Devices that somebody measured are read and fitted; a variable names the folder."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.curves import labels, words
+from support.curves import ramps_in_words, table
 
 from utils.measured.branch_fit import quality
 from utils.measured.device_fit import fit_device
@@ -14,26 +15,25 @@ from utils.measured.options import ReadingOptions
 from utils.measured.reading import read
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def real():
     folder = os.environ.get("MAGNETOIONIC_DEVICES")
     if not folder:
         pytest.skip("MAGNETOIONIC_DEVICES names no folder with measured devices")
-    return lambda name, **how: read(Path(folder) / name, ReadingOptions(**how))
+    return cache(lambda name: read(Path(folder) / name))
 
 
 @pytest.mark.parametrize(
-    ("name", "ramps", "shortest", "longest", "rising", "first", "last"),
+    ("name", "ramps", "shortest", "longest", "branch", "first", "last"),
     [
-        ("crosssim-set.csv", 39, 185, 192, True, 0.000160588, 0.000245133),
-        ("crosssim-reset.csv", 40, 149, 153, False, 0.000245103, 0.000160568),
+        ("crosssim-set.csv", 39, 185, 192, "rising", 0.000160588, 0.000245133),
+        ("crosssim-reset.csv", 40, 149, 153, "falling", 0.000245103, 0.000160568),
     ],
 )
-def test_ramps_of_one_real_device(real, name, ramps, shortest, longest, rising, first, last):
+def test_ramps_of_one_real_device(real, name, ramps, shortest, longest, branch, first, last):
     measurement = real(name)
-    assert labels(measurement) == [("1", cycle + 1) for cycle in range(ramps)]
-    branch = "rising" if rising else "falling"
-    assert {ramp.branch for ramp in measurement.ramps} == {branch}
+    expected = ", ".join(f"1.{cycle + 1} {branch}" for cycle in range(ramps))
+    assert ramps_in_words(measurement) == expected
     lengths = [len(ramp.values) for ramp in measurement.ramps]
     assert (min(lengths), max(lengths)) == (shortest, longest)
     assert measurement.ramps[0].values[[0, -1]].tolist() == [first, last]
@@ -55,7 +55,7 @@ def test_real_noisy_ramps_below_each_other_are_found(real, tmp_path):
     """Up and down four times in one column: turns within noise, and no others."""
     up, down = (ramp.values for ramp in real("reram-gong.csv").ramps)
     path = tmp_path / "turns.csv"
-    path.write_text("\n".join(words(np.concatenate([up, down] * 4))))
+    path.write_text(table(None, map(repr, np.concatenate([up, down] * 4).tolist())))
     measurement = read(path, ReadingOptions(split="turns"))
     assert [ramp.branch for ramp in measurement.ramps] == ["rising", "falling"] * 4
     for ramp in measurement.ramps:

@@ -21,9 +21,10 @@ class Study:
     """Estimates from simulated measurements, each (value, error, truth) in measured units.
 
     families: what the data chose; the estimates are those of the family of the truth.
+    constants: gives name, value, error and truth of the constants of a device.
     """
 
-    def __init__(self, truth, family: str, expected):
+    def __init__(self, truth, family: str, constants):
         self.families, self.rows = [], {}
         for seed in range(SETS):
             measurement = truth.measurement(seed)
@@ -33,28 +34,30 @@ class Study:
             if branch.family != family:
                 fitted = fit_device(measurement, family)
             device = device_file(fitted, "d", None)
-            span = device.units.slope * 0.567 / abs(truth.range)  # measured / true range
-            self.add("read noise", device.read_noise, truth.read, 1 / 0.567)
-            self.add("write noise", device.write_noise, truth.write, 1)
+            assert device.units.slope * 0.567 / abs(truth.range) == pytest.approx(1, abs=0.5)
+            noises = {
+                "read noise": (device.read_noise, truth.read, 1 / 0.567),
+                "write noise": (device.write_noise, truth.write, 1),
+            }
             if truth.devices > 1:
-                self.add("variability", device.variability, truth.sigma, 1)
-            for name, value, error, true in expected(device):
-                self.rows.setdefault(name, []).append((value, error, true))
-            assert span == pytest.approx(1, abs=0.5)
+                noises["variability"] = device.variability, truth.sigma, 1
+            rows = [
+                (name, found.value * factor, found.error * factor, true)
+                for name, (found, true, factor) in noises.items()
+            ]
+            for name, *row in [*rows, *constants(device)]:
+                self.rows.setdefault(name, []).append(row)
 
-    def add(self, name, estimate, true, factor):
-        row = estimate.value * factor, estimate.error * factor, true
-        self.rows.setdefault(name, []).append(row)
-
-    def check(self, name: str, bias: float = 0.0):
-        """Without bias (but for a known one, a fraction of the spread), and with honest errors."""
-        value, error, true = np.array(self.rows[name]).T
-        off = value - true
-        spread = off.std(ddof=1)
-        assert abs(off.mean()) < (3 / math.sqrt(SETS) + bias) * spread, name
-        within = int((np.abs(off) <= error).sum())
-        low, high = binom.interval(0.997, SETS, 0.6827)
-        assert low <= within <= high, f"{name}: {within} of {SETS} within one standard error"
+    def check(self, default: float = 0.0, **biases: float):
+        """There is no bias (but a known one, a fraction of the spread); errors cover the truth."""
+        for name, rows in self.rows.items():
+            value, error, true = np.array(rows).T
+            off = value - true
+            bias = (3 / math.sqrt(SETS) + biases.get(name, default)) * off.std(ddof=1)
+            assert abs(off.mean()) < bias, name
+            within = int((np.abs(off) <= error).sum())
+            low, high = binom.interval(0.997, SETS, 0.6827)
+            assert low <= within <= high, f"{name}: {within} of {SETS} within one standard error"
 
 
 def constants_of_exponential(truth, nonlinearity):
@@ -78,8 +81,7 @@ def test_exponential_devices_are_recovered(nonlinearity):
     truth = exponential(nonlinearity)
     study = Study(truth, "exponential", constants_of_exponential(truth, nonlinearity))
     assert study.families.count("exponential") >= 0.98 * SETS
-    for name in study.rows:
-        study.check(name)
+    study.check()
 
 
 def test_linear_devices_are_recovered():
@@ -97,17 +99,15 @@ def test_linear_devices_are_recovered():
     # 4 of deviance, which 4.6 % of lines give it by chance; some 5 % more for tests of residuals.
     assert study.families.count("linear") >= 0.8 * SETS
     assert study.families.count("table") <= 0.02 * SETS
-    for name in study.rows:
-        study.check(name)
+    study.check()
 
 
 def test_a_single_ramp_of_a_single_device_is_recovered():
     truth = exponential(2.77, n=100, devices=1, cycles=1, sigma=0.0, read=0.02)
     study = Study(truth, "exponential", constants_of_exponential(truth, 2.77))
-    for name in study.rows:
-        # Amplitude and offset are no linear functions of the readings: a bias of less than a third
-        # of their spread is that of least squares itself.
-        study.check(name, bias=0.33 if name in ("amplitude", "offset") else 0.1)
+    # Amplitude and offset are no linear functions of the readings: a bias of less than a third of
+    # their spread is that of least squares itself.
+    study.check(0.1, amplitude=0.33, offset=0.33)
 
 
 def test_tables_are_recovered():
@@ -125,8 +125,7 @@ def test_tables_are_recovered():
 
     study = Study(truth, "table", rows)
     assert study.families.count("table") == SETS
-    for name in study.rows:
-        study.check(name, bias=0.15)
+    study.check(0.15)
 
 
 @pytest.mark.parametrize("length", [15, 60])

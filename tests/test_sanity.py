@@ -1,35 +1,124 @@
-"""Nothing absurd is printed or written, whatever a fit may have found."""
+"""The report of a fit, and that nothing absurd is printed or written, whatever was found."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from msgspec import structs
-from support.ramps import exponential, measurement
+from support.ramps import both_branches, exponential, measurement, two_bends
 
 from devices.built_in import LIBRARY
 from devices.device_file import Source
 from devices.measured_branch import Estimate
 from devices.responses import Exponential, Linear
 from utils.errors import UserError
-from utils.measured.branch_fit import BranchFit
 from utils.measured.device_fit import DeviceFit, fit_device
 from utils.measured.model_units import device_file
-from utils.measured.report import report
+from utils.measured.report import pm, report
 from utils.measured.sanity import can_be_trained, oddities, oddities_of_file, sane_device_file
 
-SANE = exponential(2.77, devices=4, cycles=1).measurement(0)
+SINGLE = dict(devices=1, cycles=1, sigma=0.0)
+
+
+def report_of(one) -> str:
+    fitted = fit_device(one)
+    return "\n".join(report(fitted, device_file(fitted, "d", None)))
+
+
+def test_the_report_has_everything_of_several_devices():
+    text = report_of(exponential(2.77).measurement(0))
+    for words in (
+        r"Values are in uS, noises and spreads in % of the range",
+        r"falling branch \(depression\): 27 pulses from 6\d\.\d+ to \d\d\.\d+",
+        r"R² +rms % +lag-1 +AICc +p, residuals are random",
+        r"  exponential +0\.9\d+ +\S+ +\S+ +0\.0 +0\.\d",
+        r"chosen +exponential: ",
+        r"range +\d\d\.\d+ ± \d\.\d+; its ends have the ratio \d\.",
+        r"offset \S+ ± \S+, amplitude \S+ ± \S+, decay \S+ ± \S+ pulses",
+        r"nonlinearity ν +2\.\d+ ± 0\.\d+; NeuroSim's label -3\.\d+ ± 0\.\d+ \(depression\)",
+        r"read noise +\S+ ± \S+ %",
+        r"write noise +\S+ ± \S+ % per √pulse",
+        r"resolvable states +\d+\.\d ± \d",
+        r"σ_device +\d+\.?\d* ± \d+\.?\d* % \(spread of the slopes of 8 devices\)",
+        r"spread of ranges +",
+        r"main.py for these values: --var 0\.\d+ --resistor_noise 0\.00\d+ --write_noise 0\.0\d+$",
+    ):
+        assert re.search(words, text), words
+    assert text.count("uS") == 1
+
+
+X = np.arange(28)
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (exponential(2.77, n=5, **SINGLE).measurement(0),
+         ["not measurable from one device; give --var", "read noise        not measurable"]),
+        (measurement(np.linspace(1, 2, 28) + 0.001 * np.sin(X * 7)),
+         ["uses the mirrored rising curve"]),
+        (measurement(np.exp(-X / 9.7)), ["have no noise, as if they were computed"]),
+        (two_bends(read=0.002, write=0.002).measurement(0),
+         ["chosen            table: neither linear nor exponential fits",
+          "(of the nearest exponential)"]),
+    ],
+    ids=["five readings", "rising alone", "computed", "two bends"],
+)  # fmt: skip
+def test_the_report_notes_what_cannot_be_measured_and_what_is_odd(one, expected):
+    text = report_of(one)
+    assert all(words in text for words in expected)
+
+
+def test_ends_at_zero_have_no_ratio():
+    assert "ratio" not in report_of(measurement(np.arange(6.0)[:, None] + np.zeros(2)))
+
+
+@pytest.mark.parametrize(("write", "n_notes"), [(0.02, 1), (0.005, 0)])
+def test_write_noises_that_differ_between_the_branches_are_both_named(write, n_notes):
+    falling = exponential(2.77, devices=1, cycles=12, sigma=0.0, read=0.005, write=write)
+    rising = replace(falling, write=0.005, first=20.0, range=42.0)
+    both = both_branches(falling.measurement(0), rising.measurement(1))
+    notes = re.findall(
+        r"note: write noise is (\S+) ± \S+ % per √pulse on the falling branch and (\S+) ± \S+ % on "
+        r"the rising one; .* the device file takes (\S+) ± ",
+        report_of(both),
+    )
+    assert len(notes) == n_notes
+    for note in notes:
+        down, up, taken = map(float, note)
+        assert (down, up) == (pytest.approx(2.0, rel=0.15), pytest.approx(0.5, rel=0.3))
+        assert taken == pytest.approx(np.hypot(down, up) / 2**0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1.23456, 0.0213, "1.235 ± 0.021"),
+        (2.0, 0.0996, "2.00 ± 0.10"),
+        (5.0, None, "5"),
+        (2.451e-7, 3.2e-9, "(2.451 ± 0.032)e-7"),
+        (123.4, 56.0, "123 ± 56"),
+        (0.0, 0.0125, "0.000 ± 0.013"),
+        (2.5, 1e-9, "2.5"),
+    ],
+)
+def test_numbers_carry_two_digits_of_their_error(value, error, text):
+    assert pm(Estimate(value, error)) == text
+
+
+# What is refused
 
 
 @pytest.fixture(scope="module")
 def fitted() -> DeviceFit:
-    return fit_device(SANE)
+    return fit_device(exponential(2.77, devices=4, cycles=1).measurement(0))
 
 
 def with_taken(fitted: DeviceFit, **changes) -> DeviceFit:
     """The fit, with something else in the family that was taken."""
-    branch: BranchFit = fitted.falling
+    branch = fitted.falling
     fits = branch.fits | {branch.family: replace(branch.taken, **changes)}
     return replace(fitted, falling=replace(branch, fits=fits))
 
@@ -43,50 +132,33 @@ def refused(fitted: DeviceFit) -> str:
     return line
 
 
-def test_a_sane_fit_passes(fitted):
-    assert sane_device_file(fitted, "d", None) == device_file(fitted, "d", None)
+WAVES = 0.6 * np.sin(X)[:, None]
 
 
 @pytest.mark.parametrize(
-    ("size", "words"),
+    ("name", "change", "words"),
     [
-        (-0.02, "the curve that fits best does not fall"),
-        (0.0, "the curve that fits best does not fall"),
-        (0.4, "but the readings of a ramp span"),
-        (2.5, "but the readings of a ramp span"),
-        (math.nan, "has no finite range"),
-        (math.inf, "has no finite range"),
+        ("range", lambda size: -0.02 * size, "the curve that fits best does not fall"),
+        ("range", lambda size: 0.0, "the curve that fits best does not fall"),
+        ("range", lambda size: 0.4 * size, "but the readings of a ramp span"),
+        ("range", lambda size: 2.5 * size, "but the readings of a ramp span"),
+        ("range", lambda size: math.nan, "has no finite range"),
+        ("range", lambda size: math.inf, "has no finite range"),
+        ("residual", lambda found: tuple(each + WAVES for each in found), "explains only"),
+        ("covariance", lambda found: found * math.nan, "has an error that is not finite"),
+        ("covariance", lambda found: 1e6 * found, "is not determined by these readings"),
     ],
 )
-def test_a_range_that_is_not_that_of_the_readings(fitted, size, words):
-    odd = with_taken(fitted, range=size * fitted.falling.taken.range)
-    assert words in refused(odd)
-
-
-def test_a_curve_that_explains_little(fitted):
-    wrong = tuple(
-        each + 0.6 * np.sin(np.arange(28))[:, None] for each in fitted.falling.taken.residual
-    )
-    odd = with_taken(fitted, residual=wrong)
-    assert "explains only" in refused(odd)
+def test_a_curve_that_cannot_be(fitted, name, change, words):
+    changed = change(getattr(fitted.falling.taken, name))
+    assert words in refused(with_taken(fitted, **{name: changed}))
 
 
 def test_a_forced_family_that_explains_little_is_left_out():
-    steep = exponential(12.0, devices=1, cycles=1, sigma=0.0).measurement(0)
+    steep = exponential(12.0, **SINGLE).measurement(0)
     assert refused(fit_device(steep, "linear")).split("; ")[1] == (
         "leave out --family, since the data choose exponential"
     )
-
-
-def test_errors_that_are_not_finite(fitted):
-    covariance = np.full_like(fitted.falling.taken.covariance, np.nan)
-    odd = with_taken(fitted, covariance=covariance)
-    assert "has an error that is not finite" in refused(odd)
-
-
-def test_a_range_with_an_error_as_large_as_itself(fitted):
-    odd = with_taken(fitted, covariance=1e6 * fitted.falling.taken.covariance)
-    assert "is not determined by these readings" in refused(odd)
 
 
 def test_branches_without_a_common_state(fitted):
@@ -120,8 +192,7 @@ def test_noises_and_spreads_that_cannot_be(fitted, monkeypatch, name, estimate, 
     ],
 )
 def test_a_device_file_that_cannot_be_used(fitted, changes, words):
-    odd = structs.replace(device_file(fitted, "d", None), **changes)
-    (found,) = oddities_of_file(odd)
+    (found,) = oddities_of_file(structs.replace(device_file(fitted, "d", None), **changes))
     assert words in found
 
 
@@ -130,27 +201,22 @@ def test_a_curve_that_is_none_is_refused_before_it_is_written(fitted, monkeypatc
     assert "the fit gives no valid device (falling.constants.slope is 0.1" in refused(fitted)
 
 
-@pytest.mark.parametrize("name", LIBRARY)
-def test_built_in_devices_can_be_trained(name):
-    assert can_be_trained(LIBRARY[name].response)
-
-
 @pytest.mark.parametrize(
-    "response",
+    ("response", "expected"),
     [
-        Linear(slope=0.01, offset=2.175, pulses_max=10.0),
-        Linear(slope=0.0, offset=2.175, pulses_max=10.0),
-        Exponential(amplitude=0.567, decay=1e-3, offset=2.175, pulses_max=27.0),
+        *((entry.response, True) for entry in LIBRARY.values()),
+        (Linear(slope=0.01, offset=2.175, pulses_max=10.0), False),  # rises
+        (Linear(slope=0.0, offset=2.175, pulses_max=10.0), False),  # flat
+        (Exponential(amplitude=0.567, decay=1e-3, offset=2.175, pulses_max=27.0), False),
     ],
-    ids=["rises", "flat", "over at once"],
 )
-def test_curves_that_no_pulse_leads_through(response):
-    assert not can_be_trained(response)
+def test_a_device_can_be_trained_if_pulses_lead_through_its_curve(response, expected):
+    assert can_be_trained(response) == expected
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_of_pure_noise_what_is_printed_is_sane(seed):
-    noise = np.random.default_rng(seed).normal(size=(20, 1))
+    noise = np.random.default_rng(seed).normal(size=20)
     noise[-1] = noise[0] - 0.5
     found = fit_device(measurement(noise))
     if any(oddities(found)):
@@ -167,10 +233,3 @@ def test_devices_of_pure_noise_are_fitted_or_refused(n, seed):
     (branch,) = fit_device(measurement(noise)).branches.values()
     for found in branch.fits.values():
         assert np.isfinite(found.slopes).all()
-
-
-def test_ends_at_zero_have_no_ratio():
-    values = np.array([0.0, 1, 2, 3, 4, 5])[:, None] + np.zeros(2)
-    fitted = fit_device(measurement(values))
-    text = "\n".join(report(fitted, device_file(fitted, "d", None)))
-    assert "ratio" not in text

@@ -7,9 +7,7 @@ import sys
 import pytest
 from conftest import PROJECT
 
-from utils.plots.accuracy import BY_RATE, clippings
-from utils.plots.networks import Networks
-from utils.records.simulations import Simulations
+from utils.plots.accuracy import BY_RATE
 from utils.studies import STUDIES
 
 ECHO = """#!/bin/sh
@@ -72,16 +70,6 @@ def test_every_study_has_its_script():
     assert scripts == set(STUDIES)
     for study in STUDIES.values():
         assert os.access(PROJECT / study.command, os.X_OK)
-
-
-@pytest.mark.parametrize("study", BY_RATE.values(), ids=lambda study: study.name)
-def test_studies_make_the_settings_of_their_figure(study, start, tmp_path):
-    small = "--task Digits --epochs 1 --n_models 1 --layers 8 --device cpu".split()
-    process = start("--study", study.name, *small)
-    process.ended()
-    networks = Networks(Simulations.read(tmp_path / "out"))
-    assert len(networks.all) == 12 * len(clippings(study))
-    assert networks.missing(study) == []
 
 
 def test_batch_scripts_stop_at_a_failure_with_its_exit_code(tmp_path):

@@ -19,15 +19,11 @@ from support.simulated import (
 )
 
 from utils.errors import UserError
+from utils.plots.accuracy import BY_RATE, draw_accuracy
 from utils.plots.networks import Networks
 from utils.plots.selection import latest_run
 from utils.records.simulations import Simulations
 from utils.studies import STUDIES
-
-
-@pytest.fixture(scope="module")
-def read(simulations) -> Simulations:
-    return Simulations.read(simulations)
 
 
 def test_table_has_a_row_for_each_setting(read, simulations):
@@ -139,6 +135,10 @@ def test_devices_of_one_name_with_other_constants_have_rows_of_their_own(copied,
     assert sorted(rows["mean"]) == pytest.approx([alone - 20, alone])
     slopes = [json.loads(text)["double-linear"]["slope"] for text in rows["constants"]]
     assert sorted(slopes) == [-0.0211, -0.021]
+    networks = Networks(together)  # of which no figure has both in one mean
+    line = draw_accuracy(BY_RATE[1], networks.main).axes[0].get_lines()[0]
+    assert line.get_ydata()[0] == pytest.approx(alone)
+    assert set(networks.reference().groupby(["field", "lr"]).size()) == {3}
 
 
 def test_the_folder_of_one_simulation_gives_a_hint(simulations):

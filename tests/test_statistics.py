@@ -26,6 +26,15 @@ def test_mean_error_and_interval_by_hand():
     assert mean_difference(pd.Series([2.9, 3.0, 3.1])).is_clear
 
 
+def test_no_interval_is_narrower_than_a_test_image_allows():
+    """Three equal differences of two counts of 297 images are still rounded."""
+    points = mean_difference(pd.Series([-1.01, -1.01, -1.01]), step=100 / 297)
+    assert points.error == pytest.approx(100 / 297 / 6**0.5 / 3**0.5)
+    assert str(points) == "-1.01 points (95 %: -1.35 to -0.67)"
+    wide = mean_difference(pd.Series([-2.0, 0.0, 2.0]), step=100 / 297)
+    assert wide.error == pytest.approx(2 / 3**0.5)
+
+
 def test_fewer_than_three_have_no_interval_which_is_stated():
     two = mean_difference(pd.Series([1.0, 2.0]))
     assert (two.mean, two.error, two.n) == (1.5, pytest.approx(0.5), 2)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib import font_manager
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 
 from utils.plots import style
 from utils.plots.panels import leave_out_outliers
@@ -36,10 +37,19 @@ def test_what_the_first_font_lacks_is_taken_from_another(monkeypatch, recwarn, c
     assert not caplog.records
 
 
-def test_more_colours_and_markers_than_anybody_has_devices():
+def test_colours_and_markers_are_of_a_name_and_never_alike():
+    """There are more than anybody has devices."""
+    built_in = ["double-linear", "double-exponential", "double-ideal"]
     names = [f"device-{k}" for k in range(60)]
-    assert len(set(style.colours(names).values())) == 60
-    markers = style.markers(["double-linear", "double-exponential", "double-ideal", *names[:9]])
+    colours = style.colours([*built_in, *names])
+    assert len(set(colours.values())) == 63
+    assert {name: colours[name] for name in built_in}.items() <= style.COLOURS.items()
+    assert to_hex(colours["double-ideal"]) == "#000000"
+    assert style.colours(reversed([*names, *built_in])) == colours  # whatever the order
+    assert style.colour("my-device") == style.colours([*built_in, "my-device"])["my-device"]
+    curved = style.colours(f"double-curved-{nu}.0" for nu in range(-10, 11))
+    assert len(set(curved.values())) == 21
+    markers = style.markers([*built_in, *names[:9]])
     assert len(set(markers.values())) == 12
     assert markers["double-linear"] == "o"
 

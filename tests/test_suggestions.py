@@ -34,8 +34,10 @@ def run(stop, tmp_path, monkeypatch, capsys):
 
     def run_command(command: str) -> None:
         shell = {"env": os.environ | {"PYTHON": str(python)}, "cwd": PROJECT, "text": True}
-        said = subprocess.run(command, shell=True, capture_output=True, check=True, **shell).stdout
-        words = said.splitlines()
+        output = subprocess.run(
+            command, shell=True, capture_output=True, check=True, **shell
+        ).stdout
+        words = output.splitlines()
         assert words[0] == "main.py"
         monkeypatch.setattr("sys.argv", words)  # which the records keep
         assert main.main(words[1:]) == 0, f"{command}: {capsys.readouterr().err}"

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from support.launched import start_with
 from support.legacy_runs import legacy_record, write_legacy_folder
-from support.simulated import EPOCHS, SMALL, edit_records, rename_files, report_on
+from support.simulated import EPOCHS, SMALL, assert_curve, edit_records, rename_files, report_on
 
 from devices.library import find
 from utils.plots import style
@@ -95,11 +95,10 @@ def test_the_figure_carries_the_means_of_the_files(report, switched):
     for line, name, first, under in zip(
         lines, NAMES, (LINEAR, EXPONENTIAL), ([1, 2], [2, 3]), strict=True
     ):
-        assert list(line.get_xdata()) == [0, *under, EPOCHS]
         at = under if first == LINEAR else [EPOCHS - each for each in under]
         middle = [values_of(switched, name, switch, "accuracy") for switch in at]
         means = [statistics.fmean(values) for values in (ends[0], *middle, ends[1])]
-        assert list(line.get_ydata()) == pytest.approx(means)
+        assert_curve(line, [0, *under, EPOCHS], means)
     levels = {line.get_label(): line for line in by_epochs.get_lines()}
     for name, values in zip(("exponential", "linear"), ends, strict=True):
         assert levels[f"always {name}"].get_ydata()[0] == pytest.approx(statistics.fmean(values))
@@ -119,12 +118,9 @@ def test_the_figure_carries_the_means_of_the_files(report, switched):
 COMMAND = "figures/switch.sh --resume --task Digits --epochs 4 --layers 16 --n_models 3"
 
 
-def test_the_command_that_makes_what_is_missing_is_named(report):
+def test_the_command_that_makes_what_is_missing_is_named(report, simulations, tmp_path):
     line = f"Switch: 6 of 12 settings are missing; train them with: {COMMAND}"
     assert report.missing("switch") == [line]
-
-
-def test_without_any_the_command_is_named(simulations, tmp_path):
     alone = report_on(simulations, tmp_path / "figures", task="Digits")
     assert alone.draw("switch") is None
     (line,) = alone.missing("switch")

@@ -1,24 +1,21 @@
 """The answer for a device of the user's own: like with like, at equal steps, at which edge."""
 
-import shlex
 from dataclasses import replace
 
 import pandas as pd
 import pytest
-from conftest import PROJECT, setting_of
+from conftest import setting_of
 from support import untrained_runs
 from support.devices import measured
-from support.simulated import edit_records, report_on, untrained_report
+from support.simulated import report_on, untrained_report
 
 from devices.library import Device, find
 from devices.responses import Exponential
 from utils import studies
 from utils.errors import UserError
 from utils.parser import parse
-from utils.plots.commands import named_data_dir
 from utils.plots.comparison import EQUAL_STEPS, conclusions, draw_comparison, with_equal_steps
 from utils.plots.selection import fair_choices
-from utils.plots.statistics import mean_difference
 from utils.studies import BESIDE, STUDIES, beyond_edges
 from utils.study import FIELDS, rate_of_equal_steps
 
@@ -46,16 +43,10 @@ def networks(*devices: Device, **given) -> pd.DataFrame:
 def test_a_longer_device_gets_learning_rates_of_equal_steps():
     """1000 of 27 pulses are 3703.7 of 100, in four digits."""
     long = device("long", LONG)
-    assert rate_of_equal_steps(1000.0, long) == 3704.0
     assert rate_of_equal_steps(1000.0, device("short", SHORT)) == 1000.0
-    settings = OWN.settings({"field": [long, FIELDS[0]], "lr": [500.0, 1000.0]})
-    rates = [(setting.field.name, setting.lr) for setting in settings]
-    assert rates == [
-        ("long", 1852.0),
-        ("long", 3704.0),
-        ("double-linear", 500.0),
-        ("double-linear", 1000.0),
-    ]
+    for field, rates in ((long, [1852.0, 3704.0]), (FIELDS[0], [500.0, 1000.0])):
+        settings = OWN.settings({"field": [field], "lr": [500.0, 1000.0]})
+        assert [setting.lr for setting in settings] == rates
     steps = with_equal_steps(networks(long))
     assert set(steps[EQUAL_STEPS]) == {500, 1000, 2000, 3000, 4000, 5000}
     with pytest.raises(UserError, match="given 2 times"):
@@ -124,39 +115,6 @@ def test_a_run_of_the_study_goes_on_until_the_best_is_inside(simulate, monkeypat
     rates = sorted({r.json["optimizer_parameters"]["lr"] for r in records})
     assert rates[0] < 64000.0
     assert "best at the edge of the learning rates tried, so these are added: " in simulate.errors
-
-
-def test_no_interval_is_narrower_than_a_test_image_allows():
-    """Three equal differences of two counts of 297 images are still rounded."""
-    points = mean_difference(pd.Series([-1.01, -1.01, -1.01]), step=100 / 297)
-    assert points.error == pytest.approx(100 / 297 / 6**0.5 / 3**0.5)
-    assert str(points) == "-1.01 points (95 %: -1.35 to -0.67)"
-    wide = mean_difference(pd.Series([-2.0, 0.0, 2.0]), step=100 / 297)
-    assert wide.error == pytest.approx(2 / 3**0.5)
-
-
-def test_commands_work_as_they_stand(tmp_path):
-    """They repeat task, batch size and folders of the runs that they belong to."""
-    folder = tmp_path / "my results"
-    given = {"task": "Digits", "batch_size": 32, "epochs": 2}
-    settings = [s for s in STUDIES["figure1"].settings(given) if s.lr < 2000]
-    untrained_runs.write(folder, settings, accuracy)
-    command = ["main.py", "--data_dir", "my data"]
-    for each in folder.iterdir():
-        edit_records(each, lambda record: record | {"command": command})
-    report = report_on(folder, tmp_path / "figures")
-    report.networks.folder = folder
-    assert named_data_dir(report.networks.all) == "my data"
-    lines = [line for name in ("figure1", "map") for line in report.missing(name)]
-    assert len(lines) == 3  # what is missing of either, and a best rate at the edge
-    for line in lines:
-        script, *words = line.rpartition("with: ")[2].split(" ", 1)
-        assert (PROJECT / script).exists()
-        study = script.removeprefix("figures/").removesuffix(".sh")
-        run = parse(["--study", study, *shlex.split(words[0])])
-        assert str(run.data_dir) == "my data"
-        assert run.output_dir == folder
-        assert {(s.task, s.batch_size, s.epochs) for s in run.settings} == {("Digits", 32, 2)}
 
 
 def test_a_filter_draws_other_series_and_the_table_has_all(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 from support import untrained_runs
-from support.simulated import untrained_report
+from support.simulated import assert_curve, untrained_report
 
 from utils.parser import parse
 from utils.plots.width import by_size, conclusion, draw_width, table
@@ -36,37 +36,15 @@ def networks():
     return untrained_runs.table(WIDTH.settings(), accuracy)
 
 
-def test_its_settings_by_hand():
-    settings = WIDTH.settings({"task": "Fashion"})
-    layers = list(dict.fromkeys(setting.layers for setting in settings))
-    assert layers == [(64,), (128,), (256,), (512,), (1024,), (256, 256), (256, 256, 256)]
-    assert len(settings) == 4 * 3 * 3 + 3 * (2 * 3 * 3 * 3 + 3 * 3)
-    deep = [s for s in settings if s.layers == (256, 256) and s.field.name == "double-linear"]
-    assert {(s.init, s.rounding, s.accumulate) for s in deep} == {
-        (init, *rule)
-        for init in (0.01, 0.05, 0.2)
-        for rule in (("none", False), ("stochastic", False), ("none", True))
-    }
-    assert {s.task for s in settings} == {"Fashion"}
-    noises = {(s.field.name, s.var, s.resistor_noise, s.clipping) for s in settings}
-    assert noises == {
-        ("double-linear", 0.2, 0.015, 0.1),
-        ("double-exponential", 0.2, 0.015, 0.1),
-        ("double-ideal", 0.0, 0.0, 0.0),
-    }
-
-
 def test_the_picture_shows_each_at_its_best_rate(networks):
     width, depth = draw_width(plain(networks)).axes
     linear, exponential, ideal = width.get_lines()
     sizes = [64, 128, 256, 512, 1024]
-    assert list(linear.get_xdata()) == sizes
-    assert list(linear.get_ydata()) == pytest.approx([92 + size / 256 for size in sizes])
-    assert list(ideal.get_ydata()) == pytest.approx([93 + size / 256 for size in sizes])
+    assert_curve(linear, sizes, [92 + size / 256 for size in sizes])
+    assert_curve(ideal, sizes, [93 + size / 256 for size in sizes])
     assert exponential.get_ydata()[0] == pytest.approx(89.25)
     for line, top in zip(depth.get_lines(), (92, 90, 93), strict=True):
-        assert list(line.get_xdata()) == [1, 2, 3]
-        assert list(line.get_ydata()) == pytest.approx([top + k for k in (1, 2, 3)])
+        assert_curve(line, [1, 2, 3], [top + k for k in (1, 2, 3)])
 
 
 def test_table_and_sentence(networks):

@@ -14,12 +14,13 @@ from utils.measured.measurement import Measurement, Ramp
 class Truth:
     """A device and how it is measured.
 
-    curve: progress 0 ... 1 against pulses 0 ... last of the mean device, and its inverse, as arrays
-    on a fine grid that goes on beyond 1; first, last_value: in the unit of the measurement; read,
-    write: fractions of the range, the second per square root of a pulse.
+    grid, progress: pulses of the mean device and how far they take it, on a fine grid that goes on
+    beyond 1, the end of the range. n: readings of a ramp. sigma: spread of the slope factors. read,
+    write: noises, fractions of the range, the second per square root of a pulse. first, range: in
+    the unit of the measurement.
     """
 
-    grid: np.ndarray  # pulses
+    grid: np.ndarray
     progress: np.ndarray
     n: int = 28
     devices: int = 8
@@ -49,25 +50,33 @@ class Truth:
         return measurement(self.ramps(np.random.default_rng(seed)), self.cycles)
 
 
-def exponential(nonlinearity: float, n: int = 28, **values) -> Truth:
-    """f = (1 - e^(-ν x / last)) / (1 - e^-ν), or x / last at ν = 0, from -1 to 3 ranges."""
-    last = n - 1
-    x = np.linspace(-last, 3 * last, 40001)
+def progress(x: np.ndarray, nonlinearity: float) -> np.ndarray:
+    """How far a ramp has come, (1 - e^(-ν x)) / (1 - e^-ν), or x at ν = 0."""
     if nonlinearity == 0:
-        return Truth(x, x / last, n=n, **values)
-    progress = (1 - np.exp(-nonlinearity * x / last)) / (1 - np.exp(-nonlinearity))
-    return Truth(x, progress, n=n, **values)
+        return x
+    return (1 - np.exp(-nonlinearity * x)) / (1 - np.exp(-nonlinearity))
+
+
+def way(nonlinearity: float, n: int = 31) -> np.ndarray:
+    """The progress at n places from 0 to 1, [n]."""
+    return progress(np.linspace(0, 1, n), nonlinearity)
+
+
+def exponential(nonlinearity: float, n: int = 28, **values) -> Truth:
+    """The exponential response of this nonlinearity, from -1 to 3 ranges."""
+    x = np.linspace(-1, 3, 40001)
+    return Truth(x * (n - 1), progress(x, nonlinearity), n=n, **values)
 
 
 def two_bends(n: int = 28, **values) -> Truth:
     """f = s + 0.06 sin(2 π s), s = x / last: steep, flat, steep, which neither family is."""
-    last = n - 1
-    x = np.linspace(-last, 3 * last, 40001)
-    return Truth(x, x / last + 0.06 * np.sin(2 * np.pi * x / last), n=n, **values)
+    x = np.linspace(-1, 3, 40001)
+    return Truth(x * (n - 1), x + 0.06 * np.sin(2 * np.pi * x), n=n, **values)
 
 
 def measurement(values: np.ndarray, cycles: int = 1, pulses: np.ndarray | None = None):
-    """Columns of readings, cycle by cycle of each device, as what reading hands over."""
+    """A column of readings, or columns, cycle by cycle of each device, as what reading returns."""
+    values = values.reshape(len(values), -1)
     pulses = np.arange(len(values), dtype=float) if pulses is None else pulses
     branch = "rising" if values[-1].mean() > values[0].mean() else "falling"
     ramps = [
@@ -81,7 +90,7 @@ def measurement(values: np.ndarray, cycles: int = 1, pulses: np.ndarray | None =
 
 
 def measured(ramps, repeated_read_noise: float | None = None, reads: int = 1) -> Measurement:
-    """What reading hands over."""
+    """What reading returns."""
     return Measurement(
         "simulated.csv", "0" * 64, "conductance", "uS", tuple(ramps), repeated_read_noise, reads,
         pd.DataFrame(), "read", (), {},

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -63,6 +65,18 @@ def simulations(launcher, tmp_path_factory) -> Path:
         break_copy(folder)
 
     return session_cache(tmp_path_factory, "simulations", make)
+
+
+@pytest.fixture(scope="module")
+def read(simulations) -> Simulations:
+    """The small simulations, read back."""
+    return Simulations.read(simulations)
+
+
+@pytest.fixture(scope="module")
+def report(simulations, tmp_path_factory) -> Report:
+    """The report on the small simulations."""
+    return report_on(simulations, tmp_path_factory.mktemp("figures"))
 
 
 @pytest.fixture
@@ -154,6 +168,17 @@ def from_files(simulations: Path, field: str, clipping: float, var: float, key="
         if setting == ([field], clipping, var, EPOCHS) and parameters["lr"] in RATES:
             values.setdefault(parameters["lr"], []).append(record[key])
     return values
+
+
+def assert_curve(line, x, y):
+    """Assert that a line of a picture leads through these points."""
+    for actual, expected in ((line.get_xdata(), x), (line.get_ydata(), y)):
+        assert np.asarray(actual) == pytest.approx(np.asarray(expected))
+
+
+def means_of(values: dict) -> list[float]:
+    """The mean over networks at each learning rate, in their order."""
+    return [statistics.fmean(values[rate]) for rate in sorted(values)]
 
 
 def rows_of(table: pd.DataFrame, **values) -> pd.DataFrame:
