@@ -157,3 +157,22 @@ def test_a_lost_reading_among_repeated_ones_is_missing_alone(reads, layout, writ
     assert measurement.reads == 3
     np.testing.assert_allclose(only.values, up, atol=1e-9)
     np.testing.assert_array_equal(only.pulses, PULSES)
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 5])
+@pytest.mark.parametrize("noise", [0.0, 0.005, 0.01])  # of the range
+@pytest.mark.parametrize("counted", [True, False])
+def test_readings_that_repeat_along_a_train_are_asked_about(
+    counted, noise, repeats, reads, refused
+):
+    """Else a ramp of 40 pulses with 5 readings each would be one of 200 pulses."""
+    states = train(LOW, [N] * 4, with_start=False)
+    values = np.repeat(states, repeats)
+    values = values + noise * SPAN * np.random.default_rng(2).normal(size=len(values))
+    count = np.arange(1, len(values) + 1)
+    text = table("n,G (uS)", count, values) if counted else table("G (uS)", values)
+    if repeats > 1:
+        assert f"--reads {repeats} averages them" in refused(text)
+    measurement = reads(text, reads=repeats if repeats > 1 else None)
+    assert [len(one.values) for one in measurement.ramps] == [N] * 4
+    assert measurement.reads == repeats

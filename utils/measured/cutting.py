@@ -13,6 +13,7 @@ from utils.measured.turns import cut_at_turns, turning_point
 
 MAX_READS = 10  # after each pulse, looked for where no column counts pulses
 REPEATED = 0.15  # of the change of a curve: what changes less between the same places is repeated
+STEPS_ERRORS = 4  # from which on a change that is missing within repeated readings is no accident
 
 
 def cut(series: Series, options: ReadingOptions) -> list[Series]:
@@ -47,8 +48,8 @@ def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
         starts = {*restarts(series), *(changes.tolist() if series.branch is None else ())}
         parts = np.split(np.arange(n), sorted(starts)[1:])
         cuts = [part[cut] for part in parts for cut in within(series.take(part))]
-        if len(cuts) == 1 and options.reads is None and not series.is_counted:
-            refuse_steps(series)
+        if options.reads is None:
+            refuse_steps(series, cuts)
         if len(cuts) == len(parts):
             return cuts
     elif how == "turns":
@@ -95,21 +96,32 @@ def between_turns(series: Series) -> list[slice]:
     return cuts
 
 
-def refuse_steps(series: Series) -> None:
-    """Raise UserError for a ramp that stands still for the same number of readings, again and
-    again, as repeated reads do of which no column tells."""
-    n, change = len(series), series.values[-1] - series.values[0]
+def refuse_steps(series: Series, ramps: list[np.ndarray]) -> None:
+    """Raise UserError if the values change only after every N readings, as repeated reads do of
+    which no column tells: within N readings they change by no more than their noise."""
+    places = series.positions - series.positions[0]
+    values = np.interp(np.arange(places[-1] + 1), places, series.values)  # with those missing
     for reads in range(MAX_READS, 1, -1):
-        if n % reads or n // reads < MIN_READINGS:
+        states = [whole_states(values, reads, places[ramp[[0, -1]]]) for ramp in ramps]
+        if len(values) % reads or min(map(len, states)) < MIN_READINGS:
             continue
-        states = series.values.reshape(-1, reads)
-        between, within = states[1:, 0] - states[:-1, -1], np.diff(states)
-        quiet = 9 * np.mean(within**2) < np.mean(between**2)
-        if quiet and abs(within.sum()) <= REPEATED * abs(change):
+        changes = np.array([each[-1, -1] - each[0, 0] for each in states])
+        inner = [(each[:, -1] - each[:, 0]).sum() for each in states]
+        within, total = abs(np.sign(changes) @ inner), abs(changes).sum()
+        error = np.sqrt(sum((np.diff(each) ** 2).sum() for each in states) / (reads - 1))
+        # A ramp of which each reading follows a pulse changes within as much as elsewhere.
+        is_missing = (1 - 1 / reads) * total - within > STEPS_ERRORS * error
+        if is_missing and within <= max(2 * error, REPEATED * total):
             raise series.error(
                 f"the values change only after every {reads} readings; --reads {reads} averages "
                 "them, --reads 1 takes each of them as one pulse",
             )
+
+
+def whole_states(values: np.ndarray, reads: int, ends: np.ndarray) -> np.ndarray:
+    """Those states [n, reads] of a file of repeated readings that lie within a ramp's two ends."""
+    first, last = -(-ends[0] // reads), (ends[1] + 1) // reads
+    return values[first * reads : max(first, last) * reads].reshape(-1, reads)
 
 
 def restarts(series: Series) -> list[int]:
