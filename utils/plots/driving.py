@@ -38,7 +38,7 @@ PAPERS = ONE_WAY, PAPERS_RULE  # cell and rule
 def with_rules(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks with the name of their rule as a column."""
     rules = zip(networks["rounding"], networks["accumulate"], strict=True)
-    return networks.assign(rule=list(map(RULE_NAMES.get, rules)))
+    return networks.assign(rule=[RULE_NAMES.get(rule, "other") for rule in rules])
 
 
 @dataclass(frozen=True)
