@@ -101,7 +101,8 @@ def refuse_steps(series: Series, ramps: list[np.ndarray]) -> None:
     which no column tells: within N readings they change by no more than their noise."""
     places = series.positions - series.positions[0]
     values = np.interp(np.arange(places[-1] + 1), places, series.values)  # with those missing
-    for reads in range(MAX_READS, 1, -1):
+    found = []
+    for reads in range(2, MAX_READS + 1):
         states = [whole_states(values, reads, places[ramp[[0, -1]]]) for ramp in ramps]
         if len(values) % reads or min(map(len, states)) < MIN_READINGS:
             continue
@@ -110,12 +111,15 @@ def refuse_steps(series: Series, ramps: list[np.ndarray]) -> None:
         within, total = abs(np.sign(changes) @ inner), abs(changes).sum()
         error = np.sqrt(sum((np.diff(each) ** 2).sum() for each in states) / (reads - 1))
         # A ramp of which each reading follows a pulse changes within as much as elsewhere.
-        is_missing = (1 - 1 / reads) * total - within > STEPS_ERRORS * error
-        if is_missing and within <= max(2 * error, REPEATED * total):
-            raise series.error(
-                f"the values change only after every {reads} readings; --reads {reads} averages "
-                "them, --reads 1 takes each of them as one pulse",
-            )
+        missing = (1 - 1 / reads) * total - within
+        if missing > STEPS_ERRORS * error and within <= max(3 * error, REPEATED * total):
+            found.append((missing / error if error else np.inf, reads))
+    if found:
+        _, reads = max(found)
+        raise series.error(
+            f"the values change only after every {reads} readings; --reads {reads} averages them, "
+            "--reads 1 takes each of them as one pulse",
+        )
 
 
 def whole_states(values: np.ndarray, reads: int, ends: np.ndarray) -> np.ndarray:
