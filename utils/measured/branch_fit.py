@@ -25,7 +25,7 @@ from utils.measured.whitening import FLOOR, Noise
 
 EQUATIONS = ("linear", "exponential")
 FAMILIES = (*EQUATIONS, "table")
-STRAIGHT = 0.01  # |ν| below which an exponential can no longer be told from a line in float32
+STRAIGHT = 0.01  # |ν| below which an exponential is a straight line in float32
 
 Level = TypeVar("Level", float, np.ndarray)
 
@@ -38,8 +38,8 @@ class BranchFit:
     of pulses_max, where the data show that it fades sooner than in a device of this curve. alone:
     every ramp on its own. nearest: ν of the exponential that is nearest to all readings. fits,
     tests: by family (of a table no test). apart: the exponential whose devices differ in slope and
-    in range, where that can be told. best: the family that the data would choose. family: the one
-    that was taken. why: in words.
+    in range, where that can be decided. best: the family that the data would choose. family: the
+    one that was taken. why: in words.
     """
 
     data: BranchData

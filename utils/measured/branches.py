@@ -25,7 +25,12 @@ IRREGULAR = 3.0  # times the median: longer intervals between pulses are worth a
 
 
 def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -> list[Ramp]:
-    """Raises UserError for what is no ramp, and for ramps that differ by decades."""
+    """Return the ramps of a measurement, each of a known branch, in the order of its devices.
+
+    pieces: the series between turns; quantity: of the response, such as "resistance". Raises
+    UserError for what is no ramp, for ramps whose ranges differ by decades, and where the ranges
+    of columns differ that nothing names.
+    """
     if len({piece.column for piece in pieces}) == 1:
         pieces = sorted(pieces, key=lambda piece: piece.rows.min())
     ramps: list[Series] = []
@@ -164,7 +169,7 @@ def check_columns(ramps: Sequence[Series]) -> None:
 
 
 def only(ramps: Sequence[Series], branch: str) -> list[Series]:
-    """The ramps of one branch; that the other is left out is said."""
+    """The ramps of one branch; the table notes that the other is left out."""
     own, rest = ([one for one in ramps if one.branch == each] for each in (branch, OTHER[branch]))
     table = ramps[0].table
     if not own:
@@ -181,7 +186,7 @@ def only(ramps: Sequence[Series], branch: str) -> list[Series]:
 
 
 def number(ramps: Sequence[Series]) -> list[Ramp]:
-    """Device by device in the order of the file; by cycle where the file numbers all of them."""
+    """Return the ramps of each device in the order of the file, or of the cycles it numbers."""
     numbered = []
     for device in dict.fromkeys(one.device for one in ramps):
         own = [one for one in ramps if one.device == device]

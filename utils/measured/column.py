@@ -45,13 +45,13 @@ class Column:
         return self.place + 1
 
     def add(self, text: str) -> None:
-        """Say what was done to it, once."""
+        """Add to `why` what was done to the column, once."""
         if text not in self.why.split("; "):
             self.why += f"; {text}"
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Its numbers without gaps."""
+        """Its numbers without the cells that hold none; [at most rows]."""
         return self.numbers[~np.isnan(self.numbers)]
 
     @property
@@ -66,6 +66,7 @@ class Column:
 
     @property
     def is_constant(self) -> bool:
+        """Whether it has numbers, all equal but for rounding."""
         x = self.known
         return bool(len(x) and np.ptp(x) <= 1e-9 * np.abs(x).max())
 

@@ -44,10 +44,10 @@ def label_columns(grid: Grid) -> np.ndarray:
 def find_header(grid: Grid, labels: np.ndarray) -> Header:
     """Raises UserError for a header that holds a number among its names."""
     numeric = grid.numeric_rows
-    # Columns right of all numbers hold remarks, or nothing.
+    # Columns right of all numbers hold comments, or nothing.
     numbers = np.flatnonzero((grid.kinds == NUMBER).any(axis=0))
-    remarks = np.arange(len(labels)) > numbers[-1]
-    plain = np.where(labels | remarks, EMPTY, grid.kinds)  # as if they were not there
+    comments = np.arange(len(labels)) > numbers[-1]
+    plain = np.where(labels | comments, EMPTY, grid.kinds)  # as if they were not there
     clean = (plain == NUMBER).any(axis=1) & ~(plain == TEXT).any(axis=1)
     start = int(np.argmax(clean)) if clean.any() else int(numeric[0])
     row = row_above(grid, labels, start)
