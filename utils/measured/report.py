@@ -71,10 +71,10 @@ def comparison(branch: BranchFit) -> Iterator[str]:
         if test:
             odds = test.neighbours if test.slow is None else min(test.slow, test.neighbours)
             odds = f"{odds:.2g}" if odds > 1e-6 else "< 1e-6"
-        yield (
-            f"  {name:12}  {found.r_squared:10.5f}  {100 * found.rms:7.3g}  {found.lag_1:6.2f}"
-            f"  {above:>7}   {odds}"
-        )
+        rms, lag_1 = f"{100 * found.rms:.3g}", f"{found.lag_1:.2f}"
+        if found.rms <= 10 * FLOOR:  # rounding alone is left
+            rms, lag_1 = "0", "–"
+        yield f"  {name:12}  {found.r_squared:10.5f}  {rms:>7}  {lag_1:>6}  {above:>7}   {odds}"
 
 
 def equation(fit: DeviceFit, branch: BranchFit) -> str:
