@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from utils.measured.variations import (
     different_shapes,
     different_slopes,
     normal_equations,
+    residuals,
     solve,
 )
 
@@ -27,41 +29,107 @@ LARGEST_FACTOR = 5.0  # of a device against the mean one
 
 @dataclass(frozen=True, eq=False)
 class MeanDevice:
-    """A family fitted to all ramps; on the scale of `BranchData`.
+    """A family fitted to all ramps by `variation` with parameters `theta`.
 
-    range, nonlinearity: of the mean device. slopes, sizes: factors of slope and range, [devices],
-    of mean 1. start: [ramps]. covariance: of (range, nonlinearity, mean start, slopes, sizes), as
-    if the family were true. squares: sum of whitened squares. log_determinant: of the covariance
-    of all readings. spare: readings less parameters. residual: levels less the fit, an array
-    [n, ramps] for each group. varies: "slopes", "ranges" or "both".
+    All on the scale of `BranchData`; what few fits are asked for is computed when it is.
     """
 
-    family: str
-    varies: str
-    range: float
-    nonlinearity: float
-    slopes: np.ndarray
-    sizes: np.ndarray
-    covariance: np.ndarray
-    start: np.ndarray
-    squares: float
-    log_determinant: float
-    spare: int
-    residual: tuple[np.ndarray, ...]
+    data: BranchData
+    groups: Sequence[Whitened]
+    variation: Variation
+    theta: np.ndarray
+
+    @property
+    def varies(self) -> str:
+        """What differs from device to device: "slopes", "ranges" or "both"."""
+        return self.variation.varies
+
+    @cached_property
+    def summary(self) -> np.ndarray:
+        """Range, ν, slope factors and range factors, [2 + 2 devices]."""
+        return self.variation.summary(self.theta)
+
+    @property
+    def range(self) -> float:
+        """Of the mean device."""
+        return float(self.summary[0])
+
+    @property
+    def nonlinearity(self) -> float:
+        """Of the mean device."""
+        return float(self.summary[1])
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """Factors of the slopes of the devices, of mean 1, [devices]."""
+        return np.split(self.summary[2:], 2)[0]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Factors of their ranges, of mean 1, [devices]."""
+        return np.split(self.summary[2:], 2)[1]
+
+    @cached_property
+    def squares(self) -> float:
+        """Sum of whitened squares."""
+        left = residuals(self.groups, self.variation, self.theta)
+        return float(left @ left)
+
+    @property
+    def spare(self) -> int:
+        """Readings less parameters."""
+        return self.data.n_readings - len(self.theta) - self.data.n_ramps
 
     @property
     def aicc(self) -> float:
         """Akaike's criterion with its correction for few data."""
-        parameters = sum(each.size for each in self.residual) - self.spare
+        parameters = self.data.n_readings - self.spare
         if self.spare < 2:
             return np.inf
+        log_determinant = sum(len(g.ramps) * g.whiten.log_determinant for g in self.groups)
         penalty = 2 * parameters + 2 * parameters * (parameters + 1) / (self.spare - 1)
-        return self.squares + self.log_determinant + penalty
+        return self.squares + log_determinant + penalty
 
     @property
     def scatter(self) -> float:
         """Factor by which the ramps scatter more about the fit than their noise tells."""
         return max(1.0, float(np.sqrt(self.squares / self.spare))) if self.spare > 0 else 1.0
+
+    @cached_property
+    def above_start(self) -> list[np.ndarray]:
+        """Levels less the curve of each device, [n, ramps] for each group."""
+        return [group.level - self.variation.values(self.theta, group) for group in self.groups]
+
+    @cached_property
+    def start(self) -> np.ndarray:
+        """Level before the first pulse, [ramps]."""
+        start = np.zeros(self.data.n_ramps)
+        for group, above in zip(self.groups, self.above_start, strict=True):
+            start[group.ramps] = group.starts(above)
+        return start
+
+    @property
+    def residual(self) -> list[np.ndarray]:
+        """Levels less the fit, [n, ramps] for each group."""
+        pairs = zip(self.groups, self.above_start, strict=True)
+        return [above - self.start[group.ramps] for group, above in pairs]
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Of (range, nonlinearity, mean start, slopes, sizes), as if the family were true."""
+        matrix, _ = normal_equations(self.groups, self.variation, self.theta)
+        size = np.sqrt(np.maximum(matrix.diagonal(), np.finfo(float).tiny))
+        scale = np.outer(size, size)
+        covariance = np.linalg.pinv(matrix / scale, hermitian=True) / scale
+        start_by, of_start = np.zeros(len(self.theta)), 0.0
+        for group in self.groups:
+            of_start += len(group.ramps) / group.size**2 / self.data.n_ramps**2
+            for place, by in self.variation.derivatives(self.theta, group):
+                np.subtract.at(start_by, place, group.starts(by) / self.data.n_ramps)
+        change = np.insert(jacobian(self.variation.summary, self.theta), 2, start_by, axis=0)
+        covariance = change @ covariance @ change.T
+        covariance[2, 2] += of_start
+        return covariance
 
     @property
     def slopes_covariance(self) -> np.ndarray:
@@ -84,7 +152,7 @@ def fit_linear(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
     fits = []
     for unit in units(data):
         slopes, _ = fit_ranges(groups, unit, 0 * unit, np.zeros(1))
-        fits.append(complete(data, groups, different_lines(data, unit), slopes))
+        fits.append(MeanDevice(data, groups, different_lines(data, unit), slopes))
     return best_of(fits)
 
 
@@ -93,7 +161,7 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
     unit, *of_ramps = units(data)
     several = len(data.devices) > 1
     (nu,), sizes = fit_shapes(groups, unit, 0 * unit)
-    fits = [complete(data, groups, different_ranges(data, unit), np.array([nu, *sizes]))]
+    fits = [MeanDevice(data, groups, different_ranges(data, unit), np.array([nu, *sizes]))]
     if several:
         nus, own_sizes = fit_shapes(groups, unit, unit)
         # Two beginnings, as the ranges tell the slopes and as the curvatures of the devices do.
@@ -103,20 +171,20 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
             starts.append(np.array([1 / whole, *(nus * whole)]))
         model = different_slopes(data, unit)
         found = min((solve(groups, model, start) for start in starts), key=lambda each: each.cost)
-        fits.insert(0, complete(data, groups, model, found.x))
+        fits.insert(0, MeanDevice(data, groups, model, found.x))
         is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes)
         if is_curved and data.n_readings > 8 * len(data.devices):
             theta = np.concatenate([nus, own_sizes])
-            fits.append(complete(data, groups, different_shapes(data), theta))
+            fits.append(MeanDevice(data, groups, different_shapes(data), theta))
     for unit in of_ramps:
         (nu,), sizes = fit_shapes(groups, unit, 0 * unit)
-        ranges = complete(data, groups, different_ranges(data, unit), np.array([nu, *sizes]))
+        ranges = MeanDevice(data, groups, different_ranges(data, unit), np.array([nu, *sizes]))
         fits.append(ranges)
         if several and ranges.aicc < fits[0].aicc:
             # Cycles that differ are no sign of devices that differ in range: like against like.
             model = different_slopes(data, unit)
             found = solve(groups, model, slopes_start(nu, sizes))
-            fits.append(complete(data, groups, model, found.x))
+            fits.append(MeanDevice(data, groups, model, found.x))
     return fits
 
 
@@ -147,43 +215,6 @@ def best_of(fits: Sequence[MeanDevice]) -> MeanDevice:
     """The least AICc; of those that are equal by it the first, which is the simplest."""
     least = min(fit.aicc for fit in fits)
     return next(fit for fit in fits if fit.aicc <= least + EQUAL or not np.isfinite(least))
-
-
-def complete(
-    data: BranchData, groups: Sequence[Whitened], model: Variation, theta: np.ndarray
-) -> MeanDevice:
-    """Residuals, covariances and AICc of a fit whose parameters are found."""
-    matrix, _, misfit = normal_equations(groups, model, theta)
-    size = np.sqrt(np.maximum(matrix.diagonal(), np.finfo(float).tiny))
-    scale = np.outer(size, size)
-    covariance = np.linalg.pinv(matrix / scale, hermitian=True) / scale
-    start, start_by, of_start, left = np.zeros(data.n_ramps), np.zeros(len(theta)), 0.0, []
-    for group in groups:
-        above_start = group.level - model.values(theta, group)
-        start[group.ramps] = group.starts(above_start)
-        left.append(above_start - start[group.ramps])
-        of_start += len(group.ramps) / group.size**2 / data.n_ramps**2
-        for place, by in model.derivatives(theta, group):
-            np.subtract.at(start_by, place, group.starts(by) / data.n_ramps)
-    summary = model.summary(theta)
-    change = np.insert(jacobian(model.summary, theta), 2, start_by, axis=0)
-    covariance = change @ covariance @ change.T
-    covariance[2, 2] += of_start
-    slopes, sizes = np.split(summary[2:], 2)
-    return MeanDevice(
-        family=model.family,
-        varies=model.varies,
-        range=float(summary[0]),
-        nonlinearity=float(summary[1]),
-        slopes=slopes,
-        sizes=sizes,
-        covariance=covariance,
-        start=start,
-        squares=misfit,
-        log_determinant=sum(len(g.ramps) * g.whiten.log_determinant for g in groups),
-        spare=data.n_readings - len(theta) - data.n_ramps,
-        residual=tuple(left),
-    )
 
 
 def constants_covariance(fit: MeanDevice, slope_spread: float, range_spread: float) -> np.ndarray:

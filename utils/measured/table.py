@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -12,7 +11,7 @@ from scipy.optimize import isotonic_regression
 from utils.measured.branch import BranchData, mean_curve
 from utils.measured.families import Whitened
 from utils.measured.lack_of_fit import MIN_RAMPS
-from utils.measured.mean_device import LARGEST_FACTOR, MeanDevice, complete
+from utils.measured.mean_device import LARGEST_FACTOR, MeanDevice
 from utils.measured.noise import Part
 from utils.measured.variations import Variation, normal_equations
 from utils.measured.whitening import Noise
@@ -32,6 +31,14 @@ class MeanTable(MeanDevice):
 
     time: np.ndarray
     height: np.ndarray
+
+    @property
+    def range(self) -> float:
+        return float(self.height[-1])
+
+    @property
+    def spare(self) -> int:
+        return super().spare - (len(self.time) - 1)
 
     def level(self, time: np.ndarray) -> np.ndarray:
         return between_points(self.time, self.height, time)
@@ -63,7 +70,7 @@ def table_variation(data: BranchData, time: np.ndarray, height: np.ndarray) -> T
         size = height[-1] - height[0]  # in the end that of the points, which have no ν
         return size, 0.0, pace / pace.mean(), np.ones_like(pace)
 
-    return TableVariation("table", "slopes", level, mean, (data.device,), data.device)
+    return TableVariation("slopes", level, mean, (data.device,), data.device)
 
 
 def between_points(time: np.ndarray, height: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -92,23 +99,18 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
         if not left:
             break
         # Each device has a slope factor of its own, so the matrix is diagonal.
-        matrix, gradient, _ = normal_equations(groups, model, theta)
+        matrix, gradient = normal_equations(groups, model, theta)
         step = gradient / np.maximum(matrix.diagonal(), np.finfo(float).tiny)
         theta = theta + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         theta = np.clip(theta, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
         for group in groups:
             start[group.ramps] = group.starts(group.level - model.values(theta, group))
-    fit = complete(data, groups, model, theta)
     ends = np.interp([0.0, 1.0], time, height)
     inside = (time > 0) & (time < 1)
     time = np.concatenate([[0.0], time[inside], [1.0]])
     height = np.concatenate([ends[:1], height[inside], ends[1:]])
     time, height = strictly_rising(time, height)
-    height = height - height[0]
-    values: dict[str, Any] = vars(fit) | dict(
-        range=float(height[-1]), spare=fit.spare - (len(time) - 1)
-    )
-    return MeanTable(**values, time=time, height=height)
+    return MeanTable(data, groups, model, theta, time, height - height[0])
 
 
 def averaged(

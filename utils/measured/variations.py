@@ -25,8 +25,7 @@ STEEPEST = -100.0  # of a curve that an optimiser may try, so that no number ove
 class Variation:
     """How ramps are made from parameters θ.
 
-    family: "linear", "exponential" or "table". varies: what differs from device to device,
-    "slopes", "ranges" or "both".
+    varies: what differs from device to device, "slopes", "ranges" or "both".
     level: (time [n, 1], parameters [ramps], real or complex) -> levels above the start, [n, ramps].
     mean: parameters of `level` [devices] -> range and ν of the mean device, and slope factors and
     range factors of all devices, both of mean 1, [devices].
@@ -34,7 +33,6 @@ class Variation:
     device: [ramps of the branch].
     """
 
-    family: str
     varies: str
     level: Callable[..., np.ndarray]
     mean: Callable[..., tuple]
@@ -69,7 +67,7 @@ def different_lines(data: BranchData, unit: np.ndarray) -> Variation:
     def mean(slope: np.ndarray) -> tuple:
         return slope.mean(), 0.0, slope / slope.mean(), np.ones_like(slope)
 
-    return Variation("linear", "slopes", level, mean, (unit,), data.device)
+    return Variation("slopes", level, mean, (unit,), data.device)
 
 
 def different_slopes(data: BranchData, unit: np.ndarray) -> Variation:
@@ -88,7 +86,7 @@ def different_slopes(data: BranchData, unit: np.ndarray) -> Variation:
         nu = beta[0] * whole
         return whole * saturating(nu), nu, pace / whole, np.ones_like(pace)
 
-    return Variation("exponential", "slopes", level, mean, (0 * unit, 1 + unit), data.device)
+    return Variation("slopes", level, mean, (0 * unit, 1 + unit), data.device)
 
 
 def different_ranges(data: BranchData, unit: np.ndarray) -> Variation:
@@ -97,7 +95,7 @@ def different_ranges(data: BranchData, unit: np.ndarray) -> Variation:
     def mean(nu: np.ndarray, size: np.ndarray) -> tuple:
         return size.mean(), nu[0], np.ones_like(size), size / size.mean()
 
-    return Variation("exponential", "ranges", stretched, mean, (0 * unit, 1 + unit), data.device)
+    return Variation("ranges", stretched, mean, (0 * unit, 1 + unit), data.device)
 
 
 def different_shapes(data: BranchData) -> Variation:
@@ -109,7 +107,7 @@ def different_shapes(data: BranchData) -> Variation:
         return size, nu.mean(), nu / nu.mean(), whole / whole.mean()
 
     places = data.device, len(data.devices) + data.device
-    return Variation("exponential", "both", stretched, mean, places, data.device)
+    return Variation("both", stretched, mean, places, data.device)
 
 
 def stretched(time: np.ndarray, nonlinearity: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -143,10 +141,10 @@ def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarra
 
 def normal_equations(
     groups: Sequence[Whitened], model: Variation, theta: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Of least squares: matrix [parameters, parameters], gradient [parameters], and misfit."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of least squares: matrix [parameters, parameters] and gradient [parameters]."""
     left, matrix = residuals(groups, model, theta), design_matrix(groups, model, theta)
-    return (matrix.T @ matrix).toarray(), -(matrix.T @ left), float(left @ left)
+    return (matrix.T @ matrix).toarray(), -(matrix.T @ left)
 
 
 def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> OptimizeResult:
