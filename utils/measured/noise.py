@@ -23,7 +23,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from utils.measured.branch import BranchData
-from utils.measured.whitening import FLOOR, Noise, Whitener
+from utils.measured.whitening import FLOOR, Increments, Noise, independent
 
 MEMORIES = np.geomspace(0.3, 0.003, 7)  # of the range of pulses, that write noise may have
 MIN_GAIN = 9.0  # of twice the log-likelihood, that another memory must bring
@@ -76,16 +76,27 @@ class Part:
         level = self.level.T.reshape(sets, -1, n).swapaxes(1, 2)
         return level - basis @ (basis.swapaxes(1, 2) @ level), basis
 
-    def likelihood(self, noise: Noise) -> np.ndarray:
+
+class Likelihood:
+    """The restricted likelihood of the noises of one part, whose increments are taken once."""
+
+    def __init__(self, part: Part, forgetting: float):
+        level, basis = part.columns
+        self.increments = Increments(part.time, forgetting)
+        self.columns = self.increments(np.concatenate([level, basis], axis=2))
+        self.sets, _, self.ramps = level.shape
+
+    def __call__(self, read: float, write: float) -> np.ndarray:
         """Squares of all ramps beside their bases, and log determinant, [2]."""
-        whiten = Whitener(self.time, noise)
-        level, basis = map(whiten, self.columns)
-        lower = np.linalg.cholesky(basis.swapaxes(1, 2) @ basis)
-        inside = np.linalg.solve(lower, basis.swapaxes(1, 2) @ level)
+        lower = self.increments.factor(read, write)
+        white = independent(lower, self.columns)  # [sets, ramps of the set + columns, n]
+        level, basis = white[:, : self.ramps].swapaxes(1, 2), white[:, self.ramps :]
+        root = np.linalg.cholesky(basis @ basis.swapaxes(1, 2))
+        inside = np.linalg.solve(root, basis @ level)
         squares = (level**2).sum() - (inside**2).sum()
-        of_bases = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum()
-        sets, _, ramps = level.shape
-        return np.array([squares, ramps * (sets * whiten.log_determinant + 2 * of_bases)])
+        of_bases = np.log(np.diagonal(root, axis1=1, axis2=2)).sum()
+        of_increments = self.sets * np.log(lower[0]).sum()
+        return np.array([squares, 2 * self.ramps * (of_increments + of_bases)])
 
 
 def smooth_parts(data: BranchData, nonlinearity: float, max_degree: int = 10) -> list[Part]:
@@ -116,7 +127,7 @@ def estimate_noise(parts: Sequence[Part], forgetting: float) -> NoiseEstimate:
     """The noises of all ramps; where too few readings tell them apart, all is read noise."""
     profile = Profile(parts, forgetting)
     if profile.spare < MIN_SPARE:
-        squares, _ = profile.likelihood(Noise(1.0, 0.0, forgetting))
+        squares, _ = profile.likelihood(1.0, 0.0)
         noise = profile.noise(max(squares, 0.0) / max(profile.spare, 1), 0.0)
         return NoiseEstimate(noise, noise, None, None)
     noise = profile.noise(*profile.best[1:])
@@ -180,19 +191,20 @@ class Profile:
     """
 
     def __init__(self, parts: Sequence[Part], forgetting: float):
-        self.parts, self.forgetting = parts, forgetting
+        self.parts = [Likelihood(part, forgetting) for part in parts]
+        self.forgetting = forgetting
         self.spare = sum(part.spare for part in parts)
         self.interval = np.median(np.concatenate([np.diff(part.time) for part in parts]))
 
-    def likelihood(self, noise: Noise) -> np.ndarray:
+    def likelihood(self, read: float, write: float) -> np.ndarray:
         """As of a part, of all of them together."""
-        return np.sum([part.likelihood(noise) for part in self.parts], axis=0)
+        return np.sum([part(read, write) for part in self.parts], axis=0)
 
     def __call__(self, odds: float) -> tuple[float, float, float]:
         """-2 log of it, and the variances of read and write noise."""
         share = 1 / (1 + np.exp(-odds))
         read, write = 1 - share, share / self.interval
-        square, logarithm = self.likelihood(self.noise(read, write))
+        square, logarithm = self.likelihood(np.sqrt(read), np.sqrt(write))
         size = max(square / self.spare, FLOOR**2)
         return self.spare * np.log(size) + logarithm, read * size, write * size
 

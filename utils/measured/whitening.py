@@ -24,6 +24,40 @@ class Noise:
     forgetting: float
 
 
+class Increments:
+    """Increments of readings at given times, each less what is forgotten of the reading before.
+
+    time: [n]; forgetting: see `Noise`.
+    """
+
+    def __init__(self, time: np.ndarray, forgetting: float):
+        self.step = np.diff(time)
+        self.kept = np.exp(-forgetting * self.step)  # φ
+
+    def __call__(self, columns: np.ndarray) -> np.ndarray:
+        """From [..., n, any] to [..., any, n]: column by column, as LAPACK has it."""
+        steps = columns.swapaxes(-1, -2).copy()
+        steps[..., 1:] -= self.kept * steps[..., :-1]
+        return steps
+
+    def factor(self, read: float, write: float) -> np.ndarray:
+        """The banded Cholesky factor of their covariance, which is tridiagonal; see `Noise`."""
+        of_read, of_write = read**2 + FLOOR**2, write**2
+        diagonal = np.append(of_read, of_write * self.step + of_read * (1 + self.kept**2))
+        below = np.append(-self.kept * of_read, 0.0)
+        lower, failed = dpbtrf(np.stack([diagonal, below]), lower=True)
+        if failed:
+            raise ArithmeticError("the covariance of the increments is not positive")
+        return lower
+
+
+def independent(lower: np.ndarray, increments: np.ndarray) -> np.ndarray:
+    """Increments [..., n] as independent numbers of unit variance; lower: of their covariance."""
+    rows = increments.reshape(-1, increments.shape[-1])
+    white, _ = dtbtrs(lower, rows.T, uplo="L")
+    return white.T.reshape(increments.shape)
+
+
 class Whitener:
     """Turns deviations at given times into independent ones of unit variance.
 
@@ -32,15 +66,8 @@ class Whitener:
     """
 
     def __init__(self, time: np.ndarray, noise: Noise):
-        step = np.diff(time)
-        self.kept = np.exp(-noise.forgetting * step)  # φ
-        read, write = noise.read**2 + FLOOR**2, noise.write**2
-        # The covariance of increments, less what is forgotten, is tridiagonal.
-        diagonal = np.append(read, write * step + read * (1 + self.kept**2))
-        below = np.append(-self.kept * read, 0.0)
-        self.lower, failed = dpbtrf(np.stack([diagonal, below]), lower=True)
-        if failed:
-            raise ArithmeticError("the covariance of the increments is not positive")
+        self.increments = Increments(time, noise.forgetting)
+        self.lower = self.increments.factor(noise.read, noise.write)
         self.log_determinant = 2 * float(np.log(self.lower[0]).sum())
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
@@ -49,8 +76,4 @@ class Whitener:
             raise ValueError("nothing to whiten")  # LAPACK would write where it must not
         if np.iscomplexobj(columns):
             return self(np.real(columns)) + 1j * self(np.imag(columns))
-        steps = columns.swapaxes(-1, -2).copy()  # column by column, as LAPACK has it
-        steps[..., 1:] -= self.kept * steps[..., :-1]
-        rows = steps.reshape(-1, steps.shape[-1])
-        white, _ = dtbtrs(self.lower, rows.T, uplo="L", overwrite_b=True)
-        return white.T.reshape(steps.shape).swapaxes(-1, -2)
+        return independent(self.lower, self.increments(columns)).swapaxes(-1, -2)
