@@ -125,8 +125,10 @@ def residuals(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -
     return np.concatenate([(g(model.values(theta, g)) - g.white).ravel() for g in groups])
 
 
-def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> csr_matrix:
-    """The derivatives of `residuals`, [readings, parameters]."""
+def design_matrix(
+    groups: Sequence[Whitened], model: Variation, theta: np.ndarray
+) -> np.ndarray | csr_matrix:
+    """The derivatives of `residuals`, [readings, parameters]; sparse where there are many."""
     rows, columns, entries, end = [], [], [], 0
     for g in groups:
         own = end + np.arange(g.level.size).reshape(g.level.shape)
@@ -135,29 +137,28 @@ def design_matrix(groups: Sequence[Whitened], model: Variation, theta: np.ndarra
             rows.append(own.ravel())
             columns.append(np.broadcast_to(place, own.shape).ravel())
             entries.append(g(by).ravel())
-    at = np.concatenate(rows), np.concatenate(columns)
-    return csr_matrix((np.concatenate(entries), at), shape=(end, len(theta)))
+    at, values = (np.concatenate(rows), np.concatenate(columns)), np.concatenate(entries)
+    if len(theta) > MAX_DENSE:
+        return csr_matrix((values, at), shape=(end, len(theta)))
+    matrix = np.zeros((end, len(theta)))
+    matrix[at] = values
+    return matrix
 
 
 def normal_equations(
     groups: Sequence[Whitened], model: Variation, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of least squares: matrix [parameters, parameters] and gradient [parameters]."""
-    left, matrix = residuals(groups, model, theta), design_matrix(groups, model, theta)
+    left, matrix = residuals(groups, model, theta), csr_matrix(design_matrix(groups, model, theta))
     return (matrix.T @ matrix).toarray(), -(matrix.T @ left)
 
 
 def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> OptimizeResult:
     """Least squares from these parameters on: `x` are the best ones, `cost` is half the misfit."""
-
-    def matrix(theta: np.ndarray):
-        sparse = design_matrix(groups, model, theta)
-        return sparse if len(theta) > MAX_DENSE else sparse.toarray()
-
     return least_squares(
         lambda theta: residuals(groups, model, theta),
         theta,
-        matrix,
+        lambda theta: design_matrix(groups, model, theta),
         x_scale="jac",
         ftol=1e-13,
         xtol=1e-12,
