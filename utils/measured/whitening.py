@@ -31,8 +31,11 @@ class Increments:
     """
 
     def __init__(self, time: np.ndarray, forgetting: float):
-        self.step = np.diff(time)
-        self.kept = np.exp(-forgetting * self.step)  # φ
+        step = np.diff(time)
+        self.kept = np.exp(-forgetting * step)  # φ
+        # What unit variances of reading and of writing add to diagonal and subdiagonal, [2, n].
+        self.of_read = np.array([np.append(1, 1 + self.kept**2), np.append(-self.kept, 0)])
+        self.of_write = np.array([np.append(0, step), np.zeros(len(time))])
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
         """From [..., n, any] to [..., any, n]: column by column, as LAPACK has it."""
@@ -42,10 +45,8 @@ class Increments:
 
     def factor(self, read: float, write: float) -> np.ndarray:
         """The banded Cholesky factor of their covariance, which is tridiagonal; see `Noise`."""
-        of_read, of_write = read**2 + FLOOR**2, write**2
-        diagonal = np.append(of_read, of_write * self.step + of_read * (1 + self.kept**2))
-        below = np.append(-self.kept * of_read, 0.0)
-        lower, failed = dpbtrf(np.stack([diagonal, below]), lower=True)
+        covariance = (read**2 + FLOOR**2) * self.of_read + write**2 * self.of_write
+        lower, failed = dpbtrf(covariance, lower=True)
         if failed:
             raise ArithmeticError("the covariance of the increments is not positive")
         return lower
