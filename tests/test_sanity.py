@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -119,8 +119,10 @@ def fitted() -> DeviceFit:
 
 def with_taken(fitted: DeviceFit, **changes) -> DeviceFit:
     """The fit, with something else in the family that was taken."""
-    branch = fitted.falling
-    fits = branch.fits | {branch.family: replace(branch.taken, **changes)}
+    branch, taken = fitted.falling, fitted.falling.taken
+    changed = type("Changed", (type(taken),), changes)
+    values = {field.name: getattr(taken, field.name) for field in fields(taken)}
+    fits = branch.fits | {branch.family: changed(**values)}
     return replace(fitted, falling=replace(branch, fits=fits))
 
 
