@@ -63,8 +63,10 @@ def test_the_size_of_a_step_is_that_of_the_ramps_by_value():
 
 
 def test_many_devices_are_a_histogram_and_one_device_shows_its_cycles():
-    def axes_of(**truth) -> list:
-        return draw(fit_device(exponential(2.77, **truth).measurement(0))).axes
+    def axes_of(cycles: int, **truth) -> list:
+        ramps = exponential(2.77, cycles=cycles, **truth).ramps(np.random.default_rng(0))
+        each_higher = ramps + 2.1 * (np.arange(ramps.shape[1]) % cycles)  # by 5 % of the range
+        return draw(fit_device(measurement(each_higher, cycles))).axes
 
     slopes = axes_of(devices=30, cycles=1)[4]
     assert sum(patch.get_height() for patch in slopes.patches[:-1]) == 30
@@ -72,6 +74,7 @@ def test_many_devices_are_a_histogram_and_one_device_shows_its_cycles():
     cycles = axes_of(devices=1, cycles=6, sigma=0.0)[4]
     assert cycles.get_xlabel() == "cycle"
     assert texts_above(cycles) == ["falling, start", "falling, range"]
+    assert np.polyfit(range(6), cycles.get_lines()[0].get_ydata(), 1)[0] == pytest.approx(5, abs=1)
     assert len(axes_of(devices=1, cycles=1, sigma=0.0)) == 4
 
 

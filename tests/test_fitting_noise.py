@@ -116,13 +116,14 @@ def test_noise_alone_gives_no_drift_of_few_cycles():
     assert np.mean(np.square(far)) > 0.2
 
 
-def test_drift_of_cycles_is_not_taken_for_noise():
+@pytest.mark.parametrize("change", [0.01, -0.01])
+def test_drift_of_cycles_is_not_taken_for_noise(change):
     truth = exponential(2.77, devices=1, cycles=20, sigma=0.0, read=0.003, write=0.003)
     level = truth.ramps(np.random.default_rng(5))
-    level += -42 * 0.01 * np.arange(20)  # 1 % of the range a cycle
+    level += 42 * change * np.arange(20)  # 1 % of the range a cycle, up or down
     fitted = fit_device(measurement(level, cycles=20))
     first, size = drift(fitted.falling)
-    assert first.value == pytest.approx(0.01, abs=0.0005)
+    assert first.value == pytest.approx(change, abs=0.0005)
     assert abs(size.value) < 4 * size.error
     for noise in (fitted.read_noise, fitted.write_noise):
         assert noise.value == pytest.approx(0.003, abs=4 * noise.error)

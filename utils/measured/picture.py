@@ -234,7 +234,7 @@ def draw_cycles(axes: Axes, fit: DeviceFit) -> None:
         alone, order = branch.alone, np.argsort(branch.data.cycle)
         cycle = branch.data.cycle[order]
         for value, face, what in (
-            (alone.start, "white", "start"),
+            (np.sign(branch.data.step) * alone.start, "white", "start"),
             (alone.range, COLOURS[name], "range"),
         ):
             away = 100 * (value - value.mean())[order] / alone.range.mean()

@@ -80,15 +80,16 @@ def agree(estimates: Iterable[Estimate]) -> bool:
 def drift(fit: BranchFit) -> tuple[SignedEstimate, SignedEstimate] | None:
     """Change of first value and range from one cycle to the next, as fractions of the range.
 
-    By straight lines over the cycles of each device, with errors from the scatter of the ramps
-    about the lines, and never below what the noise of the readings explains; None where there are
-    too few cycles.
+    Positive where the measured values grow. By straight lines over the cycles of each device, with
+    errors from the scatter of the ramps about the lines, and never below what the noise of the
+    readings explains; None where there are too few cycles.
     """
     if not has_cycles(fit.data):
         return None
     mean = float(fit.alone.range.mean())
     variances = variances_alone(fit) / mean**2
-    first = per_cycle(fit.data, fit.alone.start / mean, variances[0])
+    start = np.sign(fit.data.step) * fit.alone.start / mean
+    first = per_cycle(fit.data, start, variances[0])
     return first, per_cycle(fit.data, fit.alone.range / mean, variances[1])
 
 
