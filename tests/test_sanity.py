@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from msgspec import structs
+from support.curves import table
 from support.ramps import both_branches, exponential, measurement, two_bends
 
 from devices.built_in import LIBRARY
@@ -162,6 +163,21 @@ def test_a_forced_family_that_explains_little_is_left_out():
     assert refused(fit_device(steep, "linear")).split("; ")[1] == (
         "leave out --family, since the data choose exponential"
     )
+
+
+@pytest.mark.parametrize(
+    ("head", "nus", "how", "is_refused"),
+    [
+        ("G1,G2,G3", (2.0, 3.0, 4.0), {}, True),
+        ("G1,G2,G3", (3.0, 3.0, 3.0), {}, False),
+        ("G1,G2,G3", (2.0, 3.0, 4.0), {"devices": "one"}, False),
+        ("cycle 1,cycle 2,cycle 3", (2.0, 3.0, 4.0), {}, False),
+    ],
+)
+def test_columns_that_no_name_calls_cycles_must_be_alike(reads, head, nus, how, is_refused):
+    columns = (exponential(nu, read=0.005, **SINGLE).ramps(np.random.default_rng(1)) for nu in nus)
+    found = fit_device(reads(table(head, *(column[:, 0] for column in columns)), **how))
+    assert any("say --devices each if" in odd for odd in oddities(found)) == is_refused
 
 
 def test_branches_without_a_common_state(fitted):

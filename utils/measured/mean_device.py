@@ -25,6 +25,7 @@ from utils.measured.variations import (
 EQUAL = 2.0  # difference of AICc within which two fits count as equal
 MIN_CURVATURE = 1.0  # |ν| of a device below which its slope factor and its range are one number
 LARGEST_FACTOR = 5.0  # of a device against the mean one
+MAX_SCATTER = 1.2  # of ramps about the fit, against their noise: more is no noise
 
 
 @dataclass(frozen=True, eq=False)

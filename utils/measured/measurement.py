@@ -47,7 +47,8 @@ class Measurement:
     None where none is repeated. reads: readings averaged after each pulse. understood: one row per
     column of the file, with its `column`, `role` and `why`. layout: a sentence, devices × cycles ×
     branch × pulses. left_out: sentences, what was not used and why. how: the options that repeat
-    this reading, ready for JSON. notes: sentences, what else the user should know.
+    this reading, ready for JSON. notes: sentences, what else the user should know. assumed_cycles:
+    whether columns are taken for ramps of one device although no name says so.
     """
 
     file: str
@@ -62,3 +63,4 @@ class Measurement:
     left_out: tuple[str, ...]
     how: Mapping[str, object]
     notes: tuple[str, ...] = ()
+    assumed_cycles: bool = False

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_FILE = 1 << 28  # bytes
+ASSUMED_CYCLES = "; all columns belong to one device (--devices each: one device for each column)"
 
 
 def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement:
@@ -66,6 +67,7 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     for one in average_columns(found, repeats):
         pieces += cut(one_for_each_state(one, options, repeats), options)
     ramps = ramps_of(without_copies(pieces), options, quantity)
+    assumed = are_assumed_cycles(columns, options, ramps)
     if OHM.fullmatch(unit):
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
@@ -77,10 +79,11 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
         repeats.noise,
         repeats.reads,
         understood(table),
-        sentence(table, options.layout, ramps, repeats) + one_device(columns, options, ramps),
+        sentence(table, options.layout, ramps, repeats) + ASSUMED_CYCLES * assumed,
         tuple(table.left_out),
         how(options, columns, table),
         tuple(table.notes),
+        assumed,
     )
 
 
@@ -184,13 +187,13 @@ def sentence(table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: R
     )
 
 
-def one_device(columns: Sequence[Column], options: ReadingOptions, ramps: Sequence[Ramp]) -> str:
-    """That columns are taken for ramps of one device, where no name says so."""
+def are_assumed_cycles(
+    columns: Sequence[Column], options: ReadingOptions, ramps: Sequence[Ramp]
+) -> bool:
+    """Whether columns are taken for ramps of one device, where no name says so."""
     named = all(c.name.cycle is not None or c.name.branch for c in columns)
     several_columns = len(columns) > 1 and {ramp.device for ramp in ramps} == {ONE_DEVICE}
-    if several_columns and options.devices == "auto" and not named and len(ramps) > 1:
-        return "; all columns belong to one device (--devices each: one device for each column)"
-    return ""
+    return several_columns and options.devices == "auto" and not named and len(ramps) > 1
 
 
 def how(options: ReadingOptions, columns: Sequence[Column], table: NumericTable) -> dict:

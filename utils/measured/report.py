@@ -10,6 +10,7 @@ from devices.device_file import DeviceFile
 from devices.measured_branch import Estimate, SignedEstimate
 from utils.measured.branch_fit import FAMILIES, BranchFit, quality
 from utils.measured.device_fit import DeviceFit
+from utils.measured.mean_device import MAX_SCATTER
 from utils.measured.model_units import constants_of, step_ratio
 from utils.measured.spreads import agree, drift, times
 from utils.measured.table import MeanTable
@@ -17,7 +18,6 @@ from utils.measured.whitening import FLOOR
 
 WORDS = {"falling": "depression", "rising": "potentiation"}
 MAX_DIFFERENCE = 0.05  # of the range: ends of the branches that differ by more are spoken of
-MAX_SCATTER = 1.2  # of the ramps about the fit, against their noise
 
 
 def report(fit: DeviceFit, device: DeviceFile) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 import numpy as np
+from scipy.special import chdtrc
 
 from devices.constants import in_words, is_finite
 from devices.device_file import DeviceFile, from_json
@@ -21,11 +22,13 @@ from utils.errors import UserError
 from utils.measured.branch import WAYS
 from utils.measured.branch_fit import BranchFit, quality
 from utils.measured.device_fit import DeviceFit
+from utils.measured.mean_device import MAX_SCATTER
 from utils.measured.model_units import device_file
 
 RANGE_LIMITS = 0.5, 2.0  # of the fitted range against that of the readings
 MIN_R_SQUARED = 0.5  # of the family taken, of the mean over ramps
 MAX_RANGE_ERROR = 0.5  # of the range
+MIN_PROBABILITY = 0.001  # of ramps that differ as much by their noise alone
 MAX_SPREAD = 1.0  # of slope factors: larger ones are no spread about a mean
 
 
@@ -58,6 +61,15 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
         for what, estimate in own.items():
             if not is_known(estimate):
                 yield f"the {what} of its {name} branch has an error that is not finite"
+        taken = branch.taken
+        by_chance = chdtrc(taken.spare, taken.squares)
+        is_apart = taken.scatter > MAX_SCATTER and by_chance < MIN_PROBABILITY
+        if fit.measurement.assumed_cycles and is_apart:
+            yield (
+                f"its {name} ramps differ by {taken.scatter:.1f} times what their noise "
+                "explains, and nothing names the columns; say --devices each if each is another "
+                "device, or --devices one if they are cycles of one device all the same"
+            )
     ends = [sorted(branch.ends) for branch in fit.branches.values()]
     if len(ends) == 2 and max(low for low, _ in ends) >= min(high for _, high in ends):
         between = " and ".join(
