@@ -1,16 +1,12 @@
 """Checks before a job trains on a GPU that its first steps agree with plain PyTorch there.
 
-The networks take their first steps as in training, compiled and from the very graph that trains
-them afterwards, and are tested; then they do so without compiler and graph, with the same draws.
-Changes of tensors are compared by norms, since rounding decides whether a ReLU near zero is active
-and whether a request just reaches the smallest pulse. That plain PyTorch on a GPU agrees with the
-CPU is a test of the project: `pytest -m gpu`.
+The networks take their first steps as in training, from the graph that will train them, and a test;
+then the same without compiler and graph, with the same draws. Changes are compared by norms, since
+rounding decides whether a ReLU near zero is active and whether a request just reaches the smallest
+pulse. That plain PyTorch on a GPU agrees with the CPU is a test: `pytest -m gpu`.
 """
 
-from __future__ import annotations
-
 from copy import copy
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -31,25 +27,24 @@ ROUNDINGS = 4  # roundings of a value, which are allowed in its change as well
 def verify(trainer: Trainer) -> None:
     """Set a trainer, before it trains, to the fastest stage that agrees with plain PyTorch.
 
-    The stages are compiled or uncompiled steps, each from a graph or called one by one. If the
-    trainer's stage has to change, one line is logged. The networks are not changed. Raises
-    UserError if even plain PyTorch fails, and OutOfMemoryError.
+    A stage is compiled or uncompiled steps, from a graph or one by one; a change of it is logged,
+    and the networks stay. Raises UserError if even plain PyTorch fails, and OutOfMemoryError.
     """
-    reasons: list[str] = []
-    compiling = (True, False) if trainer.compiler.enabled else (False,)
-    for compiled, graphed in product(compiling, (True, False) if trainer.graphed else (False,)):
-        if reasons:
-            trainer.use_graph(graphed)
-        if trainer.compiler.enabled and not compiled:
-            trainer.compiler.fall_back(reasons[0])
-        stage = "compiled steps" if compiled else "uncompiled steps"
-        stage += " from a CUDA graph" if graphed else " called one by one"
-        if (reason := first_mismatch(trainer)) is None:
-            if reasons:
-                log(f"{reasons[0]}; the run goes on with {stage}, which do not")
-            return
-        reasons.append(f"on this GPU {stage} {reason}")
-    raise UserError(f"{reasons[-1]}; try another PyTorch or another driver, or --device cpu")
+    graphed, first = trainer.graphed, ""
+    while True:
+        stage = "compiled steps" if trainer.compiler.enabled else "uncompiled steps"
+        stage += " from a CUDA graph" if trainer.graphed else " called one by one"
+        if (mismatch := first_mismatch(trainer)) is None:
+            break
+        reason = f"on this GPU {stage} {mismatch}"
+        first = first or reason
+        if not (trainer.graphed or trainer.compiler.enabled):
+            raise UserError(f"{reason}; try another PyTorch or another driver, or --device cpu")
+        if not trainer.graphed:
+            trainer.compiler.fall_back(first)
+        trainer.use_graph(graphed and not trainer.graphed)
+    if first:
+        log(f"{first}; the run goes on with {stage}, which do not")
 
 
 @torch.no_grad()
@@ -79,25 +74,22 @@ def compare(trainer: Trainer) -> str | None:
     def copies() -> dict[str, Tensor]:  # on the CPU, since a job may fill the GPU's memory
         return {name: each.to("cpu", copy=True) for name, each in ensemble.named_buffers()}
 
-    def outcome(trainer: Trainer, steps: int) -> dict[str, Tensor]:
-        trainer.step = first_step
-        for name, tensor in ensemble.named_buffers():
-            tensor.copy_(start[name])
-        for _ in range(steps):
-            trainer.learn()
+    def outcome(trainer: Trainer) -> dict[str, Tensor]:
+        for steps in (*[1] * (WARM_UP + 1) * trainer.graphed, STEPS):  # the last are replays
+            trainer.step = first_step
+            for name, tensor in ensemble.named_buffers():
+                tensor.copy_(start[name])
+            for _ in range(steps):
+                trainer.learn()
         tests = [each.cpu() for each in outputs(ensemble, trainer.currents, trainer.compiler)]
         return copies() | {"voltages of the test": torch.cat(tests, dim=-1)}
 
-    start = copies()
-    for _ in range(WARM_UP + 1 if trainer.graphed else 0):
-        outcome(trainer, 1)  # so that the steps that are compared are replays
-    actual = outcome(trainer, STEPS)
-    plain_trainer = copy(trainer)  # of the same ensemble
+    start, plain_trainer = copies(), copy(trainer)  # of the same ensemble
     plain_trainer.compiler, plain_trainer.graphed_step = Compiler(enabled=False), None
-    tolerance = TOLERANCE[trainer.members[0].setting.tf32]
-    for name, plain in outcome(plain_trainer, STEPS).items():
+    actual, tolerance = outcome(trainer), TOLERANCE[trainer.members[0].setting.tf32]
+    for name, plain in outcome(plain_trainer).items():
         before = start.get(name, torch.zeros_like(plain)).double()
-        same = (actual[name] == plain) | (actual[name].isnan() & plain.isnan())
+        same = torch.isclose(actual[name], plain, rtol=0, atol=0, equal_nan=True)
         off = torch.where(same, 0, actual[name].double() - plain.double()).norm()
         rounding = ROUNDINGS * torch.finfo(plain.dtype).eps if plain.is_floating_point() else 0.0
         allowed = tolerance * (plain.double() - before).nan_to_num().norm()
