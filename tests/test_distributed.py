@@ -11,15 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import PROJECT, read_all
-from support.arguments import merged
-from support.fault_injection import GATES
 from support.launched import Process
 from support.sweeps import (
     SWEEP,
     Undisturbed,
     assert_same_results,
     checkpoints,
-    children,
     held_in,
     is_alive,
 )
@@ -32,21 +29,6 @@ from utils.errors import FailedOnOtherRankError, UserError, WorkerDiedError
 
 OFTEN = ("--checkpoint_minutes", 0.002)
 RANKS = ("RANK", "LOCAL_RANK")
-
-
-def torchrun(program: str, folder: Path, *arguments, restarts=0) -> subprocess.Popen:
-    """Start two processes of a program of the project with torchrun itself."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc_per_node", "2", "--max_restarts", str(restarts), str(PROJECT / program)]
-    two_cores = sorted(os.sched_getaffinity(0))[:2]  # as there, on any machine
-    return subprocess.Popen(
-        [*command, *merged(*arguments, "--output_dir", folder / "out")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {GATES: str(folder / "gate"), "PYTHONPATH": str(PROJECT)},
-        preexec_fn=lambda: os.sched_setaffinity(0, two_cores),
-    )
 
 
 @pytest.fixture
@@ -128,28 +110,16 @@ def test_a_killed_process_ends_the_run_and_resume_completes_it(
     assert_same(output_dir, undisturbed)
 
 
-def test_torchrun_restarts_a_run_that_resumes_by_itself(tmp_path, undisturbed):
+def test_torchrun_restarts_a_run_that_resumes_by_itself(start, tmp_path, undisturbed):
     """After a kill -9 of the process of rank 1, once training is under way everywhere."""
-    process = torchrun("tests/held_main.py", tmp_path, *SWEEP, *OFTEN, restarts=1)
-    end = time.monotonic() + 200
-    while len(checkpoints(tmp_path / "out")) < 2:
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    os.kill(next(pid for pid in children(process.pid) if rank(pid) == 1), signal.SIGKILL)
-    output, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
-    assert "stopped by SIGTERM" in errors
-    assert "go on from a checkpoint" in errors
+    run = start(*SWEEP, *OFTEN, restarts=1, before=("hold_until_restarted", 6))  # in the 2nd epoch
+    run.wait_until(lambda: len(checkpoints(tmp_path / "out")) == 2)
+    os.kill(int(Path(f"{run.gates}.1").read_text()), signal.SIGKILL)
+    run.ended()
+    assert "stopped by SIGTERM" in run.log
+    assert "go on from a checkpoint" in run.log
     assert_same(tmp_path / "out", undisturbed)
-    assert len([line for line in output.splitlines() if line.startswith("double-")]) == 2
-
-
-def rank(pid: int) -> int | None:
-    """Return the rank of a process by its environment; None without one."""
-    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    ranks = [v.removeprefix(b"RANK=") for v in variables if v.startswith(b"RANK=")]
-    return int(ranks[0]) if ranks else None
+    assert run.output.read_text().count("\ndouble-") == 2
 
 
 def test_a_process_without_work_leaves_the_folders_to_the_others(launch, tmp_path):
@@ -188,10 +158,11 @@ def test_an_error_of_all_is_logged_once(late, flags, error, launch, tmp_path):
 
 
 def test_an_error_is_logged_once_where_torchrun_ends_the_others(tmp_path):
-    process = torchrun("main.py", tmp_path, "--lr", "-1")
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode != 0
-    assert errors.count("main.py: ") == errors.count("main.py: error: --lr -1.0") == 1
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += [str(PROJECT / "main.py"), "--lr", "-1", "--output_dir", str(tmp_path / "out")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert run.stderr.count("main.py: ") == run.stderr.count("main.py: error: --lr -1.0") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -54,6 +54,13 @@ def hold(step: int, *models: int) -> None:
     Trainer.train = held
 
 
+def hold_until_restarted(step: int) -> None:
+    """Under torchrun, hold the first attempt, and write each rank's process number to a gate."""
+    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        Path(f"{os.environ[GATES]}.{os.environ['RANK']}").write_text(str(os.getpid()))
+        hold(step)
+
+
 def hold_with_table(step: int) -> None:
     """Let the table wait for a gate, too."""
     hold(step)

@@ -6,7 +6,8 @@ Requests and replies are JSON lines. {"args": [...], "output": path, "errors": p
 bytes or null, "powerless": whether even root has to obey file permissions} starts a run; the reply
 is its process number. The reply to {"wait": number} is the exit code, negative for a signal.
 Further keys: "threads", for how many torch thinks that the machine has cores; "before", the
-function of fault_injection.py to call first, with its arguments; "variables", for the environment.
+function of fault_injection.py to call first, with its arguments; "variables", for the environment;
+"restarts", how often torchrun, which then starts two processes, starts them again.
 """
 
 import ctypes
@@ -44,7 +45,6 @@ def run(request: dict) -> int:
     """Turn the child into the requested process and run main."""
     import torch
 
-    import main
     from utils.compute import distributed
     from utils.compute.signals import SIGNALS
 
@@ -60,14 +60,36 @@ def run(request: dict) -> int:
     if request.get("threads"):
         torch.set_num_threads(request["threads"])
         distributed.usable_cores = lambda: request["threads"]
+    sys.argv = ["main.py", *request["args"]]
+    if "restarts" in request:
+        return run_under_torchrun(request)
+    return call_main(request)
+
+
+def call_main(request: dict) -> int:
+    import main
+
     if request.get("before"):
         function, *arguments = request["before"]
         getattr(importlib.import_module("support.fault_injection"), function)(*arguments)
-    sys.argv = ["main.py", *request["args"]]
     try:
         return main.main(request["args"])
     except SystemExit as stop:
         return stop.code
+
+
+def run_under_torchrun(request: dict) -> int:
+    """Run two processes, which the agent of torchrun forks from this one, and starts again."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    def call_rank() -> None:
+        if code := call_main(request):
+            sys.exit(code)
+
+    standalone = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "start_method": "fork"}
+    config = LaunchConfig(1, 1, 2, max_restarts=request["restarts"], **standalone)
+    elastic_launch(config, call_rank)()
+    return 0
 
 
 def reply_to_requests() -> None:
