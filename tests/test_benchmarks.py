@@ -39,7 +39,8 @@ def two_cores(monkeypatch):
 def test_bench_prints_its_tables_and_writes_them(
     data_dir, tmp_path, two_cores, capsys, monkeypatch
 ):
-    for name, numbers in (("COMPARED", (1, 2)), ("SCALED", (1, 2)), ("WEIGHED", (1,))):
+    few = {"COMPARED": (1, 2), "SCALED": (1, 2), "WEIGHED": (1,), "RATED": (256, 1 << 20)}
+    for name, numbers in few.items():
         monkeypatch.setitem(getattr(bench, name), "cpu", numbers)
     monkeypatch.setattr(bench, "HIDDEN", (128, 256))
     monkeypatch.setattr(bench, "FIELDS", bench.FIELDS[:1])

@@ -2,12 +2,10 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from support.launched import start_with
 from support.simulated import STEMS
 
 WIDTHS = (400, 1400)  # pixels, of a telephone and of a screen
@@ -17,16 +15,15 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
-def page(archive, tmp_path_factory) -> Path:
+def page(launcher, archive, tmp_path_factory) -> Path:
     """The page on small simulations, of one length of training alone."""
-    figures = tmp_path_factory.mktemp("figures")
-    command = [sys.executable, "-m", "utils.plots", "--report", "--epochs", "4"]
-    command += ["--simulations", str(archive), "--figures", str(figures)]
-    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    (folder,) = figures.iterdir()
-    assert result.stdout == f"page: {folder / 'report.html'}\n"
-    return folder / "report.html"
+    folder = tmp_path_factory.mktemp("page")
+    folders = ("--simulations", archive, "--figures", folder / "figures")
+    words = ("--report", "--epochs", 4, *folders)
+    process = start_with(launcher, folder, *words, program="utils.plots.__main__").ended()
+    (made,) = (folder / "figures").iterdir()
+    assert process.output.read_text() == f"page: {made / 'report.html'}\n"
+    return made / "report.html"
 
 
 def test_the_page_holds_everything_and_no_code(page):

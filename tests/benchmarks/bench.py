@@ -47,6 +47,7 @@ SCALED = {"cpu": (1, 2, 5, 10, 20, 40), "cuda": (1, 10, 30, 60, 120, 240)}
 WEIGHED = {"cpu": (1, 10, 20), "cuda": (1, 60, 120)}  # for their memory
 HIDDEN = (128, 256, 512, 1024, 2048)
 DEPTHS = (1, 2, 3)  # hidden layers of 256
+RATED = {"cpu": (2048, 64 << 20), "cuda": (8192, 1 << 30)}  # rows of a product, numbers of a copy
 
 
 def compare(
@@ -91,9 +92,9 @@ def scaling(currents: Currents, engines: Engines, options, device) -> dict[str, 
 
 def rates(device: torch.device) -> dict[str, float]:
     """Return the machine's rates: float32 products in FLOP/s, copies in bytes per second."""
-    n = 2048 if device.type == "cpu" else 8192
+    n, numbers = RATED[device.type]
     a, b = (torch.randn(n, n, device=device) for _ in range(2))
-    source = torch.randn((64 if device.type == "cpu" else 1024) << 20, device=device)
+    source = torch.randn(numbers, device=device)
     target = torch.empty_like(source)
 
     def best(run, repeats=5) -> float:

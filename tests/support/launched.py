@@ -99,7 +99,7 @@ def launcher():
 
 
 def start_with(launcher, folder: Path, *arguments, **request) -> Process:
-    """Start a run with results in folder/out, as on a machine of two cores.
+    """Start a run with results in folder/out, as on a machine of two cores, or another program.
 
     request: for the launcher; `output_dir` names another folder for the results.
     """
@@ -107,7 +107,9 @@ def start_with(launcher, folder: Path, *arguments, **request) -> Process:
     logs.mkdir(exist_ok=True)
     logs.chmod(0o777)
     gates = str(logs / f"{number}.gate")
-    request["args"] = merged(*arguments, "--output_dir", request.pop("output_dir", folder / "out"))
+    out = request.pop("output_dir", folder / "out")
+    given = () if "program" in request else ("--output_dir", out)
+    request["args"] = merged(*arguments, *given)
     request["variables"] = {GATES: gates} | request.get("variables", {})
     output, errors = (str(logs / f"{number}.{end}") for end in ("out", "err"))
     request = {"output": output, "errors": errors, "threads": 2} | request

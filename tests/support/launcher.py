@@ -7,7 +7,8 @@ bytes or null, "powerless": whether even root has to obey file permissions} star
 is its process number. The reply to {"wait": number} is the exit code, negative for a signal.
 Further keys: "threads", for how many torch thinks that the machine has cores; "before", the
 function of fault_injection.py to call first, with its arguments; "variables", for the environment;
-"restarts", how often torchrun, which then starts two processes, starts them again.
+"program", a module with another `main` than main.py; "restarts", how often torchrun, which then
+starts two processes, starts them again.
 """
 
 import ctypes
@@ -67,13 +68,12 @@ def run(request: dict) -> int:
 
 
 def call_main(request: dict) -> int:
-    import main
-
+    program = importlib.import_module(request.get("program", "main"))
     if request.get("before"):
         function, *arguments = request["before"]
         getattr(importlib.import_module("support.fault_injection"), function)(*arguments)
     try:
-        return main.main(request["args"])
+        return program.main() or 0
     except SystemExit as stop:
         return stop.code
 

@@ -27,15 +27,14 @@ EPOCHS, N_MODELS = 4, 3
 BROKEN = "double-exponential-4000.0-var-0.2"  # a copy of 3000.0 with files damaged and missing
 SMALL = f"--task Digits --layers 16 --epochs {EPOCHS} --n_models {N_MODELS} --device cpu --ledger"
 FIELDS = "--field double-linear double-exponential --lr 500 3000"
+PAPERS = "var-0.2-clipping-0.1-resistor-0.015-voltage-1.5e-06"
 RUNS = (
     f"{FIELDS} --var 0.2 --resistor_noise 0.015 --clipping 0.1",
-    f"{FIELDS} --var 0",
-    f"{FIELDS} --var 0 --clipping 0.1 0.2 0.5",
     "--var 0 --epochs 1 --n_models 1 --lr 777",  # of another length
 )
-LEGACY = dict(
-    task="Digits", layers=[16], epochs=EPOCHS
-)  # of legacy_runs.py, in one series with RUNS
+CLIPPINGS = (0.0, 0.1, 0.2, 0.5)  # of figures 2 and 3
+KEYS = ("accuracy", "swap_accuracy")
+LEGACY = dict(task="Digits", layers=[16], epochs=EPOCHS)  # of legacy_runs.py, in RUNS' series
 STEMS = {
     "ablation",  # a part of which is in figures 1 to 3
     "costs",
@@ -62,6 +61,8 @@ def simulations(launcher, tmp_path_factory) -> Path:
             words = *SMALL.split(), "--compile", "off", *run.split()
             process = start_with(launcher, logs, *words, output_dir=folder)
             process.ended()
+        for clipping in CLIPPINGS:
+            copy_without_noise(folder, clipping)
         break_copy(folder)
 
     return session_cache(tmp_path_factory, "simulations", make)
@@ -110,6 +111,21 @@ def all_formats(svg_alone, monkeypatch) -> tuple[str, ...]:
     return style.FORMATS
 
 
+def copy_without_noise(folder: Path, clipping: float) -> None:
+    """Copy figure 1's networks as if of figure 2 or 3; a larger smallest pulse makes them worse."""
+
+    def edit(record: dict) -> dict:
+        worse = {key: record[key] - 10 * clipping for key in KEYS if key in record}
+        changes = {"device_variability": 0.0, "clipping": clipping}
+        parameters = {"optimizer_parameters": record["optimizer_parameters"] | changes}
+        return record | parameters | worse | {"resistor_noise": 0.0, "voltage_noise": 0.0}
+
+    for origin in [*folder.glob(f"*-{PAPERS}")]:
+        name = f"var-0.0-clipping-{clipping}-resistor-0.0-voltage-0.0"
+        copy = folder / origin.name.replace(PAPERS, name)
+        edit_records(rename_files(shutil.copytree(origin, copy), origin.name), edit, "settings")
+
+
 def break_copy(folder: Path) -> None:
     """Network 0's weights are cut off, 1's JSON is none, 2's is gone, 3 is of another setting."""
     victim = next(folder.glob("*exponential-3000.0-var-0.2-*"))
@@ -134,9 +150,9 @@ def rename_files(folder: Path, old: str) -> Path:
     return folder
 
 
-def edit_records(folder: Path, edit: Callable[[dict], dict]) -> None:
-    """Replace every record of a folder by what `edit` makes of it."""
-    for path in folder.glob("*.json"):
+def edit_records(folder: Path, edit: Callable[[dict], dict], *more: str) -> None:
+    """Replace every record of a folder, and files of more endings, by what `edit` makes of it."""
+    for path in (path for ending in ("json", *more) for path in folder.glob(f"*.{ending}")):
         path.write_text(json.dumps(edit(json.loads(path.read_text()))))
 
 
