@@ -3,9 +3,7 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ pytest_plugins = [
     "support.fake_cuda",
     "support.curves",
     "support.engine",
+    "support.patterns",
 ]
 PROJECT = Path(__file__).parents[1]
 COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # the cache of PyTorch's compiler
@@ -134,69 +133,12 @@ def members_of(setting: Setting, n_models: int = 1) -> list[Member]:
 
 
 @pytest.fixture(scope="session")
-def patterns() -> DataSet:
-    """Noisy 10x10 images of four patterns, 200 for training and 50 for testing.
-
-    The first pixel is zero in all images, the second one in all training images.
-    """
-    rng = np.random.default_rng(7)
-    prototypes = rng.random((4, 10, 10)) < 0.4
-
-    def part(n):
-        labels = rng.integers(0, 4, n)
-        images = prototypes[labels] * 180 + rng.integers(0, 75, (n, 10, 10))
-        images[:, 0, 0] = images[:, 0, 1] = 0
-        return images.astype(np.uint8), labels
-
-    train_images, train_labels = part(200)
-    test_images, test_labels = part(50)
-    test_images[:, 0, 1] = 200
-    return DataSet(train_images, train_labels, test_images, test_labels)
-
-
-@pytest.fixture(scope="session")
-def sparse_patterns(patterns) -> DataSet:
-    """The patterns with three of four pixels zero, for which the first layer is sparse."""
-    rng = np.random.default_rng(8)
-
-    def dimmed(images):
-        return np.where(rng.random(images.shape) < 0.25, images, 0).astype(np.uint8)
-
-    return DataSet(
-        dimmed(patterns.train_images),
-        patterns.train_labels,
-        dimmed(patterns.test_images),
-        patterns.test_labels,
-    )
-
-
-@pytest.fixture(scope="session")
-def always_zero_patterns(sparse_patterns) -> DataSet:
-    """The sparse patterns with four of ten rows zero in training, but not in testing."""
-    train_images = sparse_patterns.train_images.copy()
-    train_images[:, :4] = 0
-    return replace(sparse_patterns, train_images=train_images)
-
-
-@pytest.fixture(scope="session")
-def currents(patterns) -> Currents:
-    """The patterns on the CPU, padded by one pixel: 144 inputs."""
-    return currents_of(patterns)
-
-
-@pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The folder of data sets with the real MNIST; without it, tests that need it are skipped."""
     folder = os.environ.get("MAGNETOIONIC_DATA")
     if not folder:
         pytest.skip("MAGNETOIONIC_DATA names no folder with the MNIST files")
     return Path(folder)
-
-
-def run_main(*args, **options) -> subprocess.CompletedProcess:
-    """Run `python main.py` with these arguments in another process."""
-    command = [sys.executable, str(PROJECT / "main.py"), *merged(*args)]
-    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 @pytest.fixture

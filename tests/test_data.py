@@ -92,7 +92,7 @@ def mirror(tmp_path, monkeypatch):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     checksums = [
         (f"{name}.gz", hashlib.md5((served / f"{name}.gz").read_bytes()).hexdigest())
         for name in NAMES

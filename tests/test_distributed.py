@@ -223,32 +223,23 @@ def test_dry_run_prints_the_plan_once_and_writes_nothing(launch, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture
-def machine(monkeypatch):
-    """Eight cores, as torch and the system see them; returns how many threads torch is set to."""
-    threads = []
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    monkeypatch.setattr(distributed, "usable_cores", lambda: 8)
-    return threads
-
-
-@pytest.mark.parametrize(("processes", "cores"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])
-def test_processes_share_the_cores_of_their_machine(processes, cores, machine):
+@pytest.mark.parametrize(
+    ("processes", "usable", "threads", "cores"),
+    [
+        *((n, 8, 8, cores) for n, cores in ((1, 8), (2, 4), (3, 2), (8, 1), (20, 1))),
+        (1, 1, 8, 1),  # a process bound to one core does not crowd it
+        (1, 8, 3, 3),  # fewer threads on request, by $OMP_NUM_THREADS
+    ],
+)
+def test_processes_share_the_cores_of_their_machine(processes, usable, threads, cores, monkeypatch):
+    set_to = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    monkeypatch.setattr(distributed, "usable_cores", lambda: usable)
     world = World()
     world.local_size = processes
     assert world.take_cores() == cores
-    assert machine == [1]  # so that the process can still be forked
-
-
-def test_a_process_bound_to_one_core_does_not_crowd_it(machine, monkeypatch):
-    monkeypatch.setattr(distributed, "usable_cores", lambda: 1)
-    assert World().take_cores() == 1
-
-
-def test_fewer_threads_on_request(machine, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # by $OMP_NUM_THREADS
-    assert World().take_cores() == 3
+    assert set_to == [1]  # so that the process can still be forked
 
 
 def test_members_are_dealt_out_in_turn_each_to_one():

@@ -23,11 +23,11 @@ import torch
 
 from models.currents import Currents
 from tests.benchmarks.beside import beside
+from tests.benchmarks.engines import Engines
 from tests.benchmarks.profile import profile_step
 from tests.benchmarks.schemes import scheme_ratios
 from tests.benchmarks.subjects import (
     FIGURE_1,
-    Engines,
     Ideal,
     Images,
     Loop,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks.subjects import FIGURE_1, Engines, Spread, currents_of, data_set
+from tests.benchmarks.engines import Engines, Spread
+from tests.benchmarks.subjects import FIGURE_1, currents_of, data_set
 from utils.compute.distributed import World
 from utils.compute.processor import choose_device
 
