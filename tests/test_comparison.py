@@ -203,6 +203,7 @@ def test_without_a_device_the_command_is_named_and_it_trains_what_is_drawn(simul
     assert all(as_measured(setting) == setting for setting in run.settings)
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_what_is_missing_beside_a_device_is_named(simulated, tmp_path):
     simulations = Simulations.read(simulated)
     networks = simulations.networks
@@ -219,10 +220,13 @@ def test_what_is_missing_beside_a_device_is_named(simulated, tmp_path):
     assert all(f"; try others with: {command} --lr " in line for line in edges)
 
 
-def test_any_fields_are_compared_and_unknown_ones_refused(report, simulations, tmp_path):
+def test_any_fields_are_compared_and_unknown_ones_refused(
+    report, simulations, tmp_path, monkeypatch
+):
     figure = report.compare(["double-ideal", "mine"])
     assert list(lines_of(figure.axes[1])) == ["mine", "ideal"]  # the first is on top
     assert {path.stem for path in report.folder.iterdir()} == {"comparison"}
+    monkeypatch.setattr(style, "FORMATS", ())  # that the picture can be saved was seen
     other = report_on(simulations, tmp_path / "other")
     assert other.compare(["double-linear", "double-exponential"]) is not None
     with pytest.raises(UserError, match=r"--fields nobody: is not simulated; .*double-linear"):

@@ -68,6 +68,7 @@ def test_table_is_rounded_for_reading(report, simulations):
     assert row["voltage_noise"].item() == "1.5e-06"
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_learning_curves_and_weights_show_both_fields(report, simulations):
     curves, weights = report.draw("learning-curves"), report.draw("weights")
     assert [axes.get_title() for axes in curves.axes[:2]] == ["linear", "exponential"]

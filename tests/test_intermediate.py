@@ -120,10 +120,3 @@ def test_a_network_that_is_trained_again_without_the_flag_keeps_none(with_files,
     names = sorted(files_of(folder))
     assert len(names) == 4
     assert all(name.startswith("-0-") for name in names)
-
-
-def test_resume_without_the_flag_wants_none(simulate):
-    (record,) = simulate()
-    simulate(f"--resume --output_dir {record.folder.parent}")
-    assert "1 of 1 networks are complete" in simulate.errors
-    assert not files_of(record.folder)

@@ -7,7 +7,6 @@ import torch
 from conftest import members_of, setting_of
 from support.archives import archive_of
 
-import main
 from utils.compute.compiler import Compiler
 from utils.compute.pool import run_jobs
 from utils.progress import Epoch
@@ -91,12 +90,3 @@ def test_what_is_complete_when_memory_is_used_up_is_not_trained_again(
     assert sizes == [5, 1, 2]
     assert complete == members
     assert saves == {member: 1 + (member.model == 2) for member in members}
-
-
-def test_a_network_too_large_for_the_gpu_is_a_users_error(tmp_path, monkeypatch, capsys, stop):
-    memory_for(0, monkeypatch)
-    words = "--task Digits --layers 8 --epochs 1 --n_models 1 --device cpu --output_dir".split()
-    assert main.main([*words, str(tmp_path)]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("main.py: error: a single network does not fit into memory; choose ")
-    assert "--device cpu" in last

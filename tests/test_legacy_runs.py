@@ -110,6 +110,7 @@ def test_a_run_that_goes_on_is_named_as_such(tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_networks_of_the_original_scripts_are_drawn_with_others(copied, simulations, tmp_path):
     write_legacy_folder(copied, [90.0, 92.0, 94.0], **LEGACY)
     write_legacy_folder(copied, [70.0, 72.0], lr=1000.0, **LEGACY)

@@ -107,11 +107,6 @@ class Stopping(FakeJobs):
         yield "at work"
         self.train_until_stopped(stop)
 
-    def killed(self, stop):
-        self.wait_for("the other is at work")
-        yield from ()
-        os.kill(os.getpid(), signal.SIGKILL)
-
 
 def test_a_stop_lets_all_workers_finish_their_checkpoints(tmp_path, stop):
     work, messages = Stopping(tmp_path), []
@@ -126,18 +121,6 @@ def test_a_stop_lets_all_workers_finish_their_checkpoints(tmp_path, stop):
         run()
     assert messages == ["at work"] * 2  # the third does not begin
     assert work.lines == ["checkpoint"] * 2
-
-
-def test_the_death_of_a_worker_lets_the_other_finish_its_checkpoint(tmp_path, stop):
-    work = Stopping(tmp_path)
-
-    def run():
-        for _ in run_jobs(work, ["killed", "train"], stop, 2):
-            work.note("the other is at work")
-
-    with pytest.raises(WorkerDiedError, match="a process of this run has died"):
-        run()
-    assert work.lines == ["the other is at work", "checkpoint"]
 
 
 def test_an_idle_worker_that_is_killed_is_noticed_when_it_gets_a_job():

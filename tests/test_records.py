@@ -125,13 +125,6 @@ def test_files_hold_no_more_than_their_tensors(simulate):
         assert size < 2 * 64 * 1024 * 4 + 40_000
 
 
-def test_one_time_stamp_for_all_settings_of_a_run(simulate):
-    records = simulate("--lr 500 1000 --field double-linear double-exponential")
-    names = {record.folder.name for record in records}
-    assert len(names) == 4
-    assert len({name[:14] for name in names}) == 1
-
-
 def test_two_runs_in_the_same_second_do_not_share_a_folder(tmp_path):
     settings = [setting_of(), setting_of(lr=1.0)]
     first, second = (create_folders(tmp_path, settings, "0") for _ in range(2))

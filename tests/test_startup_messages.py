@@ -23,13 +23,9 @@ def digits() -> Currents:
     return currents_of(DataSet(images, labels, images[:297], labels[:297]), padding=0)
 
 
-def too_early(lines: str) -> list[str]:
-    return [line for line in lines.splitlines() if "too early" in line]
-
-
-@pytest.mark.parametrize("flag", ["", "--dry_run"])
-def test_the_images_are_counted_at_the_start_of_a_run_and_of_a_dry_run(flag, simulate):
-    simulate(flag)
+def test_the_images_are_counted_at_the_start_of_a_dry_run(simulate):
+    """And of a run: see test_workers.py."""
+    simulate("--dry_run")
     assert simulate.errors.splitlines()[0] == "Digits: 1500 images to train, 297 to test"
 
 
@@ -121,10 +117,3 @@ def test_tests_that_come_too_early_are_named(batch_size, epochs, last, digits):
     assert f"tests up to epoch {last} come too early" in line
     assert "takes about 86 mini-batches (momentum 0.15)" in line
     assert f"an epoch has {-(-1500 // batch_size)};" in line
-
-
-def test_a_run_logs_that_its_tests_come_too_early(simulate):
-    simulate("--batch_size 128")
-    assert len(too_early(simulate.errors)) == 1
-    simulate("--batch_size 16")
-    assert not too_early(simulate.errors)

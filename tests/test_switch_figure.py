@@ -63,6 +63,7 @@ def test_switched_networks_have_rows_of_their_own(report, simulations):
     assert len(table) == len(alone) + 4
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_no_other_figure_shows_them(report, simulations, tmp_path):
     alone = report_on(simulations, tmp_path / "figures")
     assert list(report.networks.main["field"]) == list(alone.networks.main["field"])

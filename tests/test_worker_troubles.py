@@ -33,6 +33,7 @@ def test_a_network_too_large_for_the_memory_is_a_user_error(threads, start, tmp_
     assert "Traceback" not in process.log
     *earlier, last = process.log.splitlines()
     assert last.startswith("main.py: error: a single network does not fit into memory; choose ")
+    assert last.endswith("or on a GPU --device cpu")
     fewer = [line for line in earlier if line.startswith("memory does not suffice")]
     assert len(fewer) == threads - 1
     assert not complete(tmp_path / "out")

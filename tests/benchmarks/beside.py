@@ -15,26 +15,13 @@ RUN = "--task Digits --epochs 40 --lr 1000 --resistor_noise 0.015 --checkpoint_m
 
 def seconds_of(runs: int, networks: int, compiled: bool) -> float:
     """Until the last of so many equal runs is over, each with a folder of its own."""
+    command = [sys.executable, "main.py", *RUN.split(), "--n_models", str(networks)]
+    command += ["--compile", "on" if compiled else "off", "--output_dir"]
+    quiet = {"cwd": PROJECT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         processes = [
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    "main.py",
-                    *RUN.split(),
-                    "--n_models",
-                    str(networks),
-                    "--compile",
-                    "on" if compiled else "off",
-                    "--output_dir",
-                    f"{folder}/{run}",
-                ],
-                cwd=PROJECT,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            for run in range(runs)
+            subprocess.Popen([*command, f"{folder}/{run}"], **quiet) for run in range(runs)
         ]
         for process in processes:
             if process.wait() != 0:

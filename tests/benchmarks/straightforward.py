@@ -9,12 +9,7 @@ import torch
 from torch import nn
 
 RESPONSES = {  # response, inverse, largest and smallest voltage
-    "double-linear": (
-        lambda x: -0.021 * x + 2.742,
-        lambda w: (2.742 - w) / 0.021,
-        2.742,
-        2.175,
-    ),
+    "double-linear": (lambda x: -0.021 * x + 2.742, lambda w: (2.742 - w) / 0.021, 2.742, 2.175),
     "double-exponential": (
         lambda x: 1.530 * torch.exp(-x / 9.741) + 0.750,
         lambda w: -9.741 * torch.log((w - 0.750) / 1.530),
@@ -89,16 +84,16 @@ class Straightforward:
         self,
         n_in,
         hidden,
-        field="double-linear",
-        lr=1000.0,
-        variability=0.2,
-        sigma_r=0.015,
-        sigma_v=1.5e-6,
-        clipping=0.1,
+        field,
+        lr,
+        variability,
+        sigma_r,
+        sigma_v,
+        clipping,
         init=0.01,
-        scale=0.001,
         classes=10,
     ):
+        scale = 0.001  # input current of a white pixel
         self.network = nn.Sequential(
             PairLayer(n_in, hidden, field, init, sigma_v, sigma_r, scale),
             nn.BatchNorm1d(hidden, affine=False, momentum=0.15),

@@ -18,26 +18,13 @@ from tests.benchmarks.straightforward import Straightforward
 from utils.compute.compiler import Compiler
 from utils.data.datasets import DataSet, find, load
 from utils.settings import Member, Setting
+from utils.studies import STUDIES
 from utils.training.kernels import load_kernels_of
 from utils.training.trainer import Trainer
 
 BATCH = 128
-FIGURE_1 = Setting(
-    task="MNIST",
-    field=find_device("double-linear"),
-    lr=1000.0,
-    var=0.2,
-    resistor_noise=0.015,
-    voltage_noise=1.5e-6,
-    clipping=0.1,
-    seed=100,
-    epochs=20,
-    batch_size=128,
-    layers=(512,),
-    init=0.01,
-    input_scale=0.001,
-    padding=2,
-)
+FIELD = find_device("double-linear")
+(FIGURE_1,) = STUDIES["figure1"].settings({"field": (FIELD,), "lr": (1000.0,)})
 
 
 def data_set(data_dir: Path) -> tuple[DataSet, str]:
@@ -101,16 +88,10 @@ class Loop(OneNetwork):
 
     def __init__(self, setting: Setting, images: Images):
         with torch.device(images.pixels.device):
-            network = Straightforward(
-                images.pixels.shape[1],
-                setting.layers[0],
-                setting.field.name,
-                setting.lr,
-                setting.var,
-                setting.resistor_noise,
-                setting.voltage_noise,
-                setting.clipping,
-            )
+            sizes = images.pixels.shape[1], setting.layers[0]
+            noises = setting.var, setting.resistor_noise, setting.voltage_noise
+            driven = setting.field.name, setting.lr, *noises, setting.clipping
+            network = Straightforward(*sizes, *driven)
         super().__init__(network, images)
 
 

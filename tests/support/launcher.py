@@ -1,7 +1,7 @@
 """Starts many runs of `main.py` quickly: imports once, then forks a process for each.
 
-Every run is a separate process with separate signals, limits, user, files and exit code; only the
-seconds of importing are shared. Nothing is computed before the fork, so no threads are lost.
+Every run is a separate process with separate signals, limits, user, files and exit code; only what
+is imported, and the digits, are shared. Before the fork there is one thread, so none is lost.
 Requests and replies are JSON lines. {"args": [...], "output": path, "errors": path, "file_limit":
 bytes or null, "powerless": whether even root has to obey file permissions} starts a run; the reply
 is its process number. The reply to {"wait": number} is the exit code, negative for a signal.
@@ -12,6 +12,7 @@ starts two processes, starts them again.
 """
 
 import ctypes
+import functools
 import importlib
 import json
 import os
@@ -26,14 +27,21 @@ PROJECT = Path(__file__).parents[2]
 
 
 def import_everything() -> None:
+    """Import what a run needs, and load the digits, with one thread, as a run loads them."""
     import sklearn.datasets
     import sklearn.model_selection  # noqa: F401
+    import torch
 
     import main  # noqa: F401
     import utils.records.summary
     import utils.training.dry_run
     import utils.training.startup_messages
     import utils.training.train  # noqa: F401
+    from utils.data import datasets
+
+    torch.set_num_threads(1)
+    datasets.load_digits = functools.cache(datasets.load_digits)
+    datasets.load_digits()
 
 
 def drop_capabilities() -> None:

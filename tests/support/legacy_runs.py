@@ -14,49 +14,39 @@ RANGES = {"double-linear": (2.175, 2.742), "double-exponential": (0.846, 2.280)}
 
 def legacy_record(**changes) -> dict:
     """Return a network's JSON with exactly the keys of the original scripts, by flags' names."""
-    values = (
-        dict(
-            task="MNIST",
-            field="double-linear",
-            lr=500.0,
-            var=0.2,
-            clipping=0.1,
-            layers=[512],
-            epochs=20,
-            seed=100,
-            resistor_noise=0.015,
-            voltage_noise=1.5e-6,
-            accuracy=95.25,
-            swap_accuracy=91.5,
-            optimizer="DoubleLinearOptimizer",
-        )
-        | changes
-    )
-    return {
-        "task": values["task"],
-        "seed": values["seed"],
+    parameters = {
+        "lr": 500.0,
+        "field": ["double-linear"],
+        "scale": 1.0,
+        "device_variability": 0.2,
+        "clipping": 0.1,
+    }
+    record = {
+        "task": "MNIST",
+        "seed": 100,
         "padding": 2,
         "batch_size": 128,
-        "layers": values["layers"],
-        "epochs": values["epochs"],
+        "layers": [512],
+        "epochs": 20,
         "input_scale": 0.001,
-        "voltage_noise": values["voltage_noise"],
-        "resistor_noise": values["resistor_noise"],
+        "voltage_noise": 1.5e-6,
+        "resistor_noise": 0.015,
         "time_switch": None,
         "init": 0.01,
-        "optimizer": values["optimizer"],
-        "optimizer_parameters": {
-            "lr": values["lr"],
-            "field": [values["field"]],
-            "scale": 1.0,
-            "device_variability": values["var"],
-            "clipping": values["clipping"],
-        },
+        "optimizer": "DoubleLinearOptimizer",
+        "optimizer_parameters": parameters,
         "criterion": "CrossEntropyLoss",
         "loss": 0.25,
-        "accuracy": values["accuracy"],
-        "swap_accuracy": values["swap_accuracy"],
+        "accuracy": 95.25,
+        "swap_accuracy": 91.5,
     }
+    if "field" in changes:
+        changes["field"] = [changes["field"]]
+    if "var" in changes:
+        changes["device_variability"] = changes.pop("var")
+    for name, value in changes.items():
+        (parameters if name in parameters else record)[name] = value
+    return record
 
 
 def without_newer(record: dict) -> dict:

@@ -105,6 +105,12 @@ def svg_alone(monkeypatch):
 
 
 @pytest.fixture
+def unsaved(svg_alone, monkeypatch) -> None:
+    """Save no pictures, where other tests save them."""
+    monkeypatch.setattr(style, "FORMATS", ())
+
+
+@pytest.fixture
 def all_formats(svg_alone, monkeypatch) -> tuple[str, ...]:
     """Save pictures in each format all the same; returns their endings."""
     monkeypatch.setattr(style, "FORMATS", ("pdf", "svg", "png"))
