@@ -2,16 +2,21 @@
 
 import gzip
 import os
+import pickle
 import stat
 
 import numpy as np
 import pytest
+from conftest import setting_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.idx_files import NAMES, example, idx_bytes, write_idx_files
 
 from utils.data.idx import read_idx
 from utils.errors import UserError
+from utils.records.checkpoints import read_checkpoint
+from utils.records.folders import Folder
+from utils.records.results import IncompleteFileError, read_tensors
 
 
 def files(position=None, content=None, compress=False) -> dict[str, bytes]:
@@ -103,13 +108,6 @@ def test_fuzzed_idx_files_give_the_array_or_the_error(content, compress, cut, tm
 
 def test_nothing_read_from_disk_can_run_code(tmp_path):
     """Checkpoints and weights load with torch's safe loader only."""
-    import pickle
-
-    from conftest import setting_of
-
-    from utils.records.checkpoints import read_checkpoint
-    from utils.records.folders import Folder
-    from utils.records.results import IncompleteFileError, read_tensors
 
     class Attack:
         def __reduce__(self):
