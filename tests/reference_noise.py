@@ -1,7 +1,10 @@
 """The random numbers of the plain reference: Philox4x32-10, and normal numbers by Box-Muller.
 
-The address of a number is its seed, step, layer, purpose (draw) and part of the test set.
+The address of a number is its seed, step, layer, purpose (draw) and part of the test set. Most
+tests have one seed, so numbers are kept for the next network; they are read-only.
 """
+
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +26,19 @@ def philox_words(seed, count, step, layer, draw, part=0):
     return np.stack(c).astype(np.float64)
 
 
+def kept(numbers):
+    """Draw the numbers of an address once."""
+
+    @lru_cache(maxsize=2000)
+    def drawn(shape, *address):
+        array = numbers(shape, *address)
+        array.flags.writeable = False
+        return array
+
+    return drawn
+
+
+@kept
 def normal(shape, *address):
     """N(0, 1) numbers; address: seed, step, layer, draw and, if it is not 0, part."""
     count = int(np.prod(shape))
@@ -34,6 +50,7 @@ def normal(shape, *address):
     return np.concatenate(numbers)[:count].reshape(shape)
 
 
+@kept
 def uniform(shape, *address):
     """U(-1, 1) numbers; address as of `normal`."""
     count = int(np.prod(shape))
@@ -41,6 +58,7 @@ def uniform(shape, *address):
     return ((words + 0.5) / 2**31 - 1).reshape(-1)[:count].reshape(shape)
 
 
+@kept
 def uniform_of_pairs(shape, *address):
     """U(0, 1) numbers, one for each weight of a layer of `shape` = (out, in).
 

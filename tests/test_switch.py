@@ -53,17 +53,25 @@ LINEAR, EXPONENTIAL = "double-linear", "double-exponential"
 
 
 @pytest.fixture(autouse=True)
-def one_thread(threads_stay):
-    """Beside other processes many threads are slow."""
+def small(threads_stay, monkeypatch):
+    """Beside other processes many threads are slow; batches of this size may be sparse."""
     torch.set_num_threads(1)
+    monkeypatch.setattr("models.sparse_inputs.SMALLEST_BATCH", BATCH)
 
 
 def switched_setting(first, second, **changes):
     return setting_of(**FLAGS | changes, field=device_of(first), second=device_of(second))
 
 
-def reference_run(first, second, data, switch=SWITCH, **changes):
-    return ReferenceRun(switched_setting(first, second, **changes), data, switch_epoch=switch)
+RUNS: dict[tuple, ReferenceRun] = {}  # which keep their data, and so its id
+
+
+def reference_run(first, second, data, **changes) -> ReferenceRun:
+    """Return the reference, trained once for all tests, which only read it."""
+    key = (first, second, id(data), *sorted(changes.items()))
+    if key not in RUNS:
+        RUNS[key] = ReferenceRun(switched_setting(first, second, **changes), data)
+    return RUNS[key]
 
 
 def trainer_of(first, second, data, device="cpu", compiled=False, models=(0,), **changes):
@@ -101,7 +109,7 @@ def outputs(trainer, model=0, **how):
     ],
 )
 def test_a_switched_network_follows_the_reference(
-    first, second, data, compiled, changes, device, request, monkeypatch
+    first, second, data, compiled, changes, device, request
 ):
     """26 steps on either side; all noises, variability and clipping on.
 
@@ -109,8 +117,6 @@ def test_a_switched_network_follows_the_reference(
     """
     physics = changes | (EXTRAS if data == "sparse_patterns" else {})
     data = request.getfixturevalue(data)
-    if data is request.getfixturevalue("sparse_patterns"):
-        monkeypatch.setattr("models.sparse_inputs.SMALLEST_BATCH", BATCH)
     trainer = trainer_of(first, second, data, device, compiled, **physics)
     reference = reference_run(first, second, data, **physics)
     is_sparse = trainer.currents.product == "sparse"
@@ -134,20 +140,16 @@ def test_networks_with_other_constants_are_switched_side_by_side(patterns):
         check(trainer, reference_run(*pair, patterns), model)
 
 
-def test_outputs_right_after_the_switch_follow_the_reference(sparse_patterns, monkeypatch):
+def test_outputs_right_after_the_switch_follow_the_reference(always_zero_patterns):
     """Pairs on inputs of tests alone are switched, too; noise is drawn afresh."""
-    monkeypatch.setattr("models.sparse_inputs.SMALLEST_BATCH", BATCH)
     noisy = dict(voltage_noise=1e-4, device_noise=True)
-    images = sparse_patterns.train_images.copy()
-    images[:, :4] = 0  # four rows of pixels are used in tests alone
-    data = replace(sparse_patterns, train_images=images)
-    trainer = trainer_of(LINEAR, EXPONENTIAL, data, **noisy)
+    trainer = trainer_of(LINEAR, EXPONENTIAL, always_zero_patterns, **noisy)
     assert trainer.currents.product == "sparse"
     assert trainer.currents.active_inputs.n_tested > 0
     epochs = trainer.train(lambda: None)
     assert [next(epochs) for _ in range(SWITCH)] == [0, 1]
     trainer.enter(1, switch=True)
-    reference = reference_run(LINEAR, EXPONENTIAL, data, **noisy)
+    reference = reference_run(LINEAR, EXPONENTIAL, always_zero_patterns, **noisy)
     for switched in (True, False):
         error = difference(outputs(trainer, switched=switched), reference.switch_outputs)
         assert (error < 1e-2) == switched
@@ -224,7 +226,8 @@ def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatc
 
     monkeypatch.setattr(Network, "switch", without)
     at = SWITCH - (part == "epoch")
-    other = reference_run(LINEAR, EXPONENTIAL, patterns, at, **noisy)
+    setting = switched_setting(LINEAR, EXPONENTIAL, **noisy)
+    other = ReferenceRun(setting, patterns, switch_epoch=at)
     if part in ("partner", "device noise"):
         assert difference(other.swap_outputs, whole.swap_outputs) > 0.1
         return
