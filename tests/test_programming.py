@@ -1,116 +1,62 @@
-"""Fresh pairs, pulses and refresh, each against numbers worked out by hand."""
+"""Pulses and refresh, each against numbers worked out by hand."""
 
-from dataclasses import replace
+import math
 
 import pytest
 import torch
 from scipy import stats
-from support.devices import RESPONSES, device_of
-from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated, write
+from support.devices import RESPONSES
+from support.pairs import EXPONENTIAL, IDEAL, LINEAR, fresh, row, updated, write
 
 from devices.built_in import curved
 from devices.controller import Programming, physically_clipped
-from devices.network_responses import Responses
 from devices.noise import Stream
-from devices.pair import Devices, PairArray, PairState
+from devices.pair import PairArray, PairState
 from devices.programming import clamp_and_refresh, refresh
 
 ENDING = {name: response for name, response in RESPONSES.items() if not response.endless}
-TABLE, LONGER = (device_of(name).response for name in ("table", "longer table"))
-STEEPER = replace(LINEAR, slope=-0.03, offset=2.9)
-OTHER = replace(EXPONENTIAL, decay=5.0, amplitude=1.0, offset=1.0, pulses_max=20.0)
+TABLE = RESPONSES["table"]
+
+CLIPPED = dict(slopes=(2.0, 1.0), clipping=0.1)
+WRITES = [  # response, slopes and programming, voltages and gradient before, voltages after
+    # Requests |g| x 1000 x slope; g > 0: device 2 gets 1 pulse; g < 0: device 1 gets 3; 0.03 and
+    # 0.09 pulses: clipped; 0.0003: device 2 gets 0.15 pulses.
+    (LINEAR, dict(slopes=(1.5, 0.5), learning_rate=1000.0, clipping=0.1),
+     [2.5] * 6, [2.6] * 6, [0.002, -0.002, 0.00006, -0.00006, 0.0003, 0.0],
+     [2.5, 2.437, 2.5, 2.5, 2.5, 2.5], [2.579, 2.6, 2.6, 2.6, 2.59685, 2.6]),
+    # 9.741 pulses take w - 0.750 to 1/e of it
+    (EXPONENTIAL, {}, [1.75, 2.25], [1.75, 2.25], [9.741, -9.741],
+     [1.75, 0.75 + 1.5 / math.e], [0.75 + 1.0 / math.e, 2.25]),
+    # the smallest pulse is applied, and just below is not
+    (LINEAR, dict(learning_rate=2.0, clipping=0.5),
+     [2.6] * 2, [2.6] * 2, [0.25, 0.2499], [2.6] * 2, [2.5895, 2.6]),
+    # physical clipping comes before the smallest pulse: 0.15 pulses become 0.0848, below 0.1;
+    # 0.09 x 2 (slope) become 0.1138
+    (LINEAR, dict(physical=True) | CLIPPED, [2.6] * 3, [2.6] * 3, [0.15, 0.18, -0.09],
+     [2.6, 2.6, 2.6 - 0.021 * 0.1137817], [2.6, 2.6 - 0.021 * 0.1137817, 2.6]),
+    (LINEAR, CLIPPED, [2.6] * 3, [2.6] * 3, [0.15, 0.18, -0.09],
+     [2.6, 2.6, 2.59622], [2.59685, 2.59622, 2.6]),
+    # no upper limit: 30 pulses overshoot the end, and the used-up device is refreshed
+    (LINEAR, {}, [2.6], [2.7], [-30.0], [2.217], [2.742]),
+    # voltages out of range are clamped first
+    (LINEAR, {}, [9.0, 2.7], [2.5, 2.819], [-1.0, 1.0], [2.721, 2.7], [2.5, 2.721]),
+    # an ideal device is neither clamped nor refreshed, far beyond 27 pulses and above the top
+    (IDEAL, {}, [9.0, 2.5, -40.0], [2.5, 2.6, 2.6], [-1.0, 300.0, -100.0],
+     [8.979, 2.5, -42.1], [2.5, -3.7, 2.6]),
+    # write noise: four pulses miss by 2 x 0.01; where there is none, nothing
+    (LINEAR, dict(clipping=0.5, write_noise=0.01, noise=[1.0, 1.0, -2.0]),
+     [2.5] * 3, [2.6] * 3, [-4.0, 0.0, 4.0], [2.436, 2.5, 2.5], [2.6, 2.6, 2.476]),
+    # by which a write lands below the end: used up; or above the top: it stays until the next time
+    (LINEAR, dict(write_noise=0.1, noise=[-1.0, 1.0]),
+     [2.7, 2.7], [2.2, 2.74], [1.0, 1.0], [2.742, 2.7], [2.217, 2.819]),
+]  # fmt: skip
 
 
-def fresh(responses, shape=(400, 500), init=0.01, variability=0.2, seed=100) -> PairArray:
-    n = len(responses)
-    zero = torch.tensor(0)
-    seeds = torch.arange(seed, seed + n)
-    sigma = torch.full((n, 1, 1), variability)
-    devices = Devices.near_top(responses, init)
-    half_width = torch.full((n, 1, 1), init)
-    return PairArray.fresh(devices, shape, half_width, sigma, Stream(seeds, zero, zero))
-
-
-@pytest.mark.parametrize("response", RESPONSES.values(), ids=RESPONSES)
-class TestFreshPair:
-    def test_voltages(self, response):
-        pair = fresh([response], init=0.02)
-        torch.testing.assert_close(
-            pair.weight1, torch.full_like(pair.weight1, response.w_max - 0.02)
-        )
-        torch.testing.assert_close(pair.weight, pair.weight2 - pair.weight1)
-        u = -pair.weight.flatten().double().numpy()
-        assert stats.kstest((u + 0.02) / 0.04, "uniform").pvalue > 1e-3
-        assert pair.weight2.max() <= response.w_max
-
-    def test_slopes(self, response):
-        pair = fresh([response], variability=0.2)
-        for slope in (pair.slope1, pair.slope2):
-            assert stats.kstest(slope.flatten().numpy(), "norm", args=(1, 0.2)).pvalue > 1e-3
-        both = torch.stack([pair.slope1.flatten(), pair.slope2.flatten()])
-        assert abs(torch.corrcoef(both)[0, 1]) < 0.01
-
-    def test_slopes_are_folded_at_zero(self, response):
-        slope = fresh([response], variability=2.0).slope1.flatten().numpy()
-        assert slope.min() >= 0
-        assert stats.kstest(slope, stats.foldnorm(0.5, scale=2).cdf).pvalue > 1e-3
-
-    def test_no_variability_means_slope_one(self, response):
-        pair = fresh([response], variability=0.0)
-        assert torch.equal(pair.slope1, torch.ones_like(pair.slope1))
-
-
-@pytest.mark.parametrize(
-    "responses",
-    [[LINEAR, STEEPER, IDEAL], [OTHER, EXPONENTIAL, curved(-4.0)], [TABLE, LONGER, TABLE]],
-    ids=["linear", "exponential", "table"],
-)
-def test_networks_side_by_side_have_constants_of_their_own(responses):
-    """Fresh, programmed until they are used up, and switched: each as alone, bit for bit."""
-    together = fresh(responses, shape=(30, 40), init=0.2)
-    gradient = torch.linspace(-30, 30, 1200).view(1, 30, 40).expand(3, -1, -1)
-    programme(together, gradient)
-    others = [EXPONENTIAL, TABLE, None]  # the last has no other field
-    switched = together.relaxed_weight(others)
-    for model, response in enumerate(responses):
-        alone = fresh([response], (30, 40), init=0.2, seed=100 + model)
-        programme(alone, gradient[:1])
-        for name in ("weight1", "weight2", "weight"):
-            assert torch.equal(getattr(together, name)[model], getattr(alone, name)[0])
-        assert torch.equal(switched[model], alone.relaxed_weight([others[model]])[0])
-    assert torch.equal(switched[2], together.weight[2])
-
-
-def programme(array: PairArray, gradient: torch.Tensor) -> None:
-    n = len(gradient)
-    programming = Programming(torch.full((n,), 1.0), torch.full((n,), 0.1))
-    for sign in (1, 1, -1):
-        write(array, sign * gradient, programming)
-
-
-def test_constants_of_an_ensemble_are_rounded_once():
-    """w_min of the linear device is the float32 next to 2.175, not what float32 sums give."""
-    stacked = Responses([LINEAR, STEEPER])
-    assert stacked.lowest.flatten().tolist() == torch.tensor([2.742 - 0.567, 2.9 - 0.81]).tolist()
-    assert stacked.w_max.shape == (2, 1, 1)
-    assert stacked.equation.slope.dtype == torch.float32
-
-
-def test_networks_of_different_families_are_different_ensembles():
-    with pytest.raises(ValueError, match="families"):
-        Responses([LINEAR, EXPONENTIAL])
-
-
-def test_linear_pulses_by_hand():
-    """lr 1000, slopes 1.5 and 0.5: requests |g| x 1000 x slope; below 0.1 nothing happens."""
-    gradient = [0.002, -0.002, 0.00006, -0.00006, 0.0003, 0.0]
-    w1, w2 = updated(
-        [2.5] * 6, [2.6] * 6, gradient, slopes=(1.5, 0.5), learning_rate=1000.0, clipping=0.1
-    )
-    # g > 0: device 2 gets 1 pulse; g < 0: device 1 gets 3 pulses; 0.03 and 0.09 pulses: clipped;
-    # 0.0003: device 2 gets 0.15 pulses.
-    torch.testing.assert_close(w1, row(2.5, 2.5 - 0.063, 2.5, 2.5, 2.5, 2.5))
-    torch.testing.assert_close(w2, row(2.6 - 0.021, 2.6, 2.6, 2.6, 2.6 - 0.00315, 2.6))
+@pytest.mark.parametrize(("response", "how", "w1", "w2", "gradient", "after1", "after2"), WRITES)
+def test_a_write_by_hand(response, how, w1, w2, gradient, after1, after2):
+    actual = updated(w1, w2, gradient, response, **how)
+    for w, after in zip(actual, (after1, after2), strict=True):
+        torch.testing.assert_close(w, row(*after))
 
 
 def test_physical_clipping_by_hand():
@@ -122,69 +68,9 @@ def test_physical_clipping_by_hand():
     torch.testing.assert_close(single, expected.float(), rtol=2e-6, atol=0.0)
 
 
-@pytest.mark.parametrize(("physical", "pulses"), [(True, (0.0, 0.11378170)), (False, (0.15, 0.18))])
-def test_requests_are_clipped_physically_before_the_smallest_pulse(physical, pulses):
-    """0.15 pulses become 0.0848, below 0.1; 0.09 x 2 (slope) become 0.1138."""
-    w, gradient = [2.6] * 3, [0.15, 0.18, -0.09]
-    w1, w2 = updated(w, w, gradient, slopes=(2.0, 1.0), clipping=0.1, physical=physical)
-    torch.testing.assert_close(w2, row(2.6 - 0.021 * pulses[0], 2.6 - 0.021 * pulses[1], 2.6))
-    torch.testing.assert_close(w1, row(2.6, 2.6, 2.6 - 0.021 * pulses[1]))
-
-
 def test_an_enormous_request_is_clipped_physically_to_itself():
     huge = torch.tensor([3e38, torch.inf])
     assert torch.equal(physically_clipped(huge), huge)
-
-
-def test_exponential_pulses_by_hand():
-    """9.741 pulses take w - 0.750 to 1/e of it."""
-    w1, w2 = updated([1.75, 2.25], [1.75, 2.25], [9.741, -9.741], EXPONENTIAL)
-    torch.testing.assert_close(w1, row(1.75, 0.75 + 1.5 / torch.e))
-    torch.testing.assert_close(w2, row(0.75 + 1.0 / torch.e, 2.25))
-
-
-def test_smallest_pulse_is_applied_and_just_below_is_not():
-    _, w2 = updated([2.6] * 2, [2.6] * 2, [0.25, 0.2499], learning_rate=2.0, clipping=0.5)
-    torch.testing.assert_close(w2, row(2.6 - 0.0105, 2.6))
-
-
-def test_pulses_have_no_upper_limit_and_the_used_up_device_is_refreshed():
-    """30 pulses overshoot: w1 falls to 2.6 - 0.63 < w_min; then w2 starts from the top."""
-    w1, w2 = updated([2.6], [2.7], [-30.0])
-    torch.testing.assert_close(w2, row(2.742))
-    torch.testing.assert_close(w1, row(2.175 - (2.7 - 2.742)))
-
-
-def test_voltages_out_of_range_are_clamped_first():
-    w1, w2 = updated([9.0], [2.5], [-1.0])
-    torch.testing.assert_close(w1, row(2.742 - 0.021))
-    torch.testing.assert_close(w2, row(2.5))
-
-
-def test_an_ideal_device_is_neither_clamped_nor_refreshed():
-    """Each pulse lowers it by 0.021, far beyond 27 pulses, and above the top, too."""
-    w1, w2 = updated([9.0, 2.5, -40.0], [2.5, 2.6, 2.6], [-1.0, 300.0, -100.0], IDEAL)
-    torch.testing.assert_close(w1, row(9.0 - 0.021, 2.5, -42.1))
-    torch.testing.assert_close(w2, row(2.5, 2.6 - 6.3, 2.6))
-
-
-def test_write_noise_by_hand():
-    """Four pulses lead from 2.5 to 2.416, and miss by 2 x 0.01; where there is none, nothing."""
-    noisy = dict(clipping=0.5, write_noise=0.01, noise=[1.0, 1.0, -2.0])
-    w1, w2 = updated([2.5] * 3, [2.6] * 3, [-4.0, 0.0, 4.0], **noisy)
-    torch.testing.assert_close(w1, row(2.436, 2.5, 2.5))
-    torch.testing.assert_close(w2, row(2.6, 2.6, 2.6 - 0.084 - 0.04))
-
-
-def test_a_write_that_lands_beyond_an_end():
-    """Below: used up, as by a pulse too many. Above: it stays until it is clamped the next time."""
-    w1, w2 = updated([2.7], [2.2], [1.0], write_noise=0.1, noise=[-1.0])
-    torch.testing.assert_close(w1, row(2.742))
-    torch.testing.assert_close(w2, row(2.175 - (2.7 - 2.742)))
-    w1, w2 = updated([2.7], [2.74], [1.0], write_noise=0.1, noise=[1.0])
-    torch.testing.assert_close(w2, row(2.74 - 0.021 + 0.1))
-    w1, w2 = updated([w1.item()], [w2.item()], [1.0])
-    torch.testing.assert_close(w2, row(2.742 - 0.021))
 
 
 def noisily_written(write_noise: float, steps: int = 1, **address) -> torch.Tensor:
@@ -259,11 +145,6 @@ def test_each_network_is_programmed_with_its_own_rate_and_threshold():
     torch.testing.assert_close(array.weight2[0], before[0] - 0.021)
     assert torch.equal(array.weight2[1], before[1])  # 2 pulses are below its threshold of 3
     torch.testing.assert_close(array.weight, array.weight2 - array.weight1)
-    array = fresh([EXPONENTIAL], shape=(3, 4), variability=0.0, init=0.05)
-    before = array.weight2.clone()
-    write(array, torch.ones(1, 3, 4), Programming(torch.tensor([2.0]), torch.tensor([0.0])))
-    after = 0.75 + (before - 0.75) * torch.exp(torch.tensor(-2 / 9.741))
-    torch.testing.assert_close(array.weight2, after)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +170,12 @@ def test_switched_weight_by_hand(field, other):
 
 @pytest.mark.parametrize(
     ("response", "pulses"),
-    [(LINEAR, -0.058 / 0.021), (TABLE, -0.058 / 0.142), (curved(-4.0), 0.0), (curved(4.0), None)],
+    [
+        (LINEAR, -0.058 / 0.021),
+        (TABLE, -0.058 / 0.142),
+        (curved(-4.0), 0.0),
+        (curved(4.0), None),
+    ],
 )
 def test_a_device_above_its_range_is_switched_as_its_curve_goes_on(response, pulses):
     """Write noise may leave such devices; a curve that steepens has no inverse above its top."""

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from devices.controller import Programming
 from devices.ledger import Account
-from devices.pair import PairArray, PairParameters, PairState
+from devices.noise import Stream
+from devices.pair import Devices, PairArray, PairParameters, PairState
 from devices.programming import Draws, update
 from devices.responses import Response
 from models.pair_layer import PairLayer
@@ -50,6 +51,17 @@ def updated(
         account,
     )
     return state.w1, state.w2
+
+
+def fresh(responses, shape=(400, 500), init=0.01, variability=0.2, seed=100) -> PairArray:
+    """Return fresh pairs of networks with these responses and seeds from `seed` on."""
+    n = len(responses)
+    zero = torch.tensor(0)
+    seeds = torch.arange(seed, seed + n)
+    sigma = torch.full((n, 1, 1), variability)
+    devices = Devices.near_top(responses, init)
+    half_width = torch.full((n, 1, 1), init)
+    return PairArray.fresh(devices, shape, half_width, sigma, Stream(seeds, zero, zero))
 
 
 def write(pairs: PairArray, gradient: Tensor, programming: Programming, stream=None) -> None:
