@@ -1,25 +1,16 @@
-"""Networks of each cell: what writing costs, write noise, fresh weights, the constant reference."""
+"""Cells: what writing costs, write noise, and where devices start."""
 
 from dataclasses import replace
 
 import msgspec
-import numpy as np
 import pytest
-import torch
-from conftest import dense_currents_of, members_of, random_data, setting_of
 from support.cells import CELLS, Row
 from support.devices import LINEAR, device_of
-from support.engine import trained
 from support.pairs import row
 
 from devices.ledger import COUNTS, Account
-from devices.ledger_level import LedgerLevel
 from devices.measured_branch import Estimate
-from devices.noise import Stream
 from devices.programming import Draws
-from utils.compute.compiler import Compiler
-from utils.training.ensemble import Ensemble
-from utils.training.trainer import Trainer
 
 BOTH_WAYS = dict(cell="both-ways")
 TOP, MIDDLE = 2.742, 2.4585
@@ -89,61 +80,6 @@ def test_write_noise_grows_with_the_root_of_the_pulses_by_which_the_device_moves
         assert each.w1 == pytest.approx(first)
 
 
-DENSE = dense_currents_of(random_data(0.5))  # for which no kernel has to be built
-
-
-def fresh(**changes) -> Ensemble:
-    """Return a fresh network of random images of three classes."""
-    setting = setting_of(**{"layers": (200, 40)} | changes)
-    return Ensemble.fresh(members_of(setting), DENSE, LedgerLevel.WEAR)
-
-
-def test_write_noise_of_the_two_devices_of_a_weight_is_independent():
-    """Otherwise W = w2 - w1 would miss by nothing at all, or by the sum of both."""
-    ensemble = fresh(cell="both-ways", write_noise=0.01, var=0.0, lr=3000.0)
-    layer, pairs = ensemble.network.layers[1], ensemble.network.layers[1].pairs
-    generator = torch.Generator().manual_seed(1)
-    sign = torch.randint(0, 2, layer.weight.shape, generator=generator) * 2.0 - 1
-    before = pairs.weight1.clone(), pairs.weight2.clone()
-    zero = torch.tensor(0)
-    stream = Stream(ensemble.network.seed, zero, zero, 1)
-    layer.write(4.0 * sign / 3000.0, stream, ensemble.programming, None)
-    miss1 = (pairs.weight1 - before[0] - 0.084 * sign).flatten()
-    miss2 = (pairs.weight2 - before[1] + 0.084 * sign).flatten()
-    sigma = 2 * 0.01 * 0.567  # the root of four pulses
-    for miss, expected in ((miss1, sigma), (miss2, sigma), (miss2 - miss1, 2**0.5 * sigma)):
-        assert abs(miss.mean()) < 5 * expected / len(miss) ** 0.5
-        assert miss.std().item() == pytest.approx(expected, rel=0.05)
-        up, down = miss[sign.flatten() > 0].std(), miss[sign.flatten() < 0].std()
-        assert up.item() == pytest.approx(down.item(), rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("field", "start"),
-    [
-        ("double-linear", MIDDLE),
-        ("double-exponential", 1.530 * (1 + np.exp(-27 / 9.741)) / 2 + 0.750),
-        ("double-curved-2.77", MIDDLE),
-        ("double-ideal", TOP - 0.05),
-        ("table", MIDDLE),
-        ("falls-exponentially", 2.40),  # the symmetry point
-        ("falls-by-a-table", MIDDLE),  # which has none
-        ("asymmetric", MIDDLE),  # whose symmetry point is near the top
-    ],
-)
-@pytest.mark.parametrize("cell", CELLS[1:])
-def test_fresh_weights_start_around_the_symmetry_point(cell, field, start):
-    """w1 = w0 and w2 = w0 - u, with the u that a pair of one-way devices has."""
-    ensemble = fresh(cell=cell, field=device_of(field), init=0.05)
-    one_way = fresh(field=device_of(field), init=0.05)
-    assert device_of(field).driven(True).start(0.05) == pytest.approx(start)
-    for layer in ensemble.network.layers:
-        torch.testing.assert_close(layer.pairs.weight1, torch.full_like(layer.weight, start))
-        torch.testing.assert_close(layer.weight, layer.pairs.weight2 - layer.pairs.weight1)
-    for layer, other in zip(ensemble.network.layers, one_way.network.layers, strict=True):
-        torch.testing.assert_close(layer.weight, other.weight, atol=1e-6, rtol=0)
-
-
 @pytest.mark.parametrize("distance", [0.14, 0.15])
 def test_the_middle_half_of_the_range_is_where_a_symmetry_point_counts(distance):
     """A quarter of 0.567 is 0.14175."""
@@ -154,20 +90,3 @@ def test_the_middle_half_of_the_range_is_where_a_symmetry_point_counts(distance)
         device = replace(device_of("asymmetric"), measured=file)
         expected = MIDDLE + sign * distance * (distance < 0.14175)
         assert device.driven(True).start(0.01) == pytest.approx(expected)
-
-
-def test_the_reference_is_one_constant_that_nothing_writes():
-    """Over two epochs, with write noise; it stands in the state dict, and has no wear."""
-    setting = setting_of(cell="reference", write_noise=0.02, var=0.3, resistor_noise=0.05)
-    (result,) = trained(
-        Trainer(members_of(setting), DENSE, Compiler(False), ledger_level=LedgerLevel.WEAR)
-    )
-    for layer in (1, 4):
-        weight1 = result.state[f"layers.{layer}.weight1"]
-        torch.testing.assert_close(weight1, torch.full_like(weight1, MIDDLE))
-        assert len(weight1.unique()) == 1
-        for name in ("pulses1", "raised1", "refreshes"):
-            assert result.ledger[f"layers.{layer}.{name}"].count_nonzero() == 0
-        for name in ("pulses2", "raised2"):
-            assert result.ledger[f"layers.{layer}.{name}"].count_nonzero() > 50
-    assert result.swap_accuracy is None

@@ -1,7 +1,5 @@
 """Cells by hand: what falling and rising pulses do to a weight, and clamping at the ends."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,8 +7,6 @@ from support.cells import CELLS, RULES, Row
 from support.devices import BRANCHED, LINEAR, NAMES, device_of
 
 from devices.programming import Draws
-from devices.responses import Linear
-from devices.rising import RisingBranch
 
 BOTH_WAYS, REFERENCE = dict(cell="both-ways"), dict(cell="reference")
 TOP, BOTTOM, MIDDLE = 2.742, 2.175, 2.4585
@@ -113,28 +109,6 @@ def test_an_exponential_branch_has_a_closed_form(nu):
             step += size * (1 + slope * step)
         if p >= 1:
             np.testing.assert_allclose(after.w2, step.clip(max=TOP), atol=2e-6)
-
-
-STILL = RisingBranch(Linear(slope=-1e-300, offset=2.742, pulses_max=27.0), 4.917)
-
-
-def test_both_ways_with_a_rising_branch_of_no_step_is_one_way_without_refresh():
-    generator = torch.Generator().manual_seed(2)
-    w1, w2 = (torch.rand(1, 20, 30, generator=generator).double() * 0.2 + 2.4 for _ in range(2))
-    slopes = torch.rand(2, 1, 20, 30, generator=generator).double() + 0.5
-    for rule, scheme in RULES.items():
-        rows = [Row(w1, w2, LINEAR, scheme | dict(cell=cell), slopes) for cell in CELLS[:2]]
-        rows[1].parameters = replace(rows[1].parameters, rising=STILL)
-        for _ in range(5):
-            gradient = torch.randn(1, 20, 30, generator=generator).double() / 2
-            draws = Draws(rounding=torch.rand(1, 20, 30, generator=generator).double())
-            for each in rows:
-                each.write(gradient, draws, clipping=0.3)
-        one_way, both_ways = (each.state for each in rows)
-        assert one_way.w1.min() > BOTTOM  # nothing was refreshed
-        assert not torch.equal(one_way.w1, w1)
-        assert torch.equal(one_way.w1, both_ways.w1), rule
-        assert torch.equal(one_way.w2, both_ways.w2), rule
 
 
 def test_a_symmetric_device_beside_a_reference_is_gradient_descent_with_bounds():

@@ -6,16 +6,12 @@ from itertools import pairwise
 import pytest
 import torch
 from conftest import DEVICES, currents_of, members_of, setting_of
-from support.devices import NAMES, device_of
 from support.engine import assert_same_bits
 
-from models.active_inputs import ActiveInputs
-from models.dense_inputs import DenseInputs
 from utils.compute.compiler import Compiler
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
 from utils.training.slices import restore, slice_of
-from utils.training.state_dict import state_dict
 from utils.training.trainer import Trainer
 
 
@@ -84,33 +80,6 @@ def test_any_layers(layers, currents):
     assert len(result.state) == 5 * (len(layers) + 1)
 
 
-def test_inputs_that_are_always_zero_keep_their_fresh_weights(currents):
-    training = train(members_of(setting_of()), currents)
-    ensemble = Ensemble.fresh(members_of(setting_of()), currents)
-    fresh = state_dict(ensemble.network, 0, ensemble.history.step)
-    (trained,) = states(training)
-    inputs = currents.active_inputs
-    assert len(inputs.always_zero) > 0
-    for name in ("layers.1.weight1", "layers.1.weight2"):
-        assert torch.equal(trained[name][:, inputs.always_zero], fresh[name][:, inputs.always_zero])
-        assert not torch.equal(trained[name][:, inputs.active], fresh[name][:, inputs.active])
-
-
-def test_leaving_inputs_out_that_are_always_zero_changes_nothing(currents):
-    """If all inputs are trained, always-zero inputs get gradients of exactly zero."""
-    inputs = currents.active_inputs
-    whole = torch.zeros(currents.n_train, inputs.total)
-    whole[:, inputs.active] = currents.inputs.train
-    tested = torch.zeros(currents.n_test, inputs.total)
-    tested[:, inputs.tested] = currents.inputs.test
-    all_active = ActiveInputs(torch.arange(inputs.total), torch.arange(0), 0)
-    everything = replace(currents, inputs=DenseInputs(whole, tested, all_active))
-    part, full = (train(members_of(setting_of()), data) for data in (currents, everything))
-    assert_close(states(part)[0], states(full)[0])
-    actual, expected = (each.ensemble.history.pulse_requests for each in (part, full))
-    torch.testing.assert_close(actual, expected)
-
-
 def test_pulse_request_is_the_mean_over_all_devices(currents):
     ensemble = Ensemble.fresh(members_of(setting_of(lr=2000.0)), currents)
     shapes = [weight.shape for weight in ensemble.network.weights]
@@ -164,10 +133,3 @@ def test_a_network_that_stops_being_finite_is_marked_and_the_others_go_on(curren
         assert result.failed_step is None
         alone = train([Member(setting, model)], currents)
         assert_close(result.state, states(alone)[0])
-
-
-def test_members_of_every_field_learn(currents):
-    for field in NAMES:
-        setting = setting_of(field=device_of(field), clipping=0.0, write_noise=0.001)
-        training = train(members_of(setting), currents, 12)
-        assert training.ensemble.history.accuracies[0, -1].item() > 0.9

@@ -1,11 +1,8 @@
 """The ledger: each count against numbers worked out by hand; wear; where it must not count."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
-from conftest import currents_of, dense_currents_of, members_of, setting_of
+from conftest import currents_of, members_of, setting_of
 from support.devices import device_of
 from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated
 
@@ -13,8 +10,6 @@ from devices.controller import Pulses
 from devices.ledger import COUNTS, WEAR, Account
 from devices.ledger_level import LedgerLevel
 from utils.compute.compiler import Compiler
-from utils.training.ensemble import Ensemble
-from utils.training.state_dict import ledger_dict
 from utils.training.trainer import Trainer
 
 
@@ -167,37 +162,6 @@ def test_counting_changes_no_number(field, data, request):
     }
 
 
-def program(ensemble: Ensemble, gradients: list[torch.Tensor]) -> None:
-    """Write the pairs of all layers, as dL/dW of each asks for."""
-    for number, (layer, gradient) in enumerate(
-        zip(ensemble.network.layers, gradients, strict=True)
-    ):
-        layer.write(gradient, None, ensemble.programming, ensemble.ledger.account(number))
-
-
-def test_side_by_side_it_is_as_alone(patterns):
-    """Programming does not mix networks: the same gradients cost each the same."""
-    currents = dense_currents_of(patterns)
-    members = [members_of(setting_of(lr=lr, init=0.2))[0] for lr in (500.0, 3000.0, 9000.0)]
-    together = Ensemble.fresh(members, currents, LedgerLevel.WEAR)
-    generator = torch.Generator().manual_seed(3)
-    gradients = [
-        1e-3 * torch.randn(1, layer.n_outputs, layer.n_inputs, generator=generator)
-        for layer in together.network.layers
-    ]
-    program(together, [each.expand(3, -1, -1) for each in gradients])
-    together.ledger.close_epoch(0)
-    for model, member in enumerate(members):
-        alone = Ensemble.fresh([member], currents, LedgerLevel.WEAR)
-        program(alone, gradients)
-        alone.ledger.close_epoch(0)
-        actual = ledger_dict(together.network, together.ledger, model, 2)
-        expected = ledger_dict(alone.network, alone.ledger, 0, 2)
-        assert actual["writes"][0].min() > 0
-        for name, values in actual.items():
-            torch.testing.assert_close(values, expected[name], rtol=1e-6, atol=0, equal_nan=True)
-
-
 def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
     trainer = Trainer(
         members_of(setting_of(), 2), currents, Compiler(False), ledger_level=LedgerLevel.WEAR
@@ -213,22 +177,3 @@ def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
         assert bad[name][1].isnan().all()
     assert bad["layers.1.pulses1"].isnan().all()
     assert good["layers.1.pulses1"].isfinite().all()
-
-
-@pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
-def test_float64_is_exact(field, patterns):
-    """The sums in double precision agree with sums over the arguments of `update`."""
-    setting = setting_of(init=0.2)
-    setting = replace(setting, field=device_of(field))
-    currents = dense_currents_of(patterns)
-    ensemble = Ensemble.fresh(members_of(setting), currents, LedgerLevel.WEAR).double()
-    array, generator = ensemble.network.layers[0].pairs, torch.Generator().manual_seed(0)
-    gradient = 1e-3 * torch.randn(array.weight.shape, generator=generator).double()
-    slope = np.where(gradient > 0, array.slope2, array.slope1)
-    request = 3000.0 * np.abs(gradient.numpy()) * slope
-    applied = request >= float(ensemble.programming.clipping)
-    program(ensemble, [gradient, torch.zeros_like(ensemble.network.layers[1].weight)])
-    pulses, writes, dropped, _ = ensemble.ledger.accounts[0].sums[0].tolist()
-    assert pulses == pytest.approx(request[applied].sum(), rel=1e-12)
-    assert (writes, dropped) == (applied.sum(), (~applied).sum())
-    assert ensemble.ledger.accounts[1].sums.count_nonzero() == 0

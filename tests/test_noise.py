@@ -136,12 +136,6 @@ def test_another_address_gives_independent_numbers(other):
     assert (here == there).float().mean() < 1e-3
 
 
-def test_same_address_gives_the_same_numbers():
-    assert torch.equal(
-        stream(step=4).normal(Draw.TEST, (3, 7)), stream(step=4).normal(Draw.TEST, (3, 7))
-    )
-
-
 def test_a_network_draws_the_same_alone_and_in_an_ensemble():
     together = stream((100, 101, 102)).normal(Draw.VOLTAGE, (6, 9))
     alone = stream((101,)).normal(Draw.VOLTAGE, (6, 9))

@@ -90,15 +90,6 @@ def test_write_noise_is_normal_and_grows_with_the_root_of_the_pulses():
     assert stats.kstest(miss.numpy(), "norm", args=(0, 0.006)).pvalue > 1e-3
 
 
-def test_write_noise_is_fresh_for_every_device_and_write():
-    once = noisily_written(0.003)
-    assert once.unique().numel() > 0.7 * once.numel()  # of so many voltages that there are
-    assert torch.equal(once, noisily_written(0.003))
-    for other in (noisily_written(0.003, step=1), noisily_written(0.003, layer=1)):
-        assert abs(torch.corrcoef(torch.stack([once.flatten(), other.flatten()]))[0, 1]) < 0.02
-    assert noisily_written(0.003, steps=3).std().item() == pytest.approx(0.006 * 3**0.5, rel=0.02)
-
-
 def test_without_write_noise_nothing_is_drawn(monkeypatch):
     for draw in ("normal", "noisy"):
         monkeypatch.setattr(Stream, draw, lambda *_: pytest.fail("noise was drawn"))

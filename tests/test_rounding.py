@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from support.cells import CELLS, RULES, Row
-from support.devices import BRANCHED, LINEAR, NAMES, device_of
+from support.devices import LINEAR
 from support.pairs import row
 
 from devices.ledger import COUNTS, Account
@@ -168,27 +168,6 @@ def test_what_is_requested_is_sent_or_kept(cell, scheme, limit):
     counts = dict(zip(COUNTS, account.sums[0].tolist(), strict=True))
     assert counts["dropped"] == 0
     assert counts["writes"] > 1000
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("name", [*NAMES, *BRANCHED])
-def test_an_accumulator_with_a_tiny_smallest_pulse_is_the_plain_rule_without_one(name, cell):
-    """v |r| pulses either way, whatever the slope factors; devices are used up, too."""
-    rng, shape = np.random.default_rng(8), (1, 10, 40)
-    response = device_of(name).response
-    start = torch.from_numpy(rng.uniform(response.w_min, response.w_max, (2, *shape)))
-    slopes = torch.from_numpy(rng.uniform(0.5, 2, (2, *shape)))
-    plain, accumulating = (
-        Row(*start, name, scheme | dict(cell=cell), slopes) for scheme in ({}, ACCUMULATE)
-    )
-    for _ in range(10):
-        gradient = torch.from_numpy(rng.normal(size=shape))
-        plain.write(gradient, clipping=0.0)
-        accumulating.write(gradient, clipping=1e-30)
-        for actual, expected in ((accumulating.w1, plain.w1), (accumulating.w2, plain.w2)):
-            np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-11)
-        assert accumulating.state.accumulator.count_nonzero() == 0
-    assert not torch.equal(plain.state.w2, start[1])
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -7,18 +7,8 @@ import pytest
 import torch
 from conftest import DEVICES, currents_of
 from support.cells import ALL, CELLS, RULES, devices_for, write_noise_for
-from support.engine import (
-    EAGER,
-    TOLERANCE,
-    assert_same_bits,
-    check_outputs,
-    check_result,
-    check_wear,
-    stop_at,
-    trained,
-)
+from support.engine import EAGER, TOLERANCE, check_accumulators, check_outputs, check_wear
 from support.reference_networks import (
-    ReferenceRun,
     assert_same_costs,
     batches,
     distance,
@@ -32,9 +22,7 @@ from models.kernels.load import python_only
 from utils.compute.compiler import Compiler
 from utils.settings import Member
 from utils.training.ensemble import Ensemble
-from utils.training.slices import slice_of
 from utils.training.state_dict import ledger_dict, state_dict
-from utils.training.trainer import Trainer
 
 FIELDS = [
     "double-linear",
@@ -61,11 +49,6 @@ def limited(cell: str, rule: str, **changes) -> dict:
     return dict(cell=cell, max_pulses=1.1) | LR | NOISES | RULES[rule] | changes
 
 
-def with_kernel(cell: str, rule: str) -> dict:
-    """Return `limited` changes for which kernels are those of all sparse networks here."""
-    return limited(cell, rule, write_noise=write_noise_for(cell, rule))
-
-
 def check(ensemble, model, reference) -> None:
     """Voltages, accumulators, loss, costs and wear."""
     state = state_dict(ensemble.network, model, ensemble.history.step)
@@ -76,18 +59,6 @@ def check(ensemble, model, reference) -> None:
     accounts = ensemble.ledger.accounts
     assert_same_costs([account.sums[model] for account in accounts], reference.costs)
     check_wear(ledger_dict(ensemble.network, ensemble.ledger, model, 99), reference)
-
-
-def check_accumulators(state, reference) -> None:
-    """Rounding may send a pulse a step earlier or later of a few weights, by which chi differs."""
-    for layer, chi in enumerate(reference.chi):
-        name = f"layers.{1 + 3 * layer}.accumulator"
-        assert (name in state) == reference.physics.accumulate
-        if name in state:
-            actual = state[name].double().numpy()
-            scale = 1e-3 * max(abs(chi).max(), reference.physics.clipping)
-            assert (abs(actual - chi) > scale).mean() < 2e-3
-            assert abs(actual).sum() == pytest.approx(reference.pending[layer], rel=2e-3)
 
 
 def exact(voltages, device):
@@ -209,8 +180,8 @@ def test_the_same_without_kernels(cell, rule, patterns, sparse_patterns):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_double_precision_follows_the_reference(cell, patterns):
-    rule = RULES["accumulate nearest"]
-    compare("falls-linearly", patterns, dtype=torch.float64, cell=cell, **rule)
+    scheme = dict(cell=cell) | RULES["accumulate nearest"]
+    compare("falls-linearly", patterns, dtype=torch.float64, **scheme)
 
 
 COMPILED = [  # of each cell and of each rule that is not in test_reference.py
@@ -232,7 +203,9 @@ def test_compiled_networks_follow_the_reference(cell, rule, data, request):
 
 def test_both_ways_in_inputs_of_tests_alone(always_zero_patterns):
     """Weights on inputs that are always zero in training start around w0 and stay there."""
-    compare("falls-exponentially", always_zero_patterns, **with_kernel("both-ways", "none"))
+    noise = write_noise_for("both-ways", "none")
+    changes = limited("both-ways", "none", write_noise=noise)
+    compare("falls-exponentially", always_zero_patterns, **changes)
 
 
 @pytest.mark.parametrize(("cell", "rule"), ALL)
@@ -272,81 +245,3 @@ def test_accumulators_hold_much_in_this_comparison(cell, rule, patterns):
     assert sum((abs(chi) > 0.01).sum() for chi in network.chi) > 50
     held = trained_reference("double-linear", patterns, BATCHES, max_pulses=0.5, **of_rule)
     assert max(abs(chi).max() for chi in held.chi) > 1
-
-
-def trainer_of(setting, data, model=0) -> Trainer:
-    member, currents = Member(setting, model), currents_of(data)
-    return Trainer([member], currents, Compiler(False), ledger_level=LedgerLevel.WEAR)
-
-
-def three_epochs(cell, rule, **changes):
-    """Return a setting of three epochs of 7 mini-batches."""
-    flags = dict(epochs=3, lr=60.0, max_pulses=0.5, layers=(40,))
-    flags |= dict(resistor_noise=0.02, voltage_noise=2e-5)
-    return noisy_setting(devices_for(cell, rule)[0], **with_kernel(cell, rule) | flags | changes)
-
-
-@pytest.mark.parametrize(
-    ("cell", "rule"),
-    [
-        ("one-way", "none"),
-        ("both-ways", "stochastic"),
-        ("reference", "accumulate"),
-        ("one-way", "accumulate nearest"),
-    ],
-)
-@pytest.mark.parametrize("data", ["patterns", "sparse_patterns"])
-def test_training_records_what_the_reference_does_and_is_resumed_bit_for_bit(
-    data, cell, rule, request
-):
-    """Epoch by epoch: accuracies, requests, the ledger with what is pending, and wear.
-
-    Stopped in the middle of an epoch, with pulses in the accumulators and much to be rounded.
-    """
-    data, setting = request.getfixturevalue(data), three_epochs(cell, rule)
-    run = ReferenceRun(setting, data)
-    trainer = trainer_of(setting, data)
-    (whole,) = trained(trainer)
-    check_result(trainer, whole, run)
-    check_accumulators(whole.state, run.network)
-    assert ("pending" in whole.ledger) == setting.accumulate
-    if setting.accumulate:
-        assert whole.ledger["pending"].dtype == torch.float64
-        np.testing.assert_allclose(whole.ledger["pending"], run.pending, rtol=2e-3)
-        assert whole.ledger["dropped"].count_nonzero() == 0
-    check_wear(whole.ledger, run.network)
-    assert (whole.swap_accuracy is None) == (cell != "one-way")
-
-    stopped = trainer_of(setting, data)
-    stop_at(stopped, 10)
-    checkpoint = slice_of(stopped.ensemble, 0)
-    names = [name for name in checkpoint if "accumulator" in name]
-    assert len(names) == 2 * setting.accumulate
-
-    def resumed(**changes):
-        trainer = trainer_of(setting, data)
-        trainer.restore([checkpoint | changes])
-        (result,) = trained(trainer)
-        return result
-
-    assert_same_bits(resumed(), whole)
-    for name in names:  # each is needed
-        assert checkpoint[name].abs().max() > 0.01
-        other = resumed(**{name: torch.zeros_like(checkpoint[name])})
-        assert not torch.equal(other.state["layers.1.weight2"], whole.state["layers.1.weight2"])
-
-
-SEEDED = ("one-way", "none"), ("both-ways", "stochastic"), ("reference", "accumulate")
-
-
-@pytest.mark.parametrize(("cell", "rule"), SEEDED)
-def test_a_network_is_that_of_its_seed(cell, rule, sparse_patterns):
-    """Model 2 of seed 100 is model 0 of seed 102, bit for bit; another seed is another one."""
-
-    def network(seed, model):
-        setting = three_epochs(cell, rule, epochs=1, seed=seed)
-        return trained(trainer_of(setting, sparse_patterns, model))[0]
-
-    first, other = network(100, 2), network(101, 2)
-    assert_same_bits(first, network(102, 0))
-    assert not torch.equal(first.state["layers.1.weight2"], other.state["layers.1.weight2"])

@@ -1,15 +1,13 @@
-"""The field is switched while a network learns: against the float64 reference, and across stops."""
-
-from dataclasses import replace
+"""The field is switched while a network learns: against the float64 reference."""
 
 import numpy as np
 import pytest
 import reference_devices
 import torch
-from conftest import DEVICES, assert_same_tensors, currents_of, is_one_pass, setting_of
+from conftest import DEVICES, currents_of, is_one_pass
 from reference import Network
 from support.devices import device_of
-from support.engine import assert_same_bits, check_result, stop_at, trained
+from support.engine import check_result, trained
 from support.reference_networks import (
     EXTRAS,
     TEST_BATCH,
@@ -19,7 +17,15 @@ from support.reference_networks import (
     inputs,
     state_of,
 )
-from support.sweeps import assert_same_networks, held_in, results
+from support.switched import (
+    BATCH,
+    EPOCHS,
+    EXPONENTIAL,
+    LINEAR,
+    SWITCH,
+    switched_setting,
+    trainer_of,
+)
 
 from devices.ledger_level import LedgerLevel
 from devices.noise import Draw, Stream
@@ -29,27 +35,9 @@ from utils.compute.cuda_graph import WARM_UP
 from utils.settings import Member
 from utils.training import evaluation
 from utils.training.intermediate import compute
-from utils.training.slices import SWITCHED as SWITCHED_SLICE
-from utils.training.slices import slice_of
 from utils.training.trainer import Trainer
 
-EPOCHS, SWITCH, BATCH = 4, 2, 16  # 13 mini-batches an epoch, the last one smaller
-FLAGS = dict(
-    epochs=EPOCHS,
-    switch_epoch=SWITCH,
-    batch_size=BATCH,
-    lr=1500.0,
-    var=0.2,
-    resistor_noise=0.05,
-    voltage_noise=2e-5,
-    clipping=0.05,
-    init=0.25,
-    write_noise=0.02,
-    layers=(24,),
-)
 pytestmark = pytest.mark.usefixtures("several_test_batches")
-EXACT_WRITES = dict(write_noise=0.0)
-LINEAR, EXPONENTIAL = "double-linear", "double-exponential"
 
 
 @pytest.fixture(autouse=True)
@@ -59,8 +47,7 @@ def small(threads_stay, monkeypatch):
     monkeypatch.setattr("models.sparse_inputs.SMALLEST_BATCH", BATCH)
 
 
-def switched_setting(first, second, **changes):
-    return setting_of(**FLAGS | changes, field=device_of(first), second=device_of(second))
+EXACT_WRITES = dict(write_noise=0.0)
 
 
 RUNS: dict[tuple, ReferenceRun] = {}  # which keep their data, and so its id
@@ -72,13 +59,6 @@ def reference_run(first, second, data, **changes) -> ReferenceRun:
     if key not in RUNS:
         RUNS[key] = ReferenceRun(switched_setting(first, second, **changes), data)
     return RUNS[key]
-
-
-def trainer_of(first, second, data, device="cpu", compiled=False, models=(0,), **changes):
-    setting = switched_setting(first, second, **changes)
-    currents = currents_of(data, device=device, batch_size=setting.batch_size)
-    members = [Member(setting, model) for model in models]
-    return Trainer(members, currents, Compiler(compiled), currents.are_on_gpu, LedgerLevel.TOTALS)
 
 
 def check(trainer, reference, model=0):
@@ -184,24 +164,6 @@ def test_currents_and_voltages_of_a_switched_network_follow_the_reference(patter
             assert difference(actual.double().numpy(), values) < 1e-2
 
 
-def test_resume_reads_a_switched_network_by_its_second_field(simulate):
-    """The same bits as if its currents and voltages had been requested at once."""
-    run = (
-        "--field double-linear double-exponential --epochs 2 --switch_epoch 1 --lr 3000 "
-        "--resistor_noise 0.05 --device_noise --compute_intermediate"
-    )
-    (record,) = simulate(run)
-    paths = sorted(record.folder.glob("*-layer-*.pth"))
-    expected = [torch.load(path, weights_only=True) for path in paths]
-    assert len(paths) == 4
-    for path in paths:
-        path.unlink()
-    simulate(f"{run} --resume --output_dir {record.folder.parent}")
-    assert ": epoch " not in simulate.errors
-    for path, tensor in zip(paths, expected, strict=True):
-        assert torch.equal(torch.load(path, weights_only=True), tensor)
-
-
 PARTS = "input scale", "epoch", "write noise", "partner", "device noise"
 
 
@@ -232,51 +194,6 @@ def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatc
         assert difference(other.swap_outputs, whole.swap_outputs) > 0.1
         return
     assert distance(state_of(other.network), whole.network) > 5e-2
-
-
-def test_a_switch_to_the_same_response_is_none_bit_for_bit(patterns):
-    """Voltages go to pulses and back, and are multiplied by one."""
-    switched = trainer_of(LINEAR, "double-curved-0.0", patterns)
-    (setting,) = {member.setting for member in switched.members}
-    never = replace(setting, second=None, switch_epoch=None)
-    plain = Trainer([Member(never, 0)], switched.currents, Compiler(False))
-    (result,), (other,) = trained(switched), trained(plain)
-    assert_same_tensors(result.state, other.state)
-    assert torch.equal(result.accuracies, other.accuracies)
-    assert other.switch_accuracy is None
-
-
-def slices_of(trainer) -> list[dict]:
-    """What a checkpoint holds that is written now."""
-    return [slice_of(trainer.ensemble, model) for model in range(len(trainer.members))]
-
-
-def assert_resumed(slices, expected, data):
-    trainer = trainer_of(EXPONENTIAL, LINEAR, data, models=(0, 1))
-    trainer.restore(slices)
-    for result, other in zip(trained(trainer), expected, strict=True):
-        assert_same_bits(result, other)
-
-
-def test_checkpoints_around_the_switch_resume_bit_for_bit(patterns):
-    """The one at the switch is always of after it, and is marked so; with two networks.
-
-    Training writes none between the last test and the switch; it would be known for what it is.
-    """
-    whole = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
-    epochs, at = whole.train(lambda: None), SWITCH * whole.per_epoch
-    assert [next(epochs) for _ in range(SWITCH)] == [0, 1]
-    between = slices_of(whole)
-    assert int(between[0]["history.step"]) == at
-    list(epochs)
-    expected = list(whole.results(0.0))
-    assert_resumed(between, expected, patterns)
-    for step, switched in ((at - 1, False), (at, True), (at + 1, True), (3 * at // 2, True)):
-        stopped = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
-        stop_at(stopped, step)
-        slices = slices_of(stopped)
-        assert [SWITCHED_SLICE in each for each in slices] == [switched] * 2
-        assert_resumed(slices, expected, patterns)
 
 
 def test_a_graph_is_captured_anew(patterns, fake_cuda, monkeypatch):
@@ -311,60 +228,3 @@ def test_devices_are_switched_by_hand():
     assert float(array.responses.lowest) == pytest.approx(0.845701, abs=1e-6)
     array.switch([linear])
     torch.testing.assert_close(array.weight1, w, atol=1e-6, rtol=0)
-
-
-def test_what_changes_at_the_switch_and_what_stays(patterns):
-    trainer = trainer_of(LINEAR, EXPONENTIAL, patterns)
-    ensemble, state = trainer.ensemble, dict(trainer.ensemble.named_buffers())
-    before = {name: tensor.clone() for name, tensor in state.items()}
-    ensemble.switch()
-    after = dict(ensemble.named_buffers())
-    spans = 0.567, 2.280 - 0.845701
-    assert after["network.physics.gain"].item() == pytest.approx(spans[0] / spans[1], rel=1e-5)
-    assert after["programming.write_noise"].item() == pytest.approx(0.02 * spans[1], rel=1e-5)
-    stays = tuple(
-        "slope1 slope2 running_mean running_var learning_rate clipping voltage_noise "
-        "resistor_noise step seed".split()
-    )
-    names = [name for name in before if name.endswith(stays)]
-    assert len(names) > 10
-    assert all(torch.equal(before[name], after[name]) for name in names)
-    assert ensemble.phases[ensemble.phase].partners == [device_of(LINEAR).response]
-
-
-def test_two_fields_and_a_switch_are_one_setting_on_disk(simulate):
-    flags = "--field double-exponential double-linear --epochs 3 --lr 3000 --batch_size 64"
-    early, late = simulate(f"{flags} --switch_epoch 1 2")
-    assert early.folder.name[15:] == (
-        "Digits-double-exponential-double-linear-3000.0-var-0.2-clipping-0.0-resistor-0.0-"
-        "voltage-0.0-switch-epoch-1"
-    )
-    assert early.json["optimizer_parameters"]["field"] == [EXPONENTIAL, LINEAR]
-    assert (early.json["switch_epoch"], early.json["time_switch"]) == (1, None)
-    assert 0 < early.json["switch_accuracy"] < 100
-    assert early.json["devices"].keys() == {LINEAR, EXPONENTIAL}
-    assert torch.equal(early.accuracies[:1], late.accuracies[:1])
-    assert not torch.equal(early.accuracies[1:], late.accuracies[1:])
-    header, *rows = simulate.table.splitlines()
-    assert header.split()[:3] == ["field", "switch", "lr"]
-    assert f"  {early.json['switch_accuracy']:.2f}  " in rows[0]
-    assert [row.split()[1:3] for row in rows] == [["epoch", "1"], ["epoch", "2"]]
-    (third,) = simulate(f"{flags} --time_switch 3")
-    assert third.folder.name.endswith("-voltage-0.0-switch-3")
-    assert (third.json["switch_epoch"], third.json["time_switch"]) == (None, 3)
-    assert torch.equal(third.state["layers.4.weight1"], early.state["layers.4.weight1"])
-    assert third.json["switch_accuracy"] == early.json["switch_accuracy"]
-
-
-def test_a_switched_run_that_is_stopped_ends_as_one_that_is_not(start, tmp_path):
-    """A checkpoint before every step; killed in the epoch of the switch, with workers."""
-    run = (
-        "--task Digits --layers 24 --epochs 4 --n_models 2 --lr 3000 --batch_size 400 "
-        "--field double-linear double-exponential --time_switch 2 --device cpu --compile off"
-    ).split()
-    start(*run, output_dir=tmp_path / "whole").ended()
-    process = start(*run, "--checkpoint_minutes", 0, before=held_in(3))
-    process.wait_for("epoch 2/", 2).killed()
-    process = start(*run, "--resume").ended()
-    assert "2 go on from a checkpoint" in process.log
-    assert_same_networks(results(tmp_path / "out"), results(tmp_path / "whole"))

@@ -83,6 +83,23 @@ def of_pulses(pulses: float) -> Linear:
     return Linear(slope=-0.567 / pulses, offset=2.742, pulses_max=pulses)
 
 
+# A file of the first format of `measured("mine")`, with its variability and noises.
+FIRST_FORMAT = {
+    "format": 1,
+    "name": "mine",
+    "family": "table",
+    "constants": {
+        "pulses": [0.0, 1.0, 3.0, 4.0, 9.5, 20.0],
+        "voltages": [2.742, 2.6, 2.5, 2.49, 2.3, 2.175],
+    },
+    "errors": {},
+    "variability": {"value": 0.2, "error": None},
+    "read_noise": {"value": 0.01, "error": None},
+    "write_noise": {"value": 0.02, "error": None},
+    "units": {"unit": "S", "slope": 2e-6, "offset": -5e-6},
+    "source": {"file": "curve.csv", "sha256": "0" * 64, "how": {"layout": "columns"}},
+    "relaxes_to": "double-linear",
+}
 BRANCHED = {
     device.name: device
     for device in (
@@ -110,3 +127,8 @@ def device_file(path: Path, device: DeviceFile) -> Path:
     """Write the file of a device; returns its path."""
     write(path, device)
     return path
+
+
+def in_a_file(folder: Path, name: str, response: Response = OTHERS["table"].response, **values):
+    """Return a measured device as it is read from its file."""
+    return find(str(device_file(folder / f"{name}.json", measured(name, response, **values))))
