@@ -1,8 +1,11 @@
 """The ledger: each count against numbers worked out by hand; wear; where it must not count."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
-from conftest import currents_of, members_of, setting_of
+from conftest import currents_of, dense_currents_of, members_of, setting_of
 from support.devices import device_of
 from support.pairs import EXPONENTIAL, IDEAL, LINEAR, row, updated
 
@@ -10,6 +13,7 @@ from devices.controller import Pulses
 from devices.ledger import COUNTS, WEAR, Account
 from devices.ledger_level import LedgerLevel
 from utils.compute.compiler import Compiler
+from utils.training.ensemble import Ensemble
 from utils.training.trainer import Trainer
 
 
@@ -177,3 +181,30 @@ def test_of_a_network_that_fails_it_is_unknown_from_then_on(currents):
         assert bad[name][1].isnan().all()
     assert bad["layers.1.pulses1"].isnan().all()
     assert good["layers.1.pulses1"].isfinite().all()
+
+
+def program(ensemble: Ensemble, gradients: list[torch.Tensor]) -> None:
+    """Write the pairs of all layers, as dL/dW of each asks for."""
+    for number, (layer, gradient) in enumerate(
+        zip(ensemble.network.layers, gradients, strict=True)
+    ):
+        layer.write(gradient, None, ensemble.programming, ensemble.ledger.account(number))
+
+
+@pytest.mark.parametrize("field", ["double-linear", "double-exponential", "table"])
+def test_float64_is_exact(field, patterns):
+    """The sums in double precision agree with sums over the arguments of `update`."""
+    setting = setting_of(init=0.2)
+    setting = replace(setting, field=device_of(field))
+    currents = dense_currents_of(patterns)
+    ensemble = Ensemble.fresh(members_of(setting), currents, LedgerLevel.WEAR).double()
+    array, generator = ensemble.network.layers[0].pairs, torch.Generator().manual_seed(0)
+    gradient = 1e-3 * torch.randn(array.weight.shape, generator=generator).double()
+    slope = np.where(gradient > 0, array.slope2, array.slope1)
+    request = 3000.0 * np.abs(gradient.numpy()) * slope
+    applied = request >= float(ensemble.programming.clipping)
+    program(ensemble, [gradient, torch.zeros_like(ensemble.network.layers[1].weight)])
+    pulses, writes, dropped, _ = ensemble.ledger.accounts[0].sums[0].tolist()
+    assert pulses == pytest.approx(request[applied].sum(), rel=1e-12)
+    assert (writes, dropped) == (applied.sum(), (~applied).sum())
+    assert ensemble.ledger.accounts[1].sums.count_nonzero() == 0

@@ -37,7 +37,7 @@ FIELDS = [
 NOISES = dict(write_noise=0.03, device_noise=True)  # besides var, resistor_noise, voltage_noise
 LR = dict(lr=300.0)  # at 3000 devices of both-ways cells jump from end to end, and networks diverge
 STEP_TOLERANCE = 1e-4  # of one batch, arb. u. and pulses; a pulse of 0.1 is 1e-3 or more
-BATCHES = 8  # an epoch, of which the last one is smaller, and the first one again
+BATCHES = 14  # two epochs, of which the last one is smaller
 MOST_MISTAKEN = 5  # values of weights of which rounding decides, of tens of thousands
 
 

@@ -1,13 +1,19 @@
 """A run whose field is switched: on disk, resumed around the switch, and killed in its epoch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from conftest import assert_same_tensors
 from support.engine import assert_same_bits, stop_at, trained
 from support.sweeps import assert_same_networks, held_in, results
 from support.switched import EXPONENTIAL, LINEAR, SWITCH, trainer_of
 
+from utils.compute.compiler import Compiler
+from utils.settings import Member
 from utils.training.slices import SWITCHED as SWITCHED_SLICE
 from utils.training.slices import slice_of
+from utils.training.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("several_test_batches")
 
@@ -34,6 +40,18 @@ def test_resume_reads_a_switched_network_by_its_second_field(simulate):
     assert ": epoch " not in simulate.errors
     for path, tensor in zip(paths, expected, strict=True):
         assert torch.equal(torch.load(path, weights_only=True), tensor)
+
+
+def test_a_switch_to_the_same_response_is_none_bit_for_bit(patterns):
+    """Voltages go to pulses and back, and are multiplied by one."""
+    switched = trainer_of(LINEAR, "double-curved-0.0", patterns)
+    (setting,) = {member.setting for member in switched.members}
+    never = replace(setting, second=None, switch_epoch=None)
+    plain = Trainer([Member(never, 0)], switched.currents, Compiler(False))
+    (result,), (other,) = trained(switched), trained(plain)
+    assert_same_tensors(result.state, other.state)
+    assert torch.equal(result.accuracies, other.accuracies)
+    assert other.switch_accuracy is None
 
 
 def slices_of(trainer) -> list[dict]:
