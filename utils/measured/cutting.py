@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from utils.measured.numeric_table import several
 from utils.measured.options import MIN_READINGS, ReadingOptions
 from utils.measured.series import Series
-from utils.measured.turns import cut_at_turns, turning_point
+from utils.measured.turns import cut_at_turns, jump, state_before, turning_point
 
 MAX_READS = 10  # after each pulse, looked for where no column counts pulses
 REPEATED = 0.15  # of the change of a curve: what changes less between the same places is repeated
+BACK = 0.1  # of the range of a ramp, by which it may have gone back after a few bad readings
 STEPS_ERRORS = 4  # from which on a change that is missing within repeated readings is no accident
 
 
@@ -46,8 +49,14 @@ def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
     if how is None:
         changes = np.flatnonzero(np.diff(series.segments)) + 1
         starts = {*restarts(series), *(changes.tolist() if series.branch is None else ())}
-        parts = np.split(np.arange(n), sorted(starts)[1:])
-        cuts = [part[cut] for part in parts for cut in within(series.take(part))]
+        bounds = [*sorted(starts), n]
+        parts = [np.arange(start, stop) for start, stop in pairwise(bounds)]
+        for part in parts:
+            refuse_units(series.take(part))
+        turned = [turns_within(series, start, stop) for start, stop in pairwise(bounds)]
+        cuts = parts
+        if any(turned):
+            cuts = [np.arange(n)[cut] for cut in between_turns(series, bounds[1:-1])]
         if options.reads is None:
             refuse_steps(series, cuts)
         if len(cuts) == len(parts):
@@ -66,29 +75,56 @@ def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
     return [cut for cut in cuts if len(cut) >= MIN_READINGS]
 
 
-def within(series: Series) -> list[slice]:
-    """The ramps of a series in which the count of pulses does not start again."""
-    at = turning_point(series.values)
+def turns_within(series: Series, start: int, stop: int) -> bool:
+    """Whether the curve turns between two indices, at which other ramps begin."""
+    first = start if series.branch else state_before(series.values, start, stop)
+    at = turning_point(series.values[first:stop])
     if at is None:
-        return [slice(None)]
-    if series.branch is not None or len(series) < 2 * MIN_READINGS:
+        return False
+    if series.branch is not None or stop - start < 2 * MIN_READINGS:
+        at += first
         raise series.error(
             f"the curve turns back here, at {series.values[at]:.6g}, so it is not one "
             f"{'' if series.branch is None else series.branch + ' '}ramp; save each ramp "
             "in its own column",
             at,
         )
-    return between_turns(series)
+    return True
 
 
-def between_turns(series: Series) -> list[slice]:
-    """The ramps between turns and resets; that there are resets is said."""
+def refuse_units(series: Series) -> None:
+    """Raise UserError where the values go on a thousand times smaller or larger, as where an
+    instrument changes from nA to µA by itself."""
+    at = jump(series.values, 0, len(series) - 1)
+    if at is None or not MIN_READINGS <= at + 1 <= len(series) - MIN_READINGS:
+        return
+    before, after = series.values[at : at + 2].tolist()
+    small, large = sorted((abs(before), abs(after)))
+    if abs(large - 1000 * small) < 0.1 * large:
+        raise series.error(f"{after:g} follows {before:g}; give all values in one unit", at + 1)
+
+
+def between_turns(series: Series, starts: Sequence[int] = ()) -> list[slice]:
+    """The ramps between turns and resets; that there are resets is said.
+
+    starts: indices at which another ramp begins for sure.
+    """
     places = series.positions - series.positions[0]
     # With what is missing in place, so that ramps of equally many pulses have equally many values.
     values = np.full(places[-1] + 1, np.nan)
     values[places] = series.values
-    cuts, resets = cut_at_turns(values)
+    cuts, resets = cut_at_turns(values, places[list(starts)].tolist())
     cuts = [slice(*np.searchsorted(places, (cut.start, cut.stop)).tolist()) for cut in cuts]
+    for one, few, other in zip(cuts, cuts[1:], cuts[2:], strict=False) if resets > 1 else ():
+        ramp, back = series.values[one], series.values[other][0]
+        if few.stop - few.start < MIN_READINGS <= len(ramp):
+            change = ramp[-1] - ramp[0]
+            if (back - ramp[-1]) * np.sign(change) > -BACK * abs(change):  # the ramp goes on
+                raise series.error(
+                    f"{several([few.stop - few.start], 'reading')} far from those before and "
+                    "after, which belong to one ramp; empty the cells of bad readings",
+                    few.start,
+                )
     if resets:
         series.table.left_out.append(
             f"{series.where}: {several([resets], 'reset')} between ramps (single jumps)"

@@ -104,8 +104,12 @@ def join(ramps: Sequence[Series]) -> None:
     span = float(np.mean([one.size for one, _ in turns]))
     noise = float(np.mean([one.trend.scatter for one, _ in turns])) / np.sqrt(len(turns))
     slack = 4 * noise + 0.02 * span
-    again = abs(gap) <= min(slack, 0.4 * step) or abs(gap) < 1e-9 * span
-    goes_on = not again and abs(gap - step * steepening) <= slack + 0.3 * step
+    off = abs(gap - step * steepening)
+    # With one reading more than the other branch, ramps begin with one before their first pulse.
+    pairs = [(one.positions, after.positions) for one, after in turns if after.after is not None]
+    odd = off > 3 * noise and {np.ptp(one) - np.ptp(after) for one, after in pairs} == {1}
+    again = odd or abs(gap) <= min(slack, 0.4 * step) or abs(gap) < 1e-9 * span
+    goes_on = not again and off <= slack + 0.3 * step
     for (one, after), before, behind in zip(turns, missing - own, own, strict=True):
         if not one.is_counted:
             one.pulses = one.pulses - one.pulses[0] + behind + float(goes_on)
@@ -113,11 +117,17 @@ def join(ramps: Sequence[Series]) -> None:
             one.pulses = one.pulses - min(one.pulses[0] - 1, before)
         if goes_on and one.pulses[0] == 1:
             one.before = float(after.values[-1])
+    # Then a count that runs on from ramp to ramp counts readings, not pulses.
+    counted = [(one, one.counter) for one, _ in turns if odd and one.counter]
+    run_on = [one for one, counter in counted if counter.numbers[one.rows[0]] != one.pulses[0]]
     usual = float(np.median([len(one.pulses) for one, _ in turns]))
-    for one in ramps if goes_on else ():
+    goes_on = goes_on and all(one.pulses[0] > 0 for one, _ in turns)
+    for one in ramps:
         # The first of a train; with one reading more it begins at 0.
-        if one.after is None and one.pulses[0] == 0 and len(one.pulses) <= usual:
+        if one.after is None and one.pulses[0] == 0 and len(one.pulses) <= usual and goes_on:
             one.pulses = one.pulses + 1
+        elif one in run_on or (one.after is None and run_on and len(one.pulses) >= usual):
+            one.pulses = one.pulses - min(one.pulses[0], one.pulses[1] - one.pulses[0])
 
 
 def missing_between(one: Series, other: Series) -> int:

@@ -18,7 +18,8 @@ KNOT_GRID = np.linspace(-11.75, 11.75, 48)[:, None]  # nonlinearities of curves 
 class Turn:
     """A turn of values [n] of this noise; low, at, high: the extremes before, at and after it.
 
-    there: which values were measured, [n]; the others are between those beside them.
+    there: which values were measured, [n]; the others are between those beside them. is_known:
+    whether the ramp ends at `at` for sure. meet: whether ramps do at turns of its kind.
     Where a ramp saturates, its largest reading is a matter of noise: the turn is where curves on
     both sides leave least. In a continuous train they meet in the last reading of the ramp before;
     where the device was moved in between they do not.
@@ -30,9 +31,12 @@ class Turn:
     at: int
     high: int
     noise: float
+    is_known: bool = False
+    meet: bool = True
 
     def __post_init__(self) -> None:
-        up = self.values if self.values[self.at] >= self.values[self.low] else -self.values
+        self.is_high = bool(self.values[self.at] >= self.values[self.low])
+        up = self.values if self.is_high else -self.values
         # Extremes on a flat end are anywhere on it: the turn, and those beside it.
         before, after = up[self.low : self.at + 1], up[self.at : self.high + 1]
         slack = 6 * self.noise
@@ -46,12 +50,16 @@ class Turn:
         self.part = np.where(self.there, up, np.nan)[part]
         # The first and the last reading that may end the ramp: three are left on both sides.
         self.ends = self.first + 2, self.first + len(self.part) - 4
+        if self.is_known:
+            self.ends = self.at, self.at
         self.is_wide = self.ends[0] <= self.ends[1]
         self.misfit = cache(self.left_by_curves)
 
     @cached_property
     def sharp(self) -> int | None:
-        """The turn of a curve whose steps around it are far larger than its noise."""
+        """The turn if it is known, or of a curve whose steps around it far exceed its noise."""
+        if self.is_known:
+            return self.at
         if np.isnan(self.part).any():
             return None
         steps, peak = np.diff(self.part), int(np.argmax(self.part))
@@ -117,28 +125,41 @@ def left_over(values: np.ndarray, places: Sequence[np.ndarray]) -> float:
 def ends_of(turns: Sequence[Turn]) -> list[int]:
     """The last readings of the ramps up to these turns.
 
-    All turns of a train tell together whether its ramps meet and, where these have the same two
-    lengths, where they end.
+    All upper turns of a train tell together whether its ramps meet there, and so do all lower
+    ones, where cycles may be apart; all turns tell together where ramps of two lengths end.
     """
     noisy = [turn for turn in turns if turn.sharp is None and turn.is_wide]
-    spare = max(sum(len(turn.part) - 6 for turn in noisy), 1)
-    left = {is_so: total(noisy, [x.best(is_so) for x in noisy], is_so) for is_so in (True, False)}
-    meet = left[True] - left[False] <= (10 + 4 * len(noisy)) * left[False] / spare
-    ends = [turn.best(meet) for turn in turns]
+    for is_high in (True, False):
+        kind = [turn for turn in noisy if turn.is_high == is_high]
+        left = {meet: total(kind, [x.best(meet) for x in kind], meet) for meet in (True, False)}
+        slack = (10 + 4 * len(kind)) * left[False] / spare(kind)
+        for turn in turns:
+            if turn.is_high == is_high:
+                turn.meet = left[True] - left[False] <= slack
+    ends = [turn.best(turn.meet) for turn in turns]
     if noisy and all(turn.is_wide for turn in turns) and len(ends) > 2:
-        slack = (10 + 6 * len(turns)) * left[meet] / spare
-        least, raster = raster_of(turns, ends, meet)
-        if least - total(turns, ends, meet) <= slack:
+        least, raster = raster_of(turns, ends)
+        slack = (10 + 6 * len(turns)) * total(noisy, [x.best(x.meet) for x in noisy]) / spare(noisy)
+        if least - total(turns, ends) <= slack:
             return raster
     return ends
 
 
-def total(turns: Sequence[Turn], ends: Sequence[int], meet: bool) -> float:
-    """The misfit of all turns if these are the ends."""
-    return sum(turn.misfit(end, meet) for turn, end in zip(turns, ends, strict=True))
+def spare(turns: Sequence[Turn]) -> int:
+    """Readings around turns beside those that curves take up."""
+    return max(sum(len(turn.part) - 6 for turn in turns), 1)
 
 
-def raster_of(turns: Sequence[Turn], ends: Sequence[int], meet: bool) -> tuple[float, list[int]]:
+def total(turns: Sequence[Turn], ends: Sequence[int], meet: bool | None = None) -> float:
+    """The misfit of all turns that are not known if these are the ends."""
+    return sum(
+        turn.misfit(end, turn.meet if meet is None else meet)
+        for turn, end in zip(turns, ends, strict=True)
+        if not turn.is_known
+    )
+
+
+def raster_of(turns: Sequence[Turn], ends: Sequence[int]) -> tuple[float, list[int]]:
     """Ends of ramps of two lengths that alternate, near these and with the least total misfit,
     and that misfit; it is infinite where there is no such raster."""
     at, index = np.array(ends), np.arange(len(ends))
@@ -147,7 +168,7 @@ def raster_of(turns: Sequence[Turn], ends: Sequence[int], meet: bool) -> tuple[f
 
     def misfit(tried: np.ndarray) -> float:
         is_inside = ((tried >= low) & (tried <= high)).all()
-        return total(turns, tried.tolist(), meet) if is_inside else np.inf
+        return total(turns, tried.tolist()) if is_inside else np.inf
 
     found = []
     for period in (usual - 1, usual, usual + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby, pairwise
 from math import comb
 from operator import itemgetter
@@ -18,25 +19,31 @@ JUMP = 0.6  # of a piece in one step: the device was reset
 MEDIAN_TO_SD = 1.4826  # of normal numbers, from the median of their sizes
 
 
-def cut_at_turns(values: np.ndarray) -> tuple[list[slice], int]:
+def cut_at_turns(values: np.ndarray, starts: Sequence[int] = ()) -> tuple[list[slice], int]:
     """The ramps of a curve [n], as slices, and how many resets were found between them.
 
     No reading belongs to two ramps: the one at which the curve turns ends the ramp before. A reset
     is a piece that mostly is a single step. What a file cuts off at its ends is in no slice.
-    Readings that are missing are NaN, but for the first and the last one.
+    Readings that are missing are NaN, but for the first and the last one. starts: indices at which
+    another ramp begins for sure.
     """
     index, there = np.arange(len(values)), ~np.isnan(values)
     values = without_spikes(np.interp(index, index[there], values[there]))
     smooth, noise = smoothed(values)
-    extremes = [0, *find_turns(smooth, SWING * np.ptp(smooth)), len(values) - 1]
+    known, found = {start - 1 for start in starts}, {0, len(values) - 1}
+    for start, stop in pairwise([0, *starts, len(values)]):
+        start = state_before(values, start, stop)
+        part = smooth if not starts else smoothed(values[start:stop])[0]
+        found.update(start + at for at in find_turns(part, SWING * np.ptp(part)))
+    extremes = sorted(found | known)
     jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
-    resets = [at for at in jumps if at is not None]
+    resets = {at for at in jumps if at is not None} - known
     turns = [
-        Turn(values, there, *extremes[index : index + 3], noise=noise)
-        for index, (one, other) in enumerate(pairwise(jumps))
+        Turn(values, there, *extremes[i : i + 3], noise=noise, is_known=extremes[i + 1] in known)
+        for i, (one, other) in enumerate(pairwise(jumps))
         if one is None and other is None
     ]
-    ends = sorted(resets + ends_of(turns))
+    ends = sorted({*resets, *known, *ends_of(turns)})
     bounds = [0, *(end + 1 for end in ends), len(values)]
     parts = [[start, stop] for start, stop in pairwise(bounds) if stop > start]
     first, last = parts[0], parts[-1]
@@ -46,13 +53,26 @@ def cut_at_turns(values: np.ndarray) -> tuple[list[slice], int]:
 
 
 def turning_point(values: np.ndarray) -> int | None:
-    """A reading at which a curve [n] turns by far more than its noise; None if it runs one way."""
+    """A reading at which a curve [n] turns by far more than its noise; None if it runs one way.
+
+    A curve that turns again and again may drift more.
+    """
     if len(values) < MIN_READINGS:
         return None
     smooth, noise = smoothed(without_spikes(values))
-    swing = TURNED * float(np.ptp(smooth))
-    turns = find_turns(smooth, swing) if swing > 6 * noise else []
-    return turns[0] if turns else None
+    for share, least in ((TURNED, 1), (SWING, 3)):
+        swing = share * float(np.ptp(smooth))
+        turns = find_turns(smooth, swing) if swing > 6 * noise else []
+        if len(turns) >= least:
+            return turns[0]
+    return None
+
+
+def state_before(values: np.ndarray, start: int, stop: int) -> int:
+    """The index of the state in which a ramp starts: the reading before, unless it was reset."""
+    if start == 0 or abs(values[start] - values[start - 1]) > JUMP * np.ptp(values[start:stop]):
+        return start
+    return start - 1
 
 
 def without_spikes(values: np.ndarray) -> np.ndarray:
