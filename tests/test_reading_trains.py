@@ -1,10 +1,12 @@
 """Trains of pulses whose beginning differs from the rest, as instruments record them."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
-from support.curves import CURVED, PULSES, assert_ramps, check, table
+from support.curves import CURVED, PULSES, UP, assert_ramps, check, table
+from support.ramps import way
 
 from utils.measured.device_fit import fit_device
 from utils.measured.series import lost_readings
@@ -176,3 +178,70 @@ def test_readings_that_repeat_along_a_train_are_asked_about(
     measurement = reads(text, reads=repeats if repeats > 1 else None)
     assert [len(one.values) for one in measurement.ramps] == [N] * 4
     assert measurement.reads == repeats
+
+
+def cycles(up: np.ndarray, down: np.ndarray, n: int, noise=0.005, drift=0.0) -> np.ndarray:
+    """Cycles of readings up and down between 0 and 1, in units of SPAN above LOW."""
+    values = np.tile([*up, *down], n)
+    values += drift * np.arange(len(values)) / (len(up) + len(down))
+    values += noise * np.random.default_rng(3).normal(size=len(values))
+    return np.round(LOW + SPAN * values, 4)
+
+
+def rise(nu: float, n: int) -> np.ndarray:
+    """How far a ramp has come after pulses 1 to n."""
+    return way(nu, n + 1)[1:]
+
+
+# How the file counts, its values, and what comes out: first and last count of ramps, how many.
+TRAINS = {
+    "counted from 0 in each ramp": (
+        [*range(16)] * 6, cycles(way(-5, 16), 1 - way(-5, 16), 3), [(0, 15, 3)], [(0, 15, 3)]),
+    "cycles apart, counted on": (
+        range(1, 321), cycles(rise(2.5, 40), 1 - 1.1 * rise(6, 40), 4), [(1, 40, 4)], [(1, 40, 4)]),
+    "cycles that begin anew": (
+        None, cycles(way(2.5, 41), 1 - 1.1 * rise(2, 40), 4), [(0, 40, 4)], [(1, 40, 4)]),
+    "cycles that begin anew, counted on": (
+        range(1, 325), cycles(way(2.5, 41), 1 - 1.1 * rise(2, 40), 4), [(0, 40, 4)], [(1, 40, 4)]),
+    "a flat turn in each count": (
+        [*range(1, 83)] * 5, cycles(rise(5, 32), 1 - rise(-2.5, 50), 5, 0.007), [(1, 32, 5)],
+        [(1, 50, 5)]),
+    "short and steep ramps": (
+        [*range(1, 21)] * 3, cycles(rise(6, 10), 1 - rise(1, 10), 3), [(1, 10, 3)], [(1, 10, 3)]),
+    "cycles that drift": (
+        range(1, 401), cycles(rise(2.5, 40), 1 - rise(4, 40), 5, drift=0.1), [(1, 40, 5)],
+        [(1, 40, 5)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRAINS)
+def test_each_ramp_of_a_train_begins_and_ends_at_its_pulses(name, reads):
+    count, values, *expected = TRAINS[name]
+    text = table("G (uS)", values) if count is None else table("Pulse,G (uS)", count, values)
+    ramps = reads(text).ramps
+    for branch, counts in zip(("rising", "falling"), expected, strict=True):
+        found = Counter((*one.pulses[[0, -1]],) for one in ramps if one.branch == branch)
+        assert [(*ends, n) for ends, n in found.items()] == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            table("Pulse,State,G (uS)", np.repeat(PULSES, 2), ["before", "after"] * 12,
+                  np.repeat(np.append(RISING, 2.3), 2)[1:-1]),
+            "line 3.*changes as by a pulse; keep one reading after each pulse",
+        ),
+        (
+            table("Pulse,G (uS)", range(41), [*UP[:20], 12, 13, 11, *UP[22:]]),
+            "line 22.*3 readings far from those before and after.*empty the cells",
+        ),
+        (
+            table("Pulse,I", PULSES, [*range(994, 1000), *1 + 0.001 * PULSES[:6]]),
+            "line 8.*1 follows 999; give all values in one unit",
+        ),
+    ],
+    ids=["before and after each pulse", "bad readings", "two units"],
+)  # fmt: skip
+def test_readings_that_are_not_of_one_state_or_ramp_are_refused(text, message, refused):
+    assert re.search(message, refused(text))

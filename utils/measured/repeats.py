@@ -12,6 +12,7 @@ from utils.measured.options import ReadingOptions
 from utils.measured.series import ARRAYS, Series
 
 PAUSE_READINGS = 3  # at one count of pulses, from which on they are no mistake
+MOVES_ON = 0.4  # of the change from count to count: readings at one count are of several states
 STANDS_STILL = 0.3  # of the range of a curve: what changes by less in a pause does not respond
 
 
@@ -81,6 +82,7 @@ def one_for_each_state(series: Series, options: ReadingOptions, repeats: Repeats
         firsts = np.flatnonzero(np.diff(states, prepend=-1))
     elif (counts > 1).mean() > 0.5:
         states = np.repeat(np.arange(len(counts)), counts)
+        refuse_other_states(series, firsts)
     else:
         return without_pauses(series, firsts)
     if len(firsts) == len(series):
@@ -93,6 +95,21 @@ def one_for_each_state(series: Series, options: ReadingOptions, repeats: Repeats
         pulses=series.pulses[firsts] if is_counted else states[firsts].astype(float),
         is_counted=is_counted,
     )
+
+
+def refuse_other_states(series: Series, firsts: np.ndarray) -> None:
+    """Raise UserError if readings at the same count, of which each begins at one of these indices,
+    change along the curve as if pulses came between them, as those before and after each do."""
+    values, lasts = series.values, np.append(firsts[1:], len(series)) - 1
+    inner, mean = (values[lasts] - values[firsts])[1:-1], (values[lasts] + values[firsts]) / 2
+    along = (mean[2:] - mean[:-2]) / 2
+    if not along.any():
+        return
+    share = inner @ along / (along @ along)
+    error = np.sqrt(((inner - share * along) ** 2).mean() / (along @ along))
+    if share > max(MOVES_ON, 4 * error):
+        problem = "is not read again at the same count of pulses, but changes as by a pulse"
+        raise series.error(f"the state {problem}; keep one reading after each pulse", 1)
 
 
 def without_pauses(series: Series, firsts: np.ndarray) -> Series:
