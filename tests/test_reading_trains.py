@@ -209,7 +209,7 @@ TRAINS = {
     "short and steep ramps": (
         [*range(1, 21)] * 3, cycles(rise(6, 10), 1 - rise(1, 10), 3), [(1, 10, 3)], [(1, 10, 3)]),
     "cycles that drift": (
-        range(1, 401), cycles(rise(2.5, 40), 1 - rise(4, 40), 5, drift=0.1), [(1, 40, 5)],
+        range(1, 401), cycles(rise(2.5, 40), 1 - rise(4, 40), 5, drift=0.15), [(1, 40, 5)],
         [(1, 40, 5)]),
 }  # fmt: skip
 

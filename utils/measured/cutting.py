@@ -50,11 +50,8 @@ def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
         changes = np.flatnonzero(np.diff(series.segments)) + 1
         starts = {*restarts(series), *(changes.tolist() if series.branch is None else ())}
         bounds = [*sorted(starts), n]
-        parts = [np.arange(start, stop) for start, stop in pairwise(bounds)]
-        for part in parts:
-            refuse_units(series.take(part))
-        turned = [turns_within(series, start, stop) for start, stop in pairwise(bounds)]
-        cuts = parts
+        cuts = parts = np.split(np.arange(n), bounds[1:-1])
+        turned = [turns_within(series, *span) for span in pairwise(bounds)]
         if any(turned):
             cuts = [np.arange(n)[cut] for cut in between_turns(series, bounds[1:-1])]
         if options.reads is None:
@@ -77,6 +74,7 @@ def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
 
 def turns_within(series: Series, start: int, stop: int) -> bool:
     """Whether the curve turns between two indices, at which other ramps begin."""
+    refuse_units(series.take(slice(start, stop)))
     first = start if series.branch else state_before(series.values, start, stop)
     at = turning_point(series.values[first:stop])
     if at is None:

@@ -13,6 +13,7 @@ from utils.measured.options import MIN_READINGS
 from utils.measured.train import Turn, ends_of
 
 SWING = 0.5  # of the range: what goes back by less is noise, or no ramp
+DRIFTS = 0.8  # of the swing asked for: where ramps are so much smaller, they drift
 TURNED = 0.7  # of the range: a ramp that goes back by more is none, however it drifts
 HEAD = 0.05  # of the range: a first or last part that runs against its ramp by more is left out
 JUMP = 0.6  # of a piece in one step: the device was reset
@@ -39,8 +40,10 @@ def cut_at_turns(values: np.ndarray, starts: Sequence[int] = ()) -> tuple[list[s
     jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
     resets = {at for at in jumps if at is not None} - known
     turns = [
-        Turn(values, there, *extremes[i : i + 3], noise=noise, is_known=extremes[i + 1] in known)
-        for i, (one, other) in enumerate(pairwise(jumps))
+        Turn(values, there, low + (low in known), at, high, noise, is_known=at in known)
+        for low, at, high, one, other in zip(
+            extremes, extremes[1:], extremes[2:], jumps, jumps[1:], strict=False
+        )
         if one is None and other is None
     ]
     ends = sorted({*resets, *known, *ends_of(turns)})
@@ -109,7 +112,10 @@ def smoothed(values: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def find_turns(values: np.ndarray, swing: float) -> list[int]:
-    """Indices of the extremes, by turns high and low, from which values [n] go back by `swing`."""
+    """Indices of the extremes, by turns high and low, from which values [n] go back by `swing`.
+
+    Ramps that drift have far smaller ranges than all values together: then of theirs, `SWING`.
+    """
     from scipy.signal import find_peaks
 
     if swing <= 0:
@@ -117,10 +123,12 @@ def find_turns(values: np.ndarray, swing: float) -> list[int]:
     extremes = sorted(
         (int(at), sign) for sign in (1, -1) for at in find_peaks(sign * values, prominence=swing)[0]
     )
-    return [
+    found = [
         max((at for at, _ in group), key=lambda at: sign * values[at])
         for sign, group in groupby(extremes, key=itemgetter(1))
     ]
+    usual = SWING * float(np.median(np.abs(np.diff(values[found])))) if len(found) > 2 else swing
+    return found if usual > DRIFTS * swing else find_turns(values, usual)
 
 
 def jump(values: np.ndarray, start: int, end: int) -> int | None:
