@@ -22,7 +22,10 @@ def side_by_side(names: str, *curves) -> str:
             "Pgm1,Ers1,Pgm2,Ers2", "LTP (1st),LTD (1st),LTP (2nd),LTD (2nd)")),
         *((names, [UP, DOWN], PAIR) for names in (
             "Potentialisation,Dépression", "Verst.,Depr.", "Verst.,LTD", "Verstärkung,Abschwächung",
-            "Write,Erase", "PRG,ERS", "P,D", "ΔG/G0 LTP (%),ΔG/G0 LTD (%)")),
+            "Write,Erase", "PRG,ERS", "P,D", "ΔG/G0 LTP (%),ΔG/G0 LTD (%)",
+            "Rxy LTP (Ω),Rxy LTD (Ω)", "I_LTP @-0.1V,I_LTD @0.1V")),
+        ("rise cycle 1 (mV),rise cycle 2 (mV)", TWO, "1.1 rising, 1.2 rising"),
+        ("Hall bar 1 (mΩ),Hall bar 2 (mΩ)", TWO, "Hall bar 1.1 rising, Hall bar 2.1 rising"),
         ("D1,D2", TWO, "D1.1 rising, D2.1 rising"),  # D alone is no depression
         ("Chip 1 cycle 1 Dev 2,Chip 1 cycle 2 Dev 2", TWO,
          "Chip 1 Dev 2.1 rising, Chip 1 Dev 2.2 rising"),
@@ -72,10 +75,49 @@ def test_names_that_may_be_devices_or_cycles(names, reads, refused):
     ],
 )
 def test_a_column_that_looks_like_a_response_is_asked_for(names, problem, reads, refused):
-    text = side_by_side(names, *THREE)
+    curves = [60 - curve for curve in THREE] if "LTD" in names else THREE
+    text = side_by_side(names, *curves)
     assert re.search(problem, refused(text))
     assert len(reads(text, columns=["2-4"]).ramps) == 3
     assert len(reads(text, columns=["2-3"]).ramps) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "curves", "problem"),
+    [
+        # of other conditions or devices
+        ("100Oe,500Oe", TWO, "in a condition, 100Oe, 500Oe, .* say --devices each; .*--columns"),
+        *((names, TWO, f"in a condition, {shown}, or in the device") for names, shown in (
+            ("25 C,85 C", "25 C, 85 C"), ("dark,light", "dark, light"), ("x=1,x=2", "1, 2"),
+            ("0% strain,1% strain", "0%, 1%"), ("TiO2,HfO2", "TiO, HfO"), ("H_perp,H_par",
+            "perp, par"), ("1e3 cycles,1e4 cycles", "1e3, 1e4"), ("RT,85°C", "RT, 85°C"),
+            ("before annealing,after annealing", "before, after"))),
+        ("A5,A10,A20", THREE, "in a condition, A5, A10, A20"),
+        ("LTP dark,LTD dark,LTP light,LTD light", [UP, DOWN] * 2,
+         "in a condition, dark, light, .* name them Device 1"),
+        ("LTP_S3_c1,LTP_S4_c1", TWO, "or in the device; .* name them Device 1"),
+        ("Cycle 1,Cycle 2", [UP, UP + 300], "further away than their range .*; .*--columns"),
+        ("Rxx,R_xx", [UP, UP + 300], "differ in a condition, Rxx, R xx"),
+        # the states before and after each pulse
+        ("Vxy vor Puls,Vxy nach Puls", [UP - 1, np.append(UP[1:] - 1.02, 50)],
+         r"column 2 \(Vxy vor Puls\) is read before each pulse.*--columns 3"),
+        ("G_prev,G", [UP, np.append(UP[1:], 51)], r"column 2 \(G_prev\) is .*--columns 3"),
+        # names of branches that the values contradict
+        ("LTP Vth (V),LTD Vth (V)", [DOWN, UP], "as with all .*say --branches falling rising if"),
+        ("LTP R (kOhm),LTD R (kOhm)", [UP, DOWN], "as with all .*say --branches rising falling if"),
+        ("LTP Hc", [DOWN], "but falling in the file; say --branches falling if"),
+        ("I_LTP,I_LTD", [-UP, DOWN], "give the sizes of all values in the file"),
+    ],
+)  # fmt: skip
+def test_names_of_conditions_and_of_what_the_values_contradict(
+    names, curves, problem, reads, refused
+):
+    text = side_by_side(names, *curves)
+    message = refused(text)
+    assert re.search(problem, message)
+    if found := re.search(r"--branches ([a-z ]+) if", message):
+        ways = ["rising" if curve[-1] > curve[0] else "falling" for curve in curves]
+        assert found[1].split() == [ramp.branch for ramp in reads(text, branches=ways).ramps]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +136,27 @@ def test_a_column_of_ids_in_a_long_table(ids, value, reads):
         f"ID,Run,Pulse No,{value}", np.repeat(ids, 40), ["1"] * 80, [*COUNT] * 2, [*UP] * 2
     )
     assert ramps_in_words(reads(text)) == f"{ids[0]}.1 rising, {ids[1]}.1 rising"
+
+
+@pytest.mark.parametrize(
+    ("head", "others", "ramps"),
+    [
+        ("Chip,Device", ["1122", "1212"], "1 1.1 rising, 1 2.1 rising, 2 1.1 rising, 2 2.1 rising"),
+        ("Wafer,Die", ["aabb", "1212"], "a 1.1 rising, a 2.1 rising, b 1.1 rising, b 2.1 rising"),
+        *((head, [others], None) for head, others in (
+            ("Field", "wwss"), ("Temperature (K)", "1122"), ("H (Oe)", "1135"), ("Doping", "1234"),
+            ("Operator", "GKGK"), ("器件", "1234"))),
+    ],
+)  # fmt: skip
+def test_columns_that_are_constant_in_each_ramp(head, others, ramps, reads, refused):
+    columns = [np.repeat([*each], 40) for each in others]
+    text = table(f"{head},Pulse,G (nS)", *columns, [*COUNT] * 4, [*UP] * 4)
+    if ramps:
+        assert ramps_in_words(reads(text)) == ramps
+        return
+    assert re.search("other devices or conditions: column 1 .*keep only the lines", refused(text))
+    assert len({ramp.device for ramp in reads(text.replace(head, "Device", 1)).ramps}) > 1
+    assert len({ramp.device for ramp in reads(text, devices="one").ramps}) == 1
 
 
 @pytest.mark.parametrize("curves", [(UP, DOWN), (DOWN, UP)])

@@ -7,19 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from utils.measured.checks import DECADE, flaw
+from utils.measured.checks import flaw
 from utils.measured.measurement import Branch, Ramp
 from utils.measured.names import names_polarity_only
 from utils.measured.numeric_table import several
 from utils.measured.options import BRANCHES, MIN_READINGS, ReadingOptions
+from utils.measured.pooling import check_pooled
 from utils.measured.series import Series
 from utils.measured.starts import count_anew, join, without_partial
 from utils.measured.turns import without_spikes
 from utils.measured.vocabulary import Role, has_words
 
-LARGE_SPREAD = 0.08  # standard deviation of ranges, of their mean, in which devices differ
-LARGE_RATIO = 0.5  # of the largest range, by which no cycles of a device differ
-MIN_NOISES = 4.0  # read noises by which ranges differ then
 OTHER: dict[str, Branch] = {"falling": "rising", "rising": "falling"}
 IRREGULAR = 3.0  # times the median: longer intervals between pulses are worth a note
 
@@ -28,22 +26,23 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
     """Return the ramps of a measurement, each of a known branch, in the order of its devices.
 
     pieces: the series between turns; quantity: of the response, such as "resistance". Raises
-    UserError for what is no ramp, for ramps whose ranges differ by decades, and where the ranges
-    of columns differ that nothing names.
+    UserError for what is no ramp, for names of branches that the values contradict, and for ramps
+    that do not belong together.
     """
     if len({piece.column for piece in pieces}) == 1:
         pieces = sorted(pieces, key=lambda piece: piece.rows.min())
-    ramps: list[Series] = []
-    counted_to = 0.0  # by the ramp before, as the file has it
-    for index, piece in enumerate(pieces):
+    for piece in pieces:
         if len(piece) < MIN_READINGS:
             raise piece.error(
                 f"only {several([len(piece)], 'reading')}, but a ramp needs at least "
                 f"{MIN_READINGS}; leave it out with --columns",
                 len(piece) - 1,
             )
+    ramps: list[Series] = []
+    counted_to = 0.0  # by the ramp before, as the file has it
+    for piece, branch in zip(pieces, branches_of(pieces, options, quantity), strict=True):
         last_count = float(piece.pulses.max())
-        one = direct(piece, index, options, quantity)
+        one = direct(piece, branch)
         is_next = bool(ramps) and follows(ramps[-1], one)
         if is_next and ramps[-1].branch != one.branch:
             one.after = ramps[-1]
@@ -52,8 +51,7 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
         ramps.append(one)
     ramps = without_partial(ramps)
     check_ramps(ramps)
-    if options.devices == "auto":
-        check_columns(ramps)
+    check_pooled(ramps, options.devices)
     if len(options.branches) == 1:
         ramps = only(ramps, options.branches[0])
     for branch in BRANCHES:
@@ -63,24 +61,14 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
     return number(ramps)
 
 
-def direct(series: Series, index: int, options: ReadingOptions, quantity: str) -> Series:
-    """The ramp in the order of time, turned if it is stored backwards, and of a known branch.
-
-    index: of the ramp in the file. Raises UserError where its name means one branch or the other.
-    """
-    pulses, column = series.pulses, series.column
-    counts_down = bool(pulses[-1] < pulses[0])
-    is_counted = series.is_counted and not counts_down
-    way = "rising" if series.trend.change > 0 else "falling"
-    branch, by_polarity = wanted(series, index, options, quantity)
-    branch = branch or way
-    if branch != way and by_polarity and not counts_down:
-        column.add(f"{way} in the file, which counts for more than the name of the pulses")
-        branch = way
-    elif branch != way:
+def direct(series: Series, branch: Branch) -> Series:
+    """The ramp of this branch in the order of time, turned if it is stored backwards."""
+    pulses, column, way = series.pulses, series.column, series.way
+    is_counted = series.is_counted and not series.counts_down
+    if branch != way:
         column.add(f"{branch} by its name, but {way} in the file: stored backwards, and turned")
         series = series.take(slice(None, None, -1))
-    elif counts_down:
+    elif series.counts_down:
         column.add("the pulses count down; the order of the lines is that of time")
     start = pulses.min() if is_counted else 0.0
     series.pulses = start + np.abs(series.pulses - series.pulses[0])
@@ -88,28 +76,57 @@ def direct(series: Series, index: int, options: ReadingOptions, quantity: str) -
     return series
 
 
-def wanted(
-    series: Series, index: int, options: ReadingOptions, quantity: str
-) -> tuple[Branch | None, bool]:
-    """The branch that the user, or a name, gives a ramp, None where only its values tell; and
-    whether it is named by the polarity of the pulses alone, which the values may contradict."""
+def branches_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -> list[Branch]:
+    """The branch of each ramp: as the user, or a name, says, else the way of its values.
+
+    The values count, too, where --branches with a single word chooses among ramps that all
+    contradict their names. Raises UserError where they do so without it, and for names that may
+    mean one branch or the other.
+    """
     if len(options.branches) > 1:
-        return options.branches[index % len(options.branches)], False
-    if series.branch is None:
-        return None, False
+        return [options.branches[index % len(options.branches)] for index in range(len(pieces))]
+    ways = [piece.way for piece in pieces]
+    period = next(n for n in range(1, len(ways) + 1) if ways[n:] == ways[:-n])
+    by_values = f"--branches {' '.join(ways[:period])}"
+    hint = f", or say {by_values}" if period > 1 else ""
+    found = [wanted(piece, options, quantity, hint) for piece in pieces]
+    named = [(piece, branch) for piece, branch in zip(pieces, found, strict=True) if branch]
+    against = [one for one, branch in named if branch != one.way and not one.counts_down]
+    may_be_turned = quantity == "conductance" and len({branch for _, branch in named}) < 2
+    if not against or len(against) < len(named) or may_be_turned:
+        return [branch or way for branch, way in zip(found, ways, strict=True)]
+    if not options.branches:
+        one, others = against[0], ", as with all other ramps" if len(against) > 1 else ""
+        raise one.whole_error(
+            f"{OTHER[one.way]} by its name, but {one.way} in the file{others}; say {by_values} if "
+            "the values are right"
+        )
+    return ways
+
+
+def wanted(
+    series: Series, options: ReadingOptions, quantity: str, or_by_values: str
+) -> Branch | None:
+    """The branch that a name gives a ramp, None where only its values tell.
+
+    The polarity of the pulses counts for less. or_by_values: a hint that the values may tell.
+    """
+    branch, way = series.branch, series.way
     names = [column.name.text for column in (series.column, series.counter) if column]
     cells = [column.cells[series.rows[0]] for column in series.table.of(Role.BRANCH)]
     label = " ".join([*names, *cells])
-    by_conductance, branch = has_words(label, "conductance way"), series.branch
-    if by_conductance and quantity == "resistance" and not options.resistance:
-        branch = OTHER[series.branch]
-    elif by_conductance and (series.values < 0).all() and quantity != "conductance":
-        raise series.whole_error(
-            "the values are negative, so a potentiation may raise them or their size; say which "
-            "ramp falls and which rises, such as --branches falling rising, in the order of the "
-            "ramps"
-        )
-    return branch, names_polarity_only(label)
+    if branch and has_words(label, "conductance way"):
+        if quantity == "resistance" and not (options.resistance or has_words(label, "hall")):
+            branch = OTHER[branch]
+        elif (series.values < 0).all() and quantity != "conductance" and not options.branches:
+            raise series.whole_error(
+                "the values are negative, so a potentiation may raise them or their size; give the "
+                f"sizes of all values in the file{or_by_values}"
+            )
+    if branch in (None, way) or series.counts_down or not names_polarity_only(label):
+        return branch
+    series.column.add(f"{way} in the file, which counts for more than the name of the pulses")
+    return way
 
 
 def follows(one: Series, other: Series) -> bool:
@@ -124,48 +141,11 @@ def follows(one: Series, other: Series) -> bool:
 
 
 def check_ramps(ramps: Sequence[Series]) -> None:
-    """Raise UserError for what is no ramp, and for ramps that differ by decades."""
+    """Raise UserError for what is no ramp."""
     fallback = float(np.sqrt(np.mean([one.trend.read_noise**2 for one in ramps])))
     for one in ramps:
         if why := flaw(without_spikes(one.values), one.trend, fallback):
             raise one.error(why)
-    ranges = np.array([one.size for one in ramps])
-    middle = float(np.median(ranges))
-    worst = int(np.argmax(np.maximum(ranges / middle, middle / ranges)))
-    if ranges.max() > DECADE * ranges.min():
-        raise ramps[worst].whole_error(
-            f"the range is {ranges[worst]:.3g}, but that of the other ramps {middle:.3g}, which is "
-            "decades apart; choose with --columns what belongs together"
-        )
-
-
-def check_columns(ramps: Sequence[Series]) -> None:
-    """Raise UserError where columns that nothing names as cycles of a device have other ranges.
-
-    Names of their own may be those of devices: then less of a difference counts.
-    """
-    for branch in BRANCHES:
-        own = [one for one in ramps if (one.branch, one.cycle) == (branch, None)]
-        own = [one for one in own if not one.column.name.device]
-        columns = list(dict.fromkeys(one.column for one in own))
-        if len(columns) < 2 or len({one.device for one in own}) > 1:
-            continue
-        ranges = np.array([one.size for one in own])
-        spread, mean = float(np.std(ranges, ddof=1)), float(ranges.mean())
-        names = {column.name.text for column in columns} - {""}
-        are_plain = all(column.name.branch is column.name.read is None for column in columns)
-        if are_plain and len(own) == len(columns) == len(names) >= 3:
-            difference, limit = spread, LARGE_SPREAD * mean
-        else:
-            difference, limit = np.ptp(ranges), LARGE_RATIO * ranges.max()
-        if difference > max(limit, MIN_NOISES * max(one.trend.read_noise for one in own)):
-            table = own[0].table
-            raise table.refusal(
-                f"{table.title(*(column.place for column in columns))}: the ranges differ by "
-                f"{100 * spread / mean:.2g} %, and nothing names devices or cycles; if these are "
-                "devices, say --devices each; if they are cycles of one device, --devices one; if "
-                "other things differ between them, choose with --columns"
-            )
 
 
 def only(ramps: Sequence[Series], branch: str) -> list[Series]:

@@ -11,7 +11,7 @@ from utils.errors import UserError
 from utils.measured.cells import EMPTY, MISSING, SPACES, TEXT
 from utils.measured.column import STEADY, Column
 from utils.measured.layouts import header_pulses
-from utils.measured.names import branch_in, device_of_label, parse_name
+from utils.measured.names import VALUE, branch_in, device_of_label, parse_name
 from utils.measured.numeric_table import NumericTable, several
 from utils.measured.options import ReadingOptions
 from utils.measured.series import ONE_DEVICE, Series, series_in
@@ -53,6 +53,12 @@ def series_of_lines(
         series.device = devices[options.devices] or ONE_DEVICE
         series.cycle = number_in(cycles[-1], row) if cycles else parse_name(label).cycle
         found.append(series)
+    values = [device for one in found if VALUE.fullmatch(device := one.device)]
+    if options.devices == "auto" and len(set(values)) > 1:
+        raise table.refusal(
+            f"the labels of the lines differ in a condition, {', '.join(dict.fromkeys(values))}; "
+            "keep only the lines of one, or say --devices one if all are cycles of one device"
+        )
     return found
 
 
@@ -182,6 +188,8 @@ def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarr
 def labels_of(keys: Sequence[Column], row: int) -> dict:
     """What the labels of a line of a long table say."""
     labels: dict = {column.role: column.cells[row] for column in keys}
+    if Role.DEVICE in labels:  # of several columns, such as those of chips and devices
+        labels[Role.DEVICE] = joined([c for c in keys if c.role == Role.DEVICE], row)
     for column in keys:
         if column.role == Role.CYCLE:
             labels[Role.CYCLE] = number_in(column, row)

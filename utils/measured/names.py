@@ -46,7 +46,7 @@ DEVICE, CYCLE, READ = (
 )
 DEVICE_NAME = re.compile(
     rf"^(?:ch|channel|kanal|canal){GAP}\d+$|"
-    rf"{BEGIN}(?:(?:{DEVICE}|échantillon|gerät|w(?=\d\d)){GAP}(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
+    rf"{BEGIN}(?:(?:{DEVICE}|échantillon|gerät|hall[\s_]bar|w(?=\d\d)){GAP}(?:[^\W\d_]?\d+(?:[-_]\d+)?|"
     rf"[^\W\d_](?![^\W\d_]))|d{GAP}\d+|r\d+c\d+)",
     re.IGNORECASE,
 )
@@ -62,8 +62,12 @@ PLURAL = re.compile(
     rf"{BEGIN}(pulse?|impuls|impulsion|spike|cycle|step)\((e?s|e|n)\)", re.IGNORECASE
 )
 SIGNS: dict[str, Branch] = {"+": "rising", "-": "falling"}  # of the pulses
-CONDITION = re.compile(
-    r"[+-]?\d+(?:[.,]\d+)?\s*(?:[fnµμu]s|ms|s|sec|min|h|[mk]?V|[kM]?Hz|K|°C|[nµμu]m)(?![^\W\d_])"
+VALUE = re.compile(  # a number with a unit
+    r"\d+(?:[.,]\d+)?\s*(?:[fnµμum]?s|sec|min|h|[mk]?V|[kM]?Hz|K|°C|[nµμu]m|k?Oe|m?T|%)"
+    r"(?![^\W\d_])"
+)
+PLAIN_NUMBER = re.compile(  # 1 in `G 1`, `M1` and `G_1_2`, not in `x=1`, `1.5`, `1e3` or `1kA`
+    r"(?<![\d=@])(?<!\d[.,eE])(\d{1,3})(?![\d%°]|[.,]\d|[^\W\d_])"
 )
 
 
@@ -102,9 +106,17 @@ class Name:
         return self.has_words("condition") or role_of_unit(self.unit) == Role.OTHER
 
     @property
-    def conditions(self) -> tuple[str, ...]:
-        """Numbers with units in it, such as `10 s` in `G after 10 s`."""
-        return tuple(CONDITION.findall(f"{self.text} {self.unit}"))
+    def rest(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """What it says beside device, cycle, read and branch: words, and values such as `10 s`; and
+        its plain numbers, which may be those of devices or cycles."""
+        text = (DEVICE_NAME if DEVICE_NAME.search(self.text) else PLACE).sub(" ", self.text)
+        text = CYCLE_NUMBER.sub(" ", READ_NUMBER.sub(" ", text))
+        text = re.sub(r"[^\W\d_]+\.?", lambda word: " " if branch_in(word[0]) else word[0], text)
+        text = re.sub(r"\s*([=@])\s*", r"\1", text)
+        values, text = VALUE.findall(text), VALUE.sub(" ", text)
+        words, numbers = PLAIN_NUMBER.sub(" ", text), PLAIN_NUMBER.findall(text)
+        found = re.findall(r"[^\W_]+(?:[.,]\d+)?", words)
+        return (*found, *values), tuple(map(int, numbers))
 
 
 def parse_name(header: str, unit: str = "") -> Name:

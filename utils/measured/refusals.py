@@ -17,6 +17,8 @@ from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
 from utils.measured.vocabulary import TWO_LEVELS, WORDS, Role, words
 
+LONG_BLOCK = 10  # readings in the mean at the same drive, as of a ramp
+NEXT_STATE = 0.2  # of the squares of what pulses change: less from the state after one to the next
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
 
 
@@ -58,7 +60,7 @@ def refuse_overlooked(table: NumericTable, columns: Sequence[Column]) -> None:
 def refuse_others(table: NumericTable, options: ReadingOptions) -> None:
     """Raise UserError for a table that is no pulse response, by its right name."""
     responses = table.of(Role.RESPONSE)
-    refuse_conditions(table, options)
+    refuse_states_before(table, responses)
     refuse_by_words(table, responses)
     if not responses:
         raise table.refusal(
@@ -90,6 +92,12 @@ def refuse_drive(table: NumericTable, drive: Column, responses: Sequence[Column]
         raise table.refusal(
             f"{drive} alternates from line to line between the values of a write and of a read; "
             "keep only the lines of the reads"
+        )
+    changes = np.count_nonzero(np.diff(np.nan_to_num(drive.numbers)))
+    if changes < len(drive.numbers) / LONG_BLOCK:
+        raise table.refusal(
+            f"an amplitude staircase, or other conditions: {drive} changes between blocks of "
+            "lines; keep only those of one block, or of one for each branch"
         )
     are_currents = any(Role.CURRENT in (c.name.quantity, c.name.role) for c in responses)
     if are_currents and not drive.name.has_words("pulsed"):
@@ -142,30 +150,19 @@ def shows_pulses(table: NumericTable) -> bool:
     return any(len(c.known) >= 10 and turning_point(c.known) is not None for c in curves)
 
 
-def refuse_conditions(table: NumericTable, options: ReadingOptions) -> None:
-    """Raise UserError where columns that would be ramps of one device are of other conditions."""
-    responses = table.of(Role.RESPONSE)
-    before, after = (
-        [column for column in responses if column.name.has_words(kind)]
-        for kind in ("before", "after")
-    )
-    if before and after:
-        raise table.refusal(
-            f"{before[0]} is read before each pulse, and {after[0]} after it; choose one with "
-            f"--columns {after[0].number}"
-        )
-    if options.devices != "auto" or any(column.name.device for column in responses):
-        return
-    for branch in {column.name.branch for column in responses}:
-        differ = {c.place: c.name.conditions for c in responses if c.name.branch == branch}
-        # Equal sizes of other signs are pulses of both polarities.
-        sizes = {tuple(each.lstrip("+-") for each in own) for own in differ.values()}
-        if len(differ) > 1 and all(differ.values()) and len(sizes) == len(differ):
-            conditions = ", ".join([" ".join(own) for own in differ.values()][:3])
+def refuse_states_before(table: NumericTable, responses: Sequence[Column]) -> None:
+    """Raise UserError where one column holds the states before pulses, and another those after."""
+    for before, after in [*pairwise(responses), *pairwise(responses[::-1])]:
+        names = before.name, after.name
+        both = np.stack([before.numbers, after.numbers])
+        both = both[:, ~np.isnan(both).any(axis=0)]
+        is_named = [name.has_words("before") - name.has_words("after") for name in names]
+        most = NEXT_STATE if is_named[0] > is_named[1] else 0.0  # else the very same numbers
+        rest, changed = both[0, 1:] - both[1, :-1], both[1] - both[0]
+        if len(rest) > 1 and changed.any() and rest @ rest <= most * (changed @ changed):
             raise table.refusal(
-                f"the names of {table.title(*differ)} differ in a condition, {conditions}; choose "
-                f"one with --columns {min(differ) + 1}, or say --devices one if they are cycles of "
-                "one device all the same"
+                f"{before} is read before each pulse, and {after} after it, since each of its "
+                f"values is the next one of the other; choose one with --columns {after.number}"
             )
 
 

@@ -70,6 +70,16 @@ class Series:
         return trend(np.abs(self.pulses - self.pulses[0]), without_spikes(self.values))
 
     @property
+    def way(self) -> Branch:
+        """The branch of a single ramp by its values, as they stand in the file."""
+        return "rising" if self.trend.change > 0 else "falling"
+
+    @property
+    def counts_down(self) -> bool:
+        """Whether the pulses of a single ramp count down."""
+        return bool(self.pulses[-1] < self.pulses[0])
+
+    @property
     def size(self) -> float:
         """The range of a ramp, never negative."""
         return abs(self.trend.change)

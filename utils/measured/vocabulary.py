@@ -80,8 +80,8 @@ WORDS = {
         "erkennungsrate precision mnist cifar fashion",
         "epoch": "epoch epochs epoche epochen epoque epoques training images",
         "level": "hrs lrs window fenster endurance",  # of each cycle of an endurance test
-        "before": "before pre vorher avant",
-        "after": "after post nachher apres",
+        "before": "before pre vorher avant vor prev previous start initial",
+        "after": "after post nachher apres nach next end final",
         "rising": "ltp potentiation potenzierung potenciation pot pote set up rising rise increase "
         "inc auf aufwarts steigend montee montant croissant hausse program prg pgm "
         "potentialisation potencialisation potencializacion verst verstarkung langzeitpotenzierung",
@@ -89,6 +89,7 @@ WORDS = {
         "abwarts fallend descente descendant decroissant baisse erase ers abschwachung "
         "langzeitdepression",
         "conductance way": "ltp ltd potentiation depression potenzierung set reset pot dep",
+        "hall": "hall rhall hallresistance hallwiderstand xy rxy ahe rahe h rh",
         # Of a polarity or an operation: in some devices, programming lowers the current.
         "polarity": "set reset up down auf ab program prg pgm erase ers",
     }.items()
@@ -115,7 +116,8 @@ DRIVE_OR_RESPONSE_WORDS = {
 LABEL_WORDS = {
     Role.DEVICE: "device dev deviceid devicename deviceno devicenumber dut sample sampleid cell "
     "chip bauteil bauelement probe zelle composant dispositif echantillon cellule junction "
-    "synapse memristor fet transistor pad dot kontakt contact gerat struktur structure hallbar",
+    "synapse memristor fet transistor pad dot kontakt contact gerat struktur structure hallbar "
+    "wafer die batch lot",
     Role.CYCLE: "cycle cyc cycleno cyclenumber cycleid ramp run sweep loop repetition rep repeat "
     "trial iteration zyklus zyklen durchlauf durchgang wiederholung cyclus essai rampe rmp boucle",
     Role.BRANCH: "branch direction polarity operation phase mode process ltpltd pd updown setreset "

@@ -1,0 +1,155 @@
+"""Which ramps may be taken for repetitions of the same: those of one device under one condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from utils.measured.checks import DECADE
+from utils.measured.column import Column
+from utils.measured.names import Name
+from utils.measured.series import Series
+from utils.measured.vocabulary import LABELS, Role
+
+LARGE_SPREAD = 0.08  # standard deviation of ranges, of their mean, in which devices differ
+LARGE_RATIO = 0.5  # of the largest range, by which no cycles of a device differ
+MIN_NOISES = 4.0  # read noises by which ranges differ then
+SAME_STATE = 0.01  # by which the temperature of a ramp, say, differs from that of the next one
+FAR_AWAY = 1.3  # of the range, between levels; parts of a single ramp come close to 1
+STATES = (Role.DRIVE, Role.OTHER, Role.UNKNOWN, Role.TEXT)  # of the measurement
+
+
+def check_pooled(ramps: Sequence[Series], devices: str) -> None:
+    """Raise UserError for ramps of a device that seem to be of several devices or conditions.
+
+    devices: as --devices says.
+    """
+    groups: dict[tuple, list[Series]] = {}
+    for one in ramps if devices != "one" else ():
+        groups.setdefault((one.device, one.branch), []).append(one)
+    for own in groups.values():
+        for are_cycles in (False, True):
+            check_names([one for one in own if (one.cycle is not None) == are_cycles])
+        check_states(own)
+    check_ranges(ramps)
+    for own in groups.values():
+        check_levels(own)
+        check_columns([one for one in own if one.cycle is None])
+
+
+def check_names(ramps: Sequence[Series]) -> None:
+    """Raise UserError where names of columns differ in more than what may number cycles."""
+    columns = {one.column for one in ramps if one.column.name.text and not np.ptp(one.columns)}
+    columns = sorted(columns, key=lambda column: column.place)
+    names = {column.name for column in columns}
+    if len(names) < 2 or not differ(names):
+        return
+    words = [name.rest[0] for name in (column.name for column in columns)]
+    own = [" ".join(word for word in each if any(word not in w for w in words)) for each in words]
+    shown = [each or column.name.text for each, column in zip(own, columns, strict=True)]
+    table = ramps[0].table
+    raise table.refusal(
+        f"the names of {', '.join(map(str, columns[:3]))} differ in a condition, "
+        f"{', '.join(shown[:3])}, or in the device; {advice(columns)}"
+    )
+
+
+def differ(names: set[Name]) -> bool:
+    """Whether names differ in other words or values, or in numbers that are far apart, or of which
+    several have the same cycle."""
+    words, numbers = zip(*(name.rest for name in names), strict=True)
+    if all(numbers):  # a single letter before one is another number
+        words = [[word for word in each if len(word) > 1] for each in words]
+    if any(each != words[0] for each in words):
+        return True
+    cycles = {name.cycle for name in names}
+    if cycles != {None}:
+        return len(cycles) < len({(name.cycle, *name.rest[1]) for name in names})
+    each = [number for found in numbers for number in found]
+    return bool(each) and max(each) - min(each) > 2 * (len(names) - 1)
+
+
+def check_states(ramps: Sequence[Series]) -> None:
+    """Raise UserError where a column holds one thing in each ramp, and another one in others."""
+    table = ramps[0].table
+    for column in table.columns:
+        role = column.name.role if column.role == Role.LABEL else column.role
+        if role not in STATES or column.name.has_words("error"):
+            continue
+        # The ends of a ramp may belong to the state beside it.
+        inside = [one.rows[1:-1] for one in ramps]
+        cells = [{column.cells[row] for row in rows} for rows in inside]
+        numbers = column.numbers[[rows[0] for rows in inside]]
+        is_same = np.ptp(numbers) <= SAME_STATE * np.abs(numbers).max()  # never of text
+        if any(len(each) > 1 for each in cells) or len(set.union(*cells)) < 2 or is_same:
+            continue
+        (first,), (other,) = cells[0], next(each for each in cells if each != cells[0])
+        one = "" if table.of(*LABELS) else "; or say --devices one if they are cycles all the same"
+        raise table.refusal(
+            f"other devices or conditions: {column} is '{first}' in one {ramps[0].branch} "
+            f"ramp and '{other}' in another; keep only the lines of one of these, or name the "
+            f"column Device or Cycle in the file if it tells these{one}"
+        )
+
+
+def check_ranges(ramps: Sequence[Series]) -> None:
+    """Raise UserError for ramps that differ by decades."""
+    ranges = np.array([one.size for one in ramps])
+    middle = float(np.median(ranges))
+    worst = int(np.argmax(np.maximum(ranges / middle, middle / ranges)))
+    if ranges.max() > DECADE * ranges.min():
+        raise ramps[worst].whole_error(
+            f"the range is {ranges[worst]:.3g}, but that of the other ramps {middle:.3g}, which is "
+            "decades apart; choose with --columns what belongs together"
+        )
+
+
+def check_levels(ramps: Sequence[Series]) -> None:
+    """Raise UserError where levels of ramps are further apart than their range."""
+    ramps = sorted(ramps, key=lambda one: np.median(one.values))
+    levels = np.array([np.median(one.values) for one in ramps])
+    gaps, size = np.diff(levels), max(one.size for one in ramps)
+    if len(gaps) and gaps.max() > FAR_AWAY * size:
+        at = int(gaps.argmax())
+        raise ramps[at].whole_error(
+            f"the values lie about {levels[at]:.6g}, but those of another ramp of the device about "
+            f"{levels[at + 1]:.6g}, further away than their range of {size:.3g}; choose "
+            "with --columns, or in the file, what belongs together, or say --devices each if these "
+            "are devices"
+        )
+
+
+def advice(columns: Iterable[Column]) -> str:
+    """How the user tells which columns are of one device under one condition."""
+    each, one = "say --devices each", "--devices one"
+    if any(c.name.branch or c.name.cycle is not None for c in columns):
+        each, one = "name them Device 1, Device 2 … in the file", "say --devices one"
+    return (
+        f"if these are devices, {each}; if they are cycles of one device, {one}; if other things "
+        "differ between them, choose with --columns"
+    )
+
+
+def check_columns(ramps: Sequence[Series]) -> None:
+    """Raise UserError where columns that nothing names as cycles of a device have other ranges.
+
+    Names of their own may be those of devices: then less of a difference counts.
+    """
+    columns = list(dict.fromkeys(one.column for one in ramps))
+    if len(columns) < 2 or any(column.name.device for column in columns):
+        return
+    ranges = np.array([one.size for one in ramps])
+    spread, mean = float(np.std(ranges, ddof=1)), float(ranges.mean())
+    names = {column.name.text for column in columns} - {""}
+    are_plain = all(column.name.branch is column.name.read is None for column in columns)
+    if are_plain and len(ramps) == len(columns) == len(names) >= 3:
+        difference, limit = spread, LARGE_SPREAD * mean
+    else:
+        difference, limit = np.ptp(ranges), LARGE_RATIO * ranges.max()
+    if difference > max(limit, MIN_NOISES * max(one.trend.read_noise for one in ramps)):
+        table = ramps[0].table
+        raise table.refusal(
+            f"{table.title(*(column.place for column in columns))}: the ranges differ by "
+            f"{100 * spread / mean:.2g} %, and nothing names devices or cycles; {advice(columns)}"
+        )
