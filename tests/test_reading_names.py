@@ -207,6 +207,7 @@ def test_signs_are_directions_unless_the_values_show_otherwise(curves, reads):
         ("Pulse number (a.u.),Id (A)", "A"),
         ("Pulse number (LTP/LTD),G (nS)", "nS"),
         ("Pulse,LTP (1st)", ""),
+        ("Pulse number (1 s each);Rxy (mΩ)", "mΩ"),
     ],
 )
 def test_names_and_units_above_the_numbers(head, unit, reads):

@@ -49,6 +49,7 @@ def test_only_irregular_times_within_ramps_are_noted(text, notes, reads):
         (table("index,Time (s),R", COUNT, 3 * COUNT, DOWN), "say --pulses 1"),
         (table(",t (s),G (S)", COUNT, np.geomspace(1, 1e4, 40), DOWN), "retention"),
         (table("n,Vpulse (V),G", COUNT, 1 + COUNT // 10, UP), "an amplitude stair"),
+        (table("Pulse,X (uV),Y (uV)", COUNT, UP, UP % 3), "no drive, .* responses with --columns"),
         (table("Vp (V),Pulse,G", np.repeat([1, 2], 40), [*COUNT] * 2, [*UP] * 2), "of one block"),
         (table("n,V_G pulse (V),I_D (nA)", COUNT, 0.5 + COUNT / 20, UP), "an amplitude stair"),
         (table("Pulsbreite (us),R (Ohm)", 10 + 10 * COUNT, UP), "an amplitude staircase"),

@@ -85,11 +85,11 @@ def branches_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str
     """
     if len(options.branches) > 1:
         return [options.branches[index % len(options.branches)] for index in range(len(pieces))]
-    ways = [piece.way for piece in pieces]
+    ways: list[Branch] = [piece.way for piece in pieces]
     period = next(n for n in range(1, len(ways) + 1) if ways[n:] == ways[:-n])
     by_values = f"--branches {' '.join(ways[:period])}"
     hint = f", or say {by_values}" if period > 1 else ""
-    found = [wanted(piece, options, quantity, hint) for piece in pieces]
+    found: list[Branch | None] = [wanted(piece, options, quantity, hint) for piece in pieces]
     named = [(piece, branch) for piece, branch in zip(pieces, found, strict=True) if branch]
     against = [one for one, branch in named if branch != one.way and not one.counts_down]
     may_be_turned = quantity == "conductance" and len({branch for _, branch in named}) < 2

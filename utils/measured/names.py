@@ -181,7 +181,7 @@ def factor_in(text: str, unit: str, role: str | None) -> float:
         return 1.0
     if found := FACTOR_BEHIND.search(text):
         unit = found[found.lastindex or 0]
-    elif not unit or re.fullmatch(UNITS[Role.PULSES], unit):
+    elif not unit or VALUE.search(unit) or re.fullmatch(UNITS[Role.PULSES], unit):
         return 1.0
     plain = unit.replace("²", "^2").replace("³", "^3").lower().lstrip("x×*·. ")
     if re.fullmatch(f"k|{THOUSAND}", plain):

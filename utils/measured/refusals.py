@@ -67,16 +67,19 @@ def refuse_others(table: NumericTable, options: ReadingOptions) -> None:
             f"line {table.lines[0]}: no column is a response; name it with --columns"
         )
     for column in table.of(Role.DRIVE):
-        refuse_drive(table, column, responses)
+        refuse_drive(table, column, responses, bool(options.columns))
     if options.pulses is None:
         refuse_other_axes(table, bool(options.columns))
 
 
-def refuse_drive(table: NumericTable, drive: Column, responses: Sequence[Column]) -> None:
+def refuse_drive(
+    table: NumericTable, drive: Column, responses: Sequence[Column], asked: bool
+) -> None:
     """Raise UserError for a drive that shows that pulses were not identical, or lacking.
 
     Readings one after the other at which it is 0 had no pulse before them. A single one, as the
-    reading before the first pulse, belongs to the ramp beside it.
+    reading before the first pulse, belongs to the ramp beside it. asked: whether the user chose the
+    responses; then what may be another reading, as of a second phase, does not matter.
     """
     pauses = np.flatnonzero((drive.numbers[1:] == 0) & (drive.numbers[:-1] == 0))
     if len(pauses) and drive.known.any():
@@ -97,14 +100,18 @@ def refuse_drive(table: NumericTable, drive: Column, responses: Sequence[Column]
     if changes < len(drive.numbers) / LONG_BLOCK:
         raise table.refusal(
             f"an amplitude staircase, or other conditions: {drive} changes between blocks of "
-            "lines; keep only those of one block, or of one for each branch"
+            "lines; keep only the lines of one block, or remove the column if each branch has one"
         )
     are_currents = any(Role.CURRENT in (c.name.quantity, c.name.role) for c in responses)
     if are_currents and not drive.name.has_words("pulsed"):
         raise sweep(table, drive, responses[0])
+    may_be_reading = drive.name.role in (Role.VOLTAGE, Role.CURRENT) and not drive.is_setpoint
+    if may_be_reading and asked:
+        return
+    hint = "; if it is no drive, choose the responses with --columns" if may_be_reading else ""
     raise table.refusal(
         f"an amplitude staircase, not a pulse response: {drive} changes from pulse to pulse; a "
-        "device file needs identical pulses"
+        f"device file needs identical pulses{hint}"
     )
 
 
