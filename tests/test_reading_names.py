@@ -24,7 +24,8 @@ def side_by_side(names: str, *curves) -> str:
             "Potentialisation,Dépression", "Verst.,Depr.", "Verst.,LTD", "Verstärkung,Abschwächung",
             "Write,Erase", "PRG,ERS", "P,D", "ΔG/G0 LTP (%),ΔG/G0 LTD (%)",
             "Rxy LTP (Ω),Rxy LTD (Ω)", "I_LTP @-0.1V,I_LTD @0.1V")),
-        ("rise cycle 1 (mV),rise cycle 2 (mV)", TWO, "1.1 rising, 1.2 rising"),
+        *((names, TWO, "1.1 rising, 1.2 rising") for names in (
+            "rise cycle 1 (mV),rise cycle 2 (mV)", "First cycle,Second cycle", "Run A,Run B")),
         ("Hall bar 1 (mΩ),Hall bar 2 (mΩ)", TWO, "Hall bar 1.1 rising, Hall bar 2.1 rising"),
         ("D1,D2", TWO, "D1.1 rising, D2.1 rising"),  # D alone is no depression
         ("Chip 1 cycle 1 Dev 2,Chip 1 cycle 2 Dev 2", TWO,

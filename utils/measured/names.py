@@ -15,6 +15,7 @@ from utils.measured.vocabulary import (
     AMBIGUOUS,
     BRANCH_PAIRS,
     KNOWN_UNIT,
+    LABEL_OF,
     LABEL_WORDS,
     RESPONSE_OF,
     TAIL_UNIT,
@@ -114,8 +115,11 @@ class Name:
         text = re.sub(r"[^\W\d_]+\.?", lambda word: " " if branch_in(word[0]) else word[0], text)
         text = re.sub(r"\s*([=@])\s*", r"\1", text)
         values, text = VALUE.findall(text), VALUE.sub(" ", text)
-        words, numbers = PLAIN_NUMBER.sub(" ", text), PLAIN_NUMBER.findall(text)
-        found = re.findall(r"[^\W_]+(?:[.,]\d+)?", words)
+        rest, numbers = PLAIN_NUMBER.sub(" ", text), PLAIN_NUMBER.findall(text)
+        found = re.findall(r"[^\W_]+(?:[.,]\d+)?", rest)
+        # `First cycle`, `Run A`
+        if any(LABEL_OF.get(word.lower()) == Role.CYCLE for word in found):
+            found = [word for word in found if len(word) > 1 and not has_words(word, "ordinal")]
         return (*found, *values), tuple(map(int, numbers))
 
 

@@ -80,6 +80,8 @@ WORDS = {
         "erkennungsrate precision mnist cifar fashion",
         "epoch": "epoch epochs epoche epochen epoque epoques training images",
         "level": "hrs lrs window fenster endurance",  # of each cycle of an endurance test
+        "ordinal": "first second third fourth fifth last erste erster zweite zweiter dritte "
+        "dritter letzte letzter premier premiere deuxieme troisieme dernier derniere",
         "before": "before pre vorher avant vor prev previous start initial",
         "after": "after post nachher apres nach next end final",
         "rising": "ltp potentiation potenzierung potenciation pot pote set up rising rise increase "
