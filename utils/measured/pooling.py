@@ -29,11 +29,11 @@ def check_pooled(ramps: Sequence[Series], devices: str) -> None:
     for one in ramps if devices != "one" else ():
         groups.setdefault((one.device, one.branch), []).append(one)
     for own in groups.values():
-        for are_cycles in (False, True):
-            check_names([one for one in own if (one.cycle is not None) == are_cycles])
         check_states(own)
     check_ranges(ramps)
     for own in groups.values():
+        for are_cycles in (False, True):
+            check_names([one for one in own if (one.cycle is not None) == are_cycles])
         check_levels(own)
         check_columns([one for one in own if one.cycle is None])
 
