@@ -9,6 +9,7 @@ import numpy as np
 from utils.measured.curves import curve, nearest
 
 MIN_READ_NOISES = 3.0  # in the range of a ramp
+MAX_NU = 600.0  # of a trend; exp overflows from 709 on
 NOISE_READINGS = 20  # of a ramp, from which on it tells its own noise
 DECADE = 10.0  # between the ranges of ramps that are pooled
 
@@ -47,7 +48,7 @@ def trend(pulses: np.ndarray, values: np.ndarray) -> Trend:
     largest value less the smallest grows with the number of readings of a flat curve, too.
     """
     x = (pulses - pulses[0]) / (pulses[-1] - pulses[0])
-    rates = 1 / np.geomspace(min(0.5, 2 / len(x)), 2, 24)
+    rates = np.geomspace(np.clip(len(x) / 2, 2, MAX_NU), 0.5, 24)
     start, size, nu = nearest(x, values, np.concatenate([[0.0], rates, -rates]))
     return Trend(size, values - start - size * curve(x, nu))
 
