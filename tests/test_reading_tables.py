@@ -20,6 +20,7 @@ def times(intervals) -> np.ndarray:
 
 
 TRAIN = np.concatenate([UP, DOWN])
+VOLTS = [f"{2 + k / 20:.2f} V" for k in COUNT]  # as instruments write them
 EVERY_TENTH = np.cumsum([0, *[1] * 10, *[10] * 29])  # pulses between readings
 
 
@@ -94,6 +95,21 @@ def test_only_irregular_times_within_ramps_are_noted(text, notes, reads):
         (table("Cycle,HRS (kOhm),LRS (kOhm)", COUNT, 9 * UP, UP), "endurance"),
         ("Pulse;G (uS)\n" + "".join(f"{k};{g:.2f} ± 0.10\n" for k, g in enumerate(UP)),
          r"'10.00 ± 0.10' is not a number"),
+        (table("Pulse,Amplitude,Id (uA)", COUNT, VOLTS, UP), "an amplitude staircase"),
+        (table("Pulse,Pulse parameters,I (uA)", COUNT, [f"{v}/9us" for v in VOLTS], UP),
+         "an amplitude staircase"),
+        (table("#,Vpp,G (uS)", COUNT, 2 + COUNT / 20, UP), "an amplitude staircase"),
+        (table("Pulse,tp (us),G (uS)", COUNT, 1.15**COUNT, UP), "an amplitude staircase"),
+        (table("Pulse,Average,Halbwert", COUNT, UP, UP / 100), "is no mean of column 3"),
+        (table("Pulse;G (uS)", COUNT, [f"{x:,.0f}".replace(",", ".") for x in 50 * UP],
+               separator=";"), r"'1\.0\d\d' has a mark of thousands"),
+        (table("Pulse;G", COUNT, [f"{x:,.1f}".replace(",", "'") for x in 50 * UP], separator=";"),
+         r"'1'0\d\d\.\d' has a mark of thousands"),
+        (table("Pulse,G (uS)", COUNT, [f"{x:.2f} ± 0.30" for x in UP]), "'±' is not a number"),
+        ("Pulse,G\n# Device 1\n" + table(None, COUNT, UP) + "# Device 2\n" + table(None, COUNT, UP),
+         "'Device 1' stands above the numbers, and 'Device 2' above line 44"),
+        ("Vp,1.5 V,,2 V,\n" + table("Pulse,LTP,LTD,LTP,LTD", COUNT, *[UP, DOWN] * 2),
+         "'1.5 V' in line 1 stands above column 2 .LTP., .* with --columns 2 3"),
     ],
 )  # fmt: skip
 def test_what_is_no_pulse_response(text, kind, refused):
@@ -149,6 +165,23 @@ BOTH = [("rising", 0, 39, 10, 50), ("falling", 0, 39, 50, 10)]
         (table("Pulse,DB1 (nS)", COUNT, UP), BOTH[:1]),
         ("Potentiation,,Depression,\n" + table("Pulse,G (nS),Pulse,G (nS)", *[COUNT, UP] * 2),
          BOTH),
+        (table("#\tIds (A)", COUNT, UP, separator="\t"), BOTH[:1]),
+        (table("Pulse,G_avg,G_dev,G_LTD_avg,G_LTD_dev", COUNT, UP, UP / 9, DOWN, UP / 9), BOTH),
+        (table("Puls,Mittelwert (nS),Abweichung (nS)", COUNT, UP, UP / 9), BOTH[:1]),
+        (table("Pulse,Vxy (uV),Phase (deg)", COUNT, UP, np.where(COUNT > 20, 0, 180)), BOTH[:1]),
+        (table("Pulse,G_LTP,G_LTD n=5", COUNT, UP, DOWN), BOTH),
+        ('"Pulse\nnumber","G\n(µS)"\n' + table(None, [*COUNT, *COUNT], TRAIN), BOTH),
+        (table("Pulse number (1 s each),G", COUNT, UP), BOTH[:1]),
+        ("# LTP, 2 V\n" + table("n,G", COUNT, UP) + "# LTD, 3 V\n" + table(None, COUNT, DOWN),
+         BOTH),
+        ("A,B,C\n" + table("Pulse,LTP,LTD", COUNT, UP, DOWN), BOTH),
+        (table("Pulse,Hc (Oe)", COUNT, UP), BOTH[:1]),
+        (table("Pulse,H (Oe),I (A),µ0Hc (mT)", COUNT, 0 * UP + 9, 0 * UP + 1, UP), BOTH[:1]),
+        (table("V (V),M/Ms", [2] * 40 + [-2] * 40, TRAIN), BOTH),
+        (table("V (V),Kerr rotation (mdeg)", [2] * 40 + [-2] * 40, TRAIN), BOTH),
+        (table("Pulse,Ion (A),Coercive field (Oe)", COUNT, DOWN, UP), BOTH[:1]),
+        (table("Pulse,Hc (Oe),Rxy (Ohm)", COUNT, DOWN, UP), BOTH[:1]),
+        (table("Pulse,Vth (V),Id (A)", COUNT, DOWN, UP), BOTH[:1]),
     ],
 )  # fmt: skip
 def test_other_files_that_are_read_right(text, expected, reads):
@@ -160,9 +193,19 @@ def test_other_files_that_are_read_right(text, expected, reads):
         assert found == pytest.approx(ends, rel=1e-4)
 
 
-def test_groups_of_columns_name_their_devices(reads):
-    text = "Device A,,Device B,\n" + table("Pulse,G,Pulse,G", *[COUNT, UP] * 2)
-    assert ramps_in_words(reads(text)) == "Device A.1 rising, Device B.1 rising"
+@pytest.mark.parametrize(
+    ("head", "columns", "devices"),
+    [
+        ("Device A,,Device B,\nPulse,G,Pulse,G", [COUNT, UP] * 2, ["Device A", "Device B"]),
+        ("device,D1,D2\nPulse,LTP,LTP", [COUNT, UP, UP], ["D1", "D2"]),
+        ("device,A,B\nPulse,LTP,LTP", [COUNT, UP, UP], ["device A", "device B"]),
+        ("Pulse,Chip 1,,Chip 2\n,Dev a,Dev b,Dev a", [COUNT, UP, UP, UP],
+         ["Chip 1 Dev a", "Chip 1 Dev b", "Chip 2 Dev a"]),
+    ],
+)  # fmt: skip
+def test_groups_of_columns_name_their_devices(head, columns, devices, reads):
+    found = ramps_in_words(reads(table(head, *columns)))
+    assert found == ", ".join(f"{device}.1 rising" for device in devices)
 
 
 def test_groups_that_are_made_of_the_devices_are_left_out(reads):

@@ -247,7 +247,7 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
     if frame.empty:
         raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
     words = [
-        "" if pandas.isna(cell) else str(cell).translate(PLAIN).strip()
+        "" if pandas.isna(cell) else " ".join(str(cell).translate(PLAIN).split())
         for cell in frame.to_numpy().flat
     ]
     others = ", ".join(name for name in names if name != wanted)

@@ -21,13 +21,14 @@ ALIKE = 3.0  # factor between the ranges of columns that may hold the same quant
 class Column:
     """What stands in a column of a table, and what that is.
 
-    place: counted from 0; name: what its header means; cells, kinds, numbers: [rows], as those of a
-    `Grid`; has_labels: whether text is expected in it. role, why: what it holds, and what tells so;
-    both are printed.
+    place: counted from 0; name: what its header means; group: as in `Header`; cells, kinds,
+    numbers: [rows], as those of a `Grid`; has_labels: whether text is expected in it. role, why:
+    what it holds, and what tells so; both are printed.
     """
 
     place: int
     name: Name
+    group: str
     cells: list[str]
     kinds: np.ndarray
     numbers: np.ndarray

@@ -23,11 +23,12 @@ def refuse_counters(table: NumericTable, options: ReadingOptions) -> None:
     for column in table.columns:
         name, x, role = column.name, column.known, column.role
         is_named = name.role == Role.PULSES
-        if role == Role.PULSES and np.isnan(name.factor):
+        if role == Role.PULSES and np.isnan(name.factor) and options.pulses is None:
             raise table.header_error(
                 column.place,
-                f"'{name.unit}' is no factor of numbers of pulses that is known here; give plain "
-                "numbers, or say --pulses none if one pulse came before every reading",
+                f"'{name.unit}' is no factor of numbers of pulses that is known here; say --pulses "
+                f"{column.number} if the numbers are those of the pulses all the same, or --pulses "
+                "none if one pulse came before every reading",
             )
         is_fixed = role == Role.UNKNOWN and column.is_constant and x[0] not in (0, 1)
         if is_named and is_fixed and name.has_words("per"):

@@ -6,6 +6,8 @@ import re
 
 from utils.errors import UserError
 
+# A cell in quotes with line breaks, up to a few.
+BROKEN = re.compile(r'(?m)(?:^|[,;\t]) *"[^"\n]*(?:\n[^"\n]*){1,4}"(?= *(?:[,;\t]|$))')
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
 PLAIN = str.maketrans("\N{MINUS SIGN}\N{NO-BREAK SPACE}\N{OHM SIGN}", "- Ω", "\ufeff")
 # Of plotting programs: superscripts, subscripts and other styles, Greek letters.
@@ -20,6 +22,8 @@ ESCAPES = (
 
 def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     """The lines of a text file and the name of its encoding.
+
+    Lines that a cell in quotes joins stand in the first of them, and the others are empty.
 
     Raises UserError for an empty or binary file.
     """
@@ -41,7 +45,13 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     if not text.strip():
         raise UserError(f"{path}: line 1: the file is empty; export the curve again")
     names = {"utf-8-sig": "UTF-8", "cp1252": "Windows-1252"}
-    return text.split("\n"), names.get(encoding, encoding.upper())
+    text = BROKEN.sub(lambda cell: cell[0].replace("\n", "\v"), text)
+    lines = [
+        part
+        for line in text.split("\n")
+        for part in (line.replace("\v", " "), *[""] * line.count("\v"))
+    ]
+    return lines, names.get(encoding, encoding.upper())
 
 
 def encoding_of(raw: bytes) -> str:

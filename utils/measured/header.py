@@ -11,7 +11,7 @@ import numpy as np
 
 from utils.measured.cells import COMMENT, EMPTY, NUMBER, NUMBERS, SPACES, TEXT, Grid
 from utils.measured.names import Name, parse_name, with_branches
-from utils.measured.vocabulary import KNOWN_UNIT, Role
+from utils.measured.vocabulary import KNOWN_UNIT, LABELS, Role
 
 COUNT_UNIT = re.compile(r"n[or]?\.?|-", re.IGNORECASE)  # as it stands below a name of pulses
 JUDGED_LINES = 5  # last lines with numbers, which show the columns of labels
@@ -21,12 +21,14 @@ JUDGED_LINES = 5  # last lines with numbers, which show the columns of labels
 class Header:
     """Rows from 0. row: of the names, None if there are none; start: of the first numbers.
 
-    names: one per column, without a text where there is none.
+    names: one per column, without a text where there is none; groups: what stands above each name
+    in a line of its own and is not understood, "" where nothing does.
     """
 
     row: int | None
     start: int
     names: tuple[Name, ...]
+    groups: tuple[str, ...]
 
 
 def label_columns(grid: Grid) -> np.ndarray:
@@ -56,15 +58,18 @@ def find_header(grid: Grid, labels: np.ndarray) -> Header:
         row, start = start, int(below[0])
     if row is None:
         row, names = commented(grid, start)
-        units = []
+        units, groups = [], []
     else:
         row, names, units = with_units(grid, row)
+        groups = []
         if grid.dialect.separator == SPACES:
             names = names_in(grid.text[row], len(grid.columns_in(start)))
         else:
-            names = below_groups(grid, row, names)
-    names, units = ([*words, *[""] * len(labels)][: len(labels)] for words in (names, units))
-    return Header(row, start, with_branches([*map(parse_name, names, units)]))
+            names, groups = below_groups(grid, row, names)
+    names, units, groups = (
+        [*words, *[""] * len(labels)][: len(labels)] for words in (names, units, groups)
+    )
+    return Header(row, start, with_branches([*map(parse_name, names, units)]), tuple(groups))
 
 
 def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
@@ -108,7 +113,8 @@ def row_above(grid: Grid, labels: np.ndarray, start: int) -> int | None:
             row,
             column,
             f"'{grid.cells[row, column]}' is not a number, and a line that holds numbers, too, "
-            "cannot be the header; correct the cell, or put # before the line",
+            "cannot be the header; correct the cell (labels stand in every line), or put # before "
+            "the line if it holds no reading",
         )
     return None
 
@@ -143,25 +149,38 @@ def units_below(names: Sequence[str], cells: Sequence[str]) -> list[str]:
     return units if sum(map(bool, names)) >= sum(map(bool, units)) > 0 else []
 
 
-def below_groups(grid: Grid, row: int, names: list[str]) -> list[str]:
-    """Names, each behind that of its group, where a line above them names devices or branches.
+def below_groups(grid: Grid, row: int, names: list[str]) -> tuple[list[str], list[str]]:
+    """Names, each behind its group where a line above names devices, cycles or branches; and the
+    group of each, where it is something else.
 
-    Such a name stands above the first of its columns; spreadsheets merge the cells.
+    A group stands above the first of its columns; spreadsheets merge the cells. In the first column
+    the line may have a name.
     """
     above = grid.filled_rows[grid.filled_rows < row]
-    columns = grid.columns_in(above[-1]) if len(above) else []
-    if not 2 <= len(columns) < len([name for name in names if name]):
-        return names
-    groups = [parse_name(str(grid.cells[above[-1], column])) for column in columns]
-    known = [group for group in groups if group.branch or group.device]
-    made = [group for group in groups if group.has_words("error", "mean", "spread", "sd")]
-    if not known or any(group not in known + made for group in groups):
-        return names
+    columns = grid.columns_in(above[-1]) if len(above) else np.zeros(0, int)
+    cells = [str(grid.cells[above[-1], column]) for column in columns]
+    if cells and columns[0] == 0 and not is_known(first := parse_name(cells[0])):
+        columns, cells = columns[1:], cells[1:]
+        title = f"{first.text} " if first.role in LABELS else ""  # such as `cycle,1,1,2,2`
+        cells = [each if is_known(parse_name(each)) else title + each for each in cells]
+    groups = [parse_name(cell) for cell in cells]
+    known = [is_known(group) for group in groups]
+    letters = [cell[:1] == chr(ord("A") + at) for cell, at in zip(cells, columns, strict=True)]
+    if len({*cells}) < 2 or all(letters) or not all(names[column] for column in columns):
+        return names, []  # A, B, C or A(X), B(Y) are of a spreadsheet
     at = np.searchsorted(columns, np.arange(len(names)), "right") - 1
-    return [
-        f"{groups[group].text} {name}" if name and group >= 0 else name
-        for group, name in zip(at, names, strict=True)
-    ]
+    has_group = [bool(name) and group >= 0 for name, group in zip(names, at, strict=True)]
+    pairs = list(zip(names, at, has_group, strict=True))
+    made = [group.has_words("error", "mean", "spread", "sd") for group in groups]
+    if any(known) and all(map(any, zip(known, made, strict=True))):
+        return [f"{groups[group].text} {name}" if has else name for name, group, has in pairs], []
+    line = grid.lines[above[-1]]
+    return names, [f"'{cells[group]}' in line {line}" if has else "" for _, group, has in pairs]
+
+
+def is_known(group: Name) -> bool:
+    """Whether a name is that of a device, a cycle or a branch."""
+    return bool(group.branch or group.device) or group.cycle is not None
 
 
 def names_in(line: str, width: int) -> list[str]:
@@ -179,7 +198,9 @@ def commented(grid: Grid, start: int) -> tuple[int | None, list[str]]:
     mark = COMMENT.match(grid.text[above[-1]]) if above else None
     if mark:
         line, width = grid.text[above[-1]][mark.end() :].strip(' "'), len(grid.columns_in(start))
-        names = names_in(line, width)
+        cells = grid.dialect.split(grid.text[above[-1]])
+        is_name = grid.dialect.separator != SPACES and cells[0] == "#" and len(cells) == width
+        names = cells if is_name else names_in(line, width)
         are_words = names and not any(map(grid.dialect.number.fullmatch, names))
         if are_words and (width > 1 or parse_name(names[0]).role):
             return above[-1], names

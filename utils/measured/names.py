@@ -186,7 +186,7 @@ def factor_in(text: str, unit: str, role: str | None) -> float:
     if found := FACTOR_BEHIND.search(text):
         unit = found[found.lastindex or 0]
     elif not unit or VALUE.search(unit) or re.fullmatch(UNITS[Role.PULSES], unit):
-        return 1.0
+        return 1.0  # `(1 s each)` is of the pulses, not of their number
     plain = unit.replace("²", "^2").replace("³", "^3").lower().lstrip("x×*·. ")
     if re.fullmatch(f"k|{THOUSAND}", plain):
         return 1000.0

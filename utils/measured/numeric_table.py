@@ -14,8 +14,16 @@ from utils.measured.cells import EMPTY, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
 from utils.measured.column import Column
 from utils.measured.header import Header, find_header, label_columns
 
-# Of lists as programs write them: `up = [0.11` or `0.9]`.
-IN_BRACKETS = re.compile(r"(^|[=:])\s*[\[{]\s*[-+.]?\d[\d.eE+-]*$|^[-+.\d][\d.eE+-]*\s*[\]}];?$")
+MARKS = "has a mark of thousands; write all numbers without such marks"
+NO_NUMBERS = {  # what texts below the names are
+    # Of lists as programs write them: `up = [0.11` or `0.9]`.
+    "is a number in brackets; write a table of plain numbers": re.compile(
+        r"(^|[=:])\s*[\[{]\s*[-+.]?\d[\d.eE+-]*$|^[-+.\d][\d.eE+-]*\s*[\]}];?$"
+    ),
+    "is not a number; give the value, and its error in a column of its own": re.compile("±"),
+    MARKS: re.compile(r"^[+-]?\d{1,3}((,\d{3})+\.\d+|(\.\d{3})+,\d+|(['’\s]\d{3})+([.,]\d+)?)$"),
+}
+MAY_HAVE_MARKS = re.compile(r"[+-]?[1-9]\d{0,2}([.,]\d{3})+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +104,7 @@ def find_numbers(grid: Grid) -> NumericTable:
         for column in np.flatnonzero(~np.isnan(factors) & (factors != 1))
     ]
     words, kinds, numbers = part["cells"].T.tolist(), part["kinds"].T, part["numbers"].T
-    what = (header.names, words, kinds, numbers, labels.tolist())
+    what = (header.names, header.groups, words, kinds, numbers, labels.tolist())
     return NumericTable(
         **vars(grid) | part,
         columns=tuple(map(Column, range(len(labels)), *what)),
@@ -134,13 +142,15 @@ def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
 
 def check(grid: Grid, header: Header) -> None:
     """Raise UserError for lines that are divided in another way than the others."""
-    for row, column in np.argwhere(grid.kinds == TEXT).tolist():
+    texts = np.argwhere(grid.kinds == TEXT).tolist()
+    for (problem, pattern), (row, column) in product(NO_NUMBERS.items(), texts):
+        if row >= header.start and pattern.search(grid.cells[row, column]):
+            raise grid.error(row, column, f"'{grid.cells[row, column]}' {problem}")
+    check_thousands(grid, header)
+    for row, column in texts:
         cell, is_below = grid.cells[row, column], row >= header.start
-        if is_below and IN_BRACKETS.search(cell):
-            problem = f"'{cell}' is a number in brackets; write a table of plain numbers"
-            raise grid.error(row, column, problem)
-        texts = [cell] if is_below else grid.cells[row, grid.kinds[row] == TEXT]
-        if all(wrong_dialect(text, grid.dialect) for text in texts):
+        cells = [cell] if is_below else grid.cells[row, grid.kinds[row] == TEXT]
+        if all(wrong_dialect(text, grid.dialect) for text in cells):
             raise grid.error(row, column, wrong_dialect(cell, grid.dialect) or "")
     named = [column for column, name in enumerate(header.names) if name.text or name.unit]
     width = 1 + max([*named, *grid.columns_in(header.start)])
@@ -153,6 +163,17 @@ def check(grid: Grid, header: Header) -> None:
             "text, mixed separators, or decimal commas where commas separate cells, and write all "
             "lines alike",
         )
+
+
+def check_thousands(grid: Grid, header: Header) -> None:
+    """Raise UserError for `1.003` or `1,003` in a column of integers up to 999."""
+    for column, cells in enumerate(grid.cells[header.start :].T.tolist()):
+        marked = [row for row, cell in enumerate(cells) if MAY_HAVE_MARKS.fullmatch(cell)]
+        small = [cell for cell in cells if re.fullmatch(r"[+-]?\d{1,3}", cell)]
+        are_all = marked and len(marked) + len(small) == sum(map(bool, cells))
+        if are_all and any(abs(int(cell)) > 99 for cell in small):
+            cell = cells[marked[0]]
+            raise grid.error(header.start + marked[0], column, f"'{cell}' {MARKS}")
 
 
 def wrong_dialect(cell: str, dialect: Dialect) -> str | None:

@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from utils.errors import UserError
+from utils.measured.borders import refuse_comments, refuse_groups
 from utils.measured.cells import NUMBER, TEXT
 from utils.measured.column import Column, assign
 from utils.measured.counters import refuse_counters, refuse_lone_pulses
@@ -17,7 +20,9 @@ from utils.measured.options import ReadingOptions
 from utils.measured.refusals import refuse_others, refuse_overlooked, refuse_unnamed
 from utils.measured.vocabulary import LABELS, WORDS, Role, words
 
-HAVE_UNITS = (Role.TIME, Role.DRIVE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
+FORMULA = re.compile(r"=(?!\s*[+-]?[\d.]+\s*[^\W\d]*(?:$|[\s,;_)]))")  # no condition as n=5 is
+WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:m?V|[nµμu]s|ms)(?![^\W\d_])")
+HAVE_UNITS = (Role.TIME, Role.DRIVE, Role.STATE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
 
 
 def find_roles(table: NumericTable, options: ReadingOptions) -> list[Column]:
@@ -48,6 +53,10 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> list[Column]:
     if options.pulses == "none":
         why = "a counter, not used because of --pulses none"
         assign(table.of(Role.PULSES), Role.UNKNOWN, why)
+    if options.devices == "auto":
+        refuse_groups(table)
+    if options.devices != "one":
+        refuse_comments(table)
     refuse_others(table, options)
     return asked or table.of(Role.RESPONSE)
 
@@ -90,6 +99,10 @@ def by_words(column: Column) -> tuple[str, str]:
     """The role of a column without numbers, or of labels, and why."""
     role, cells = column.name.role, [cell for cell in column.cells if cell]
     has_role = bool(cells) and role in (*LABELS, Role.TIME)
+    if role in (Role.DRIVE, Role.PULSES, None) and cells and all(map(WITH_UNIT.match, cells)):
+        found = (WITH_UNIT.match(cell) for cell in column.cells)
+        column.numbers = np.array([float(x[1].replace(",", ".")) if x else np.nan for x in found])
+        return Role.DRIVE, "voltages or times with their units"
     are_branches = column.has_labels and all(map(branch_in, cells))
     rules = (
         (has_role, role, "by its name"),
@@ -142,12 +155,12 @@ def choose_responses(
     if len(table.numeric) - len(table.of(Role.PULSES)) > 1:
         unknown = [c for c in table.of(Role.UNKNOWN) if c.is_numeric]
         assign([c for c in unknown if c.is_constant], Role.OTHER, "its numbers do not change")
-    if sure := table.of(Role.RESPONSE):
-        why = f"{sure[0]} is the response; --columns chooses another"
-        assign(table.of(Role.CURRENT), Role.OTHER, why)
-    for role in (Role.CURRENT, Role.VOLTAGE):
+    for role in (Role.STATE, Role.CURRENT, Role.VOLTAGE):
         columns = table.of(role)
-        if not table.of(Role.RESPONSE) and not all(column.is_constant for column in columns):
+        if sure := table.of(Role.RESPONSE):
+            why = f"{sure[0]} is the response; --columns chooses another"
+            assign(table.of(Role.STATE, Role.CURRENT), Role.OTHER, why)
+        elif not all(column.is_constant for column in columns):
             assign(columns, Role.RESPONSE, f"a {role}, and no other column is a response")
     why = "a voltage or current, and another column is the response"
     assign(table.of(Role.VOLTAGE, Role.CURRENT), Role.DRIVE, why)
@@ -161,13 +174,15 @@ def choose_responses(
 
 def leave_out_derived(table: NumericTable) -> None:
     """Give another role to columns that are made of the readings beside them, unless all are."""
-    for role in (Role.RESPONSE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
+    for role in (Role.RESPONSE, Role.STATE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
         rest = [c for c in table.of(role) if c.is_numeric and c.name.role in (None, role)]
         statistics = {column: statistic(column.name) for column in rest}
         means = [words for words in statistics.values() if words and words <= WORDS["mean"]]
+        if role == Role.RESPONSE or not table.of(Role.RESPONSE):
+            refuse_mean(table, statistics)
         for derived, why in (
             ([c for c in rest if c.name.has_words("fit")], "a fit or a model, no readings"),
-            ([c for c in rest if "=" in c.name.text], "made of other columns"),
+            ([c for c in rest if FORMULA.search(c.name.text)], "made of other columns"),
             ([c for c in rest if statistics[c]], "made of other columns"),
             (
                 [c for c in rest if means and statistics[c] != means[0]],
@@ -178,6 +193,22 @@ def leave_out_derived(table: NumericTable) -> None:
             if len(own) < len(rest):
                 assign(own, Role.OTHER, why)
                 rest = [column for column in rest if column not in own]
+
+
+def refuse_mean(table: NumericTable, statistics: dict[Column, set[str]]) -> None:
+    """Raise UserError for a mean that lies away from the columns beside it: its spread, perhaps.
+
+    statistics: which words of the name of each column are of a mean or a spread.
+    """
+    readings = [column for column in statistics if not statistics[column]]
+    for mean in [column for column in statistics if column not in readings]:
+        numbers = np.concatenate([column.known for column in readings or [mean]])
+        is_away = not numbers.min() <= np.median(mean.known) <= numbers.max()
+        if is_away and statistics[mean] <= WORDS["mean"]:
+            raise table.refusal(
+                f"{mean} is no mean of {readings[0]} beside it, by its numbers; say --columns "
+                f"{mean.number} if it is the response, or --columns {readings[0].number}"
+            )
 
 
 def statistic(name: Name) -> set[str]:

@@ -12,12 +12,13 @@ from functools import cache
 
 
 class Role(str, Enum):
-    """What a column holds; VOLTAGE and CURRENT are drive or response, as the other columns tell."""
+    """What a column holds; STATE, CURRENT and VOLTAGE are responses where nothing better is."""
 
     PULSES = "pulses"
     TIME = "time"
     DRIVE = "drive"
     RESPONSE = "response"
+    STATE = "state"
     VOLTAGE = "voltage"
     CURRENT = "current"
     DEVICE = "device"
@@ -42,7 +43,8 @@ WORDS = {
         "drive": "amplitude amplituden width widths duration breite pulsbreite dauer pulsdauer "
         "largeur duree bias applied vpulse vprog vwrite vread vset vreset vg vgs vds vbias gate "
         "compliance stimulus height hohe pulshohe pulsamplitude hauteur pulsewidth pulseamplitude "
-        "pulsevoltage field feld champ delay period frequency frequenz pulsspannung vp vw vin vtop",
+        "pulsevoltage field feld champ delay period frequency frequenz pulsspannung vp vpp vw vin "
+        "vtop tp tw",
         # What pulses are applied to; beside a word that counts, it is their number that is given.
         "applied": "applied gate stimulus",
         "gate": "gate compliance",  # of a current they name the leakage
@@ -64,8 +66,8 @@ WORDS = {
         "secondes elapsed elapsedtime dauer duree minutes minuten",
         "condition": "temperature temperatur temp humidity feuchte",
         "comment": "comment kommentar status",
-        "error": "std sdev stdev stddev stdabw standardabweichung sem stderr error err fehler "
-        "erreur streuung uncertainty unsicherheit incertitude ecart",
+        "error": "std sdev stdev stddev stdabw stabw standardabweichung sem stderr error err "
+        "fehler erreur streuung deviation abweichung uncertainty unsicherheit incertitude ecart",
         # Columns with one of these are made of others.
         "fit": "fit fits fitted fitting model modell modele sim simulated simulation calc "
         "calculated theory anpassung ajustement smooth smoothed geglattet lisse",
@@ -115,6 +117,16 @@ DRIVE_OR_RESPONSE_WORDS = {
     Role.VOLTAGE: "v u voltage spannung tension volt volts",
     Role.CURRENT: "i current strom courant amp amps ampere",
 }
+# Of a device, mostly a magnetic one: what a name and its unit, in brackets, hold.
+STATES = {
+    "coercive field": r"(?i:(?<![a-z])[HB]_?c(?![a-z])|coerciv|coercitif|koerzitiv)",
+    "exchange bias": r"(?i:(?<![a-z])H_?EB(?![a-z])|exchange[\s_]?bias)",
+    "magnetization": r"(?<![A-Za-z])M_?[rs](?![A-Za-z])|\([mµμu]?emu|^M \([kM]?A/m|"
+    r"(?i:magneti[sz]ation|magnetisierung|aimantation)",
+    "Kerr rotation": r"(?i:kerr|moke)(?!.*(?i:field|feld))",
+    "Hall angle": r"(?i:hall[\s_-]?(?:angle|winkel))",
+    "threshold voltage": r"(?i:(?<![a-z])V_?th(?![a-z])|threshold[\s_]?voltage|schwell\w*spannung)",
+}
 LABEL_WORDS = {
     Role.DEVICE: "device dev deviceid devicename deviceno devicenumber dut sample sampleid cell "
     "chip bauteil bauelement probe zelle composant dispositif echantillon cellule junction "
@@ -140,11 +152,12 @@ UNITS = {
     Role.RESPONSE: rf"{POWER}{SI}(S|Ω|ohms?|Ohms?|OHM|G0|g0)|{ARBITRARY}|%",
     Role.CURRENT: rf"{POWER}{SI}A",
     Role.VOLTAGE: rf"{SI}V|volts?",
-    Role.TIME: rf"{SI}s|sec|seconds?|min|h",
+    Role.TIME: r"[fpnuµμmk]?s|sec|seconds?|min|h",
     Role.OTHER: rf"{SI}(Hz|C|F|W|J|T|K|m|Oe)|°C|Oe",
     Role.PULSES: rf"#|pulses?|counts?|{ARBITRARY}",
 }
-KNOWN_UNIT = re.compile("|".join(f"(?:{pattern})" for pattern in UNITS.values()))
+ANGLE = r"[nµμum]?(deg|rad)|°"
+KNOWN_UNIT = re.compile("|".join(f"(?:{pattern})" for pattern in (*UNITS.values(), ANGLE)))
 QUANTITY_OF_UNIT = {"conductance": rf"{POWER}{SI}S", "resistance": rf"{POWER}{SI}(Ω|ohms?)"}
 # Of a response, without brackets: `G nS`, `Conductance, µS`, `R_kOhm`.
 TAIL_UNIT = re.compile(r"[fpnuµμm][SAV]|[mkMG]?(Ω|[Oo]hms?)")
@@ -180,17 +193,22 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
     of = {kind: listed.intersection(both) for kind, listed in WORDS.items()}
     response = next((RESPONSE_OF[word] for word in both if word in RESPONSE_OF), "")
     ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
+    of_dev = found[-1:] == ("dev",) and not {*found} <= LABEL_OF.keys()  # G_dev is a deviation
     drives, by_unit, mark = of["drive"], role_of_unit(unit), text.strip()
+    named = f"{text} ({unit})"
+    state = next((what for what, pattern in STATES.items() if re.search(pattern, named)), "")
     number = of["pulse"].intersection(found) and of["number of pulses"].intersection(found)
     typed = response == "conductance" and not of["time"]  # (us) for (uS)
     of_device = response not in ("", "conductance", "resistance")  # V_G is a voltage of a gate
     is_label = found and found[0] in LABEL_OF  # such as `Device ID`
     is_label = is_label and {*found} <= LABEL_OF.keys() | WORDS["label number"]
+    is_label = is_label and not re.fullmatch(ANGLE, unit)  # the phase of a lock-in amplifier
     rules = (  # the stronger evidence stands first
-        (of["error"] or joined == "sd" or "±" in text, Role.OTHER),
+        (of["error"] or of_dev or joined == "sd" or "±" in text, Role.OTHER),
         (mark in ("№", "n°", "N°") or mark.startswith("#"), Role.PULSES),
         (number and re.fullmatch(ARBITRARY, unit), Role.PULSES),
         (by_unit == Role.RESPONSE, Role.RESPONSE),
+        (state, Role.STATE),
         (number and drives <= WORDS["applied"], Role.PULSES),
         (by_unit == Role.TIME and drives <= WORDS["time"], Role.RESPONSE if typed else Role.TIME),
         (by_unit == Role.TIME, Role.DRIVE),  # such as a width
@@ -213,7 +231,7 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
     )
     role = next((role for is_so, role in rules if is_so), None)
     if role != Role.RESPONSE:
-        return role, ""
+        return role, state if role == Role.STATE else ""
     by_unit = [kind for kind, pattern in QUANTITY_OF_UNIT.items() if re.fullmatch(pattern, unit)]
     return role, by_unit[0] if by_unit else response or "response"
 
