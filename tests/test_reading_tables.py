@@ -175,7 +175,8 @@ BOTH = [("rising", 0, 39, 10, 50), ("falling", 0, 39, 50, 10)]
         ("# LTP, 2 V\n" + table("n,G", COUNT, UP) + "# LTD, 3 V\n" + table(None, COUNT, DOWN),
          BOTH),
         ("A,B,C\n" + table("Pulse,LTP,LTD", COUNT, UP, DOWN), BOTH),
-        (table("Pulse,Hc (Oe)", COUNT, UP), BOTH[:1]),
+        *((table(f"Pulse,{name}", COUNT, UP), BOTH[:1])
+          for name in ("Hc (Oe)", "H_k (kOe)", "H_EB (mT)", "Mr/Ms")),
         (table("Pulse,H (Oe),I (A),µ0Hc (mT)", COUNT, 0 * UP + 9, 0 * UP + 1, UP), BOTH[:1]),
         (table("V (V),M/Ms", [2] * 40 + [-2] * 40, TRAIN), BOTH),
         (table("V (V),Kerr rotation (mdeg)", [2] * 40 + [-2] * 40, TRAIN), BOTH),

@@ -56,12 +56,12 @@ def find_header(grid: Grid, labels: np.ndarray) -> Header:
     below = numeric[numeric > start]
     if row is None and len(below) and counts(grid, labels, start, below[0]):
         row, start = start, int(below[0])
+    units: list[str] = []
+    groups: list[str] = []
     if row is None:
         row, names = commented(grid, start)
-        units, groups = [], []
     else:
         row, names, units = with_units(grid, row)
-        groups = []
         if grid.dialect.separator == SPACES:
             names = names_in(grid.text[row], len(grid.columns_in(start)))
         else:

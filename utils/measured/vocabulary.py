@@ -120,6 +120,7 @@ DRIVE_OR_RESPONSE_WORDS = {
 # Of a device, mostly a magnetic one: what a name and its unit, in brackets, hold.
 STATES = {
     "coercive field": r"(?i:(?<![a-z])[HB]_?c(?![a-z])|coerciv|coercitif|koerzitiv)",
+    "anisotropy field": r"(?i:(?<![a-z])H_?k(?![a-z])|anisotropy[\s_]?field)",
     "exchange bias": r"(?i:(?<![a-z])H_?EB(?![a-z])|exchange[\s_]?bias)",
     "magnetization": r"(?<![A-Za-z])M_?[rs](?![A-Za-z])|\([mµμu]?emu|^M \([kM]?A/m|"
     r"(?i:magneti[sz]ation|magnetisierung|aimantation)",
