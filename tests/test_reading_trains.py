@@ -237,8 +237,8 @@ def test_each_ramp_of_a_train_begins_and_ends_at_its_pulses(name, reads):
             "line 22.*3 readings far from those before and after.*empty the cells",
         ),
         (
-            table("Pulse,I", PULSES, [*range(994, 1000), *1 + 0.001 * PULSES[:6]]),
-            "line 8.*1 follows 999; give all values in one unit",
+            table("Pulse,I", PULSES, [*994.5 + PULSES[:6], *1.0005 + 0.001 * PULSES[:6]]),
+            r"line 8.*1\.0005 follows 999\.5; give all values in one unit",
         ),
     ],
     ids=["before and after each pulse", "bad readings", "two units"],
