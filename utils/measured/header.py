@@ -19,13 +19,15 @@ JUDGED_LINES = 5  # last lines with numbers, which show the columns of labels
 
 @dataclass(frozen=True)
 class Header:
-    """Rows from 0. row: of the names, None if there are none; start: of the first numbers.
+    """Rows from 0. row: of the names, None if there are none; top: of the first line that names
+    columns, which may hold groups of them; start: of the first numbers.
 
     names: one per column, without a text where there is none; groups: what stands above each name
     in a line of its own and is not understood, "" where nothing does.
     """
 
     row: int | None
+    top: int
     start: int
     names: tuple[Name, ...]
     groups: tuple[str, ...]
@@ -60,16 +62,18 @@ def find_header(grid: Grid, labels: np.ndarray) -> Header:
     groups: list[str] = []
     if row is None:
         row, names = commented(grid, start)
+        top = start if row is None else row
     else:
         row, names, units = with_units(grid, row)
+        top = row
         if grid.dialect.separator == SPACES:
             names = names_in(grid.text[row], len(grid.columns_in(start)))
         else:
-            names, groups = below_groups(grid, row, names)
+            top, names, groups = below_groups(grid, row, names)
     names, units, groups = (
         [*words, *[""] * len(labels)][: len(labels)] for words in (names, units, groups)
     )
-    return Header(row, start, with_branches([*map(parse_name, names, units)]), tuple(groups))
+    return Header(row, top, start, with_branches([*map(parse_name, names, units)]), tuple(groups))
 
 
 def counts(grid: Grid, labels: np.ndarray, row: int, below: int) -> bool:
@@ -149,9 +153,9 @@ def units_below(names: Sequence[str], cells: Sequence[str]) -> list[str]:
     return units if sum(map(bool, names)) >= sum(map(bool, units)) > 0 else []
 
 
-def below_groups(grid: Grid, row: int, names: list[str]) -> tuple[list[str], list[str]]:
+def below_groups(grid: Grid, row: int, names: list[str]) -> tuple[int, list[str], list[str]]:
     """Names, each behind its group where a line above names devices, cycles or branches; and the
-    group of each, where it is something else.
+    group of each, where it is something else. The first item is the row of that line, or of names.
 
     A group stands above the first of its columns; spreadsheets merge the cells. In the first column
     the line may have a name.
@@ -167,15 +171,16 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> tuple[list[str], lis
     known = [is_known(group) for group in groups]
     letters = [cell[:1] == chr(ord("A") + at) for cell, at in zip(cells, columns, strict=True)]
     if len({*cells}) < 2 or all(letters) or not all(names[column] for column in columns):
-        return names, []  # A, B, C or A(X), B(Y) are of a spreadsheet
+        return row, names, []  # A, B, C or A(X), B(Y) are of a spreadsheet
     at = np.searchsorted(columns, np.arange(len(names)), "right") - 1
     has_group = [bool(name) and group >= 0 for name, group in zip(names, at, strict=True)]
     pairs = list(zip(names, at, has_group, strict=True))
     made = [group.has_words("error", "mean", "spread", "sd") for group in groups]
     if any(known) and all(map(any, zip(known, made, strict=True))):
-        return [f"{groups[group].text} {name}" if has else name for name, group, has in pairs], []
-    line = grid.lines[above[-1]]
-    return names, [f"'{cells[group]}' in line {line}" if has else "" for _, group, has in pairs]
+        names = [f"{groups[group].text} {name}" if has else name for name, group, has in pairs]
+        return int(above[-1]), names, []
+    where = f"in line {grid.lines[above[-1]]}"
+    return row, names, [f"'{cells[group]}' {where}" if has else "" for _, group, has in pairs]
 
 
 def is_known(group: Name) -> bool:

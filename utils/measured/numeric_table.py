@@ -89,8 +89,7 @@ def find_numbers(grid: Grid) -> NumericTable:
     labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)
     check(grid, header)
-    first = header.start if header.row is None else header.row
-    around = {"above": filled[filled < first], "below": filled[filled > last]}
+    around = {"above": filled[filled < header.top], "below": filled[filled > last]}
     left_out += [
         f"{spread(at + 1, 'line')}: text {way} the numbers" for way, at in around.items() if len(at)
     ]
