@@ -60,9 +60,9 @@ def test_the_first_column_may_say_what_the_lines_of_the_header_are(lines, reads)
     assert measurement.understood.column.tolist()[0] == "column 2 (Pulse number)"
 
 
-def test_remarks_beside_the_numbers(reads):
-    remarks = ["", "", "V = 1.2 V", "device W3"]
-    assert_ramps(reads(table("Pulse,G (nS),Remarks", COUNT, UP, remarks)), UP, pulses=COUNT)
+def test_comments_beside_the_numbers(reads):
+    comments = ["", "", "V = 1.2 V", "device W3"]
+    assert_ramps(reads(table("Pulse,G (nS),Remarks", COUNT, UP, comments)), UP, pulses=COUNT)
 
 
 def test_lines_above_the_names_may_hold_numbers(reads):

@@ -19,7 +19,7 @@ def refuse_groups(table: NumericTable) -> None:
         raise table.refusal(
             f"{first[0].group} stands above {first[0]}, other words above other responses, and "
             f"nothing tells what they mean; choose one of these groups with --columns "
-            f"{numbers(first)}, or put # before that line if it is a remark"
+            f"{numbers(first)}, or put # before that line if it is a comment"
         )
 
 

@@ -51,6 +51,8 @@ def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
         starts = {*restarts(series), *(changes.tolist() if series.branch is None else ())}
         bounds = [*sorted(starts), n]
         cuts = parts = np.split(np.arange(n), bounds[1:-1])
+        for part in parts:
+            refuse_units(series.take(part))
         turned = [turns_within(series, *span) for span in pairwise(bounds)]
         if any(turned):
             cuts = [np.arange(n)[cut] for cut in between_turns(series, bounds[1:-1])]
@@ -73,8 +75,10 @@ def split(series: Series, options: ReadingOptions) -> list[np.ndarray]:
 
 
 def turns_within(series: Series, start: int, stop: int) -> bool:
-    """Whether the curve turns between two indices, at which other ramps begin."""
-    refuse_units(series.take(slice(start, stop)))
+    """Whether the curve turns between two indices, at which other ramps begin.
+
+    Raises UserError where it does within what is named as one ramp, or too short for two.
+    """
     first = start if series.branch else state_before(series.values, start, stop)
     at = turning_point(series.values[first:stop])
     if at is None:

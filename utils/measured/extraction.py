@@ -53,10 +53,10 @@ def series_of_lines(
         series.device = devices[options.devices] or ONE_DEVICE
         series.cycle = number_in(cycles[-1], row) if cycles else parse_name(label).cycle
         found.append(series)
-    values = [device for one in found if VALUE.fullmatch(device := one.device)]
-    if options.devices == "auto" and len(set(values)) > 1:
+    conditions = dict.fromkeys(one.device for one in found if VALUE.fullmatch(one.device))
+    if options.devices == "auto" and len(conditions) > 1:
         raise table.refusal(
-            f"the labels of the lines differ in a condition, {', '.join(dict.fromkeys(values))}; "
+            f"the labels of the lines differ in a condition, {', '.join(conditions)}; "
             "keep only the lines of one, or say --devices one if all are cycles of one device"
         )
     return found

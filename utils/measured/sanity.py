@@ -61,12 +61,9 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
         for what, estimate in own.items():
             if not is_known(estimate):
                 yield f"the {what} of its {name} branch has an error that is not finite"
-        taken = branch.taken
-        by_chance = chdtrc(taken.spare, taken.squares)
-        is_apart = taken.scatter > MAX_SCATTER and by_chance < MIN_PROBABILITY
-        if fit.measurement.assumed_cycles and is_apart:
+        if fit.measurement.assumed_cycles and are_apart(branch):
             yield (
-                f"its {name} ramps differ by {taken.scatter:.1f} times what their noise "
+                f"its {name} ramps differ by {branch.taken.scatter:.1f} times what their noise "
                 "explains, and nothing names the columns; say --devices each if each is another "
                 "device, or --devices one if they are cycles of one device all the same"
             )
@@ -95,6 +92,13 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
                 f"the range of its {name} branch, {size.value:.3g} ± {size.error:.2g}, is not "
                 "determined by these readings"
             )
+
+
+def are_apart(branch: BranchFit) -> bool:
+    """Whether ramps differ by more than slopes, ranges and noise explain: by much, and for sure."""
+    taken = branch.taken
+    by_chance = chdtrc(taken.spare, taken.squares)  # whitened squares are those of chi²
+    return bool(taken.scatter > MAX_SCATTER and by_chance < MIN_PROBABILITY)
 
 
 def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:

@@ -32,15 +32,15 @@ class Increments:
 
     def __init__(self, time: np.ndarray, forgetting: float):
         step = np.diff(time)
-        self.kept = np.exp(-forgetting * step)  # φ
+        self.phi = np.exp(-forgetting * step)  # the share of a deviation that is left
         # What unit variances of reading and of writing add to diagonal and subdiagonal, [2, n].
-        self.of_read = np.array([np.append(1, 1 + self.kept**2), np.append(-self.kept, 0)])
+        self.of_read = np.array([np.append(1, 1 + self.phi**2), np.append(-self.phi, 0)])
         self.of_write = np.array([np.append(0, step), np.zeros(len(time))])
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
         """From [..., n, any] to [..., any, n]: column by column, as LAPACK has it."""
         steps = columns.swapaxes(-1, -2).copy()
-        steps[..., 1:] -= self.kept * steps[..., :-1]
+        steps[..., 1:] -= self.phi * steps[..., :-1]
         return steps
 
     def factor(self, read: float, write: float) -> np.ndarray:
