@@ -46,8 +46,8 @@ def make_parser() -> Parser:
     text = "family of the response (default: the one that fits best)"
     result.add_argument("--family", action=Once, choices=FAMILIES, help=text)
     reading = parser.add_argument_group(READING)
-    for name, (each, default) in flags_of(ReadingOptions).items():
-        add(reading, name, each, default)
+    for name, (option, default) in flags_of(ReadingOptions).items():
+        add(reading, name, option, default)
     return parser
 
 

@@ -30,7 +30,7 @@ def refuse_comments(table: NumericTable) -> None:
     number of the cycle does not count.
     """
     starts = {table.lines[0]}.union(
-        *(table.lines[1:][np.diff(each.numbers) < 0] for each in table.of(Role.PULSES))
+        *(table.lines[1:][np.diff(counter.numbers) < 0] for counter in table.of(Role.PULSES))
     )
     found: dict = {}
     for start in sorted(starts):

@@ -150,24 +150,24 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
 
     Raises UserError where an exponential is wanted of a straight line.
     """
-    each = np.arange(data.n_ramps)
-    (nearest,), _ = fit_shapes(whitened(data, Noise(1.0, 0.0, 0.0)), each, 0 * each)
+    ramps = np.arange(data.n_ramps)
+    (nearest,), _ = fit_shapes(whitened(data, Noise(1.0, 0.0, 0.0)), ramps, 0 * ramps)
     first = float(np.clip(nearest, -10, 30))
     forgetting = noise.find_forgetting(data, first)
     estimate = noise.estimate_noise(noise.smooth_parts(data, first), forgetting)
     groups = whitened(data, estimate.weights)
-    alone, own, tests = {}, {}, {}
+    alone, own_noise, tests = {}, {}, {}
     for name in EQUATIONS:
         straight = name == "linear"
         alone[name] = fit_each_ramp(data, groups, straight)
         parts = lack_of_fit.parts_of(data, alone[name], straight)
-        own[name] = noise.estimate_noise(parts, forgetting)
-        tests[name] = lack_of_fit.lack_of_fit(parts, own[name].weights)
+        own_noise[name] = noise.estimate_noise(parts, forgetting)
+        tests[name] = lack_of_fit.lack_of_fit(parts, own_noise[name].weights)
     # The same noises for all families, so that they are compared by their curves alone: those of
     # the most general family that fits, which knows slow deviations better than increments do.
     passed = [name for name in ("exponential", "linear") if tests[name].passed]
     if passed:
-        estimate = own[passed[0]]
+        estimate = own_noise[passed[0]]
     elif data.n_ramps >= lack_of_fit.MIN_RAMPS:
         # Then the curve need not be smooth: the noises are those about the mean of the ramps.
         parts = table.parts_of(data, table.fit_table(data, groups))

@@ -42,22 +42,22 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
     counted_to = 0.0  # by the ramp before, as the file has it
     for piece, branch in zip(pieces, branches_of(pieces, options, quantity), strict=True):
         last_count = float(piece.pulses.max())
-        one = direct(piece, branch)
-        is_next = bool(ramps) and follows(ramps[-1], one)
-        if is_next and ramps[-1].branch != one.branch:
-            one.after = ramps[-1]
-        count_anew(one, ramps[-1] if is_next else None, counted_to)
+        ramp = direct(piece, branch)
+        is_next = bool(ramps) and follows(ramps[-1], ramp)
+        if is_next and ramps[-1].branch != ramp.branch:
+            ramp.ramp_before = ramps[-1]
+        count_anew(ramp, ramps[-1] if is_next else None, counted_to)
         counted_to = last_count
-        ramps.append(one)
+        ramps.append(ramp)
     ramps = without_partial(ramps)
     check_ramps(ramps)
     check_pooled(ramps, options.devices)
     if len(options.branches) == 1:
         ramps = only(ramps, options.branches[0])
     for branch in BRANCHES:
-        if own := [one for one in ramps if one.branch == branch]:
-            join(own)
-            note_irregular_times(own, branch)
+        if of_branch := [ramp for ramp in ramps if ramp.branch == branch]:
+            join(of_branch)
+            note_irregular_times(of_branch, branch)
     return number(ramps)
 
 
@@ -91,15 +91,15 @@ def branches_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str
     hint = f", or say {by_values}" if period > 1 else ""
     found: list[Branch | None] = [wanted(piece, options, quantity, hint) for piece in pieces]
     named = [(piece, branch) for piece, branch in zip(pieces, found, strict=True) if branch]
-    against = [one for one, branch in named if branch != one.way and not one.counts_down]
+    against = [piece for piece, branch in named if branch != piece.way and not piece.counts_down]
     may_be_turned = quantity == "conductance" and len({branch for _, branch in named}) < 2
     if not against or len(against) < len(named) or may_be_turned:
         return [branch or way for branch, way in zip(found, ways, strict=True)]
     if not options.branches:
-        one, others = against[0], ", as with all other ramps" if len(against) > 1 else ""
-        raise one.whole_error(
-            f"{OTHER[one.way]} by its name, but {one.way} in the file{others}; say {by_values} if "
-            "the values are right"
+        piece, as_others = against[0], ", as with all other ramps" if len(against) > 1 else ""
+        raise piece.whole_error(
+            f"{OTHER[piece.way]} by its name, but {piece.way} in the file{as_others}; say "
+            f"{by_values} if the values are right"
         )
     return ways
 
@@ -129,55 +129,57 @@ def wanted(
     return way
 
 
-def follows(one: Series, other: Series) -> bool:
+def follows(ramp: Series, next_ramp: Series) -> bool:
     """Whether the readings of a ramp come right after those of another of the same device."""
-    if one.device != other.device or one.column != other.column:
+    if ramp.device != next_ramp.device or ramp.column != next_ramp.column:
         return False
-    in_time = bool((np.diff(one.lines) > 0).all() and (np.diff(other.lines) > 0).all())
-    if one.place == other.place and other.follows:
+    in_time = bool((np.diff(ramp.lines) > 0).all() and (np.diff(next_ramp.lines) > 0).all())
+    if ramp.place == next_ramp.place and next_ramp.follows:
         return in_time
-    step = one.lines[-1] - one.lines[-2]  # several where readings of the same pulse are averaged
-    return in_time and 0 < other.lines[0] - one.lines[-1] <= step + 1
+    step = ramp.lines[-1] - ramp.lines[-2]  # several where readings of the same pulse are averaged
+    return in_time and 0 < next_ramp.lines[0] - ramp.lines[-1] <= step + 1
 
 
 def check_ramps(ramps: Sequence[Series]) -> None:
     """Raise UserError for what is no ramp."""
-    fallback = float(np.sqrt(np.mean([one.trend.read_noise**2 for one in ramps])))
-    for one in ramps:
-        if why := flaw(without_spikes(one.values), one.trend, fallback):
-            raise one.error(why)
+    fallback = float(np.sqrt(np.mean([ramp.trend.read_noise**2 for ramp in ramps])))
+    for ramp in ramps:
+        if why := flaw(without_spikes(ramp.values), ramp.trend, fallback):
+            raise ramp.error(why)
 
 
 def only(ramps: Sequence[Series], branch: str) -> list[Series]:
     """The ramps of one branch; the table notes that the other is left out."""
-    own, rest = ([one for one in ramps if one.branch == each] for each in (branch, OTHER[branch]))
+    used, unused = (
+        [ramp for ramp in ramps if ramp.branch == name] for name in (branch, OTHER[branch])
+    )
     table = ramps[0].table
-    if not own:
+    if not used:
         raise table.refusal(
-            f"line {table.lines[0]}: --branches {branch}: every ramp is {rest[0].branch}; leave "
+            f"line {table.lines[0]}: --branches {branch}: every ramp is {unused[0].branch}; leave "
             "--branches out"
         )
-    if rest:
+    if unused:
         table.left_out.append(
-            f"{several([len(rest)], f'{rest[0].branch} ramp')}, the first in {rest[0].where}: "
-            f"--branches {branch} uses only the others"
+            f"{several([len(unused)], f'{unused[0].branch} ramp')}, the first in "
+            f"{unused[0].where}: --branches {branch} uses only the others"
         )
-    return own
+    return used
 
 
 def number(ramps: Sequence[Series]) -> list[Ramp]:
     """Return the ramps of each device in the order of the file, or of the cycles it numbers."""
     numbered = []
-    for device in dict.fromkeys(one.device for one in ramps):
-        own = [one for one in ramps if one.device == device]
-        if all(one.cycle is not None for one in own):
-            own.sort(key=lambda one: one.cycle or 0)
+    for device in dict.fromkeys(series.device for series in ramps):
+        of_device = [series for series in ramps if series.device == device]
+        if all(series.cycle is not None for series in of_device):
+            of_device.sort(key=lambda series: series.cycle or 0)
         counts = Counter()
-        for order, one in enumerate(own):
-            assert one.branch is not None  # as `direct` has found
-            counts[one.branch] += 1
-            what = (device, counts[one.branch], one.branch, one.pulses.astype(float))
-            numbered.append(Ramp(*what, one.values, one.lines, order, one.before))
+        for order, series in enumerate(of_device):
+            assert series.branch is not None  # as `direct` has found
+            counts[series.branch] += 1
+            what = (device, counts[series.branch], series.branch, series.pulses.astype(float))
+            numbered.append(Ramp(*what, series.values, series.lines, order, series.before))
     return numbered
 
 
@@ -192,17 +194,18 @@ def note_irregular_times(ramps: Sequence[Series], branch: str) -> None:
     times = [column for column in table.of(Role.TIME) if column.is_numeric]
     if not times:
         return
-    for one in ramps:
-        clock = ([c for c in times if c.place < one.column.place] or times[:1])[-1]
-        read_at = clock.numbers[one.rows]
-        intervals.append(np.abs(np.diff(read_at) / np.diff(one.pulses)))
-        lines.append(np.maximum(one.lines[1:], one.lines[:-1]))
-    each = np.concatenate(intervals)
-    known = each[each > 0]  # 0 where the clock is too coarse
+    for ramp in ramps:
+        clock = ([c for c in times if c.place < ramp.column.place] or times[:1])[-1]
+        read_at = clock.numbers[ramp.rows]
+        intervals.append(np.abs(np.diff(read_at) / np.diff(ramp.pulses)))
+        lines.append(np.maximum(ramp.lines[1:], ramp.lines[:-1]))
+    interval = np.concatenate(intervals)
+    known = interval[interval > 0]  # 0 where the clock is too coarse
     if len(known) and known.max() > IRREGULAR * np.median(known):
         unit = f"{times[0].name.unit} ".lstrip()
         table.notes.append(
             f"{branch} branch: the pulses come at irregular times: {np.median(known):.3g} {unit}"
             f"apart in the median, but {known.max():.3g} {unit}before line "
-            f"{np.concatenate(lines)[np.nanargmax(each)]}; drift between readings is not modelled"
+            f"{np.concatenate(lines)[np.nanargmax(interval)]}; drift between readings is not "
+            "modelled"
         )

@@ -165,11 +165,11 @@ def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
     found = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
     separator = (found and found.delimiter) or ","
     candidates = [
-        Dialect(each, mark)
-        for each in ((",", SPACES) if separator in ", " else (separator,))
+        Dialect(candidate, mark)
+        for candidate in ((",", SPACES) if separator in ", " else (separator,))
         for mark in marks
         # clevercsv takes no comma for a decimal mark
-        if (each, mark) != (",", "comma") or any('"' in line for line in sample)
+        if (candidate, mark) != (",", "comma") or any('"' in line for line in sample)
     ]
     best = most_numbers(candidates, sample)
     may_be_pairs = best.decimal == "comma" and best.separator != ";" and "point" in marks

@@ -117,15 +117,17 @@ def between_turns(series: Series, starts: Sequence[int] = ()) -> list[slice]:
     values[places] = series.values
     cuts, resets = cut_at_turns(values, places[list(starts)].tolist())
     cuts = [slice(*np.searchsorted(places, (cut.start, cut.stop)).tolist()) for cut in cuts]
-    for one, few, other in zip(cuts, cuts[1:], cuts[2:], strict=False) if resets > 1 else ():
-        ramp, back = series.values[one], series.values[other][0]
-        if few.stop - few.start < MIN_READINGS <= len(ramp):
+    for ramp_before, between, ramp_after in (
+        zip(cuts, cuts[1:], cuts[2:], strict=False) if resets > 1 else ()
+    ):
+        ramp, back = series.values[ramp_before], series.values[ramp_after][0]
+        if between.stop - between.start < MIN_READINGS <= len(ramp):
             change = ramp[-1] - ramp[0]
             if (back - ramp[-1]) * np.sign(change) > -BACK * abs(change):  # the ramp goes on
                 raise series.error(
-                    f"{several([few.stop - few.start], 'reading')} far from those before and "
-                    "after, which belong to one ramp; empty the cells of bad readings",
-                    few.start,
+                    f"{several([between.stop - between.start], 'reading')} far from those before "
+                    "and after, which belong to one ramp; empty the cells of bad readings",
+                    between.start,
                 )
     if resets:
         series.table.left_out.append(
@@ -144,10 +146,12 @@ def refuse_steps(series: Series, ramps: list[np.ndarray]) -> None:
         states = [whole_states(values, reads, places[ramp[[0, -1]]]) for ramp in ramps]
         if len(values) % reads or min(map(len, states)) < MIN_READINGS:
             continue
-        changes = np.array([each[-1, -1] - each[0, 0] for each in states])
-        inner = [(each[:, -1] - each[:, 0]).sum() for each in states]
+        changes = np.array([ramp_states[-1, -1] - ramp_states[0, 0] for ramp_states in states])
+        inner = [(ramp_states[:, -1] - ramp_states[:, 0]).sum() for ramp_states in states]
         within, total = abs(np.sign(changes) @ inner), abs(changes).sum()
-        error = np.sqrt(sum((np.diff(each) ** 2).sum() for each in states) / (reads - 1))
+        error = np.sqrt(
+            sum((np.diff(ramp_states) ** 2).sum() for ramp_states in states) / (reads - 1)
+        )
         # A ramp of which each reading follows a pulse changes within as much as elsewhere.
         missing = (1 - 1 / reads) * total - within
         if missing > STEPS_ERRORS * error and within <= max(3 * error, REPEATED * total):

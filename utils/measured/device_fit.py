@@ -69,8 +69,8 @@ class DeviceFit:
             return NOT_MEASURED
         if (self.slopes == 1).all():  # the ranges alone differ
             apart = [fit.apart for fit in self.branches.values() if fit.apart]
-            found = [spread(each.slopes, each.slopes_covariance) for each in apart]
-            return min(found, key=lambda each: each.error or 0.0, default=NOT_MEASURED)
+            found = [spread(fit.slopes, fit.slopes_covariance) for fit in apart]
+            return min(found, key=lambda fit: fit.error or 0.0, default=NOT_MEASURED)
         return spread(self.slopes, self.slopes_covariance)
 
     @cached_property
@@ -142,7 +142,7 @@ class DeviceFit:
     def neurosim_of(self, fit: BranchFit) -> SignedEstimate:
         nu, nu_error = astuple(self.nonlinearity_of(fit))
         width, falling = 1e-4, not fit.data.is_rising
-        low, high = (neurosim_label(nu + each, falling) for each in (-width, width))
+        low, high = (neurosim_label(nu + change, falling) for change in (-width, width))
         error = abs(high - low) / (2 * width) * nu_error
         return SignedEstimate(neurosim_label(nu, falling), error)
 
@@ -197,7 +197,7 @@ def shared_slopes(fits: Sequence[BranchFit]) -> tuple[np.ndarray, np.ndarray]:
     covariances = [fit.taken.slopes_covariance for fit in fits]
     if len(fits) == 1:
         return fits[0].taken.slopes, covariances[0]
-    weights = [np.linalg.pinv(each, rcond=1e-9, hermitian=True) for each in covariances]
+    weights = [np.linalg.pinv(matrix, rcond=1e-9, hermitian=True) for matrix in covariances]
     covariance = np.linalg.pinv(sum(weights), rcond=1e-9, hermitian=True)
     away = sum(w @ (fit.taken.slopes - 1) for w, fit in zip(weights, fits, strict=True))
     return 1 + covariance @ away, covariance

@@ -49,7 +49,9 @@ def text(seed: int = 2025) -> str:
     for device in range(DEVICES):
         slope = abs(draw.gauss(1, VARIABILITY))
         for cycle in range(CYCLES):
-            down, up = (np.array(ramp(each, slope, draw)) for each in (EXPONENTIAL, curved(RISING)))
+            down, up = (
+                np.array(ramp(response, slope, draw)) for response in (EXPONENTIAL, curved(RISING))
+            )
             name = f"D{device + 1} cycle {cycle + 1}"
             columns[f"{name} LTD (uS)"] = HIGHEST - (HIGHEST - LOWEST) * down
             columns[f"{name} LTP (uS)"] = LOWEST + (HIGHEST - LOWEST) * up

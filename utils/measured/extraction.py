@@ -39,7 +39,7 @@ def series_of_lines(
         raise table.header_error(columns[np.argmax(np.isnan(pulses))], problem)
     keys = table.of(Role.LABEL)
     labels = [joined(keys, row) for row in range(len(table.lines))]
-    each = unique(labels, [f"line {line}" for line in table.lines])
+    unique_labels = unique(labels, [f"line {line}" for line in table.lines])
     naming = [column for column in keys if column.name.role in (Role.DEVICE, None)]
     cycles = [column for column in keys if column.name.role == Role.CYCLE]
     found = []
@@ -48,12 +48,16 @@ def series_of_lines(
         if series is None:
             table.left_out.append(f"line {table.lines[row]}: no numbers")
             continue
-        devices = {"each": each[row], "one": "", "auto": device_of_label(joined(naming, row))}
+        devices = {
+            "each": unique_labels[row],
+            "one": "",
+            "auto": device_of_label(joined(naming, row)),
+        }
         series.place, series.branch = row, branch_in(label)
         series.device = devices[options.devices] or ONE_DEVICE
         series.cycle = number_in(cycles[-1], row) if cycles else parse_name(label).cycle
         found.append(series)
-    conditions = dict.fromkeys(one.device for one in found if VALUE.fullmatch(one.device))
+    conditions = dict.fromkeys(series.device for series in found if VALUE.fullmatch(series.device))
     if options.devices == "auto" and len(conditions) > 1:
         raise table.refusal(
             f"the labels of the lines differ in a condition, {', '.join(conditions)}; "
@@ -78,7 +82,7 @@ def series_of_columns(
     groups = without_resets(table, keys, groups_of(table, keys), options)
     found = []
     for column, device in zip(responses, devices_of(responses, options.devices), strict=True):
-        before = [each for each in counters if each.place < column.place] or counters[:1]
+        before = [other for other in counters if other.place < column.place] or counters[:1]
         counter = before[-1] if before else None
         for rows in groups:
             if keys and counter:

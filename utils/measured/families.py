@@ -143,12 +143,12 @@ class RampFits:
 
 
 def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) -> RampFits:
-    each, start = np.arange(data.n_ramps), np.zeros(data.n_ramps)
+    places, start = np.arange(data.n_ramps), np.zeros(data.n_ramps)
     if straight:
         nonlinearity = np.zeros(data.n_ramps)
-        size, _ = fit_ranges(groups, each, 0 * each, nonlinearity[:1])
+        size, _ = fit_ranges(groups, places, 0 * places, nonlinearity[:1])
     else:
-        nonlinearity, size = fit_shapes(groups, each, each)
+        nonlinearity, size = fit_shapes(groups, places, places)
     fits = RampFits(start, size, nonlinearity)
     for group in groups:
         start[group.ramps] = group.starts(group.level - fits.level(group))

@@ -166,7 +166,7 @@ def below_groups(grid: Grid, row: int, names: list[str]) -> tuple[int, list[str]
     if cells and columns[0] == 0 and not is_known(first := parse_name(cells[0])):
         columns, cells = columns[1:], cells[1:]
         title = f"{first.text} " if first.role in LABELS else ""  # such as `cycle,1,1,2,2`
-        cells = [each if is_known(parse_name(each)) else title + each for each in cells]
+        cells = [cell if is_known(parse_name(cell)) else title + cell for cell in cells]
     groups = [parse_name(cell) for cell in cells]
     known = [is_known(group) for group in groups]
     letters = [cell[:1] == chr(ord("A") + at) for cell, at in zip(cells, columns, strict=True)]

@@ -70,6 +70,6 @@ def header_pulses(table: NumericTable, first: int) -> np.ndarray | None:
     pattern = r"(?:p|pulses?|puls|impuls(?:ion)?|n|#)?[\s_.#-]*(\d+(?:\.\d+)?)"
     names = [column.name.text for column in table.columns[first:]]
     found = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
-    pulses = np.array([float(each[1]) if each else np.nan for each in found])
+    pulses = np.array([float(match[1]) if match else np.nan for match in found])
     named = pulses[: 1 + max((place for place, name in enumerate(names) if name), default=-1)]
     return pulses if len(named) >= 3 and (np.diff(named) > 0).all() else None

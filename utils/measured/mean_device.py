@@ -135,13 +135,13 @@ class MeanDevice:
     @property
     def slopes_covariance(self) -> np.ndarray:
         """Larger where the ramps scatter more than their noise tells; [devices, devices]."""
-        own = slice(3, 3 + len(self.slopes))
-        return self.covariance[own, own] * self.scatter**2
+        places = slice(3, 3 + len(self.slopes))
+        return self.covariance[places, places] * self.scatter**2
 
     @property
     def sizes_covariance(self) -> np.ndarray:
-        own = slice(3 + len(self.slopes), None)
-        return self.covariance[own, own] * self.scatter**2
+        places = slice(3 + len(self.slopes), None)
+        return self.covariance[places, places] * self.scatter**2
 
     def level(self, time: np.ndarray) -> np.ndarray:
         """The mean device above its start."""
@@ -171,7 +171,9 @@ def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanD
             whole = (own_sizes / -np.expm1(-nus)).mean()
             starts.append(np.array([1 / whole, *(nus * whole)]))
         model = different_slopes(data, unit)
-        found = min((solve(groups, model, start) for start in starts), key=lambda each: each.cost)
+        found = min(
+            (solve(groups, model, start) for start in starts), key=lambda result: result.cost
+        )
         fits.insert(0, MeanDevice(data, groups, model, found.x))
         is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes)
         if is_curved and data.n_readings > 8 * len(data.devices):

@@ -29,9 +29,9 @@ def response_of(fit: BranchFit, nonlinearity: float | None = None) -> Response:
     """A branch in units of the model; nonlinearity: another one than was fitted."""
     span, top, last = MODEL.span, MODEL.w_max, fit.data.pulses_max
     if isinstance(fit.taken, MeanTable):
-        pulses = tuple(float(f"{each:.12g}") for each in fit.taken.time * last)
+        pulses = tuple(float(f"{number:.12g}") for number in fit.taken.time * last)
         heights = fit.taken.height / fit.taken.range
-        return TableResponse(pulses, tuple(float(top - span * each) for each in heights))
+        return TableResponse(pulses, tuple(float(top - span * number) for number in heights))
     if fit.family == "linear":
         return Linear(slope=-span / last, offset=top, pulses_max=last)
     nu = fit.taken.nonlinearity if nonlinearity is None else nonlinearity
@@ -72,8 +72,8 @@ def errors_of(device: DeviceFit, fit: BranchFit) -> dict[str, float | tuple[floa
         voltages = device.point_errors(fit) * (MODEL.span / fit.taken.range)
         return {"voltages": tuple(voltages.tolist())}
     return {
-        name: (each.error or 0.0) * (1.0 if name == "decay" else MODEL.span / fit.range)
-        for name, each in constants_of(device, fit).items()
+        name: (constant.error or 0.0) * (1.0 if name == "decay" else MODEL.span / fit.range)
+        for name, constant in constants_of(device, fit).items()
     }
 
 
@@ -125,7 +125,7 @@ def crossing(up: Response, down: Response) -> float | None:
         return step_at(up, mirrored) - step_at(down, voltage)
 
     grid = np.linspace(MODEL.w_min, MODEL.w_max, GRID_POINTS)
-    signs = np.sign([difference(float(each)) for each in grid])
+    signs = np.sign([difference(float(voltage)) for voltage in grid])
     places = np.flatnonzero(signs[1:] * signs[:-1] < 0)
     if not len(places):
         return None
@@ -169,6 +169,7 @@ def branch_of(device: DeviceFit, fit: BranchFit) -> MeasuredBranch:
 def rounded(estimate: Estimate) -> Estimate:
     """To four digits, far below any error: folders of results are named after these numbers."""
     value, error = (
-        None if each is None else float(f"{each:.4g}") for each in (estimate.value, estimate.error)
+        None if number is None else float(f"{number:.4g}")
+        for number in (estimate.value, estimate.error)
     )
     return Estimate(value, error)

@@ -160,10 +160,12 @@ def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
     """Names, with the branches and cycles of those that mean them only beside each other, such as
     P1, D1, P2, D2."""
     found = [re.fullmatch(rf"([^\W\d_]+){GAP}(\d*)", name.text.lower()) for name in names]
-    parts = [each.groups() if each else ("", "") for each in found]
+    parts = [match.groups() if match else ("", "") for match in found]
     named = list(names)
     for pair in BRANCH_PAIRS:
-        numbers = [{number for word, number in parts if word == one} for one in pair]
+        numbers = [
+            {number for word, number in parts if word == branch_word} for branch_word in pair
+        ]
         if not numbers[0] & numbers[1]:
             continue
         for column, (word, number) in enumerate(parts):

@@ -151,11 +151,13 @@ def find_forgetting(data: BranchData, nonlinearity: float) -> float:
     parts = smooth_parts(data, nonlinearity, 3)
     if sum(part.spare for part in parts) < 20 * MIN_SPARE:
         return by_curve if nonlinearity > FASTEST_GROWTH else 0.0
-    own = Profile(parts, by_curve)
-    memories = MEMORIES[own.interval < MEMORIES]  # write noise that fades sooner is read noise
+    of_curve = Profile(parts, by_curve)
+    memories = MEMORIES[of_curve.interval < MEMORIES]  # write noise that fades sooner is read noise
     others = [0.0, *(by_curve + 1 / memories)]
     least, rate = min((Profile(parts, rate).best[0], rate) for rate in others)
-    return rate if own.best[0] - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
+    return (
+        rate if of_curve.best[0] - least > MIN_GAIN * (nonlinearity > FASTEST_GROWTH) else by_curve
+    )
 
 
 def standard_errors(parts: Sequence[Part], noise: Noise) -> tuple[float, float]:
@@ -224,7 +226,7 @@ class Profile:
         grid = np.linspace(-8, 8, 17)
         deviance, *variances = np.transpose([self(odds) for odds in grid])
         weights = np.exp(-(deviance - deviance.min()) / 2) / np.cosh(grid / 2) ** 2
-        return self.noise(*(np.average(each, weights=weights) for each in variances))
+        return self.noise(*(np.average(variance, weights=weights) for variance in variances))
 
     def noise(self, read: float, write: float) -> Noise:
         return Noise(float(np.sqrt(read)), float(np.sqrt(write)), self.forgetting)

@@ -68,10 +68,10 @@ def spread(numbers: Sequence[int] | np.ndarray, what: str) -> str:
     return f"{what} {low}" if low == high else f"{what}s {low} to {high}"
 
 
-def several(counts: Sequence[int], one: str) -> str:
+def several(counts: Sequence[int], noun: str) -> str:
     """`1 ramp`, `3 ramps`, `2 to 3 ramps`."""
     low, high = min(counts), max(counts)
-    return f"{low if low == high else f'{low} to {high}'} {one}{'' if high == 1 else 's'}"
+    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
 
 
 def find_numbers(grid: Grid) -> NumericTable:

@@ -168,7 +168,7 @@ def draw_residuals(axes: Axes, fit: DeviceFit) -> None:
             percent = 100 * residual / branch.taken.range * np.sign(branch.data.step)
             every = every_drawn(branch.data.n_readings)
             axes.plot(pulses(branch, group.time)[::every], percent[::every], **faint(name))
-            ramps += [(group.time, each) for each in percent.T]
+            ramps += [(group.time, ramp) for ramp in percent.T]
         time, mean = mean_curve(ramps)
         label = f"{name}, mean" if len(ramps) > 1 else name
         axes.plot(pulses(branch, time), mean, color=COLOURS[name], lw=1.0, label=label)
@@ -191,7 +191,7 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
         axes.plot(means["at"], means["step"], label=f"{name}, mean", **mark(name))
         responses[name] = response_of(branch)
         voltages = np.linspace(MODEL.w_min, MODEL.w_max, 200)
-        steps = np.array([step_at(responses[name], float(each)) for each in voltages])
+        steps = np.array([step_at(responses[name], float(voltage)) for voltage in voltages])
         first, last = branch.ends
         shown = first + (last - first) * (MODEL.w_max - voltages) / MODEL.span
         size = steps * branch.range / MODEL.span

@@ -26,28 +26,34 @@ def check_pooled(ramps: Sequence[Series], devices: str) -> None:
     devices: as --devices says.
     """
     groups: dict[tuple, list[Series]] = {}
-    for one in ramps if devices != "one" else ():
-        groups.setdefault((one.device, one.branch), []).append(one)
-    for own in groups.values():
-        check_states(own)
+    for ramp in ramps if devices != "one" else ():
+        groups.setdefault((ramp.device, ramp.branch), []).append(ramp)
+    for group in groups.values():
+        check_states(group)
     check_ranges(ramps)
-    for own in groups.values():
+    for group in groups.values():
         for are_cycles in (False, True):
-            check_names([one for one in own if (one.cycle is not None) == are_cycles])
-        check_levels(own)
-        check_columns([one for one in own if one.cycle is None])
+            check_names([ramp for ramp in group if (ramp.cycle is not None) == are_cycles])
+        check_levels(group)
+        check_columns([ramp for ramp in group if ramp.cycle is None])
 
 
 def check_names(ramps: Sequence[Series]) -> None:
     """Raise UserError where names of columns differ in more than what may number cycles."""
-    columns = {one.column for one in ramps if one.column.name.text and not np.ptp(one.columns)}
+    columns = {ramp.column for ramp in ramps if ramp.column.name.text and not np.ptp(ramp.columns)}
     columns = sorted(columns, key=lambda column: column.place)
     names = {column.name for column in columns}
     if len(names) < 2 or not differ(names):
         return
     words = [name.rest[0] for name in (column.name for column in columns)]
-    own = [" ".join(word for word in each if any(word not in w for w in words)) for each in words]
-    shown = [each or column.name.text for each, column in zip(own, columns, strict=True)]
+    differences = [
+        " ".join(word for word in difference if any(word not in w for w in words))
+        for difference in words
+    ]
+    shown = [
+        difference or column.name.text
+        for difference, column in zip(differences, columns, strict=True)
+    ]
     table = ramps[0].table
     raise table.refusal(
         f"the names of {', '.join(map(str, columns[:3]))} differ in a condition, "
@@ -60,14 +66,14 @@ def differ(names: set[Name]) -> bool:
     several have the same cycle."""
     words, numbers = zip(*(name.rest for name in names), strict=True)
     if all(numbers):  # a single letter before one is another number
-        words = [[word for word in each if len(word) > 1] for each in words]
-    if any(each != words[0] for each in words):
+        words = [[word for word in words_of_name if len(word) > 1] for words_of_name in words]
+    if any(words_of_name != words[0] for words_of_name in words):
         return True
     cycles = {name.cycle for name in names}
     if cycles != {None}:
         return len(cycles) < len({(name.cycle, *name.rest[1]) for name in names})
-    each = [number for found in numbers for number in found]
-    return bool(each) and max(each) - min(each) > 2 * (len(names) - 1)
+    all_numbers = [number for numbers_of_name in numbers for number in numbers_of_name]
+    return bool(all_numbers) and max(all_numbers) - min(all_numbers) > 2 * (len(names) - 1)
 
 
 def check_states(ramps: Sequence[Series]) -> None:
@@ -82,9 +88,9 @@ def check_states(ramps: Sequence[Series]) -> None:
         cells = [{column.cells[row] for row in rows} for rows in inside]
         numbers = column.numbers[[rows[0] for rows in inside]]
         is_same = np.ptp(numbers) <= SAME_STATE * np.abs(numbers).max()  # never of text
-        if any(len(each) > 1 for each in cells) or len(set.union(*cells)) < 2 or is_same:
+        if any(len(contents) > 1 for contents in cells) or len(set.union(*cells)) < 2 or is_same:
             continue
-        (first,), (other,) = cells[0], next(each for each in cells if each != cells[0])
+        (first,), (other,) = cells[0], next(contents for contents in cells if contents != cells[0])
         one = "" if table.of(*LABELS) else "; or say --devices one if they are cycles all the same"
         raise table.refusal(
             f"other devices or conditions: {column} is '{first}' in one {ramps[0].branch} "
@@ -95,7 +101,7 @@ def check_states(ramps: Sequence[Series]) -> None:
 
 def check_ranges(ramps: Sequence[Series]) -> None:
     """Raise UserError for ramps that differ by decades."""
-    ranges = np.array([one.size for one in ramps])
+    ranges = np.array([ramp.size for ramp in ramps])
     middle = float(np.median(ranges))
     worst = int(np.argmax(np.maximum(ranges / middle, middle / ranges)))
     if ranges.max() > DECADE * ranges.min():
@@ -107,9 +113,9 @@ def check_ranges(ramps: Sequence[Series]) -> None:
 
 def check_levels(ramps: Sequence[Series]) -> None:
     """Raise UserError where levels of ramps are further apart than their range."""
-    ramps = sorted(ramps, key=lambda one: np.median(one.values))
-    levels = np.array([np.median(one.values) for one in ramps])
-    gaps, size = np.diff(levels), max(one.size for one in ramps)
+    ramps = sorted(ramps, key=lambda ramp: np.median(ramp.values))
+    levels = np.array([np.median(ramp.values) for ramp in ramps])
+    gaps, size = np.diff(levels), max(ramp.size for ramp in ramps)
     if len(gaps) and gaps.max() > FAR_AWAY * size:
         at = int(gaps.argmax())
         raise ramps[at].whole_error(
@@ -122,12 +128,12 @@ def check_levels(ramps: Sequence[Series]) -> None:
 
 def advice(columns: Iterable[Column]) -> str:
     """How the user tells which columns are of one device under one condition."""
-    each, one = "say --devices each", "--devices one"
+    if_devices, if_cycles = "say --devices each", "--devices one"
     if any(c.name.branch or c.name.cycle is not None for c in columns):
-        each, one = "name them Device 1, Device 2 … in the file", "say --devices one"
+        if_devices, if_cycles = "name them Device 1, Device 2 … in the file", "say --devices one"
     return (
-        f"if these are devices, {each}; if they are cycles of one device, {one}; if other things "
-        "differ between them, choose with --columns"
+        f"if these are devices, {if_devices}; if they are cycles of one device, {if_cycles}; if "
+        "other things differ between them, choose with --columns"
     )
 
 
@@ -136,10 +142,10 @@ def check_columns(ramps: Sequence[Series]) -> None:
 
     Names of their own may be those of devices: then less of a difference counts.
     """
-    columns = list(dict.fromkeys(one.column for one in ramps))
+    columns = list(dict.fromkeys(ramp.column for ramp in ramps))
     if len(columns) < 2 or any(column.name.device for column in columns):
         return
-    ranges = np.array([one.size for one in ramps])
+    ranges = np.array([ramp.size for ramp in ramps])
     spread, mean = float(np.std(ranges, ddof=1)), float(ranges.mean())
     names = {column.name.text for column in columns} - {""}
     are_plain = all(column.name.branch is column.name.read is None for column in columns)
@@ -147,7 +153,7 @@ def check_columns(ramps: Sequence[Series]) -> None:
         difference, limit = spread, LARGE_SPREAD * mean
     else:
         difference, limit = np.ptp(ranges), LARGE_RATIO * ranges.max()
-    if difference > max(limit, MIN_NOISES * max(one.trend.read_noise for one in ramps)):
+    if difference > max(limit, MIN_NOISES * max(ramp.trend.read_noise for ramp in ramps)):
         table = ramps[0].table
         raise table.refusal(
             f"{table.title(*(column.place for column in columns))}: the ranges differ by "

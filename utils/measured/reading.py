@@ -48,24 +48,24 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     responses = find_roles(table, options)
     series_of = series_of_lines if options.layout == "rows" else series_of_columns
     found = series_of(table, responses, options)
-    places = list(dict.fromkeys(place for one in found for place in one.columns.tolist()))
+    places = list(dict.fromkeys(place for series in found for place in series.columns.tolist()))
     columns = [table.columns[place] for place in places]
     quantity, unit = quantity_of(table, columns)
     is_current = quantity == "current" or unit.endswith("A")
     # Then names of branches tell of the sizes.
-    is_named = any(one.branch for one in found) and len(options.branches) < 2
-    if is_current and is_named and all((one.values < 0).all() for one in found):
-        found = [replace(one, values=-one.values) for one in found]
+    is_named = any(series.branch for series in found) and len(options.branches) < 2
+    if is_current and is_named and all((series.values < 0).all() for series in found):
+        found = [replace(series, values=-series.values) for series in found]
         table.notes.append(
             "all currents are negative, as at a negative read voltage; their sizes are used"
         )
     if options.resistance:
-        found = [inverted(one) for one in found]
+        found = [inverted(series) for series in found]
         quantity, unit = "conductance", inverse_unit(unit)
     repeats = Repeats()
     pieces = []
-    for one in average_columns(found, repeats):
-        pieces += cut(one_for_each_state(one, options, repeats), options)
+    for series in average_columns(found, repeats):
+        pieces += cut(one_for_each_state(series, options, repeats), options)
     ramps = ramps_of(without_copies(pieces), options, quantity)
     assumed = are_assumed_cycles(columns, options, ramps)
     if OHM.fullmatch(unit):
@@ -110,41 +110,41 @@ def quantity_of(table: NumericTable, columns: Sequence[Column]) -> tuple[str, st
         columns_of: dict[str, Column] = {}  # the first one of each word
         for column in sorted(columns, key=lambda column: column.place):
             columns_of.setdefault(getattr(column.name, what), column)
-        one, *others = [word for word in columns_of if word not in ("", "response")] or [""]
+        first, *others = [word for word in columns_of if word not in ("", "response")] or [""]
         if others:
             raise table.header_error(
                 columns_of[others[0]].place,
-                f"the {what} is {others[0]}, but that of another column is {one}; choose columns "
+                f"the {what} is {others[0]}, but that of another column is {first}; choose columns "
                 f"of one {what} with --columns",
             )
-        found[what] = one
+        found[what] = first
     role = columns[0].name.role
     if not found["quantity"] and role in (Role.CURRENT, Role.VOLTAGE):
         found["quantity"] = str(role)
     return found["quantity"], found["unit"]
 
 
-def inverted(one: Series) -> Series:
+def inverted(series: Series) -> Series:
     """Conductances 1/R for resistances R. Raises UserError for one that is not positive."""
-    if (wrong := ~(one.values > 0)).any():
+    if (wrong := ~(series.values > 0)).any():
         at = int(np.argmax(wrong))
-        problem = f"{one.values[at]:g} is not positive, as a resistance is; correct it"
-        raise one.error(f"--resistance: {problem}", at)
-    return replace(one, values=1 / one.values)
+        problem = f"{series.values[at]:g} is not positive, as a resistance is; correct it"
+        raise series.error(f"--resistance: {problem}", at)
+    return replace(series, values=1 / series.values)
 
 
 def without_copies(pieces: Sequence[Series]) -> list[Series]:
     """The ramps without those that have all readings of one before; noise never repeats itself."""
     first: dict[tuple, Series] = {}
     kept = []
-    for one in pieces:
-        steps = np.diff(one.values)
-        same = first.setdefault((one.device, one.branch, *one.values), one)
-        is_noisy = one.is_counted and (steps < 0).any() and (steps > 0).any()
-        if same is not one and is_noisy:
-            one.table.left_out.append(f"{one.where}: a copy of {same.where}")
+    for ramp in pieces:
+        steps = np.diff(ramp.values)
+        same = first.setdefault((ramp.device, ramp.branch, *ramp.values), ramp)
+        is_noisy = ramp.is_counted and (steps < 0).any() and (steps > 0).any()
+        if same is not ramp and is_noisy:
+            ramp.table.left_out.append(f"{ramp.where}: a copy of {same.where}")
         else:
-            kept.append(one)
+            kept.append(ramp)
     return kept
 
 
@@ -165,8 +165,8 @@ def describe(measurement: Measurement) -> str:
     widths = [max(map(len, [name, *table[name]])) for name in table.columns[:2]]
     rows = [tuple(table.columns), *table.itertuples(index=False, name=None)]
     lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows]
-    rest = [f"left out: {each}" for each in measurement.left_out]
-    rest += [f"note: {each}" for each in measurement.notes]
+    rest = [f"left out: {text}" for text in measurement.left_out]
+    rest += [f"note: {text}" for text in measurement.notes]
     return "\n".join([f"{measurement.file}: {measurement.layout}", "", *lines, *rest])
 
 
@@ -174,10 +174,10 @@ def sentence(table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: R
     """How the file is laid out: `2 devices × 3 falling ramps × 28 readings`, and more."""
     parts = [several([len({ramp.device for ramp in ramps})], "device")]
     for branch in ("falling", "rising"):
-        own = [ramp for ramp in ramps if ramp.branch == branch]
-        if own:
-            counts = list(Counter(ramp.device for ramp in own).values())
-            lengths = [len(ramp.values) for ramp in own]
+        of_branch = [ramp for ramp in ramps if ramp.branch == branch]
+        if of_branch:
+            counts = list(Counter(ramp.device for ramp in of_branch).values())
+            lengths = [len(ramp.values) for ramp in of_branch]
             parts.append(f"{several(counts, f'{branch} ramp')} × {several(lengths, 'reading')}")
     reads = f", {repeats.reads} readings after each pulse, averaged" if repeats.reads > 1 else ""
     head = f"names in line {table.header}" if table.header else "no names"

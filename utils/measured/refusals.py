@@ -137,7 +137,7 @@ def refuse_other_axes(table: NumericTable, asked: bool) -> None:
                 f"{kind}, not a pulse response: {column} {why}, and no column counts pulses; if "
                 "one pulse came before every reading, say --pulses none"
             )
-        if column.is_numeric and all(each.name.may_count_readings for each in counters):
+        if column.is_numeric and all(counter.name.may_count_readings for counter in counters):
             raise table.refusal(
                 f"{counters[0]} may count pulses, or only the readings of {kind}, since {column} "
                 f"{why}; if it counts pulses, say --pulses {counters[0].number}"

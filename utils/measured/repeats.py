@@ -43,9 +43,9 @@ class Repeats:
 def average_columns(found: Sequence[Series], repeats: Repeats) -> list[Series]:
     """One series for all that are readings 1, 2, … of the same ramp, side by side."""
     groups: dict[tuple, list[Series]] = {}
-    for one in found:
-        ramp = (one.device, one.cycle, one.branch, one.rows[0])
-        groups.setdefault((one.place,) if one.read is None else ramp, []).append(one)
+    for series in found:
+        ramp = (series.device, series.cycle, series.branch, series.rows[0])
+        groups.setdefault((series.place,) if series.read is None else ramp, []).append(series)
     averaged = []
     for group in groups.values():
         if len(group) == 1:
@@ -61,7 +61,7 @@ def average_columns(found: Sequence[Series], repeats: Repeats) -> list[Series]:
 
 def joined(group: Sequence[Series]) -> Series:
     """All readings of several series, one series after the other."""
-    arrays = {name: np.concatenate([getattr(one, name) for one in group]) for name in ARRAYS}
+    arrays = {name: np.concatenate([getattr(series, name) for series in group]) for name in ARRAYS}
     return replace(group[0], **arrays)
 
 

@@ -55,7 +55,7 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
             f"{alone.range.std(ddof=1) / alone.range.mean():.2%}; {branch.data.n_ramps} ramps"
         )
     if change := drift(branch):
-        first, size = (pm(times(each, 100)) for each in change)
+        first, size = (pm(times(estimate, 100)) for estimate in change)
         yield f"drift per cycle   first value {first} %, range {size} % (not counted as noise)"
 
 
@@ -81,7 +81,7 @@ def equation(fit: DeviceFit, branch: BranchFit) -> str:
     """The curve as measured, x in pulses."""
     if isinstance(branch.taken, MeanTable):
         return f"table             {len(branch.taken.time)} points, lines between them"
-    constants = {name: pm(each) for name, each in constants_of(fit, branch).items()}
+    constants = {name: pm(constant) for name, constant in constants_of(fit, branch).items()}
     if branch.family == "linear":
         return f"linear            {constants['offset']} and {constants['slope']} a pulse"
     return (
@@ -95,7 +95,9 @@ def common_lines(fit: DeviceFit, device: DeviceFile) -> Iterator[str]:
     low, high = fit.ends
     if len(fit.branches) == 2:
         yield f"common range      {low:.6g} to {high:.6g}, the means of the ends of both branches"
-        apart = float(np.ptp([sorted(each.ends) for each in fit.branches.values()], axis=0).max())
+        apart = float(
+            np.ptp([sorted(branch.ends) for branch in fit.branches.values()], axis=0).max()
+        )
         if apart > MAX_DIFFERENCE * fit.range:
             yield (
                 f"note: the ends of the branches differ by up to {apart / fit.range:.0%} of the "

@@ -189,10 +189,10 @@ def leave_out_derived(table: NumericTable) -> None:
                 "beside the mean or the median",
             ),
         ):
-            own = [column for column in derived if column in rest]
-            if len(own) < len(rest):
-                assign(own, Role.OTHER, why)
-                rest = [column for column in rest if column not in own]
+            left_out = [column for column in derived if column in rest]
+            if len(left_out) < len(rest):
+                assign(left_out, Role.OTHER, why)
+                rest = [column for column in rest if column not in left_out]
 
 
 def refuse_mean(table: NumericTable, statistics: dict[Column, set[str]]) -> None:

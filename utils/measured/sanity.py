@@ -57,8 +57,8 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
     """What is odd about a fit; what comes later may rest on what comes first."""
     for name, branch in fit.branches.items():
         yield from oddities_of_branch(name, branch)
-        own = {"range": fit.range_of(branch), "nonlinearity": fit.nonlinearity_of(branch)}
-        for what, estimate in own.items():
+        estimates = {"range": fit.range_of(branch), "nonlinearity": fit.nonlinearity_of(branch)}
+        for what, estimate in estimates.items():
             if not is_known(estimate):
                 yield f"the {what} of its {name} branch has an error that is not finite"
         if fit.measurement.assumed_cycles and are_apart(branch):
@@ -156,4 +156,4 @@ def can_be_trained(response: Response) -> bool:
 def is_known(estimate: Estimate | SignedEstimate) -> bool:
     """Whether value and error are there, and finite."""
     both = estimate.value, estimate.error
-    return all(each is not None and math.isfinite(each) for each in both)
+    return all(number is not None and math.isfinite(number) for number in both)

@@ -34,8 +34,8 @@ class Series:
     none. place: of series side by side, in the order of the file. device: its label; cycle, branch,
     read: as the file names them, else None. follows: whether the readings come right after those of
     the series before, so that the device was in the state where that ended. Of a single ramp its
-    branch becomes known, and then, in a train of pulses, after: the ramp of the other branch right
-    before it; before: see `Ramp`.
+    branch becomes known, and then, in a train of pulses, ramp_before: the ramp of the other branch
+    right before it; before: see `Ramp`.
     """
 
     table: NumericTable
@@ -53,7 +53,7 @@ class Series:
     branch: Branch | None = None
     read: int | None = None
     follows: bool = False
-    after: Series | None = None
+    ramp_before: Series | None = None
     before: float | None = None
 
     def __len__(self) -> int:

@@ -51,10 +51,10 @@ def pooled(estimates: Iterable[Estimate]) -> Estimate:
     Each variance is weighted by what it is known to. Where they differ by more than their errors
     explain, they are not estimates of one value, and all count alike.
     """
-    estimates = [each for each in estimates if each.value is not None]
+    estimates = [estimate for estimate in estimates if estimate.value is not None]
     if len(estimates) < 2:
         return estimates[0] if estimates else NOT_MEASURED
-    value, error = np.array([(each.value, each.error) for each in estimates]).T
+    value, error = np.array([(estimate.value, estimate.error) for estimate in estimates]).T
     of_variance = np.maximum(2 * value * error, error**2)
     if not (of_variance > 0).all():
         return Estimate(float(value.mean()), estimates[0].error)
@@ -67,9 +67,9 @@ def pooled(estimates: Iterable[Estimate]) -> Estimate:
 def agree(estimates: Iterable[Estimate]) -> bool:
     """Whether no two of the estimates with errors differ by more than three standard errors."""
     known = [
-        (each.value, each.error)
-        for each in estimates
-        if each.value is not None and each.error is not None
+        (estimate.value, estimate.error)
+        for estimate in estimates
+        if estimate.value is not None and estimate.error is not None
     ]
     return all(
         abs(value - other) <= MAX_STANDARD_ERRORS * np.hypot(error, other_error)

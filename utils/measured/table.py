@@ -54,12 +54,12 @@ class TableVariation(Variation):
     def derivatives(self, theta, group):
         """By differences over the steps of several pulses, which noise has made uneven."""
         (unit,) = self.places
-        own, time = unit[group.ramps], group.time[:, None]
-        s = time * theta[own]
+        pace_of_ramp, time = unit[group.ramps], group.time[:, None]
+        s = time * theta[pace_of_ramp]
         low, high = np.maximum(s - STEP_WIDTH, 0.0), s + STEP_WIDTH
-        ones = np.ones(len(own))
+        ones = np.ones(len(pace_of_ramp))
         slope = (self.level(high, ones) - self.level(low, ones)) / (high - low)
-        return [(own, time * slope)]
+        return [(pace_of_ramp, time * slope)]
 
 
 def table_variation(data: BranchData, time: np.ndarray, height: np.ndarray) -> TableVariation:

@@ -173,9 +173,9 @@ def raster_of(turns: Sequence[Turn], ends: Sequence[int]) -> tuple[float, list[i
     found = []
     for period in (usual - 1, usual, usual + 1):
         raster = index // 2 * period
-        for own in (index % 2 == 0, index % 2 == 1):
-            raster[own] += round(float(np.median((at - raster)[own])))
-            tries = [(misfit(np.where(own, raster + by, at)), by) for by in MOVES]
-            raster[own] += min(tries, key=itemgetter(0))[1]
+        for turns_alike in (index % 2 == 0, index % 2 == 1):
+            raster[turns_alike] += round(float(np.median((at - raster)[turns_alike])))
+            tries = [(misfit(np.where(turns_alike, raster + by, at)), by) for by in MOVES]
+            raster[turns_alike] += min(tries, key=itemgetter(0))[1]
         found.append((misfit(raster), raster.tolist()))
     return min(found)

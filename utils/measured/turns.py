@@ -107,7 +107,7 @@ def smoothed(values: np.ndarray) -> tuple[np.ndarray, float]:
     width = 1 if noise == 0 else int(np.ceil((13 * noise / extent) ** 2))
     width = min(width // 2 * 2 + 1, (len(values) - 1) // 2 * 2 + 1)
     kernel = np.ones(width)
-    sums, counts = (np.convolve(each, kernel, "same") for each in (values, np.ones(len(values))))
+    sums, counts = (np.convolve(array, kernel, "same") for array in (values, np.ones(len(values))))
     return sums / counts, noise / np.sqrt(width)
 
 

@@ -45,17 +45,21 @@ class Variation:
 
     def values(self, theta: np.ndarray, group: Group) -> np.ndarray:
         """Levels above the start, [n, ramps]."""
-        return self.level(group.time[:, None], *(theta[each[group.ramps]] for each in self.places))
+        return self.level(
+            group.time[:, None], *(theta[places[group.ramps]] for places in self.places)
+        )
 
     def derivatives(self, theta: np.ndarray, group: Group) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each parameter of `level`: places in θ, [ramps], and derivatives, [n, ramps]."""
         places = [each[group.ramps] for each in self.places]
-        own = [theta[place] for place in places]
+        parameters = [theta[place] for place in places]
 
         def level_by(k: int) -> Callable:
-            return lambda x: self.level(group.time[:, None], *own[:k], x, *own[k + 1 :])
+            return lambda x: self.level(
+                group.time[:, None], *parameters[:k], x, *parameters[k + 1 :]
+            )
 
-        return [(place, derivative(level_by(k), own[k])) for k, place in enumerate(places)]
+        return [(place, derivative(level_by(k), parameters[k])) for k, place in enumerate(places)]
 
 
 def different_lines(data: BranchData, unit: np.ndarray) -> Variation:
@@ -131,11 +135,11 @@ def design_matrix(
     """The derivatives of `residuals`, [readings, parameters]; sparse where there are many."""
     rows, columns, entries, end = [], [], [], 0
     for g in groups:
-        own = end + np.arange(g.level.size).reshape(g.level.shape)
+        readings = end + np.arange(g.level.size).reshape(g.level.shape)
         end += g.level.size
         for place, by in model.derivatives(theta, g):
-            rows.append(own.ravel())
-            columns.append(np.broadcast_to(place, own.shape).ravel())
+            rows.append(readings.ravel())
+            columns.append(np.broadcast_to(place, readings.shape).ravel())
             entries.append(g(by).ravel())
     at, values = (np.concatenate(rows), np.concatenate(columns)), np.concatenate(entries)
     if len(theta) > MAX_DENSE:

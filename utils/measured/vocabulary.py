@@ -191,21 +191,21 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
     found = words(text.partition("@")[0])  # what stands behind it is a condition
     joined = "".join(word for word in found if not word.isdigit())
     both = [joined, *found]
-    of = {kind: listed.intersection(both) for kind, listed in WORDS.items()}
+    kinds = {kind: listed.intersection(both) for kind, listed in WORDS.items()}
     response = next((RESPONSE_OF[word] for word in both if word in RESPONSE_OF), "")
     ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
     of_dev = found[-1:] == ("dev",) and not {*found} <= LABEL_OF.keys()  # G_dev is a deviation
-    drives, by_unit, mark = of["drive"], role_of_unit(unit), text.strip()
+    drives, by_unit, mark = kinds["drive"], role_of_unit(unit), text.strip()
     named = f"{text} ({unit})"
     state = next((what for what, pattern in STATES.items() if re.search(pattern, named)), "")
-    number = of["pulse"].intersection(found) and of["number of pulses"].intersection(found)
-    typed = response == "conductance" and not of["time"]  # (us) for (uS)
+    number = kinds["pulse"].intersection(found) and kinds["number of pulses"].intersection(found)
+    typed = response == "conductance" and not kinds["time"]  # (us) for (uS)
     of_device = response not in ("", "conductance", "resistance")  # V_G is a voltage of a gate
     is_label = found and found[0] in LABEL_OF  # such as `Device ID`
     is_label = is_label and {*found} <= LABEL_OF.keys() | WORDS["label number"]
     is_label = is_label and not re.fullmatch(ANGLE, unit)  # the phase of a lock-in amplifier
     rules = (  # the stronger evidence stands first
-        (of["error"] or of_dev or joined == "sd" or "±" in text, Role.OTHER),
+        (kinds["error"] or of_dev or joined == "sd" or "±" in text, Role.OTHER),
         (mark in ("№", "n°", "N°") or mark.startswith("#"), Role.PULSES),
         (number and re.fullmatch(ARBITRARY, unit), Role.PULSES),
         (by_unit == Role.RESPONSE, Role.RESPONSE),
@@ -217,17 +217,17 @@ def role_of(text: str, unit: str) -> tuple[str | None, str]:
         (drives, Role.DRIVE),
         (response == "current" and ambiguous == Role.VOLTAGE and not by_unit, ambiguous),  # DrainV
         (by_unit in (Role.VOLTAGE, Role.CURRENT) and of_device, Role.RESPONSE),
-        (by_unit == Role.VOLTAGE and of["pulse"], Role.DRIVE),
+        (by_unit == Role.VOLTAGE and kinds["pulse"], Role.DRIVE),
         (by_unit in (Role.VOLTAGE, Role.CURRENT, Role.OTHER), by_unit),
-        (by_unit == Role.PULSES or (of["pulse"] and not response), Role.PULSES),
-        (of["pulse"] and ambiguous, Role.DRIVE),
+        (by_unit == Role.PULSES or (kinds["pulse"] and not response), Role.PULSES),
+        (kinds["pulse"] and ambiguous, Role.DRIVE),
         (joined == "i", Role.CURRENT),
         (joined in WORDS["count"], Role.PULSES),
         (is_label, LABEL_OF.get(found[0]) if found else None),
-        (of["time"], Role.TIME),
+        (kinds["time"], Role.TIME),
         (response, Role.RESPONSE),
         (ambiguous, ambiguous),
-        (of["condition"] or of["comment"], Role.OTHER),
+        (kinds["condition"] or kinds["comment"], Role.OTHER),
         (found and {*found} <= WORDS["count"], Role.PULSES),
     )
     role = next((role for is_so, role in rules if is_so), None)
