@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.measured.curves import curve, nearest
+from utils.measured.turns import noise_beside_curve
 
 MIN_READ_NOISES = 3.0  # in the range of a ramp
 MAX_NU = 600.0  # of a trend; exp overflows from 709 on
 NOISE_READINGS = 20  # of a ramp, from which on it tells its own noise
+MIN_EQUAL = 4  # equal readings at an end of a ramp, which noise does not make
+MOST = 0.9  # of the readings, which differ from each other where they are not coarsely rounded
 DECADE = 10.0  # between the ranges of ramps that are pooled
 
 
@@ -67,6 +70,13 @@ def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
             f"the curve is flat, all its {len(values)} values are {values[0]:.6g}; leave it out "
             "with --columns"
         )
+    for end, in_order in (("first", values), ("last", values[::-1])):
+        if count := cut_off(in_order):
+            return (
+                f"the {end} {count} readings are all exactly {in_order[0]:.6g}, while all others "
+                "differ, as where a compliance or the range of the instrument cuts readings off, "
+                "or a reading is repeated; leave these lines out"
+            )
     if is_long and found.scatter > 0 and zigzags(values, found):
         return (
             "the readings go up and down from one to the next, as after pulses of both polarities "
@@ -83,6 +93,19 @@ def flaw(values: np.ndarray, found: Trend, usual_noise: float) -> str | None:
             f"noise of {noise:.3g}; leave the curve out with --columns, or average several readings"
         )
     return None
+
+
+def cut_off(values: np.ndarray) -> int:
+    """How many readings [n] at the start are exactly equal although noise makes all others differ;
+    0 where noise, or the rounding of a flat curve, can do that."""
+    count = int(np.argmax(values != values[0]))
+    others = values[count:]
+    levels = np.unique(others)
+    if not count >= MIN_EQUAL <= len(others) - 1 or len(levels) < MOST * len(others):
+        return 0
+    resolution = float(np.diff(levels).min())
+    jumps = min(noise_beside_curve(others), abs(others[0] - values[0])) > resolution
+    return count if jumps else 0
 
 
 def zigzags(values: np.ndarray, found: Trend) -> bool:

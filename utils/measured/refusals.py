@@ -81,15 +81,15 @@ def refuse_drive(
     reading before the first pulse, belongs to the ramp beside it. asked: whether the user chose the
     responses; then what may be another reading, as of a second phase, does not matter.
     """
-    pauses = np.flatnonzero((drive.numbers[1:] == 0) & (drive.numbers[:-1] == 0))
-    if len(pauses) and drive.known.any():
-        raise table.error(
-            pauses[0],
-            drive.place,
-            "0 in several lines one after the other, so no pulse came before these readings; "
-            "remove them",
-        )
     if not drive.moves:
+        pauses = np.flatnonzero((drive.numbers[1:] == 0) & (drive.numbers[:-1] == 0))
+        if len(pauses) and drive.known.any():
+            raise table.error(
+                pauses[0],
+                drive.place,
+                "0 in several lines one after the other, so no pulse came before these readings; "
+                "remove them",
+            )
         return
     if drive.alternates:
         raise table.refusal(

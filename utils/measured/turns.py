@@ -15,6 +15,9 @@ from utils.measured.train import Turn, ends_of
 SWING = 0.5  # of the range: what goes back by less is noise, or no ramp
 DRIFTS = 0.8  # of the swing asked for: where ramps are so much smaller, they drift
 TURNED = 0.7  # of the range: a ramp that goes back by more is none, however it drifts
+MIN_TURNS = 4  # of a train that drifts by more than its ramps change
+MIN_SHARE = 0.1  # of all that such a train changes by, which its ramps make beside the drift
+REGULAR = 0.3  # of the time from turn to turn, by which it may differ in such a train
 HEAD = 0.05  # of the range: a first or last part that runs against its ramp by more is left out
 JUMP = 0.6  # of a piece in one step: the device was reset
 MEDIAN_TO_SD = 1.4826  # of normal numbers, from the median of their sizes
@@ -35,16 +38,18 @@ def cut_at_turns(values: np.ndarray, starts: Sequence[int] = ()) -> tuple[list[s
     for start, stop in pairwise([0, *starts, len(values)]):
         start = state_before(values, start, stop)
         part = smooth if not starts else smoothed(values[start:stop])[0]
-        found.update(start + at for at in find_turns(part, SWING * np.ptp(part)))
+        turns_of_part = find_turns(part, SWING * np.ptp(part))
+        drifting = turns_along_drift(part, noise)
+        found.update(start + at for at in max(turns_of_part, drifting, key=len))
     extremes = sorted(found | known)
     jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
     resets = {at for at in jumps if at is not None} - known
     turns = [
         Turn(values, there, low + (low in known), at, high, noise, is_known=at in known)
-        for low, at, high, one, other in zip(
+        for low, at, high, reset_before, reset_after in zip(
             extremes, extremes[1:], extremes[2:], jumps, jumps[1:], strict=False
         )
-        if one is None and other is None
+        if reset_before is None and reset_after is None
     ]
     ends = sorted({*resets, *known, *ends_of(turns)})
     bounds = [0, *(end + 1 for end in ends), len(values)]
@@ -68,7 +73,7 @@ def turning_point(values: np.ndarray) -> int | None:
         turns = find_turns(smooth, swing) if swing > 6 * noise else []
         if len(turns) >= least:
             return turns[0]
-    return None
+    return next(iter(turns_along_drift(smooth, noise)), None)
 
 
 def state_before(values: np.ndarray, start: int, stop: int) -> int:
@@ -94,21 +99,29 @@ def without_spikes(values: np.ndarray) -> np.ndarray:
 def smoothed(values: np.ndarray) -> tuple[np.ndarray, float]:
     """A running mean [n], so wide that noise spreads over half of the range or less, and its noise.
 
-    values: [n], n >= 5. Differences of order k carry noise times the root of binomial(2 k, k), and
-    whatever the curve does, so that the smallest estimate counts.
+    values: [n], n >= 5.
     """
-    noise = min(
-        MEDIAN_TO_SD
-        * float(np.median(np.abs(np.diff(values, order))))
-        / comb(2 * order, order) ** 0.5
-        for order in (1, 2, 3, 4)
-    )
+    noise = noise_beside_curve(values)
     extent = max(float(np.ptp(values)) - 6 * noise, 3 * noise)
     width = 1 if noise == 0 else int(np.ceil((13 * noise / extent) ** 2))
     width = min(width // 2 * 2 + 1, (len(values) - 1) // 2 * 2 + 1)
     kernel = np.ones(width)
     sums, counts = (np.convolve(array, kernel, "same") for array in (values, np.ones(len(values))))
     return sums / counts, noise / np.sqrt(width)
+
+
+def noise_beside_curve(values: np.ndarray) -> float:
+    """The standard deviation of the noise of values [n] about any smooth curve, n >= 5.
+
+    Differences of order k carry noise times the root of binomial(2 k, k), and whatever the curve
+    does, so that the smallest estimate counts.
+    """
+    return min(
+        MEDIAN_TO_SD
+        * float(np.median(np.abs(np.diff(values, order))))
+        / comb(2 * order, order) ** 0.5
+        for order in (1, 2, 3, 4)
+    )
 
 
 def find_turns(values: np.ndarray, swing: float) -> list[int]:
@@ -129,6 +142,28 @@ def find_turns(values: np.ndarray, swing: float) -> list[int]:
     ]
     usual = SWING * float(np.median(np.abs(np.diff(values[found])))) if len(found) > 2 else swing
     return found if usual > DRIFTS * swing else find_turns(values, usual)
+
+
+def turns_along_drift(smooth: np.ndarray, noise: float) -> list[int]:
+    """Indices of the turns of a train [n] that drifts by more than its ramps change; else none.
+
+    They are the extremes beside the line from the first to the last value, if these come in regular
+    intervals: write noise makes a single ramp wander about its line, too, but not regularly.
+    """
+    beside = smooth - np.linspace(smooth[0], smooth[-1], len(smooth))
+    size = float(np.ptp(beside))
+    turns = find_turns(beside, SWING * size) if SWING * size > 6 * noise else []
+    if len(turns) < MIN_TURNS or size < MIN_SHARE * np.ptp(smooth):
+        return []
+    periods = np.concatenate([np.diff(turns[0::2]), np.diff(turns[1::2])])
+    if np.median(periods) < 2 * MIN_READINGS or np.ptp(periods) > REGULAR * np.median(periods):
+        return []
+    # Where a ramp saturates, the line shifts its extreme: that of the values counts.
+    ends = [0, *turns, len(smooth) - 1]
+    return [
+        low + int(np.argmax(smooth[low : high + 1] * np.sign(beside[at] - beside[low])))
+        for low, at, high in zip(ends, ends[1:], ends[2:], strict=False)
+    ]
 
 
 def jump(values: np.ndarray, start: int, end: int) -> int | None:

@@ -1,0 +1,82 @@
+"""Trains that drift by more than their ramps change, readings that are cut off, and sweeps."""
+
+import numpy as np
+import pytest
+from support.curves import table
+from support.ramps import way
+
+from utils.measured.checks import cut_off
+from utils.measured.device_fit import fit_device
+
+N, CYCLES, RANGE, NU = 30, 8, 20.0, 3.0
+
+
+def drifting_train(drift: float) -> np.ndarray:
+    """Cycles of N pulses up and down, each of which ends higher than it began; 1 % of read noise.
+
+    drift: of a cycle, as a fraction of the rising range.
+    """
+    done = way(NU, N + 1)[:-1]
+    cycle = np.concatenate([done, 1 - (1 - drift) * done])
+    values = np.concatenate([drift * index + cycle for index in range(CYCLES)])
+    noise = 0.01 * np.random.default_rng(3).normal(size=len(values))
+    return np.round(RANGE * (1 + values + noise), 4)
+
+
+@pytest.mark.parametrize("drift", [0.05, 0.15, 0.3])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_train_may_drift_by_more_than_its_ramps_change(drift, counted, reads):
+    values = drifting_train(drift)
+    count = np.arange(len(values))
+    text = table("Pulse,G (uS)", count, values) if counted else table("G (uS)", values)
+    fit = fit_device(reads(text))
+    for name, size in (("rising", RANGE), ("falling", (1 - drift) * RANGE)):
+        branch = fit.branches[name]
+        assert branch.data.n_ramps == CYCLES
+        found, nu = fit.range_of(branch), fit.nonlinearity_of(branch)
+        assert abs(found.value - size) < 0.01 * size + 3 * found.error
+        assert abs(nu.value - NU) < 0.1 + 3 * nu.error
+
+
+def test_a_single_ramp_that_wanders_by_write_noise_stays_one(reads):
+    """Its deviations from a line go up and down, too, but in no regular time."""
+    draw = np.random.default_rng(8)
+    for _ in range(40):
+        wandering = np.cumsum(1 / 120 + 0.01 * draw.normal(size=120))
+        text = table("G (uS)", np.round(50 + 40 * wandering, 3))
+        assert len(reads(text).ramps) == 1
+
+
+CLEAN = 10 + 8 * way(2.0, 41)
+NOISY = np.round(CLEAN + 0.08 * np.random.default_rng(3).normal(size=41), 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (np.minimum(NOISY, 16.5), "the last 16 readings are all exactly 16.5"),
+        (np.maximum(NOISY, 11.5), "the first 4 readings are all exactly 11.5"),
+        ([*NOISY, *[NOISY[-1]] * 5], "the last 6 readings are all exactly"),
+    ],
+)
+def test_readings_that_are_cut_off_are_refused(values, problem, refused):
+    assert problem in refused(table("G (uS)", values))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003, 0.02])
+@pytest.mark.parametrize("step", [0.001, 0.01, 0.03])
+def test_rounding_cuts_nothing_off(noise, step):
+    draw = np.random.default_rng(2)
+    for nonlinearity in np.linspace(-12, 12, 49):
+        values = way(nonlinearity, 60) + noise * draw.normal(size=60)
+        rounded = np.round(values / step) * step
+        assert [cut_off(rounded), cut_off(rounded[::-1])] == [0, 0]
+
+
+def test_a_sweep_that_is_at_zero_between_its_loops_is_named_so(refused):
+    branch = np.arange(0, 1.5, 0.05)
+    loop = np.concatenate([branch, 1.5 - branch, -branch, branch - 1.5])
+    voltage = np.tile(np.round(loop, 2), 3)  # 0 twice where one part ends and the next begins
+    current = 1e-6 * voltage**3 + 1e-8 * np.random.default_rng(1).normal(size=len(voltage))
+    for head in ("Spannung (V),Strom (A)", "V1,I1"):
+        assert "an I-V sweep, not a pulse response" in refused(table(head, voltage, current))
