@@ -49,8 +49,8 @@ def response_of(family: str, constants: Mapping, where: str = "") -> Response:
     except msgspec.ValidationError as error:
         raise ValueError(in_words(error, where)) from None
     for name, value in constants.items():
-        for each in value if isinstance(value, (list, tuple)) else [value]:
-            if not abs(each) <= LARGEST:
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if not abs(number) <= LARGEST:
                 raise ValueError(f"{where}.{name}: every number must be finite")
     try:
         response.check()
@@ -73,7 +73,8 @@ def mirrored(constants: Mapping) -> dict:
             result[name] = SUM_OF_ENDS - value
         elif name in MIRRORED and isinstance(value, (list, tuple)):
             result[name] = [
-                SUM_OF_ENDS - each if isinstance(each, (int, float)) else each for each in value
+                SUM_OF_ENDS - voltage if isinstance(voltage, (int, float)) else voltage
+                for voltage in value
             ]
     return result
 
@@ -83,7 +84,7 @@ def in_words(error: msgspec.MsgspecError, where: str = "") -> str:
     text = str(error).replace("`", "")
     found = re.fullmatch(r"(.*?) - at (?:key in )?\$\.?(.*)", text, re.DOTALL)
     message, key = found.groups() if found else (text, "")
-    key = ".".join(each for each in (where, key.replace("[...]", "")) if each)
+    key = ".".join(part for part in (where, key.replace("[...]", "")) if part)
     message = message if message.startswith("JSON") else message[0].lower() + message[1:]
     return f"{key}: {message}" if key else message
 

@@ -240,7 +240,9 @@ def with_measurement(
 
 def is_path(name: str) -> bool:
     """Whether a name is the path of a file rather than the name of a built-in device."""
-    return name.endswith(".json") or any(each in name for each in (os.sep, os.altsep) if each)
+    return name.endswith(".json") or any(
+        separator in name for separator in (os.sep, os.altsep) if separator
+    )
 
 
 def check_built_in(relaxes_to: str) -> None:

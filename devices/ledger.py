@@ -83,15 +83,15 @@ class Account(nn.Module):
         sums reads the pulses: then the compiler fuses the sums with each other before it fuses them
         with that loop, which reads and writes no more memory than without them.
         """
-        applied = [each.applied for each in pulses]
-        total_pulses = sum(total(each, each.dtype) for each in applied)
-        writes: Any = sum(total(each > 0, torch.int32) for each in applied)
+        applied = [sent.applied for sent in pulses]
+        total_pulses = sum(total(sent, sent.dtype) for sent in applied)
+        writes: Any = sum(total(sent > 0, torch.int32) for sent in applied)
         dropped = sum(
-            total(is_dropped(each.requested, each.applied), torch.int32) for each in pulses
+            total(is_dropped(sent.requested, sent.applied), torch.int32) for sent in pulses
         )
         n = torch.zeros_like(writes) if refreshed is None else total(refreshed, torch.int32)
         step: list[Any] = [total_pulses, writes, dropped, n]
-        self.sums += torch.stack([each.double() for each in step], dim=-1)
+        self.sums += torch.stack([sent.double() for sent in step], dim=-1)
         if self.keeps_wear:
             self.note_wear(lowers, applied)
             if refreshed is not None:

@@ -105,15 +105,15 @@ def find_built_in(name: str) -> Device:
 
 def of_file(path: Path) -> Device:
     """Read the device of a file; the path of its partner is relative to the folder of the file."""
-    mine, partner = read(path), None
-    if mine.relaxes_to is not None:
-        partner = partner_of(str(path), mine.relaxes_to, path.parent)
-        if partner.name == mine.name:
+    device, partner = read(path), None
+    if device.relaxes_to is not None:
+        partner = partner_of(str(path), device.relaxes_to, path.parent)
+        if partner.name == device.name:
             raise ValueError(
-                f"{path}: relaxes to a device of its own name, {mine.name}; rename one, or let "
+                f"{path}: relaxes to a device of its own name, {device.name}; rename one, or let "
                 "relaxes_to be null"
             )
-    return Device(mine.name, mine.response, partner, measured=mine)
+    return Device(device.name, device.response, partner, measured=device)
 
 
 def partner_of(owner: str, relaxes_to: str, folder: Path = Path()) -> Device:
@@ -134,26 +134,32 @@ def constants(*devices: Device) -> dict[str, dict]:
     `rising` holds those of the falling response g of a rising branch w = mirror - g(x).
     """
 
-    def alone(one: Device) -> dict:
-        content = {"family": one.response.family, **constants_of(one.response)}
-        if one.rising is None:
+    def alone(device: Device) -> dict:
+        content = {"family": device.response.family, **constants_of(device.response)}
+        if device.rising is None:
             return content
-        branch = one.rising.response
-        mirrored = {"family": branch.family, **constants_of(branch), "mirror": one.rising.mirror}
+        branch = device.rising.response
+        mirrored = {"family": branch.family, **constants_of(branch), "mirror": device.rising.mirror}
         return content | {"rising": mirrored}
 
     partners = [device.partner for device in devices if device.partner]
-    mine = {
+    content = {
         device.name: alone(device) | {"relaxes_to": device.partner and device.partner.name}
         for device in devices
     }
-    return mine | {one.name: alone(one) for one in partners if one.name not in mine}
+    return content | {
+        partner.name: alone(partner) for partner in partners if partner.name not in content
+    }
 
 
 def measurements(*devices: Device) -> dict[str, dict]:
     """Return what else the files of devices and of their partners say, by name, ready for JSON."""
     partners = [device.partner for device in devices if device.partner]
-    return {one.name: measurement(one.measured) for one in (*devices, *partners) if one.measured}
+    return {
+        device.name: measurement(device.measured)
+        for device in (*devices, *partners)
+        if device.measured
+    }
 
 
 def from_constants(name: str, content: Mapping, measured: Mapping | None = None) -> Device:
@@ -163,9 +169,11 @@ def from_constants(name: str, content: Mapping, measured: Mapping | None = None)
     """
 
     def alone(name: str, partner: Device | None) -> Device:
-        mine = {key: value for key, value in content[name].items() if key != "relaxes_to"}
-        file, rising, branch = None, None, mine.pop("rising", None)
-        response = response_of(mine.pop("family"), mine)
+        constants_alone = {
+            key: value for key, value in content[name].items() if key != "relaxes_to"
+        }
+        file, rising, branch = None, None, constants_alone.pop("rising", None)
+        response = response_of(constants_alone.pop("family"), constants_alone)
         if branch is not None:
             branch = dict(branch)
             mirror = float(branch.pop("mirror"))

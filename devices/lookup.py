@@ -155,12 +155,12 @@ class SampledResponses(nn.Module):
     def __init__(self, responses: Sequence[Table], device: torch.device | None = None):
         super().__init__()
         start, by_voltage, by_pulses = zip(*map(resampled, responses), strict=True)
-        self.by_voltage = SampledFunctions([each.rows for each in by_voltage], device)
-        self.by_pulses = SampledFunctions([each.rows for each in by_pulses], device)
+        self.by_voltage = SampledFunctions([table.rows for table in by_voltage], device)
+        self.by_pulses = SampledFunctions([table.rows for table in by_pulses], device)
         for name, numbers in (
             ("start", start),
-            ("cells_per_voltage", [each.per_unit for each in by_voltage]),
-            ("cells_per_pulse", [each.per_unit for each in by_pulses]),
+            ("cells_per_voltage", [table.per_unit for table in by_voltage]),
+            ("cells_per_pulse", [table.per_unit for table in by_pulses]),
         ):
             values = torch.tensor(numbers, dtype=torch.float32, device=device)[:, None, None]
             self.register_buffer(name, values, persistent=False)

@@ -83,8 +83,8 @@ def check_branch(branch: MeasuredBranch, key: str = "") -> None:
             )
         if isinstance(value, (list, tuple)) != isinstance(constant, (list, tuple)):
             raise ValueError(f"{name_of_error} must be a number, or a list where the constant is")
-        each = value if isinstance(value, (list, tuple)) else [value]
-        if isinstance(constant, (list, tuple)) and len(each) != len(constant):
-            raise ValueError(f"{name_of_error} has {len(each)} numbers, not {len(constant)}")
-        if not all(0 <= one <= LARGEST for one in each):
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        if isinstance(constant, (list, tuple)) and len(numbers) != len(constant):
+            raise ValueError(f"{name_of_error} has {len(numbers)} numbers, not {len(constant)}")
+        if not all(0 <= number <= LARGEST for number in numbers):
             raise ValueError(f"{name_of_error} must be finite and not below 0")

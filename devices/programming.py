@@ -74,10 +74,10 @@ def write(
     """
     scheme, lowers = programming.scheme, command.lowers
     response, rising = parameters.response, parameters.rising
-    pulses = [each.applied for each in command.pulses]
+    pulses = [requested.applied for requested in command.pulses]
     if not scheme.controller_knows_slopes:
         slopes = driven_slopes(lowers, parameters, scheme.cell)
-        pulses = [slope * each for slope, each in zip(slopes, pulses, strict=True)]
+        pulses = [slope * applied for slope, applied in zip(slopes, pulses, strict=True)]
     if scheme.cell == ONE_WAY:
         before = clamp(state, response)
         written = response.after(torch.where(lowers, before.w2, before.w1), pulses[0])

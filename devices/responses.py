@@ -57,7 +57,7 @@ def piecewise(x: Value, knots: Sequence[float], values: Sequence[float]) -> Valu
         return values[k] + slope * (x - knots[k])
     import torch  # which is there, as x is a tensor
 
-    at, y = (torch.tensor(each, dtype=x.dtype, device=x.device) for each in (knots, values))
+    at, y = (torch.tensor(numbers, dtype=x.dtype, device=x.device) for numbers in (knots, values))
     k = torch.searchsorted(at[1:-1].contiguous(), x.contiguous(), right=True)
     return y[k] + (y.diff() / at.diff())[k] * (x - at[k])
 
@@ -243,7 +243,7 @@ class Table(Response):
         return piecewise(pulses, self.pulses, self.voltages)
 
     def inverse(self, voltage: Value) -> Value:
-        return piecewise(-voltage, [-each for each in self.voltages], self.pulses)
+        return piecewise(-voltage, [-height for height in self.voltages], self.pulses)
 
 
 def single(number: float) -> float:

@@ -163,12 +163,12 @@ def write(
         raise TypeError("nothing is learned from batches of the test set")
     pairs = blocks.pairs
     costs: list[Tensor | None] = [None] * 6 if account is None else account.tensors
-    for name, each in zip(("sums", *WEAR, *RAISED), costs, strict=True):
-        if each is None:
+    for name, cost in zip(("sums", *WEAR, *RAISED), costs, strict=True):
+        if cost is None:
             continue
-        if name != "refreshes" and each.dtype != torch.float64:
+        if name != "refreshes" and cost.dtype != torch.float64:
             raise TypeError("pulses are added up in double precision")
-        if name == "refreshes" and each.dtype != torch.float32:
+        if name == "refreshes" and cost.dtype != torch.float32:
             raise TypeError("refreshes are counted in single precision")
     operator(kind_of(pairs, programming))(
         *batch.by_input.tensors,

@@ -93,8 +93,8 @@ class Network:
             self.v2.append(abs(1 + physics.var * normal(shape, seed, 0, layer, SLOPE_2)))
             self.costs.append(np.zeros(4))
             counted = self.worn1, self.worn2, self.raised1, self.raised2, self.refreshed, self.chi
-            for each in counted:
-                each.append(np.zeros(shape))
+            for quantity in counted:
+                quantity.append(np.zeros(shape))
             self.mean.append(np.zeros(n_out))
             self.var.append(np.ones(n_out))
 

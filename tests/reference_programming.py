@@ -21,7 +21,7 @@ def program(network, layer, gradient):
     one_way = physics.cell == "one-way"
     w = [network.w1[layer], network.w2[layer]]
     if one_way:
-        w = [device.clamped(each) for each in w]
+        w = [device.clamped(voltage) for voltage in w]
     wanted, controlled = control(network, layer, gradient)
     for k, slope in enumerate((network.v1[layer], network.v2[layer])):
         down, up = (moves[k] for moves in MOVES[physics.cell])

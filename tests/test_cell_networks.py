@@ -19,9 +19,9 @@ TOP, MIDDLE = 2.742, 2.4585
 def cost(scheme, gradient, device=LINEAR, w=(2.5, 2.6), **programming):
     """Return the counts of one write of a row of weights, slopes 0.5 and 1.5, and its account."""
     n = len(gradient)
-    each = Row([w[0]] * n, [w[1]] * n, device, scheme, (0.5, 1.5))
-    account = Account(each.state.w1, keeps_wear=True, cell=each.scheme.cell)
-    each.write(gradient, account=account, **programming)
+    pairs = Row([w[0]] * n, [w[1]] * n, device, scheme, (0.5, 1.5))
+    account = Account(pairs.state.w1, keeps_wear=True, cell=pairs.scheme.cell)
+    pairs.write(gradient, account=account, **programming)
     return dict(zip(COUNTS, account.sums[0].tolist(), strict=True)), account
 
 
@@ -71,13 +71,13 @@ def test_write_noise_grows_with_the_root_of_the_pulses_by_which_the_device_moves
     noise = row(1.0, -2.0, 0.5)
     for cell in ("reference", "both-ways"):
         scheme = dict(cell=cell, rounding="nearest")
-        each = Row([2.45] * 3, [2.45] * 3, LINEAR, scheme, (1.0, 4.0))
+        pairs = Row([2.45] * 3, [2.45] * 3, LINEAR, scheme, (1.0, 4.0))
         draws = Draws(write=noise, raised=noise * 3) if cell == "both-ways" else Draws(write=noise)
-        each.write([1.0, -1.0, 0.0], draws, clipping=0.5, write_noise=0.01)
+        pairs.write([1.0, -1.0, 0.0], draws, clipping=0.5, write_noise=0.01)
         second = -2.0 if cell == "reference" else -6.0  # device 2 is raised
-        assert each.w2 == pytest.approx([2.366 + 0.02, 2.534 + 0.02 * second, 2.45])
+        assert pairs.w2 == pytest.approx([2.366 + 0.02, 2.534 + 0.02 * second, 2.45])
         first = [2.45] * 3 if cell == "reference" else [2.471 + 0.03, 2.429 - 0.02, 2.45]
-        assert each.w1 == pytest.approx(first)
+        assert pairs.w1 == pytest.approx(first)
 
 
 @pytest.mark.parametrize("distance", [0.14, 0.15])

@@ -62,7 +62,7 @@ def test_single_pulses_from_a_thousand_states(name):
     curve, end = RISING[name]
 
     def falling(x):
-        return -np.array([response.response(each) for each in x.tolist()])
+        return -np.array([response.response(states) for states in x.tolist()])
 
     def fallen(w, p):
         return -after_by_bisection(falling, response.pulses_max, -w, p)
@@ -78,7 +78,7 @@ def test_single_pulses_from_a_thousand_states(name):
         beyond = risen(w, p) >= response.w_max, fallen(w, p) <= response.w_min
         expected = np.where(goes_up, risen(w, p), fallen(w, p))
         if not response.endless:
-            assert min(each.sum() for each in beyond) > 0  # so that clamping is seen
+            assert min(states.sum() for states in beyond) > 0  # so that clamping is seen
             expected = expected.clip(response.w_min, response.w_max)
         np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
 
@@ -145,10 +145,10 @@ def test_no_pulse_leaves_every_bit(name, cell, dtype):
     for rule, scheme in RULES.items():
         draws = Draws(rounding=torch.full_like(w1, 0.99))
         for clipping in (0.2, 1.0) if rule != "none" else (0.2,):
-            each = Row(w1, w2, name, scheme | dict(cell=cell))
-            each.write(gradient, draws, clipping=clipping)
-            assert torch.equal(each.state.w1, w1), rule
-            assert torch.equal(each.state.w2, w2), rule
+            pairs = Row(w1, w2, name, scheme | dict(cell=cell))
+            pairs.write(gradient, draws, clipping=clipping)
+            assert torch.equal(pairs.state.w1, w1), rule
+            assert torch.equal(pairs.state.w2, w2), rule
 
 
 NEAREST = BOTH_WAYS | dict(rounding="nearest")
@@ -172,11 +172,11 @@ NEAREST = BOTH_WAYS | dict(rounding="nearest")
     ],
 )  # fmt: skip
 def test_a_write_by_hand(scheme, slopes, smallest, w1, w2, gradient, after1, after2):
-    each = Row(w1, w2, LINEAR, scheme, slopes).write(map(float, gradient), clipping=smallest)
-    assert (each.w1, each.w2) == (pytest.approx(after1), pytest.approx(after2))
+    pairs = Row(w1, w2, LINEAR, scheme, slopes).write(map(float, gradient), clipping=smallest)
+    assert (pairs.w1, pairs.w2) == (pytest.approx(after1), pytest.approx(after2))
 
 
 def test_endless_devices_never_stop():
-    each = Row([2.5, 2.5], [2.6, 2.3], "double-ideal", BOTH_WAYS).write([40.0, -40.0])
-    assert each.w1 == pytest.approx([2.5 + 0.84, 2.5 - 0.84])
-    assert each.w2 == pytest.approx([2.6 - 0.84, 2.3 + 0.84])
+    pairs = Row([2.5, 2.5], [2.6, 2.3], "double-ideal", BOTH_WAYS).write([40.0, -40.0])
+    assert pairs.w1 == pytest.approx([2.5 + 0.84, 2.5 - 0.84])
+    assert pairs.w2 == pytest.approx([2.6 - 0.84, 2.3 + 0.84])

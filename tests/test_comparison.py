@@ -91,8 +91,8 @@ def test_each_field_has_its_own_values(picture, simulated):
         line = lines[style.name(field)]
         rates_of_field = EQUAL_STEPS_RATES if field == "mine" else RATES
         per_rate = [accuracies(simulated, field, lr, var, write) for lr in rates_of_field]
-        assert [len(each) for each in per_rate] == [N_MODELS] * 2
-        means = [statistics.fmean(each) for each in per_rate]
+        assert list(map(len, per_rate)) == [N_MODELS] * 2
+        means = list(map(statistics.fmean, per_rate))
         assert_curve(line, RATES, means)
         history = histories[style.name(field)]
         assert len(history.get_ydata()) == EPOCHS
@@ -114,9 +114,9 @@ def test_equal_noises_are_a_second_picture(report, simulated):
     stems = {path.stem for path in report.folder.iterdir()}
     assert stems == {"own-device", "own-device-other-noises"}
     networks = Simulations.read(simulated).networks
-    own, equal = fair_choices(networks, ["mine", *BUILT_IN])
-    assert (own.as_measured, equal.as_measured) == (True, False)
-    assert own.fields == equal.fields == ["mine", *BUILT_IN]
+    measured, equal = fair_choices(networks, ["mine", *BUILT_IN])
+    assert (measured.as_measured, equal.as_measured) == (True, False)
+    assert measured.fields == equal.fields == ["mine", *BUILT_IN]
     assert set(equal.networks["var"]) == {0.1}
     expected = [
         statistics.fmean(accuracies(simulated, "double-ideal", lr, 0.1, 0.01)) for lr in RATES
@@ -128,9 +128,9 @@ def test_equal_noises_are_a_second_picture(report, simulated):
 def test_values_as_measured_by_hand():
     device = measured("mine", variability=0.1, read_noise=0.002)
     setting = setting_of(field=Device("mine", device.response, measured=device), write_noise=0.5)
-    one = as_measured(replace(setting, voltage_noise=2e-7, resistor_noise=0.002))
-    assert (one.var, one.resistor_noise) == (0.1, 0.002)
-    assert (one.voltage_noise, one.write_noise) == (2e-7, 0)
+    found = as_measured(replace(setting, voltage_noise=2e-7, resistor_noise=0.002))
+    assert (found.var, found.resistor_noise) == (0.1, 0.002)
+    assert (found.voltage_noise, found.write_noise) == (2e-7, 0)
     assert (
         as_measured(replace(setting, voltage_noise=1e-3)).voltage_noise == 1e-3
     )  # by its own flag
@@ -187,7 +187,7 @@ def test_bands_start_at_three_networks():
     draw_means(axes, points, "k", "linear")
     (band,) = axes.collections
     drawn = [path.get_extents() for path in band.get_paths()]
-    assert {(each.x0, each.y0, each.y1) for each in drawn} == {(1000.0, 89.0, 93.0)}
+    assert {(part.x0, part.y0, part.y1) for part in drawn} == {(1000.0, 89.0, 93.0)}
 
 
 def test_without_a_device_the_command_is_named_and_it_trains_what_is_drawn(simulations, tmp_path):

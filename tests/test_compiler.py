@@ -29,7 +29,7 @@ def failing(monkeypatch, tmp_path, error: Exception) -> None:
     monkeypatch.setattr(compiler, "compile_program", compile_program)
 
 
-@pytest.mark.parametrize(("error", "reason"), ERRORS, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(("error", "reason"), ERRORS, ids=lambda value: type(value).__name__)
 def test_any_failure_falls_back_and_leaves_the_networks_as_they_are(
     error, reason, currents, monkeypatch, tmp_path
 ):
@@ -44,7 +44,7 @@ def test_any_failure_falls_back_and_leaves_the_networks_as_they_are(
         assert torch.equal(actual, expected) or actual.isnan().equal(expected.isnan())
 
 
-@pytest.mark.parametrize(("error", "reason"), ERRORS[1:4], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(("error", "reason"), ERRORS[1:4], ids=lambda value: type(value).__name__)
 def test_a_run_goes_on_uncompiled_with_one_line(error, reason, simulate, monkeypatch, tmp_path):
     (expected,) = simulate("--compile off")
     failing(monkeypatch, tmp_path, error)

@@ -116,7 +116,7 @@ def ledgers(simulations, field: str, rate: float) -> list[dict]:
 def per_pair(simulations, field: str, name: str) -> list[list[float]]:
     """A count of each network, for each learning rate."""
     return [
-        [float(each[name].sum()) / N_PAIRS for each in ledgers(simulations, field, rate)]
+        [float(ledger[name].sum()) / N_PAIRS for ledger in ledgers(simulations, field, rate)]
         for rate in RATES
     ]
 
@@ -130,15 +130,15 @@ def test_the_figure_shows_what_is_in_the_files(simulations, tmp_path):
         pulses = per_pair(simulations, field, "pulses")
         refreshes = per_pair(simulations, field, "refreshes")
         line, _, (across, _) = container
-        per_device = [statistics.fmean(each) / 2 for each in pulses]
+        per_device = [statistics.fmean(values) / 2 for values in pulses]
         assert list(line.get_xdata()) == pytest.approx(per_device)
-        means = [statistics.fmean(each) for each in refreshes]
+        means = [statistics.fmean(values) for values in refreshes]
         assert list(other[0].get_ydata()) == pytest.approx(means)
         (left, _), (right, _) = across.get_segments()[0]
         assert right - left == pytest.approx(2 * statistics.stdev(pulses[0]) / 2)
     assert {text.get_text() for text in reached.texts} == {"500", "3000"}
     assert (report.folder / "costs.svg").exists()
-    (sentence,) = (each for each in report.conclusions() if each.startswith("Costs"))
+    (sentence,) = (values for values in report.conclusions() if values.startswith("Costs"))
     assert sentence.startswith("Costs (mean ± std, n = 3): linear takes ")
 
 
@@ -149,13 +149,13 @@ def test_the_table_has_layers_and_means_over_networks(simulations):
     assert list(table["layer"]) == ["1", "2", "all"] * 2
     row = table[(table["field"] == "double-linear") & (table["layer"] == "all")].iloc[0]
     counts = ledgers(simulations, "double-linear", 500.0)
-    pulses = statistics.fmean(float(each["pulses"].sum()) for each in counts)
+    pulses = statistics.fmean(float(count["pulses"].sum()) for count in counts)
     assert float(row["per device"]) == pytest.approx(pulses / 2 / N_PAIRS, rel=1e-3)
     assert float(row["energy / J"]) == pytest.approx(1e-12 * pulses, rel=1e-3)
     assert list(table[table["layer"] == "1"]["energy / J"]) == ["–", "–"]
     first = table[(table["field"] == "double-linear") & (table["layer"] == "1")].iloc[0]
     for name in COUNTS:
-        expected = statistics.fmean(float(each[name][:, 0].sum()) for each in counts)
+        expected = statistics.fmean(float(count[name][:, 0].sum()) for count in counts)
         assert float(first[name]) == pytest.approx(expected, rel=1e-3)
 
 

@@ -182,16 +182,16 @@ def test_records_hold_it_without_the_file(tmp_path):
 
 
 def test_what_was_measured_beside_does_not_make_it_another_device(tmp_path):
-    one, other = (
+    first, other = (
         find(
             str(device_file(tmp_path / f"{n}.json", measured("mine", TABLE, n, sha256=f"{n}" * 64)))
         )
         for n in (1, 2)
     )
-    assert one == other
-    assert hash(one) == hash(other)
-    assert constants(one) == constants(other)
-    assert one.measured != other.measured
+    assert first == other
+    assert hash(first) == hash(other)
+    assert constants(first) == constants(other)
+    assert first.measured != other.measured
 
 
 @pytest.mark.parametrize("cell", ["both-ways", "reference"])

@@ -46,9 +46,11 @@ def launch(start):
         world |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "none"}
         run = []
         for rank in range(processes):
-            own = {key: str(value) for key, value in (world | dict.fromkeys(RANKS, rank)).items()}
+            environment = {
+                key: str(value) for key, value in (world | dict.fromkeys(RANKS, rank)).items()
+            }
             fault = ("wait_a_second",) if rank == late else before
-            run.append(start(*arguments, variables=own, before=fault))
+            run.append(start(*arguments, variables=environment, before=fault))
         return run
 
     return launch_run
@@ -123,8 +125,8 @@ def test_torchrun_restarts_a_run_that_resumes_by_itself(start, tmp_path, undistu
 
 def test_a_process_without_work_leaves_the_folders_to_the_others(launch, tmp_path):
     """Rank 1 of 2 has no network to train; stopped, it must not clear away rank 0's folder."""
-    one = "--n_models 1 --lr 1000 --field double-linear"
-    run = launch(2, *SWEEP, *one.split(), before=held_in(2))
+    flags = "--n_models 1 --lr 1000 --field double-linear"
+    run = launch(2, *SWEEP, *flags.split(), before=held_in(2))
     run[0].wait_for("epoch 1/")  # its only checkpoint is of the stop
     run[1].send(signal.SIGTERM)
     assert exit_codes(run) == [143, 143]

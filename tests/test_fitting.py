@@ -58,7 +58,7 @@ def test_the_line_of_the_paper_comes_back():
 @pytest.mark.parametrize("varies", ["slopes", "ranges"])
 def test_devices_without_noise_that_differ_in_one_alone(varies):
     factors = np.array([0.7, 0.9, 1.0, 1.1, 1.3])  # their mean is 1
-    slopes, ranges = (factors if varies == each else np.ones(5) for each in ("slopes", "ranges"))
+    slopes, ranges = (factors if varies == name else np.ones(5) for name in ("slopes", "ranges"))
     curves = 1.530 * ranges * np.exp(-X[:, None] * slopes / 9.741) + 0.750
     fitted = fit_device(measurement(curves))
     assert response_of(fitted.falling).decay == pytest.approx(9.741, rel=1e-6)
@@ -106,8 +106,11 @@ def test_nothing_depends_on_the_unit(truth, factor, offset):
         assert b.response.amplitude == pytest.approx(a.response.amplitude, rel=1e-6)
         assert b.response.decay == pytest.approx(a.response.decay, rel=1e-6)
     for name in ("variability", "read_noise", "write_noise"):
-        for one, other_one, rel in ((here, there, 1e-4), (a, b, 2e-3)):  # the files: to four digits
-            expected, actual = getattr(one, name), getattr(other_one, name)
+        for value, other_one, rel in (
+            (here, there, 1e-4),
+            (a, b, 2e-3),
+        ):  # the files: to four digits
+            expected, actual = getattr(value, name), getattr(other_one, name)
             assert actual.value == pytest.approx(expected.value, rel=rel)
             assert actual.error == pytest.approx(expected.error, rel=rel)
     slope = factor * a.response_units.slope
@@ -131,8 +134,8 @@ def test_in_a_train_the_state_before_the_first_pulse_belongs_to_the_range():
     """Its reading is the last one of the ramp before: pulses 1 to 30 are read, 0 is not."""
     pulses, values = np.arange(31.0), 10 + 40 * way(3)
     ramp = Ramp("1", 1, "rising", pulses[1:], values[1:], np.arange(30), 0, before=10.4)
-    for one, pulses_max, first in ((ramp, 30, 10), (replace(ramp, before=None), 29, values[1])):
-        fitted = fit_device(measured([one]))
+    for read, pulses_max, first in ((ramp, 30, 10), (replace(ramp, before=None), 29, values[1])):
+        fitted = fit_device(measured([read]))
         assert fitted.rising.data.pulses_max == pulses_max
         assert fitted.ends == pytest.approx((first, 50))
 

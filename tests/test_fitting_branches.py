@@ -90,9 +90,15 @@ def test_the_symmetry_point_of_exponential_branches_by_hand():
 
 
 def test_lines_of_different_steps_have_no_symmetry_point():
-    one = response_of(fit_device(measurement(1 - way(0))).falling)
-    assert crossing(one, replace(one, slope=2 * one.slope, pulses_max=one.pulses_max / 2)) is None
-    assert step_at(one, 2.4) == pytest.approx(-one.slope)
+    response = response_of(fit_device(measurement(1 - way(0))).falling)
+    assert (
+        crossing(
+            response,
+            replace(response, slope=2 * response.slope, pulses_max=response.pulses_max / 2),
+        )
+        is None
+    )
+    assert step_at(response, 2.4) == pytest.approx(-response.slope)
 
 
 def test_both_branches_of_a_device_share_its_slope_factor():
@@ -100,7 +106,7 @@ def test_both_branches_of_a_device_share_its_slope_factor():
     truth = exponential(2.77, devices=20, cycles=1, sigma=0.1, read=0.02, write=0.0)
     falling = truth.ramps(np.random.default_rng(1))
     both = fit_device(both_branches(measurement(falling), measurement(82 - falling)))
-    one = fit_device(measurement(falling))
-    assert both.slopes == pytest.approx(one.slopes, abs=1e-3)
-    assert both.variability.error < one.variability.error
+    single = fit_device(measurement(falling))
+    assert both.slopes == pytest.approx(single.slopes, abs=1e-3)
+    assert both.variability.error < single.variability.error
     assert both.rising.family == "exponential"

@@ -111,7 +111,7 @@ def test_noise_alone_gives_no_drift_of_few_cycles():
     truth, far = exponential(2.77, devices=1, cycles=3, sigma=0.0, read=0.01), []
     for seed in range(20):
         fitted = fit_device(truth.measurement(seed))
-        far += [abs(each.value) / each.error for each in drift(fitted.falling)]
+        far += [abs(change.value) / change.error for change in drift(fitted.falling)]
     assert max(far) < 3.5
     assert np.mean(np.square(far)) > 0.2
 

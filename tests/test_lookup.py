@@ -83,8 +83,8 @@ def test_a_network_rounds_as_alone_beside_others():
     w = torch.linspace(2.1, 2.8, 999).expand(3, 1, 999).contiguous()
     pulses = torch.linspace(0, 9, 999).expand(3, 1, 999).contiguous()
     actual = together.after(w, pulses)
-    for model, each in enumerate(tables):
-        alone = SampledResponses([each]).after(w[model, None], pulses[model, None])
+    for model, response in enumerate(tables):
+        alone = SampledResponses([response]).after(w[model, None], pulses[model, None])
         assert torch.equal(actual[model, None], alone)
 
 

@@ -79,14 +79,14 @@ def test_the_limit_is_between_neighbours_by_hand():
 
 def test_each_nonlinearity_at_its_own_best_rate():
     """Differences at nu = 2: -0.5 less 0, 0.1, -0.1; s 0.1, error 0.0577350, t 4.302653."""
-    one = select(untrained_runs.table(MAP.settings(SOME), accuracy))
-    assert [rows["lr"].unique().tolist() for rows in by_nonlinearity(one).values()] == [
+    chosen = select(untrained_runs.table(MAP.settings(SOME), accuracy))
+    assert [rows["lr"].unique().tolist() for rows in by_nonlinearity(chosen).values()] == [
         [1000],
         [1000],
         [1000],
         [500],
     ]
-    below = above_linear(one)
+    below = above_linear(chosen)
     means = {-2.0: -0.5, 0.0: 0.0, 2.0: -0.5, 4.0: -2.0}
     assert below["mean"].to_dict() == pytest.approx(means)
     assert below["low"][2.0] == pytest.approx(-0.5 - 4.302653 * 0.0577350, abs=1e-6)

@@ -47,7 +47,7 @@ def refused(capsys):
 
     def call(*arguments) -> str:
         with pytest.raises(SystemExit) as stopped:
-            main([str(each) for each in arguments])
+            main([str(argument) for argument in arguments])
         assert stopped.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
         return line

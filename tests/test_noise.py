@@ -148,10 +148,10 @@ def test_words_are_not_computed_from_a_bare_index():
     def numbers(seed, step, part):
         return Stream(seed, step, part).normal(Draw.READ, (5, 11))
 
-    one = stream()
+    first = stream()
     with python_only():
-        written_out = without_kernel(one.seed.device)
-        graph = make_fx(numbers, written_out)(one.seed, one.step, one.part)
+        written_out = without_kernel(first.seed.device)
+        graph = make_fx(numbers, written_out)(first.seed, first.step, first.part)
     (index,) = graph.graph.find_nodes(op="call_function", target=torch.ops.aten.arange.default)
     others = [argument for user in index.users for argument in user.args if argument is not index]
     assert [user.target for user in index.users].count(torch.ops.aten.mul.Tensor) == 0

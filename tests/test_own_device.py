@@ -72,17 +72,17 @@ def test_a_study_may_have_other_values_which_is_logged(tmp_path):
 def test_relaxation_between_two_files_and_none(simulate, tmp_path):
     """A device that relaxes to one like itself keeps its accuracy."""
     twin = device_file(tmp_path / "twin.json", measured("twin", TABLE, relaxes_to=None))
-    mine = device_file(tmp_path / "mine.json", measured("mine", TABLE, relaxes_to="twin.json"))
+    device = device_file(tmp_path / "mine.json", measured("mine", TABLE, relaxes_to="twin.json"))
     arguments = f"{FAST} --voltage_noise 0 --epochs 4"
-    one, two = sorted(
-        simulate(f"{arguments} --field {mine} {twin}"), key=lambda record: record.folder.name
+    first, second = sorted(
+        simulate(f"{arguments} --field {device} {twin}"), key=lambda record: record.folder.name
     )
-    assert one.json["swap_accuracy"] == one.json["accuracy"] == two.json["accuracy"] > 50
-    assert two.json["swap_accuracy"] is None
-    assert one.json["devices"].keys() == {"mine", "twin"}
+    assert first.json["swap_accuracy"] == first.json["accuracy"] == second.json["accuracy"] > 50
+    assert second.json["swap_accuracy"] is None
+    assert first.json["devices"].keys() == {"mine", "twin"}
     rows = {line.split()[0]: line.split() for line in simulate.table.splitlines()[1:]}
     assert rows["mine"][6] == rows["twin"][6]
-    assert (rows["mine"][7], rows["twin"][7]) == (f"{one.json['swap_accuracy']:.2f}", "–")
+    assert (rows["mine"][7], rows["twin"][7]) == (f"{first.json['swap_accuracy']:.2f}", "–")
 
 
 def test_an_ideal_device_is_standard_json_and_has_no_other_field(simulate):
@@ -131,16 +131,16 @@ def test_a_file_with_a_mistake_is_refused_in_one_line(refusal, tmp_path):
 
 
 def test_two_files_of_one_name_are_refused(refusal, tmp_path):
-    mine = device_file(tmp_path / "mine.json", measured("mine"))
+    device = device_file(tmp_path / "mine.json", measured("mine"))
     other = device_file(tmp_path / "b.json", measured("mine", Linear(-0.0567, 2.742, 10.0)))
     again = device_file(tmp_path / "c.json", measured("mine", variability=0.5))
     switched = device_file(tmp_path / "d.json", measured("mine", relaxes_to=None))
     user = device_file(tmp_path / "e.json", measured("user", relaxes_to="b.json"))
     for files, message in (
-        ((mine, other), "two devices with different constants are named mine"),
-        ((mine, user), "two devices with different constants are named mine"),
-        ((mine, switched), "2 devices named mine relax to different ones"),
-        ((mine, again), "--field mine: given 2 times; give each value once"),
+        ((device, other), "two devices with different constants are named mine"),
+        ((device, user), "two devices with different constants are named mine"),
+        ((device, switched), "2 devices named mine relax to different ones"),
+        ((device, again), "--field mine: given 2 times; give each value once"),
     ):
         assert message in refusal("--field", *files)
 

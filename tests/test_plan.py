@@ -26,8 +26,8 @@ def plan_of(machine: Machine = CPU, compile: str = "auto", settings=(), **change
 
 def with_room_for(networks: int, planned: Plan) -> Plan:
     """Return a machine into whose memory n networks fit, but not one more."""
-    one, two = planned.memory(1), planned.memory(2)
-    free = (one + (networks - 1) * (two - one) + 1) / plan.SHARE
+    single, double = planned.memory(1), planned.memory(2)
+    free = (single + (networks - 1) * (double - single) + 1) / plan.SHARE
     return replace(planned, machine=replace(planned.machine, free_bytes=free))
 
 
@@ -37,11 +37,11 @@ def tasks_of(members, step_of=lambda member: 0) -> list[Task]:
 
 def test_the_memory_of_a_network_is_that_of_its_weights_and_activations():
     """(144 x 24 + 24 x 4) weights of 84 bytes; 8 values of 28 units for a test batch of 1000."""
-    one = 3552 * 84 + 4 * 8 * 28 * 1000
+    single = 3552 * 84 + 4 * 8 * 28 * 1000
     for networks in (1, 2, 7):
         beside = (200 << 20) * (networks - 1)  # of processes; on a GPU there are none
-        assert plan_of(CPU).memory(networks) == networks * one + beside
-        assert plan_of(GPU).memory(networks) == networks * one
+        assert plan_of(CPU).memory(networks) == networks * single + beside
+        assert plan_of(GPU).memory(networks) == networks * single
 
 
 def test_wear_takes_memory_of_its_own():

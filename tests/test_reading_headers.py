@@ -44,7 +44,7 @@ from support.curves import COUNT, DOWN, PAIR, UP, assert_ramps, ramps_in_words, 
     ],
 )
 def test_names_and_units_above_the_numbers(head, unit, reads):
-    separator = next(each for each in (",", ";", "\t", "   ", " ") if each in head.splitlines()[-1])
+    separator = next(mark for mark in (",", ";", "\t", "   ", " ") if mark in head.splitlines()[-1])
     measurement = reads(table(head, COUNT, UP, separator=separator))
     assert measurement.unit == unit
     assert measurement.understood.role.tolist()[:2] == ["pulses", "response"]

@@ -150,7 +150,7 @@ def test_a_column_of_ids_in_a_long_table(ids, value, reads):
     ],
 )  # fmt: skip
 def test_columns_that_are_constant_in_each_ramp(head, others, ramps, reads, refused):
-    columns = [np.repeat([*each], 40) for each in others]
+    columns = [np.repeat([*values], 40) for values in others]
     text = table(f"{head},Pulse,G (nS)", *columns, [*COUNT] * 4, [*UP] * 4)
     if ramps:
         assert ramps_in_words(reads(text)) == ramps

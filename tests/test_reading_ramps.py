@@ -141,8 +141,8 @@ def test_ramps_of_different_lengths(reads):
     assert measurement.layout.startswith("2 devices × 1 falling ramp × 8 to 12 readings")
     assert [len(ramp.pulses) for ramp in measurement.ramps] == [12, 8]
     np.testing.assert_array_equal(measurement.ramps[1].values, CURVED[:8])
-    one, two = reads(table("n,D1,n,D2", PULSES, LINEAR, PULSES + 1, CURVED)).ramps
-    np.testing.assert_array_equal([one.pulses, two.pulses], [PULSES, PULSES + 1])
+    first, second = reads(table("n,D1,n,D2", PULSES, LINEAR, PULSES + 1, CURVED)).ramps
+    np.testing.assert_array_equal([first.pulses, second.pulses], [PULSES, PULSES + 1])
     short = reads(line("A1", LINEAR) + line("A2", CURVED[:9])).ramps[1]
     np.testing.assert_array_equal(short.values, CURVED[:9])
 

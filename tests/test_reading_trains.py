@@ -176,7 +176,7 @@ def test_readings_that_repeat_along_a_train_are_asked_about(
     if repeats > 1:
         assert f"--reads {repeats} averages them" in refused(text)
     measurement = reads(text, reads=repeats if repeats > 1 else None)
-    assert [len(one.values) for one in measurement.ramps] == [N] * 4
+    assert [len(ramp.values) for ramp in measurement.ramps] == [N] * 4
     assert measurement.reads == repeats
 
 
@@ -220,7 +220,7 @@ def test_each_ramp_of_a_train_begins_and_ends_at_its_pulses(name, reads):
     text = table("G (uS)", values) if count is None else table("Pulse,G (uS)", count, values)
     ramps = reads(text).ramps
     for branch, counts in zip(("rising", "falling"), expected, strict=True):
-        found = Counter((*one.pulses[[0, -1]],) for one in ramps if one.branch == branch)
+        found = Counter((*ramp.pulses[[0, -1]],) for ramp in ramps if ramp.branch == branch)
         assert [(*ends, n) for ends, n in found.items()] == counts
 
 

@@ -59,8 +59,8 @@ def compare(
     ensemble, currents = trained_engine(fields, data, device=device, compiler=compiler, **changes)
     changes = {"init": wide_init(fields[0])} | changes
     own, references = changes.pop("own", [{}] * len(fields)), []
-    for model, (field, each) in enumerate(zip(fields, own, strict=True)):
-        reference = trained_reference(field, data, **changes | each)
+    for model, (field, kind) in enumerate(zip(fields, own, strict=True)):
+        reference = trained_reference(field, data, **changes | kind)
         check_network(ensemble, model, reference)
         for relaxed in (False, True) if reference.partner else (False,):
             check_outputs(ensemble, model, currents, tests_by, reference, data, relaxed, tolerance)

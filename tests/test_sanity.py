@@ -23,8 +23,8 @@ from utils.measured.sanity import can_be_trained, oddities, oddities_of_file, sa
 SINGLE = dict(devices=1, cycles=1, sigma=0.0)
 
 
-def report_of(one) -> str:
-    fitted = fit_device(one)
+def report_of(measurement) -> str:
+    fitted = fit_device(measurement)
     return "\n".join(report(fitted, device_file(fitted, "d", None)))
 
 
@@ -148,7 +148,7 @@ WAVES = 0.6 * np.sin(X)[:, None]
         ("range", lambda size: 2.5 * size, "but the readings of a ramp span"),
         ("range", lambda size: math.nan, "has no finite range"),
         ("range", lambda size: math.inf, "has no finite range"),
-        ("residual", lambda found: tuple(each + WAVES for each in found), "explains only"),
+        ("residual", lambda found: tuple(residual + WAVES for residual in found), "explains only"),
         ("covariance", lambda found: found * math.nan, "has an error that is not finite"),
         ("covariance", lambda found: 1e6 * found, "is not determined by these readings"),
     ],

@@ -154,10 +154,10 @@ def test_networks_of_a_sweep_side_by_side_follow_the_reference(cell, rule, devic
 
     They differ in limit, smallest pulse, learning rate, noises and the constants of devices.
     """
-    one, other = devices_for(cell, rule)
+    first, other = devices_for(cell, rule)
     sweep = [
-        (one, dict(max_pulses=0.6)),
-        (one, dict(clipping=0.3, lr=200.0)),
+        (first, dict(max_pulses=0.6)),
+        (first, dict(clipping=0.3, lr=200.0)),
         (other, dict(max_pulses=1.1, write_noise=write_noise_for(cell, rule))),
     ]
     scheme = dict(cell=cell, layers=(40, 16)) | LR | RULES[rule]
@@ -228,7 +228,7 @@ def test_the_comparison_tells_cells_and_rules_apart(cell, rule, patterns):
 @pytest.mark.parametrize("field", FIELDS)
 def test_devices_reach_their_ends_in_this_comparison(field, cell, patterns):
     network = trained_reference(field, patterns, cell=cell, **LR, **NOISES)
-    w = np.concatenate([each.ravel() for each in network.w2])
+    w = np.concatenate([voltages.ravel() for voltages in network.w2])
     beyond = (w >= network.device.top).sum(), (w <= network.device.bottom).sum()
     assert max(beyond) > 5
     rising = sum(raised.sum() for raised in (*network.raised1, *network.raised2))

@@ -93,12 +93,12 @@ def test_a_record_from_before_a_flag_is_of_its_default():
 
 
 def test_a_measured_device_is_read_back_with_what_was_measured(tmp_path):
-    mine = in_a_file(tmp_path, "mine", variability=0.31, read_noise=0.004)
-    setting = Setting(field=mine, var=0.1)
-    record = json.loads(json.dumps(to_json(setting) | {"measured": measurements(mine)}))
+    device = in_a_file(tmp_path, "mine", variability=0.31, read_noise=0.004)
+    setting = Setting(field=device, var=0.1)
+    record = json.loads(json.dumps(to_json(setting) | {"measured": measurements(device)}))
     again = from_json(record)
     assert again == setting
-    assert again.field.measured == mine.measured
+    assert again.field.measured == device.measured
     assert from_json(to_json(setting)) == setting  # a folder's settings know constants only
     record["measured"]["mine"]["units"] = None
     with pytest.raises(ValueError, match="units: expected object"):
@@ -107,8 +107,8 @@ def test_a_measured_device_is_read_back_with_what_was_measured(tmp_path):
 
 def test_a_record_from_before_write_noise(tmp_path):
     """There was no noise then, whatever is known of the device now."""
-    mine = in_a_file(tmp_path, "mine", variability=0.31)
-    record = to_json(Setting(field=mine, write_noise=0.1)) | {"measured": measurements(mine)}
+    device = in_a_file(tmp_path, "mine", variability=0.31)
+    record = to_json(Setting(field=device, write_noise=0.1)) | {"measured": measurements(device)}
     del record["write_noise"]
     record["measured"]["mine"]["write_noise"] = {"value": 0.5, "error": None}
     assert from_json(record).write_noise == 0.0

@@ -92,7 +92,7 @@ def test_a_switched_field_is_in_the_name_and_the_record():
     record = to_json(by_fraction)
     assert record["optimizer_parameters"]["field"] == ["double-linear", "double-exponential"]
     assert (record["time_switch"], record["switch_epoch"]) == (3, None)
-    entries = {name: each.get("relaxes_to") for name, each in record["devices"].items()}
+    entries = {name: entry.get("relaxes_to") for name, entry in record["devices"].items()}
     assert entries == {"double-linear": "double-exponential", "double-exponential": "double-linear"}
 
 
@@ -105,7 +105,9 @@ def test_a_switched_setting_is_read_back_and_each_constant_counts(second):
     assert list(to_json(setting)["devices"])[:2] == ["other linear", second]
     changed = [replace(setting, second=other) for other in other_constants(device)]
     changed.append(replace(setting, second=None, time_switch=None))
-    identities = [json.dumps(identity(one, "data")) for one in (setting, *changed)]
+    identities = [
+        json.dumps(identity(changed_setting, "data")) for changed_setting in (setting, *changed)
+    ]
     assert len(set(identities)) == len(identities)
 
 
@@ -209,12 +211,14 @@ def others_of(response: Response) -> list[Response]:
 def test_each_constant_of_the_device_and_of_its_partner_makes_it_another_simulation(device):
     others = other_constants(device)
     partner = [device.partner.response] if device.partner else []
-    assert len(others) == sum(len(fields(each)) for each in (device.response, *partner))
+    assert len(others) == sum(len(fields(response)) for response in (device.response, *partner))
     devices = [device, replace(device, partner=None), *others]
-    identities = [json.dumps(identity(setting_of(field=one), "data")) for one in devices]
+    identities = [
+        json.dumps(identity(setting_of(field=changed_device), "data")) for changed_device in devices
+    ]
     assert len(set(identities)) == len(set(devices)) == 1 + len(partner) + len(others)
-    for one in others:
-        assert setting_of(field=one).slug == setting_of(field=device).slug
+    for changed_device in others:
+        assert setting_of(field=changed_device).slug == setting_of(field=device).slug
 
 
 def test_a_spread_in_percent_is_refused_with_what_was_meant():

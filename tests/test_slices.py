@@ -73,7 +73,9 @@ def test_every_entry_of_a_slice_is_needed(currents):
     for name in slices[0]:
         if name == "history.step":
             continue  # without it the whole epoch is trained again
-        without = [each | {name: other[name]} for each, other in zip(slices, others, strict=True)]
+        without = [
+            entries | {name: other[name]} for entries, other in zip(slices, others, strict=True)
+        ]
         if is_same(finished(currents, without), whole):
             unneeded.append(name)
     assert unneeded == []
@@ -81,7 +83,7 @@ def test_every_entry_of_a_slice_is_needed(currents):
 
 def test_a_slice_without_its_step_begins_with_another_batch(currents):
     slices = stopped(currents)
-    earlier = [each | {"history.step": each["history.step"] - 3} for each in slices]
+    earlier = [entries | {"history.step": entries["history.step"] - 3} for entries in slices]
     assert not is_same(finished(currents, earlier), finished(currents, slices))
 
 

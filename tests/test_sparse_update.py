@@ -76,7 +76,7 @@ def test_it_is_the_gradient_and_then_the_update(field, cell, changes, dim, monke
     if field == "double-curved--4.0":  # so steep at its end that more of it leads to infinity
         changes["lr"] = 1e4
     one_pass, two_passes = fresh(dim, **changes), fresh(dim, **changes)
-    sums, expected_sums = (each.ledger.accounts[0].sums for each in (one_pass, two_passes))
+    sums, expected_sums = (ensemble.ledger.accounts[0].sums for ensemble in (one_pass, two_passes))
     kind = sparse_update.kind_of(one_pass.network.layers[0].pairs, one_pass.programming)
     is_exact = "exponential" not in (kind.family, kind.rising) and not (kind.physical or kind.noisy)
     was_in_range = []
@@ -130,7 +130,7 @@ def test_voltages_are_the_same_with_any_number_of_threads(field, dim):
         assert torch.equal(
             first.network.layers[0].pairs.weight, other.network.layers[0].pairs.weight
         )
-        accounts = [each.ledger.accounts[0] for each in (first, other)]
+        accounts = [ensemble.ledger.accounts[0] for ensemble in (first, other)]
         assert torch.equal(*(account.pulses1 for account in accounts))
         torch.testing.assert_close(*(account.sums for account in accounts), rtol=1e-6, atol=0)
 

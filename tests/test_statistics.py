@@ -17,12 +17,12 @@ def networks(field="double-linear", lr=1000.0, first_seed=100, **accuracies) -> 
 
 def test_mean_error_and_interval_by_hand():
     """1, 2, 3: s = 1, error 1 / sqrt(3), t of 2 degrees of freedom 4.302653."""
-    one = mean_difference(pd.Series([1.0, 2.0, 3.0]))
-    assert (one.mean, one.n) == (2.0, 3)
-    assert one.error == pytest.approx(0.5773503)
-    assert (one.low, one.high) == pytest.approx((-0.4841377, 4.4841377))
-    assert not one.is_clear
-    assert str(one) == "+2.00 points (95 %: -0.48 to +4.48)"
+    found = mean_difference(pd.Series([1.0, 2.0, 3.0]))
+    assert (found.mean, found.n) == (2.0, 3)
+    assert found.error == pytest.approx(0.5773503)
+    assert (found.low, found.high) == pytest.approx((-0.4841377, 4.4841377))
+    assert not found.is_clear
+    assert str(found) == "+2.00 points (95 %: -0.48 to +4.48)"
     assert mean_difference(pd.Series([2.9, 3.0, 3.1])).is_clear
 
 
@@ -48,9 +48,9 @@ def test_differences_are_of_equal_seeds():
     """Spread of 10 over seeds, but every difference is 1; seed 103 has no partner."""
     first = networks(values=[81.0, 91.0, 101.0, 0.0])
     second = networks(values=[80.0, 90.0, 100.0])[::-1]  # in another order
-    one = difference(first, second)
+    paired = difference(first, second)
     rounding = 0.01 / 6**0.5 / 3**0.5  # of accuracies that count 10000 images
-    assert (one.mean, one.error, one.n) == (1.0, pytest.approx(rounding), 3)
+    assert (paired.mean, paired.error, paired.n) == (1.0, pytest.approx(rounding), 3)
     assert difference(first, networks(first_seed=200, values=[1.0])) is None
     assert difference(first, second.assign(original=True)) is None  # other random numbers
 

@@ -67,8 +67,8 @@ def values(settings, names: str) -> set:
 def test_settings_by_hand(study, count, expected):
     settings = STUDIES[study].settings()
     assert len(settings) == count
-    for names, each in expected.items():
-        assert values(settings, names) == each
+    for names, expected_settings in expected.items():
+        assert values(settings, names) == expected_settings
     assert {s.voltage_noise for s in settings if not s.resistor_noise} <= {0.0}
 
 
@@ -143,10 +143,10 @@ def test_a_device_of_one_branch_is_driven_in_one_cell_with_its_measured_noises(t
     """Its range has 20 pulses, so that rates are 20 / 27 of those of the built-in devices."""
     path = device_file(tmp_path / "mine.json", measured("mine", read_noise=0.01))
     field, driving = (find(str(path)),), STUDIES["driving"]
-    own = [s for s in driving.settings({"field": field}) if s.field.name == "mine"]
-    assert len(own) == 5 * 5
-    assert values(own, "cell resistor_noise clipping") == {("one-way", 0.01, 0.1)}
-    assert min(s.lr for s in own) == pytest.approx(250 * 20 / 27, rel=1e-3)
+    of_file = [s for s in driving.settings({"field": field}) if s.field.name == "mine"]
+    assert len(of_file) == 5 * 5
+    assert values(of_file, "cell resistor_noise clipping") == {("one-way", 0.01, 0.1)}
+    assert min(s.lr for s in of_file) == pytest.approx(250 * 20 / 27, rel=1e-3)
     with pytest.raises(UserError, match="--cell reference: only the falling branch of mine"):
         driving.settings({"field": field, "cell": ("reference",)})
 

@@ -68,7 +68,7 @@ def test_no_other_figure_shows_them(report, simulations, tmp_path):
     alone = report_on(simulations, tmp_path / "figures")
     assert list(report.networks.main["field"]) == list(alone.networks.main["field"])
     assert set(report.networks.reference()["switch"]) == {0}
-    lines = [each.draw("figure1").axes[0].get_lines() for each in (report, alone)]
+    lines = [drawn.draw("figure1").axes[0].get_lines() for drawn in (report, alone)]
     for line, other in zip(*lines, strict=True):
         assert list(line.get_ydata()) == list(other.get_ydata())
     assert report.conclusions()[:3] == alone.conclusions()[:3]
@@ -96,7 +96,7 @@ def test_the_figure_carries_the_means_of_the_files(report, switched):
     for line, name, first, under in zip(
         lines, NAMES, (LINEAR, EXPONENTIAL), ([1, 2], [2, 3]), strict=True
     ):
-        at = under if first == LINEAR else [EPOCHS - each for each in under]
+        at = under if first == LINEAR else [EPOCHS - epochs for epochs in under]
         middle = [values_of(switched, name, switch, "accuracy") for switch in at]
         means = [statistics.fmean(values) for values in (ends[0], *middle, ends[1])]
         assert_curve(line, [0, *under, EPOCHS], means)

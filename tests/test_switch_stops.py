@@ -83,7 +83,7 @@ def test_checkpoints_around_the_switch_resume_bit_for_bit(patterns):
         stopped = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
         stop_at(stopped, step)
         slices = slices_of(stopped)
-        assert [SWITCHED_SLICE in each for each in slices] == [switched] * 2
+        assert [SWITCHED_SLICE in entries for entries in slices] == [switched] * 2
         assert_resumed(slices, expected, patterns)
 
 

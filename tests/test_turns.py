@@ -110,7 +110,7 @@ def test_simulated_step_sizes_are_recognised(n):
         problems.append(problem(np.diff(simulated(rng, n + 1, 2.77, 0.05))))
         problems.append(problem(0.02 + 0.01 * rng.standard_normal(n)))
     assert all(problems)
-    assert np.mean(["step sizes" in each for each in problems]) > 0.9
+    assert np.mean(["step sizes" in text for text in problems]) > 0.9
 
 
 @pytest.mark.parametrize("n", [60, 200, 1000])
@@ -119,8 +119,8 @@ def test_pure_noise_is_no_ramp(n, level):
     """Of 100 flat curves with read noise alone 97 are refused at the least; that noise is found."""
     rng = np.random.default_rng(n)
     curves = level + 0.01 * rng.standard_normal((100, n))
-    problems = [each for each in map(problem, curves) if each]
+    problems = [text for text in map(problem, curves) if text]
     assert len(problems) >= 97
-    assert not any("step sizes" in each for each in problems)
+    assert not any("step sizes" in text for text in problems)
     noises = [trend(np.arange(n), curve).read_noise for curve in curves]
     assert np.median(noises) == pytest.approx(0.01, rel=3 / np.sqrt(n))

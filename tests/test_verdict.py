@@ -54,7 +54,11 @@ def test_a_longer_device_gets_learning_rates_of_equal_steps():
 
 
 def test_beside_it_stands_the_exponential_of_the_same_range():
-    assert [each.name for each in BESIDE] == ["double-linear", "double-curved-2.77", "double-ideal"]
+    assert [device.name for device in BESIDE] == [
+        "double-linear",
+        "double-curved-2.77",
+        "double-ideal",
+    ]
     assert find("double-curved-2.77").response.span == pytest.approx(FIELDS[0].response.span)
 
 
@@ -65,7 +69,7 @@ def test_every_device_has_a_verdict_at_its_best_rate_and_at_equal_steps():
     """
     short, long = device("short", SHORT), device("long", LONG)
     rows = networks(short, long)
-    choice, *_ = fair_choices(rows, ["short", "long", *(each.name for each in BESIDE)])
+    choice, *_ = fair_choices(rows, ["short", "long", *(built_in.name for built_in in BESIDE)])
     verdicts = conclusions(choice)
     assert [verdict.split()[0] for verdict in verdicts] == ["short", "long"]
     head, linear, *others = verdicts[1].splitlines()
@@ -85,12 +89,12 @@ def test_the_axis_has_both_rates(tmp_path):
     report = untrained_report(tmp_path, settings, accuracy)
     figure = draw_comparison(*report.select("own-device"))
     rates = figure.axes[1]
-    (own,) = rates.child_axes
-    assert own.get_xlabel() == "learning rate of long"
+    (rate_axis,) = rates.child_axes
+    assert rate_axis.get_xlabel() == "learning rate of long"
     assert "27 / pulses of the range" in rates.get_xlabel()
     assert {line.get_xdata()[0] for line in rates.get_lines()} == {500.0}
     figure.canvas.draw()
-    assert own.get_xlim()[0] == pytest.approx(rates.get_xlim()[0] * 100 / 27)
+    assert rate_axis.get_xlim()[0] == pytest.approx(rates.get_xlim()[0] * 100 / 27)
 
 
 def test_the_study_adds_rates_beyond_an_edge_unless_they_are_given():

@@ -68,8 +68,8 @@ def trainer_of(currents, compiled=True, field="double-linear", **changes) -> Tra
 
 def rounding(ensemble: Ensemble):
     """The mistake that is none."""
-    floats = [each for each in ensemble.state if each.is_floating_point()]
-    return lambda: [each.mul_(1 + torch.finfo(each.dtype).eps) for each in floats]
+    floats = [state for state in ensemble.state if state.is_floating_point()]
+    return lambda: [state.mul_(1 + torch.finfo(state.dtype).eps) for state in floats]
 
 
 OTHERS = [dict(lr=0.0), dict(lr=1e9), dict(var=0.0, clipping=0.0, init=0.0), dict(batch_size=1000)]

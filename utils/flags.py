@@ -94,24 +94,24 @@ def flags_of(table: type) -> dict[str, tuple[Flag, Any]]:
 
 def check_values(owner: object) -> None:
     """Raise UserError if a value is not among the choices or is out of its flag's bounds."""
-    for name, (each, default) in flags_of(type(owner)).items():
+    for name, (flag, default) in flags_of(type(owner)).items():
         value: Any = getattr(owner, name)
         if value == default and type(value) is type(default):
             continue
-        if each.choices and value not in each.choices:
-            valid = ", ".join(map(str, each.choices))
+        if flag.choices and value not in flag.choices:
+            valid = ", ".join(map(str, flag.choices))
             raise UserError(f"--{name} {value}: unknown; the valid ones: {valid}")
-        numbers = value if each.is_list else () if value is None else (value,)
-        if each.type is bool and not isinstance(value, bool):
+        numbers = value if flag.is_list else () if value is None else (value,)
+        if flag.type is bool and not isinstance(value, bool):
             raise UserError(f"--{name} {value}: must be true or false")
         for number in numbers:
-            if each.at_least is not None and not each.at_least <= number <= LARGEST:
-                raise UserError(f"--{name} {number}: must be a finite number >= {each.at_least}")
-            if each.at_most is not None and number > each.at_most:
-                hint = "; " + each.hint.format(number, number / 100) if each.hint else ""
-                raise UserError(f"--{name} {number}: must be at most {each.at_most}{hint}")
-            if each.above is not None and not each.above < number <= LARGEST:
-                raise UserError(f"--{name} {number}: must be a finite number > {each.above}")
+            if flag.at_least is not None and not flag.at_least <= number <= LARGEST:
+                raise UserError(f"--{name} {number}: must be a finite number >= {flag.at_least}")
+            if flag.at_most is not None and number > flag.at_most:
+                hint = "; " + flag.hint.format(number, number / 100) if flag.hint else ""
+                raise UserError(f"--{name} {number}: must be at most {flag.at_most}{hint}")
+            if flag.above is not None and not flag.above < number <= LARGEST:
+                raise UserError(f"--{name} {number}: must be a finite number > {flag.above}")
 
 
 def check_writable(flag: str, folder: Path) -> None:

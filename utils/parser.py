@@ -45,8 +45,8 @@ def make_parser() -> RunParser:
         help="train the settings of a study, listed below; other flags override its values",
     )
     for table in (Setting, Run):
-        for name, (each, default) in flags_of(table).items():
-            add(groups[each.group], name, each, default)
+        for name, (flag, default) in flags_of(table).items():
+            add(groups[flag.group], name, flag, default)
     return parser
 
 

@@ -80,11 +80,11 @@ class Setting(FlagTable):
         measured values differ, since a network has one value before and after the switch.
         """
         values = {}
-        for name, (each, _) in flags_of(Setting).items():
-            if not each.measured or getattr(self, name) is not None:
+        for name, (flag, _) in flags_of(Setting).items():
+            if not flag.measured or getattr(self, name) is not None:
                 continue
             files = [device.measured for device in self.fields if device.measured]
-            measured = {file.name: getattr(file, each.measured).value for file in files}
+            measured = {file.name: getattr(file, flag.measured).value for file in files}
             found = sorted({value for value in measured.values() if value is not None})
             if len(found) > 1:
                 values_of = ", ".join(f"{value:.4g} of {file}" for file, value in measured.items())
@@ -92,13 +92,13 @@ class Setting(FlagTable):
                     f"--{name}: measured as {values_of}, and a network has one value before and "
                     "after the switch; give it"
                 )
-            values[name] = found[0] if found else each.fallback
+            values[name] = found[0] if found else flag.fallback
         return values
 
 
 def imperfections() -> list[str]:
     """Return the flags that make a network worse than an ideal one of the same devices."""
-    return [name for name, (each, _) in flags_of(Setting).items() if each.imperfection]
+    return [name for name, (flag, _) in flags_of(Setting).items() if flag.imperfection]
 
 
 def physics_of(settings: Collection[Setting]) -> dict[str, Hashable]:
@@ -108,10 +108,10 @@ def physics_of(settings: Collection[Setting]) -> dict[str, Hashable]:
     the choice.
     """
     present: dict[str, Hashable] = {}
-    for name, (each, _) in flags_of(Setting).items():
-        if each.physics:
+    for name, (flag, _) in flags_of(Setting).items():
+        if flag.physics:
             values = {getattr(setting, name) for setting in settings}
-            present[name] = frozenset(values) if each.choices else bool(values - ABSENT)
+            present[name] = frozenset(values) if flag.choices else bool(values - ABSENT)
     return present
 
 
@@ -119,8 +119,8 @@ def choices_of(setting: Setting) -> tuple[str, ...]:
     """Return a setting's choices of physics; networks of different choices train separately."""
     return tuple(
         getattr(setting, name)
-        for name, (each, _) in flags_of(Setting).items()
-        if each.physics and each.choices
+        for name, (flag, _) in flags_of(Setting).items()
+        if flag.physics and flag.choices
     )
 
 

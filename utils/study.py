@@ -119,9 +119,9 @@ class DrivingStudy(Study):
                 continue
             noises = {"clipping": FIGURE_1["clipping"]} if field.measured else FIGURE_1
             rates = tuple(rate_of_equal_steps(rate, field) for rate in values["lr"])
-            own = {name: (value,) for name, value in {"cell": cell, **rule}.items()}
+            driven = {name: (value,) for name, value in {"cell": cell, **rule}.items()}
             common = {**each_alone(noises), **values, "field": (field,), "lr": rates}
-            sweeps.append(common | own)
+            sweeps.append(common | driven)
         if not {*SCHEME} & given.keys():
             perfect = {**values, **each_alone(PERFECT)}
             sweeps.append({**perfect, "field": (IDEAL,)})

@@ -21,7 +21,7 @@ def sweep(given: Mapping[str, Any]) -> list[Setting]:
     """
     table, axes = flags_of(Setting), {}
     given = with_second(given)
-    names = [name for name, (each, _) in table.items() if each.sweeps and name in given]
+    names = [name for name, (flag, _) in table.items() if flag.sweeps and name in given]
     for name in sorted(names, key=lambda name: name == "lr"):  # False comes first
         values = given[name]
         is_one = isinstance(values, str) or not isinstance(values, Iterable)

@@ -23,7 +23,7 @@ class Expression:
 
     def __init__(self, code: str, *parts: Expression | float):
         self.code = code
-        self.parts = [each if isinstance(each, Expression) else literal(each) for each in parts]
+        self.parts = [part if isinstance(part, Expression) else literal(part) for part in parts]
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):

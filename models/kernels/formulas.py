@@ -103,7 +103,7 @@ def formulas(kind: UpdateKind) -> str:
     decided["remainder"] = command.accumulator if scheme.accumulate else nothing
 
     w1, w2, slope1, slope2, *applied, noise, noise_up = map(Expression, WRITING)
-    sent = tuple(Pulses(each, each) for each in applied[: scheme.devices_written])
+    sent = tuple(Pulses(pulses, pulses) for pulses in applied[: scheme.devices_written])
     command = Command(Expression("lowers"), sent)
     draws = Draws(write=noise, raised=noise_up)
     pair, refreshed = write(PairState(w1, w2), command, parameters, programming, draws)
@@ -184,10 +184,10 @@ def response_of(family: str, values: Mapping[str, Expression], first_table: int)
 def function(name: str, given: Sequence[str], results: Mapping[str, Expression]) -> str:
     """Print a C++ function of the constants and of the vectors `given`, which sets the results."""
 
-    def type_of(each: str) -> str:
-        return "Integers" if each in TRUTHS else "Vector"
+    def type_of(vector: str) -> str:
+        return "Integers" if vector in TRUTHS else "Vector"
 
-    vectors = [f"{type_of(each)} {each}" for each in given]
-    vectors += [f"{type_of(each)} &{each}" for each in results]
+    vectors = [f"{type_of(vector)} {vector}" for vector in given]
+    vectors += [f"{type_of(vector)} &{vector}" for vector in results]
     head = f"inline void {name}(const Constants &c, {', '.join(vectors)}) {{"
     return f"{head}\n{statements(results)}\n}}\n"

@@ -53,7 +53,7 @@ def is_loaded(kernel: Kernel) -> bool:
 def kernels_in_use(device: torch.device) -> dict[str, bool]:
     """Return, ready for JSON, which kernels that round differently from PyTorch a device uses."""
     kernels = {"noise_kernel": NOISE, "product_kernel": MATMUL}
-    return {name: device.type == "cpu" and is_loaded(each) for name, each in kernels.items()}
+    return {name: device.type == "cpu" and is_loaded(kernel) for name, kernel in kernels.items()}
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def scheme_ratios(
     paper = replace(FIGURE_1, field=field)
     settings = [paper, *(replace(paper, **changes) for changes in SCHEMES.values())]
     load_kernels_of(settings, device)
-    subjects = [Ours(each, currents, 1, options.compiled) for each in settings]
+    subjects = [Ours(setting, currents, 1, options.compiled) for setting in settings]
     rows = measure(subjects, options.repeats, options.seconds, device)
     first, *others = (row["median"] for row in rows)
     return {name: median / first for name, median in zip(SCHEMES, others, strict=True)}

@@ -71,9 +71,9 @@ class PulseSGD(torch.optim.Optimizer):
             parameter.copy_(self.response(self.inverse(parameter) + pulses))
         pairs = zip(group["params"][::2], group["params"][1::2], strict=True)
         for w1, w2 in pairs:
-            for mine, other in ((w1, w2), (w2, w1)):
-                used_up = mine <= self.w_min
-                mine[used_up] = (self.w_min - (other - self.w_max))[used_up]
+            for device, other in ((w1, w2), (w2, w1)):
+                used_up = device <= self.w_min
+                device[used_up] = (self.w_min - (other - self.w_max))[used_up]
                 other[used_up] = self.w_max
 
 

@@ -39,18 +39,18 @@ def measure(subjects: list, repeats: int, target: float, device: torch.device) -
         steps.append(max(5, min(UPDATES, round(target / per_step))))
     samples = [[] for _ in subjects]
     for _ in range(repeats):
-        for subject, count, mine in zip(subjects, steps, samples, strict=True):
+        for subject, count, times in zip(subjects, steps, samples, strict=True):
             seconds = seconds_of(subject.run, count, device)
-            mine.append(seconds / count * UPDATES / subject.networks)
+            times.append(seconds / count * UPDATES / subject.networks)
     return [
         {
             "subject": subject.name,
             "networks": subject.networks,
-            "median": statistics.median(mine),
-            "lowest": min(mine),
-            "highest": max(mine),
+            "median": statistics.median(times),
+            "lowest": min(times),
+            "highest": max(times),
         }
-        for subject, mine in zip(subjects, samples, strict=True)
+        for subject, times in zip(subjects, samples, strict=True)
     ]
 
 

@@ -76,10 +76,10 @@ def refusal(path, **how) -> str:
     return message
 
 
-def assert_same(one, other):
-    assert (one.unit, one.quantity, one.reads) == (other.unit, other.quantity, other.reads)
-    assert ramps_in_words(one) == ramps_in_words(other)
-    for a, b in zip(one.ramps, other.ramps, strict=True):
+def assert_same(curve, other):
+    assert (curve.unit, curve.quantity, curve.reads) == (other.unit, other.quantity, other.reads)
+    assert ramps_in_words(curve) == ramps_in_words(other)
+    for a, b in zip(curve.ramps, other.ramps, strict=True):
         np.testing.assert_array_equal(a.pulses, b.pulses)
         np.testing.assert_array_equal(a.values, b.values)
         np.testing.assert_array_equal(a.lines, b.lines)

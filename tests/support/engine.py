@@ -59,8 +59,8 @@ def trained_engine(
     """
     changes = {"init": wide_init(fields[0]), **changes}
     members = [
-        Member(noisy_setting(field, **changes | each), 0)
-        for field, each in zip_longest(fields, own, fillvalue={})
+        Member(noisy_setting(field, **changes | own_values), 0)
+        for field, own_values in zip_longest(fields, own, fillvalue={})
     ]
     currents = currents_of(data, device=device)
     ensemble = Ensemble.fresh(members, currents, LedgerLevel.WEAR)

@@ -65,23 +65,23 @@ def write_legacy_folder(
 
     The accuracy after field relaxation is 10 lower, the pulse request of the last epoch 0.5.
     """
-    one = legacy_record(**changes)
-    parameters = one["optimizer_parameters"]
+    usual = legacy_record(**changes)
+    parameters = usual["optimizer_parameters"]
     (field,) = parameters["field"]
     folder = output_dir / (
-        f"{stamp}-{one['task']}-{field}-{float(parameters['lr'])}"
+        f"{stamp}-{usual['task']}-{field}-{float(parameters['lr'])}"
         f"-var-{parameters['device_variability']}-clipping-{parameters['clipping']}"
-        f"-resistor-{one['resistor_noise']}-voltage-{one['voltage_noise']}"
+        f"-resistor-{usual['resistor_noise']}-voltage-{usual['voltage_noise']}"
     )
     folder.mkdir(parents=True)
     generator = torch.Generator().manual_seed(0)
-    sizes = [1024, *one["layers"], 10]
+    sizes = [1024, *usual["layers"], 10]
     for model, accuracy in enumerate(accuracies):
         record = legacy_record(**changes | {"accuracy": accuracy, "swap_accuracy": accuracy - 10})
         stem = folder / f"{folder.name}-{model}"
-        history = torch.linspace(0.1, accuracy / 100, one["epochs"])
+        history = torch.linspace(0.1, accuracy / 100, usual["epochs"])
         torch.save(history, f"{stem}-accuracies.pth")
-        torch.save(torch.linspace(1.5, 0.5, one["epochs"]), f"{stem}-gradients.pth")
+        torch.save(torch.linspace(1.5, 0.5, usual["epochs"]), f"{stem}-gradients.pth")
         state = {}
         for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
             low, high = RANGES[field]
@@ -91,7 +91,7 @@ def write_legacy_folder(
             norm = f"layers.{2 + 3 * layer}"
             state[f"{norm}.running_mean"] = torch.zeros(n_out)
             state[f"{norm}.running_var"] = torch.ones(n_out)
-            state[f"{norm}.num_batches_tracked"] = torch.tensor(469 * one["epochs"])
+            state[f"{norm}.num_batches_tracked"] = torch.tensor(469 * usual["epochs"])
         torch.save(state, f"{stem}.pth")
         Path(f"{stem}.json").write_text(json.dumps(record, indent=4))
     return folder

@@ -27,7 +27,7 @@ def row(*values: float) -> Tensor:
 
 def programming_of(learning_rate=1.0, clipping=0.0, write_noise=0.0, physical=False) -> Programming:
     """Return the programming of one network in double precision."""
-    values = (torch.tensor([each]).double() for each in (learning_rate, clipping, write_noise))
+    values = (torch.tensor([value]).double() for value in (learning_rate, clipping, write_noise))
     return Programming(*values, torch.tensor([physical]))
 
 

@@ -97,14 +97,14 @@ def measured(ramps, repeated_read_noise: float | None = None, reads: int = 1) ->
     )  # fmt: skip
 
 
-def both_branches(one: Measurement, other: Measurement) -> Measurement:
+def both_branches(measurement: Measurement, later_one: Measurement) -> Measurement:
     """The ramps of both, those of the other after those of the one."""
-    later = max(ramp.order for ramp in one.ramps) + 1
-    moved = tuple(replace(ramp, order=ramp.order + later) for ramp in other.ramps)
-    return replace(one, ramps=one.ramps + moved)
+    later = max(ramp.order for ramp in measurement.ramps) + 1
+    moved = tuple(replace(ramp, order=ramp.order + later) for ramp in later_one.ramps)
+    return replace(measurement, ramps=measurement.ramps + moved)
 
 
-def transformed(one: Measurement, factor: float, offset: float) -> Measurement:
+def transformed(measurement: Measurement, factor: float, offset: float) -> Measurement:
     """The same curves in another unit, with an offset, or upside down."""
     turned = {"falling": "rising", "rising": "falling"}
     ramps = tuple(
@@ -113,6 +113,6 @@ def transformed(one: Measurement, factor: float, offset: float) -> Measurement:
             values=offset + factor * ramp.values,
             branch=turned[ramp.branch] if factor < 0 else ramp.branch,
         )
-        for ramp in one.ramps
+        for ramp in measurement.ramps
     )
-    return replace(one, ramps=ramps)
+    return replace(measurement, ramps=ramps)

@@ -46,7 +46,9 @@ class Compiler:
         """Return `module(*inputs)`; its buffers change in place, as in an ordinary call."""
         if not self.enabled:
             return module(*inputs)
-        forms = (each.shape if isinstance(each, Tensor) else each.form for each in inputs)
+        forms = (
+            argument.shape if isinstance(argument, Tensor) else argument.form for argument in inputs
+        )
         key = (module.structure, module.training, *forms)
         program = self.programs.get(key)
         if program is None:

@@ -57,7 +57,9 @@ class CompilableModule(nn.Module):
 
 def flat(inputs: Sequence[Tensor | Composite]) -> list[Tensor]:
     """Return all tensors of a call's inputs."""
-    parts = ([each] if isinstance(each, Tensor) else each.tensors for each in inputs)
+    parts = (
+        [argument] if isinstance(argument, Tensor) else argument.tensors for argument in inputs
+    )
     return [tensor for part in parts for tensor in part]
 
 
@@ -128,9 +130,9 @@ def compile_program(
         rest = iter(tensors[len(names) :])
         call = (
             next(rest)
-            if isinstance(each, Tensor)
-            else each.with_tensors([next(rest) for _ in each.tensors])
-            for each in inputs
+            if isinstance(argument, Tensor)
+            else argument.with_tensors([next(rest) for _ in argument.tensors])
+            for argument in inputs
         )
         outputs = functional_call(module, buffers, tuple(call))
         return [outputs] if isinstance(outputs, Tensor) else list(outputs)

@@ -53,7 +53,7 @@ class Worker:
         )
         pid = self.executor.submit(os.getpid).result()
         there.close()
-        (self.process,) = (each for each in multiprocessing.active_children() if each.pid == pid)
+        (self.process,) = (child for child in multiprocessing.active_children() if child.pid == pid)
         self.job: Any = None
         self.future: Future  # of the last call
 

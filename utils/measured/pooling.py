@@ -84,18 +84,20 @@ def check_states(ramps: Sequence[Series]) -> None:
         if role not in STATES or column.name.has_words("error"):
             continue
         # The ends of a ramp may belong to the state beside it.
-        inside = [one.rows[1:-1] for one in ramps]
+        inside = [ramp.rows[1:-1] for ramp in ramps]
         cells = [{column.cells[row] for row in rows} for rows in inside]
         numbers = column.numbers[[rows[0] for rows in inside]]
         is_same = np.ptp(numbers) <= SAME_STATE * np.abs(numbers).max()  # never of text
         if any(len(contents) > 1 for contents in cells) or len(set.union(*cells)) < 2 or is_same:
             continue
         (first,), (other,) = cells[0], next(contents for contents in cells if contents != cells[0])
-        one = "" if table.of(*LABELS) else "; or say --devices one if they are cycles all the same"
+        if_cycles = (
+            "" if table.of(*LABELS) else "; or say --devices one if they are cycles all the same"
+        )
         raise table.refusal(
             f"other devices or conditions: {column} is '{first}' in one {ramps[0].branch} "
             f"ramp and '{other}' in another; keep only the lines of one of these, or name the "
-            f"column Device or Cycle in the file if it tells these{one}"
+            f"column Device or Cycle in the file if it tells these{if_cycles}"
         )
 
 

@@ -51,7 +51,7 @@ class Variation:
 
     def derivatives(self, theta: np.ndarray, group: Group) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each parameter of `level`: places in θ, [ramps], and derivatives, [n, ramps]."""
-        places = [each[group.ramps] for each in self.places]
+        places = [place[group.ramps] for place in self.places]
         parameters = [theta[place] for place in places]
 
         def level_by(k: int) -> Callable:

@@ -64,8 +64,8 @@ class Ablation:
     def given(self) -> dict[str, Any]:
         """What makes these settings of the study, by flag."""
         sizes = {name: (getattr(self.full, name),) for name in PERFECT}
-        own = {name: getattr(self.full, name) for name in GO_ALONG}
-        return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes, **own}
+        values = {name: getattr(self.full, name) for name in GO_ALONG}
+        return {"field": (self.full.field,), "lr": (self.full.lr,), **sizes, **values}
 
     @property
     def rank(self) -> tuple[int, float, float]:
@@ -114,21 +114,28 @@ def find_ablations(networks: pd.DataFrame) -> list[Ablation]:
     fields.pop(IDEAL.name, None)
     for rows in fields.values():
         candidates = [
-            each
-            for each in (Ablation(setting, by_setting) for setting in rows["setting"].unique())
-            if len(each.imperfections) > 1 and any(what != TOGETHER for _, what in each.points)
+            ablation
+            for ablation in (Ablation(setting, by_setting) for setting in rows["setting"].unique())
+            if len(ablation.imperfections) > 1
+            and any(what != TOGETHER for _, what in ablation.points)
         ]
         if candidates:
-            found.append(max(candidates, key=lambda each: each.rank))
+            found.append(max(candidates, key=lambda ablation: ablation.rank))
     return found
 
 
 def table(ablations: Sequence[Ablation]) -> pd.DataFrame:
     """A row for each number of the figure, in points of accuracy."""
     rows = [
-        (each.name, each.full.lr, each.imperfections.get(of, of), what, *points)
-        for each in ablations
-        for (of, what), points in each.points.items()
+        (
+            ablation.name,
+            ablation.full.lr,
+            ablation.imperfections.get(imperfection, imperfection),
+            what,
+            *points,
+        )
+        for ablation in ablations
+        for (imperfection, what), points in ablation.points.items()
     ]
     return pd.DataFrame(rows, columns=COLUMNS).round(3)
 
@@ -161,11 +168,11 @@ def draw_ablation(ablations: Sequence[Ablation]) -> Figure:
 def draw_panel(axes, ablation: Ablation, colour: str) -> None:
     """The numbers of one field, a row for each imperfection and for what they do together."""
     names = [*ablation.imperfections, *SUMS]
-    for (of, what), points in ablation.points.items():
+    for (imperfection, what), points in ablation.points.items():
         _, shift, marker = LOOKS[what]
         error = points.error if points.n >= stats.MIN_FOR_SPREAD else None
         look = marker | {"color": colour, "ls": "", "ms": 2.5, "elinewidth": 1, "capsize": 4}
-        axes.errorbar(points.mean, names.index(of) + shift, xerr=error, **look)
+        axes.errorbar(points.mean, names.index(imperfection) + shift, xerr=error, **look)
     axes.set_yticks(range(len(names)), [*ablation.imperfections.values(), *SUMS])
     title = f"{ablation.name}, learning rate {ablation.full.lr:g}"
     axes.set(title=title, ylim=(len(names) - 0.5, -0.5))
@@ -190,7 +197,7 @@ def conclusion(ablation: Ablation) -> str:
         f"Ablation, {ablation.name} at learning rate {ablation.full.lr:g}: "
         f"{'; '.join([*parts, *matters_most(ablation)])} "
         "(mean ± standard error over equal seeds, "
-        f"{stats.describe_count(each.n for each in points.values())})."
+        f"{stats.describe_count(point.n for point in points.values())})."
     )
 
 

@@ -150,12 +150,12 @@ def add_rate_axes(axes, best: Mapping[str, pd.DataFrame], colours: Mapping[str, 
     if len({*scaled.values()}) == 1:
         field, factor = next(iter(scaled.items()))
         functions = (lambda rate: rate * factor, lambda rate: rate / factor)
-        own = axes.secondary_xaxis("top", functions=functions)
-        own.xaxis.set_major_locator(MaxNLocator(4))
+        rate_axis = axes.secondary_xaxis("top", functions=functions)
+        rate_axis.xaxis.set_major_locator(MaxNLocator(4))
         names = ", ".join(map(style.name, scaled))
-        own.set_xlabel(f"learning rate of {names}", color=colours[field])
-        own.set_color(colours[field])
-        own.tick_params(colors=colours[field])
+        rate_axis.set_xlabel(f"learning rate of {names}", color=colours[field])
+        rate_axis.set_color(colours[field])
+        rate_axis.tick_params(colors=colours[field])
 
 
 def add_measured_axis(axes, device: Device, units: Units, colour: str, offset: float) -> None:

@@ -102,9 +102,11 @@ def costs_table(networks: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """
     rows = []
     for _, alike in networks.groupby([*KEYS, "constants", "original"], sort=True):
-        ledgers = [each for each in ledgers_of(alike) if each and each.pulses.isfinite().all()]
+        ledgers = [
+            ledger for ledger in ledgers_of(alike) if ledger and ledger.pulses.isfinite().all()
+        ]
         if ledgers:
-            rows_of_all = pd.concat([costs(each, prices) for each in ledgers])
+            rows_of_all = pd.concat([costs(ledger, prices) for ledger in ledgers])
             for layer, means in rows_of_all.groupby(level=0, sort=False).mean().iterrows():
                 row = {**alike[KEYS].iloc[0], "layer": layer, "n": len(ledgers)}
                 rows.append({**row, **means.dropna().map("{:.4g}".format)})
@@ -143,7 +145,7 @@ def costs(ledger: LedgerRecord, prices: Prices) -> pd.DataFrame:
 def wear_columns(ledger: LedgerRecord, prices: Prices) -> dict[str, float]:
     """How the pulses are spread over the devices that see any, or whose partner does."""
     devices = [torch.stack([layer["pulses1"], layer["pulses2"]]) for layer in ledger.wear]
-    active = [each[:, :, each.sum((0, 1)) > 0].flatten() for each in devices]  # [device, out, in]
+    active = [wear[:, :, wear.sum((0, 1)) > 0].flatten() for wear in devices]  # [device, out, in]
     pulses, shares = torch.cat(active).numpy(), {"median": 0.5, "99th": 0.99, "largest": 1.0}
     row = dict.fromkeys(shares, math.nan)
     if len(pulses):  # the smallest value that so many are not above

@@ -118,7 +118,7 @@ def table(shown: list[Driven]) -> pd.DataFrame:
     """A row for each scheme at its best learning rate, and its difference from the paper's."""
     if not shown:
         return pd.DataFrame()
-    rows = pd.concat([each.schemes.assign(field=style.name(each.field)) for each in shown])
+    rows = pd.concat([choice.schemes.assign(field=style.name(choice.field)) for choice in shown])
     rows["dropped / %"] = 100 * rows["dropped"]
     first = ["field", "cell", "rule", "best lr", "n", "mean", "std", "pulses", "refreshes"]
     columns = [*first, "dropped / %", "to paper's", "low", "high"]

@@ -34,9 +34,11 @@ def draw_driving(shown: list[Driven]) -> Figure:
     parts = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
     lettered = map(draw_device, parts, shown)
     style.letter(chain(*lettered))
-    one = next(iter(shown[0].rates.values()))
+    rates = next(iter(shown[0].rates.values()))
     handles = [Line2D([], [], lw=1, **look) for look in LOOKS.values()]
-    title = f"{style.physics(one)}; {one['epochs'].iloc[0]} epochs, {stats.describe_mean(one)}"
+    title = (
+        f"{style.physics(rates)}; {rates['epochs'].iloc[0]} epochs, {stats.describe_mean(rates)}"
+    )
     panels.legend_above(figure, handles, title, handlelength=None)
     return figure
 
@@ -73,8 +75,8 @@ def draw_cost(axes, driven: Driven) -> None:
     """Each scheme at its best learning rate: accuracy against pulses, with the Pareto front."""
     for cell, schemes in driven.counted.groupby("cell", sort=False):
         look: dict[str, Any] = {"marker": CELL_MARKERS[cell], "ls": "none"}
-        for each in schemes.itertuples():
-            axes.plot(each.pulses, each.mean, color=LOOKS[each.rule]["color"], ms=5, **look)
+        for scheme in schemes.itertuples():
+            axes.plot(scheme.pulses, scheme.mean, color=LOOKS[scheme.rule]["color"], ms=5, **look)
         axes.plot([], [], color=style.GREY, label=cell, **look)
     front = pareto_front(driven.counted)
     if len(front) > 1:

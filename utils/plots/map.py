@@ -38,8 +38,8 @@ def select(networks: pd.DataFrame, measured: Sequence[Device] = ()) -> pd.DataFr
     networks = networks.assign(nu=nus.str.removeprefix(CURVED).astype(float))
     is_curved = networks["nu"].notna()
     chosen = comparable(networks, vary=(*FIELD_AND_RATE, "constants"), among=is_curved)
-    own = networks["field"].isin([device.name for device in measured]) & ~is_curved
-    return networks[networks.index.isin(chosen.index) | own] if len(chosen) else chosen
+    is_measured = networks["field"].isin([device.name for device in measured]) & ~is_curved
+    return networks[networks.index.isin(chosen.index) | is_measured] if len(chosen) else chosen
 
 
 def mean_grid(shown: pd.DataFrame, value: str) -> pd.DataFrame:

@@ -79,8 +79,8 @@ def missing_beside(networks: Networks, choices: list[FairChoice]) -> list[str]:
             f"{study.command} my-device.json --resume"
         ]
     rows, fields = choices[0].networks, choices[0].fields
-    own = [device for device in networks.measured if device.name in fields]
-    command = f"{study.command} {named_devices(rows, own)} --resume{networks.flags(rows)}"
+    measured = [device for device in networks.measured if device.name in fields]
+    command = f"{study.command} {named_devices(rows, measured)} --resume{networks.flags(rows)}"
     missing = [device.name for device in BESIDE if device.name not in fields]
     lines = [f"{', '.join(missing)} not beside it; add with: {command}"] if missing else []
     return lines + describe_edges(study, command, rows)
@@ -102,8 +102,9 @@ def missing_switched(networks: Networks, shown: pd.DataFrame) -> list[str]:
 def missing_ablations(networks: Networks, shown: list[ablation.Ablation]) -> list[str]:
     study = STUDIES["ablation"]
     lines = [] if shown else networks.missing(study)
-    for each in shown:
-        lines += networks.missing(study, pd.concat(each.networks.values()), each.given)
+    for shown_ablation in shown:
+        rows = pd.concat(shown_ablation.networks.values())
+        lines += networks.missing(study, rows, shown_ablation.given)
     return lines
 
 

@@ -115,11 +115,15 @@ def fair_choices(
     if networks.empty:
         return []
     networks = with_newest_constants(networks)
-    own = networks[[as_measured(setting) == setting for setting in networks["setting"]]]
-    derived = own["resistor_noise"] / RESISTOR_PER_VOLTAGE_NOISE
-    own = own.assign(voltage_noise=own["voltage_noise"].where(own["voltage_noise"] != derived, -1))
+    of_measured = networks[[as_measured(setting) == setting for setting in networks["setting"]]]
+    derived = of_measured["resistor_noise"] / RESISTOR_PER_VOLTAGE_NOISE
+    of_measured = of_measured.assign(
+        voltage_noise=of_measured["voltage_noise"].where(
+            of_measured["voltage_noise"] != derived, -1
+        )
+    )
     choices = []
-    for rows, names in ((own, MEASURED), (networks, [])):
+    for rows, names in ((of_measured, MEASURED), (networks, [])):
         chosen = comparable(rows, vary=(*FIELD_AND_RATE, *names), most="field")
         drawn = [field for field in fields if field in set(chosen["field"])]
         choices.append(FairChoice(networks.loc[chosen.index], drawn, as_measured=bool(names)))

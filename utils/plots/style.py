@@ -104,7 +104,7 @@ def colours(fields: Iterable[str]) -> dict[str, str]:
     for field in sorted(others):
         start, used = crc32(field.encode()) % n, set(taken.values())
         palette = [*OTHER_COLOURS[start:], *OTHER_COLOURS[:start], *MORE_COLOURS]
-        taken[field] = next(each for each in palette if each not in used)
+        taken[field] = next(colour for colour in palette if colour not in used)
     return taken
 
 
@@ -153,13 +153,13 @@ def name(field: str) -> str:
 
 def physics(networks: pd.DataFrame) -> str:
     """What the simulations of a figure have in common, as its title."""
-    one, same = networks.iloc[0], networks.nunique()
+    first, same = networks.iloc[0], networks.nunique()
     parts = [
-        label(column, one[column])
+        label(column, first[column])
         for column, (flag, _) in flags_of(Setting).items()
-        if flag.label and same[column] == 1 and one[column] != flag.stored.omit_if
+        if flag.label and same[column] == 1 and first[column] != flag.stored.omit_if
     ]
-    return ", ".join([one["task"], *parts])
+    return ", ".join([first["task"], *parts])
 
 
 def label(name: str, value: object = None) -> str:

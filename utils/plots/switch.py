@@ -159,7 +159,7 @@ def conclusion(networks: pd.DataFrame) -> str:
     for rate in sorted(networks[networks["switch"] > 0]["lr"].unique()):
         means = [stats.summary(rows, by="under")["mean"] for _, _, rows in orders(networks, rate)]
         if n_epochs in means[0].index:
-            at_first, at_last = (describe_order(each, n_epochs) for each in means)
+            at_first, at_last = (describe_order(order, n_epochs) for order in means)
             lines.append(
                 f"\n  learning rate {rate:g}, always {name} {means[0][n_epochs]:.2f} %: at first, "
                 f"{at_first}; at last, {at_last}."

@@ -81,7 +81,7 @@ def draw_layers(
         for field, rows in best.items()
     }
     responses = {field: device_of(rows).response for field, rows in best.items()}
-    spans = {field: each.span for field, each in responses.items() if not each.endless}
+    spans = {field: response.span for field, response in responses.items() if not response.endless}
     for number, axes in enumerate(panels):
         weights = {field: w2 - w1 for field, pair in pairs.items() for w1, w2 in [pair[number]]}
         widest = widest_shown(weights, spans)
@@ -109,7 +109,7 @@ def widest_shown(weights: Mapping[str, torch.Tensor], spans: Mapping[str, float]
     samples = (values[:: len(values) // 1_000_000 + 1] for values in endless)
     far = [float(sample.abs().double().quantile(0.99)) for sample in samples]
     widest = max(spans.values(), default=0.0)
-    return max([widest, *(min(each, 3 * widest) if spans else each for each in far)])
+    return max([widest, *(min(distance, 3 * widest) if spans else distance for distance in far)])
 
 
 def read_voltages(rows: pd.DataFrame, number: int) -> Pair:

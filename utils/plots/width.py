@@ -83,8 +83,8 @@ def draw_width(networks: pd.DataFrame) -> Figure:
         axes.set_ylabel("test accuracy (%)")
     counts = [int(size) for _, points, _ in drawn for size in points["size"]]
     shown = "mean ± std" if max(counts) >= stats.MIN_FOR_SPREAD else "mean"
-    one = networks.iloc[0]
-    title = f"{one['task']}, {one['epochs']} epochs, each at its best learning rate; {shown}, "
+    first = networks.iloc[0]
+    title = f"{first['task']}, {first['epochs']} epochs, each at its best learning rate; {shown}, "
     title += stats.describe_count(counts)
     if len(inits) > 1:
         title += f"; pale to full: fresh weights {', '.join(f'{init:g}' for init in sorted(inits))}"

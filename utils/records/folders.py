@@ -116,10 +116,10 @@ def create_folders(output_dir: Path, settings: Sequence[Setting], data_sha256: s
     while True:
         now, alike, folders = time.time(), Counter(), []
         made_at = datetime.fromtimestamp(now, timezone.utc).isoformat()
-        for each in settings:
-            stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(now + alike[each.slug]))
-            folders.append(Folder(output_dir / f"{stamp}-{each.slug}", each))
-            alike[each.slug] += 1
+        for setting in settings:
+            stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(now + alike[setting.slug]))
+            folders.append(Folder(output_dir / f"{stamp}-{setting.slug}", setting))
+            alike[setting.slug] += 1
         made: list[Folder] = []
         try:
             for folder in folders:

@@ -69,12 +69,12 @@ class LedgerRecord:
     def worn_pulses(self) -> Tensor:
         """Pulses of both polarities on every device of the network, float32 [device]."""
         numbers = range(1, 3) if self.devices == 2 else (2,)
-        each = [
+        pulses = [
             layer[f"pulses{number}"] + layer.get(f"raised{number}", 0.0)
             for layer in self.wear
             for number in numbers
         ]
-        return torch.cat([values.flatten() for values in each])
+        return torch.cat([values.flatten() for values in pulses])
 
     def worn_refreshes(self) -> Tensor:
         """Refreshes of every pair of the network, float32 [pair]; both its devices have as many."""

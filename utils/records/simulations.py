@@ -78,7 +78,7 @@ class Simulations:
         networks = self.networks
         groups = [name for name in identity_columns() if name != "model_seed"]
         optional = {
-            name for name, (each, _) in flags_of(Setting).items() if each.stored.omit_if is not None
+            name for name, (flag, _) in flags_of(Setting).items() if flag.stored.omit_if is not None
         }
         common = {*series_columns(), *optional, *KIND, "original"} - {"task", "epochs", "layers"}
         same = [name for name in groups if name in common and networks[name].nunique() < 2]
@@ -201,9 +201,9 @@ def with_costs(networks: pd.DataFrame) -> pd.DataFrame:
     ledgers = ledgers_of(networks)
     costs = {
         name: pd.Series(
-            [getattr(one, each, float("nan")) for one in ledgers], networks.index, float
+            [getattr(ledger, cost, float("nan")) for ledger in ledgers], networks.index, float
         )
-        for name, each in COSTS.items()
+        for name, cost in COSTS.items()
     }
     return networks.assign(**costs)
 

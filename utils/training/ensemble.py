@@ -149,7 +149,9 @@ class Ensemble(CompilableModule):
             self.ledger.add_refreshes(number, layer.close_epoch())
         self.history.close_epoch(epoch, steps, self.pulse_request(gradients))
         accumulators = [layer.pairs.accumulator for layer in self.network.layers]
-        self.ledger.close_epoch(epoch, [each for each in accumulators if each is not None])
+        self.ledger.close_epoch(
+            epoch, [accumulator for accumulator in accumulators if accumulator is not None]
+        )
         is_finite = torch.ones_like(self.history.failed_step, dtype=torch.bool)
         for layer in self.network.layers:
             is_finite &= layer.weight.isfinite().all(dim=-1).all(dim=-1)

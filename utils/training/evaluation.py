@@ -34,8 +34,8 @@ def evaluate(
     correct = torch.zeros_like(ensemble.network.seed)
     labels = currents.test_labels.split(TEST_BATCH)
     voltages = outputs(ensemble, currents, compiler, relaxed, switched)
-    for mine, voltage in zip(labels, voltages, strict=True):
-        correct += (voltage.argmax(dim=1) == mine).sum(dim=1)
+    for labels_of_shard, voltage in zip(labels, voltages, strict=True):
+        correct += (voltage.argmax(dim=1) == labels_of_shard).sum(dim=1)
     return correct.float() / currents.n_test
 
 

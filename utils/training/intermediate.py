@@ -69,9 +69,9 @@ def add_missing(
     lacking = [member for member in members if not archive.has_intermediates(member)]
     for setting in dict.fromkeys(member.setting for member in lacking):
         folder = archive.folders[setting]
-        mine = [member for member in lacking if member.setting == setting]
-        log(f"{folder.id}: currents and voltages of {len(mine)} complete networks are added")
-        for member in mine:
+        members = [member for member in lacking if member.setting == setting]
+        log(f"{folder.id}: currents and voltages of {len(members)} complete networks are added")
+        for member in members:
             stop.check()
             ensemble = trained(member, read_tensors(folder.weights(member.model)), currents)
             (intermediates,) = compute(ensemble, currents)

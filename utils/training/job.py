@@ -103,7 +103,10 @@ class Checkpointer:
     def restore(self) -> None:
         found = [self.archive.checkpoint(member) for member in self.trainer.members]
         checkpoints = [checkpoint for checkpoint in found if checkpoint]
-        if len(checkpoints) < len(found) or len({each.step for each in checkpoints}) != 1:
+        if (
+            len(checkpoints) < len(found)
+            or len({checkpoint.step for checkpoint in checkpoints}) != 1
+        ):
             return
         earlier = [checkpoint.sessions for checkpoint in checkpoints]
         failed = self.compiling_failed

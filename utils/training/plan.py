@@ -56,10 +56,10 @@ class Plan:
     ledger: LedgerLevel = LedgerLevel.NOTHING
 
     def __post_init__(self):
-        one, free = self.memory(1), self.machine.free_bytes
-        if one > SHARE * free:
+        single, free = self.memory(1), self.machine.free_bytes
+        if single > SHARE * free:
             raise UserError(
-                f"one network needs {one / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are "
+                f"one network needs {single / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are "
                 "free; choose smaller --layers"
             )
 
@@ -96,9 +96,9 @@ class Plan:
         if self.ledger >= LedgerLevel.WEAR:
             drives = any(scheme.drives_both_ways for scheme in schemes)
             per_weight += WEAR_BYTES + RAISED_BYTES * drives
-        one = self.sizes.weights(layers) * per_weight + 4 * 8 * n_units * batch
+        single = self.sizes.weights(layers) * per_weight + 4 * 8 * n_units * batch
         beside = 0 if self.machine.is_gpu else PROCESS_BYTES * (networks - 1)
-        return networks * one + beside
+        return networks * single + beside
 
     def at_once(self, layers: Sequence[int] | None = None) -> int:
         """Return how many networks fit into the free memory at the same time, at least 1.
@@ -106,8 +106,8 @@ class Plan:
         layers: see memory.
         """
         free = SHARE / self.machine.processes * self.machine.free_bytes
-        one, two = self.memory(1, layers), self.memory(2, layers)
-        return max(1, 1 + int((free - one) / (two - one)))
+        single, double = self.memory(1, layers), self.memory(2, layers)
+        return max(1, 1 + int((free - single) / (double - single)))
 
     def workers(self, n_jobs: int) -> tuple[int, int]:
         """Return the number of workers for n_jobs jobs, and the threads of each.

@@ -31,7 +31,7 @@ def restore(ensemble: Ensemble, slices: Sequence[dict[str, Tensor]]) -> None:
     if number != ensemble.phase:
         ensemble.enter(number)
     for name, tensor in ensemble.state_dict().items():
-        values = [each[name] for each in slices]
+        values = [slices_of_network[name] for slices_of_network in slices]
         tensor.copy_(torch.stack(values) if tensor.dim() else values[0])
     for layer in ensemble.network.layers:
         layer.loaded()

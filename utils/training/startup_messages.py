@@ -33,7 +33,7 @@ def of_device(device: Device, settings: Sequence[Setting]) -> str:
             continue
         value = getattr(device.measured, flag.measured).value
         used = sorted({getattr(setting, name) for setting in settings})
-        value_used = f"{name} {', '.join(f'{each:.4g}' for each in used)}"
+        value_used = f"{name} {', '.join(f'{number:.4g}' for number in used)}"
         if value is None:
             parts.append(f"{value_used} (not measured)")
         else:

@@ -72,7 +72,7 @@ def compare(trainer: Trainer) -> str | None:
     ensemble, first_step = trainer.ensemble, trainer.step
 
     def copies() -> dict[str, Tensor]:  # on the CPU, since a job may fill the GPU's memory
-        return {name: each.to("cpu", copy=True) for name, each in ensemble.named_buffers()}
+        return {name: buffer.to("cpu", copy=True) for name, buffer in ensemble.named_buffers()}
 
     def outcome(trainer: Trainer) -> dict[str, Tensor]:
         for steps in (*[1] * (WARM_UP + 1) * trainer.graphed, STEPS):  # the last are replays
@@ -81,7 +81,7 @@ def compare(trainer: Trainer) -> str | None:
                 tensor.copy_(start[name])
             for _ in range(steps):
                 trainer.learn()
-        tests = [each.cpu() for each in outputs(ensemble, trainer.currents, trainer.compiler)]
+        tests = [output.cpu() for output in outputs(ensemble, trainer.currents, trainer.compiler)]
         return copies() | {"voltages of the test": torch.cat(tests, dim=-1)}
 
     start, plain_trainer = copies(), copy(trainer)  # of the same ensemble
