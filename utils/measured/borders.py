@@ -1,4 +1,10 @@
-"""Words beside the table that divide its readings, and are not understood, are refused."""
+"""Words above the numbers that may separate devices or conditions, and are not understood.
+
+In: a table whose columns have roles. Out: nothing, or a UserError that quotes the words:
+
+    # 300 K         1, 0.1   2, 0.2   3, 0.3
+    # 350 K         1, 0.1   2, 0.3   3, 0.5
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ import numpy as np
 from utils.measured.cells import COMMENT
 from utils.measured.names import CLOCK_TIME, CYCLE_NUMBER, parse_name
 from utils.measured.numeric_table import NumericTable
-from utils.measured.refusals import numbers
+from utils.measured.refusals import column_numbers
 from utils.measured.vocabulary import Role
 
 
@@ -19,20 +25,20 @@ def refuse_groups(table: NumericTable) -> None:
         raise table.refusal(
             f"{first[0].group} stands above {first[0]}, other words above other responses, and "
             f"nothing tells what they mean; choose one of these groups with --columns "
-            f"{numbers(first)}, or put # before that line if it is a comment"
+            f"{column_numbers(first)}, or put # before that line if it is a comment"
         )
 
 
 def refuse_comments(table: NumericTable) -> None:
     """Raise UserError where different comments stand above the ramps of one branch.
 
-    They are those right above the first number, and above lines at which the pulses start again; a
-    number of the cycle does not count.
+    A ramp begins at the first number, and where the pulses start again; the last comment right
+    above it counts. Comments that differ only in the number of a cycle are alike.
     """
     starts = {table.lines[0]}.union(
-        *(table.lines[1:][np.diff(counter.numbers) < 0] for counter in table.of(Role.PULSES))
+        *(table.lines[1:][np.diff(column.numbers) < 0] for column in table.of(Role.PULSES))
     )
-    found: dict = {}
+    first_comments: dict = {}
     for start in sorted(starts):
         before = table.lines[table.lines < start]
         lines = table.text[before[-1] if len(before) else 0 : start - 1]
@@ -40,7 +46,7 @@ def refuse_comments(table: NumericTable) -> None:
         names = [parse_name(line[mark.end() :].strip(' "')) for line, mark in marks if mark]
         for name in [name for name in names if not name.may_count_readings][-1:]:
             text = CYCLE_NUMBER.sub("", name.text)
-            first = found.setdefault(name.branch, text)
+            first = first_comments.setdefault(name.branch, text)
             if first != text:
                 raise table.refusal(
                     f"'{first}' stands above the numbers, and '{text}' above line {start}; write "

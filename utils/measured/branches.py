@@ -1,4 +1,9 @@
-"""From single ramps to those of a measurement: their branch, their pulses, their order in time."""
+"""The branch, the pulses and the order in time of each ramp.
+
+In: single ramps as they stand in the file, and what the user says about their branches. Out: the
+ramps of the measurement. A name may contradict the values, as in a column `LTD` of 0.1, 0.2, 0.3 …,
+which is named a depression, but rises: it was stored backwards, then, and is turned.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from utils.measured.numeric_table import several
 from utils.measured.options import BRANCHES, MIN_READINGS, ReadingOptions
 from utils.measured.pooling import check_pooled
 from utils.measured.series import Series
-from utils.measured.starts import count_anew, join, without_partial
+from utils.measured.starts import count_anew, join_at_turns, without_partial
 from utils.measured.turns import without_spikes
 from utils.measured.vocabulary import Role, has_words
 
@@ -42,8 +47,8 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
     counted_to = 0.0  # by the ramp before, as the file has it
     for piece, branch in zip(pieces, branches_of(pieces, options, quantity), strict=True):
         last_count = float(piece.pulses.max())
-        ramp = direct(piece, branch)
-        is_next = bool(ramps) and follows(ramps[-1], ramp)
+        ramp = in_order_of_time(piece, branch)
+        is_next = bool(ramps) and comes_right_after(ramps[-1], ramp)
         if is_next and ramps[-1].branch != ramp.branch:
             ramp.ramp_before = ramps[-1]
         count_anew(ramp, ramps[-1] if is_next else None, counted_to)
@@ -53,15 +58,15 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
     check_ramps(ramps)
     check_pooled(ramps, options.devices)
     if len(options.branches) == 1:
-        ramps = only(ramps, options.branches[0])
+        ramps = choose_branch(ramps, options.branches[0])
     for branch in BRANCHES:
-        if of_branch := [ramp for ramp in ramps if ramp.branch == branch]:
-            join(of_branch)
-            note_irregular_times(of_branch, branch)
-    return number(ramps)
+        if same_branch := [ramp for ramp in ramps if ramp.branch == branch]:
+            join_at_turns(same_branch)
+            note_irregular_times(same_branch, branch)
+    return numbered_ramps(ramps)
 
 
-def direct(series: Series, branch: Branch) -> Series:
+def in_order_of_time(series: Series, branch: Branch) -> Series:
     """The ramp of this branch in the order of time, turned if it is stored backwards."""
     pulses, column, way = series.pulses, series.column, series.way
     is_counted = series.is_counted and not series.counts_down
@@ -77,11 +82,11 @@ def direct(series: Series, branch: Branch) -> Series:
 
 
 def branches_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -> list[Branch]:
-    """The branch of each ramp: as the user, or a name, says, else the way of its values.
+    """The branch of each ramp, from what the user says, else from its name, else from its values.
 
-    The values count, too, where --branches with a single word chooses among ramps that all
-    contradict their names. Raises UserError where they do so without it, and for names that may
-    mean one branch or the other.
+    Where the values of all named ramps contradict their names, the values count if the user chose a
+    single branch with --branches; if not, that is refused. So is a name that may mean either
+    branch.
     """
     if len(options.branches) > 1:
         return [options.branches[index % len(options.branches)] for index in range(len(pieces))]
@@ -89,27 +94,34 @@ def branches_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str
     period = next(n for n in range(1, len(ways) + 1) if ways[n:] == ways[:-n])
     by_values = f"--branches {' '.join(ways[:period])}"
     hint = f", or say {by_values}" if period > 1 else ""
-    found: list[Branch | None] = [wanted(piece, options, quantity, hint) for piece in pieces]
-    named = [(piece, branch) for piece, branch in zip(pieces, found, strict=True) if branch]
-    against = [piece for piece, branch in named if branch != piece.way and not piece.counts_down]
+    named_branches: list[Branch | None] = [
+        named_branch(piece, options, quantity, hint) for piece in pieces
+    ]
+    named = [
+        (piece, branch) for piece, branch in zip(pieces, named_branches, strict=True) if branch
+    ]
+    contradicting = [ramp for ramp, branch in named if branch != ramp.way and not ramp.counts_down]
     may_be_turned = quantity == "conductance" and len({branch for _, branch in named}) < 2
-    if not against or len(against) < len(named) or may_be_turned:
-        return [branch or way for branch, way in zip(found, ways, strict=True)]
+    if not contradicting or len(contradicting) < len(named) or may_be_turned:
+        return [branch or way for branch, way in zip(named_branches, ways, strict=True)]
     if not options.branches:
-        piece, as_others = against[0], ", as with all other ramps" if len(against) > 1 else ""
-        raise piece.whole_error(
-            f"{OTHER[piece.way]} by its name, but {piece.way} in the file{as_others}; say "
-            f"{by_values} if the values are right"
+        ramp = contradicting[0]
+        as_others = ", as with all other ramps" if len(contradicting) > 1 else ""
+        raise ramp.whole_error(
+            f"{OTHER[ramp.way]} by its name, but {ramp.way} in the file{as_others}; say {by_values}"
+            " if the values are right"
         )
     return ways
 
 
-def wanted(
+def named_branch(
     series: Series, options: ReadingOptions, quantity: str, or_by_values: str
 ) -> Branch | None:
-    """The branch that a name gives a ramp, None where only its values tell.
+    """The branch that the name of a ramp gives it; None where only its values show it.
 
-    The polarity of the pulses counts for less. or_by_values: a hint that the values may tell.
+    A name of a resistance is turned round: its potentiation lowers it. A name such as SET is one of
+    the pulses, so the values count for more. or_by_values: ends a message, how the user says that
+    the values are right.
     """
     branch, way = series.branch, series.way
     names = [column.name.text for column in (series.column, series.counter) if column]
@@ -129,66 +141,65 @@ def wanted(
     return way
 
 
-def follows(ramp: Series, next_ramp: Series) -> bool:
-    """Whether the readings of a ramp come right after those of another of the same device."""
-    if ramp.device != next_ramp.device or ramp.column != next_ramp.column:
+def comes_right_after(ramp: Series, following: Series) -> bool:
+    """Whether the second ramp comes right after the first one, on the same device."""
+    if ramp.device != following.device or ramp.column != following.column:
         return False
-    in_time = bool((np.diff(ramp.lines) > 0).all() and (np.diff(next_ramp.lines) > 0).all())
-    if ramp.place == next_ramp.place and next_ramp.follows:
+    in_time = bool((np.diff(ramp.lines) > 0).all() and (np.diff(following.lines) > 0).all())
+    if ramp.place == following.place and following.follows:
         return in_time
     step = ramp.lines[-1] - ramp.lines[-2]  # several where readings of the same pulse are averaged
-    return in_time and 0 < next_ramp.lines[0] - ramp.lines[-1] <= step + 1
+    return in_time and 0 < following.lines[0] - ramp.lines[-1] <= step + 1
 
 
 def check_ramps(ramps: Sequence[Series]) -> None:
-    """Raise UserError for what is no ramp."""
-    fallback = float(np.sqrt(np.mean([ramp.trend.read_noise**2 for ramp in ramps])))
+    """Raise UserError for a flat curve, one below its noise, and others that are no ramp."""
+    usual_noise = float(np.sqrt(np.mean([ramp.trend.read_noise**2 for ramp in ramps])))
     for ramp in ramps:
-        if why := flaw(without_spikes(ramp.values), ramp.trend, fallback):
+        if why := flaw(without_spikes(ramp.values), ramp.trend, usual_noise):
             raise ramp.error(why)
 
 
-def only(ramps: Sequence[Series], branch: str) -> list[Series]:
+def choose_branch(ramps: Sequence[Series], branch: str) -> list[Series]:
     """The ramps of one branch; the table notes that the other is left out."""
-    used, unused = (
-        [ramp for ramp in ramps if ramp.branch == name] for name in (branch, OTHER[branch])
-    )
+    chosen = [ramp for ramp in ramps if ramp.branch == branch]
+    left_out = [ramp for ramp in ramps if ramp.branch != branch]
     table = ramps[0].table
-    if not used:
+    if not chosen:
         raise table.refusal(
-            f"line {table.lines[0]}: --branches {branch}: every ramp is {unused[0].branch}; leave "
-            "--branches out"
+            f"line {table.lines[0]}: --branches {branch}: every ramp is {left_out[0].branch}; "
+            "leave --branches out"
         )
-    if unused:
+    if left_out:
         table.left_out.append(
-            f"{several([len(unused)], f'{unused[0].branch} ramp')}, the first in "
-            f"{unused[0].where}: --branches {branch} uses only the others"
+            f"{several([len(left_out)], f'{left_out[0].branch} ramp')}, the first in "
+            f"{left_out[0].where}: --branches {branch} uses only the others"
         )
-    return used
+    return chosen
 
 
-def number(ramps: Sequence[Series]) -> list[Ramp]:
+def numbered_ramps(ramps: Sequence[Series]) -> list[Ramp]:
     """Return the ramps of each device in the order of the file, or of the cycles it numbers."""
     numbered = []
-    for device in dict.fromkeys(series.device for series in ramps):
-        of_device = [series for series in ramps if series.device == device]
-        if all(series.cycle is not None for series in of_device):
-            of_device.sort(key=lambda series: series.cycle or 0)
+    for device in dict.fromkeys(ramp.device for ramp in ramps):
+        device_ramps = [ramp for ramp in ramps if ramp.device == device]
+        if all(ramp.cycle is not None for ramp in device_ramps):
+            device_ramps.sort(key=lambda ramp: ramp.cycle or 0)
         counts = Counter()
-        for order, series in enumerate(of_device):
-            assert series.branch is not None  # as `direct` has found
-            counts[series.branch] += 1
-            what = (device, counts[series.branch], series.branch, series.pulses.astype(float))
-            numbered.append(Ramp(*what, series.values, series.lines, order, series.before))
+        for order, ramp in enumerate(device_ramps):
+            assert ramp.branch is not None  # as `in_order_of_time` has found
+            counts[ramp.branch] += 1
+            labels = (device, counts[ramp.branch], ramp.branch, ramp.pulses.astype(float))
+            numbered.append(Ramp(*labels, ramp.values, ramp.lines, order, ramp.before))
     return numbered
 
 
 def note_irregular_times(ramps: Sequence[Series], branch: str) -> None:
     """Note irregular times between pulses, of which a curve over pulses knows nothing.
 
-    The time of a response is the column of times to the left of it, or else the first one. An
-    interval over several pulses is divided by their number, so that readings which are lost, or
-    taken after every tenth pulse, are no gaps.
+    The times of a response are those of the nearest column of times to its left, or else the first
+    one. An interval over several pulses is divided by their number: a lost reading is no gap, nor
+    are readings after every tenth pulse.
     """
     table, intervals, lines = ramps[0].table, [], []
     times = [column for column in table.of(Role.TIME) if column.is_numeric]
@@ -196,16 +207,16 @@ def note_irregular_times(ramps: Sequence[Series], branch: str) -> None:
         return
     for ramp in ramps:
         clock = ([c for c in times if c.place < ramp.column.place] or times[:1])[-1]
-        read_at = clock.numbers[ramp.rows]
-        intervals.append(np.abs(np.diff(read_at) / np.diff(ramp.pulses)))
+        times_read = clock.numbers[ramp.rows]
+        intervals.append(np.abs(np.diff(times_read) / np.diff(ramp.pulses)))
         lines.append(np.maximum(ramp.lines[1:], ramp.lines[:-1]))
-    interval = np.concatenate(intervals)
-    known = interval[interval > 0]  # 0 where the clock is too coarse
+    all_intervals = np.concatenate(intervals)
+    known = all_intervals[all_intervals > 0]  # 0 where the clock is too coarse
     if len(known) and known.max() > IRREGULAR * np.median(known):
         unit = f"{times[0].name.unit} ".lstrip()
         table.notes.append(
             f"{branch} branch: the pulses come at irregular times: {np.median(known):.3g} {unit}"
             f"apart in the median, but {known.max():.3g} {unit}before line "
-            f"{np.concatenate(lines)[np.nanargmax(interval)]}; drift between readings is not "
-            "modelled"
+            f"{np.concatenate(lines)[np.nanargmax(all_intervals)]}; "
+            "drift between readings is not modelled"
         )

@@ -1,4 +1,11 @@
-"""From the bytes of a file to its cells, and which of these are numbers."""
+"""From the bytes of a file to its cells, and which of these are numbers.
+
+In: a text file or a workbook. Out: a `Grid` of cells. What separates cells, and which decimal mark
+numbers have, is found from the whole file:
+
+    0,95; 1,02       two numbers with decimal commas
+    0,95             a number with a decimal comma, or, if the lines go on with 1,97 and 2,99, two
+"""
 
 from __future__ import annotations
 
@@ -15,8 +22,8 @@ from utils.measured.decoding import PLAIN, decode
 from utils.measured.vocabulary import KNOWN_UNIT
 
 EMPTY, NUMBER, MISSING, TEXT = range(4)  # kinds of cells
-COMMENT = re.compile(r'\s*"?(#|%|//|!)|\s*sep=', re.IGNORECASE)  # sep=; is of spreadsheets
-NOT_READ = re.compile(  # 9.9e37, 9.91e37: SCPI; #N/A and the like: spreadsheets
+COMMENT = re.compile(r'\s*"?(#|%|//|!)|\s*sep=', re.IGNORECASE)  # spreadsheets write sep=;
+NOT_READ = re.compile(  # instruments write 9.9e37 or 9.91e37 for it, spreadsheets #N/A and the like
     r"nan|n/?a|none|null|-+|\+?9\.91?0*e\+?37|#(n/a|div/0!|value!|num!|ref!|null!|wert!|zahl!|nv)",
     re.IGNORECASE,
 )
@@ -24,7 +31,7 @@ NUMBERS = {
     "point": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?"),
     "comma": re.compile(r"[+-]?(\d+,?\d*|,\d+)([eEdD][+-]?\d+)?"),
 }
-SAMPLE_LINES = 100  # by which a separator is judged
+SAMPLE_LINES = 100  # at the start and in the middle of a file, from which its separator is found
 LIKE_PYTHON = str.maketrans("dD,", "ee.")
 SPACES = r"\s+"
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", SPACES: "spaces"}
@@ -35,7 +42,10 @@ WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # ZIP: XLSX, ODS; O
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a line becomes cells and a cell a number; separator SPACES means any white space."""
+    """How a file separates cells, and which decimal mark its numbers have.
+
+    separator: a key of SEPARATORS; SPACES means any white space.
+    """
 
     separator: str
     decimal: str  # point or comma
@@ -55,15 +65,15 @@ class Dialect:
         return [cell.strip().strip('"').strip() for cell in cells]
 
     def kind(self, cell: str) -> int:
-        """What a cell is."""
+        """Whether a cell is EMPTY, a NUMBER, MISSING (such as nan), or TEXT."""
         if not cell:
             return EMPTY
         if NOT_READ.fullmatch(cell):
             return MISSING
         return NUMBER if self.number.fullmatch(cell) else TEXT
 
-    def numbers(self, lines: Sequence[str] | np.ndarray) -> int:
-        """Characters that stand in cells which are numbers."""
+    def n_number_characters(self, lines: Sequence[str] | np.ndarray) -> int:
+        """How many characters of these lines stand in cells that are numbers."""
         cells = (cell for line in lines for cell in self.split(line))
         return sum(len(cell) for cell in cells if self.number.fullmatch(cell))
 
@@ -73,11 +83,12 @@ class Dialect:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The cells of a file, a row for each of its lines; lines of comments are empty.
+    """The cells of a file, one row for each line of the file; lines of comments are empty.
 
-    source: how the file is written, in words; text: its lines, none of a sheet; lines: int [rows],
-    counted from 1; cells, kinds, numbers: [rows, columns], the words, what they are, and float64
-    with NaN where there is no number. other_sheets: those of a workbook of which none was chosen.
+    source: how the file is written, in words. text: its lines, empty for a workbook. lines: number
+    of the line of each row, from 1, int [rows]. cells: the text in each cell, kinds: EMPTY, NUMBER,
+    MISSING or TEXT, numbers: float64, NaN where there is none, all [rows, columns]. other_sheets:
+    names of the other sheets of a workbook, if the user chose none.
     """
 
     path: str
@@ -105,55 +116,59 @@ class Grid:
         return np.flatnonzero(self.kinds[row] != EMPTY)
 
     def title(self, *columns: int) -> str:
-        """`column 3`, counted from 0."""
+        """A column as it is named in messages: `column 3` for columns[0] = 2."""
         return f"column {columns[0] + 1}"
 
     def refusal(self, problem: str) -> UserError:
-        """What is wrong with the file, or with the sheet of it that was read."""
+        """A UserError about the file, or about the sheet of it that was read."""
         hint = f"; --sheet chooses another: {self.other_sheets}" if self.other_sheets else ""
         return UserError(f"{self.path}: {problem}{hint}")
 
     def cell(self, row: int, column: int) -> str:
-        """`line 5, column 3`; both counted from 0."""
+        """A cell as it is named in messages: `line 5, column 3`; row and column from 0."""
         return f"line {self.lines[row]}, {self.title(column)}"
 
     def error(self, row: int, column: int, problem: str) -> UserError:
-        """What is wrong with a cell; row and column are counted from 0."""
+        """A UserError about a cell; row and column from 0."""
         return self.refusal(f"{self.cell(row, column)}: {problem}")
 
 
 def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
-    """The cells of a file. decimal: point, comma, or auto; sheet: of a workbook.
+    """The cells of a file. decimal: point, comma, or auto; sheet: name or number, of a workbook
+    only.
 
-    Raises UserError for what is neither text nor a workbook, and for more cells than a curve has.
+    Raises UserError for a file that is neither text nor a workbook, and for one that is too large.
     """
     marks = ("point", "comma") if decimal == "auto" else (decimal,)
     if raw.startswith(OLD_WORKBOOK):
         raise UserError(f"{path}: the spreadsheet has the old XLS format; save it as XLSX or CSV")
     if raw.startswith(WORKBOOK):
-        source, cells, others = cells_of_workbook(raw, path, sheet)
+        source, cells, other_sheets = cells_of_workbook(raw, path, sheet)
         text, dialect = (), most_numbers([Dialect("\t", mark) for mark in marks], cells.ravel())
     elif sheet is not None:
         raise UserError(f"--sheet {sheet}: {path} is text and has no sheets; leave --sheet out")
     else:
-        others = ""
+        other_sheets = ""
         text, encoding = decode(raw, path)
         dialect = dialect_of(text, marks)
         cells = cells_of_text(text, dialect, path)
         one_column = f"one column, decimal {dialect.decimal}"
         source = f"{encoding}, {dialect if cells.shape[1] > 1 else one_column}"
     kinds = np.vectorize(dialect.kind, otypes=[np.int8])(cells)
-    signs = (cells == "+").any(axis=0)  # columns of directions, where - is no missing reading
-    kinds[(cells == "-") & signs] = TEXT
+    is_direction = (cells == "+").any(axis=0)  # in a column of + and -, the - is no missing reading
+    kinds[(cells == "-") & is_direction] = TEXT
     numbers = np.full(cells.shape, np.nan)
     is_number = kinds == NUMBER
     numbers[is_number] = [float(word.translate(LIKE_PYTHON)) for word in cells[is_number]]
     lines = np.arange(len(cells)) + 1
-    return Grid(path, source, dialect, text, lines, cells, kinds, numbers, others)
+    return Grid(path, source, dialect, text, lines, cells, kinds, numbers, other_sheets)
 
 
 def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
-    """The separator that clevercsv finds, and that of these decimal marks with most numbers."""
+    """The separator that clevercsv finds, and the decimal mark that gives most numbers.
+
+    marks: the decimal marks that are possible. A first line such as `sep=;` gives the separator.
+    """
     import clevercsv
 
     announced = SEPARATOR_LINE.fullmatch(lines[0])
@@ -162,14 +177,14 @@ def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
         return most_numbers([Dialect(announced[1], mark) for mark in marks], lines)
     middle = len(lines) // 2
     sample = lines[:SAMPLE_LINES] + lines[max(SAMPLE_LINES, middle) : middle + SAMPLE_LINES]
-    found = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
-    separator = (found and found.delimiter) or ","
+    sniffed = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
+    separator = (sniffed and sniffed.delimiter) or ","
     candidates = [
-        Dialect(candidate, mark)
-        for candidate in ((",", SPACES) if separator in ", " else (separator,))
+        Dialect(possible_separator, mark)
+        for possible_separator in ((",", SPACES) if separator in ", " else (separator,))
         for mark in marks
         # clevercsv takes no comma for a decimal mark
-        if (candidate, mark) != (",", "comma") or any('"' in line for line in sample)
+        if (possible_separator, mark) != (",", "comma") or any('"' in line for line in sample)
     ]
     best = most_numbers(candidates, sample)
     may_be_pairs = best.decimal == "comma" and best.separator != ";" and "point" in marks
@@ -177,13 +192,15 @@ def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
 
 
 def most_numbers(dialects: Sequence[Dialect], lines: Sequence[str] | np.ndarray) -> Dialect:
-    """The dialect that explains most characters as numbers; the first of equals."""
-    return max(dialects, key=lambda dialect: dialect.numbers(lines))
+    """The dialect in which most characters belong to numbers; the first of equally good ones."""
+    return max(dialects, key=lambda dialect: dialect.n_number_characters(lines))
 
 
 def are_two_integers(lines: Sequence[str]) -> bool:
-    """Whether `0,95` is two integers, not one number: where a header has two names, or where what
-    stands before the comma counts the lines."""
+    """Whether lines such as `0,95` hold two integers and not one number with a decimal comma.
+
+    They do if the header above them has two names, or if the first integers count the lines.
+    """
     rows = [Dialect(",", "point").split(line) for line in lines]
     is_number = NUMBERS["point"].fullmatch
     pairs = [row for row in rows if is_number((row[0].split() or [""])[0])]
@@ -197,9 +214,10 @@ def are_two_integers(lines: Sequence[str]) -> bool:
 
 
 def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
-    """str [lines, columns]; lines of comments are empty, short ones end in empty cells."""
+    """The cells, str [lines, columns]. Lines of comments are empty, short lines end in empty
+    cells."""
     rows: list[list[str]] = []
-    names: list[str] = []  # of the line above that is not empty
+    names: list[str] = []  # cells of the last line that is not empty
     for line in lines:
         cells = dialect.split(line)
         rows.append([] if COMMENT.match(line) and not are_units(cells, names, dialect) else cells)
@@ -214,26 +232,28 @@ def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarr
 
 
 def are_units(cells: Sequence[str], names: Sequence[str], dialect: Dialect) -> bool:
-    """Whether a line that begins like a comment holds units, `#` that of pulses, below names."""
+    """Whether a line such as `#, uS`, which begins like a comment, holds units below the names."""
     units = [KNOWN_UNIT.fullmatch(cell.strip("()[] ")) for cell in cells]
     named = len(cells) == len(names) and not any(map(dialect.number.fullmatch, names))
     return len(cells) > 1 and named and all(units)
 
 
 def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np.ndarray, str]:
-    """What is said of the source, str [lines, columns], and the other sheets, where the user chose
-    none. sheet: name or number."""
+    """How the workbook is described, its cells [lines, columns], and the names of its other sheets.
+
+    sheet: name or number, None for the first one; only then the other sheets are returned.
+    """
     import pandas
 
     try:
         with pandas.ExcelFile(io.BytesIO(raw), engine="openpyxl") as book:
             names = list(map(str, book.sheet_names))
-            wanted = names[0] if sheet is None else sheet
-            if wanted not in names and wanted.isdigit() and 1 <= int(wanted) <= len(names):
-                wanted = names[int(wanted) - 1]
+            name = names[0] if sheet is None else sheet
+            if name not in names and name.isdigit() and 1 <= int(name) <= len(names):
+                name = names[int(name) - 1]
             frame = None
-            if wanted in names:
-                frame = pandas.read_excel(book, wanted, header=None, dtype=object)
+            if name in names:
+                frame = pandas.read_excel(book, name, header=None, dtype=object)
     except Exception as error:  # openpyxl has no common class for what a broken file makes it raise
         raise UserError(
             f"{path}: the workbook cannot be read ({type(error).__name__}); save it as XLSX or CSV"
@@ -242,15 +262,17 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
         raise UserError(f"--sheet {sheet}: {path} has no such sheet; it has {', '.join(names)}")
     if frame.size > MAX_CELLS:
         raise UserError(
-            f"{path}: sheet {wanted} has more than {MAX_CELLS} cells; save the curve alone"
+            f"{path}: sheet {name} has more than {MAX_CELLS} cells; save the curve alone"
         )
     if frame.empty:
-        raise UserError(f"{path}: line 1: sheet {wanted} is empty; choose another with --sheet")
+        raise UserError(f"{path}: line 1: sheet {name} is empty; choose another with --sheet")
     words = [
         "" if pandas.isna(cell) else " ".join(str(cell).translate(PLAIN).split())
         for cell in frame.to_numpy().flat
     ]
-    others = ", ".join(name for name in names if name != wanted)
-    rest = f", sheet {wanted} (not read: {others}; --sheet chooses)" if others else ""
-    chosen = others if sheet is None else ""
-    return f"workbook{rest}", np.array(words, object).reshape(frame.shape), chosen
+    other_sheets = ", ".join(other for other in names if other != name)
+    sheet_note = (
+        f", sheet {name} (not read: {other_sheets}; --sheet chooses)" if other_sheets else ""
+    )
+    to_choose_from = other_sheets if sheet is None else ""
+    return f"workbook{sheet_note}", np.array(words, object).reshape(frame.shape), to_choose_from

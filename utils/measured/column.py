@@ -1,4 +1,8 @@
-"""A column of a table: what its numbers look like, whatever its name says, and what it holds."""
+"""A column of a table: its name, its cells, what its numbers look like, and which role it has.
+
+In: the name and the cells of a column. Out: answers to questions such as whether it counts (0, 1, 2
+…), whether it is a setpoint (0, 0.5, 1.0 …) or whether it retraces its values, as a sweep does.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +17,17 @@ from utils.measured.cells import NUMBER, TEXT
 from utils.measured.names import Name
 from utils.measured.vocabulary import WORDS, Role, words
 
-STEADY = 0.05  # spread of a drive that does not move, of its size
-ALIKE = 3.0  # factor between the ranges of columns that may hold the same quantity
+STEADY = 0.05  # of the size of a drive: if it changes by less, it is steady
+ALIKE = 3.0  # largest ratio of the ranges of two columns that may hold the same quantity
 
 
 @dataclass(eq=False)
 class Column:
-    """What stands in a column of a table, and what that is.
+    """A column of a table and what it holds.
 
-    place: counted from 0; name: what its header means; group: as in `Header`; cells, kinds,
-    numbers: [rows], as those of a `Grid`; has_labels: whether text is expected in it. role, why:
-    what it holds, and what tells so; both are printed.
+    place: its number from 0. name: what its header means. group: as in `Header`. cells, kinds,
+    numbers: [rows], as those of a `Grid`. has_labels: whether it holds labels, not numbers. role:
+    what it holds; why: the reason for this role. Both are printed.
     """
 
     place: int
@@ -73,8 +77,11 @@ class Column:
 
     @cached_property
     def counts(self) -> bool:
-        """Whether it runs 0, 1, 2 … or 1, 2, 3 …, or down to 0 or 1, again and again, each number
-        perhaps several times in a row; a few may lack."""
+        """Whether its numbers count 0, 1, 2 … or 1, 2, 3 …, or down to 0 or 1.
+
+        They may do so again and again, each number may stand several times in a row, and a few may
+        be missing.
+        """
         if not self.is_whole or self.known.min() not in (0, 1):
             return False
         x = self.known[np.diff(self.known, prepend=-1) != 0]
@@ -91,19 +98,21 @@ class Column:
 
     @property
     def runs_on(self) -> bool:
-        """Whether most numbers go on in the way of the one before, as those of a sweep do."""
+        """Whether most of its steps have the same sign as the step before, as in a sweep."""
         steps = np.diff(self.known)
         return len(steps) > 6 and float((steps[1:] * steps[:-1] > 0).mean()) >= 0.8
 
     @property
     def is_setpoint(self) -> bool:
-        """Whether it goes in equal steps, up or down, on a grid that holds 0, as drives, times and
-        counters do and readings do not."""
+        """Whether it changes in equal steps, and all numbers are multiples of the step.
+
+        So do drives, times and counters, but not readings.
+        """
         steps = np.abs(np.diff(self.known))
         step = float(np.median(steps)) if len(steps) > 3 else 0.0
         if step == 0:
             return False
-        # Of numbers with four digits, or more.
+        # Numbers have four digits or more.
         rounding = 10.0 ** (np.floor(np.log10(np.abs(self.known).max())) - 3)
         near = min(0.1 * step, rounding)
         off_grid = np.abs(self.known / step - np.round(self.known / step)) * step
@@ -111,7 +120,7 @@ class Column:
 
     @property
     def moves(self) -> bool:
-        """Whether a drive has other values than one, or one for either polarity."""
+        """Whether a drive has more than one value for pulses of a polarity."""
         sides = (self.known[self.known > 0], self.known[self.known < 0])
         return any(len(x) and np.ptp(x) > STEADY * np.abs(x).max() for x in sides)
 
@@ -123,26 +132,28 @@ class Column:
 
     @property
     def retraces(self) -> bool:
-        """Whether it goes back through exactly the values that it came through, as a sweep does and
-        a reading does not."""
-        x, turn = self.known, int(np.argmax(self.known))
-        length = min(turn, len(x) - 1 - turn)
-        if length < 5 or x[turn] == x[turn - length]:
+        """Whether it goes back through exactly the same values, as a sweep does and readings do
+        not."""
+        numbers, turn = self.known, int(np.argmax(self.known))
+        length = min(turn, len(numbers) - 1 - turn)
+        if length < 5 or numbers[turn] == numbers[turn - length]:
             return False
-        back, forth = x[turn + 1 : turn + 1 + length], x[turn - length : turn][::-1]
+        back, forth = numbers[turn + 1 : turn + 1 + length], numbers[turn - length : turn][::-1]
         return float((back == forth).mean()) > 0.9
 
     @property
     def is_smooth(self) -> bool:
-        """Whether it changes little from one number to the next, beside all that it changes by."""
+        """Whether it changes little from one number to the next, compared with its whole range."""
         x = self.known
         if len(x) < 3 or not np.isfinite(x).all():
             return False
         return float(np.mean(np.diff(x) ** 2)) < 0.5 * float(np.var(x))
 
     def is_like(self, other: Column) -> bool:
-        """Whether both may hold readings of the same quantity: about as many numbers, of a range
-        alike to a factor, that run smoothly and meet."""
+        """Whether both columns may hold readings of the same quantity.
+
+        They have about as many numbers, ranges of similar size that overlap, and are smooth.
+        """
         a, b = self.known, other.known
         if not 0.8 <= len(a) / len(b) <= 1.25 or not (self.is_smooth and other.is_smooth):
             return False
@@ -151,18 +162,20 @@ class Column:
 
     def changes_sign_with(self, other: Column) -> bool:
         """Whether both change their signs in the same lines, as voltage and current do."""
-        both = np.nan_to_num([self.numbers, other.numbers])
-        a, b = both[:, (both != 0).all(axis=0)] > 0
+        pair = np.nan_to_num([self.numbers, other.numbers])
+        a, b = pair[:, (pair != 0).all(axis=0)] > 0
         if len(a) < 8 or min(a.mean(), 1 - a.mean(), b.mean(), 1 - b.mean()) < 0.1:
             return False
         return abs(float((a == b).mean()) - 0.5) > 0.45
 
     @property
     def is_id(self) -> bool:
-        """Whether a column that is named ID, or without a name the first one, holds labels of
-        devices: words or integers that stay the same over many lines."""
-        named = {*words(self.name.text)}
-        is_named = "id" in named and named <= WORDS["label number"]
+        """Whether a column that is named ID, or a first column without a name, labels devices.
+
+        Its words or integers then stay the same over many lines.
+        """
+        words_of_name = {*words(self.name.text)}
+        is_named = "id" in words_of_name and words_of_name <= WORDS["label number"]
         is_first = self.place == 0 and not self.name.text
         is_text = bool((self.kinds == TEXT).any())
         may_label = is_text or (is_named and self.is_whole)
@@ -175,6 +188,6 @@ class Column:
 
 
 def assign(columns: Iterable[Column], role: str, why: str) -> None:
-    """Give columns another role."""
+    """Give columns a role, and the reason for it."""
     for column in columns:
         column.role, column.why = role, why

@@ -1,4 +1,8 @@
-"""From the bytes of a text file to its lines, whatever its encoding."""
+"""From the bytes of a text file to its lines.
+
+In: bytes in UTF-8, UTF-16 or Windows-1252. Out: the lines as text, with plain minus signs, plain
+spaces and without the codes that plotting programs use, such as `\\g(m)A` for µA.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,11 @@ import re
 
 from utils.errors import UserError
 
-# A cell in quotes with line breaks, up to a few.
+# A cell in quotes that has one to four line breaks in it.
 BROKEN = re.compile(r'(?m)(?:^|[,;\t]) *"[^"\n]*(?:\n[^"\n]*){1,4}"(?= *(?:[,;\t]|$))')
-CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # no text holds them
+CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")  # characters that no text has
 PLAIN = str.maketrans("\N{MINUS SIGN}\N{NO-BREAK SPACE}\N{OHM SIGN}", "- Ω", "\ufeff")
-# Of plotting programs: superscripts, subscripts and other styles, Greek letters.
+# What plotting programs write for superscripts, subscripts and other styles, and Greek letters.
 ESCAPES = (
     (re.compile(r"\\\+\(([^()]*)\)"), r"^\1"),
     (re.compile(r"\\[-=biu]\(([^()]*)\)"), r"\1"),
@@ -23,21 +27,20 @@ ESCAPES = (
 def decode(raw: bytes, path: str) -> tuple[list[str], str]:
     """The lines of a text file and the name of its encoding.
 
-    Lines that a cell in quotes joins stand in the first of them, and the others are empty.
-
-    Raises UserError for an empty or binary file.
+    If a cell in quotes has line breaks, all of it stands in its first line, and its other lines are
+    empty, so that lines keep their numbers. Raises UserError for an empty or binary file.
     """
     encoding = encoding_of(raw)
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        # Latin-1 has a character for every byte, and what cannot stand in text is looked for there.
+        # Up to the wrong byte; the control character behind it is refused below, with its place.
         text = raw[: error.start].decode("latin-1") + "\x00"
     text = re.sub(r"\r\n?", "\n", text.translate(PLAIN)).rstrip("\x1a\n")
     for escape, plain in ESCAPES if "\\" in text else ():
         text = escape.sub(plain, text)
-    if found := CONTROL.search(text):
-        *above, before = text[: found.start()].split("\n")
+    if control := CONTROL.search(text):
+        *above, before = text[: control.start()].split("\n")
         raise UserError(
             f"{path}: line {len(above) + 1}, character {len(before) + 1}: the file is binary, or "
             "its encoding is none of UTF-8, UTF-16 and Windows-1252; save it as CSV in UTF-8"
@@ -55,7 +58,8 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
 
 
 def encoding_of(raw: bytes) -> str:
-    """By the byte order mark, else by where zeros stand, else UTF-8 if that is possible."""
+    """The encoding by the byte order mark, else by where zero bytes stand, else by what is
+    valid."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     start = raw[: 1 << 16]
@@ -66,5 +70,5 @@ def encoding_of(raw: bytes) -> str:
     try:
         raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return "cp1252"  # of older instruments, which write µ and ° in it
+        return "cp1252"  # older instruments write µ and ° in it
     return "utf-8-sig"

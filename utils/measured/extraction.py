@@ -1,4 +1,11 @@
-"""The series of a table: in its lines, in its columns, or in lines of the same labels."""
+"""From a table, whose columns have roles, to series of readings in the order of time.
+
+In: the table, its responses, and the options. Out: one series for each line (layout rows), for each
+column (layout columns), or for each group of lines with the same labels (layout long):
+
+    rows      D1, 0.1, 0.2, 0.3          long      device, pulse, G
+              D2, 0.1, 0.2, 0.4                    D1, 1, 0.1
+"""
 
 from __future__ import annotations
 
@@ -21,7 +28,10 @@ from utils.measured.vocabulary import LABELS, Role
 def series_of_lines(
     table: NumericTable, responses: Sequence[Column], options: ReadingOptions
 ) -> list[Series]:
-    """A ramp in each line, behind its labels; pulses counted, or from the line above."""
+    """A series for each line, behind its labels.
+
+    The numbers of pulses stand in the line above the numbers, or the readings are counted.
+    """
     if options.pulses not in (None, "none"):
         raise UserError(
             f"--pulses {options.pulses}: in a table of rows the line above the numbers holds the "
@@ -37,36 +47,38 @@ def series_of_lines(
     if pulses is not None and np.isnan(pulses).any():
         problem = "the number of pulses above this column is missing; fill it in"
         raise table.header_error(columns[np.argmax(np.isnan(pulses))], problem)
-    keys = table.of(Role.LABEL)
-    labels = [joined(keys, row) for row in range(len(table.lines))]
-    unique_labels = unique(labels, [f"line {line}" for line in table.lines])
-    naming = [column for column in keys if column.name.role in (Role.DEVICE, None)]
-    cycles = [column for column in keys if column.name.role == Role.CYCLE]
-    found = []
+    label_columns = table.of(Role.LABEL)
+    labels = [joined_cells(label_columns, row) for row in range(len(table.lines))]
+    separate_devices = unique(labels, [f"line {line}" for line in table.lines])
+    device_columns = [column for column in label_columns if column.name.role in (Role.DEVICE, None)]
+    cycles = [column for column in label_columns if column.name.role == Role.CYCLE]
+    all_series = []
     for row, label in enumerate(labels):
         series = series_in(table, row, columns, pulses)
         if series is None:
             table.left_out.append(f"line {table.lines[row]}: no numbers")
             continue
         devices = {
-            "each": unique_labels[row],
+            "each": separate_devices[row],
             "one": "",
-            "auto": device_of_label(joined(naming, row)),
+            "auto": device_of_label(joined_cells(device_columns, row)),
         }
         series.place, series.branch = row, branch_in(label)
         series.device = devices[options.devices] or ONE_DEVICE
         series.cycle = number_in(cycles[-1], row) if cycles else parse_name(label).cycle
-        found.append(series)
-    conditions = dict.fromkeys(series.device for series in found if VALUE.fullmatch(series.device))
+        all_series.append(series)
+    conditions = dict.fromkeys(
+        series.device for series in all_series if VALUE.fullmatch(series.device)
+    )
     if options.devices == "auto" and len(conditions) > 1:
         raise table.refusal(
             f"the labels of the lines differ in a condition, {', '.join(conditions)}; "
             "keep only the lines of one, or say --devices one if all are cycles of one device"
         )
-    return found
+    return all_series
 
 
-def joined(columns: Sequence[Column], row: int) -> str:
+def joined_cells(columns: Sequence[Column], row: int) -> str:
     """The words of a line in these columns."""
     return " ".join(column.cells[row] for column in columns if column.cells[row])
 
@@ -74,16 +86,24 @@ def joined(columns: Sequence[Column], row: int) -> str:
 def series_of_columns(
     table: NumericTable, responses: Sequence[Column], options: ReadingOptions
 ) -> list[Series]:
-    """A series in each column of responses, and in each group of lines with the same labels."""
+    """A series for each column of responses, and there for each group of lines with the same
+    labels.
+
+    Its pulses stand in the nearest column of pulses to the left, or else the first one.
+    """
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
     keys = table.of(*LABELS) if options.layout == "long" else []
     counters = table.of(Role.PULSES)
     groups = without_resets(table, keys, groups_of(table, keys), options)
-    found = []
+    all_series = []
     for column, device in zip(responses, devices_of(responses, options.devices), strict=True):
-        before = [other for other in counters if other.place < column.place] or counters[:1]
-        counter = before[-1] if before else None
+        on_the_left = [
+            column_of_pulses
+            for column_of_pulses in counters
+            if column_of_pulses.place < column.place
+        ] or counters[:1]
+        counter = on_the_left[-1] if on_the_left else None
         for rows in groups:
             if keys and counter:
                 rows = in_order(rows, counter.numbers[rows], bool(table.of(Role.READ)))
@@ -95,37 +115,40 @@ def series_of_columns(
                 problem = "this column holds no number; leave it out with --columns"
                 raise table.error(rows[0], column.place, problem)
             labels, name = labels_of(keys, rows[0]), column.name
-            named = name.branch or (counter and counter.name.branch)
-            series.counter, series.place, series.read = counter, len(found), name.read
+            branch = name.branch or (counter and counter.name.branch)
+            series.counter, series.place, series.read = counter, len(all_series), name.read
             series.segments = segments_of(table, rows)[series.positions]
             series.device = labels.get(Role.DEVICE) or device
             series.cycle = labels.get(Role.CYCLE, name.cycle)
-            series.branch = labels.get(Role.BRANCH) or named
-            found.append(series)
-    return found
+            series.branch = labels.get(Role.BRANCH) or branch
+            all_series.append(series)
+    return all_series
 
 
 def segments_of(table: NumericTable, rows: np.ndarray) -> np.ndarray:
-    """The number of the segment of rows in which each drive is steady, int [rows].
+    """Rows in which all drives stay the same form a segment; the number of that of each row,
+    [rows].
 
-    The reading before the first pulse may have no drive. Where the last one has none, the drive of
-    the next pulse is written beside each reading.
+    Where the drive is 0 beside the first reading, that one was read before any pulse, and belongs
+    to the first segment. Where it is 0 beside the last one, the file gives the drive of the next
+    pulse beside each reading, so that all are moved by a line.
     """
     is_first = np.zeros(len(rows), bool)
     for drive in table.of(Role.DRIVE):
         if drive.is_constant:
             continue
-        x = np.nan_to_num(drive.numbers[rows])
-        if len(x) > 2 and x[-1] == 0 != x[0]:
-            x = np.concatenate([x[:1], x[:-1]])
-        elif len(x) > 2 and x[0] == 0:
-            x[0] = x[1]
-        is_first[1:] |= np.abs(np.diff(x)) > STEADY * np.abs(x).max()
+        sizes = np.nan_to_num(drive.numbers[rows])
+        if len(sizes) > 2 and sizes[-1] == 0 != sizes[0]:
+            sizes = np.concatenate([sizes[:1], sizes[:-1]])
+        elif len(sizes) > 2 and sizes[0] == 0:
+            sizes[0] = sizes[1]
+        is_first[1:] |= np.abs(np.diff(sizes)) > STEADY * np.abs(sizes).max()
     return np.cumsum(is_first)
 
 
 def refuse_gaps(table: NumericTable) -> None:
-    """Raise UserError for a short line of cells divided by spaces: any of them may be missing."""
+    """Raise UserError for a short line where spaces separate cells: any of its cells may be
+    missing."""
     counts = (table.kinds != EMPTY).sum(axis=1)
     if (counts < counts[0]).any():
         row = int(np.argmax(counts < counts[0]))
@@ -138,7 +161,7 @@ def refuse_gaps(table: NumericTable) -> None:
 
 
 def groups_of(table: NumericTable, keys: Sequence[Column]) -> list[np.ndarray]:
-    """Rows of each ramp of a table: those of the same labels, and of the same block."""
+    """The rows of each group of lines that have the same labels and are in the same block."""
     places = [column.place for column in keys]
     for row, key in np.argwhere(np.isin(table.kinds[:, places], (EMPTY, MISSING)))[:1].tolist():
         problem = "the cell is empty, but every line needs this label; fill it in"
@@ -156,10 +179,11 @@ def without_resets(
     groups: Sequence[np.ndarray],
     options: ReadingOptions,
 ) -> list[np.ndarray]:
-    """Rows of each ramp without single readings of the other branch, as after the pulse of a reset.
+    """The rows of each group without single readings after a reset, which belong to no ramp.
 
-    The file names them in a column of branches, or instead of a number of pulses. Where --branches
-    gives the branches of ramps in their order, they might be counted among these, and stay.
+    The file names them in a column of branches, or writes a word such as RESET in place of a number
+    of pulses. If --branches gives the branch of each ramp, the user may have counted them among the
+    ramps, so that those of the column of branches stay.
     """
     resets = [
         row
@@ -168,32 +192,41 @@ def without_resets(
         if branch_in(counter.cells[row])
     ]
     branches = [labels_of(keys, rows[0]).get(Role.BRANCH) for rows in groups]
-    ramps = {branch for branch, rows in zip(branches, groups, strict=True) if len(rows) > 1}
-    if ramps and len(options.branches) < 2:
+    branches_of_ramps = {
+        branch for branch, rows in zip(branches, groups, strict=True) if len(rows) > 1
+    }
+    if branches_of_ramps and len(options.branches) < 2:
         pairs = zip(branches, groups, strict=True)
-        resets += [int(rows[0]) for branch, rows in pairs if branch not in {None, *ramps}]
+        resets += [
+            int(rows[0]) for branch, rows in pairs if branch not in {None, *branches_of_ramps}
+        ]
     if resets:
         table.left_out.append(
             f"{several([len(resets)], 'line')} of single readings after a reset, the first is line "
             f"{table.lines[min(resets)]}"
         )
-    rest = (rows[~np.isin(rows, resets)] for rows in groups)
-    return [rows for rows in rest if len(rows)]
+    remaining = (rows[~np.isin(rows, resets)] for rows in groups)
+    return [rows for rows in remaining if len(rows)]
 
 
 def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarray:
-    """Rows of a group in the order of their pulses, where the file has shuffled them."""
+    """The rows of a group, sorted by their pulses if the file has shuffled them.
+
+    with_reads: whether a column numbers repeated readings; these may stand one pass after another.
+    """
     steps = np.diff(pulses)
-    shuffled = len(np.unique(pulses)) == len(pulses) and (steps < 0).sum() > 1 < (steps > 0).sum()
-    by_reads = with_reads and (steps < 0).any()
-    return rows[np.argsort(pulses, kind="stable")] if shuffled or by_reads else rows
+    is_shuffled = (
+        len(np.unique(pulses)) == len(pulses) and (steps < 0).sum() > 1 < (steps > 0).sum()
+    )
+    read_by_read = with_reads and (steps < 0).any()
+    return rows[np.argsort(pulses, kind="stable")] if is_shuffled or read_by_read else rows
 
 
 def labels_of(keys: Sequence[Column], row: int) -> dict:
     """What the labels of a line of a long table say."""
     labels: dict = {column.role: column.cells[row] for column in keys}
     if Role.DEVICE in labels:  # of several columns, such as those of chips and devices
-        labels[Role.DEVICE] = joined([c for c in keys if c.role == Role.DEVICE], row)
+        labels[Role.DEVICE] = joined_cells([c for c in keys if c.role == Role.DEVICE], row)
     for column in keys:
         if column.role == Role.CYCLE:
             labels[Role.CYCLE] = number_in(column, row)
@@ -204,8 +237,8 @@ def labels_of(keys: Sequence[Column], row: int) -> dict:
 
 def number_in(column: Column, row: int) -> int | None:
     """The number that a label is, or that it holds."""
-    number, found = column.numbers[row], re.search(r"\d+", column.cells[row])
-    return int(number) if not np.isnan(number) else found and int(found[0])
+    number, digits = column.numbers[row], re.search(r"\d+", column.cells[row])
+    return int(number) if not np.isnan(number) else digits and int(digits[0])
 
 
 def devices_of(columns: Sequence[Column], devices: str) -> list[str]:
@@ -218,7 +251,7 @@ def devices_of(columns: Sequence[Column], devices: str) -> list[str]:
     return [name.device or name.text for name in names]
 
 
-def unique(names: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Names, each replaced by the other one where it is empty or not the only one of its kind."""
-    pairs = zip(names, others, strict=True)
-    return [name if name and names.count(name) == 1 else other for name, other in pairs]
+def unique(names: Sequence[str], replacements: Sequence[str]) -> list[str]:
+    """Names, with a replacement for each that is empty or occurs twice."""
+    pairs = zip(names, replacements, strict=True)
+    return [name if name and names.count(name) == 1 else replacement for name, replacement in pairs]

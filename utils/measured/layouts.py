@@ -1,4 +1,10 @@
-"""Which layout a table has: ramps in columns, in lines behind their labels, or in a long table."""
+"""Which layout a table has: ramps in columns, in lines behind their labels, or in a long table.
+
+In: a table of numbers. Out: "columns", "rows" or "long":
+
+    columns   pulse, D1, D2      rows   , 1, 2, 3            long   device, pulse, G
+              1, 0.1, 0.2               D1, 0.1, 0.2, 0.3           D1, 1, 0.1
+"""
 
 from __future__ import annotations
 
@@ -13,11 +19,11 @@ from utils.measured.numeric_table import NumericTable
 from utils.measured.options import MIN_READINGS
 from utils.measured.vocabulary import LABELS, Role
 
-STEEPER = 3.0  # times that lines change more than columns, if they are the ramps
+STEEPER = 3.0  # ramps are in lines if lines change by so many times more than columns
 
 
 def layout_of(table: NumericTable) -> str:
-    """columns, rows or long: by the names, by labels, else by where the numbers change more."""
+    """columns, rows or long: by names, by labels, else by whether lines or columns change more."""
     first, labels = table.columns[0], len(key_columns(table))
     enough = (table.kinds == NUMBER).sum(axis=1).max() >= MIN_READINGS
     if labels and enough and header_pulses(table, labels) is not None:
@@ -63,13 +69,14 @@ def key_columns(table: NumericTable) -> list[Column]:
 
 
 def header_pulses(table: NumericTable, first: int) -> np.ndarray | None:
-    """Numbers of pulses in the names of columns `first` and on, [columns]; None if they tell none.
+    """Numbers of pulses that are the names of the columns from `first` on, [columns]; None if not.
 
-    Such as 0, 1, 2 … or p0, p1, p2 … or `pulse 10`, `pulse 20` …; NaN behind the last name.
+    Such names are 0, 1, 2 … or p0, p1, p2 … or `pulse 10`, `pulse 20` …; NaN where there is no
+    name.
     """
     pattern = r"(?:p|pulses?|puls|impuls(?:ion)?|n|#)?[\s_.#-]*(\d+(?:\.\d+)?)"
     names = [column.name.text for column in table.columns[first:]]
-    found = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
-    pulses = np.array([float(match[1]) if match else np.nan for match in found])
+    matches = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
+    pulses = np.array([float(match[1]) if match else np.nan for match in matches])
     named = pulses[: 1 + max((place for place, name in enumerate(names) if name), default=-1)]
     return pulses if len(named) >= 3 and (np.diff(named) > 0).all() else None

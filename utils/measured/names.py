@@ -1,6 +1,10 @@
 """What the names of columns and the labels of lines mean.
 
-A name is split into words without accents and case: `Pulse_LTP` is pulse, ltp; `IdSat2` id, sat, 2.
+In: the text above a column, or the label of a line. Out: a `Name`: what the column holds, its unit,
+and the branch, device, cycle and number of the read that it names:
+
+    `G_D2_LTP_cycle 3 (uS)`      a response in uS, rising, device D2, cycle 3
+    `Pulses (10^3)`              numbers of pulses, to be multiplied by 1000
 """
 
 from __future__ import annotations
@@ -36,12 +40,12 @@ FROM_START = re.compile(  # a change relative to the first value
     r"(?:^|[^A-Za-z])(?:[dΔ∆]|delta[\s_]*)[GRIV]\s*/\s*[GRIV]_?(?:0|i|init|ini)(?![^\W\d_])",
     re.IGNORECASE,
 )
-PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, as (W11)
+PLACE = re.compile(r"[(\[{](?:[A-Za-z]{1,2}\d+|#\d+|\d+[-,]\d+)[)\]}]")  # on a chip, such as (W11)
 THOUSAND = r"tausend|thousands?|milliers?"
-FACTOR_BEHIND = re.compile(  # of numbers of pulses: `/ 100`, `(x1000)`, `in Tausend`
+FACTOR_BEHIND = re.compile(  # after the name of pulses: `/ 100`, `(x1000)`, `in Tausend`
     rf"(?:/\s*(\d+)|[(\[][x×*]?(10+)[)\]]|\b(?:in|en)\s+({THOUSAND}))$", re.IGNORECASE
 )
-BEGIN, GAP = r"(?<![^\W\d_])", r"[\s_.#-]*"  # of a word; between a word and its number
+BEGIN, GAP = r"(?<![^\W\d_])", r"[\s_.#-]*"  # start of a word; between a word and its number
 DEVICE, CYCLE, READ = (
     LABEL_WORDS[role].replace(" ", "|") for role in (Role.DEVICE, Role.CYCLE, Role.READ)
 )
@@ -62,7 +66,7 @@ READ_NUMBER = re.compile(  # `Read 1`, `Reading 1`, `1. Lesung`, `2nd read`, `Re
 PLURAL = re.compile(
     rf"{BEGIN}(pulse?|impuls|impulsion|spike|cycle|step)\((e?s|e|n)\)", re.IGNORECASE
 )
-SIGNS: dict[str, Branch] = {"+": "rising", "-": "falling"}  # of the pulses
+SIGNS: dict[str, Branch] = {"+": "rising", "-": "falling"}  # polarity of the pulses
 VALUE = re.compile(  # a number with a unit
     r"\d+(?:[.,]\d+)?\s*(?:[fnµμum]?s|sec|min|h|[mk]?V|[kM]?Hz|K|°C|[nµμu]m|k?Oe|m?T|%)"
     r"(?![^\W\d_])"
@@ -76,10 +80,10 @@ PLAIN_NUMBER = re.compile(  # 1 in `G 1`, `M1` and `G_1_2`, not in `x=1`, `1.5`,
 class Name:
     """What the header of a column means.
 
-    text: as written, without the unit; role: what such a column holds, None if the name leaves it
-    open; quantity: of a response, such as conductance; branch, device, cycle, read: None where not
-    named. unit: "" where there is none. factor: by which numbers of pulses have to be multiplied,
-    NaN where what the name has about them is not understood.
+    text: as written, without the unit. unit: "" if there is none. role: what such a column holds,
+    None if the name leaves it open. quantity: of a response, such as conductance. branch, device,
+    cycle, read: None if not named. factor: by which numbers of pulses have to be multiplied; NaN if
+    the name has one that is not understood.
     """
 
     text: str
@@ -98,7 +102,7 @@ class Name:
 
     @property
     def may_count_readings(self) -> bool:
-        """Whether a counter of this name, such as index or n, or of none, may count readings."""
+        """Whether a counter of this name may count readings: it is index, n or alike, or empty."""
         return all(word in WORDS["count"] or word.isdigit() for word in words(self.text))
 
     @property
@@ -107,30 +111,38 @@ class Name:
         return self.has_words("condition") or role_of_unit(self.unit) == Role.OTHER
 
     @property
-    def rest(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """What it says beside device, cycle, read and branch: words, and values such as `10 s`; and
-        its plain numbers, which may be those of devices or cycles."""
+    def remainder(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """What the name has beside device, cycle, read and branch.
+
+        Returns its words and values such as `10 s`, and its plain numbers, which may be those of
+        devices or cycles.
+        """
         text = (DEVICE_NAME if DEVICE_NAME.search(self.text) else PLACE).sub(" ", self.text)
         text = CYCLE_NUMBER.sub(" ", READ_NUMBER.sub(" ", text))
         text = re.sub(r"[^\W\d_]+\.?", lambda word: " " if branch_in(word[0]) else word[0], text)
         text = re.sub(r"\s*([=@])\s*", r"\1", text)
         values, text = VALUE.findall(text), VALUE.sub(" ", text)
-        rest, numbers = PLAIN_NUMBER.sub(" ", text), PLAIN_NUMBER.findall(text)
-        found = re.findall(r"[^\W_]+(?:[.,]\d+)?", rest)
-        # `First cycle`, `Run A`
-        if any(LABEL_OF.get(word.lower()) == Role.CYCLE for word in found):
-            found = [word for word in found if len(word) > 1 and not has_words(word, "ordinal")]
-        return (*found, *values), tuple(map(int, numbers))
+        words_left, numbers = PLAIN_NUMBER.sub(" ", text), PLAIN_NUMBER.findall(text)
+        words_found = re.findall(r"[^\W_]+(?:[.,]\d+)?", words_left)
+        # In `First cycle` and `Run A` the other word is a number of the cycle, too.
+        if any(LABEL_OF.get(word.lower()) == Role.CYCLE for word in words_found):
+            words_found = [
+                word for word in words_found if len(word) > 1 and not has_words(word, "ordinal")
+            ]
+        return (*words_found, *values), tuple(map(int, numbers))
 
 
 def parse_name(header: str, unit: str = "") -> Name:
-    """A header such as `G (uS)`, `R / kΩ`, `Time[us]_LTP` or `Conductance (W11)`."""
-    text, found = without_unit(PLURAL.sub(r"\1\2", header.strip()))
-    unit = unit or found
+    """The meaning of a header such as `G (uS)`, `R / kΩ`, `Time[us]_LTP` or `Conductance (W11)`.
+
+    unit: that of a line of units below the header, if there is one.
+    """
+    text, unit_in_header = without_unit(PLURAL.sub(r"\1\2", header.strip()))
+    unit = unit or unit_in_header
     device = device_in(text)
-    rest = (DEVICE_NAME if DEVICE_NAME.search(text) else PLACE).sub(" ", text)
-    read = READ_NUMBER.search(rest)
-    cycle = CYCLE_NUMBER.search(READ_NUMBER.sub(" ", rest))
+    text_left = (DEVICE_NAME if DEVICE_NAME.search(text) else PLACE).sub(" ", text)
+    read = READ_NUMBER.search(text_left)
+    cycle = CYCLE_NUMBER.search(READ_NUMBER.sub(" ", text_left))
     role, quantity = role_of(text, unit)
     return Name(
         text,
@@ -146,25 +158,27 @@ def parse_name(header: str, unit: str = "") -> Name:
 
 
 def device_in(text: str) -> str | None:
-    """The device in a name, of one part or of several: `Chip2_R1C1`, `Chip 1 Dev 2`."""
+    """The device that a name has, in one or several parts: `Chip2_R1C1`, `Chip 1 Dev 2`."""
     parts = [*DEVICE_NAME.finditer(text)]
     if not parts:
         place = PLACE.search(text)
         return place[0].strip("()[]{}") if place else None
-    whole = text[parts[0].start() : parts[-1].end()]
-    others = re.search(r"[^\W_]", DEVICE_NAME.sub(" ", whole))  # such as a cycle between them
-    return " ".join(part[0] for part in parts) if others else whole
+    from_first_to_last = text[parts[0].start() : parts[-1].end()]
+    something_between = re.search(
+        r"[^\W_]", DEVICE_NAME.sub(" ", from_first_to_last)
+    )  # such as a cycle between them
+    return " ".join(part[0] for part in parts) if something_between else from_first_to_last
 
 
 def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
-    """Names, with the branches and cycles of those that mean them only beside each other, such as
-    P1, D1, P2, D2."""
-    found = [re.fullmatch(rf"([^\W\d_]+){GAP}(\d*)", name.text.lower()) for name in names]
-    parts = [match.groups() if match else ("", "") for match in found]
-    named = list(names)
+    """Names, with branches and cycles of pairs such as P1, D1, P2, D2, of which one alone means
+    nothing."""
+    matches = [re.fullmatch(rf"([^\W\d_]+){GAP}(\d*)", name.text.lower()) for name in names]
+    parts = [match.groups() if match else ("", "") for match in matches]
+    with_branch = list(names)
     for pair in BRANCH_PAIRS:
         numbers = [
-            {number for word, number in parts if word == branch_word} for branch_word in pair
+            {number for word, number in parts if word == word_of_pair} for word_of_pair in pair
         ]
         if not numbers[0] & numbers[1]:
             continue
@@ -172,21 +186,23 @@ def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
             if word in pair:
                 branch: Branch = "rising" if word == pair[0] else "falling"
                 cycle = int(number) if number else None
-                named[column] = replace(names[column], device=None, branch=branch, cycle=cycle)
-    return tuple(named)
+                with_branch[column] = replace(
+                    names[column], device=None, branch=branch, cycle=cycle
+                )
+    return tuple(with_branch)
 
 
 def factor_in(text: str, unit: str, role: str | None) -> float:
     """The factor of numbers of pulses: 1000 for `Pulses (10^3)`, `Pulses (k)`, `Pulses in Tausend`.
 
-    NaN for pulses with a unit that gives no factor.
+    NaN for pulses with a unit that is no factor.
     """
-    if found := re.fullmatch(r"(\d+) puls.*", unit, re.IGNORECASE):
-        return float(found[1])  # such as `Train (50 pulses each)`
+    if match := re.fullmatch(r"(\d+) puls.*", unit, re.IGNORECASE):
+        return float(match[1])  # such as `Train (50 pulses each)`
     if role != Role.PULSES:
         return 1.0
-    if found := FACTOR_BEHIND.search(text):
-        unit = found[found.lastindex or 0]
+    if match := FACTOR_BEHIND.search(text):
+        unit = match[match.lastindex or 0]
     elif not unit or VALUE.search(unit) or re.fullmatch(UNITS[Role.PULSES], unit):
         return 1.0  # `(1 s each)` is of the pulses, not of their number
     plain = unit.replace("²", "^2").replace("³", "^3").lower().lstrip("x×*·. ")
@@ -197,31 +213,34 @@ def factor_in(text: str, unit: str, role: str | None) -> float:
 
 
 def without_unit(header: str) -> tuple[str, str]:
-    """A header without its unit, and the unit: brackets that hold no label, or behind a slash."""
-    for found in BRACKETS.finditer(header):
-        inner = found[1]
-        rest = (header[: found.start()] + header[found.end() :]).strip(" ,;:")
+    """A header without its unit, and the unit: in brackets, after a slash, or at the end.
+
+    Brackets that hold a device, a cycle, a branch or a quantity hold no unit.
+    """
+    for match in BRACKETS.finditer(header):
+        inner = match[1]
+        text_left = (header[: match.start()] + header[match.end() :]).strip(" ,;:")
         if KNOWN_UNIT.fullmatch(inner):
-            return rest, inner
-        is_label = any(p.match(inner) for p in (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER))
+            return text_left, inner
+        is_label = any(pattern.match(inner) for pattern in (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER))
         is_label = (
             is_label
             or has_words(inner, "rising", "falling")
-            or PLACE.fullmatch(found[0].strip(" ,_"))
+            or PLACE.fullmatch(match[0].strip(" ,_"))
         )
         is_quantity = (RESPONSE_OF | AMBIGUOUS).keys() & words(inner)  # abs(I)
-        if rest and re.search(r"[^\d\s.#]", inner) and not (is_label or is_quantity):
-            return rest, inner
+        if text_left and re.search(r"[^\d\s.#]", inner) and not (is_label or is_quantity):
+            return text_left, inner
     relative = FROM_START.search(header)  # G0 is a unit, too
-    if not relative and (found := AFTER_SLASH.match(header)) and KNOWN_UNIT.fullmatch(found[2]):
-        return found[1], found[2]
-    if (found := TAIL.match(header)) and TAIL_UNIT.fullmatch(found[2]):
-        return found[1], found[2]
+    if not relative and (match := AFTER_SLASH.match(header)) and KNOWN_UNIT.fullmatch(match[2]):
+        return match[1], match[2]
+    if (match := TAIL.match(header)) and TAIL_UNIT.fullmatch(match[2]):
+        return match[1], match[2]
     return header, ""
 
 
 def branch_in(text: str) -> Branch | None:
-    """The branch that a name, a label or a sign names; None where it names none, or both."""
+    """The branch that a name, a label or a sign gives; None if it gives none, or both."""
     if text.strip() in SIGNS:
         return SIGNS[text.strip()]
     rises, falls = has_words(text, "rising"), has_words(text, "falling")
@@ -231,15 +250,15 @@ def branch_in(text: str) -> Branch | None:
 
 
 def names_polarity_only(text: str) -> bool:
-    """Whether a branch is named by the pulses, as SET is, which the values may contradict."""
+    """Whether a branch is named only by its pulses, as by SET, so that values may contradict it."""
     return {*words(text)} & (WORDS["rising"] | WORDS["falling"]) <= WORDS["polarity"]
 
 
 def device_of_label(label: str) -> str:
-    """The device that the label of a line names: all of it but cycle, read and direction."""
+    """The device that the label of a line names: all of the label but cycle, read and branch."""
     if DEVICE_NAME.search(label) and (device := device_in(label)):
         return device
-    rest = CYCLE_NUMBER.sub("", READ_NUMBER.sub("", label))
-    parts = re.split(r"([\s,;_.:/()-]+)", rest)
-    kept = [part for part in parts if not words(part) or branch_in(part) is None]
-    return "".join(kept).strip(" ,;_-.:/()")
+    text_left = CYCLE_NUMBER.sub("", READ_NUMBER.sub("", label))
+    parts = re.split(r"([\s,;_.:/()-]+)", text_left)
+    device_parts = [part for part in parts if not words(part) or branch_in(part) is None]
+    return "".join(device_parts).strip(" ,;_-.:/()")

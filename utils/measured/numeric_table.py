@@ -1,4 +1,11 @@
-"""The lines of a file that hold numbers, and the names and units above them."""
+"""The lines of a file that hold numbers, and the columns that they form, with names and units.
+
+In: the cells of a file. Out: a table of its numbers. Text above and below it is left out, and
+noted; text within it is refused, such as the mark of thousands in the second line here:
+
+    pulse; G
+    1; 1,003.5
+"""
 
 from __future__ import annotations
 
@@ -15,8 +22,8 @@ from utils.measured.column import Column
 from utils.measured.header import Header, find_header, label_columns
 
 MARKS = "has a mark of thousands; write all numbers without such marks"
-NO_NUMBERS = {  # what texts below the names are
-    # Of lists as programs write them: `up = [0.11` or `0.9]`.
+NO_NUMBERS = {  # what is wrong with texts among the numbers
+    # A list as programs write it: `up = [0.11` or `0.9]`.
     "is a number in brackets; write a table of plain numbers": re.compile(
         r"(^|[=:])\s*[\[{]\s*[-+.]?\d[\d.eE+-]*$|^[-+.\d][\d.eE+-]*\s*[\]}];?$"
     ),
@@ -28,10 +35,11 @@ MAY_HAVE_MARKS = re.compile(r"[+-]?[1-9]\d{0,2}([.,]\d{3})+")
 
 @dataclass(frozen=True, eq=False)
 class NumericTable(Grid):
-    """Those lines of a grid that hold numbers, below their names.
+    """The lines of a grid that hold numbers, and what stands above each column.
 
-    header: line of the names; blocks: int [rows], which of several tables one below the other. For
-    the user, and reading adds to them: left_out, what is not used; notes, what else he should know.
+    header: the line of the names, None if there is none. blocks: int [rows], the number of the
+    block, where a file has several blocks of lines, one below the other. left_out: sentences for
+    the user, what is not used of the file; notes: what else he should know. Reading adds to both.
     """
 
     columns: tuple[Column, ...]
@@ -48,7 +56,7 @@ class NumericTable(Grid):
         return numbers + (f" ({words})" if names[0] else "")
 
     def header_error(self, column: int, problem: str) -> UserError:
-        """What is wrong with the name of a column, or with what it means."""
+        """A UserError about the name of a column, or about what it means."""
         line = self.header or self.lines[0]
         return self.refusal(f"line {line}, {self.title(column)}: {problem}")
 
@@ -75,10 +83,10 @@ def several(counts: Sequence[int], noun: str) -> str:
 
 
 def find_numbers(grid: Grid) -> NumericTable:
-    """The numbers of a grid and the header above them.
+    """The table of the numbers of a grid, with its header.
 
-    Raises UserError for a file without numbers, for lines of different separators, for more cells
-    than there are columns, and for text in what looks like the first line of numbers.
+    Raises UserError for a file without numbers, for lines with different separators, for a line
+    with more cells than columns, and for text in the first line of numbers.
     """
     blocks, left_out = instrument_blocks(grid)
     if not len(grid.numeric_rows):
@@ -88,10 +96,12 @@ def find_numbers(grid: Grid) -> NumericTable:
         )
     labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)
-    check(grid, header)
-    around = {"above": filled[filled < header.top], "below": filled[filled > last]}
+    check_separators(grid, header)
+    text_rows = {"above": filled[filled < header.top], "below": filled[filled > last]}
     left_out += [
-        f"{spread(at + 1, 'line')}: text {way} the numbers" for way, at in around.items() if len(at)
+        f"{spread(rows_beside + 1, 'line')}: text {side} the numbers"
+        for side, rows_beside in text_rows.items()
+        if len(rows_beside)
     ]
     rows = filled[(filled >= header.start) & (filled <= last)]
     part = {name: getattr(grid, name)[rows] for name in ("lines", "cells", "kinds", "numbers")}
@@ -103,10 +113,10 @@ def find_numbers(grid: Grid) -> NumericTable:
         for column in np.flatnonzero(~np.isnan(factors) & (factors != 1))
     ]
     words, kinds, numbers = part["cells"].T.tolist(), part["kinds"].T, part["numbers"].T
-    what = (header.names, header.groups, words, kinds, numbers, labels.tolist())
+    fields = (header.names, header.groups, words, kinds, numbers, labels.tolist())
     return NumericTable(
         **vars(grid) | part,
-        columns=tuple(map(Column, range(len(labels)), *what)),
+        columns=tuple(map(Column, range(len(labels)), *fields)),
         header=None if header.row is None else header.row + 1,
         blocks=blocks[rows],
         left_out=left_out,
@@ -115,32 +125,34 @@ def find_numbers(grid: Grid) -> NumericTable:
 
 
 def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
-    """Which block each row belongs to, and what is left out, where lines `DataValue, …` stand below
-    `DataName, …`, as source-measure units export them; all other cells are emptied.
+    """The number of the block of each row, int [rows], and sentences on what is left out.
 
-    Each further DataName begins another block, that is, another ramp.
+    Source-measure units export lines `DataName, …`, each followed by lines `DataValue, …`. Each
+    such block is another ramp. All other cells of such a file are emptied. Other files are one
+    block.
     """
-    words = grid.cells[:, 0].copy()
-    values, heads = words == "DataValue", np.flatnonzero(words == "DataName")
-    if not values.any():
-        return np.zeros(len(words), int), []
-    for head in heads[heads < np.flatnonzero(values)[-1]].tolist():
-        if list(grid.cells[head]) != list(grid.cells[heads[0]]):
+    first_cells = grid.cells[:, 0].copy()
+    is_values, name_rows = first_cells == "DataValue", np.flatnonzero(first_cells == "DataName")
+    if not is_values.any():
+        return np.zeros(len(first_cells), int), []
+    for name_row in name_rows[name_rows < np.flatnonzero(is_values)[-1]].tolist():
+        if list(grid.cells[name_row]) != list(grid.cells[name_rows[0]]):
             raise grid.error(
-                head,
+                name_row,
                 0,
                 "this block names other columns than the first; save each block in its own file",
             )
-    others = len(np.setdiff1d(grid.filled_rows, [*np.flatnonzero(values), *heads]))
-    values[heads[:1]] = True
-    for array, nothing in ((grid.cells, ""), (grid.kinds, EMPTY), (grid.numbers, np.nan)):
-        array[~values] = array[:, 0] = nothing
-    left_out = [f"{others} lines of the instrument's header"] if others else []
-    return np.searchsorted(heads, np.arange(len(words))), left_out
+    n_others = len(np.setdiff1d(grid.filled_rows, [*np.flatnonzero(is_values), *name_rows]))
+    is_values[name_rows[:1]] = True
+    for array, empty in ((grid.cells, ""), (grid.kinds, EMPTY), (grid.numbers, np.nan)):
+        array[~is_values] = array[:, 0] = empty
+    left_out = [f"{n_others} lines of the instrument's header"] if n_others else []
+    return np.searchsorted(name_rows, np.arange(len(first_cells))), left_out
 
 
-def check(grid: Grid, header: Header) -> None:
-    """Raise UserError for lines that are divided in another way than the others."""
+def check_separators(grid: Grid, header: Header) -> None:
+    """Raise UserError for text among the numbers, and for lines with other separators or too many
+    cells."""
     texts = np.argwhere(grid.kinds == TEXT).tolist()
     for (problem, pattern), (row, column) in product(NO_NUMBERS.items(), texts):
         if row >= header.start and pattern.search(grid.cells[row, column]):
@@ -165,7 +177,8 @@ def check(grid: Grid, header: Header) -> None:
 
 
 def check_thousands(grid: Grid, header: Header) -> None:
-    """Raise UserError for `1.003` or `1,003` in a column of integers up to 999."""
+    """Raise UserError for `1.003` or `1,003` in a column of integers up to 999: it is 1003, not
+    1."""
     for column, cells in enumerate(grid.cells[header.start :].T.tolist()):
         marked = [row for row, cell in enumerate(cells) if MAY_HAVE_MARKS.fullmatch(cell)]
         small = [cell for cell in cells if re.fullmatch(r"[+-]?\d{1,3}", cell)]
@@ -176,15 +189,15 @@ def check_thousands(grid: Grid, header: Header) -> None:
 
 
 def wrong_dialect(cell: str, dialect: Dialect) -> str | None:
-    """Why a text is no number, where it would be one, or several, in another dialect."""
+    """Why a text is no number, if it would be one or several in another dialect; else None."""
     for candidate in (Dialect(*pair) for pair in product(SEPARATORS, NUMBERS)):
         words = [word for word in candidate.split(cell) if word]
         if words and all(map(candidate.number.fullmatch, words)):
-            found = f"{several([len(words)], 'number')} with another separator"
+            meaning = f"{several([len(words)], 'number')} with another separator"
             if words == [cell]:
-                found = f"a number with a decimal {candidate.decimal}"
+                meaning = f"a number with a decimal {candidate.decimal}"
             return (
-                f"mixed separators: '{cell}' is {found}, but the file has {dialect}; write all "
+                f"mixed separators: '{cell}' is {meaning}, but the file has {dialect}; write all "
                 "lines alike"
             )
     return None

@@ -1,4 +1,8 @@
-"""What the user may say about a file, where it does not tell by itself."""
+"""The flags with which the user says what a file does not show by itself.
+
+In: flags of the command line, or the options that a device file remembers. Out: `ReadingOptions`,
+of which each field is a flag, with its help and the values it may have.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ def option(
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingOptions:
-    """Flags of reading; the defaults find out what they can.
+    """The flags of reading. With the defaults, everything is found from the file.
 
     Raises UserError for an unknown choice, or flags that contradict each other.
     """

@@ -1,4 +1,10 @@
-"""Which ramps may be taken for repetitions of the same: those of one device under one condition."""
+"""Which ramps may be averaged: those of one device, measured under one condition.
+
+In: the ramps of a file. Out: nothing, or a UserError that says what differs between ramps that
+would be averaged. It matters, for instance, for columns whose names differ in a condition:
+
+    pulse, G at 300 K, G at 350 K
+"""
 
 from __future__ import annotations
 
@@ -12,12 +18,12 @@ from utils.measured.names import Name
 from utils.measured.series import Series
 from utils.measured.vocabulary import LABELS, Role
 
-LARGE_SPREAD = 0.08  # standard deviation of ranges, of their mean, in which devices differ
-LARGE_RATIO = 0.5  # of the largest range, by which no cycles of a device differ
-MIN_NOISES = 4.0  # read noises by which ranges differ then
-SAME_STATE = 0.01  # by which the temperature of a ramp, say, differs from that of the next one
-FAR_AWAY = 1.3  # of the range, between levels; parts of a single ramp come close to 1
-STATES = (Role.DRIVE, Role.OTHER, Role.UNKNOWN, Role.TEXT)  # of the measurement
+LARGE_SPREAD = 0.08  # of the mean range: a larger standard deviation is one between devices
+LARGE_RATIO = 0.5  # of the largest range: ranges of cycles of one device differ by less
+MIN_NOISES = 4.0  # read noises: ranges that differ by less are equal
+SAME_STATE = 0.01  # of a temperature, say: if it changes by less from ramp to ramp, it is the same
+FAR_AWAY = 1.3  # of the range, between two levels; parts of a single ramp come close to 1
+STATES = (Role.DRIVE, Role.OTHER, Role.UNKNOWN, Role.TEXT)  # what conditions of a measurement have
 
 
 def check_pooled(ramps: Sequence[Series], devices: str) -> None:
@@ -39,21 +45,18 @@ def check_pooled(ramps: Sequence[Series], devices: str) -> None:
 
 
 def check_names(ramps: Sequence[Series]) -> None:
-    """Raise UserError where names of columns differ in more than what may number cycles."""
+    """Raise UserError where the names of columns differ in more than the number of a cycle."""
     columns = {ramp.column for ramp in ramps if ramp.column.name.text and not np.ptp(ramp.columns)}
     columns = sorted(columns, key=lambda column: column.place)
     names = {column.name for column in columns}
-    if len(names) < 2 or not differ(names):
+    if len(names) < 2 or not differ_in_condition(names):
         return
-    words = [name.rest[0] for name in (column.name for column in columns)]
-    differences = [
-        " ".join(word for word in difference if any(word not in w for w in words))
-        for difference in words
+    words = [column.name.remainder[0] for column in columns]
+    common = set.intersection(*map(set, words))
+    differing = [
+        " ".join(word for word in name_words if word not in common) for name_words in words
     ]
-    shown = [
-        difference or column.name.text
-        for difference, column in zip(differences, columns, strict=True)
-    ]
+    shown = [text or column.name.text for text, column in zip(differing, columns, strict=True)]
     table = ramps[0].table
     raise table.refusal(
         f"the names of {', '.join(map(str, columns[:3]))} differ in a condition, "
@@ -61,54 +64,56 @@ def check_names(ramps: Sequence[Series]) -> None:
     )
 
 
-def differ(names: set[Name]) -> bool:
-    """Whether names differ in other words or values, or in numbers that are far apart, or of which
-    several have the same cycle."""
-    words, numbers = zip(*(name.rest for name in names), strict=True)
+def differ_in_condition(names: set[Name]) -> bool:
+    """Whether names of columns differ in a condition or a device, and not only in a cycle's number.
+
+    They do if their words or values differ, if their plain numbers are too far apart to be those of
+    cycles, or if columns of the same cycle have different plain numbers.
+    """
+    words, numbers = zip(*(name.remainder for name in names), strict=True)
     if all(numbers):  # a single letter before one is another number
         words = [[word for word in words_of_name if len(word) > 1] for words_of_name in words]
     if any(words_of_name != words[0] for words_of_name in words):
         return True
     cycles = {name.cycle for name in names}
     if cycles != {None}:
-        return len(cycles) < len({(name.cycle, *name.rest[1]) for name in names})
+        return len(cycles) < len({(name.cycle, *name.remainder[1]) for name in names})
     all_numbers = [number for numbers_of_name in numbers for number in numbers_of_name]
     return bool(all_numbers) and max(all_numbers) - min(all_numbers) > 2 * (len(names) - 1)
 
 
 def check_states(ramps: Sequence[Series]) -> None:
-    """Raise UserError where a column holds one thing in each ramp, and another one in others."""
+    """Raise UserError where a column, say of a temperature, is constant within each ramp but not
+    the same in all."""
     table = ramps[0].table
     for column in table.columns:
         role = column.name.role if column.role == Role.LABEL else column.role
         if role not in STATES or column.name.has_words("error"):
             continue
         # The ends of a ramp may belong to the state beside it.
-        inside = [ramp.rows[1:-1] for ramp in ramps]
-        cells = [{column.cells[row] for row in rows} for rows in inside]
-        numbers = column.numbers[[rows[0] for rows in inside]]
+        inner_rows = [ramp.rows[1:-1] for ramp in ramps]
+        cells = [{column.cells[row] for row in rows} for rows in inner_rows]
+        numbers = column.numbers[[rows[0] for rows in inner_rows]]
         is_same = np.ptp(numbers) <= SAME_STATE * np.abs(numbers).max()  # never of text
-        if any(len(contents) > 1 for contents in cells) or len(set.union(*cells)) < 2 or is_same:
+        labels = list(dict.fromkeys(label for ramp_cells in cells for label in ramp_cells))
+        if any(len(ramp_cells) > 1 for ramp_cells in cells) or len(labels) < 2 or is_same:
             continue
-        (first,), (other,) = cells[0], next(contents for contents in cells if contents != cells[0])
-        if_cycles = (
-            "" if table.of(*LABELS) else "; or say --devices one if they are cycles all the same"
-        )
+        hint = "" if table.of(*LABELS) else "; or say --devices one if they are cycles all the same"
         raise table.refusal(
-            f"other devices or conditions: {column} is '{first}' in one {ramps[0].branch} "
-            f"ramp and '{other}' in another; keep only the lines of one of these, or name the "
-            f"column Device or Cycle in the file if it tells these{if_cycles}"
+            f"other devices or conditions: {column} is '{labels[0]}' in one {ramps[0].branch} "
+            f"ramp and '{labels[1]}' in another; keep only the lines of one of these, or name the "
+            f"column Device or Cycle in the file if it tells these{hint}"
         )
 
 
 def check_ranges(ramps: Sequence[Series]) -> None:
     """Raise UserError for ramps that differ by decades."""
     ranges = np.array([ramp.size for ramp in ramps])
-    middle = float(np.median(ranges))
-    worst = int(np.argmax(np.maximum(ranges / middle, middle / ranges)))
+    median = float(np.median(ranges))
+    worst = int(np.argmax(np.maximum(ranges / median, median / ranges)))
     if ranges.max() > DECADE * ranges.min():
         raise ramps[worst].whole_error(
-            f"the range is {ranges[worst]:.3g}, but that of the other ramps {middle:.3g}, which is "
+            f"the range is {ranges[worst]:.3g}, but that of the other ramps {median:.3g}, which is "
             "decades apart; choose with --columns what belongs together"
         )
 
@@ -117,12 +122,12 @@ def check_levels(ramps: Sequence[Series]) -> None:
     """Raise UserError where levels of ramps are further apart than their range."""
     ramps = sorted(ramps, key=lambda ramp: np.median(ramp.values))
     levels = np.array([np.median(ramp.values) for ramp in ramps])
-    gaps, size = np.diff(levels), max(ramp.size for ramp in ramps)
-    if len(gaps) and gaps.max() > FAR_AWAY * size:
-        at = int(gaps.argmax())
-        raise ramps[at].whole_error(
-            f"the values lie about {levels[at]:.6g}, but those of another ramp of the device about "
-            f"{levels[at + 1]:.6g}, further away than their range of {size:.3g}; choose "
+    gaps, range_ = np.diff(levels), max(ramp.size for ramp in ramps)
+    if len(gaps) and gaps.max() > FAR_AWAY * range_:
+        below = int(gaps.argmax())
+        raise ramps[below].whole_error(
+            f"the values lie about {levels[below]:.6g}, but those of another ramp of the device "
+            f"about {levels[below + 1]:.6g}, further away than their range of {range_:.3g}; choose "
             "with --columns, or in the file, what belongs together, or say --devices each if these "
             "are devices"
         )
@@ -131,7 +136,7 @@ def check_levels(ramps: Sequence[Series]) -> None:
 def advice(columns: Iterable[Column]) -> str:
     """How the user tells which columns are of one device under one condition."""
     if_devices, if_cycles = "say --devices each", "--devices one"
-    if any(c.name.branch or c.name.cycle is not None for c in columns):
+    if any(column.name.branch or column.name.cycle is not None for column in columns):
         if_devices, if_cycles = "name them Device 1, Device 2 … in the file", "say --devices one"
     return (
         f"if these are devices, {if_devices}; if they are cycles of one device, {if_cycles}; if "
@@ -140,9 +145,10 @@ def advice(columns: Iterable[Column]) -> str:
 
 
 def check_columns(ramps: Sequence[Series]) -> None:
-    """Raise UserError where columns that nothing names as cycles of a device have other ranges.
+    """Raise UserError where the ranges of columns differ, and no name says that these are cycles.
 
-    Names of their own may be those of devices: then less of a difference counts.
+    Where each column has a name of its own, the names may be those of devices, and a smaller
+    difference of the ranges is refused.
     """
     columns = list(dict.fromkeys(ramp.column for ramp in ramps))
     if len(columns) < 2 or any(column.name.device for column in columns):

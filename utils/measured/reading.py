@@ -1,4 +1,11 @@
-"""From a lab's file to ramps: bytes → cells → table → roles → series → ramps."""
+"""From a lab's file to the ramps of a measurement.
+
+In: a file of an instrument or a spreadsheet, and options for what it does not tell by itself. Out:
+a `Measurement`, or a UserError with one line on what the file lacks. The steps, each a module:
+
+    bytes → cells (cells.py) → names and numbers (numeric_table.py) → what each column holds
+    (roles.py) → series of readings (extraction.py) → ramps (cutting.py, branches.py)
+"""
 
 from __future__ import annotations
 
@@ -16,13 +23,13 @@ from utils.errors import UserError
 from utils.measured.branches import ramps_of
 from utils.measured.cells import read_grid
 from utils.measured.column import Column
-from utils.measured.cutting import cut
+from utils.measured.cutting import cut_into_ramps
 from utils.measured.extraction import series_of_columns, series_of_lines
 from utils.measured.layouts import layout_of
 from utils.measured.measurement import Measurement, Ramp
 from utils.measured.numeric_table import NumericTable, find_numbers, several, spread
 from utils.measured.options import ReadingOptions
-from utils.measured.repeats import Repeats, average_columns, one_for_each_state
+from utils.measured.repeats import Repeats, average_columns, average_states
 from utils.measured.roles import find_roles
 from utils.measured.series import ONE_DEVICE, Series
 from utils.measured.vocabulary import OHM, Role, inverse_unit
@@ -47,25 +54,27 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
         options = replace(options, layout=layout_of(table))
     responses = find_roles(table, options)
     series_of = series_of_lines if options.layout == "rows" else series_of_columns
-    found = series_of(table, responses, options)
-    places = list(dict.fromkeys(place for series in found for place in series.columns.tolist()))
+    all_series = series_of(table, responses, options)
+    places = list(
+        dict.fromkeys(place for series in all_series for place in series.columns.tolist())
+    )
     columns = [table.columns[place] for place in places]
     quantity, unit = quantity_of(table, columns)
     is_current = quantity == "current" or unit.endswith("A")
-    # Then names of branches tell of the sizes.
-    is_named = any(series.branch for series in found) and len(options.branches) < 2
-    if is_current and is_named and all((series.values < 0).all() for series in found):
-        found = [replace(series, values=-series.values) for series in found]
+    # Names of branches, such as LTP, then speak of the sizes of the currents.
+    is_named = any(series.branch for series in all_series) and len(options.branches) < 2
+    if is_current and is_named and all((series.values < 0).all() for series in all_series):
+        all_series = [replace(series, values=-series.values) for series in all_series]
         table.notes.append(
             "all currents are negative, as at a negative read voltage; their sizes are used"
         )
     if options.resistance:
-        found = [inverted(series) for series in found]
+        all_series = [conductances(series) for series in all_series]
         quantity, unit = "conductance", inverse_unit(unit)
     repeats = Repeats()
     pieces = []
-    for series in average_columns(found, repeats):
-        pieces += cut(one_for_each_state(series, options, repeats), options)
+    for series in average_columns(all_series, repeats):
+        pieces += cut_into_ramps(average_states(series, options, repeats), options)
     ramps = ramps_of(without_copies(pieces), options, quantity)
     assumed = are_assumed_cycles(columns, options, ramps)
     if OHM.fullmatch(unit):
@@ -78,10 +87,10 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
         tuple(ramps),
         repeats.noise,
         repeats.reads,
-        understood(table),
-        sentence(table, options.layout, ramps, repeats) + ASSUMED_CYCLES * assumed,
+        table_of_roles(table),
+        describe_layout(table, options.layout, ramps, repeats) + ASSUMED_CYCLES * assumed,
         tuple(table.left_out),
-        how(options, columns, table),
+        options_to_repeat(options, columns, table),
         tuple(table.notes),
         assumed,
     )
@@ -105,51 +114,52 @@ def read_bytes(path: Path) -> bytes:
 
 def quantity_of(table: NumericTable, columns: Sequence[Column]) -> tuple[str, str]:
     """Quantity and unit of the responses. Raises UserError where columns have different ones."""
-    found = {}
+    answers = {}
     for what in ("unit", "quantity"):
         columns_of: dict[str, Column] = {}  # the first one of each word
         for column in sorted(columns, key=lambda column: column.place):
             columns_of.setdefault(getattr(column.name, what), column)
-        first, *others = [word for word in columns_of if word not in ("", "response")] or [""]
-        if others:
+        word, *other_words = [word for word in columns_of if word not in ("", "response")] or [""]
+        if other_words:
             raise table.header_error(
-                columns_of[others[0]].place,
-                f"the {what} is {others[0]}, but that of another column is {first}; choose columns "
-                f"of one {what} with --columns",
+                columns_of[other_words[0]].place,
+                f"the {what} is {other_words[0]}, but that of another column is {word}; choose "
+                f"columns of one {what} with --columns",
             )
-        found[what] = first
+        answers[what] = word
     role = columns[0].name.role
-    if not found["quantity"] and role in (Role.CURRENT, Role.VOLTAGE):
-        found["quantity"] = str(role)
-    return found["quantity"], found["unit"]
+    if not answers["quantity"] and role in (Role.CURRENT, Role.VOLTAGE):
+        answers["quantity"] = str(role)
+    return answers["quantity"], answers["unit"]
 
 
-def inverted(series: Series) -> Series:
+def conductances(series: Series) -> Series:
     """Conductances 1/R for resistances R. Raises UserError for one that is not positive."""
-    if (wrong := ~(series.values > 0)).any():
-        at = int(np.argmax(wrong))
-        problem = f"{series.values[at]:g} is not positive, as a resistance is; correct it"
-        raise series.error(f"--resistance: {problem}", at)
+    if (is_wrong := ~(series.values > 0)).any():
+        index = int(np.argmax(is_wrong))
+        problem = f"{series.values[index]:g} is not positive, as a resistance is; correct it"
+        raise series.error(f"--resistance: {problem}", index)
     return replace(series, values=1 / series.values)
 
 
 def without_copies(pieces: Sequence[Series]) -> list[Series]:
-    """The ramps without those that have all readings of one before; noise never repeats itself."""
-    first: dict[tuple, Series] = {}
-    kept = []
+    """The ramps without exact copies of others; two measurements never have the same noise."""
+    originals: dict[tuple, Series] = {}
+    different = []
     for ramp in pieces:
         steps = np.diff(ramp.values)
-        same = first.setdefault((ramp.device, ramp.branch, *ramp.values), ramp)
+        original = originals.setdefault((ramp.device, ramp.branch, *ramp.values), ramp)
         is_noisy = ramp.is_counted and (steps < 0).any() and (steps > 0).any()
-        if same is not ramp and is_noisy:
-            ramp.table.left_out.append(f"{ramp.where}: a copy of {same.where}")
+        if original is not ramp and is_noisy:
+            ramp.table.left_out.append(f"{ramp.where}: a copy of {original.where}")
         else:
-            kept.append(ramp)
-    return kept
+            different.append(ramp)
+    return different
 
 
-def understood(table: NumericTable) -> pd.DataFrame:
-    """A row for each column of the file, or for neighbours of one kind: column, role, why."""
+def table_of_roles(table: NumericTable) -> pd.DataFrame:
+    """One row for each column of the file, or for neighbours of the same role: column, role,
+    why."""
     import pandas
 
     rows = []
@@ -165,19 +175,21 @@ def describe(measurement: Measurement) -> str:
     widths = [max(map(len, [name, *table[name]])) for name in table.columns[:2]]
     rows = [tuple(table.columns), *table.itertuples(index=False, name=None)]
     lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows]
-    rest = [f"left out: {text}" for text in measurement.left_out]
-    rest += [f"note: {text}" for text in measurement.notes]
-    return "\n".join([f"{measurement.file}: {measurement.layout}", "", *lines, *rest])
+    remarks = [f"left out: {sentence}" for sentence in measurement.left_out]
+    remarks += [f"note: {sentence}" for sentence in measurement.notes]
+    return "\n".join([f"{measurement.file}: {measurement.layout}", "", *lines, *remarks])
 
 
-def sentence(table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: Repeats) -> str:
+def describe_layout(
+    table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: Repeats
+) -> str:
     """How the file is laid out: `2 devices × 3 falling ramps × 28 readings`, and more."""
     parts = [several([len({ramp.device for ramp in ramps})], "device")]
     for branch in ("falling", "rising"):
-        of_branch = [ramp for ramp in ramps if ramp.branch == branch]
-        if of_branch:
-            counts = list(Counter(ramp.device for ramp in of_branch).values())
-            lengths = [len(ramp.values) for ramp in of_branch]
+        branch_ramps = [ramp for ramp in ramps if ramp.branch == branch]
+        if branch_ramps:
+            counts = list(Counter(ramp.device for ramp in branch_ramps).values())
+            lengths = [len(ramp.values) for ramp in branch_ramps]
             parts.append(f"{several(counts, f'{branch} ramp')} × {several(lengths, 'reading')}")
     reads = f", {repeats.reads} readings after each pulse, averaged" if repeats.reads > 1 else ""
     head = f"names in line {table.header}" if table.header else "no names"
@@ -190,23 +202,25 @@ def sentence(table: NumericTable, layout: str, ramps: Sequence[Ramp], repeats: R
 def are_assumed_cycles(
     columns: Sequence[Column], options: ReadingOptions, ramps: Sequence[Ramp]
 ) -> bool:
-    """Whether columns are taken for ramps of one device, where no name says so."""
-    named = all(c.name.cycle is not None or c.name.branch for c in columns)
+    """Whether columns are taken for ramps of one device although no name says so."""
+    are_named = all(column.name.cycle is not None or column.name.branch for column in columns)
     several_columns = len(columns) > 1 and {ramp.device for ramp in ramps} == {ONE_DEVICE}
-    return several_columns and options.devices == "auto" and not named and len(ramps) > 1
+    return several_columns and options.devices == "auto" and not are_named and len(ramps) > 1
 
 
-def how(options: ReadingOptions, columns: Sequence[Column], table: NumericTable) -> dict:
+def options_to_repeat(
+    options: ReadingOptions, columns: Sequence[Column], table: NumericTable
+) -> dict:
     """The options that read the file in the same way again, ready for JSON."""
     pulses = table.of(Role.PULSES)
-    chosen: dict = {"columns": ranges(columns), "decimal": table.dialect.decimal}
+    chosen: dict = {"columns": column_ranges(columns), "decimal": table.dialect.decimal}
     if options.layout != "rows":
         chosen["pulses"] = str(pulses[0].number) if len(pulses) == 1 else None if pulses else "none"
     repeated = asdict(options) | chosen
     return {name: list(x) if isinstance(x, tuple) else x for name, x in repeated.items()}
 
 
-def ranges(columns: Sequence[Column]) -> list[str]:
+def column_ranges(columns: Sequence[Column]) -> list[str]:
     """Columns as --columns takes them: 2-5 for four neighbours."""
     numbers = np.array([column.number for column in columns])
     runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)

@@ -1,4 +1,11 @@
-"""Tables that hold no pulse response are refused, by the name of what they are."""
+"""Tables that hold no pulse response are refused by their right name.
+
+In: a table whose columns have roles. Out: nothing, or a UserError that says what the table is:
+
+    V, I       V goes up and down, and I with it      an I-V sweep
+    time, G    no column counts pulses                a retention measurement
+    V, G       V is 1.0, 1.1, 1.2 …                   an amplitude staircase
+"""
 
 from __future__ import annotations
 
@@ -17,13 +24,13 @@ from utils.measured.options import ReadingOptions
 from utils.measured.turns import turning_point
 from utils.measured.vocabulary import TWO_LEVELS, WORDS, Role, words
 
-LONG_BLOCK = 10  # readings in the mean at the same drive, as of a ramp
-NEXT_STATE = 0.2  # of the squares of what pulses change: less from the state after one to the next
+LONG_BLOCK = 10  # mean number of readings at the same drive, if each block of lines is a ramp
+NEXT_STATE = 0.2  # of the squared changes by pulses: less between a pulse and the next one
 CHANGE = re.compile(r"(^|[^A-Za-z])([dΔ∆]|delta[\s_]*)(?=[GRIVgriv]\b)", re.IGNORECASE)
 
 
 def refuse_unnamed(table: NumericTable, columns: Sequence[Column]) -> None:
-    """Raise UserError where columns that no name tells apart are no responses, or may be none."""
+    """Raise UserError where columns without known names form a sweep, or one of them may count."""
     if len(columns) < 2:
         return
     sweeps = [(a, b) for a, b in combinations(columns, 2) if a.changes_sign_with(b)]
@@ -34,31 +41,33 @@ def refuse_unnamed(table: NumericTable, columns: Sequence[Column]) -> None:
     for column in columns:
         counts = column.place == 0 and from_zero == [column] and column.rises
         if counts or column.is_setpoint:
-            rest = numbers([other for other in columns if other is not column])
-            raise may_count(table, column, f"--columns {rest} --pulses none")
+            responses = column_numbers([other for other in columns if other is not column])
+            raise may_count(table, column, f"--columns {responses} --pulses none")
 
 
 def refuse_overlooked(table: NumericTable, columns: Sequence[Column]) -> None:
-    """Raise UserError where a column of unknown name holds numbers like those of a response."""
-    sure, alike = table.of(Role.RESPONSE), {}  # the response that such a column is like
+    """Raise UserError for a column without a known name whose numbers are like those of a
+    response."""
+    responses, similar = table.of(Role.RESPONSE), {}  # to each such column, the response
     for column in columns:
         name = column.name
         if name.role or name.has_words("mean", "spread", "fit") or column.is_setpoint:
             continue
-        for other in sure:
-            units = {"", name.unit, other.name.unit}
-            if len(units) < 3 and column.is_like(other):
-                alike.setdefault(column, other)
-    for column, other in alike.items():
+        for response in responses:
+            units = {"", name.unit, response.name.unit}
+            if len(units) < 3 and column.is_like(response):
+                similar.setdefault(column, response)
+    for column, response in similar.items():
+        with_similar = column_numbers([*responses, *similar])
         raise table.refusal(
-            f"{column} has no known name, but its numbers run like those of {other}; say --columns "
-            f"{numbers([*sure, *alike])} if it is a response, too, or --columns {numbers(sure)} if "
-            "it is none"
+            f"{column} has no known name, but its numbers run like those of {response}; say "
+            f"--columns {with_similar} if it is a response, too, or --columns "
+            f"{column_numbers(responses)} if it is none"
         )
 
 
 def refuse_others(table: NumericTable, options: ReadingOptions) -> None:
-    """Raise UserError for a table that is no pulse response, by its right name."""
+    """Raise UserError for a table that is no pulse response, and say what it is."""
     responses = table.of(Role.RESPONSE)
     refuse_states_before(table, responses)
     refuse_by_words(table, responses)
@@ -75,11 +84,11 @@ def refuse_others(table: NumericTable, options: ReadingOptions) -> None:
 def refuse_drive(
     table: NumericTable, drive: Column, responses: Sequence[Column], asked: bool
 ) -> None:
-    """Raise UserError for a drive that shows that pulses were not identical, or lacking.
+    """Raise UserError for a drive that shows that pulses were not identical, or missing.
 
-    Readings one after the other at which it is 0 had no pulse before them. A single one, as the
-    reading before the first pulse, belongs to the ramp beside it. asked: whether the user chose the
-    responses; then what may be another reading, as of a second phase, does not matter.
+    Several lines one after the other in which the drive is 0 had no pulse; a single one is the
+    reading before the first pulse. asked: whether the user chose the responses; a voltage or
+    current that looks like another reading does not matter then.
     """
     if not drive.moves:
         pauses = np.flatnonzero((drive.numbers[1:] == 0) & (drive.numbers[:-1] == 0))
@@ -116,10 +125,10 @@ def refuse_drive(
 
 
 def refuse_other_axes(table: NumericTable, asked: bool) -> None:
-    """Raise UserError where a curve may be one over time, temperature, field or the like.
+    """Raise UserError where the values may be a curve over time, temperature, field or the like.
 
-    That is where such a column runs on, and none counts pulses, or one that may only count lines.
-    asked: whether the user chose the responses.
+    They may if such a column changes steadily from line to line, and none counts pulses, or only
+    one that may count the readings. asked: whether the user chose the responses.
     """
     counters = table.of(Role.PULSES)
     # Clock times are only the instrument's stamp; elapsed times may be what the curve is read over.
@@ -149,8 +158,10 @@ def refuse_other_axes(table: NumericTable, asked: bool) -> None:
 
 
 def shows_pulses(table: NumericTable) -> bool:
-    """Whether something else than a counter shows pulses: the names of branches, a drive that
-    changes its sign, or a curve that goes up and down."""
+    """Whether a table without a counter shows pulses all the same.
+
+    Names of branches, a drive, or a curve that goes up and down show them.
+    """
     if table.of(Role.BRANCH, Role.DRIVE) or any(column.name.branch for column in table.columns):
         return True
     curves = table.of(Role.RESPONSE, Role.CURRENT) or table.of(Role.VOLTAGE, Role.UNKNOWN)
@@ -158,15 +169,19 @@ def shows_pulses(table: NumericTable) -> bool:
 
 
 def refuse_states_before(table: NumericTable, responses: Sequence[Column]) -> None:
-    """Raise UserError where one column holds the states before pulses, and another those after."""
+    """Raise UserError where one column holds the values before each pulse, and another those
+    after."""
     for before, after in [*pairwise(responses), *pairwise(responses[::-1])]:
         names = before.name, after.name
-        both = np.stack([before.numbers, after.numbers])
-        both = both[:, ~np.isnan(both).any(axis=0)]
+        pairs_of_values = np.stack([before.numbers, after.numbers])
+        pairs_of_values = pairs_of_values[:, ~np.isnan(pairs_of_values).any(axis=0)]
         is_named = [name.has_words("before") - name.has_words("after") for name in names]
-        most = NEXT_STATE if is_named[0] > is_named[1] else 0.0  # else the very same numbers
-        rest, changed = both[0, 1:] - both[1, :-1], both[1] - both[0]
-        if len(rest) > 1 and changed.any() and rest @ rest <= most * (changed @ changed):
+        limit = NEXT_STATE if is_named[0] > is_named[1] else 0.0  # else the very same numbers
+        between, changed = (
+            pairs_of_values[0, 1:] - pairs_of_values[1, :-1],
+            pairs_of_values[1] - pairs_of_values[0],
+        )
+        if len(between) > 1 and changed.any() and between @ between <= limit * (changed @ changed):
             raise table.refusal(
                 f"{before} is read before each pulse, and {after} after it, since each of its "
                 f"values is the next one of the other; choose one with --columns {after.number}"
@@ -174,20 +189,20 @@ def refuse_states_before(table: NumericTable, responses: Sequence[Column]) -> No
 
 
 def refuse_by_words(table: NumericTable, responses: Sequence[Column]) -> None:
-    """Raise UserError for what its names say to be no reading after pulses."""
-    every = {word for column in table.columns for word in words(column.name.text)}
-    is_level = not every.isdisjoint(WORDS["level"]) and every.isdisjoint(WORDS["pulse"])
-    others = [c for c in table.columns if Role.RESPONSE not in (c.role, c.name.role)]
+    """Raise UserError where the names of columns say that they hold no readings after pulses."""
+    all_words = {word for column in table.columns for word in words(column.name.text)}
+    is_level = not all_words.isdisjoint(WORDS["level"]) and all_words.isdisjoint(WORDS["pulse"])
+    no_responses = [c for c in table.columns if Role.RESPONSE not in (c.role, c.name.role)]
     for kind, columns, problem in (
         ("distribution", table.columns, "a distribution, not a pulse response: {}"),
         ("learning", responses, "{} is the result of a training, not a pulse response"),
         ("logarithm", responses, "{} holds logarithms; give the values themselves"),
-        ("epoch", others, "{} counts the epochs of a training, not pulses"),
+        ("epoch", no_responses, "{} counts the epochs of a training, not pulses"),
     ):
         for column in columns:
             if column.name.has_words(kind):
                 raise table.refusal(problem.format(column))
-    if is_level or any(levels <= every for levels in TWO_LEVELS):
+    if is_level or any(levels <= all_words for levels in TWO_LEVELS):
         raise table.refusal("levels of each cycle, as of an endurance test, not a pulse response")
     for column in responses:
         x, text = np.abs(column.known), column.name.text
@@ -200,13 +215,13 @@ def refuse_by_words(table: NumericTable, responses: Sequence[Column]) -> None:
 
 
 def sweep(table: NumericTable, drive: Column, response: Column) -> UserError:
-    """What is wrong where a response follows a drive."""
+    """A UserError for a table in which a response follows a drive."""
     return table.refusal(
         f"an I-V sweep, not a pulse response: {response} follows {drive}; a device file needs "
         "readings after identical pulses"
     )
 
 
-def numbers(columns: Sequence[Column]) -> str:
+def column_numbers(columns: Sequence[Column]) -> str:
     """Columns as --columns takes them."""
     return " ".join(str(number) for number in sorted(column.number for column in columns))

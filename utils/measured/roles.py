@@ -1,4 +1,10 @@
-"""What each column of a table holds: found from its name, its unit and its numbers."""
+"""What each column of a table holds: its role, found from its name, its unit and its numbers.
+
+In: a table and the options. Out: the columns of responses; each column of the table has a role and
+a reason for it. It matters, for instance, for a file with three columns of numbers:
+
+    n, U (V), I (nA)      n counts 1, 2, 3 …: pulses; U does not change: a drive; I: the response
+"""
 
 from __future__ import annotations
 
@@ -20,7 +26,7 @@ from utils.measured.options import ReadingOptions
 from utils.measured.refusals import refuse_others, refuse_overlooked, refuse_unnamed
 from utils.measured.vocabulary import LABELS, WORDS, Role, words
 
-FORMULA = re.compile(r"=(?!\s*[+-]?[\d.]+\s*[^\W\d]*(?:$|[\s,;_)]))")  # no condition as n=5 is
+FORMULA = re.compile(r"=(?!\s*[+-]?[\d.]+\s*[^\W\d]*(?:$|[\s,;_)]))")  # n=5 is a condition
 WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:m?V|[nµμu]s|ms)(?![^\W\d_])")
 HAVE_UNITS = (Role.TIME, Role.DRIVE, Role.STATE, Role.VOLTAGE, Role.CURRENT, Role.OTHER)
 
@@ -40,8 +46,8 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> list[Column]:
         return asked or table.of(Role.RESPONSE)
     if options.pulses not in (None, "none"):
         flag = f"--pulses {options.pulses}"
-        (column, *more) = select(table, [options.pulses], "--pulses")
-        if more or column in asked:
+        (column, *further_columns) = select(table, [options.pulses], "--pulses")
+        if further_columns or column in asked:
             raise UserError(f"{flag}: must be one column that is not among --columns")
         if not column.is_numeric:
             raise UserError(f"{flag}: {column} holds no numbers; name another")
@@ -62,7 +68,7 @@ def find_roles(table: NumericTable, options: ReadingOptions) -> list[Column]:
 
 
 def by_numbers(column: Column) -> tuple[str, str]:
-    """The role of a column of numbers by its own name and numbers, and why."""
+    """The role of a column of numbers by its name and numbers alone, and the reason for it."""
     name, counts, rises = column.name, column.counts, column.rises
     by = "by its unit" if name.unit else "by its name"
     is_pulses, is_label = name.role == Role.PULSES, name.role in LABELS
@@ -96,12 +102,17 @@ def by_numbers(column: Column) -> tuple[str, str]:
 
 
 def by_words(column: Column) -> tuple[str, str]:
-    """The role of a column without numbers, or of labels, and why."""
+    """The role of a column of labels, or without numbers, and the reason for it.
+
+    Words such as `5 V` become numbers of a drive.
+    """
     role, cells = column.name.role, [cell for cell in column.cells if cell]
     has_role = bool(cells) and role in (*LABELS, Role.TIME)
     if role in (Role.DRIVE, Role.PULSES, None) and cells and all(map(WITH_UNIT.match, cells)):
-        found = (WITH_UNIT.match(cell) for cell in column.cells)
-        column.numbers = np.array([float(x[1].replace(",", ".")) if x else np.nan for x in found])
+        matches = (WITH_UNIT.match(cell) for cell in column.cells)
+        column.numbers = np.array(
+            [float(match[1].replace(",", ".")) if match else np.nan for match in matches]
+        )
         return Role.DRIVE, "voltages or times with their units"
     are_branches = column.has_labels and all(map(branch_in, cells))
     rules = (
@@ -121,35 +132,40 @@ def first_true(rules: Sequence[tuple]) -> tuple[str, str]:
 
 
 def choose_pulses(table: NumericTable, options: ReadingOptions) -> list[Column]:
-    """Leave one column of pulses before each response, and refuse what may count or not.
+    """Leave only one column of pulses for each response; the others become unknown, and are
+    returned.
 
-    Returns the counters beside them.
+    Raises UserError where nothing tells whether a column counts pulses.
     """
     refuse_counters(table, options)
     pulses = table.of(Role.PULSES)
-    others = [c.place for c in table.numeric if c.role not in (Role.PULSES, *LABELS)]
-    if pulses and not others:
+    other_places = [c.place for c in table.numeric if c.role not in (Role.PULSES, *LABELS)]
+    if pulses and not other_places:
         refuse_lone_pulses(table)
         assign(pulses[-1:], Role.RESPONSE, "the only other column of numbers")
         return []
     counters = []
     for pair in pairwise(pulses):
-        if any(pair[0].place < other < pair[1].place for other in others) or options.pulses:
-            continue  # each has its responses on its right
-        drop, keep = sorted(pair, key=lambda c: ("puls" in c.name.text.lower(), c.place))
-        if keep.role == drop.role == Role.PULSES:
-            assign([drop], Role.UNKNOWN, f"a counter, but {keep} holds the pulses")
-            counters.append(drop)
+        if any(pair[0].place < place < pair[1].place for place in other_places) or options.pulses:
+            continue  # each of both counts the pulses of the responses to its right
+        dropped, kept = sorted(pair, key=lambda c: ("puls" in c.name.text.lower(), c.place))
+        if kept.role == dropped.role == Role.PULSES:
+            assign([dropped], Role.UNKNOWN, f"a counter, but {kept} holds the pulses")
+            counters.append(dropped)
     return counters
 
 
 def choose_responses(
     table: NumericTable, asked: Sequence[Column], counters: Sequence[Column]
 ) -> None:
-    """Which columns hold responses, among those whose names leave it open."""
+    """Decide which columns hold responses. asked: those that the user chose; counters: no
+    responses.
+
+    Raises UserError where nothing tells it.
+    """
     if asked:
-        others = [column for column in table.of(Role.RESPONSE) if column not in asked]
-        assign(others, Role.UNKNOWN, "not among --columns")
+        not_asked = [column for column in table.of(Role.RESPONSE) if column not in asked]
+        assign(not_asked, Role.UNKNOWN, "not among --columns")
         return
     leave_out_derived(table)
     if len(table.numeric) - len(table.of(Role.PULSES)) > 1:
@@ -157,8 +173,8 @@ def choose_responses(
         assign([c for c in unknown if c.is_constant], Role.OTHER, "its numbers do not change")
     for role in (Role.STATE, Role.CURRENT, Role.VOLTAGE):
         columns = table.of(role)
-        if sure := table.of(Role.RESPONSE):
-            why = f"{sure[0]} is the response; --columns chooses another"
+        if responses := table.of(Role.RESPONSE):
+            why = f"{responses[0]} is the response; --columns chooses another"
             assign(table.of(Role.STATE, Role.CURRENT), Role.OTHER, why)
         elif not all(column.is_constant for column in columns):
             assign(columns, Role.RESPONSE, f"a {role}, and no other column is a response")
@@ -173,32 +189,34 @@ def choose_responses(
 
 
 def leave_out_derived(table: NumericTable) -> None:
-    """Give another role to columns that are made of the readings beside them, unless all are."""
+    """Leave out fits, means and spreads of the readings beside them, unless nothing else is
+    there."""
     for role in (Role.RESPONSE, Role.STATE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
-        rest = [c for c in table.of(role) if c.is_numeric and c.name.role in (None, role)]
-        statistics = {column: statistic(column.name) for column in rest}
+        columns = [c for c in table.of(role) if c.is_numeric and c.name.role in (None, role)]
+        statistics = {column: statistic(column.name) for column in columns}
         means = [words for words in statistics.values() if words and words <= WORDS["mean"]]
         if role == Role.RESPONSE or not table.of(Role.RESPONSE):
             refuse_mean(table, statistics)
         for derived, why in (
-            ([c for c in rest if c.name.has_words("fit")], "a fit or a model, no readings"),
-            ([c for c in rest if FORMULA.search(c.name.text)], "made of other columns"),
-            ([c for c in rest if statistics[c]], "made of other columns"),
+            ([c for c in columns if c.name.has_words("fit")], "a fit or a model, no readings"),
+            ([c for c in columns if FORMULA.search(c.name.text)], "made of other columns"),
+            ([c for c in columns if statistics[c]], "made of other columns"),
             (
-                [c for c in rest if means and statistics[c] != means[0]],
+                [c for c in columns if means and statistics[c] != means[0]],
                 "beside the mean or the median",
             ),
         ):
-            left_out = [column for column in derived if column in rest]
-            if len(left_out) < len(rest):
-                assign(left_out, Role.OTHER, why)
-                rest = [column for column in rest if column not in left_out]
+            to_leave_out = [column for column in derived if column in columns]
+            if len(to_leave_out) < len(columns):
+                assign(to_leave_out, Role.OTHER, why)
+                columns = [column for column in columns if column not in to_leave_out]
 
 
 def refuse_mean(table: NumericTable, statistics: dict[Column, set[str]]) -> None:
-    """Raise UserError for a mean that lies away from the columns beside it: its spread, perhaps.
+    """Raise UserError for a column that is named a mean, but lies outside of the readings beside
+    it.
 
-    statistics: which words of the name of each column are of a mean or a spread.
+    statistics: for each column, the words of its name that speak of a mean or a spread.
     """
     readings = [column for column in statistics if not statistics[column]]
     for mean in [column for column in statistics if column not in readings]:
@@ -212,10 +230,10 @@ def refuse_mean(table: NumericTable, statistics: dict[Column, set[str]]) -> None
 
 
 def statistic(name: Name) -> set[str]:
-    """Which words of a name are of a mean or a spread; G_SD is from source to drain."""
-    found = {*words(name.text)}
-    known = WORDS["mean"] | WORDS["spread"] | (set() if found & set("girv") else {"sd"})
-    return found & known
+    """The words of a name that speak of a mean or a spread; SD in G_SD is from source to drain."""
+    words_of_name = {*words(name.text)}
+    known = WORDS["mean"] | WORDS["spread"] | (set() if words_of_name & set("girv") else {"sd"})
+    return words_of_name & known
 
 
 def select(table: NumericTable, asked: Sequence[str], option: str) -> list[Column]:
@@ -226,8 +244,8 @@ def select(table: NumericTable, asked: Sequence[str], option: str) -> list[Colum
     chosen: list[Column] = []
     width, named = len(table.columns), [column for column in table.columns if column.name.text]
     for word in asked:
-        if found := re.fullmatch(r"(\d+)(?:-(\d+))?", word):
-            low, high = int(found[1]), int(found[2] or found[1])
+        if numbers := re.fullmatch(r"(\d+)(?:-(\d+))?", word):
+            low, high = int(numbers[1]), int(numbers[2] or numbers[1])
             if not 1 <= low <= high <= width:
                 raise UserError(
                     f"{option} {word}: {table.path} has columns 1 to {width}; choose among them"

@@ -1,4 +1,11 @@
-"""Readings as they stand one after the other in a file, whatever layout it has."""
+"""Readings one after the other, whatever layout the file has that they come from.
+
+In: cells of a row or a column. Out: their numbers, in the order of the file, with line and column
+of each. Empty cells within a ramp are readings that are missing, and so is a single 0 far from all
+other readings, which an instrument writes where it lost one:
+
+    0.11, 0.12, , 0.14          0.11, 0.12, 0, 0.14
+"""
 
 from __future__ import annotations
 
@@ -17,25 +24,26 @@ from utils.measured.options import MIN_READINGS
 from utils.measured.turns import without_spikes
 
 ONE_DEVICE = "1"  # label of the only device of a file that does not name it
-ARRAYS = ["rows", "columns", "values", "positions", "segments", "pulses"]  # of a series
+ARRAYS = ["rows", "columns", "values", "positions", "segments", "pulses"]  # fields of a series
 MAX_VALUE = 9e37  # instruments write 9.9e37 for an overflow
-MAX_LOST = 0.02  # of the readings of a series that may be lost ones
-MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # by which a lost one is away from those beside it
+MAX_LOST = 0.02  # of the readings of a series: more zeros are no lost readings
+MIN_STEPS, MIN_STEPS_AT_END = 2.0, 3.0  # of the curve, between a lost reading and those beside it
 
 
 @dataclass(eq=False)
 class Series:
     """Readings of one device in the order of time, of one ramp or of several.
 
-    table: in which they stand. rows, columns: int [n], where each stands, from 0. values: float64
-    [n]. positions: int [n], 0, 1, 2 … with those that lack a reading. segments: int [n]; another
-    ramp begins for sure where they change. pulses: float64 [n] as the file counts them, or else the
-    positions; is_counted: which of the two. counter: the column in which they stand, None if in
-    none. place: of series side by side, in the order of the file. device: its label; cycle, branch,
+    table: the table in which they stand. rows, columns: int [n], where each stands, from 0. values:
+    float64 [n]. positions: int [n], 0, 1, 2 …; missing readings are counted, too. segments: int
+    [n]; where they change, another ramp begins for sure. pulses: float64 [n], as the file counts
+    them (is_counted), or else the positions. counter: the column of the pulses, None if there is
+    none. place: number of the series among those of the file. device: its label. cycle, branch,
     read: as the file names them, else None. follows: whether the readings come right after those of
-    the series before, so that the device was in the state where that ended. Of a single ramp its
-    branch becomes known, and then, in a train of pulses, ramp_before: the ramp of the other branch
-    right before it; before: see `Ramp`.
+    the series before, so that the device was in the state where that ended.
+
+    Known only of a single ramp: its branch; ramp_before: in a train of pulses, the ramp of the
+    other branch right before it; before: see `Ramp`.
     """
 
     table: NumericTable
@@ -61,12 +69,12 @@ class Series:
 
     @property
     def column(self) -> Column:
-        """That of the first reading."""
+        """The column of the first reading."""
         return self.table.columns[self.columns[0]]
 
     @cached_property
     def trend(self) -> Trend:
-        """That of a single ramp."""
+        """The trend of a single ramp over its pulses."""
         return trend(np.abs(self.pulses - self.pulses[0]), without_spikes(self.values))
 
     @property
@@ -101,21 +109,21 @@ class Series:
         one_line = self.lines[0] == self.lines[-1]
         return lines if one_line else f"{self.column}, {lines}"
 
-    def take(self, part: np.ndarray | slice) -> Series:
+    def take(self, indices: np.ndarray | slice) -> Series:
         """Some of the readings."""
-        return replace(self, **{name: getattr(self, name)[part] for name in ARRAYS})
+        return replace(self, **{name: getattr(self, name)[indices] for name in ARRAYS})
 
     def error(self, problem: str, at: int = 0) -> UserError:
-        """What is wrong with a reading."""
+        """A UserError about the reading of this index, which names its line and column."""
         return self.table.error(self.rows[at], self.columns[at], problem)
 
     def pulse_error(self, problem: str, at: int) -> UserError:
-        """What is wrong with a reading's number of pulses, which may have a column of its own."""
+        """A UserError about the number of pulses of a reading, in its column if it has one."""
         place = self.counter.place if self.counter else self.columns[at]
         return self.table.error(self.rows[at], place, problem)
 
     def whole_error(self, problem: str) -> UserError:
-        """What is wrong with all of the readings."""
+        """A UserError about all of the readings."""
         return self.table.refusal(f"{self.where}: {problem}")
 
 
@@ -127,38 +135,37 @@ def series_in(
 ) -> Series | None:
     """The readings in cells of a row or a column, [n]; None if there are none.
 
-    Empty cells after the last reading are the end of a short ramp, those before the first were not
-    measured yet; within the ramp the pulse counts, and that its reading is missing is said. So it
-    is where an instrument has written 0 for a reading that it lost.
-    pulses: [n]. Raises UserError for text.
+    Empty cells before the first reading and after the last one do not belong to the series. An
+    empty cell between them, or a 0 that stands for a lost reading, is noted for the user, and its
+    pulse is counted. pulses: [n], or None if no column counts them. Raises UserError for text.
     """
     rows, columns = np.broadcast_arrays(rows, columns)
     kinds, values = table.kinds[rows, columns], table.numbers[rows, columns]
-    for wrong, problem in (
+    for is_wrong, problem in (
         (kinds == TEXT, "is text, but every cell of a ramp must hold a number or be empty"),
         (
             np.abs(values) >= MAX_VALUE,
             "is the overflow value of the instrument, not a reading; empty the cell",
         ),
     ):
-        if wrong.any():
-            row, column = rows[wrong][0], columns[wrong][0]
+        if is_wrong.any():
+            row, column = rows[is_wrong][0], columns[is_wrong][0]
             raise table.error(row, column, f"'{table.cells[row, column]}' {problem}")
-    found = np.flatnonzero(kinds == NUMBER)
-    if not len(found):
+    present = np.flatnonzero(kinds == NUMBER)
+    if not len(present):
         return None
-    lost = lost_readings(values[found])
+    lost = lost_readings(values[present])
 
-    def cell(at: int) -> str:
-        return table.cell(int(rows[at]), int(columns[at]))
+    def cell(index: int) -> str:
+        return table.cell(int(rows[index]), int(columns[index]))
 
-    for at in found[lost].tolist():
+    for index in present[lost].tolist():
         table.left_out.append(
-            f"{cell(at)}: a reading of 0, far from all others, which the instrument has lost; the "
-            "pulse counts all the same"
+            f"{cell(index)}: a reading of 0, far from all others, which the instrument has lost; "
+            "the pulse counts all the same"
         )
-    empty = np.setdiff1d(np.arange(found[0], found[-1]), found).tolist()
-    found = np.delete(found, lost)
+    empty = np.setdiff1d(np.arange(present[0], present[-1]), present).tolist()
+    present = np.delete(present, lost)
     if len(empty):
         more = f", nor in {several([len(empty) - 1], 'more cell')} of this ramp"
         table.left_out.append(
@@ -167,35 +174,35 @@ def series_in(
         )
     return Series(
         table,
-        rows[found],
-        columns[found],
-        values[found],
-        found,
-        np.zeros_like(found),
-        found.astype(float) if pulses is None else pulses[found],
+        rows[present],
+        columns[present],
+        values[present],
+        present,
+        np.zeros_like(present),
+        present.astype(float) if pulses is None else pulses[present],
         pulses is not None,
     )
 
 
 def lost_readings(values: np.ndarray) -> np.ndarray:
-    """Indices of readings [n] of exactly 0 that stand far from all others, which have one sign.
+    """Indices of readings [n] of exactly 0 that are far from all others, which have one sign.
 
-    Far: the readings beside it are more than two steps of the curve there away from 0. At an end it
-    may be the state before a first pulse that does more than others, so that three of the largest
-    steps count.
+    The readings beside it have to be further from 0 than two steps of the curve there. At an end, a
+    0 may be the state before a first pulse that does more than others; there it is three of the
+    largest steps of the curve.
     """
     zeros = np.flatnonzero(values == 0)
     others = np.abs(np.delete(values, zeros))
-    few = 0 < len(zeros) <= max(1, MAX_LOST * len(values)) and len(others) >= MIN_READINGS
-    if not few or np.ptp(np.sign(np.delete(values, zeros))):
+    may_be_lost = 0 < len(zeros) <= max(1, MAX_LOST * len(values)) and len(others) >= MIN_READINGS
+    if not may_be_lost or np.ptp(np.sign(np.delete(values, zeros))):
         return zeros[:0]
     largest, padded = np.abs(np.diff(others)).max(), np.pad(others, 2, constant_values=np.nan)
-    lost = []
-    for number, at in enumerate(zeros.tolist()):
-        before_last, last, first, second = padded[at - number : at - number + 4]
+    is_lost = []
+    for number, index in enumerate(zeros.tolist()):
+        before_last, last, first, second = padded[index - number : index - number + 4]
         step = MIN_STEPS_AT_END * largest
         if not np.isnan(last + first):  # the step over the gap is of two pulses
             steps = np.abs([last - before_last, (first - last) / 2, second - first])
             step = MIN_STEPS * np.nanmax(steps)
-        lost.append(np.nanmin([last, first]) > step)
-    return zeros[lost]
+        is_lost.append(np.nanmin([last, first]) > step)
+    return zeros[is_lost]

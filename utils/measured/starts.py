@@ -43,11 +43,11 @@ def count_anew(ramp: Series, ramp_before: Series | None, counted_to: float) -> N
 
 
 def without_partial(ramps: Sequence[Series]) -> list[Series]:
-    """The ramps without what the first ramp of a train lacks, or has too much, at its start.
+    """Leave out the first ramp of a train where it covers only a part of the range.
 
-    A fresh device may be anywhere in its range, where the same pulses change it by something else.
-    So a first ramp that starts within the range of the later ramps of its branch is left out, and
-    so are the first readings of a ramp if they run the other way.
+    A fresh device is somewhere in its range, and there the same pulses do something else. So a
+    first ramp that begins well within the range of later ones is left out, and of one that runs the
+    other way at first, the readings that do so.
     """
     kept = []
     for ramp in ramps:
@@ -78,7 +78,7 @@ def without_partial(ramps: Sequence[Series]) -> list[Series]:
 def without_head(ramp: Series, later: Sequence[Series]) -> Series:
     """The first ramp of a train without those first readings that do not run along it.
 
-    They are known by the later ramps of the branch, which all have the same, smaller number of
+    These are as many as it has more than the later ramps, which all have the same number of
     readings.
     """
     usual = len(later[0])
@@ -96,7 +96,7 @@ def without_head(ramp: Series, later: Sequence[Series]) -> Series:
     return cut
 
 
-def join(ramps: Sequence[Series]) -> None:
+def join_at_turns(ramps: Sequence[Series]) -> None:
     """Set the counts at which the ramps of a branch start, as the turns of their train show.
 
     Between the last reading before a turn and the first one after it the state has moved by one

@@ -1,6 +1,9 @@
-"""The words and units that labs write above their columns, and the roles that these give them.
+"""The words and units that labs write above their columns, and the roles that these give to
+columns.
 
-English, German and French, without accents and case.
+In: the text and the unit of a name, such as `Leitwert` and `µS`. Out: a role, such as response, and
+the quantity, such as conductance. Words are English, German and French, without accents, in lower
+case.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ from functools import cache
 
 
 class Role(str, Enum):
-    """What a column holds; STATE, CURRENT and VOLTAGE are responses where nothing better is."""
+    """What a column holds. STATE, CURRENT and VOLTAGE become responses if no other column is
+    one."""
 
     PULSES = "pulses"
     TIME = "time"
@@ -45,10 +49,10 @@ WORDS = {
         "compliance stimulus height hohe pulshohe pulsamplitude hauteur pulsewidth pulseamplitude "
         "pulsevoltage field feld champ delay period frequency frequenz pulsspannung vp vpp vw vin "
         "vtop tp tw",
-        # What pulses are applied to; beside a word that counts, it is their number that is given.
+        # "Number of applied pulses", "gate pulse count": a number, although the word is of a drive.
         "applied": "applied gate stimulus",
-        "gate": "gate compliance",  # of a current they name the leakage
-        # Beside them a drive is one of pulses, and no sweep.
+        "gate": "gate compliance",  # a gate current is a leakage
+        # A drive with one of these is that of pulses, not of a sweep.
         "pulsed": "pulse puls impulsion amplitude write prog vpulse vwrite vprog vset vreset vp "
         "width",
         "pulse": "pulse pulses puls pulsanzahl pulszahl pulsnummer pulsnr impuls impulse "
@@ -57,7 +61,7 @@ WORDS = {
         "nimpulsions numberofpulses noofpulses nofpulses spike spikes shot shots",
         "number of pulses": "pulses impulse impulsions number num total anzahl nombre count",
         "per": "per pro par je each",
-        # They count pulses or anything else: believed where the numbers do count.
+        # They may count pulses or anything else: believed if the numbers count, too.
         "count": "n no nr num number nombre numero anzahl nummer k x step steps schritt schritte "
         "pas etape index idx count counts counter zahler compteur point points punkt pt event i j "
         "line row zeile ligne lfd order seq sequence",
@@ -68,12 +72,12 @@ WORDS = {
         "comment": "comment kommentar status",
         "error": "std sdev stdev stddev stdabw stabw standardabweichung sem stderr error err "
         "fehler erreur streuung deviation abweichung uncertainty unsicherheit incertitude ecart",
-        # Columns with one of these are made of others.
+        # Columns with one of these are computed from others.
         "fit": "fit fits fitted fitting model modell modele sim simulated simulation calc "
         "calculated theory anpassung ajustement smooth smoothed geglattet lisse",
         "mean": "mean means average avg mittel mittelwert moyenne median mediane",
         "spread": "min max minimum maximum quartile quartil",
-        "sd": "sd",  # a standard deviation, or from source to drain
+        "sd": "sd",  # standard deviation, or source to drain
         # Columns with one of these hold no reading of a device after pulses.
         "logarithm": "log ln lg",
         "distribution": "probability wahrscheinlichkeit probabilite cdf percentile quantile "
@@ -94,7 +98,7 @@ WORDS = {
         "langzeitdepression",
         "conductance way": "ltp ltd potentiation depression potenzierung set reset pot dep",
         "hall": "hall rhall hallresistance hallwiderstand xy rxy ahe rahe h rh",
-        # Of a polarity or an operation: in some devices, programming lowers the current.
+        # Names of pulses, not of what they do: in some devices, programming lowers the current.
         "polarity": "set reset up down auf ab program prg pgm erase ers",
     }.items()
 }
@@ -117,7 +121,7 @@ DRIVE_OR_RESPONSE_WORDS = {
     Role.VOLTAGE: "v u voltage spannung tension volt volts",
     Role.CURRENT: "i current strom courant amp amps ampere",
 }
-# Of a device, mostly a magnetic one: what a name and its unit, in brackets, hold.
+# States of a device, mostly a magnetic one: patterns of a name and its unit in brackets.
 STATES = {
     "coercive field": r"(?i:(?<![a-z])[HB]_?c(?![a-z])|coerciv|coercitif|koerzitiv)",
     "anisotropy field": r"(?i:(?<![a-z])H_?k(?![a-z])|anisotropy[\s_]?field)",
@@ -143,11 +147,11 @@ RESPONSE_OF, AMBIGUOUS, LABEL_OF = (
     {word: kind for kind, line in table.items() for word in line.split()}
     for table in (RESPONSE_WORDS, DRIVE_OR_RESPONSE_WORDS, LABEL_WORDS)
 )
-# Names that mean a branch only together: P1, D1, P2, D2; Write, Erase.
+# Names that are those of branches only if both occur: P1, D1, P2, D2; Write, Erase.
 BRANCH_PAIRS = (("p", "d"), ("write", "erase"))
 
 SI = r"[fpnuµμmkMG]?"
-POWER = r"(([x×*·]\s?)?10(\^-?|-)\d+\s?)?"  # of ten, before a unit
+POWER = r"(([x×*·]\s?)?10(\^-?|-)\d+\s?)?"  # such as 10^-6, before a unit
 ARBITRARY = r"[a]\.?\s?u\.?|arb\.?\s?u(nits)?\.?"
 UNITS = {
     Role.RESPONSE: rf"{POWER}{SI}(S|Ω|ohms?|Ohms?|OHM|G0|g0)|{ARBITRARY}|%",
@@ -160,20 +164,23 @@ UNITS = {
 ANGLE = r"[nµμum]?(deg|rad)|°"
 KNOWN_UNIT = re.compile("|".join(f"(?:{pattern})" for pattern in (*UNITS.values(), ANGLE)))
 QUANTITY_OF_UNIT = {"conductance": rf"{POWER}{SI}S", "resistance": rf"{POWER}{SI}(Ω|ohms?)"}
-# Of a response, without brackets: `G nS`, `Conductance, µS`, `R_kOhm`.
+# Units that may stand at the end of a name without brackets: `G nS`, `Conductance, µS`, `R_kOhm`.
 TAIL_UNIT = re.compile(r"[fpnuµμm][SAV]|[mkMG]?(Ω|[Oo]hms?)")
 OHM = re.compile(rf"({SI})(Ω|ohms?)", re.IGNORECASE)
-# Ohms are inverted to siemens; without a prefix both are units of their own.
+# The prefix of the siemens in which 1/R is given, by the prefix of the ohms of R.
 INVERSE = {"": "", "m": "k", "k": "m", "u": "M", "µ": "M", "μ": "M", "n": "G", "M": "µ", "G": "n"}
 
 
 @cache
 def words(name: str) -> tuple[str, ...]:
-    """The words of a name, lower case and without accents, split at signs, digits and humps."""
+    """The words of a name in lower case, without accents: of `Pulse_LTP2` pulse, ltp, 2.
+
+    It is split at signs, between letters and digits, and before a capital letter.
+    """
     plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", plain)
-    return tuple(word.lower() for word in found)
+    plain = "".join(character for character in plain if not unicodedata.combining(character))
+    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", plain)
+    return tuple(word.lower() for word in parts)
 
 
 def has_words(name: str, *kinds: str) -> bool:
@@ -187,48 +194,56 @@ def role_of_unit(unit: str) -> Role | None:
 
 
 def role_of(text: str, unit: str) -> tuple[str | None, str]:
-    """The role of a column by its name and unit, if they tell it, and a response's quantity."""
-    found = words(text.partition("@")[0])  # what stands behind it is a condition
-    joined = "".join(word for word in found if not word.isdigit())
-    both = [joined, *found]
-    kinds = {kind: listed.intersection(both) for kind, listed in WORDS.items()}
-    response = next((RESPONSE_OF[word] for word in both if word in RESPONSE_OF), "")
-    ambiguous = next((AMBIGUOUS[word] for word in both if word in AMBIGUOUS), None)
-    of_dev = found[-1:] == ("dev",) and not {*found} <= LABEL_OF.keys()  # G_dev is a deviation
-    drives, by_unit, mark = kinds["drive"], role_of_unit(unit), text.strip()
-    named = f"{text} ({unit})"
-    state = next((what for what, pattern in STATES.items() if re.search(pattern, named)), "")
-    number = kinds["pulse"].intersection(found) and kinds["number of pulses"].intersection(found)
-    typed = response == "conductance" and not kinds["time"]  # (us) for (uS)
-    of_device = response not in ("", "conductance", "resistance")  # V_G is a voltage of a gate
-    is_label = found and found[0] in LABEL_OF  # such as `Device ID`
-    is_label = is_label and {*found} <= LABEL_OF.keys() | WORDS["label number"]
+    """The role of a column by its name and unit, None if they leave it open, and the quantity.
+
+    The quantity is "" unless the column holds a response.
+    """
+    words_of_name = words(text.partition("@")[0])  # what follows it is a condition
+    joined = "".join(word for word in words_of_name if not word.isdigit())
+    joined_and_words = [joined, *words_of_name]
+    found_words = {kind: listed.intersection(joined_and_words) for kind, listed in WORDS.items()}
+    response = next((RESPONSE_OF[word] for word in joined_and_words if word in RESPONSE_OF), "")
+    ambiguous = next((AMBIGUOUS[word] for word in joined_and_words if word in AMBIGUOUS), None)
+    has_only_labels = {*words_of_name} <= LABEL_OF.keys()
+    is_deviation = words_of_name[-1:] == ("dev",) and not has_only_labels  # such as G_dev
+    drives, by_unit, mark = found_words["drive"], role_of_unit(unit), text.strip()
+    with_unit = f"{text} ({unit})"
+    state = next(
+        (quantity for quantity, pattern in STATES.items() if re.search(pattern, with_unit)), ""
+    )
+    is_number = all(
+        WORDS[kind].intersection(words_of_name) for kind in ("pulse", "number of pulses")
+    )
+    typed = response == "conductance" and not found_words["time"]  # (us) for (uS)
+    has_quantity = response not in ("", "conductance", "resistance")  # but not V_G
+    is_label = words_of_name and words_of_name[0] in LABEL_OF  # such as `Device ID`
+    is_label = is_label and {*words_of_name} <= LABEL_OF.keys() | WORDS["label number"]
     is_label = is_label and not re.fullmatch(ANGLE, unit)  # the phase of a lock-in amplifier
     rules = (  # the stronger evidence stands first
-        (kinds["error"] or of_dev or joined == "sd" or "±" in text, Role.OTHER),
+        (found_words["error"] or is_deviation or joined == "sd" or "±" in text, Role.OTHER),
         (mark in ("№", "n°", "N°") or mark.startswith("#"), Role.PULSES),
-        (number and re.fullmatch(ARBITRARY, unit), Role.PULSES),
+        (is_number and re.fullmatch(ARBITRARY, unit), Role.PULSES),
         (by_unit == Role.RESPONSE, Role.RESPONSE),
         (state, Role.STATE),
-        (number and drives <= WORDS["applied"], Role.PULSES),
+        (is_number and drives <= WORDS["applied"], Role.PULSES),
         (by_unit == Role.TIME and drives <= WORDS["time"], Role.RESPONSE if typed else Role.TIME),
         (by_unit == Role.TIME, Role.DRIVE),  # such as a width
         (drives and drives <= WORDS["gate"] and ambiguous == Role.CURRENT, Role.OTHER),  # leakage
         (drives, Role.DRIVE),
         (response == "current" and ambiguous == Role.VOLTAGE and not by_unit, ambiguous),  # DrainV
-        (by_unit in (Role.VOLTAGE, Role.CURRENT) and of_device, Role.RESPONSE),
-        (by_unit == Role.VOLTAGE and kinds["pulse"], Role.DRIVE),
+        (by_unit in (Role.VOLTAGE, Role.CURRENT) and has_quantity, Role.RESPONSE),
+        (by_unit == Role.VOLTAGE and found_words["pulse"], Role.DRIVE),
         (by_unit in (Role.VOLTAGE, Role.CURRENT, Role.OTHER), by_unit),
-        (by_unit == Role.PULSES or (kinds["pulse"] and not response), Role.PULSES),
-        (kinds["pulse"] and ambiguous, Role.DRIVE),
+        (by_unit == Role.PULSES or (found_words["pulse"] and not response), Role.PULSES),
+        (found_words["pulse"] and ambiguous, Role.DRIVE),
         (joined == "i", Role.CURRENT),
         (joined in WORDS["count"], Role.PULSES),
-        (is_label, LABEL_OF.get(found[0]) if found else None),
-        (kinds["time"], Role.TIME),
+        (is_label, LABEL_OF.get(words_of_name[0]) if words_of_name else None),
+        (found_words["time"], Role.TIME),
         (response, Role.RESPONSE),
         (ambiguous, ambiguous),
-        (kinds["condition"] or kinds["comment"], Role.OTHER),
-        (found and {*found} <= WORDS["count"], Role.PULSES),
+        (found_words["condition"] or found_words["comment"], Role.OTHER),
+        (words_of_name and {*words_of_name} <= WORDS["count"], Role.PULSES),
     )
     role = next((role for is_so, role in rules if is_so), None)
     if role != Role.RESPONSE:
@@ -241,5 +256,5 @@ def inverse_unit(unit: str) -> str:
     """The unit of 1/R for a resistance R in this unit."""
     if not unit:
         return ""
-    found = OHM.fullmatch(unit)
-    return f"{INVERSE[found[1]]}S" if found and found[1] in INVERSE else f"1/({unit})"
+    match = OHM.fullmatch(unit)
+    return f"{INVERSE[match[1]]}S" if match and match[1] in INVERSE else f"1/({unit})"
