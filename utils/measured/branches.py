@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from utils.measured.checks import flaw
+from utils.measured.column import column_for
 from utils.measured.measurement import Branch, Ramp
 from utils.measured.names import names_polarity_only
 from utils.measured.numeric_table import several
@@ -197,16 +198,15 @@ def numbered_ramps(ramps: Sequence[Series]) -> list[Ramp]:
 def note_irregular_times(ramps: Sequence[Series], branch: str) -> None:
     """Note irregular times between pulses, of which a curve over pulses knows nothing.
 
-    The times of a response are those of the nearest column of times to its left, or else the first
-    one. An interval over several pulses is divided by their number: a lost reading is no gap, nor
-    are readings after every tenth pulse.
+    An interval over several pulses is divided by their number: a lost reading is no gap, nor are
+    readings after every tenth pulse.
     """
     table, intervals, lines = ramps[0].table, [], []
     times = [column for column in table.of(Role.TIME) if column.is_numeric]
-    if not times:
-        return
     for ramp in ramps:
-        clock = ([c for c in times if c.place < ramp.column.place] or times[:1])[-1]
+        clock = column_for(ramp.column, times)
+        if clock is None:
+            return
         times_read = clock.numbers[ramp.rows]
         intervals.append(np.abs(np.diff(times_read) / np.diff(ramp.pulses)))
         lines.append(np.maximum(ramp.lines[1:], ramp.lines[:-1]))

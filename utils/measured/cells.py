@@ -214,8 +214,7 @@ def are_two_integers(lines: Sequence[str]) -> bool:
 
 
 def cells_of_text(lines: Sequence[str], dialect: Dialect, path: str) -> np.ndarray:
-    """The cells, str [lines, columns]. Lines of comments are empty, short lines end in empty
-    cells."""
+    """The cells, str [lines, columns]; comments are left empty, short lines end in empty cells."""
     rows: list[list[str]] = []
     names: list[str] = []  # cells of the last line that is not empty
     for line in lines:

@@ -6,7 +6,7 @@ In: the name and the cells of a column. Out: answers to questions such as whethe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -132,8 +132,7 @@ class Column:
 
     @property
     def retraces(self) -> bool:
-        """Whether it goes back through exactly the same values, as a sweep does and readings do
-        not."""
+        """Whether it goes back through exactly the same values, as only a sweep does."""
         numbers, turn = self.known, int(np.argmax(self.known))
         length = min(turn, len(numbers) - 1 - turn)
         if length < 5 or numbers[turn] == numbers[turn - length]:
@@ -185,6 +184,15 @@ class Column:
         n_changes = sum(cell != before for before, cell in pairwise(self.cells))
         repeats = 1 < len({*labels}) <= len(labels) / 5
         return repeats and (is_text or n_changes <= len(self.cells) / 5)
+
+
+def column_for(response: Column, columns: Sequence[Column]) -> Column | None:
+    """The one of these columns, of times or pulses, that belongs to a response.
+
+    It is the nearest to the left, else the first one; None if there is none.
+    """
+    to_the_left = [column for column in columns if column.place < response.place]
+    return next(iter(to_the_left[::-1] or columns), None)
 
 
 def assign(columns: Iterable[Column], role: str, why: str) -> None:

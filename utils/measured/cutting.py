@@ -57,8 +57,8 @@ def ramp_indices(series: Series, options: ReadingOptions) -> list[np.ndarray]:
 
     Ramps have N readings (--split N), end at turns (--split turns), or end where the file shows it.
     """
-    n, way_to_split = len(series), options.split
-    if way_to_split is None:
+    n, split = len(series), options.split
+    if split is None:
         changes = np.flatnonzero(np.diff(series.segments)) + 1
         starts = {*restarts(series), *(changes.tolist() if series.branch is None else ())}
         bounds = [*sorted(starts), n]
@@ -72,18 +72,16 @@ def ramp_indices(series: Series, options: ReadingOptions) -> list[np.ndarray]:
             refuse_steps(series, ramps)
         if len(ramps) == len(parts):
             return ramps
-    elif way_to_split == "turns":
+    elif split == "turns":
         if n < 2 * MIN_READINGS:
             raise series.error(f"too few readings for a turn, {n}; leave --split turns out")
         ramps = [np.arange(n)[ramp] for ramp in between_turns(series)]
         if len(ramps) < 2:
             raise series.error("the curve does not turn; leave --split turns out")
     else:
-        ramps = np.split(np.arange(n), np.arange(int(way_to_split), n + 1, int(way_to_split)))[:-1]
+        ramps = np.split(np.arange(n), np.arange(int(split), n + 1, int(split)))[:-1]
         if not ramps:
-            problem = (
-                f"the number of readings, {n}, is below --split {way_to_split}; give a smaller one"
-            )
+            problem = f"the number of readings, {n}, is below --split {split}; give a smaller one"
             raise series.error(problem, n - 1)
     return [ramp for ramp in ramps if len(ramp) >= MIN_READINGS]
 
@@ -132,18 +130,15 @@ def between_turns(series: Series, starts: Sequence[int] = ()) -> list[slice]:
     values[places] = series.values
     cuts, resets = cut_at_turns(values, places[list(starts)].tolist())
     cuts = [slice(*np.searchsorted(places, (cut.start, cut.stop)).tolist()) for cut in cuts]
-    for ramp_cut, bad_readings, next_ramp in (
-        zip(cuts, cuts[1:], cuts[2:], strict=False) if resets > 1 else ()
-    ):
-        ramp, next_value = series.values[ramp_cut], series.values[next_ramp][0]
-        if bad_readings.stop - bad_readings.start < MIN_READINGS <= len(ramp):
-            change = ramp[-1] - ramp[0]
-            if (next_value - ramp[-1]) * np.sign(change) > -BACK * abs(change):  # the ramp goes on
+    for ramp_cut, between, next_cut in zip(cuts, cuts[1:], cuts[2:], strict=False):
+        ramp, n_between = series.values[ramp_cut], between.stop - between.start
+        if resets > 1 and n_between < MIN_READINGS <= len(ramp):
+            change, gap = ramp[-1] - ramp[0], series.values[next_cut][0] - ramp[-1]
+            if gap * np.sign(change) > -BACK * abs(change):  # the ramp goes on
                 raise series.error(
-                    f"{several([bad_readings.stop - bad_readings.start], 'reading')} far from "
-                    "those before and after, which belong to one ramp; empty the cells of bad "
-                    "readings",
-                    bad_readings.start,
+                    f"{several([n_between], 'reading')} far from those before and after, which "
+                    "belong to one ramp; empty the cells of bad readings",
+                    between.start,
                 )
     if resets:
         series.table.left_out.append(
@@ -165,14 +160,10 @@ def refuse_steps(series: Series, ramps: list[np.ndarray]) -> None:
         states = [complete_states(values, reads, places[ramp[[0, -1]]]) for ramp in ramps]
         if len(values) % reads or min(map(len, states)) < MIN_READINGS:
             continue
-        changes = np.array(
-            [states_of_ramp[-1, -1] - states_of_ramp[0, 0] for states_of_ramp in states]
-        )
-        inner = [(states_of_ramp[:, -1] - states_of_ramp[:, 0]).sum() for states_of_ramp in states]
+        changes = np.array([ramp[-1, -1] - ramp[0, 0] for ramp in states])
+        inner = [(ramp[:, -1] - ramp[:, 0]).sum() for ramp in states]
         within, total = abs(np.sign(changes) @ inner), abs(changes).sum()
-        error = np.sqrt(
-            sum((np.diff(states_of_ramp) ** 2).sum() for states_of_ramp in states) / (reads - 1)
-        )
+        error = np.sqrt(sum((np.diff(ramp) ** 2).sum() for ramp in states) / (reads - 1))
         # A ramp of which each reading follows a pulse changes within as much as elsewhere.
         missing = (1 - 1 / reads) * total - within
         if missing > STEPS_ERRORS * error and within <= max(3 * error, REPEATED * total):

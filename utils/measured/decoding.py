@@ -58,8 +58,7 @@ def decode(raw: bytes, path: str) -> tuple[list[str], str]:
 
 
 def encoding_of(raw: bytes) -> str:
-    """The encoding by the byte order mark, else by where zero bytes stand, else by what is
-    valid."""
+    """The encoding by the byte order mark, or by where zero bytes stand, or the one that works."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     start = raw[: 1 << 16]

@@ -16,7 +16,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.measured.cells import EMPTY, MISSING, SPACES, TEXT
-from utils.measured.column import STEADY, Column
+from utils.measured.column import STEADY, Column, column_for
 from utils.measured.layouts import header_pulses
 from utils.measured.names import VALUE, branch_in, device_of_label, parse_name
 from utils.measured.numeric_table import NumericTable, several
@@ -58,18 +58,15 @@ def series_of_lines(
         if series is None:
             table.left_out.append(f"line {table.lines[row]}: no numbers")
             continue
-        devices = {
-            "each": separate_devices[row],
-            "one": "",
-            "auto": device_of_label(joined_cells(device_columns, row)),
-        }
         series.place, series.branch = row, branch_in(label)
-        series.device = devices[options.devices] or ONE_DEVICE
+        if options.devices == "each":
+            series.device = separate_devices[row]
+        elif options.devices == "auto":
+            series.device = device_of_label(joined_cells(device_columns, row)) or ONE_DEVICE
         series.cycle = number_in(cycles[-1], row) if cycles else parse_name(label).cycle
         all_series.append(series)
-    conditions = dict.fromkeys(
-        series.device for series in all_series if VALUE.fullmatch(series.device)
-    )
+    devices = dict.fromkeys(series.device for series in all_series)
+    conditions = [device for device in devices if VALUE.fullmatch(device)]
     if options.devices == "auto" and len(conditions) > 1:
         raise table.refusal(
             f"the labels of the lines differ in a condition, {', '.join(conditions)}; "
@@ -86,11 +83,7 @@ def joined_cells(columns: Sequence[Column], row: int) -> str:
 def series_of_columns(
     table: NumericTable, responses: Sequence[Column], options: ReadingOptions
 ) -> list[Series]:
-    """A series for each column of responses, and there for each group of lines with the same
-    labels.
-
-    Its pulses stand in the nearest column of pulses to the left, or else the first one.
-    """
+    """A series for each column of responses and each group of lines with the same labels in it."""
     if table.dialect.separator == SPACES:
         refuse_gaps(table)
     keys = table.of(*LABELS) if options.layout == "long" else []
@@ -98,12 +91,7 @@ def series_of_columns(
     groups = without_resets(table, keys, groups_of(table, keys), options)
     all_series = []
     for column, device in zip(responses, devices_of(responses, options.devices), strict=True):
-        on_the_left = [
-            column_of_pulses
-            for column_of_pulses in counters
-            if column_of_pulses.place < column.place
-        ] or counters[:1]
-        counter = on_the_left[-1] if on_the_left else None
+        counter = column_for(column, counters)
         for rows in groups:
             if keys and counter:
                 rows = in_order(rows, counter.numbers[rows], bool(table.of(Role.READ)))
@@ -126,8 +114,7 @@ def series_of_columns(
 
 
 def segments_of(table: NumericTable, rows: np.ndarray) -> np.ndarray:
-    """Rows in which all drives stay the same form a segment; the number of that of each row,
-    [rows].
+    """The number of the segment of each row, int [rows]; all drives stay the same in a segment.
 
     Where the drive is 0 beside the first reading, that one was read before any pulse, and belongs
     to the first segment. Where it is 0 beside the last one, the file gives the drive of the next
@@ -147,8 +134,7 @@ def segments_of(table: NumericTable, rows: np.ndarray) -> np.ndarray:
 
 
 def refuse_gaps(table: NumericTable) -> None:
-    """Raise UserError for a short line where spaces separate cells: any of its cells may be
-    missing."""
+    """Raise UserError for a short line whose cells are separated by spaces: any may be missing."""
     counts = (table.kinds != EMPTY).sum(axis=1)
     if (counts < counts[0]).any():
         row = int(np.argmax(counts < counts[0]))
@@ -192,14 +178,10 @@ def without_resets(
         if branch_in(counter.cells[row])
     ]
     branches = [labels_of(keys, rows[0]).get(Role.BRANCH) for rows in groups]
-    branches_of_ramps = {
-        branch for branch, rows in zip(branches, groups, strict=True) if len(rows) > 1
-    }
-    if branches_of_ramps and len(options.branches) < 2:
-        pairs = zip(branches, groups, strict=True)
-        resets += [
-            int(rows[0]) for branch, rows in pairs if branch not in {None, *branches_of_ramps}
-        ]
+    pairs = list(zip(branches, groups, strict=True))
+    of_ramps = {branch for branch, rows in pairs if len(rows) > 1}
+    if of_ramps and len(options.branches) < 2:
+        resets += [int(rows[0]) for branch, rows in pairs if branch not in {None, *of_ramps}]
     if resets:
         table.left_out.append(
             f"{several([len(resets)], 'line')} of single readings after a reset, the first is line "
@@ -215,23 +197,22 @@ def in_order(rows: np.ndarray, pulses: np.ndarray, with_reads: bool) -> np.ndarr
     with_reads: whether a column numbers repeated readings; these may stand one pass after another.
     """
     steps = np.diff(pulses)
-    is_shuffled = (
-        len(np.unique(pulses)) == len(pulses) and (steps < 0).sum() > 1 < (steps > 0).sum()
-    )
+    are_unique = len(np.unique(pulses)) == len(pulses)
+    is_shuffled = are_unique and (steps < 0).sum() > 1 < (steps > 0).sum()
     read_by_read = with_reads and (steps < 0).any()
     return rows[np.argsort(pulses, kind="stable")] if is_shuffled or read_by_read else rows
 
 
 def labels_of(keys: Sequence[Column], row: int) -> dict:
     """What the labels of a line of a long table say."""
-    labels: dict = {column.role: column.cells[row] for column in keys}
-    if Role.DEVICE in labels:  # of several columns, such as those of chips and devices
-        labels[Role.DEVICE] = joined_cells([c for c in keys if c.role == Role.DEVICE], row)
+    labels: dict = {}
     for column in keys:
-        if column.role == Role.CYCLE:
+        if column.role == Role.DEVICE:  # perhaps several columns, such as those of chip and device
+            labels[Role.DEVICE] = f"{labels.get(Role.DEVICE, '')} {column.cells[row]}".strip()
+        elif column.role == Role.CYCLE:
             labels[Role.CYCLE] = number_in(column, row)
-    if Role.BRANCH in labels:
-        labels[Role.BRANCH] = branch_in(labels[Role.BRANCH])
+        elif column.role == Role.BRANCH:
+            labels[Role.BRANCH] = branch_in(column.cells[row])
     return labels
 
 

@@ -191,22 +191,21 @@ def with_groups(grid: Grid, row: int, names: list[str]) -> tuple[int, list[str],
         cells = [cell if is_known(parse_name(cell)) else title + cell for cell in cells]
     groups = [parse_name(cell) for cell in cells]
     known = [is_known(group) for group in groups]
-    letters = [
-        cell[:1] == chr(ord("A") + column) for cell, column in zip(cells, columns, strict=True)
-    ]
-    if len({*cells}) < 2 or all(letters) or not all(names[column] for column in columns):
+    pairs = zip(cells, columns, strict=True)
+    are_letters = all(cell[:1] == chr(ord("A") + column) for cell, column in pairs)
+    if len({*cells}) < 2 or are_letters or not all(names[column] for column in columns):
         return row, names, []  # A, B, C or A(X), B(Y) are of a spreadsheet
-    group_of_column = np.searchsorted(columns, np.arange(len(names)), "right") - 1
-    has_group = [
-        bool(name) and group >= 0 for name, group in zip(names, group_of_column, strict=True)
-    ]
-    pairs = list(zip(names, group_of_column, has_group, strict=True))
-    made = [group.has_words("error", "mean", "spread", "sd") for group in groups]
-    if any(known) and all(map(any, zip(known, made, strict=True))):
-        names = [f"{groups[group].text} {name}" if has else name for name, group, has in pairs]
+    # Which group each column has; -1 is none, as is that of a column without a name.
+    group_at = np.searchsorted(columns, np.arange(len(names)), "right") - 1
+    group_at[[not name for name in names]] = -1
+    columns_in_group = list(zip(names, group_at.tolist(), strict=True))
+    are_statistics = [group.has_words("error", "mean", "spread", "sd") for group in groups]
+    if any(known) and all(map(any, zip(known, are_statistics, strict=True))):
+        texts = [group.text for group in groups]
+        names = [name if at < 0 else f"{texts[at]} {name}" for name, at in columns_in_group]
         return int(rows_above[-1]), names, []
     where = f"in line {grid.lines[rows_above[-1]]}"
-    return row, names, [f"'{cells[group]}' {where}" if has else "" for _, group, has in pairs]
+    return row, names, ["" if at < 0 else f"'{cells[at]}' {where}" for at in group_at.tolist()]
 
 
 def is_known(name: Name) -> bool:

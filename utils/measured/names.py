@@ -171,8 +171,7 @@ def device_in(text: str) -> str | None:
 
 
 def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
-    """Names, with branches and cycles of pairs such as P1, D1, P2, D2, of which one alone means
-    nothing."""
+    """Names, with branches and cycles where they are pairs such as P1, D1, P2, D2."""
     matches = [re.fullmatch(rf"([^\W\d_]+){GAP}(\d*)", name.text.lower()) for name in names]
     parts = [match.groups() if match else ("", "") for match in matches]
     with_branch = list(names)

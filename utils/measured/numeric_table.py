@@ -97,12 +97,9 @@ def find_numbers(grid: Grid) -> NumericTable:
     labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
     header = find_header(grid, labels)
     check_separators(grid, header)
-    text_rows = {"above": filled[filled < header.top], "below": filled[filled > last]}
-    left_out += [
-        f"{spread(rows_beside + 1, 'line')}: text {side} the numbers"
-        for side, rows_beside in text_rows.items()
-        if len(rows_beside)
-    ]
+    for side, rows in (("above", filled[filled < header.top]), ("below", filled[filled > last])):
+        if len(rows):
+            left_out.append(f"{spread(rows + 1, 'line')}: text {side} the numbers")
     rows = filled[(filled >= header.start) & (filled <= last)]
     part = {name: getattr(grid, name)[rows] for name in ("lines", "cells", "kinds", "numbers")}
     factors = np.array([name.factor for name in header.names])
@@ -151,8 +148,7 @@ def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:
 
 
 def check_separators(grid: Grid, header: Header) -> None:
-    """Raise UserError for text among the numbers, and for lines with other separators or too many
-    cells."""
+    """Raise UserError for text among the numbers, other separators, and lines of too many cells."""
     texts = np.argwhere(grid.kinds == TEXT).tolist()
     for (problem, pattern), (row, column) in product(NO_NUMBERS.items(), texts):
         if row >= header.start and pattern.search(grid.cells[row, column]):

@@ -83,8 +83,7 @@ def differ_in_condition(names: set[Name]) -> bool:
 
 
 def check_states(ramps: Sequence[Series]) -> None:
-    """Raise UserError where a column, say of a temperature, is constant within each ramp but not
-    the same in all."""
+    """Raise UserError where a condition is constant within each ramp, but not the same in all."""
     table = ramps[0].table
     for column in table.columns:
         role = column.name.role if column.role == Role.LABEL else column.role

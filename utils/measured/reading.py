@@ -158,8 +158,7 @@ def without_copies(pieces: Sequence[Series]) -> list[Series]:
 
 
 def table_of_roles(table: NumericTable) -> pd.DataFrame:
-    """One row for each column of the file, or for neighbours of the same role: column, role,
-    why."""
+    """Column, role and why: a row for each column of the file, or for neighbours of one role."""
     import pandas
 
     rows = []
@@ -217,7 +216,9 @@ def options_to_repeat(
     if options.layout != "rows":
         chosen["pulses"] = str(pulses[0].number) if len(pulses) == 1 else None if pulses else "none"
     repeated = asdict(options) | chosen
-    return {name: list(x) if isinstance(x, tuple) else x for name, x in repeated.items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in repeated.items()
+    }
 
 
 def column_ranges(columns: Sequence[Column]) -> list[str]:

@@ -46,8 +46,7 @@ def refuse_unnamed(table: NumericTable, columns: Sequence[Column]) -> None:
 
 
 def refuse_overlooked(table: NumericTable, columns: Sequence[Column]) -> None:
-    """Raise UserError for a column without a known name whose numbers are like those of a
-    response."""
+    """Raise UserError for a column of unknown name whose numbers are like those of a response."""
     responses, similar = table.of(Role.RESPONSE), {}  # to each such column, the response
     for column in columns:
         name = column.name
@@ -169,8 +168,7 @@ def shows_pulses(table: NumericTable) -> bool:
 
 
 def refuse_states_before(table: NumericTable, responses: Sequence[Column]) -> None:
-    """Raise UserError where one column holds the values before each pulse, and another those
-    after."""
+    """Raise UserError where one column is read before each pulse, and another one after it."""
     for before, after in [*pairwise(responses), *pairwise(responses[::-1])]:
         names = before.name, after.name
         pairs_of_values = np.stack([before.numbers, after.numbers])

@@ -47,8 +47,7 @@ class Repeats:
 
 
 def average_columns(all_series: Sequence[Series], repeats: Repeats) -> list[Series]:
-    """One series of means in place of those that are reads 1, 2, … of the same ramp, side by
-    side."""
+    """One series of means in place of all that are reads 1, 2, … of the same ramp, side by side."""
     groups: dict[tuple, list[Series]] = {}
     for series in all_series:
         ramp = (series.device, series.cycle, series.branch, series.rows[0])
@@ -58,18 +57,13 @@ def average_columns(all_series: Sequence[Series], repeats: Repeats) -> list[Seri
         if len(group) == 1:
             averaged += group
             continue
-        joint = joined(group)
+        arrays = {name: np.concatenate([getattr(read, name) for read in group]) for name in ARRAYS}
+        joint = replace(group[0], **arrays)
         order = np.argsort(joint.positions, kind="stable")
         _, firsts = np.unique(joint.positions[order], return_index=True)
         means = repeats.mean(joint.values[order], firsts)
         averaged.append(replace(joint.take(order[firsts]), values=means))
     return averaged
-
-
-def joined(group: Sequence[Series]) -> Series:
-    """All readings of several series, one series after the other."""
-    arrays = {name: np.concatenate([getattr(series, name) for series in group]) for name in ARRAYS}
-    return replace(group[0], **arrays)
 
 
 def average_states(series: Series, options: ReadingOptions, repeats: Repeats) -> Series:

@@ -74,7 +74,8 @@ def by_numbers(column: Column) -> tuple[str, str]:
     is_pulses, is_label = name.role == Role.PULSES, name.role in LABELS
     counts_lines = rises and len(column.known) == len(column.numbers) >= 5
     is_quantity = bool(name.unit) or name.quantity != "response" or not counts
-    is_uneven = bool(name.text) and not counts and not (column.is_whole and rises)
+    is_no_counter = bool(name.text) and not counts and not (column.is_whole and rises)
+    is_no_counter = is_no_counter and name.may_count_readings
     has_unit = bool(name.unit) and name.role in HAVE_UNITS
     labels = (name.device, name.branch, name.cycle, name.read)
     is_labelled = labels != (None,) * 4 and name.role in (None, Role.CURRENT)
@@ -85,11 +86,7 @@ def by_numbers(column: Column) -> tuple[str, str]:
         (is_label, name.role, "by its name"),
         (name.role == Role.RESPONSE and is_quantity, name.role, by),
         (is_pulses and column.is_constant, Role.UNKNOWN, f"{like_counter} change"),
-        (
-            is_pulses and name.may_count_readings and is_uneven,
-            Role.UNKNOWN,
-            f"{like_counter} count",
-        ),
+        (is_pulses and is_no_counter, Role.UNKNOWN, f"{like_counter} count"),
         (is_pulses and not counts, name.role, "by its name"),
         (is_pulses, name.role, "by its name and its numbers, 0 or 1, 2, 3 …"),
         (counts and not has_unit, Role.PULSES, "its numbers count 0 or 1, 2, 3 …"),
@@ -189,22 +186,19 @@ def choose_responses(
 
 
 def leave_out_derived(table: NumericTable) -> None:
-    """Leave out fits, means and spreads of the readings beside them, unless nothing else is
-    there."""
+    """Leave out fits, means and spreads of readings, unless nothing else is there."""
     for role in (Role.RESPONSE, Role.STATE, Role.CURRENT, Role.VOLTAGE, Role.UNKNOWN):
         columns = [c for c in table.of(role) if c.is_numeric and c.name.role in (None, role)]
         statistics = {column: statistic(column.name) for column in columns}
         means = [words for words in statistics.values() if words and words <= WORDS["mean"]]
+        beside_mean = [c for c in columns if means and statistics[c] != means[0]]
         if role == Role.RESPONSE or not table.of(Role.RESPONSE):
             refuse_mean(table, statistics)
         for derived, why in (
             ([c for c in columns if c.name.has_words("fit")], "a fit or a model, no readings"),
             ([c for c in columns if FORMULA.search(c.name.text)], "made of other columns"),
             ([c for c in columns if statistics[c]], "made of other columns"),
-            (
-                [c for c in columns if means and statistics[c] != means[0]],
-                "beside the mean or the median",
-            ),
+            (beside_mean, "beside the mean or the median"),
         ):
             to_leave_out = [column for column in derived if column in columns]
             if len(to_leave_out) < len(columns):

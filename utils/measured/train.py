@@ -67,11 +67,7 @@ class Turn:
 
     @cached_property
     def sharp(self) -> int | None:
-        """The turn where no fit is needed: it is known, or the steps around it far exceed the
-        noise.
-
-        None elsewhere.
-        """
+        """The turn if it is known, or if the steps around it far exceed the noise; else None."""
         if self.is_known:
             return self.at
         if np.isnan(self.part).any():
@@ -111,6 +107,10 @@ class Turn:
             return best + (self.misfit(best + 1, meet) <= self.misfit(best, meet) * slack)
         return best
 
+    def least_misfit(self, meet: bool) -> float:
+        """The sum of squared residuals at the most likely end."""
+        return self.misfit(self.best(meet), meet)
+
 
 def squared_residuals(values: np.ndarray, places: Sequence[np.ndarray]) -> float:
     """The sum of squared residuals of values [n] about a level and one or two exponentials.
@@ -149,22 +149,16 @@ def ends_of(turns: Sequence[Turn]) -> list[int]:
     noisy = [turn for turn in turns if turn.sharp is None and turn.is_wide]
     for is_high in (True, False):
         alike = [turn for turn in noisy if turn.is_high == is_high]
-        residuals = {
-            meet: total_misfit(alike, [turn.best(meet) for turn in alike], meet)
-            for meet in (True, False)
-        }
-        slack = (10 + 4 * len(alike)) * residuals[False] / degrees_of_freedom(alike)
+        apart, joined = (sum(turn.least_misfit(meet) for turn in alike) for meet in (False, True))
+        slack = (10 + 4 * len(alike)) * apart / degrees_of_freedom(alike)
         for turn in turns:
             if turn.is_high == is_high:
-                turn.meet = residuals[True] - residuals[False] <= slack
+                turn.meet = joined - apart <= slack
     ends = [turn.best(turn.meet) for turn in turns]
     if noisy and all(turn.is_wide for turn in turns) and len(ends) > 2:
         residual, regular = regular_ends(turns, ends)
-        slack = (
-            (10 + 6 * len(turns))
-            * total_misfit(noisy, [turn.best(turn.meet) for turn in noisy])
-            / degrees_of_freedom(noisy)
-        )
+        least = sum(turn.least_misfit(turn.meet) for turn in noisy)
+        slack = (10 + 6 * len(turns)) * least / degrees_of_freedom(noisy)
         if residual - total_misfit(turns, ends) <= slack:
             return regular
     return ends
@@ -175,13 +169,10 @@ def degrees_of_freedom(turns: Sequence[Turn]) -> int:
     return max(sum(len(turn.part) - 6 for turn in turns), 1)
 
 
-def total_misfit(turns: Sequence[Turn], ends: Sequence[int], meet: bool | None = None) -> float:
+def total_misfit(turns: Sequence[Turn], ends: Sequence[int]) -> float:
     """The sum of squared residuals about all turns that are not known, if these are the ends."""
-    return sum(
-        turn.misfit(end, turn.meet if meet is None else meet)
-        for turn, end in zip(turns, ends, strict=True)
-        if not turn.is_known
-    )
+    pairs = zip(turns, ends, strict=True)
+    return sum(turn.misfit(end, turn.meet) for turn, end in pairs if not turn.is_known)
 
 
 def regular_ends(turns: Sequence[Turn], ends: Sequence[int]) -> tuple[float, list[int]]:

@@ -65,8 +65,7 @@ def cut_at_turns(values: np.ndarray, starts: Sequence[int] = ()) -> tuple[list[s
 
 
 def turning_point(values: np.ndarray) -> int | None:
-    """The index of a reading at which a curve [n] turns by far more than its noise; None if none
-    is.
+    """The index at which a curve [n] first turns by far more than its noise; None if it does not.
 
     Ramps that drift go back by less of the range: three such turns are one for sure.
     """
@@ -95,10 +94,8 @@ def without_spikes(values: np.ndarray) -> np.ndarray:
     for index in range(2, len(values) - 2):
         before, after = clean[index - 1], values[index + 1]
         distance = abs(values[index] - (before + after) / 2)
-        step_nearby = max(
-            abs(before - clean[index - 2]), abs(values[index + 2] - after), abs(after - before)
-        )
-        if distance > 0.2 * spread and distance > 5 * step_nearby:
+        steps = (before - clean[index - 2], values[index + 2] - after, after - before)
+        if distance > 0.2 * spread and distance > 5 * max(map(abs, steps)):
             clean[index] = (before + after) / 2
     return clean
 
@@ -110,20 +107,14 @@ def smoothed(values: np.ndarray) -> tuple[np.ndarray, float]:
     reading times the root of binomial(2 k, k). The curve itself only adds to them, so the smallest
     estimate of several orders counts.
     """
-    noise = min(
-        MEDIAN_TO_SD
-        * float(np.median(np.abs(np.diff(values, order))))
-        / comb(2 * order, order) ** 0.5
-        for order in (1, 2, 3, 4)
-    )
+    sizes = [(k, float(np.median(np.abs(np.diff(values, k))))) for k in (1, 2, 3, 4)]
+    noise = min(MEDIAN_TO_SD * size / comb(2 * k, k) ** 0.5 for k, size in sizes)
     extent = max(float(np.ptp(values)) - 6 * noise, 3 * noise)
     width = 1 if noise == 0 else int(np.ceil((13 * noise / extent) ** 2))
     width = min(width // 2 * 2 + 1, (len(values) - 1) // 2 * 2 + 1)
     kernel = np.ones(width)
-    sums, counts = (
-        np.convolve(numbers, kernel, "same") for numbers in (values, np.ones(len(values)))
-    )
-    return sums / counts, noise / np.sqrt(width)
+    counts = np.convolve(np.ones(len(values)), kernel, "same")
+    return np.convolve(values, kernel, "same") / counts, noise / np.sqrt(width)
 
 
 def find_turns(values: np.ndarray, swing: float) -> list[int]:
@@ -145,9 +136,9 @@ def find_turns(values: np.ndarray, swing: float) -> list[int]:
         max((index for index, _ in group), key=lambda index: sign * values[index])
         for sign, group in groupby(extremes, key=itemgetter(1))
     ]
-    usual_swing = (
-        SWING * float(np.median(np.abs(np.diff(values[turns])))) if len(turns) > 2 else swing
-    )
+    if len(turns) < 3:
+        return turns
+    usual_swing = SWING * float(np.median(np.abs(np.diff(values[turns]))))
     return turns if usual_swing > DRIFTS * swing else find_turns(values, usual_swing)
 
 

@@ -15,8 +15,7 @@ from functools import cache
 
 
 class Role(str, Enum):
-    """What a column holds. STATE, CURRENT and VOLTAGE become responses if no other column is
-    one."""
+    """What a column holds; STATE, CURRENT and VOLTAGE become responses if no other column is."""
 
     PULSES = "pulses"
     TIME = "time"
