@@ -95,16 +95,14 @@ def branches_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str
     period = next(n for n in range(1, len(ways) + 1) if ways[n:] == ways[:-n])
     by_values = f"--branches {' '.join(ways[:period])}"
     hint = f", or say {by_values}" if period > 1 else ""
-    named_branches: list[Branch | None] = [
-        named_branch(piece, options, quantity, hint) for piece in pieces
-    ]
-    named = [
-        (piece, branch) for piece, branch in zip(pieces, named_branches, strict=True) if branch
-    ]
-    contradicting = [ramp for ramp, branch in named if branch != ramp.way and not ramp.counts_down]
-    may_be_turned = quantity == "conductance" and len({branch for _, branch in named}) < 2
-    if not contradicting or len(contradicting) < len(named) or may_be_turned:
-        return [branch or way for branch, way in zip(named_branches, ways, strict=True)]
+    names: list[Branch | None] = [named_branch(piece, options, quantity, hint) for piece in pieces]
+    pairs = list(zip(pieces, names, strict=True))
+    contradicting = [ramp for ramp, name in pairs if name not in (None, ramp.way)]
+    contradicting = [ramp for ramp in contradicting if not ramp.counts_down]
+    n_named = sum(name is not None for name in names)
+    may_be_turned = quantity == "conductance" and len({*names} - {None}) < 2
+    if not contradicting or len(contradicting) < n_named or may_be_turned:
+        return [name or way for name, way in zip(names, ways, strict=True)]
     if not options.branches:
         ramp = contradicting[0]
         as_others = ", as with all other ramps" if len(contradicting) > 1 else ""

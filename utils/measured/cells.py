@@ -3,8 +3,8 @@
 In: a text file or a workbook. Out: a `Grid` of cells. What separates cells, and which decimal mark
 numbers have, is found from the whole file:
 
-    0,95; 1,02       two numbers with decimal commas
-    0,95             a number with a decimal comma, or, if the lines go on with 1,97 and 2,99, two
+    0,95; 1,02      two numbers with decimal commas
+    0,95            one number with a decimal comma; but two if 1,97 and 2,99 follow: 0, 1, 2 count
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -134,8 +135,7 @@ class Grid:
 
 
 def read_grid(raw: bytes, path: str, decimal: str, sheet: str | None) -> Grid:
-    """The cells of a file. decimal: point, comma, or auto; sheet: name or number, of a workbook
-    only.
+    """The cells of a file. decimal: point, comma, or auto; sheet: name or number, in a workbook.
 
     Raises UserError for a file that is neither text nor a workbook, and for one that is too large.
     """
@@ -179,13 +179,10 @@ def dialect_of(lines: Sequence[str], marks: Sequence[str]) -> Dialect:
     sample = lines[:SAMPLE_LINES] + lines[max(SAMPLE_LINES, middle) : middle + SAMPLE_LINES]
     sniffed = clevercsv.Sniffer().sniff("\n".join(sample), delimiters=[*",;\t "])
     separator = (sniffed and sniffed.delimiter) or ","
-    candidates = [
-        Dialect(possible_separator, mark)
-        for possible_separator in ((",", SPACES) if separator in ", " else (separator,))
-        for mark in marks
-        # clevercsv takes no comma for a decimal mark
-        if (possible_separator, mark) != (",", "comma") or any('"' in line for line in sample)
-    ]
+    # Commas separate cells and are the decimal mark, too, only if cells stand in quotes.
+    has_quotes = any('"' in line for line in sample)
+    pairs = product((",", SPACES) if separator in ", " else (separator,), marks)
+    candidates = [Dialect(*pair) for pair in pairs if has_quotes or pair != (",", "comma")]
     best = most_numbers(candidates, sample)
     may_be_pairs = best.decimal == "comma" and best.separator != ";" and "point" in marks
     return Dialect(",", "point") if may_be_pairs and are_two_integers(sample) else best
@@ -204,9 +201,8 @@ def are_two_integers(lines: Sequence[str]) -> bool:
     rows = [Dialect(",", "point").split(line) for line in lines]
     is_number = NUMBERS["point"].fullmatch
     pairs = [row for row in rows if is_number((row[0].split() or [""])[0])]
-    if not pairs or any(
-        len(row) != 2 or not row[0].isdecimal() or not is_number(row[1]) for row in pairs
-    ):
+    are_two = [len(row) == 2 and row[0].isdecimal() and is_number(row[1]) for row in pairs]
+    if not pairs or not all(are_two):
         return False
     counts_lines = len(pairs) >= 3 and (np.diff([int(row[0]) for row in pairs]) == 1).all()
     above = rows[: rows.index(pairs[0])][-1:]
@@ -270,8 +266,8 @@ def cells_of_workbook(raw: bytes, path: str, sheet: str | None) -> tuple[str, np
         for cell in frame.to_numpy().flat
     ]
     other_sheets = ", ".join(other for other in names if other != name)
-    sheet_note = (
-        f", sheet {name} (not read: {other_sheets}; --sheet chooses)" if other_sheets else ""
-    )
+    source = "workbook"
+    if other_sheets:
+        source += f", sheet {name} (not read: {other_sheets}; --sheet chooses)"
     to_choose_from = other_sheets if sheet is None else ""
-    return f"workbook{sheet_note}", np.array(words, object).reshape(frame.shape), to_choose_from
+    return source, np.array(words, object).reshape(frame.shape), to_choose_from

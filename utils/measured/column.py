@@ -1,7 +1,8 @@
 """A column of a table: its name, its cells, what its numbers look like, and which role it has.
 
-In: the name and the cells of a column. Out: answers to questions such as whether it counts (0, 1, 2
-…), whether it is a setpoint (0, 0.5, 1.0 …) or whether it retraces its values, as a sweep does.
+In: the name and the cells of a column. Out: whether it counts (0, 1, 2 …), whether it is a setpoint
+(0, 0.5, 1.0 …), whether it goes back through the same values, as a sweep does, and more of this
+kind.
 """
 
 from __future__ import annotations

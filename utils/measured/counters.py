@@ -36,11 +36,12 @@ def refuse_counters(table: NumericTable, options: ReadingOptions) -> None:
             )
         is_fixed = role == Role.UNKNOWN and column.is_constant and numbers[0] not in (0, 1)
         if is_named and is_fixed and name.has_words("per"):
-            problem = (
-                f"{numbers[0]:g} pulses before each reading; give the number of all pulses so far"
+            raise table.error(
+                0,
+                column.place,
+                f"{numbers[0]:g} pulses before each reading; give the number of all pulses so far "
+                "in one column, and leave this one out",
             )
-            problem += " in one column, and leave this one out"
-            raise table.error(0, column.place, problem)
         if is_named and role == Role.TEXT and not table.of(Role.PULSES):
             refuse_digits(table, column, "no plain number of pulses; write it out")
     for column in table.of(Role.PULSES):

@@ -71,8 +71,7 @@ def key_columns(table: NumericTable) -> list[Column]:
 def header_pulses(table: NumericTable, first: int) -> np.ndarray | None:
     """Numbers of pulses that are the names of the columns from `first` on, [columns]; None if not.
 
-    Such names are 0, 1, 2 … or p0, p1, p2 … or `pulse 10`, `pulse 20` …; NaN where there is no
-    name.
+    Such names are 0, 1, 2 … or p0, p1, p2 … or `pulse 10`, `pulse 20` …; NaN without a name.
     """
     pattern = r"(?:p|pulses?|puls|impuls(?:ion)?|n|#)?[\s_.#-]*(\d+(?:\.\d+)?)"
     names = [column.name.text for column in table.columns[first:]]

@@ -122,14 +122,12 @@ class Name:
         text = re.sub(r"[^\W\d_]+\.?", lambda word: " " if branch_in(word[0]) else word[0], text)
         text = re.sub(r"\s*([=@])\s*", r"\1", text)
         values, text = VALUE.findall(text), VALUE.sub(" ", text)
-        words_left, numbers = PLAIN_NUMBER.sub(" ", text), PLAIN_NUMBER.findall(text)
-        words_found = re.findall(r"[^\W_]+(?:[.,]\d+)?", words_left)
+        numbers, text = PLAIN_NUMBER.findall(text), PLAIN_NUMBER.sub(" ", text)
+        parts = re.findall(r"[^\W_]+(?:[.,]\d+)?", text)
         # In `First cycle` and `Run A` the other word is a number of the cycle, too.
-        if any(LABEL_OF.get(word.lower()) == Role.CYCLE for word in words_found):
-            words_found = [
-                word for word in words_found if len(word) > 1 and not has_words(word, "ordinal")
-            ]
-        return (*words_found, *values), tuple(map(int, numbers))
+        if any(LABEL_OF.get(part.lower()) == Role.CYCLE for part in parts):
+            parts = [part for part in parts if len(part) > 1 and not has_words(part, "ordinal")]
+        return (*parts, *values), tuple(map(int, numbers))
 
 
 def parse_name(header: str, unit: str = "") -> Name:
@@ -163,32 +161,26 @@ def device_in(text: str) -> str | None:
     if not parts:
         place = PLACE.search(text)
         return place[0].strip("()[]{}") if place else None
-    from_first_to_last = text[parts[0].start() : parts[-1].end()]
-    something_between = re.search(
-        r"[^\W_]", DEVICE_NAME.sub(" ", from_first_to_last)
-    )  # such as a cycle between them
-    return " ".join(part[0] for part in parts) if something_between else from_first_to_last
+    span = text[parts[0].start() : parts[-1].end()]
+    is_divided = re.search(r"[^\W_]", DEVICE_NAME.sub(" ", span))  # by a cycle, say
+    return " ".join(part[0] for part in parts) if is_divided else span
 
 
 def with_branches(names: Sequence[Name]) -> tuple[Name, ...]:
     """Names, with branches and cycles where they are pairs such as P1, D1, P2, D2."""
     matches = [re.fullmatch(rf"([^\W\d_]+){GAP}(\d*)", name.text.lower()) for name in names]
     parts = [match.groups() if match else ("", "") for match in matches]
-    with_branch = list(names)
-    for pair in BRANCH_PAIRS:
-        numbers = [
-            {number for word, number in parts if word == word_of_pair} for word_of_pair in pair
-        ]
+    result = list(names)
+    for rising, falling in BRANCH_PAIRS:
+        numbers = [{n for word, n in parts if word == branch} for branch in (rising, falling)]
         if not numbers[0] & numbers[1]:
             continue
         for column, (word, number) in enumerate(parts):
-            if word in pair:
-                branch: Branch = "rising" if word == pair[0] else "falling"
+            if word in (rising, falling):
+                branch: Branch = "rising" if word == rising else "falling"
                 cycle = int(number) if number else None
-                with_branch[column] = replace(
-                    names[column], device=None, branch=branch, cycle=cycle
-                )
-    return tuple(with_branch)
+                result[column] = replace(names[column], device=None, branch=branch, cycle=cycle)
+    return tuple(result)
 
 
 def factor_in(text: str, unit: str, role: str | None) -> float:
@@ -221,12 +213,10 @@ def without_unit(header: str) -> tuple[str, str]:
         text_left = (header[: match.start()] + header[match.end() :]).strip(" ,;:")
         if KNOWN_UNIT.fullmatch(inner):
             return text_left, inner
-        is_label = any(pattern.match(inner) for pattern in (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER))
-        is_label = (
-            is_label
-            or has_words(inner, "rising", "falling")
-            or PLACE.fullmatch(match[0].strip(" ,_"))
-        )
+        labels = (DEVICE_NAME, CYCLE_NUMBER, READ_NUMBER)
+        is_label = any(pattern.match(inner) for pattern in labels)
+        is_label = is_label or has_words(inner, "rising", "falling")
+        is_label = is_label or PLACE.fullmatch(match[0].strip(" ,_"))
         is_quantity = (RESPONSE_OF | AMBIGUOUS).keys() & words(inner)  # abs(I)
         if text_left and re.search(r"[^\d\s.#]", inner) and not (is_label or is_quantity):
             return text_left, inner

@@ -173,8 +173,7 @@ def check_separators(grid: Grid, header: Header) -> None:
 
 
 def check_thousands(grid: Grid, header: Header) -> None:
-    """Raise UserError for `1.003` or `1,003` in a column of integers up to 999: it is 1003, not
-    1."""
+    """Raise UserError for `1.003` or `1,003` in a column of integers up to 999: it may be 1003."""
     for column, cells in enumerate(grid.cells[header.start :].T.tolist()):
         marked = [row for row, cell in enumerate(cells) if MAY_HAVE_MARKS.fullmatch(cell)]
         small = [cell for cell in cells if re.fullmatch(r"[+-]?\d{1,3}", cell)]

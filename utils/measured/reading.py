@@ -55,10 +55,8 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
     responses = find_roles(table, options)
     series_of = series_of_lines if options.layout == "rows" else series_of_columns
     all_series = series_of(table, responses, options)
-    places = list(
-        dict.fromkeys(place for series in all_series for place in series.columns.tolist())
-    )
-    columns = [table.columns[place] for place in places]
+    places = np.concatenate([series.columns for series in all_series])
+    columns = [table.columns[place] for place in dict.fromkeys(places.tolist())]
     quantity, unit = quantity_of(table, columns)
     is_current = quantity == "current" or unit.endswith("A")
     # Names of branches, such as LTP, then speak of the sizes of the currents.
@@ -185,10 +183,9 @@ def describe_layout(
     """How the file is laid out: `2 devices × 3 falling ramps × 28 readings`, and more."""
     parts = [several([len({ramp.device for ramp in ramps})], "device")]
     for branch in ("falling", "rising"):
-        branch_ramps = [ramp for ramp in ramps if ramp.branch == branch]
-        if branch_ramps:
-            counts = list(Counter(ramp.device for ramp in branch_ramps).values())
-            lengths = [len(ramp.values) for ramp in branch_ramps]
+        if same_branch := [ramp for ramp in ramps if ramp.branch == branch]:
+            counts = list(Counter(ramp.device for ramp in same_branch).values())
+            lengths = [len(ramp.values) for ramp in same_branch]
             parts.append(f"{several(counts, f'{branch} ramp')} × {several(lengths, 'reading')}")
     reads = f", {repeats.reads} readings after each pulse, averaged" if repeats.reads > 1 else ""
     head = f"names in line {table.header}" if table.header else "no names"

@@ -171,14 +171,11 @@ def refuse_states_before(table: NumericTable, responses: Sequence[Column]) -> No
     """Raise UserError where one column is read before each pulse, and another one after it."""
     for before, after in [*pairwise(responses), *pairwise(responses[::-1])]:
         names = before.name, after.name
-        pairs_of_values = np.stack([before.numbers, after.numbers])
-        pairs_of_values = pairs_of_values[:, ~np.isnan(pairs_of_values).any(axis=0)]
+        numbers = np.stack([before.numbers, after.numbers])
+        first, second = numbers[:, ~np.isnan(numbers).any(axis=0)]
         is_named = [name.has_words("before") - name.has_words("after") for name in names]
         limit = NEXT_STATE if is_named[0] > is_named[1] else 0.0  # else the very same numbers
-        between, changed = (
-            pairs_of_values[0, 1:] - pairs_of_values[1, :-1],
-            pairs_of_values[1] - pairs_of_values[0],
-        )
+        between, changed = first[1:] - second[:-1], second - first
         if len(between) > 1 and changed.any() and between @ between <= limit * (changed @ changed):
             raise table.refusal(
                 f"{before} is read before each pulse, and {after} after it, since each of its "

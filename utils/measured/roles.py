@@ -145,9 +145,9 @@ def choose_pulses(table: NumericTable, options: ReadingOptions) -> list[Column]:
     for pair in pairwise(pulses):
         if any(pair[0].place < place < pair[1].place for place in other_places) or options.pulses:
             continue  # each of both counts the pulses of the responses to its right
-        dropped, kept = sorted(pair, key=lambda c: ("puls" in c.name.text.lower(), c.place))
-        if kept.role == dropped.role == Role.PULSES:
-            assign([dropped], Role.UNKNOWN, f"a counter, but {kept} holds the pulses")
+        dropped, used = sorted(pair, key=lambda c: ("puls" in c.name.text.lower(), c.place))
+        if used.role == dropped.role == Role.PULSES:
+            assign([dropped], Role.UNKNOWN, f"a counter, but {used} holds the pulses")
             counters.append(dropped)
     return counters
 
@@ -246,8 +246,8 @@ def select(table: NumericTable, asked: Sequence[str], option: str) -> list[Colum
                 )
             chosen += table.columns[low - 1 : high]
             continue
-        wanted = parse_name(word)
-        matches = [c for c in named if c.name.text == word or c.name == wanted]
+        name = parse_name(word)
+        matches = [c for c in named if c.name.text == word or c.name == name]
         matches = matches or [c for c in named if c.name.text.lower() == word.lower()]
         if not matches:
             names = ", ".join(dict.fromkeys(c.name.text for c in named)) or "none with a name"

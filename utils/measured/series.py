@@ -167,9 +167,9 @@ def series_in(
     empty = np.setdiff1d(np.arange(present[0], present[-1]), present).tolist()
     present = np.delete(present, lost)
     if len(empty):
-        more = f", nor in {several([len(empty) - 1], 'more cell')} of this ramp"
+        tail = f", nor in {several([len(empty) - 1], 'more cell')} of this ramp"
         table.left_out.append(
-            f"{cell(empty[0])}: no reading{more if len(empty) > 1 else ''}; the pulse counts all "
+            f"{cell(empty[0])}: no reading{tail if len(empty) > 1 else ''}; the pulse counts all "
             "the same"
         )
     return Series(
@@ -192,11 +192,11 @@ def lost_readings(values: np.ndarray) -> np.ndarray:
     largest steps of the curve.
     """
     zeros = np.flatnonzero(values == 0)
-    others = np.abs(np.delete(values, zeros))
-    may_be_lost = 0 < len(zeros) <= max(1, MAX_LOST * len(values)) and len(others) >= MIN_READINGS
+    nonzero = np.abs(np.delete(values, zeros))
+    may_be_lost = 0 < len(zeros) <= max(1, MAX_LOST * len(values)) and len(nonzero) >= MIN_READINGS
     if not may_be_lost or np.ptp(np.sign(np.delete(values, zeros))):
         return zeros[:0]
-    largest, padded = np.abs(np.diff(others)).max(), np.pad(others, 2, constant_values=np.nan)
+    largest, padded = np.abs(np.diff(nonzero)).max(), np.pad(nonzero, 2, constant_values=np.nan)
     is_lost = []
     for number, index in enumerate(zeros.tolist()):
         before_last, last, first, second = padded[index - number : index - number + 4]

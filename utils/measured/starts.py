@@ -49,14 +49,11 @@ def without_partial(ramps: Sequence[Series]) -> list[Series]:
     first ramp that begins well within the range of later ones is left out, and of one that runs the
     other way at first, the readings that do so.
     """
-    kept = []
+    complete = []
     for ramp in ramps:
-        later = [
-            other
-            for other in ramps
-            if other.ramp_before is not None
-            and (other.branch, other.place) == (ramp.branch, ramp.place)
-        ]
+        train = (ramp.branch, ramp.place)
+        alike = [other for other in ramps if (other.branch, other.place) == train]
+        later = [other for other in alike if other.ramp_before is not None]
         begins_train = ramp.ramp_before is None and any(r.ramp_before is ramp for r in ramps)
         if begins_train and later:
             ramp = without_head(ramp, later)
@@ -71,8 +68,8 @@ def without_partial(ramps: Sequence[Series]) -> list[Series]:
                     f"while the next ones begin at {start:.4g}"
                 )
                 continue
-        kept.append(ramp)
-    return kept
+        complete.append(ramp)
+    return complete
 
 
 def without_head(ramp: Series, later: Sequence[Series]) -> Series:
@@ -122,11 +119,8 @@ def join_at_turns(ramps: Sequence[Series]) -> None:
     slack = 4 * noise + 0.02 * span
     distance = abs(gap - step * steepening)  # of the gap from the change by one pulse
     # A branch with one reading more than the other has one before its first pulse.
-    lengths = {
-        np.ptp(ramp.positions) - np.ptp(before.positions)
-        for before, ramp in turns
-        if before.ramp_before is not None
-    }
+    complete = [(before, ramp) for before, ramp in turns if before.ramp_before is not None]
+    lengths = {np.ptp(ramp.positions) - np.ptp(before.positions) for before, ramp in complete}
     has_one_more = distance > 3 * noise and lengths == {1}
     is_read_twice = has_one_more or abs(gap) <= min(slack, 0.4 * step) or abs(gap) < 1e-9 * span
     goes_on = not is_read_twice and distance <= slack + 0.3 * step
@@ -138,11 +132,8 @@ def join_at_turns(ramps: Sequence[Series]) -> None:
         if goes_on and ramp.pulses[0] == 1:
             ramp.before = float(before.values[-1])
     # With one reading more, a count through the whole train is one of readings, not of pulses.
-    of_readings = [
-        ramp
-        for _, ramp in turns
-        if has_one_more and ramp.counter and ramp.counter.numbers[ramp.rows[0]] != ramp.pulses[0]
-    ]
+    counted = [(ramp, ramp.counter) for _, ramp in turns if has_one_more and ramp.counter]
+    of_readings = [ramp for ramp, count in counted if count.numbers[ramp.rows[0]] != ramp.pulses[0]]
     usual = float(np.median([len(ramp.pulses) for _, ramp in turns]))
     goes_on = goes_on and all(ramp.pulses[0] > 0 for _, ramp in turns)
     for ramp in ramps:

@@ -3,9 +3,9 @@
 In: roughly where the values of a train turn. Out: the last reading of each ramp there. If the noise
 is larger than a step, the largest reading says little, above all where ramps saturate:
 
-    0.70 0.81 0.88 0.93 0.95 0.97 0.96 0.97 0.85 0.74        the ramp ends at any of four readings
+    0.70 0.81 0.88 0.93 0.95 0.97 0.96 0.97 0.85 0.74        it may end at any of four readings
 
-So exponentials are fitted on both sides of the turn; it is where they leave the smallest residuals.
+So exponentials are fitted to both sides of the turn; it is where their residuals are smallest.
 """
 
 from __future__ import annotations
