@@ -1,11 +1,13 @@
 """Trains that drift by more than their ramps change, readings that are cut off, and sweeps."""
 
+import re
+
 import numpy as np
 import pytest
 from support.curves import table
 from support.ramps import way
 
-from utils.measured.checks import cut_off
+from utils.measured.checks import count_cut_off
 from utils.measured.device_fit import fit_device
 
 N, CYCLES, RANGE, NU = 30, 8, 20.0, 3.0
@@ -70,7 +72,7 @@ def test_rounding_cuts_nothing_off(noise, step):
     for nonlinearity in np.linspace(-12, 12, 49):
         values = way(nonlinearity, 60) + noise * draw.normal(size=60)
         rounded = np.round(values / step) * step
-        assert [cut_off(rounded), cut_off(rounded[::-1])] == [0, 0]
+        assert [count_cut_off(rounded), count_cut_off(rounded[::-1])] == [0, 0]
 
 
 def test_a_sweep_that_is_at_zero_between_its_loops_is_named_so(refused):
@@ -80,3 +82,35 @@ def test_a_sweep_that_is_at_zero_between_its_loops_is_named_so(refused):
     current = 1e-6 * voltage**3 + 1e-8 * np.random.default_rng(1).normal(size=len(voltage))
     for head in ("Spannung (V),Strom (A)", "V1,I1"):
         assert "an I-V sweep, not a pulse response" in refused(table(head, voltage, current))
+
+
+@pytest.mark.parametrize("head", ["Index,Id (A)", "Pulse No.,Id (A)"])
+@pytest.mark.parametrize("cycles", [1, 3])
+def test_a_count_from_1_with_the_state_before_the_first_pulse(head, cycles, reads):
+    """The first ramp has one reading more than all others, which begin after a pulse."""
+    cycle = np.concatenate([way(NU, N + 1), 1 - way(NU, N + 1)[1:]])
+    values = np.concatenate([cycle, *[cycle[1:]] * (cycles - 1)])
+    noisy = 1e-6 * (1 + values + 0.005 * np.random.default_rng(4).normal(size=len(values)))
+    measurement = reads(table(head, np.arange(1, len(values) + 1), np.round(noisy, 12)))
+    starts = [ramp.pulses[0] for ramp in measurement.ramps]
+    assert sorted(starts) == [0, *[1] * (2 * cycles - 1)]
+    for branch in fit_device(measurement).branches.values():
+        assert branch.data.pulses_max == N
+        assert branch.range == pytest.approx(1e-6, rel=0.03)
+
+
+@pytest.mark.parametrize("words", [["Mittelwert"], ["écart type"], ["Mean", "Min", "Max"]])
+def test_means_below_the_readings_are_no_readings(words, reads):
+    text = table("Pulse;G (uS);note", np.arange(41), NOISY, [""] * 41, separator=";")
+    below = "".join(f"{word};{NOISY.mean():.3f};\n" for word in words)
+    for gap, first in (("", 43), (";;\n", 44)):
+        measurement = reads(text + gap + below)
+        assert len(measurement.ramps[0].values) == 41
+        (left_out,) = measurement.left_out
+        assert re.fullmatch(rf"lines? {first}.*: text below the numbers", left_out)
+
+
+def test_lines_of_writes_and_reads_in_turn_are_named_so(refused):
+    drives = [drive for write in (1.5, -1.7) for _ in range(20) for drive in (write, 0.1)]
+    current = np.where(np.isclose(drives, 0.1), 1e-6, 1e-5) * (1 + 0.01 * np.arange(80) % 0.3)
+    assert "alternates from line to line" in refused(table("V,I", drives, current))

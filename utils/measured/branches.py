@@ -20,7 +20,7 @@ from utils.measured.numeric_table import several
 from utils.measured.options import BRANCHES, MIN_READINGS, ReadingOptions
 from utils.measured.pooling import check_pooled
 from utils.measured.series import Series
-from utils.measured.starts import count_anew, join_at_turns, without_partial
+from utils.measured.starts import count_anew, count_state_before, join_at_turns, without_partial
 from utils.measured.turns import without_spikes
 from utils.measured.vocabulary import Role, has_words
 
@@ -55,6 +55,7 @@ def ramps_of(pieces: Sequence[Series], options: ReadingOptions, quantity: str) -
         count_anew(ramp, ramps[-1] if is_next else None, counted_to)
         counted_to = last_count
         ramps.append(ramp)
+    count_state_before(ramps)
     ramps = without_partial(ramps)
     check_ramps(ramps)
     check_pooled(ramps, options.devices)

@@ -5,6 +5,7 @@ In: pulses and values of what may be a ramp. Out: its trend, and why it is no ra
     0.5, 0.5, 0.5, 0.5, 0.5               a flat curve
     0.1, -0.1, 0.1, -0.1, 0.1             pulses of both polarities in turn
     0.010, 0.012, 0.009, 0.011, 0.010     sizes of steps, not values
+    0.12, 0.19, 0.31, 0.35, 0.35, 0.35    cut off, as by a compliance
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.measured.curves import curve, nearest
+from utils.measured.turns import noise_about_curve
 
 MIN_READ_NOISES = 3.0  # the range of a ramp is larger than so many read noises
 MAX_NU = 600.0  # largest nonlinearity of a trend; exp overflows from 709 on
 NOISE_READINGS = 20  # a ramp of so many readings shows its noise without others
+MIN_EQUAL = 4  # noise does not make so many readings at an end of a ramp equal
+MOST = 0.9  # of the readings: if so many differ from each other, they are not coarsely rounded
 DECADE = 10.0  # largest ratio of the ranges of ramps that are averaged
 
 
@@ -76,6 +80,13 @@ def flaw(values: np.ndarray, fit: Trend, usual_noise: float) -> str | None:
             f"the curve is flat, all its {len(values)} values are {values[0]:.6g}; leave it out "
             "with --columns"
         )
+    for end, in_order in (("first", values), ("last", values[::-1])):
+        if count := count_cut_off(in_order):
+            return (
+                f"the {end} {count} readings are all exactly {in_order[0]:.6g}, while all others "
+                "differ, as where a compliance or the range of the instrument cuts readings off, "
+                "or a reading is repeated; leave these lines out"
+            )
     if is_long and fit.scatter > 0 and zigzags(values, fit):
         return (
             "the readings go up and down from one to the next, as after pulses of both polarities "
@@ -92,6 +103,21 @@ def flaw(values: np.ndarray, fit: Trend, usual_noise: float) -> str | None:
             f"noise of {noise:.3g}; leave the curve out with --columns, or average several readings"
         )
     return None
+
+
+def count_cut_off(values: np.ndarray) -> int:
+    """How many readings [n] at the start are exactly equal although noise makes all others differ.
+
+    0 where noise, or the rounding of a flat curve, can make them equal.
+    """
+    count = int(np.argmax(values != values[0]))
+    others = values[count:]
+    levels = np.unique(others)
+    if count < MIN_EQUAL or len(others) <= MIN_EQUAL or len(levels) < MOST * len(others):
+        return 0
+    resolution = float(np.diff(levels).min())
+    step = abs(float(others[0] - values[0]))
+    return count if min(noise_about_curve(others), step) > resolution else 0
 
 
 def zigzags(values: np.ndarray, fit: Trend) -> bool:

@@ -127,9 +127,12 @@ class Column:
 
     @property
     def alternates(self) -> bool:
-        """Whether a drive changes between two values from line to line."""
+        """Whether a drive changes from line to line between one value, as of a read, and one or two
+        others, as of the writes of either polarity."""
+        values, counts = np.unique(self.known, return_counts=True)
+        share = counts.max() / max(1, len(self.known))
         is_changed = np.diff(self.known) != 0
-        return len(np.unique(self.known)) == 2 and float(is_changed.mean()) > 0.9
+        return len(values) in (2, 3) and 0.4 < share < 0.6 and float(is_changed.mean()) > 0.9
 
     @property
     def retraces(self) -> bool:

@@ -20,6 +20,7 @@ from utils.errors import UserError
 from utils.measured.cells import EMPTY, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
 from utils.measured.column import Column
 from utils.measured.header import Header, find_header, label_columns
+from utils.measured.vocabulary import has_words
 
 MARKS = "has a mark of thousands; write all numbers without such marks"
 NO_NUMBERS = {  # what is wrong with texts among the numbers
@@ -94,7 +95,8 @@ def find_numbers(grid: Grid) -> NumericTable:
             f"lines 1 to {len(grid.cells)}: no column holds numbers; give the file, or the "
             "--sheet, of the measured curve"
         )
-    labels, last, filled = label_columns(grid), grid.numeric_rows[-1], grid.filled_rows
+    labels, filled = label_columns(grid), grid.filled_rows
+    last = last_row(grid, labels)
     header = find_header(grid, labels)
     check_separators(grid, header)
     for side, rows in (("above", filled[filled < header.top]), ("below", filled[filled > last])):
@@ -119,6 +121,19 @@ def find_numbers(grid: Grid) -> NumericTable:
         left_out=left_out,
         notes=notes,
     )
+
+
+def last_row(grid: Grid, labels: np.ndarray) -> int:
+    """The last row of readings: below it a spreadsheet may hold means, errors and the like.
+
+    labels: bool [columns], which of them hold words in every row.
+    """
+    *others, last = grid.numeric_rows
+    for row in [last, *reversed(others)]:
+        words = grid.cells[row, (grid.kinds[row] == TEXT) & ~labels]
+        if not any(has_words(word, "mean", "spread", "error", "sd") for word in words):
+            return int(row)
+    return int(last)
 
 
 def instrument_blocks(grid: Grid) -> tuple[np.ndarray, list[str]]:

@@ -75,7 +75,7 @@ def read(path: str | Path, options: ReadingOptions | None = None) -> Measurement
         pieces += cut_into_ramps(average_states(series, options, repeats), options)
     ramps = ramps_of(without_copies(pieces), options, quantity)
     assumed = are_assumed_cycles(columns, options, ramps)
-    if OHM.fullmatch(unit):
+    if OHM.fullmatch(unit) or quantity == "resistance":
         table.notes.append("the values are resistances; --resistance fits conductances 1/R instead")
     return Measurement(
         Path(path).name,

@@ -42,6 +42,26 @@ def count_anew(ramp: Series, ramp_before: Series | None, counted_to: float) -> N
             ramp.pulses = ramp.pulses - (first if is_turn else count)
 
 
+def count_state_before(ramps: Sequence[Series]) -> None:
+    """Let a count from 1 begin at 0 where the first reading is the state before the first pulse.
+
+    In a train the first ramp has then one reading more than all others, of which each begins after
+    a pulse:  1 2 … 51 rising, 52 … 101 falling, 102 … 151 rising.
+    """
+    trains: list[list[Series]] = []
+    for ramp in ramps:
+        if ramp.ramp_before is not None and trains and ramp.ramp_before is trains[-1][-1]:
+            trains[-1].append(ramp)
+        else:
+            trains.append([ramp])
+    for first, *later in trains:
+        lengths = {int(np.ptp(ramp.positions)) for ramp in later[:-1] or later}
+        has_one_more = lengths == {int(np.ptp(first.positions)) - 1}
+        if first.counter and first.is_counted and first.pulses[0] == 1 and has_one_more:
+            first.pulses = first.pulses - 1
+            first.counter.add("it counts the reading before the first pulse, too")
+
+
 def without_partial(ramps: Sequence[Series]) -> list[Series]:
     """Leave out the first ramp of a train where it covers only a part of the range.
 

@@ -22,6 +22,9 @@ from utils.measured.train import Turn, ends_of
 SWING = 0.5  # of the range: values that go back by less do not turn, they are noisy
 DRIFTS = 0.8  # of the swing asked for: ramps that drift have less
 TURNED = 0.7  # of the range: values that go back by more turn, however much they drift
+MIN_TURNS = 4  # of a train that drifts by more than its ramps change
+MIN_SHARE = 0.1  # of the change of such a train: its ramps make at least so much beside the drift
+REGULAR = 0.3  # of the time between turns: in such a train it differs by no more
 HEAD = 0.05  # of the range: a first or last part that runs against its ramp by more is left out
 JUMP = 0.6  # of the change of a piece: if a single step has more, the device was reset
 MEDIAN_TO_SD = 1.4826  # standard deviation of normal numbers by the median of their sizes
@@ -42,9 +45,9 @@ def cut_at_turns(values: np.ndarray, starts: Sequence[int] = ()) -> tuple[list[s
     for start, stop in pairwise([0, *starts, len(values)]):
         start = state_before(values, start, stop)
         smooth_part = smooth if not starts else smoothed(values[start:stop])[0]
-        possible.update(
-            start + turn for turn in find_turns(smooth_part, SWING * np.ptp(smooth_part))
-        )
+        plain_turns = find_turns(smooth_part, SWING * np.ptp(smooth_part))
+        turns_of_part = max(plain_turns, turns_along_drift(smooth_part, noise), key=len)
+        possible.update(start + turn for turn in turns_of_part)
     extremes = sorted(possible | known)
     jumps = [jump(values, start, end) for start, end in pairwise(extremes)]
     resets = {turn for turn in jumps if turn is not None} - known
@@ -77,7 +80,7 @@ def turning_point(values: np.ndarray) -> int | None:
         turns = find_turns(smooth, swing) if swing > 6 * noise else []
         if len(turns) >= min_turns:
             return turns[0]
-    return None
+    return next(iter(turns_along_drift(smooth, noise)), None)
 
 
 def state_before(values: np.ndarray, start: int, stop: int) -> int:
@@ -103,18 +106,25 @@ def without_spikes(values: np.ndarray) -> np.ndarray:
 def smoothed(values: np.ndarray) -> tuple[np.ndarray, float]:
     """A running mean [n] and its noise. It is so wide that noise is at most half of the range.
 
-    values: [n], n >= 5. The noise is found from differences of the order k, which carry that of a
-    reading times the root of binomial(2 k, k). The curve itself only adds to them, so the smallest
-    estimate of several orders counts.
+    values: [n], n >= 5.
     """
-    sizes = [(k, float(np.median(np.abs(np.diff(values, k))))) for k in (1, 2, 3, 4)]
-    noise = min(MEDIAN_TO_SD * size / comb(2 * k, k) ** 0.5 for k, size in sizes)
+    noise = noise_about_curve(values)
     extent = max(float(np.ptp(values)) - 6 * noise, 3 * noise)
     width = 1 if noise == 0 else int(np.ceil((13 * noise / extent) ** 2))
     width = min(width // 2 * 2 + 1, (len(values) - 1) // 2 * 2 + 1)
     kernel = np.ones(width)
     counts = np.convolve(np.ones(len(values)), kernel, "same")
     return np.convolve(values, kernel, "same") / counts, noise / np.sqrt(width)
+
+
+def noise_about_curve(values: np.ndarray) -> float:
+    """The standard deviation of the noise of values [n] about any smooth curve, n >= 5.
+
+    Differences of the order k carry the noise of a reading times the root of binomial(2 k, k). The
+    curve itself only adds to them, so the smallest estimate of several orders counts.
+    """
+    sizes = [(k, float(np.median(np.abs(np.diff(values, k))))) for k in (1, 2, 3, 4)]
+    return min(MEDIAN_TO_SD * size / comb(2 * k, k) ** 0.5 for k, size in sizes)
 
 
 def find_turns(values: np.ndarray, swing: float) -> list[int]:
@@ -140,6 +150,29 @@ def find_turns(values: np.ndarray, swing: float) -> list[int]:
         return turns
     usual_swing = SWING * float(np.median(np.abs(np.diff(values[turns]))))
     return turns if usual_swing > DRIFTS * swing else find_turns(values, usual_swing)
+
+
+def turns_along_drift(smooth: np.ndarray, noise: float) -> list[int]:
+    """Indices of the turns of a train [n] that drifts by more than its ramps change; none if it is
+    no such train.
+
+    They are the extremes beside the line from the first to the last value, if these come in regular
+    intervals. A single ramp with write noise wanders about its line, too, but not regularly.
+    """
+    beside = smooth - np.linspace(smooth[0], smooth[-1], len(smooth))
+    size = float(np.ptp(beside))
+    turns = find_turns(beside, SWING * size) if SWING * size > 6 * noise else []
+    if len(turns) < MIN_TURNS or size < MIN_SHARE * np.ptp(smooth):
+        return []
+    periods = np.concatenate([np.diff(turns[0::2]), np.diff(turns[1::2])])
+    if np.median(periods) < 2 * MIN_READINGS or np.ptp(periods) > REGULAR * np.median(periods):
+        return []
+    # The line moves the extreme of a ramp that saturates: that of the values themselves counts.
+    ends = [0, *turns, len(smooth) - 1]
+    return [
+        low + int(np.argmax(smooth[low : high + 1] * np.sign(beside[turn] - beside[low])))
+        for low, turn, high in zip(ends, ends[1:], ends[2:], strict=False)
+    ]
 
 
 def jump(values: np.ndarray, start: int, end: int) -> int | None:
