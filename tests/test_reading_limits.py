@@ -110,6 +110,11 @@ def test_means_below_the_readings_are_no_readings(words, reads):
         assert re.fullmatch(rf"lines? {first}.*: text below the numbers", left_out)
 
 
+def test_a_drive_that_grows_from_pulse_to_pulse_is_no_sweep(refused):
+    text = table("Pulse,Vpp (V),Id (uA)", np.arange(41), 1 + 0.02 * np.arange(41), NOISY)
+    assert "an amplitude staircase, not a pulse response" in refused(text)
+
+
 def test_lines_of_writes_and_reads_in_turn_are_named_so(refused):
     drives = [drive for write in (1.5, -1.7) for _ in range(20) for drive in (write, 0.1)]
     current = np.where(np.isclose(drives, 0.1), 1e-6, 1e-5) * (1 + 0.01 * np.arange(80) % 0.3)

@@ -111,7 +111,8 @@ def refuse_drive(
             "lines; keep only the lines of one block, or remove the column if each branch has one"
         )
     are_currents = any(Role.CURRENT in (c.name.quantity, c.name.role) for c in responses)
-    if are_currents and not drive.name.has_words("pulsed"):
+    counts_pulses = any(column.name.has_words("pulse") for column in table.of(Role.PULSES))
+    if are_currents and not drive.name.has_words("pulsed") and not counts_pulses:
         raise sweep(table, drive, responses[0])
     may_be_reading = drive.name.role in (Role.VOLTAGE, Role.CURRENT) and not drive.is_setpoint
     if may_be_reading and asked:
