@@ -7,37 +7,9 @@ import pytest
 import torch
 
 from utils.compute import processor
-from utils.compute.processor import (
-    control_groups,
-    core_limit,
-    free_bytes,
-    memory_left,
-    usable_cores,
-)
+from utils.compute.processor import control_groups, free_bytes, usable_cores
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """Makes this process be in control groups: a root of files by path, and /proc/self/cgroup."""
-
-    def make(cgroup_file: str, **files: str) -> None:
-        root = tmp_path / "cgroup"
-        for path, content in files.items():
-            file = root / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"{content}\n")
-        (tmp_path / "self").write_text(cgroup_file)
-        groups = functools.partial(control_groups, root, tmp_path / "self")
-        monkeypatch.setattr(processor, "control_groups", groups)
-        monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
-        monkeypatch.setattr(processor, "machine_bytes", lambda: 5000)
-        return [str(group.relative_to(root)) for group in groups()]
-
-    return make
-
-
 # A job's group within that of its user, which is the narrower one in cores, the wider in memory.
 VERSION_2 = {
     "user/job/cpu.max": "max 100000",
@@ -62,70 +34,44 @@ VERSION_1 = {
     "cpu/tasks": "",
     "memory/tasks": "",
 }
-
-
-def test_a_container_that_sees_its_own_group_as_the_root(tree):
-    files = {"cpu.max": "200000 100000", "memory.max": "1000", "memory.current": "600"}
-    assert tree("0::/../docker/x\n", **files)[-1] == "."
-    assert usable_cores() == 2
-    assert free_bytes(CPU) == 400
-
-
 CGROUP_1 = "9:name=systemd:/\n4:memory:/user/job\n1:cpu,cpuacct:/user/job\n0::/\n"
 GROUPS_1 = [f"{name}{group}" for name in ("memory", "cpu") for group in ("/user/job", "/user", "")]
+CONTAINER = {"cpu.max": "200000 100000", "memory.max": "1000", "memory.current": "600"}
+# /proc/self/cgroup, files of the groups; the groups from inside out, cores of 8, bytes of 5000.
+MACHINES = {
+    # 3.5 cores; 1000 - 700 bytes, and 100 of a cache that is given back
+    "version 2": ("0::/user/job\n", VERSION_2, ["user/job", "user", "."], 3, 400),
+    "version 1": (CGROUP_1, VERSION_1, [*GROUPS_1, "."], 3, 400),
+    "a container whose group is its root": ("0::/../docker/x\n", CONTAINER, ["..", "."], 2, 400),
+    "no limit": (
+        "0::/user\n", {"user/cpu.max": "max 100000", "user/memory.max": "max"}, ["user", "."],
+        8, 5000),
+    "an empty file": ("0::/\n", {"cpu.max": "", "memory.max": ""}, ["."], 8, 5000),
+    "part of a core, and more memory than allowed": (
+        "0::/\n", {"cpu.max": "50000 200000", "memory.max": "1000", "memory.current": "1700"},
+        ["."], 1, 0),
+    "a limit of memory without its use": ("0::/\n", {"memory.max": "1000"}, ["."], 8, 5000),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("cgroup_file", "files", "groups"),
-    [
-        ("0::/user/job\n", VERSION_2, ["user/job", "user", "."]),
-        (CGROUP_1, VERSION_1, [*GROUPS_1, "."]),
-    ],
-    ids=["version 2", "version 1"],
-)
-def test_groups_are_found_each_within_the_next_and_the_narrowest_limit_counts(
-    cgroup_file, files, groups, tree
-):
-    """Those of version 1 in the tree of each controller."""
-    assert tree(cgroup_file, **files) == groups
-    assert usable_cores() == 3  # 3.5 of 8
-    assert free_bytes(CPU) == 400  # 1000 - 700, and 100 of a cache that is given back
-
-
-def test_where_no_group_limits_the_machine_does(tree):
-    tree("0::/user\n", **{"user/cpu.max": "max 100000", "user/memory.max": "max"})
-    assert usable_cores() == 8
-    assert free_bytes(CPU) == 5000
+@pytest.mark.parametrize("name", MACHINES)
+def test_groups_are_found_and_the_narrowest_limit_counts(name, tmp_path, monkeypatch):
+    """Each group stands within the next one, those of version 1 in the tree of each controller."""
+    membership, files, expected, cores, n_bytes = MACHINES[name]
+    root = tmp_path / "cgroup"
+    for path, content in files.items():
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{content}\n")
+    (tmp_path / "self").write_text(membership)
+    groups = functools.partial(control_groups, root, tmp_path / "self")
+    monkeypatch.setattr(processor, "control_groups", groups)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setattr(processor, "machine_bytes", lambda: 5000)
+    found = [str(group.relative_to(root)) for group in groups()]
+    assert found == expected
+    assert (usable_cores(), free_bytes(CPU)) == (cores, n_bytes)
 
 
 def test_without_control_groups(tmp_path):
     assert list(control_groups(tmp_path, tmp_path / "absent")) == []
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "limit"),
-    [
-        ("cpu.max", "150000 100000", 1.5),
-        ("cpu.max", "max 100000", None),
-        ("cpu.max", "", None),
-        ("cpu.max", "50000 200000", 0.25),
-        ("other", "1", None),
-    ],
-)
-def test_core_limit(file, content, limit, tmp_path):
-    (tmp_path / file).write_text(content)
-    assert core_limit(tmp_path) == limit
-
-
-def test_at_least_one_core_and_no_negative_memory(tree):
-    files = {"cpu.max": "50000 100000", "memory.max": "1000", "memory.current": "1700"}
-    tree("0::/\n", **files)
-    assert usable_cores() == 1
-    assert free_bytes(CPU) == 0
-
-
-def test_memory_left_needs_both_its_files(tmp_path):
-    (tmp_path / "memory.max").write_text("1000")
-    assert memory_left(tmp_path) is None
-    (tmp_path / "memory.current").write_text("300")
-    assert memory_left(tmp_path) == 700

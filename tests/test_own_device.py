@@ -2,19 +2,14 @@
 
 import json
 
-import torch
-from conftest import members_of, setting_of
 from support.devices import OTHERS, device_file, measured
-from support.engine import trained
 
 from devices.library import find
 from devices.measured_branch import Estimate
 from devices.responses import Linear, Table
-from utils.compute.compiler import Compiler
 from utils.parser import parse
 from utils.records.simulations import Simulations
 from utils.training.startup_messages import measured_values
-from utils.training.trainer import Trainer
 
 FAST = "--lr 4000 --batch_size 32"
 TABLE = OTHERS["table"].response
@@ -150,35 +145,3 @@ def test_what_could_not_be_measured_has_the_default(tmp_path):
     (setting,) = parse(["--field", str(path)]).settings
     assert (setting.var, setting.resistor_noise, setting.write_noise) == (0.2, 0.0, 0.0)
     assert find(str(path)).measured.variability == Estimate(None)
-
-
-CURVE = [0.0, 3.1e-6, 5.0e-6, 5.3e-6, 8.8e-6, 12.4e-6]  # rises by so much, in A, at these pulses
-PULSES = (0.0, 1.0, 3.0, 4.0, 9.5, 20.0)
-
-
-UNITS = {
-    "nA": lambda a: 1e9 * a,
-    "offset": lambda a: a + 7.3e-3,
-    "upside down": lambda a: 5e-5 - a,
-    "all": lambda a: -4.2e6 * a - 1e3,
-}
-
-
-def test_the_unit_of_the_measurement_changes_nothing_but_rounding(currents, tmp_path):
-    """One curve in other units, mapped onto the range of the model, trains the same network."""
-
-    def weights_on(values: list[float]) -> torch.Tensor:
-        span = values[-1] - values[0]
-        table = Table(PULSES, tuple(2.742 - 0.567 * (value - values[0]) / span for value in values))
-        table.check()
-        path = device_file(tmp_path / "mine.json", measured("mine", table))
-        setting = setting_of(field=find(str(path)), epochs=12, clipping=0.0, write_noise=0.01)
-        (result,) = trained(Trainer(members_of(setting), currents, Compiler(enabled=False)))
-        assert result.accuracies[-1] > 0.9
-        return torch.cat([result.state[f"layers.{k}.weight2"].flatten() for k in (1, 4)])
-
-    expected = weights_on(CURVE)
-    for name, unit in UNITS.items():
-        # But where rounding decides whether a device is refreshed, or a pulse is large enough.
-        close = (weights_on([unit(value) for value in CURVE]) - expected).abs() < 1e-4
-        assert close.float().mean() > 0.999, name
