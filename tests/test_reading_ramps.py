@@ -32,6 +32,31 @@ def lines_below(head: str) -> str:
     return line(head, 10 * PULSES) + line("x", LINEAR) + line("y", CURVED)
 
 
+def without_fifth(cell: str) -> str:
+    """Two columns, the first of which has this text in place of its fifth reading."""
+    return table(None, [f"{value}" if k != 4 else cell for k, value in enumerate(LINEAR)], CURVED)
+
+
+# Lines of a long table in another order than they were measured in.
+LONG_HEAD, *LONG_LINES = table(
+    "Device ID;Pulse number;LTP/LTD;Conductance (S)",
+    ["a", "b", "a"] * 12,
+    np.repeat(PULSES, 3),
+    ["LTD", "LTD", "LTP"] * 12,
+    np.column_stack([LINEAR, CURVED, RISING]).ravel(),
+    separator=";",
+).splitlines()
+LONG = "\n".join([LONG_HEAD, *LONG_LINES[::-1]])
+
+# Two cycles up and down, counted from 1 in each ramp.
+UP = 1 - np.exp(-np.arange(1, 13) / 5)
+DOWN = UP[-1] * np.exp(-np.arange(1, 13) / 4)
+TRAIN = np.round([UP, DOWN, DOWN[-1] + (1 - DOWN[-1]) * UP, DOWN], 6)  # [ramp, reading]
+CYCLES, BRANCHES = np.repeat([1, 2], 24), (["LTP"] * 12 + ["LTD"] * 12) * 2
+NINE = [np.round(CURVED + k / 1000, 4) for k in range(9)]
+FIRST_FROM_0 = [PULSES, PULSES[1:], PULSES[1:]]
+
+
 # What the file looks like, the flags, the curves that come out, and what else.
 FILES = {
     # columns
@@ -65,6 +90,8 @@ FILES = {
     "counts above lines without labels": (
         lines(PULSES + 1, *TWO), {}, TWO, dict(pulses=PULSES + 1)),
     "lines without labels": (lines(*TWO), {}, TWO, {}),  # columns of two would be no ramps
+    "many lines, along which the values change more": (lines(*NINE), {}, NINE, {}),
+    "many lines, a device each": (lines(*NINE), dict(layout="rows", devices="each"), NINE, {}),
     "device and cycle before the lines": (
         line("device,cycle", [f"p{k}" for k in PULSES])
         + line("7,2", LINEAR) + line("7,1", CURVED) + line("8,1", CURVED),
@@ -74,6 +101,10 @@ FILES = {
         table("device,cycle,branch,pulse,value", ["d"] * 24, ["1"] * 24,
               ["up"] * 12 + ["down"] * 12, range(1, 25), [*RISING, *CURVED]),
         {}, [RISING, CURVED], dict(pulses=PULSES + 1)),
+    "a long table in any order": (
+        LONG, {}, [RISING, LINEAR, CURVED],
+        dict(unit="S", quantity="conductance", ramps="a.1 rising, a.1 falling, b.1 falling")),
+    "one branch of a long table": (LONG, dict(branches=["rising"]), [RISING], {}),
     "the value that the user names": (
         table("device,pulse,G,R", ["a"] * 12, PULSES, LINEAR, 1 / LINEAR),
         dict(columns=["G"]), [LINEAR], {}),
@@ -94,6 +125,42 @@ FILES = {
     "resets": (
         table(None, [*CURVED, *HIGHER, *CURVED]), dict(split="turns"), [CURVED, HIGHER, CURVED],
         dict(left_out=("column 1, lines 1 to 36: 2 resets between ramps (single jumps)",))),
+    # the last reading before a turn is the state in which the next ramp begins
+    **{f"turns, --split {split}": (
+        table(None, [*CURVED, *RISING[1:], *CURVED[1:]]), dict(split=split),
+        [CURVED, RISING[1:], CURVED[1:]],
+        dict(pulses=FIRST_FROM_0, ramps="1.1 falling, 1.1 rising, 1.2 falling",
+             before=[None, CURVED[-1], CURVED[0]], order=[0, 1, 2], lines=[*range(1, 35)]))
+       for split in (None, "turns")},
+    "ramps that the begin and the end of the file cut": (
+        table(None, [*CURVED[8:], *RISING[1:], *CURVED[1:], *RISING[1:4]]), dict(split="turns"),
+        [RISING, CURVED[1:]],
+        dict(pulses=[PULSES, PULSES[1:]], ramps=PAIR, left_out=(
+            "column 1: 6 readings outside of complete ramps, between lines 1 and 29",))),
+    **{f"a train, {name}": (
+        text, {}, TRAIN, dict(pulses=PULSES + 1, ramps=f"{PAIR}, 1.2 rising, 1.2 falling",
+                              before=[None, *TRAIN[:3, -1]], order=[0, 1, 2, 3]))
+       for name, text in {
+           "bare values": table(None, TRAIN.ravel()),
+           "cycle, branch and pulse": table(
+               "cycle,branch,pulse,G (nS)", CYCLES, BRANCHES, [*range(1, 13)] * 4, TRAIN.ravel()),
+           "counted on": table("n,G (nS)", range(1, 49), TRAIN.ravel())}.items()},
+    # ramps of different lengths
+    "columns that end in empty cells": (
+        table("D1,D2,", LINEAR, CURVED[:8]) + ",\n,\n", {}, [LINEAR, CURVED[:8]],
+        dict(pulses=[PULSES, PULSES[:8]], begin="2 devices × 1 falling ramp × 8 to 12 readings")),
+    "a column of pulses for each device": (
+        table("n,D1,n,D2", PULSES, LINEAR, PULSES + 1, CURVED), {}, TWO,
+        dict(pulses=[PULSES, PULSES + 1])),
+    "lines of different lengths": (
+        line("A1", LINEAR) + line("A2", CURVED[:9]), {}, [LINEAR, CURVED[:9]],
+        dict(pulses=[PULSES, PULSES[:9]])),
+    **{f"a missing reading, {cell!r}, which counts its pulse": (
+        without_fifth(cell), {}, [np.delete(LINEAR, 4), CURVED],
+        dict(pulses=[np.delete(PULSES, 4), PULSES],
+             left_out=("line 5, column 1: no reading; the pulse counts all the same",)))
+       for cell in (
+           "", "NaN", "N/A", "--", "9.91E37", "9.9e37", "9.90E+37", "+9.910000E+37")},
 }  # fmt: skip
 
 
@@ -135,55 +202,6 @@ def test_columns_of_different_quantities_are_not_one_measurement(refused):
     assert "choose" in message
 
 
-def test_ramps_of_different_lengths(reads):
-    """Columns end in empty cells; each device may have its own column of pulses."""
-    measurement = reads(table("D1,D2,", LINEAR, CURVED[:8]) + ",\n,\n")
-    assert measurement.layout.startswith("2 devices × 1 falling ramp × 8 to 12 readings")
-    assert [len(ramp.pulses) for ramp in measurement.ramps] == [12, 8]
-    np.testing.assert_array_equal(measurement.ramps[1].values, CURVED[:8])
-    first, second = reads(table("n,D1,n,D2", PULSES, LINEAR, PULSES + 1, CURVED)).ramps
-    np.testing.assert_array_equal([first.pulses, second.pulses], [PULSES, PULSES + 1])
-    short = reads(line("A1", LINEAR) + line("A2", CURVED[:9])).ramps[1]
-    np.testing.assert_array_equal(short.values, CURVED[:9])
-
-
-@pytest.mark.parametrize(
-    "cell", ["", "NaN", "N/A", "--", "9.91E37", "9.9e37", "9.90E+37", "+9.910000E+37"]
-)
-def test_a_missing_reading_counts_its_pulse(reads, cell):
-    values = [f"{value}" for value in LINEAR]
-    values[4] = cell
-    measurement = reads(table(None, values, CURVED))
-    np.testing.assert_array_equal(measurement.ramps[0].pulses, np.delete(PULSES, 4))
-    np.testing.assert_array_equal(measurement.ramps[0].values, np.delete(LINEAR, 4))
-    assert measurement.left_out == ("line 5, column 1: no reading; the pulse counts all the same",)
-
-
-def test_many_lines_without_labels_are_ramps_along_which_the_values_change_more(reads):
-    many = lines(*(CURVED + k / 1000 for k in range(9)))
-    measurement = reads(many)
-    assert measurement.how["layout"] == "rows"
-    assert len(measurement.ramps) == 9
-    assert len(reads(many, layout="rows", devices="each").ramps) == 9
-
-
-def test_long_table_in_any_order_with_usual_names(reads):
-    head, *rows = table(
-        "Device ID;Pulse number;LTP/LTD;Conductance (S)",
-        ["a", "b", "a"] * 12,
-        np.repeat(PULSES, 3),
-        ["LTD", "LTD", "LTP"] * 12,
-        np.column_stack([LINEAR, CURVED, RISING]).ravel(),
-        separator=";",
-    ).splitlines()
-    text = "\n".join([head, *rows[::-1]])
-    measurement = reads(text)
-    assert measurement.how["layout"] == "long"
-    expected = dict(unit="S", quantity="conductance", ramps="a.1 rising, a.1 falling, b.1 falling")
-    check(measurement, [RISING, LINEAR, CURVED], **expected)
-    assert_ramps(reads(text, branches=["rising"]), RISING)
-
-
 def test_both_branches_are_read(reads):
     text = table(None, LINEAR[::-1], LINEAR)
     measurement = reads(text)
@@ -206,44 +224,3 @@ def test_resistances_become_conductances(reads, unit, inverse):
     assert_ramps(plain, CURVED)
     assert "--resistance fits conductances" in plain.notes[0]
     assert "note: the values are resistances" in describe(plain)
-
-
-@pytest.mark.parametrize("split", [None, "turns"])
-def test_turns_cut_without_using_a_reading_twice(reads, split):
-    """The last reading before a turn is the state in which the next ramp starts."""
-    curves = CURVED, RISING[1:], CURVED[1:]
-    measurement = reads(table(None, np.concatenate(curves)), split=split)
-    assert ramps_in_words(measurement) == "1.1 falling, 1.1 rising, 1.2 falling"
-    counts = PULSES, PULSES[1:], PULSES[1:]
-    for ramp, curve, pulses in zip(measurement.ramps, curves, counts, strict=True):
-        np.testing.assert_array_equal(ramp.values, curve)
-        np.testing.assert_array_equal(ramp.pulses, pulses)
-    assert [ramp.before for ramp in measurement.ramps] == [None, CURVED[-1], CURVED[0]]
-    assert [ramp.order for ramp in measurement.ramps] == [0, 1, 2]
-    assert np.concatenate([ramp.lines for ramp in measurement.ramps]).tolist() == [*range(1, 35)]
-
-
-def test_a_train_in_a_long_table_gives_the_same_ramps_as_in_one_column(reads):
-    """Two cycles up and down: with columns of cycle, branch and pulse, and as bare values."""
-    up = 1 - np.exp(-np.arange(1, 13) / 5)
-    down = up[-1] * np.exp(-np.arange(1, 13) / 4)
-    train = np.round(np.concatenate([up, down, down[-1] + (1 - down[-1]) * up, down]), 6)
-    cycles, branches = np.repeat([1, 2], 24), (["LTP"] * 12 + ["LTD"] * 12) * 2
-    ramps, before = f"{PAIR}, 1.2 rising, 1.2 falling", [None, *train[11:47:12]]
-    for text in (
-        table(None, train),
-        table("cycle,branch,pulse,G (nS)", cycles, branches, [*range(1, 13)] * 4, train),
-        table("n,G (nS)", range(1, 49), train),
-    ):
-        measurement = reads(text)
-        check(measurement, np.split(train, 4), PULSES + 1, ramps=ramps, before=before)
-        assert [ramp.order for ramp in measurement.ramps] == [0, 1, 2, 3]
-
-
-def test_split_leaves_ramps_out_that_the_file_cuts(reads):
-    cut = [*CURVED[8:], *RISING[1:], *CURVED[1:], *RISING[1:4]]
-    measurement = reads(table(None, cut), split="turns")
-    assert ramps_in_words(measurement) == PAIR
-    np.testing.assert_array_equal(measurement.ramps[0].values, RISING)
-    np.testing.assert_array_equal(measurement.ramps[1].values, CURVED[1:])
-    assert "6 readings outside of complete ramps" in measurement.left_out[0]

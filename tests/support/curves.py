@@ -93,22 +93,32 @@ def ramps_in_words(measurement) -> str:
 def check(measurement, curves, pulses=PULSES, **expected):
     """Assert curves and pulses of the ramps bit for bit, and what else is expected.
 
-    ramps: in words; before: the readings before the ramps; others: attributes of the measurement.
+    ramps: in words; before, order: of each ramp; lines: of all readings; begin: how the
+    description of the layout begins; all others: attributes of the measurement. pulses: see
+    `assert_ramps`.
     """
     assert_ramps(measurement, *curves, pulses=pulses)
     for name, value in expected.items():
         if name == "ramps":
             assert ramps_in_words(measurement) == value
-        elif name == "before":
-            assert [ramp.before for ramp in measurement.ramps] == value
+        elif name in ("before", "order"):
+            assert [getattr(ramp, name) for ramp in measurement.ramps] == value
+        elif name == "lines":
+            assert np.concatenate([ramp.lines for ramp in measurement.ramps]).tolist() == value
+        elif name == "begin":
+            assert measurement.layout.startswith(value)
         else:
             assert getattr(measurement, name) == value
 
 
 def assert_ramps(measurement, *curves, pulses=PULSES):
-    """Assert that the ramps have these values, and these pulses, bit for bit."""
+    """Assert that the ramps have these values and pulses, bit for bit.
+
+    pulses: those of all ramps, or a list with those of each ramp.
+    """
     assert len(measurement.ramps) == len(curves)
-    for ramp, curve in zip(measurement.ramps, curves, strict=True):
+    counts = pulses if isinstance(pulses, list) else [pulses] * len(curves)
+    for ramp, curve, count in zip(measurement.ramps, curves, counts, strict=True):
         assert ramp.values.dtype == ramp.pulses.dtype == np.float64
         np.testing.assert_array_equal(ramp.values, curve)
-        np.testing.assert_array_equal(ramp.pulses, pulses)
+        np.testing.assert_array_equal(ramp.pulses, count)
