@@ -86,14 +86,6 @@ def test_the_conclusion_is_computed_from_the_curves_with_their_number(report, si
     assert all("n = 3" in sentence for sentence in report.conclusions())
 
 
-def test_the_conclusion_of_one_network_a_point_and_of_unequally_many(report):
-    networks = report.networks.main
-    single = networks[networks["model"] == 0]
-    assert "Figure 1 (one network a point; one test image" in conclusion(BY_RATE[1], single)
-    fewer = networks[(networks["lr"] == 500) | (networks["model"] < 2)]
-    assert "Figure 1 (mean ± std, n = 2 to 3; one test image" in conclusion(BY_RATE[1], fewer)
-
-
 def networks(**accuracies) -> pd.DataFrame:
     """A network for each learning rate, by its accuracy: r500=90.0."""
     rates = [float(rate[1:]) for rate in accuracies]

@@ -154,12 +154,6 @@ def test_what_was_understood(reads):
     }
 
 
-def test_the_fingerprint_is_what_sha256sum_prints(reads):
-    assert reads("5\n4\n3\n2\n1\n").sha256 == (
-        "3e10ec699e14027e751477dd04e89dd344dd98cebd3ed315784b17f9d4a739d1"
-    )
-
-
 def test_flags_are_made_into_options():
     """Every field is a flag that the parser can offer, with the same default."""
     parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)

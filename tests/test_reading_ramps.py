@@ -60,6 +60,10 @@ FIRST_FROM_0 = [PULSES, PULSES[1:], PULSES[1:]]
 # What the file looks like, the flags, the curves that come out, and what else.
 FILES = {
     # columns
+    "the shortest ramp": (
+        "5\n4\n3\n2\n1\n", {}, [[5, 4, 3, 2, 1]],
+        dict(pulses=range(5), sha256=(  # as sha256sum prints it
+            "3e10ec699e14027e751477dd04e89dd344dd98cebd3ed315784b17f9d4a739d1"))),
     "a count by its name": (table("pulse,D1,D2", THREES, *TWO), {}, TWO, dict(pulses=THREES)),
     "a count that the user does without": (
         table("pulse,D1,D2", THREES, *TWO), dict(pulses="none", columns=["2-3"]), TWO, {}),

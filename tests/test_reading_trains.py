@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from support.curves import CURVED, PULSES, UP, assert_ramps, check, table
-from support.ramps import way
+from support.ramps import rise, way
 
 from utils.measured.device_fit import fit_device
 from utils.measured.series import lost_readings
@@ -186,11 +186,6 @@ def cycles(up: np.ndarray, down: np.ndarray, n: int, noise=0.005, drift=0.0) -> 
     values += drift * np.arange(len(values)) / (len(up) + len(down))
     values += noise * np.random.default_rng(3).normal(size=len(values))
     return np.round(LOW + SPAN * values, 4)
-
-
-def rise(nu: float, n: int) -> np.ndarray:
-    """How far a ramp has come after pulses 1 to n."""
-    return way(nu, n + 1)[1:]
 
 
 # How the file counts, its values, and what comes out: first and last count of ramps, how many.

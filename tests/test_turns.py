@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.ramps import way
+from support.ramps import rise, way
 
 from utils.measured.checks import flaw, trend
 from utils.measured.turns import cut_at_turns, turning_point
@@ -14,11 +14,6 @@ def train(up: np.ndarray, down: np.ndarray, cycles: int, noise: float) -> np.nda
     return values + noise * np.random.default_rng(1).normal(size=len(values))
 
 
-def rise(n: int, nonlinearity: float) -> np.ndarray:
-    """How far a ramp has come after pulses 1 to n, the last at 1."""
-    return way(nonlinearity, n + 1)[1:]
-
-
 @pytest.mark.parametrize("lengths", [(30, 30), (50, 20), (100, 100)])
 @pytest.mark.parametrize("nonlinearities", [(0, 0), (1, 1), (3, 5), (5, 5), (8, 8)])
 @pytest.mark.parametrize("cycles", [1, 2, 8])
@@ -26,7 +21,7 @@ def test_ramps_of_a_train_end_where_they_turn(lengths, nonlinearities, cycles):
     """Exactly there, where a step is larger than noise."""
     (n_up, n_down), (nu_up, nu_down) = lengths, nonlinearities
     noise = 0.005 if max(lengths) < 100 else 0.002
-    values = train(rise(n_up, nu_up), 1 - rise(n_down, nu_down), cycles, noise)
+    values = train(rise(nu_up, n_up), 1 - rise(nu_down, n_down), cycles, noise)
     parts, resets = cut_at_turns(values)
     assert resets == 0
     assert (parts[0].start, parts[-1].stop) == (0, len(values))
@@ -40,7 +35,7 @@ def test_ramps_of_a_train_end_where_they_turn(lengths, nonlinearities, cycles):
 def test_ramps_that_begin_with_a_reading_of_their_own(nonlinearity, level, noise):
     """Down from 0.8 after up to 1, and from 1, which is read again: none belongs to both."""
     down = level * (1 - way(nonlinearity, 31))
-    parts, _ = cut_at_turns(train(rise(30, nonlinearity), down, 4, noise))
+    parts, _ = cut_at_turns(train(rise(nonlinearity, 30), down, 4, noise))
     assert [part.stop for part in parts] == [31, 62, 92, 123, 153, 184, 214, 245]
 
 

@@ -9,7 +9,7 @@ from support import untrained_runs
 from support.devices import measured
 from support.simulated import report_on, untrained_report
 
-from devices.library import Device, find
+from devices.library import Device
 from devices.responses import Exponential
 from utils import studies
 from utils.errors import UserError
@@ -51,15 +51,6 @@ def test_a_longer_device_gets_learning_rates_of_equal_steps():
     assert set(steps[EQUAL_STEPS]) == {500, 1000, 2000, 3000, 4000, 5000}
     with pytest.raises(UserError, match="given 2 times"):
         OWN.settings({"lr": [500.0, 500.0]})
-
-
-def test_beside_it_stands_the_exponential_of_the_same_range():
-    assert [device.name for device in BESIDE] == [
-        "double-linear",
-        "double-curved-2.77",
-        "double-ideal",
-    ]
-    assert find("double-curved-2.77").response.span == pytest.approx(FIELDS[0].response.span)
 
 
 def test_every_device_has_a_verdict_at_its_best_rate_and_at_equal_steps():

@@ -62,6 +62,11 @@ def way(nonlinearity: float, n: int = 31) -> np.ndarray:
     return progress(np.linspace(0, 1, n), nonlinearity)
 
 
+def rise(nonlinearity: float, n: int) -> np.ndarray:
+    """The progress of a ramp after pulses 1 to n, the last at 1, [n]."""
+    return way(nonlinearity, n + 1)[1:]
+
+
 def exponential(nonlinearity: float, n: int = 28, **values) -> Truth:
     """The exponential response of this nonlinearity, from -1 to 3 ranges."""
     x = np.linspace(-1, 3, 40001)
