@@ -72,8 +72,8 @@ def test_noise_and_too_few_networks_are_named():
     (ablation,) = find_ablations(noisy)
     assert "wins nothing that is clear of noise" in conclusion(ablation)
     (ablation,) = find_ablations(untrained_runs.table(settings, accuracy, n_models=2))
-    few = "most is won back without the variability, +2.00 points (no interval from 2 networks)"
-    assert few in conclusion(ablation)
+    words = "most is won back without the variability, +2.00 points (no interval from 2 networks)"
+    assert words in conclusion(ablation)
 
 
 def test_of_a_part_only_what_is_known_is_concluded():

@@ -54,9 +54,9 @@ def test_totals_by_layer_by_hand():
         "per device": 2.5,
         "per pair": pytest.approx(4 / 6),
     }
-    whole = costs(ledger(wear=False), Prices()).loc["all"]
-    assert (whole["pulses"], whole["refreshes"], whole["dropped %"]) == (90, 10, 100 * 100 / 150)
-    assert whole["per device"] == pytest.approx(90 / 14) == ledger().pulses_per_device
+    total = costs(ledger(wear=False), Prices()).loc["all"]
+    assert (total["pulses"], total["refreshes"], total["dropped %"]) == (90, 10, 100 * 100 / 150)
+    assert total["per device"] == pytest.approx(90 / 14) == ledger().pulses_per_device
     assert ledger().refreshes_per_pair == pytest.approx(10 / 7)
     assert ledger().share_dropped == pytest.approx(100 / 150)
 
@@ -76,10 +76,10 @@ def test_wear_by_hand():
     assert (row["median"], row["99th"], row["largest"]) == (3, 8, 8)
     assert row["beyond endurance %"] == pytest.approx(100 * 3 / 12)
     assert row["beyond refresh endurance %"] == pytest.approx(100 * 2 / 12)
-    whole = costs(ledger(), prices).loc["all"]
-    assert whole["largest"] == 40
-    assert whole["beyond endurance %"] == pytest.approx(100 * 5 / 14)
-    assert whole["beyond refresh endurance %"] == pytest.approx(100 * 4 / 14)
+    total = costs(ledger(), prices).loc["all"]
+    assert total["largest"] == 40
+    assert total["beyond endurance %"] == pytest.approx(100 * 5 / 14)
+    assert total["beyond refresh endurance %"] == pytest.approx(100 * 4 / 14)
 
 
 def test_energy_and_time_by_hand():

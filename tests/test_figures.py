@@ -83,8 +83,8 @@ def test_learning_curves_and_weights_show_both_fields(report, simulations):
             assert outline.get_data().values.sum() == pytest.approx(1, abs=1e-3)
 
 
-def test_nor_where_no_figure_shows_their_setting(copied, tmp_path):
-    """Learning curves and weights then show the commonest physics, with the newest constants."""
+def test_where_no_figure_has_networks_the_commonest_physics_is_shown(copied, tmp_path):
+    """Learning curves and weights show it with the newest constants of the device alone."""
     for folder in copied.iterdir():
         if "-777.0-" not in folder.name:
             for path in folder.glob("*.json"):

@@ -65,11 +65,13 @@ def test_noises_are_those_of_the_moments_of_increments():
     square = -(increments[1:] * increments[:-1]).mean()
     by_moments = math.sqrt(square), math.sqrt((increments**2).mean() - 2 * square)
     part = Part(np.arange(n) / (n - 1), level, np.ones((1, n, 1)))
-    found = estimate_noise([part], 0.0)
-    assert found.noise.read == pytest.approx(by_moments[0], rel=0.02)
-    assert found.noise.write / math.sqrt(n - 1) == pytest.approx(by_moments[1], rel=0.05)
-    assert found.noise.read == pytest.approx(read, abs=3 * found.read_error)
-    assert found.noise.write == pytest.approx(write * math.sqrt(n - 1), abs=3 * found.write_error)
+    estimate = estimate_noise([part], 0.0)
+    assert estimate.noise.read == pytest.approx(by_moments[0], rel=0.02)
+    assert estimate.noise.write / math.sqrt(n - 1) == pytest.approx(by_moments[1], rel=0.05)
+    assert estimate.noise.read == pytest.approx(read, abs=3 * estimate.read_error)
+    assert estimate.noise.write == pytest.approx(
+        write * math.sqrt(n - 1), abs=3 * estimate.write_error
+    )
 
 
 def test_a_mean_of_ramps_of_different_lengths_does_not_jump():
@@ -92,18 +94,18 @@ def test_drift_is_the_slope_over_cycles_of_every_device():
     values = np.stack([10 - x + np.zeros(3) for x in np.arange(10.0)])
     data = branch_data(measurement(np.tile(values, 2), cycles=3).ramps, "x")
     assert len(data.devices) == 2
-    found = per_cycle(data, np.array([0.0, 0.1, 0.2, 5.0, 5.1, 5.2]))
-    assert found.value == pytest.approx(0.1)
-    assert found.error == pytest.approx(0, abs=1e-12)
+    change = per_cycle(data, np.array([0.0, 0.1, 0.2, 5.0, 5.1, 5.2]))
+    assert change.value == pytest.approx(0.1)
+    assert change.error == pytest.approx(0, abs=1e-12)
     # Less their means: -.2, -.1, .3 and -.1, 0, .1 at -1, 0, 1: slope .7 / 4 = .175; residuals
     # -.025, -.1, .125 and .075, 0, -.075: squares .0375; 6 - 2 - 1 = 3 to spare
-    found = per_cycle(data, np.array([0.0, 0.1, 0.5, 5.0, 5.1, 5.2]))
-    assert found.value == pytest.approx(0.175)
+    change = per_cycle(data, np.array([0.0, 0.1, 0.5, 5.0, 5.1, 5.2]))
+    assert change.value == pytest.approx(0.175)
     # One standard deviation of Student's distribution with 3 degrees of freedom is 1.197.
-    assert found.error == pytest.approx(1.197 * math.sqrt(0.0375 / 3 / 4), rel=1e-3)
+    assert change.error == pytest.approx(1.197 * math.sqrt(0.0375 / 3 / 4), rel=1e-3)
     # Never less than what noise of this variance makes of a slope with squares of 4.
-    found = per_cycle(data, np.array([0.0, 0.1, 0.2, 5.0, 5.1, 5.2]), variance=0.09)
-    assert found.error == pytest.approx(0.3 / 2)
+    change = per_cycle(data, np.array([0.0, 0.1, 0.2, 5.0, 5.1, 5.2]), variance=0.09)
+    assert change.error == pytest.approx(0.3 / 2)
 
 
 def test_noise_alone_gives_no_drift_of_few_cycles():

@@ -59,9 +59,9 @@ def ends(measurement) -> list[tuple]:
 @pytest.mark.parametrize("name", RAMPS)
 def test_ramps_of_the_file(name):
     measurement = read(CASES / name)
-    for found, expected in zip(ends(measurement), RAMPS[name], strict=True):
-        assert found[:3] == expected[:3]
-        assert found[3:] == pytest.approx(expected[3:], rel=1e-12)
+    for ramp, expected in zip(ends(measurement), RAMPS[name], strict=True):
+        assert ramp[:3] == expected[:3]
+        assert ramp[3:] == pytest.approx(expected[3:], rel=1e-12)
     assert [r.cycle for r in measurement.ramps if r.device == "1"][-1:] in ([], [1], [3])
 
 
@@ -168,10 +168,10 @@ def test_what_was_simulated_comes_out(name):
     fit = fitted(name)
     assert set(fit.branches) == {branch for branch, *_ in TRUTHS[name]}
     for branch, size, size_limit, nu, nu_limit in TRUTHS[name]:
-        found = fit.branches[branch]
-        assert found.family == "exponential"
-        assert found.range == pytest.approx(size, abs=size_limit)
-        assert fit.nonlinearity_of(found).value == pytest.approx(nu, abs=nu_limit)
+        curve = fit.branches[branch]
+        assert curve.family == "exponential"
+        assert curve.range == pytest.approx(size, abs=size_limit)
+        assert fit.nonlinearity_of(curve).value == pytest.approx(nu, abs=nu_limit)
     assert sane_device_file(fit, "d", None).response
 
 

@@ -36,9 +36,9 @@ def accuracy(setting, model: int) -> float:
 def map_beside(*devices: Device) -> pd.DataFrame:
     """The map, with networks of other devices that are best at the smallest learning rate."""
     settings = STUDIES["figure1"].settings({"field": devices})
-    others = untrained_runs.table(settings, lambda setting, model: 90 - setting.lr / 1000)
+    beside = untrained_runs.table(settings, lambda setting, model: 90 - setting.lr / 1000)
     curved = untrained_runs.table(MAP.settings(SOME), accuracy)
-    return select(pd.concat([curved, others], ignore_index=True))
+    return select(pd.concat([curved, beside], ignore_index=True))
 
 
 @pytest.mark.parametrize("nu", [-4.0, -0.5, 0.0, 2.77, 8.0])
@@ -103,9 +103,9 @@ def test_the_sentence():
         "up to ν = 2.0 (95 %: 1.3 to 2.3) and down to the end of the map, ν = -2 (95 %: at least "
         "to -1.3)."
     )
-    few = untrained_runs.table(MAP.settings(SOME), accuracy, n_models=2)
-    assert "; no interval from 2 networks." in conclusion(select(few))
-    assert "95 %" not in conclusion(select(few))
+    two_models = untrained_runs.table(MAP.settings(SOME), accuracy, n_models=2)
+    assert "; no interval from 2 networks." in conclusion(select(two_models))
+    assert "95 %" not in conclusion(select(two_models))
     alone = rows[rows["field"] == "double-curved-2.0"]
     assert conclusion(select(alone)) == "Map: too few nonlinearities yet."
 

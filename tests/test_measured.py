@@ -79,8 +79,6 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     device = device_file.read("my-device.json")
     response = device.response
     assert (device.name, response.family, response.pulses_max) == ("my-device", "exponential", 27)
-    assert response.decay == pytest.approx(9.741, abs=3 * device.falling.errors["decay"])
-    assert device.units.slope * response.span == pytest.approx(42, abs=2)
     for branch, true in ((device.falling, 27 / 9.741), (device.rising, example.RISING)):
         assert branch.range.value == pytest.approx(42, abs=3 * branch.range.error)
         nu = branch.nonlinearity
@@ -90,13 +88,13 @@ def test_the_example_comes_back_as_it_was_made(folder, capsys):
     by_hand = (1.5 * top + 27 / 9.741 * low) / (1.5 + 27 / 9.741)
     point = device.symmetry_point
     assert (point.value - 2.175) / 0.567 == pytest.approx(by_hand, abs=3 * point.error / 0.567)
-    for found, true in (
+    for estimate, true in (
         (device.variability, example.VARIABILITY),
         (device.read_noise, example.READ * 0.567),
         (device.write_noise, example.WRITE),
     ):
-        assert found.value == pytest.approx(true, abs=3 * found.error)
-        assert found.error < 0.25 * true
+        assert estimate.value == pytest.approx(true, abs=3 * estimate.error)
+        assert estimate.error < 0.25 * true
     assert device.units.unit == "uS"
     assert (device.source.file, device.relaxes_to) == ("example-device.csv", "double-linear")
     output = capsys.readouterr().out

@@ -25,7 +25,7 @@ TWO = [LINEAR, CURVED]
 
 def lines(*curves) -> str:
     """Lines without labels, a ramp each."""
-    return "".join(line(f"{first:.6g}", rest) for first, *rest in curves)
+    return "".join(line(f"{curve[0]:.6g}", curve[1:]) for curve in curves)
 
 
 def lines_below(head: str) -> str:

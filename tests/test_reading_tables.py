@@ -189,8 +189,8 @@ def test_other_files_that_are_read_right(text, expected, reads):
     assert {ramp.device for ramp in measurement.ramps} == {"1"}
     for ramp, (branch, *ends) in zip(measurement.ramps, expected, strict=True):
         assert ramp.branch == branch
-        found = [*ramp.pulses[[0, -1]], *ramp.values[[0, -1]]]
-        assert found == pytest.approx(ends, rel=1e-4)
+        read_ends = [*ramp.pulses[[0, -1]], *ramp.values[[0, -1]]]
+        assert read_ends == pytest.approx(ends, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_other_files_that_are_read_right(text, expected, reads):
     ],
 )  # fmt: skip
 def test_groups_of_columns_name_their_devices(head, columns, devices, reads):
-    found = ramps_in_words(reads(table(head, *columns)))
-    assert found == ", ".join(f"{device}.1 rising" for device in devices)
+    ramps = ramps_in_words(reads(table(head, *columns)))
+    assert ramps == ", ".join(f"{device}.1 rising" for device in devices)
 
 
 def test_groups_that_are_made_of_the_devices_are_left_out(reads):
@@ -214,9 +214,9 @@ def test_groups_that_are_made_of_the_devices_are_left_out(reads):
         "Pulse,LTP,LTD,LTP,LTD,LTP,LTD,LTP,LTD",
         *(COUNT, UP, DOWN, UP + 5, DOWN + 5, UP + 2, DOWN + 2, 2 + noise, 2 + noise),
     )
-    found = reads("," + text)
+    measurement = reads("," + text)
     pairs = (PAIR.replace("1.1", f"Device {number}.1") for number in (1, 2))
-    assert ramps_in_words(found) == ", ".join(pairs)
+    assert ramps_in_words(measurement) == ", ".join(pairs)
 
 
 def test_copies_of_noisy_ramps_and_of_lines_are_used_once(reads):

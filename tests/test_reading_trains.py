@@ -58,9 +58,9 @@ def test_a_device_that_is_fresh_at_the_begin_of_a_train_is_read_right(
     assert len(measurement.left_out) == (left_out is not None)
     assert all(left_out in sentence for sentence in measurement.left_out)
     fit = fit_device(measurement)
-    for branch, found in fit.branches.items():
-        size, nu = fit.range_of(found), fit.nonlinearity_of(found)
-        assert found.data.pulses_max == N
+    for branch, curve in fit.branches.items():
+        size, nu = fit.range_of(curve), fit.nonlinearity_of(curve)
+        assert curve.data.pulses_max == N
         assert size.value == pytest.approx(SPAN, abs=4 * size.error)
         assert nu.value == pytest.approx(NU[branch], abs=4 * nu.error)
         assert size.error < 0.02 * SPAN
@@ -215,8 +215,8 @@ def test_each_ramp_of_a_train_begins_and_ends_at_its_pulses(name, reads):
     text = table("G (uS)", values) if count is None else table("Pulse,G (uS)", count, values)
     ramps = reads(text).ramps
     for branch, counts in zip(("rising", "falling"), expected, strict=True):
-        found = Counter((*ramp.pulses[[0, -1]],) for ramp in ramps if ramp.branch == branch)
-        assert [(*ends, n) for ends, n in found.items()] == counts
+        counted = Counter((*ramp.pulses[[0, -1]],) for ramp in ramps if ramp.branch == branch)
+        assert [(*ends, n) for ends, n in counted.items()] == counts
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ class Study:
             if truth.devices > 1:
                 noises["variability"] = device.variability, truth.sigma, 1
             rows = [
-                (name, found.value * factor, found.error * factor, true)
-                for name, (found, true, factor) in noises.items()
+                (name, estimate.value * factor, estimate.error * factor, true)
+                for name, (estimate, true, factor) in noises.items()
             ]
             for name, *row in [*rows, *constants(device)]:
                 self.rows.setdefault(name, []).append(row)

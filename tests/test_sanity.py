@@ -148,9 +148,9 @@ WAVES = 0.6 * np.sin(X)[:, None]
         ("range", lambda size: 2.5 * size, "but the readings of a ramp span"),
         ("range", lambda size: math.nan, "has no finite range"),
         ("range", lambda size: math.inf, "has no finite range"),
-        ("residual", lambda found: tuple(residual + WAVES for residual in found), "explains only"),
-        ("covariance", lambda found: found * math.nan, "has an error that is not finite"),
-        ("covariance", lambda found: 1e6 * found, "is not determined by these readings"),
+        ("residual", lambda devices: tuple(ramps + WAVES for ramps in devices), "explains only"),
+        ("covariance", lambda matrix: matrix * math.nan, "has an error that is not finite"),
+        ("covariance", lambda matrix: 1e6 * matrix, "is not determined by these readings"),
     ],
 )
 def test_a_curve_that_cannot_be(fitted, name, change, words):
@@ -176,8 +176,8 @@ def test_a_forced_family_that_explains_little_is_left_out():
 )
 def test_columns_that_no_name_calls_cycles_must_be_alike(reads, head, nus, how, is_refused):
     columns = (exponential(nu, read=0.005, **SINGLE).ramps(np.random.default_rng(1)) for nu in nus)
-    found = fit_device(reads(table(head, *(column[:, 0] for column in columns)), **how))
-    assert any("say --devices each if" in odd for odd in oddities(found)) == is_refused
+    fit = fit_device(reads(table(head, *(column[:, 0] for column in columns)), **how))
+    assert any("say --devices each if" in odd for odd in oddities(fit)) == is_refused
 
 
 def test_branches_without_a_common_state(fitted):
@@ -211,8 +211,8 @@ def test_noises_and_spreads_that_cannot_be(fitted, monkeypatch, name, estimate, 
     ],
 )
 def test_a_device_file_that_cannot_be_used(fitted, changes, words):
-    (found,) = oddities_of_file(structs.replace(device_file(fitted, "d", None), **changes))
-    assert words in found
+    (problem,) = oddities_of_file(structs.replace(device_file(fitted, "d", None), **changes))
+    assert words in problem
 
 
 def test_a_curve_that_is_none_is_refused_before_it_is_written(fitted, monkeypatch):
@@ -237,11 +237,11 @@ def test_a_device_can_be_trained_if_pulses_lead_through_its_curve(response, expe
 def test_of_pure_noise_what_is_printed_is_sane(seed):
     noise = np.random.default_rng(seed).normal(size=20)
     noise[-1] = noise[0] - 0.5
-    found = fit_device(measurement(noise))
-    if any(oddities(found)):
-        assert refused(found)
+    fit = fit_device(measurement(noise))
+    if any(oddities(fit)):
+        assert refused(fit)
     else:
-        assert 0.5 * np.ptp(noise) <= found.falling.range <= 2 * np.ptp(noise)
+        assert 0.5 * np.ptp(noise) <= fit.falling.range <= 2 * np.ptp(noise)
 
 
 @pytest.mark.parametrize("n", [5, 8])
@@ -250,5 +250,5 @@ def test_devices_of_pure_noise_are_fitted_or_refused(n, seed):
     """No slope factor runs away, not even of the table, whose curve is noise."""
     noise = np.random.default_rng(seed).normal(size=(n, 6))
     (branch,) = fit_device(measurement(noise)).branches.values()
-    for found in branch.fits.values():
-        assert np.isfinite(found.slopes).all()
+    for curve in branch.fits.values():
+        assert np.isfinite(curve.slopes).all()

@@ -44,8 +44,8 @@ def report(switched, tmp_path_factory) -> Report:
 def values_of(folder: Path, name: str, switch: int | None, key: str) -> list[float]:
     """Straight from the JSON files of figure 1's physics at learning rate 3000."""
     end = "" if switch is None else f"-switch-epoch-{switch}"
-    found = folder.glob(f"*Digits-{name}-3000.0-var-0.2-clipping-0.1-*-voltage-1.5e-06{end}/*.json")
-    return [json.loads(path.read_text())[key] for path in sorted(found)]
+    paths = folder.glob(f"*Digits-{name}-3000.0-var-0.2-clipping-0.1-*-voltage-1.5e-06{end}/*.json")
+    return [json.loads(path.read_text())[key] for path in sorted(paths)]
 
 
 def test_switched_networks_have_rows_of_their_own(report, simulations):

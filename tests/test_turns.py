@@ -71,8 +71,8 @@ def problem(values: np.ndarray) -> str | None:
     """Why readings are no ramp; None if they are one."""
     if turning_point(values) is not None:
         return "turns"
-    found = trend(np.arange(len(values)), values)
-    return flaw(values, found, found.read_noise)
+    estimate = trend(np.arange(len(values)), values)
+    return flaw(values, estimate, estimate.read_noise)
 
 
 @pytest.mark.parametrize("n", [20, 60, 200, 1000, 2000])

@@ -63,7 +63,7 @@ def test_every_device_has_a_verdict_at_its_best_rate_and_at_equal_steps():
     choice, *_ = fair_choices(rows, ["short", "long", *(built_in.name for built_in in BESIDE)])
     verdicts = conclusions(choice)
     assert [verdict.split()[0] for verdict in verdicts] == ["short", "long"]
-    head, linear, *others = verdicts[1].splitlines()
+    head, linear, exponential, *_ = verdicts[1].splitlines()
     assert head == (
         "long (each field with its own noises, mean ± std, n = 3; one test image is 0.34 points):"
     )
@@ -71,8 +71,8 @@ def test_every_device_has_a_verdict_at_its_best_rate_and_at_equal_steps():
         "  worse than linear: -2.00 points (95 %: -2.34 to -1.66), each at its best learning rate "
         "(long 1852, the lowest tried; linear 500, the lowest tried); at equal steps -2.00 points"
     )
-    assert others[0].startswith("  not clearly better or worse than exponential (same range): ")
-    assert others[0].split(": ")[1].startswith(("+0.00 points", "-0.00 points"))
+    assert exponential.startswith("  not clearly better or worse than exponential (same range): ")
+    assert exponential.split(": ")[1].startswith(("+0.00 points", "-0.00 points"))
 
 
 def test_the_axis_has_both_rates(tmp_path):
