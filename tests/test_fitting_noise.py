@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from support.ramps import exponential, measured, measurement
+from support.ramps import exponential, measured, measurement, single
 
 from utils.measured.branch import branch_data, mean_curve
 from utils.measured.curves import curve, derivative, neurosim_label
@@ -133,7 +133,7 @@ def test_drift_of_cycles_is_not_taken_for_noise(change):
 
 
 def test_repeated_readings_give_the_read_noise():
-    ramps = exponential(2.77, devices=1, cycles=1, sigma=0.0).measurement(0).ramps
+    ramps = single(2.77).measurement(0).ramps
     fitted = fit_device(measured(ramps, repeated_read_noise=1.3, reads=3))
     assert fitted.read_noise.value == pytest.approx(1.3 / fitted.range)
     size = fitted.range_of(fitted.falling)
@@ -142,7 +142,7 @@ def test_repeated_readings_give_the_read_noise():
 
 
 def test_five_readings_give_a_device_but_no_noises():
-    fitted = fit_device(exponential(2.77, n=5, devices=1, cycles=1, sigma=0.0).measurement(2))
+    fitted = fit_device(single(2.77, n=5).measurement(2))
     assert (fitted.read_noise.value, fitted.write_noise.value) == (None, None)
     nu = fitted.nonlinearity_of(fitted.falling)
     assert nu.value == pytest.approx(2.77, abs=4 * nu.error)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import binom
-from support.ramps import exponential, two_bends
+from support.ramps import exponential, single, two_bends
 
 from tests.benchmarks.recovery import BRANCHES, NONLINEARITIES, RANGE, recovered, simulated
 from utils.measured.device_fit import fit_device
@@ -103,7 +103,7 @@ def test_linear_devices_are_recovered():
 
 
 def test_a_single_ramp_of_a_single_device_is_recovered():
-    truth = exponential(2.77, n=100, devices=1, cycles=1, sigma=0.0, read=0.02)
+    truth = single(2.77, n=100, read=0.02)
     study = Study(truth, "exponential", constants_of_exponential(truth, 2.77))
     # Amplitude and offset are no linear functions of the readings: a bias of less than a third of
     # their spread is that of least squares itself.

@@ -73,6 +73,11 @@ def exponential(nonlinearity: float, n: int = 28, **values) -> Truth:
     return Truth(x * (n - 1), progress(x, nonlinearity), n=n, **values)
 
 
+def single(nonlinearity: float, **values) -> Truth:
+    """The exponential response of a single device, measured once."""
+    return exponential(nonlinearity, devices=1, cycles=1, sigma=0.0, **values)
+
+
 def two_bends(n: int = 28, **values) -> Truth:
     """f = s + 0.06 sin(2 π s), s = x / last: steep, flat, steep, which neither family is."""
     x = np.linspace(-1, 3, 40001)
