@@ -29,6 +29,7 @@ pytest_plugins = [
     "support.curves",
     "support.engine",
     "support.patterns",
+    "support.sparse",
 ]
 PROJECT = Path(__file__).parents[1]
 COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # the cache of PyTorch's compiler

@@ -21,12 +21,12 @@ from utils.records.results import IncompleteFileError, read_tensors
 
 def files(position=None, content=None, compress=False) -> dict[str, bytes]:
     """The four files of a small MNIST, one of them with other content."""
-    whole = [idx_bytes(array) for array in example()]
+    contents = [idx_bytes(array) for array in example()]
     if position is not None:
-        whole[position] = content
+        contents[position] = content
     if compress:
-        return {f"{name}.gz": body for name, body in zip(NAMES, whole, strict=True)}
-    return dict(zip(NAMES, whole, strict=True))
+        return {f"{name}.gz": body for name, body in zip(NAMES, contents, strict=True)}
+    return dict(zip(NAMES, contents, strict=True))
 
 
 DATA = {  # other damages of a file: see test_data.py

@@ -131,11 +131,11 @@ def test_an_integer_that_is_too_large_for_c_is_refused_with_its_flag(flag, value
 def test_a_batch_is_at_most_the_training_set(size, simulate):
     """A batch has at most 1500 images, so an epoch is one step, whatever larger number is given."""
     (huge,) = simulate(f"--batch_size {size} --lr 4000")
-    (whole,) = simulate("--batch_size 1500 --lr 4000")
+    (full,) = simulate("--batch_size 1500 --lr 4000")
     assert huge.json["batch_size"] == size
-    assert huge.json["loss"] == whole.json["loss"]
+    assert huge.json["loss"] == full.json["loss"]
     assert huge.state["layers.2.num_batches_tracked"] == 1
-    assert_same_weights(huge, whole)
+    assert_same_weights(huge, full)
 
 
 def test_a_device_that_relaxes_to_none_that_there_is(monkeypatch, refusal):

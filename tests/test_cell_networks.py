@@ -6,11 +6,9 @@ import msgspec
 import pytest
 from support.cells import CELLS, Row
 from support.devices import LINEAR, device_of
-from support.pairs import row
 
 from devices.ledger import COUNTS, Account
 from devices.measured_branch import Estimate
-from devices.programming import Draws
 
 BOTH_WAYS = dict(cell="both-ways")
 TOP, MIDDLE = 2.742, 2.4585
@@ -19,9 +17,9 @@ TOP, MIDDLE = 2.742, 2.4585
 def cost(scheme, gradient, device=LINEAR, w=(2.5, 2.6), **programming):
     """Return the counts of one write of a row of weights, slopes 0.5 and 1.5, and its account."""
     n = len(gradient)
-    pairs = Row([w[0]] * n, [w[1]] * n, device, scheme, (0.5, 1.5))
-    account = Account(pairs.state.w1, keeps_wear=True, cell=pairs.scheme.cell)
-    pairs.write(gradient, account=account, **programming)
+    weights = Row([w[0]] * n, [w[1]] * n, device, scheme, (0.5, 1.5))
+    account = Account(weights.state.w1, keeps_wear=True, cell=weights.scheme.cell)
+    weights.write(gradient, account=account, **programming)
     return dict(zip(COUNTS, account.sums[0].tolist(), strict=True)), account
 
 
@@ -59,25 +57,6 @@ def test_the_ledger_counts_the_pulses_that_a_controller_sends(cell):
         rises1, rises2 = worn(account, "raised1", "raised2")
         assert rises1 == ([1, 0, 0.5, 0, 0] if cell == "both-ways" else [0.0] * 5)
         assert rises2 == [0, 0.5, 0, 0, 0]
-
-
-def test_clamping_is_no_refresh():
-    counts, _ = cost(BOTH_WAYS, [100.0, -100.0])
-    assert counts == {"pulses": 400, "writes": 4, "dropped": 0, "refreshes": 0}
-
-
-def test_write_noise_grows_with_the_root_of_the_pulses_by_which_the_device_moves():
-    """Four pulses down and up from 2.45, 0.084, missed by 0.01 x root(v p) x the number drawn."""
-    noise = row(1.0, -2.0, 0.5)
-    for cell in ("reference", "both-ways"):
-        scheme = dict(cell=cell, rounding="nearest")
-        pairs = Row([2.45] * 3, [2.45] * 3, LINEAR, scheme, (1.0, 4.0))
-        draws = Draws(write=noise, raised=noise * 3) if cell == "both-ways" else Draws(write=noise)
-        pairs.write([1.0, -1.0, 0.0], draws, clipping=0.5, write_noise=0.01)
-        second = -2.0 if cell == "reference" else -6.0  # device 2 is raised
-        assert pairs.w2 == pytest.approx([2.366 + 0.02, 2.534 + 0.02 * second, 2.45])
-        first = [2.45] * 3 if cell == "reference" else [2.471 + 0.03, 2.429 - 0.02, 2.45]
-        assert pairs.w1 == pytest.approx(first)
 
 
 @pytest.mark.parametrize("distance", [0.14, 0.15])

@@ -63,8 +63,8 @@ def test_a_checkpoint_is_used(start, tmp_path, stopped):
     first = [float(record.accuracies[0]) for record in records]
     assert sum(value == pytest.approx(0.123) for value in first) == 2
     seconds = [record.json["seconds"] for record in records]
-    assert sum(1000 < time < 1100 for time in seconds) == 2
-    assert sum(time < 100 for time in seconds) == 2
+    assert sum(1000 < duration < 1100 for duration in seconds) == 2
+    assert sum(duration < 100 for duration in seconds) == 2
 
 
 def test_a_checkpoint_without_wear_is_not_used_where_it_is_asked_for(start, tmp_path, stopped):
@@ -116,13 +116,13 @@ def test_every_session_is_recorded_the_oldest_first(start, tmp_path, undisturbed
     assert_same_results(tmp_path / "out", undisturbed)
     halfway = {path.name.removesuffix("-checkpoint.pth") for path in stopped}
     for record in read_all(tmp_path / "out"):
-        newest, earlier = record.json["git_commit"], record.json["earlier_sessions"]
+        commit_here, earlier = record.json["git_commit"], record.json["earlier_sessions"]
         commits = [session["provenance"]["git_commit"] for session in earlier]
         resumed = ["--resume" in session["provenance"]["command"] for session in earlier]
         is_halfway = f"{record.folder.name}-{record.json['model']}" in halfway
-        assert commits == ([commit, newest] if is_halfway else [])
+        assert commits == ([commit, commit_here] if is_halfway else [])
         assert resumed == ([False, True] if is_halfway else [])
-        assert newest != commit
+        assert commit_here != commit
 
 
 def test_a_checkpoint_with_the_keys_of_earlier_programs_is_read(tmp_path):

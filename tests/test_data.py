@@ -160,11 +160,11 @@ def test_padding_and_scale_by_hand():
     currents = dense_currents_of(data)
     assert currents.active_inputs.total == 3 * 4
     assert currents.inputs.train.shape == (2, 12)  # fewer than the round number: all of them
-    whole = torch.zeros(2, 12)
-    whole[:, currents.active_inputs.active] = currents.inputs.train
+    padded = torch.zeros(2, 12)
+    padded[:, currents.active_inputs.active] = currents.inputs.train
     expected = torch.tensor([[0.001, 0.0002], [0.0, 0.0004]])
-    torch.testing.assert_close(whole[:, 5:7], expected)
-    assert whole.count_nonzero() == 3
+    torch.testing.assert_close(padded[:, 5:7], expected)
+    assert padded.count_nonzero() == 3
 
 
 def test_inputs_are_active_or_always_zero():

@@ -241,12 +241,3 @@ def test_processes_share_the_cores_of_their_machine(processes, usable, threads, 
     world.local_size = processes
     assert world.take_cores() == cores
     assert set_to == [1]  # so that the process can still be forked
-
-
-def test_members_are_dealt_out_in_turn_each_to_one():
-    world = World()
-    world.size = 3
-    parts = []
-    for world.rank in range(3):
-        parts.append(world.shard(range(8)))
-    assert parts == [[0, 3, 6], [1, 4, 7], [2, 5]]

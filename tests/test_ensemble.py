@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from conftest import DEVICES, currents_of, members_of, setting_of
+from conftest import members_of, setting_of
 from support.engine import assert_same_bits
 
 from utils.compute.compiler import Compiler
@@ -29,22 +29,6 @@ def states(trainer: Trainer) -> list[dict]:
 def assert_close(state: dict, other: dict) -> None:
     """Equal but for the rounding of products."""
     torch.testing.assert_close(state, other, rtol=2e-3, atol=2e-3)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_side_by_side_is_as_alone(device, patterns):
-    """Side by side the products are rounded otherwise; all draws are the same."""
-    currents = currents_of(patterns, device=device)
-    settings = [
-        setting_of(lr=500.0, clipping=0.0),
-        setting_of(lr=3000.0, resistor_noise=0.1, voltage_noise=1e-5),
-        setting_of(var=0.5),
-    ]
-    members = [Member(setting, model) for setting in settings for model in (0, 1)]
-    together = train(members, currents, epochs=1)
-    for member, state in zip(members, states(together), strict=True):
-        alone = train([member], currents, epochs=1)
-        assert_close(state, states(alone)[0])
 
 
 def test_bits_do_not_depend_on_the_number_of_threads(currents):

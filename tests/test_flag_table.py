@@ -110,7 +110,7 @@ def made(**changes) -> Setting:
 
 
 def job(*changes: dict) -> Job:
-    return Job(tuple(Member(made(**change), 0) for change in changes))
+    return Job(tuple(Member(made(**flags), 0) for flags in changes))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_size_alone_needs_no_other_program():
 
 
 def test_networks_of_other_choices_train_apart():
-    tasks = [Task(Member(made(**change), 0)) for change in ({}, {"hum": 0.5}, {"shape": "oval"})]
+    tasks = [Task(Member(made(**flags), 0)) for flags in ({}, {"hum": 0.5}, {"shape": "oval"})]
     machine = Machine(is_gpu=True, cores=1, free_bytes=1 << 40)
     plan = Plan(tuple(task.member.setting for task in tasks), Sizes(144, 4, 200), machine)
     assert sorted(len(job.members) for job in plan.jobs(tasks)) == [1, 2]
@@ -179,7 +179,7 @@ def test_simulations_are_read_back_with_new_flags_and_never_share_a_mean(tmp_pat
     read = Simulations.read(tmp_path)
     assert list(read.problems["reason"]) == []
     assert set(read.networks["setting"]) == {
-        replace(made_setting, seed=Setting.seed) for made_setting in settings
+        replace(setting, seed=Setting.seed) for setting in settings
     }
     table = read.table()
     assert len(table) == len(settings)
@@ -192,8 +192,8 @@ def test_simulations_are_read_back_with_new_flags_and_never_share_a_mean(tmp_pat
 
 def test_a_new_choice_and_a_new_switch_sweep_on_the_command_line():
     parsed = parser.parse("--shape round oval --echo off on --hum 0 0.1 --limit 2".split())
-    found = {(setting.shape, setting.echo, setting.hum) for setting in parsed.settings}
-    assert len(parsed.settings) == len(found) == 8
+    combinations = {(setting.shape, setting.echo, setting.hum) for setting in parsed.settings}
+    assert len(parsed.settings) == len(combinations) == 8
     assert {setting.limit for setting in parsed.settings} == {2.0}
     assert [setting.echo for setting in parser.parse(["--echo"]).settings] == [True]
     with pytest.raises(UserError, match="--shape flat: unknown; the valid ones: round, square"):

@@ -24,15 +24,17 @@ SCHEMES = [  # which networks side by side have in common
 
 def all_physics(scheme: dict) -> dict:
     """Values of all flags that a step has operations for, with one of SCHEMES."""
-    flags = {name: flag for name, (flag, _) in flags_of(Setting).items() if flag.physics}
-    apart = {name for flag in SCHEMES for name in flag}
-    values = {name: True if flag.type is bool else LARGE.get(name) for name, flag in flags.items()}
+    flags = {name: entry for name, (entry, _) in flags_of(Setting).items() if entry.physics}
+    apart = {name for entry in SCHEMES for name in entry}
+    values = {
+        name: True if entry.type is bool else LARGE.get(name) for name, entry in flags.items()
+    }
     return {name: value for name, value in values.items() if name not in apart} | scheme
 
 
 def test_every_flag_of_physics_has_a_value():
     names = {name for scheme in SCHEMES for name in all_physics(scheme)}
-    assert {n for n, (flag, _) in flags_of(Setting).items() if flag.physics} <= names
+    assert {n for n, (entry, _) in flags_of(Setting).items() if entry.physics} <= names
     assert None not in [v for scheme in SCHEMES for v in all_physics(scheme).values()]
 
 
@@ -67,9 +69,7 @@ def test_the_comparison_itself_without_a_gpu(scheme, patterns):
 @torch.no_grad()
 def check(device: str, patterns, compiled: bool, scheme: dict, **changes) -> None:
     """Two steps and a test, on the CPU and on the device; compared by norms of what changes."""
-    trainers = [
-        trainer_on(where, patterns, compiled, scheme, **changes) for where in ("cpu", device)
-    ]
+    trainers = [trainer_on(name, patterns, compiled, scheme, **changes) for name in ("cpu", device)]
     trainers[1].prepare()
     if device == "cuda":
         verify(trainers[1])

@@ -68,7 +68,7 @@ def test_networks_of_a_divided_job_are_those_of_an_undivided_one(
     memory_for(1, monkeypatch)
     assert run(divided, members, currents, stop) == ([1, 1, 1], members)
     for member in members:
-        record, other = (place.record(member).content for place in (divided, archive))
+        record, other = (written.record(member).content for written in (divided, archive))
         assert record["accuracy"] == other["accuracy"]
         assert record["loss"] == pytest.approx(other["loss"], rel=1e-4)
 

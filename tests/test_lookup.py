@@ -40,7 +40,7 @@ def test_cells_are_as_many_as_it_takes():
     assert cell_count(corner, knots, off) == 3
 
 
-@pytest.mark.parametrize("n", [2, 3, 28, 61])
+@pytest.mark.parametrize("n", [2, 3, 28, 61, 186, 501])
 @pytest.mark.parametrize("spacing", ["equal", "unequal"])
 @pytest.mark.parametrize("steepness", [-3.0, 0.0, 5.0])
 def test_measured_points_are_met(n, spacing, steepness):

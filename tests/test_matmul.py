@@ -140,8 +140,8 @@ def test_small_products_are_the_same_with_any_number_of_threads():
         torch.set_num_threads(threads)
         shapes = [*SHAPES, (10, 4096, 1024), (4099, 10, 1024)]  # the last two by several
         results.append([matrix_product(a, b) for shape in shapes for a, b in factors(*shape)])
-    for others in results[1:]:
-        assert all(map(torch.equal, others, results[0]))
+    for repeated in results[1:]:
+        assert all(map(torch.equal, repeated, results[0]))
 
 
 def test_large_products_and_other_numbers_are_left_to_libraries(called):

@@ -116,43 +116,17 @@ def test_uniform_distribution():
     assert abs(numbers).max() <= 1
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        dict(seeds=(101,)),
-        dict(seeds=(100 + 2**32,)),
-        dict(step=1),
-        dict(part=1),
-        dict(layer=1),
-        dict(draw=Draw.TEST),
-    ],
-    ids=str,
-)
-def test_another_address_gives_independent_numbers(other):
-    draw = other.pop("draw", Draw.VOLTAGE)
-    here = stream().normal(Draw.VOLTAGE, (200_000,))[0]
-    there = stream(**other).normal(draw, (200_000,))[0]
-    assert abs(torch.corrcoef(torch.stack([here, there]))[0, 1]) < 0.02
-    assert (here == there).float().mean() < 1e-3
-
-
-def test_a_network_draws_the_same_alone_and_in_an_ensemble():
-    together = stream((100, 101, 102)).normal(Draw.VOLTAGE, (6, 9))
-    alone = stream((101,)).normal(Draw.VOLTAGE, (6, 9))
-    assert torch.equal(together[1:2], alone)
-
-
 def test_words_are_not_computed_from_a_bare_index():
     """PyTorch's compiler holds an index in 32 bits on a GPU, where a multiplier does not fit."""
 
     def numbers(seed, step, part):
         return Stream(seed, step, part).normal(Draw.READ, (5, 11))
 
-    first = stream()
+    draws = stream()
     with python_only():
-        written_out = without_kernel(first.seed.device)
-        graph = make_fx(numbers, written_out)(first.seed, first.step, first.part)
+        written_out = without_kernel(draws.seed.device)
+        graph = make_fx(numbers, written_out)(draws.seed, draws.step, draws.part)
     (index,) = graph.graph.find_nodes(op="call_function", target=torch.ops.aten.arange.default)
-    others = [argument for user in index.users for argument in user.args if argument is not index]
+    operands = [argument for user in index.users for argument in user.args if argument is not index]
     assert [user.target for user in index.users].count(torch.ops.aten.mul.Tensor) == 0
-    assert any(isinstance(other, Node) for other in others)
+    assert any(isinstance(operand, Node) for operand in operands)

@@ -51,19 +51,6 @@ def test_every_combination_is_a_setting():
     assert {s.voltage_noise for s in run.settings} == {0.0, 1.5e-6}
 
 
-def test_a_study_is_a_list_of_settings():
-    run = parse("--study figure1 --task Digits".split())
-    linear, exponential = find("double-linear"), find("double-exponential")
-    assert [(s.field, s.lr) for s in run.settings] == [
-        (field, lr)
-        for field in (linear, exponential)
-        for lr in (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0)
-    ]
-    physics = {(s.var, s.resistor_noise, s.voltage_noise, s.clipping) for s in run.settings}
-    assert physics == {(0.2, 0.015, 1.5e-6, 0.1)}
-    assert {s.task for s in run.settings} == {"Digits"}
-
-
 def test_other_flags_win_over_those_of_a_study():
     run = parse("--study figure1 --lr 500 --task Digits --n_models 3".split())
     assert [(s.field.name, s.lr, s.var) for s in run.settings] == [

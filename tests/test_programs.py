@@ -78,10 +78,10 @@ def test_without_a_cache_a_program_is_compiled_for_this_process(monkeypatch):
 
 
 def test_a_damaged_program_is_compiled_again(program):
-    whole = program.read_bytes()
-    program.write_bytes(whole[: len(whole) // 2])
+    content = program.read_bytes()
+    program.write_bytes(content[: len(content) // 2])
     call(Compiler(enabled=True))
-    assert program.stat().st_size > len(whole) // 2
+    assert program.stat().st_size > len(content) // 2
 
 
 def test_parts_that_are_gone_are_compiled_without_threads(program, tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Record, members_of, setting_of
-from support.archives import archive_of
+from conftest import members_of, setting_of
+from support.archives import archive_of, folder_of
 from support.legacy_runs import legacy_record
 
 from devices.ledger import COUNTS, WEAR
@@ -19,9 +19,9 @@ from utils.compute.compiler import Compiler
 from utils.compute.signals import Stop
 from utils.errors import RecordError
 from utils.records import results
-from utils.records.folders import Folder, create_folders
+from utils.records.folders import create_folders
 from utils.records.results import IncompleteFileError, Result, check_complete, json_of
-from utils.records.setting_json import from_json, to_json
+from utils.records.setting_json import to_json
 from utils.settings import Member, Setting
 from utils.training import trainer
 from utils.training.job import Complete, JobRunner
@@ -187,20 +187,16 @@ def test_a_ledger_of_an_earlier_training_does_not_stay(written):
     assert not folder.ledger(0).exists()
 
 
-def folder_of(record: Record) -> Folder:
-    return Folder(record.folder, from_json(record.json))
-
-
 def test_what_became_of_networks_is_made_and_written_one_after_the_other(
     currents, tmp_path, monkeypatch
 ):
     """The host never holds the states of all networks at once."""
     made = []
-    whole = trainer.state_dict
+    state_dict_of = trainer.state_dict
 
     def state_dict(network, index, step):
         made.append(index)
-        return whole(network, index, step)
+        return state_dict_of(network, index, step)
 
     monkeypatch.setattr(trainer, "state_dict", state_dict)
     setting = setting_of(epochs=1)

@@ -35,8 +35,8 @@ from utils.training import evaluation
 )
 def test_the_comparison_sees_every_part_of_the_physics(change, field, patterns):
     """Without one ingredient, the reference itself moves ten times the tolerance away."""
-    whole, without = (trained_reference(field, patterns, **c) for c in ({}, change))
-    assert distance(state_of(without), whole) > 10 * TOLERANCE
+    complete, without = (trained_reference(field, patterns, **c) for c in ({}, change))
+    assert distance(state_of(without), complete) > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -10,18 +10,18 @@ from utils.records.setting_json import PHYSICS
 PAGES = [*PROJECT.glob("*.md"), *PROJECT.glob("[!.]*/*.md")]
 
 
-def found(pattern: str, name: str) -> list[str]:
+def matches(pattern: str, name: str) -> list[str]:
     return re.findall(pattern, (PROJECT / name).read_text(), re.MULTILINE)
 
 
 def test_files_agree_on_the_version():
-    (version,) = found(r'^version = "(.+)"$', "pyproject.toml")
-    assert found(r"^version: (.+)$", "CITATION.cff") == [version]
-    assert found(r"^## (\d+\.\d+\.\d+)$", "CHANGELOG.md")[0] == version
+    (version,) = matches(r'^version = "(.+)"$', "pyproject.toml")
+    assert matches(r"^version: (.+)$", "CITATION.cff") == [version]
+    assert matches(r"^## (\d+\.\d+\.\d+)$", "CHANGELOG.md")[0] == version
 
 
 def test_the_changelog_has_every_version_of_the_physics():
-    rows = found(r"^\| (\d+) \|", "CHANGELOG.md")
+    rows = matches(r"^\| (\d+) \|", "CHANGELOG.md")
     assert [int(row) for row in rows] == list(range(1, PHYSICS + 1))
 
 

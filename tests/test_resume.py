@@ -189,10 +189,10 @@ def test_resume_trains_again_where_more_is_to_be_counted(start, tmp_path, undist
 
 def test_two_runs_do_not_work_in_one_folder(start, tmp_path):
     """The second would resume one folder, and make two."""
-    flags = "--task Digits --layers 8 --epochs 2 --n_models 1 --device cpu".split()
-    first = start(*flags, "--lr", 1000, before=("hold", 18)).wait_for("epoch 1/")
+    small = "--task Digits --layers 8 --epochs 2 --n_models 1 --device cpu".split()
+    first = start(*small, "--lr", 1000, before=("hold", 18)).wait_for("epoch 1/")
     before = sorted(tmp_path.glob("out/*"))
-    second = start(*flags, "--lr", 500, 1000, 2000, "--resume").ended(2)
+    second = start(*small, "--lr", 500, 1000, 2000, "--resume").ended(2)
     *_, message, error = second.log.splitlines()
     assert "is in use by another run; wait until it has ended" in error
     assert "too early" in message  # every such run logs it

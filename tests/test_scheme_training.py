@@ -57,16 +57,16 @@ def test_training_records_what_the_reference_does_and_is_resumed_bit_for_bit(
     data, setting = request.getfixturevalue(data), three_epochs(cell, rule)
     run = ReferenceRun(setting, data)
     trainer = trainer_of(setting, data)
-    (whole,) = trained(trainer)
-    check_result(trainer, whole, run)
-    check_accumulators(whole.state, run.network)
-    assert ("pending" in whole.ledger) == setting.accumulate
+    (undisturbed,) = trained(trainer)
+    check_result(trainer, undisturbed, run)
+    check_accumulators(undisturbed.state, run.network)
+    assert ("pending" in undisturbed.ledger) == setting.accumulate
     if setting.accumulate:
-        assert whole.ledger["pending"].dtype == torch.float64
-        np.testing.assert_allclose(whole.ledger["pending"], run.pending, rtol=2e-3)
-        assert whole.ledger["dropped"].count_nonzero() == 0
-    check_wear(whole.ledger, run.network)
-    assert (whole.swap_accuracy is None) == (cell != "one-way")
+        assert undisturbed.ledger["pending"].dtype == torch.float64
+        np.testing.assert_allclose(undisturbed.ledger["pending"], run.pending, rtol=2e-3)
+        assert undisturbed.ledger["dropped"].count_nonzero() == 0
+    check_wear(undisturbed.ledger, run.network)
+    assert (undisturbed.swap_accuracy is None) == (cell != "one-way")
 
     stopped = trainer_of(setting, data)
     stop_at(stopped, 10)
@@ -80,8 +80,10 @@ def test_training_records_what_the_reference_does_and_is_resumed_bit_for_bit(
         (result,) = trained(trainer)
         return result
 
-    assert_same_bits(resumed(), whole)
+    assert_same_bits(resumed(), undisturbed)
     for name in names:  # each is needed
         assert checkpoint[name].abs().max() > 0.01
         other = resumed(**{name: torch.zeros_like(checkpoint[name])})
-        assert not torch.equal(other.state["layers.1.weight2"], whole.state["layers.1.weight2"])
+        assert not torch.equal(
+            other.state["layers.1.weight2"], undisturbed.state["layers.1.weight2"]
+        )

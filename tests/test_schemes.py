@@ -154,11 +154,11 @@ def test_networks_of_a_sweep_side_by_side_follow_the_reference(cell, rule, devic
 
     They differ in limit, smallest pulse, learning rate, noises and the constants of devices.
     """
-    first, other = devices_for(cell, rule)
+    first, second = devices_for(cell, rule)
     sweep = [
         (first, dict(max_pulses=0.6)),
         (first, dict(clipping=0.3, lr=200.0)),
-        (other, dict(max_pulses=1.1, write_noise=write_noise_for(cell, rule))),
+        (second, dict(max_pulses=1.1, write_noise=write_noise_for(cell, rule))),
     ]
     scheme = dict(cell=cell, layers=(40, 16)) | LR | RULES[rule]
     settings = [noisy_setting(field, **scheme | changes) for field, changes in sweep]
@@ -212,16 +212,16 @@ def test_both_ways_in_inputs_of_tests_alone(always_zero_patterns):
 def test_the_comparison_tells_cells_and_rules_apart(cell, rule, patterns):
     """A network is not taken for one of another rule, of another cell, or with a limit."""
     scheme = dict(cell=cell) | RULES[rule]
-    others = [scheme | dict(max_pulses=0.5)]
-    others += [
+    wrong_schemes = [scheme | dict(max_pulses=0.5)]
+    wrong_schemes += [
         dict(cell=cell) | other
         for name, other in RULES.items()
         if name != rule and other.get("accumulate") == scheme.get("accumulate")
     ]
     right = noisy_setting("double-exponential", **LR | scheme)
-    wrong = [noisy_setting("double-exponential", **LR | other) for other in others]
+    wrong = [noisy_setting("double-exponential", **LR | other) for other in wrong_schemes]
     different = follow([right] * len(wrong), patterns, wrong)[-1]
-    assert min(different) > 16 * MOST_MISTAKEN, others
+    assert min(different) > 16 * MOST_MISTAKEN, wrong_schemes
 
 
 @pytest.mark.parametrize("cell", CELLS[1:])

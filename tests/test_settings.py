@@ -105,9 +105,7 @@ def test_a_switched_setting_is_read_back_and_each_constant_counts(second):
     assert list(to_json(setting)["devices"])[:2] == ["other linear", second]
     changed = [replace(setting, second=other) for other in other_constants(device)]
     changed.append(replace(setting, second=None, time_switch=None))
-    identities = [
-        json.dumps(identity(changed_setting, "data")) for changed_setting in (setting, *changed)
-    ]
+    identities = [json.dumps(identity(variant, "data")) for variant in (setting, *changed)]
     assert len(set(identities)) == len(identities)
 
 
@@ -195,7 +193,7 @@ def other_constants(device: Device) -> list[Device]:
 
 
 def others_of(response: Response) -> list[Response]:
-    others = []
+    variants = []
     for name, value in asdict(response).items():
         if isinstance(value, bool):
             other = not value
@@ -203,22 +201,20 @@ def others_of(response: Response) -> list[Response]:
             other = (*value[:-1], 1.01 * value[-1])
         else:
             other = 1.01 * value
-        others.append(replace(response, **{name: other}))
-    return others
+        variants.append(replace(response, **{name: other}))
+    return variants
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
 def test_each_constant_of_the_device_and_of_its_partner_makes_it_another_simulation(device):
-    others = other_constants(device)
+    variants = other_constants(device)
     partner = [device.partner.response] if device.partner else []
-    assert len(others) == sum(len(fields(response)) for response in (device.response, *partner))
-    devices = [device, replace(device, partner=None), *others]
-    identities = [
-        json.dumps(identity(setting_of(field=changed_device), "data")) for changed_device in devices
-    ]
-    assert len(set(identities)) == len(set(devices)) == 1 + len(partner) + len(others)
-    for changed_device in others:
-        assert setting_of(field=changed_device).slug == setting_of(field=device).slug
+    assert len(variants) == sum(len(fields(response)) for response in (device.response, *partner))
+    devices = [device, replace(device, partner=None), *variants]
+    identities = [json.dumps(identity(setting_of(field=variant), "data")) for variant in devices]
+    assert len(set(identities)) == len(set(devices)) == 1 + len(partner) + len(variants)
+    for variant in variants:
+        assert setting_of(field=variant).slug == setting_of(field=device).slug
 
 
 def test_a_spread_in_percent_is_refused_with_what_was_meant():

@@ -52,8 +52,10 @@ def finished(currents, slices) -> tuple[list[dict], list[tuple]]:
 
 def is_same(first, second) -> bool:
     """Equal bit for bit, where NaN equals itself, and None equals NaN."""
-    (values, form), (others, other_form) = map(tree_flatten, (first, second))
-    return form == other_form and all(map(torch.equal, map(finite, values), map(finite, others)))
+    (values, form), (other_values, other_form) = map(tree_flatten, (first, second))
+    return form == other_form and all(
+        map(torch.equal, map(finite, values), map(finite, other_values))
+    )
 
 
 def finite(value) -> torch.Tensor:
@@ -65,25 +67,26 @@ def test_every_entry_of_a_slice_is_needed(currents):
     slices = stopped(currents)
     fresh = trainer_of(currents).ensemble
     fresh.enter(1)
-    others = [slice_of(fresh, model) for model in (0, 1)]
-    whole = finished(currents, slices)
-    assert is_same(whole, finished(currents, slices))
-    assert [result[3] for result in whole[1]] == [None, STOP - 2]
+    fresh_slices = [slice_of(fresh, model) for model in (0, 1)]
+    expected = finished(currents, slices)
+    assert is_same(expected, finished(currents, slices))
+    assert [result[3] for result in expected[1]] == [None, STOP - 2]
     unneeded = []
     for name in slices[0]:
         if name == "history.step":
             continue  # without it the whole epoch is trained again
         without = [
-            entries | {name: other[name]} for entries, other in zip(slices, others, strict=True)
+            part | {name: fresh_part[name]}
+            for part, fresh_part in zip(slices, fresh_slices, strict=True)
         ]
-        if is_same(finished(currents, without), whole):
+        if is_same(finished(currents, without), expected):
             unneeded.append(name)
     assert unneeded == []
 
 
 def test_a_slice_without_its_step_begins_with_another_batch(currents):
     slices = stopped(currents)
-    earlier = [entries | {"history.step": entries["history.step"] - 3} for entries in slices]
+    earlier = [part | {"history.step": part["history.step"] - 3} for part in slices]
     assert not is_same(finished(currents, earlier), finished(currents, slices))
 
 

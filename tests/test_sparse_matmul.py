@@ -6,33 +6,19 @@ import torch
 from conftest import currents_of, dense_currents_of, members_of, random_data, setting_of
 
 from models.sparse_inputs import listed
-from models.sparse_matmul import BLOCK, PairedRows, from_blocks, to_blocks
+from models.sparse_matmul import BLOCK, from_blocks, to_blocks
 from utils.training.ensemble import Ensemble
 
 
 def test_blocks_by_hand():
     """33 outputs of 2 inputs: a block of 32, and one that repeats the last output."""
-    whole = torch.arange(66.0).view(1, 33, 2)  # output o has weights 2 o and 2 o + 1
-    blocks = to_blocks(whole)
+    weight = torch.arange(66.0).view(1, 33, 2)  # output o has weights 2 o and 2 o + 1
+    blocks = to_blocks(weight)
     assert blocks.shape == (1, 2 * 2, BLOCK)
     assert blocks[0, 0].tolist() == [2.0 * o for o in range(32)]  # input 0 of outputs 0 to 31
     assert blocks[0, 1].tolist() == [2.0 * o + 1 for o in range(32)]
     assert blocks[0, 2].tolist() == [64.0] * 32
-    assert torch.equal(from_blocks(blocks, 2, 33), whole)
-
-
-def whole(lists: PairedRows, n_batches: int, n_rows: int, n_columns: int) -> torch.Tensor:
-    """The matrices [batch, row, column] that are listed, which all have so many rows."""
-    dense = torch.zeros(n_batches, n_rows, n_columns)
-    kinds = [(True, True), (True, False), (False, True)]  # whether each of both rows has it
-    for pair, rows in enumerate(lists.rows.tolist()):
-        for part, kind in enumerate(kinds):
-            for entry in range(*lists.offsets[3 * pair + part :][:2].tolist()):
-                assert tuple((lists.values[entry] != 0).tolist()) == kind
-                for row, value in zip(rows, lists.values[entry].tolist(), strict=True):
-                    if row >= 0:
-                        dense[pair // ((n_rows + 1) // 2), row, lists.columns[entry]] += value
-    return dense
+    assert torch.equal(from_blocks(blocks, 2, 33), weight)
 
 
 def test_lists_by_hand():
@@ -52,40 +38,28 @@ def test_lists_by_hand():
     assert by_input.values[-2:].tolist() == [[0, 0.5], [0, 3]]
 
 
-@pytest.mark.parametrize("batch_size", [32, 45, 150])
-def test_lists_are_the_images(batch_size):
-    """Batches with an even and an odd number of images, also such with more than one group."""
-    images = random_data(0.3, n_train=300).train_images.reshape(300, 81)
-    levels = torch.arange(256).float()
-    n_batches = 300 // batch_size
-    batches = images[: n_batches * batch_size].reshape(n_batches, batch_size, 81)
-    by_image = listed(batches.reshape(-1, 81), levels, batch_size)
-    assert np.array_equal(whole(by_image, n_batches, batch_size, 81), batches)
-    inputs = torch.arange(82, dtype=torch.int32)
-    inputs[-1] = -1
-    by_input = listed(
-        batches.reshape(-1, 81), levels, batch_size, inputs.repeat(n_batches).view(-1, 2)
-    )
-    assert np.array_equal(whole(by_input, n_batches, 81, batch_size), batches.swapaxes(1, 2))
-
-
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("batch_size", "n_train"), [(32, 70), (45, 100), (150, 300)])
 @pytest.mark.parametrize("n_outputs", [1, 32, 50])
-def test_products_are_the_dense_ones(n_outputs, threads):
-    """Two networks; batches of 32, 32 and 6 images, and a test batch that begins in the middle."""
-    currents, dense = currents_of(random_data(0.2)), dense_currents_of(random_data(0.2)).inputs
+def test_products_are_the_dense_ones(n_outputs, batch_size, n_train):
+    """Two networks; even and odd batches, and one of two groups of pairs.
+
+    The last of them may be smaller, and a test batch begins in the middle.
+    """
+    data = random_data(0.2, n_train)
+    currents, dense = currents_of(data, batch_size=batch_size), dense_currents_of(data).inputs
+    assert currents.product == "sparse"
     n_inputs, generator = dense.train.shape[1], torch.Generator().manual_seed(1)
     weight = torch.randn(2, n_outputs, n_inputs, generator=generator)
-    torch.set_num_threads(threads)
-    for number in range(3):
-        batch, labels = currents.batch(number, 32)
-        rows = dense.train[32 * number : 32 * (number + 1)].double()  # [image, in]
-        assert len(labels) == len(rows)
+    for number in range(-(-n_train // batch_size)):
+        batch, labels = currents.batch(number, batch_size)
+        images = dense.train[batch_size * number : batch_size * (number + 1)].double()
+        assert len(labels) == len(images)
         voltage = batch.voltage(to_blocks(weight), n_outputs)
-        torch.testing.assert_close(voltage.double(), weight.double() @ rows.T, rtol=1e-5, atol=1e-9)
-        g = torch.randn(2, n_outputs, len(rows), generator=generator)
+        expected = weight.double() @ images.T
+        torch.testing.assert_close(voltage.double(), expected, rtol=1e-5, atol=1e-9)
+        g = torch.randn(2, n_outputs, len(images), generator=generator)
         gradient = from_blocks(batch.gradient(g), n_inputs, n_outputs)
-        torch.testing.assert_close(gradient.double(), g.double() @ rows, rtol=1e-5, atol=1e-9)
+        torch.testing.assert_close(gradient.double(), g.double() @ images, rtol=1e-5, atol=1e-9)
     batch, _ = currents.test_batch(1, 7)  # images 7, 8 and 9
     weight = torch.randn(1, n_outputs, dense.test.shape[1], generator=generator)
     voltage = batch.voltage(to_blocks(weight), n_outputs)

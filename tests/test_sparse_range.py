@@ -2,19 +2,13 @@
 
 import pytest
 import torch
-from conftest import currents_of, dense_currents_of
+from conftest import dense_currents_of
 from support.sparse import dim_data, fresh
 
 from devices.ledger_level import LedgerLevel
 from devices.noise import Stream
 from models import sparse_update
 from models.sparse_update import BlockDraws
-
-
-@pytest.fixture(scope="module")
-def dim():
-    """Images of which each input is zero in some batches; an odd number of inputs."""
-    return currents_of(dim_data(), padding=0)
 
 
 def write(batch, gradient: torch.Tensor, layer, programming, noise=None) -> None:

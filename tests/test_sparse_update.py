@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from conftest import currents_of, is_one_pass, setting_of
+from conftest import is_one_pass, setting_of
 from support.cells import ALL, RULES, devices_for, write_noise_for
 from support.devices import NAMES
-from support.sparse import dim_data, fresh
+from support.sparse import fresh
 
 from devices.ledger_level import LedgerLevel
 from devices.scheme import ONE_WAY
@@ -16,12 +16,6 @@ from utils.training.ensemble import Ensemble
 from utils.training.step import weight_gradients
 
 STEPS = 18  # batches of 32 images, 6 and one of 8 an epoch; pairs are used up and refreshed
-
-
-@pytest.fixture(scope="module")
-def dim():
-    """Images of which each input is zero in some batches; an odd number of inputs."""
-    return currents_of(dim_data(), padding=0)
 
 
 def step(ensemble: Ensemble, currents, number: int) -> list[torch.Tensor]:
@@ -90,9 +84,9 @@ def test_it_is_the_gradient_and_then_the_update(field, cell, changes, dim, monke
         with monkeypatch.context() as patch:
             patch.setattr(sparse_update, "has_kernel", lambda *_: False)
             assert not is_one_pass(two_passes)
-            others = step(two_passes, dim, number)
-        for gradient, other in zip(gradients, others, strict=True):
-            assert torch.equal(gradient, other)
+            expected_gradients = step(two_passes, dim, number)
+        for gradient, expected in zip(gradients, expected_gradients, strict=True):
+            assert torch.equal(gradient, expected)
         for actual, expected in zip(written(one_pass), written(two_passes), strict=True):
             same = torch.isclose(actual, expected, rtol=1e-5, atol=2e-6)
             assert torch.equal(actual, expected) if is_exact else (~same).sum() <= 2
@@ -125,8 +119,8 @@ def test_voltages_are_the_same_with_any_number_of_threads(field, dim):
     for threads in (1, 2, 3, 5):
         torch.set_num_threads(threads)
         results.append(trained(dim, field=field, n_models=1))
-    first, *others = results
-    for other in others:
+    first, *later = results
+    for other in later:
         assert torch.equal(
             first.network.layers[0].pairs.weight, other.network.layers[0].pairs.weight
         )

@@ -29,6 +29,7 @@ PAPERS = (0.2, 0.015, 0.1)  # variability, read noise and smallest pulse
 NOISES = "var resistor_noise clipping"
 SIZES = [(64,), (128,), (256,), (512,), (1024,), (256, 256), (256, 256, 256)]
 RATES = {250.0, 500.0, 1000.0, 2000.0, 4000.0}
+FIGURE_1_RATES = 500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0
 
 
 def values(settings, names: str) -> set:
@@ -39,7 +40,7 @@ def values(settings, names: str) -> set:
 @pytest.mark.parametrize(
     ("study", "count", "expected"),
     [
-        ("figure1", 2 * 6, {NOISES: {PAPERS}}),
+        ("figure1", 2 * 6, {NOISES: {PAPERS}, "field.name lr": {*product(FIELDS, FIGURE_1_RATES)}}),
         ("figure2", 2 * 6, {NOISES: {(0, 0, 0)}}),
         ("figure3", 2 * 6 * 3, {NOISES: {(0, 0, 0.1), (0, 0, 0.2), (0, 0, 0.5)}}),
         ("map", 13 * 6, {NOISES: {PAPERS}, "lr": {*RATES, 8000.0}}),

@@ -2,16 +2,9 @@
 
 import json
 
-from conftest import Record
-from support.archives import archive_of
+from support.archives import archive_of, folder_of
 
-from utils.records.folders import Folder
-from utils.records.setting_json import from_json
 from utils.records.summary import table
-
-
-def folder_of(record: Record) -> Folder:
-    return Folder(record.folder, from_json(record.json))
 
 
 def test_table(simulate):

@@ -171,7 +171,7 @@ PARTS = "input scale", "epoch", "write noise", "partner", "device noise"
 def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatch):
     """Without one of them the reference itself moves ten times the tolerance away."""
     noisy = EXTRAS | dict(resistor_noise=0.2) if part == "device noise" else {}
-    whole = reference_run(LINEAR, EXPONENTIAL, patterns, **noisy)
+    expected = reference_run(LINEAR, EXPONENTIAL, patterns, **noisy)
     switch = Network.switch
 
     def without(network, field):
@@ -191,9 +191,9 @@ def test_the_comparison_sees_every_part_of_the_switch(part, patterns, monkeypatc
     setting = switched_setting(LINEAR, EXPONENTIAL, **noisy)
     other = ReferenceRun(setting, patterns, switch_epoch=at)
     if part in ("partner", "device noise"):
-        assert difference(other.swap_outputs, whole.swap_outputs) > 0.1
+        assert difference(other.swap_outputs, expected.swap_outputs) > 0.1
         return
-    assert distance(state_of(other.network), whole.network) > 5e-2
+    assert distance(state_of(other.network), expected.network) > 5e-2
 
 
 def test_a_graph_is_captured_anew(patterns, fake_cuda, monkeypatch):

@@ -71,19 +71,19 @@ def test_checkpoints_around_the_switch_resume_bit_for_bit(patterns):
 
     Training writes none between the last test and the switch; it would be known for what it is.
     """
-    whole = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
-    epochs, at = whole.train(lambda: None), SWITCH * whole.per_epoch
+    undisturbed = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
+    epochs, at = undisturbed.train(lambda: None), SWITCH * undisturbed.per_epoch
     assert [next(epochs) for _ in range(SWITCH)] == [0, 1]
-    between = slices_of(whole)
+    between = slices_of(undisturbed)
     assert int(between[0]["history.step"]) == at
     list(epochs)
-    expected = list(whole.results(0.0))
+    expected = list(undisturbed.results(0.0))
     assert_resumed(between, expected, patterns)
     for step, switched in ((at - 1, False), (at, True), (at + 1, True), (3 * at // 2, True)):
         stopped = trainer_of(EXPONENTIAL, LINEAR, patterns, models=(0, 1))
         stop_at(stopped, step)
         slices = slices_of(stopped)
-        assert [SWITCHED_SLICE in entries for entries in slices] == [switched] * 2
+        assert [SWITCHED_SLICE in part for part in slices] == [switched] * 2
         assert_resumed(slices, expected, patterns)
 
 

@@ -68,8 +68,8 @@ def trainer_of(currents, compiled=True, field="double-linear", **changes) -> Tra
 
 def rounding(ensemble: Ensemble):
     """The mistake that is none."""
-    floats = [state for state in ensemble.state if state.is_floating_point()]
-    return lambda: [state.mul_(1 + torch.finfo(state.dtype).eps) for state in floats]
+    floats = [tensor for tensor in ensemble.state if tensor.is_floating_point()]
+    return lambda: [tensor.mul_(1 + torch.finfo(tensor.dtype).eps) for tensor in floats]
 
 
 OTHERS = [dict(lr=0.0), dict(lr=1e9), dict(var=0.0, clipping=0.0, init=0.0), dict(batch_size=1000)]
@@ -109,10 +109,10 @@ def test_a_mistake_in_anything_that_a_step_changes_is_seen(wrong, currents, gpu)
 
 @pytest.mark.parametrize("draw", [Draw.VOLTAGE, Draw.READ, Draw.WRITE, Draw.DEVICE])
 def test_noise_that_repeats_is_seen(draw, currents, gpu, monkeypatch):
-    def repeating(stream, method, which, *rest):
+    def repeating(stream, method, which, *arguments):
         if gpu.wrong(gpu) and which == draw:
             stream = Stream(stream.seed, stream.step * 0, stream.part, stream.layer)
-        return method(stream, which, *rest)
+        return method(stream, which, *arguments)
 
     for method in (Stream.noisy, Stream.normal):
         monkeypatch.setattr(Stream, method.__name__, partialmethod(repeating, method))

@@ -83,12 +83,13 @@ class Row:
         account=None,
         **programming: float | None,
     ) -> Row:
-        """Write once; programming: learning_rate (1 unless given), clipping, max_pulses, ..."""
+        """Write once; programming: learning_rate (1 unless given), clipping, physical, ..."""
         gradient = gradient if isinstance(gradient, Tensor) else row(*gradient)
         values = dict(learning_rate=1.0, clipping=0.0) | programming
         tensors = {
-            name: None if value is None else torch.tensor([value], dtype=gradient.dtype)
+            name: torch.tensor([value], dtype=torch.bool if name == "physical" else gradient.dtype)
             for name, value in values.items()
+            if value is not None
         }
         self.state = update(
             self.state,
@@ -111,3 +112,17 @@ class Row:
     @property
     def chi(self) -> list[float]:
         return self.state.accumulator[0, 0].tolist()
+
+
+def updated(
+    w1: Sequence[float],
+    w2: Sequence[float],
+    gradient: Sequence[float],
+    device: str = "double-linear",
+    slopes: tuple[float, float] = (1.0, 1.0),
+    noise: Sequence[float] | None = None,
+    **options,
+) -> Row:
+    """Return one-way pairs after one write; noise: N(0, 1) numbers; options: of `Row.write`."""
+    draws = Draws(write=None if noise is None else row(*noise))
+    return Row(w1, w2, device, slopes=slopes).write(gradient, draws, **options)

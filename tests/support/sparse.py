@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from conftest import random_data, setting_of
+import pytest
+from conftest import currents_of, random_data, setting_of
 
 from devices.ledger_level import LedgerLevel
+from models.currents import Currents
 from support.devices import device_of
 from utils.data.datasets import DataSet
 from utils.settings import Member
@@ -13,6 +15,12 @@ from utils.training.ensemble import Ensemble
 
 def dim_data() -> DataSet:
     return random_data(0.04, n_train=200, pixels=(9, 9))
+
+
+@pytest.fixture(scope="module")
+def dim() -> Currents:
+    """Images of which each input is zero in some batches; an odd number of inputs."""
+    return currents_of(dim_data(), padding=0)
 
 
 OTHERS = {  # of the same family, with constants of their own; of tables also other cells
