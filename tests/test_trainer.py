@@ -64,17 +64,18 @@ def test_training_records_what_the_reference_does(compiled, device, reference):
     assert trainer.compiler.enabled == compiled, trainer.compiler.failure
 
 
-def test_two_compiled_layers_of_small_batches_follow_the_reference(patterns):
-    """Factors of their products come as the compiler lays them out."""
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_two_layers_of_small_batches_follow_the_reference(compiled, patterns):
+    """Compiled, factors of their products come as the compiler lays them out."""
     setting = setting_of(**FLAGS | dict(layers=(24, 24)))
-    trainer = Trainer([Member(setting, 0)], currents_of(patterns), Compiler(True))
+    trainer = Trainer([Member(setting, 0)], currents_of(patterns), Compiler(compiled))
     trainer.prepare()
     network = reference_of(setting, patterns)
     for images, labels in batches(setting, patterns):
         network.train(images, labels)
         with torch.no_grad():
             trainer.learn()
-    assert trainer.compiler.enabled, trainer.compiler.failure
+    assert trainer.compiler.enabled == compiled, trainer.compiler.failure
     state = state_dict(trainer.ensemble.network, 0, trainer.ensemble.history.step)
     assert distance(state, network) < TOLERANCE
 
