@@ -17,8 +17,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from devices.built_in import LINEAR, is_built_in, look_up
-from devices.constants import constants_of, in_words, is_finite, mirrored, response_of
+from devices.built_in import is_built_in, look_up
+from devices.constants import (
+    SUM_OF_ENDS,
+    constants_of,
+    in_words,
+    is_finite,
+    mirrored,
+    response_of,
+)
 from devices.measured_branch import (
     NOT_MEASURED,
     Errors,
@@ -98,9 +105,8 @@ class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The falling curve, or the mirrored rising curve where only that branch was measured."""
         if self.falling is not None:
             return response_of(self.falling.family, self.falling.constants)
-        mirrored_rising = self.rising_mirrored
-        assert mirrored_rising is not None  # as __post_init__ has checked
-        return mirrored_rising
+        assert self.rising_mirrored is not None  # as __post_init__ has checked
+        return self.rising_mirrored
 
     @property
     def rising_mirrored(self) -> Response | None:
@@ -114,8 +120,8 @@ class DeviceFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The units that lead from a voltage of `response` to the measured value."""
         if self.falling is not None:
             return self.units
-        shift = self.units.slope * (LINEAR.w_max + LINEAR.w_min)
-        return Units(self.units.unit, -self.units.slope, self.units.offset + shift)
+        slope = self.units.slope
+        return Units(self.units.unit, -slope, self.units.offset + slope * SUM_OF_ENDS)
 
 
 class FirstFormat(Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,9 +143,16 @@ class FirstFormat(Struct, frozen=True, forbid_unknown_fields=True):
         check_branch(MeasuredBranch(self.family, self.constants, self.errors))
 
     def to_device_file(self) -> DeviceFile:
-        same = ("name", "variability", "read_noise", "write_noise", "units", "source", "relaxes_to")
-        branch = MeasuredBranch(self.family, self.constants, self.errors)
-        return DeviceFile(falling=branch, **{name: getattr(self, name) for name in same})
+        return DeviceFile(
+            name=self.name,
+            falling=MeasuredBranch(self.family, self.constants, self.errors),
+            variability=self.variability,
+            read_noise=self.read_noise,
+            write_noise=self.write_noise,
+            units=self.units,
+            source=self.source,
+            relaxes_to=self.relaxes_to,
+        )
 
 
 class Header(Struct):
@@ -159,12 +172,15 @@ def read(path: str | Path) -> DeviceFile:
         raise ValueError(f"{path}: cannot be read: {reason}; name a device file") from None
     try:
         device = from_json(text)
-        if device.relaxes_to is not None and not is_path(device.relaxes_to):
-            check_built_in(device.relaxes_to)
     except msgspec.MsgspecError as error:
         raise ValueError(f"{path}: {in_words(error)}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from None
+    if device.relaxes_to is not None and not is_path(device.relaxes_to):
+        try:
+            look_up(device.relaxes_to)
+        except ValueError as error:
+            raise ValueError(f"{path}: relaxes_to: {error}") from None
     return device
 
 
@@ -206,8 +222,8 @@ def write(path: str | Path, device: DeviceFile) -> None:
         raise
 
 
-def in_one_line(found: re.Match) -> str:
-    return "[" + " ".join(found[0][1:-1].split()) + "]"
+def in_one_line(numbers: re.Match) -> str:
+    return "[" + " ".join(numbers[0][1:-1].split()) + "]"
 
 
 def measurement(device: DeviceFile) -> dict:
@@ -243,13 +259,6 @@ def is_path(name: str) -> bool:
     return name.endswith(".json") or any(
         separator in name for separator in (os.sep, os.altsep) if separator
     )
-
-
-def check_built_in(relaxes_to: str) -> None:
-    try:
-        look_up(relaxes_to)
-    except ValueError as error:
-        raise ValueError(f"relaxes_to: {error}") from None
 
 
 def check_name(name: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,36 +20,8 @@ from torch import Tensor, nn
 from devices.resampling import cell_count, cells, pulses_within_tolerance, within_tolerance
 from devices.responses import Table, Value, piecewise, single
 
-Rows = list[tuple[float, float]]  # of each cell, value at its left edge and change over it
 CONSTANTS = "start", "cells_per_voltage", "cells_per_pulse", "last_by_voltage", "last_by_pulses"
 TABLES = "by_voltage", "by_pulses"
-
-
-class Sampled(Protocol):
-    """A function in equal cells; `last` is the number of its last cell."""
-
-    last: Value
-
-    def look_up(self, cell: Value) -> tuple[Value, Value]:
-        """Return a cell's value at its left edge, and its change; cell: a whole number."""
-        ...
-
-
-class SampledResponse(Protocol):
-    """A response f in equal cells.
-
-    start: f(0). by_voltage: the function from f - start to a position, counted in cells of
-    `by_pulses`; by_pulses: the function from that position to f - start.
-    """
-
-    start: Value
-    cells_per_voltage: Value
-    cells_per_pulse: Value
-
-    @property
-    def by_voltage(self) -> Sampled: ...
-    @property
-    def by_pulses(self) -> Sampled: ...
 
 
 def cell_of(position: Value, last: Value) -> Value:
@@ -61,7 +33,7 @@ def cell_of(position: Value, last: Value) -> Value:
     return torch.where(inside < last, inside, last).floor()
 
 
-def after(voltage: Value, pulses: Value, response: SampledResponse) -> Value:
+def after(voltage: Value, pulses: Value, response: SampledResponses) -> Value:
     """Return the voltage after `pulses` >= 0 further pulses: f(f^-1(w) + pulses).
 
     It is computed as a change of the voltage, so that 0 pulses leave every bit as it is; and the
@@ -85,10 +57,13 @@ def after(voltage: Value, pulses: Value, response: SampledResponse) -> Value:
 
 
 class Cells(NamedTuple):
-    """One network's function in equal cells: the cells per unit, and the rows of the cells."""
+    """One network's function in equal cells: the cells per unit, and the rows of the cells.
+
+    rows: float32 [cell, 2], the value at a cell's left edge and the change over the cell.
+    """
 
     per_unit: float
-    rows: Rows
+    rows: Tensor
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +86,12 @@ def resampled(table: Table) -> tuple[float, Cells, Cells]:
     n = cell_count(depth_at, pulses, within_tolerance(depths))
     m = cell_count(pulses_at, depths, pulses_within_tolerance(pulses, depths))
     positions = cells(lambda depth: pulses_at(depth) * n / end, deepest, m)
-    return start, Cells(m / deepest, positions), Cells(n / end, cells(depth_at, end, n))
+    depths_at_edges = cells(depth_at, end, n)
+    return (
+        start,
+        Cells(m / deepest, torch.tensor(positions, dtype=torch.float32)),
+        Cells(n / end, torch.tensor(depths_at_edges, dtype=torch.float32)),
+    )
 
 
 class SampledFunctions(nn.Module):
@@ -124,11 +104,10 @@ class SampledFunctions(nn.Module):
     cells: Tensor
     last: Tensor
 
-    def __init__(self, functions: Sequence[Rows], device: torch.device | None):
+    def __init__(self, functions: Sequence[Cells], device: torch.device | None):
         super().__init__()
-        rows = [torch.tensor(function, dtype=torch.float64) for function in functions]
-        cells = nn.utils.rnn.pad_sequence(rows, batch_first=True).float()
-        last = torch.tensor([len(row) - 1.0 for row in rows])[:, None, None]
+        cells = nn.utils.rnn.pad_sequence([table.rows for table in functions], batch_first=True)
+        last = torch.tensor([len(table.rows) - 1.0 for table in functions])[:, None, None]
         self.register_buffer("cells", cells.to(device), persistent=False)
         self.register_buffer("last", last.to(device), persistent=False)
 
@@ -142,10 +121,12 @@ class SampledFunctions(nn.Module):
 
 
 class SampledResponses(nn.Module):
-    """The measured responses of an ensemble's networks, which may differ in their points.
+    """The measured responses f of an ensemble's networks, which may differ in their points.
 
-    Buffers float32 [model, 1, 1]: `start` is f(0); `cells_per_voltage` and `cells_per_pulse` are
-    the widths of the cells, inverted.
+    by_voltage: the function from f - start to a position on the curve, counted in cells of
+    `by_pulses`; by_pulses: the function from that position to f - start. Buffers float32
+    [model, 1, 1]: `start` is f(0); `cells_per_voltage` and `cells_per_pulse` are the widths of the
+    cells, inverted.
     """
 
     start: Tensor
@@ -155,8 +136,8 @@ class SampledResponses(nn.Module):
     def __init__(self, responses: Sequence[Table], device: torch.device | None = None):
         super().__init__()
         start, by_voltage, by_pulses = zip(*map(resampled, responses), strict=True)
-        self.by_voltage = SampledFunctions([table.rows for table in by_voltage], device)
-        self.by_pulses = SampledFunctions([table.rows for table in by_pulses], device)
+        self.by_voltage = SampledFunctions(by_voltage, device)
+        self.by_pulses = SampledFunctions(by_pulses, device)
         for name, numbers in (
             ("start", start),
             ("cells_per_voltage", [table.per_unit for table in by_voltage]),

@@ -52,11 +52,6 @@ class Devices:
     starts: Sequence[float]
     rising: Sequence[RisingBranch] | None = None
 
-    @classmethod
-    def near_top(cls, responses: Sequence[Response], init: float) -> Devices:
-        """Return devices that are only driven down, so that a fresh pair begins near the top."""
-        return cls(responses, [response.w_max - init for response in responses])
-
 
 class PairArray(nn.Module):
     """The pairs of one layer, in every network of an ensemble.

@@ -112,12 +112,3 @@ class Currents:
     @property
     def are_on_gpu(self) -> bool:
         return self.device.type == "cuda"
-
-    def excerpt(self, n_train: int, n_test: int, device: torch.device) -> Currents:
-        """Return the first images of each set on another device; dense inputs only."""
-        return Currents(
-            self.inputs.excerpt(n_train, n_test, device),
-            self.train_labels[:n_train].to(device),
-            self.test_labels[:n_test].to(device),
-            self.n_classes,
-        )

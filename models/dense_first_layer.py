@@ -49,14 +49,6 @@ class DenseFirstLayer(PairLayer):
         super().loaded()
         self.always_zero.put(self.always_zero.state)
 
-    def switch(self, responses: Sequence[Response]) -> None:
-        self.always_zero.switch(responses)
-        super().switch(responses)
-
-    def set_responses(self, responses: Sequence[Response]) -> None:
-        self.always_zero.set_responses(responses)
-        super().set_responses(responses)
-
     def close_epoch(self) -> Tensor:
         """Bring the pairs on inputs that are always zero back into their range.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from models.active_inputs import ActiveInputs
@@ -23,18 +22,6 @@ class DenseInputs:
     active_inputs: ActiveInputs
 
     product = "dense"
-
-    @property
-    def n_train(self) -> int:
-        return len(self.train)
-
-    @property
-    def n_test(self) -> int:
-        return len(self.test)
-
-    @property
-    def device(self) -> torch.device:
-        return self.train.device
 
     def train_batch(self, number: int, size: int) -> Tensor:
         """Return currents [in, batch] of mini-batch `number`; the last may have fewer images."""
@@ -65,13 +52,3 @@ class DenseInputs:
             *((n_outputs, n, n_active) for n in trained),  # dL/dW = g I^T
             *((n_active, n_outputs, n) for n in trained),
         ]
-
-    def excerpt(self, n_train: int, n_test: int, device: torch.device) -> DenseInputs:
-        """Return the first images of each set on another device."""
-        return replace(
-            self, train=self.train[:n_train].to(device), test=self.test[:n_test].to(device)
-        )
-
-    def double(self) -> DenseInputs:
-        """Return the currents in double precision."""
-        return replace(self, train=self.train.double(), test=self.test.double())

@@ -133,11 +133,13 @@ class PairLayer(nn.Module):
 
     def switch(self, responses: Sequence[Response]) -> None:
         """Switch to other responses, one for each network; every device keeps its pulses."""
-        self.pairs.switch(responses)
+        for pairs in self.arrays:
+            pairs.switch(responses)
 
     def set_responses(self, responses: Sequence[Response]) -> None:
         """Set the responses, one for each network; every device keeps its voltage."""
-        self.pairs.set_responses(responses)
+        for pairs in self.arrays:
+            pairs.set_responses(responses)
 
     def close_epoch(self) -> Tensor | int:
         """Bring pairs that no mini-batch changes back into their range.

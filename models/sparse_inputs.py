@@ -46,7 +46,6 @@ class SparseInputs:
     test_lists: dict[int, PairedRows] = field(default_factory=dict, init=False, repr=False)
 
     product = "sparse"
-    device = torch.device("cpu")
 
     @staticmethod
     def pays(train: np.ndarray, batch_size: int) -> bool:
@@ -112,10 +111,6 @@ class SparseInputs:
     def train_images(self, numbers: Tensor) -> Tensor:
         """Raise an error: sparse inputs are lists of batches, so images have no numbers."""
         raise NotImplementedError("sparse inputs are read in batches")
-
-    def excerpt(self, n_train: int, n_test: int, device: torch.device) -> SparseInputs:
-        """Raise an error: sparse inputs are lists of batches on the CPU, without excerpts."""
-        raise NotImplementedError("sparse inputs are read in batches, on the CPU")
 
     def product_shapes(self, n_outputs: int, trained: set[int], tested: set[int]) -> list[tuple]:
         """Return no shapes: there is no dense product, and sparse sums have a fixed order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -144,20 +144,16 @@ def branches(kind: UpdateKind, constants: Mapping[str, Expression]) -> list[Any]
     """Return the falling branch, and the rising one if there is one, as in PairParameters."""
     responses = []
     for prefix, family in kind.branches.items():
-        names = constants_of(family)
-        values = {name: constants[prefix + name] for name in names}
+        values = {name: constants[prefix + name] for name in constants_of(family)}
         first = tables_of(kind).index(prefix + lookup.TABLES[0]) if FAMILIES[family] is Table else 0
         responses.append(response_of(family, values, first))
-    falling, *rising = responses
+    falling = responses[0]
     for name in LIMITS:
         setattr(falling, name, constants[name])
-    for response in rising:
-
-        def after(voltage: Expression, pulses: Expression, response=response) -> Expression:
-            return raised(voltage, pulses, response, constants["mirror"])
-
-        return [falling, SimpleNamespace(after=after)]
-    return [falling]
+    if kind.rising is None:
+        return [falling]
+    after = partial(raised, response=responses[1], mirror=constants["mirror"])
+    return [falling, SimpleNamespace(after=after)]
 
 
 def response_of(family: str, values: Mapping[str, Expression], first_table: int) -> SimpleNamespace:

@@ -26,7 +26,7 @@ def fresh(responses, shape=(400, 500), init=0.01, variability=0.2, seed=100) -> 
     zero = torch.tensor(0)
     seeds = torch.arange(seed, seed + n)
     sigma = torch.full((n, 1, 1), variability)
-    devices = Devices.near_top(responses, init)
+    devices = Devices(responses, [response.w_max - init for response in responses])
     half_width = torch.full((n, 1, 1), init)
     return PairArray.fresh(devices, shape, half_width, sigma, Stream(seeds, zero, zero))
 
