@@ -82,9 +82,9 @@ def mirrored(constants: Mapping) -> dict:
 def in_words(error: msgspec.MsgspecError, where: str = "") -> str:
     """Return msgspec's message with the key in front: `source.file: expected str, got int`."""
     text = str(error).replace("`", "")
-    found = re.fullmatch(r"(.*?) - at (?:key in )?\$\.?(.*)", text, re.DOTALL)
-    message, key = found.groups() if found else (text, "")
-    key = ".".join(part for part in (where, key.replace("[...]", "")) if part)
+    parts = re.fullmatch(r"(.*?) - at (?:key in )?\$\.?(.*)", text, re.DOTALL)
+    message, key = parts.groups() if parts else (text, "")
+    key = ".".join(name for name in (where, key.replace("[...]", "")) if name)
     message = message if message.startswith("JSON") else message[0].lower() + message[1:]
     return f"{key}: {message}" if key else message
 

@@ -165,8 +165,8 @@ def rounded(request: Value, programming: Programming, draw: Value = None) -> Val
     scheme, smallest = programming.scheme, programming.clipping
     if scheme.rounding == STOCHASTIC:
         number = request / smallest
-        whole = number.floor()
-        applied = smallest * torch.where(draw < number - whole, whole + 1.0, whole)
+        below = number.floor()
+        applied = smallest * torch.where(draw < number - below, below + 1.0, below)
     elif scheme.rounding == NEAREST:
         number = request / smallest
         applied = smallest * (number if scheme.accumulate else number + 0.5).floor()

@@ -83,15 +83,16 @@ class Account(nn.Module):
         sums reads the pulses: then the compiler fuses the sums with each other before it fuses them
         with that loop, which reads and writes no more memory than without them.
         """
-        applied = [sent.applied for sent in pulses]
-        total_pulses = sum(total(sent, sent.dtype) for sent in applied)
-        writes: Any = sum(total(sent > 0, torch.int32) for sent in applied)
+        applied = [device_pulses.applied for device_pulses in pulses]
+        total_pulses = sum(total(numbers, numbers.dtype) for numbers in applied)
+        writes: Any = sum(total(numbers > 0, torch.int32) for numbers in applied)
         dropped = sum(
-            total(is_dropped(sent.requested, sent.applied), torch.int32) for sent in pulses
+            total(is_dropped(device_pulses.requested, device_pulses.applied), torch.int32)
+            for device_pulses in pulses
         )
-        n = torch.zeros_like(writes) if refreshed is None else total(refreshed, torch.int32)
-        step: list[Any] = [total_pulses, writes, dropped, n]
-        self.sums += torch.stack([sent.double() for sent in step], dim=-1)
+        refreshes = torch.zeros_like(writes) if refreshed is None else total(refreshed, torch.int32)
+        counts: list[Any] = [total_pulses, writes, dropped, refreshes]
+        self.sums += torch.stack([count.double() for count in counts], dim=-1)
         if self.keeps_wear:
             self.note_wear(lowers, applied)
             if refreshed is not None:

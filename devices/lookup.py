@@ -41,17 +41,17 @@ def after(voltage: Value, pulses: Value, response: SampledResponses) -> Value:
     in the rounding of many.
     """
     by_voltage, by_pulses = response.by_voltage, response.by_pulses
-    place = (voltage - response.start) * response.cells_per_voltage
-    cell = cell_of(place, by_voltage.last)
+    depth = (voltage - response.start) * response.cells_per_voltage
+    cell = cell_of(depth, by_voltage.last)
     position, change = by_voltage.look_up(cell)
-    position = position + change * (place - cell)
+    position = position + change * (depth - cell)
     before = cell_of(position, by_pulses.last)
     value, slope = by_pulses.look_up(before)
     distance = position - before
     further = distance + pulses * response.cells_per_pulse
-    now = cell_of(before + further, by_pulses.last)
-    new_value, new_slope = by_pulses.look_up(now)
-    landed = new_value + new_slope * (further - (now - before))
+    new_cell = cell_of(before + further, by_pulses.last)
+    new_value, new_slope = by_pulses.look_up(new_cell)
+    landed = new_value + new_slope * (further - (new_cell - before))
     changed = voltage + (landed - (value + slope * distance))
     return torch.where(pulses > 0, changed, voltage)  # against rounding at an edge
 

@@ -57,7 +57,7 @@ class Responses(nn.Module):
     def __init__(self, responses: Sequence[Response], device: torch.device | None = None):
         """responses: one for each network, with numbers as constants."""
         super().__init__()
-        self.each, self.family = tuple(responses), type(responses[0])
+        self.by_network, self.family = tuple(responses), type(responses[0])
         if any(type(response) is not self.family for response in responses):
             raise ValueError("networks of different families are different ensembles")
         self.equation = IN_NETWORKS.get(self.family, Constants)(responses, device)

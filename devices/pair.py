@@ -144,16 +144,17 @@ class PairArray(nn.Module):
         if self.accumulator is not None:
             self.accumulator.copy_(state.accumulator)
 
-    def relaxed_weight(self, others: Sequence[Response | None]) -> Tensor:
+    def relaxed_weight(self, other_responses: Sequence[Response | None]) -> Tensor:
         """Return the weights [model, out, in] after field relaxation, in the trained field's scale.
 
-        others: the other response for each network; None leaves a network as it is. Every device
-        keeps its pulses and is read through the other response. The input scale is then multiplied
-        by the ratio of the two ranges; since only its product with the weights matters, the weights
+        other_responses: one for each network; None leaves a network as it is. Every device keeps
+        its pulses and is read through the other response. The input scale is then multiplied by the
+        ratio of the two ranges; since only its product with the weights matters, the weights
         returned contain that ratio. The pairs are not changed.
         """
         weights = []
-        for model, (before, after) in enumerate(zip(self.responses.each, others, strict=True)):
+        responses = zip(self.responses.by_network, other_responses, strict=True)
+        for model, (before, after) in enumerate(responses):
             weight = self.weight[model]
             if after is not None:
                 state = self.read_through(after, model)
@@ -161,21 +162,21 @@ class PairArray(nn.Module):
             weights.append(weight)
         return torch.stack(weights)
 
-    def relaxed_scale(self, others: Sequence[Response | None]) -> Tensor:
+    def relaxed_scale(self, other_responses: Sequence[Response | None]) -> Tensor:
         """Return the ratio of the ranges, [model, 1, 1], which scales weights and read noise."""
-        ratios = map(scale_ratio, self.responses.each, others)
+        ratios = map(scale_ratio, self.responses.by_network, other_responses)
         return per_network(ratios, self.weight.device).to(self.weight)
 
     @torch.no_grad()
-    def switch(self, others: Sequence[Response]) -> None:
+    def switch(self, responses: Sequence[Response]) -> None:
         """Switch to other responses, one for each network; every device keeps its pulses."""
-        states = [self.read_through(other, model) for model, other in enumerate(others)]
+        states = [self.read_through(response, model) for model, response in enumerate(responses)]
         w1, w2 = (
             torch.stack([getattr(state, name).to(self.weight) for state in states])
             for name in ("w1", "w2")
         )
         self.put(PairState(w1, w2))
-        self.set_responses(others)
+        self.set_responses(responses)
 
     def set_responses(self, responses: Sequence[Response]) -> None:
         """Set the responses, one for each network; every device keeps its voltage."""
@@ -187,7 +188,7 @@ class PairArray(nn.Module):
         They are computed in double precision, since a nearly linear exponential is a small
         difference of large numbers.
         """
-        response = self.responses.each[model]
+        response = self.responses.by_network[model]
         w1, w2 = (
             other.response(response.inverse(w[model].double()))
             for w in (self.weight1, self.weight2)
@@ -197,4 +198,4 @@ class PairArray(nn.Module):
     def map(self, arrange: Callable[[Tensor], Tensor]) -> PairArray:
         """Return an array of which each tensor is `arrange` of this one's: other pairs or order."""
         w1, w2, *slopes = map(arrange, (self.weight1, self.weight2, self.slope1, self.slope2))
-        return PairArray(self.responses.each, PairState(w1, w2), slopes, self.branches)
+        return PairArray(self.responses.by_network, PairState(w1, w2), slopes, self.branches)

@@ -45,9 +45,9 @@ def pulses_within_tolerance(pulses: Sequence[float], values: Sequence[float]) ->
     steps = zip(pairwise(values), pairwise(pulses), strict=True)
     slopes = [abs((b - a) / (y - x)) for (a, b), (x, y) in steps]
     steepest = accumulate([*reversed(slopes), slopes[0]], max)  # from the last point backwards
-    margin = 2 * TOLERANCE * abs(values[-1] - values[0])
-    margins = reversed([margin / slope for slope in steepest])
-    return [(x - most, x + most) for x, most in zip(pulses, margins, strict=True)]
+    tolerance = 2 * TOLERANCE * abs(values[-1] - values[0])
+    margins = reversed([tolerance / slope for slope in steepest])
+    return [(x - margin, x + margin) for x, margin in zip(pulses, margins, strict=True)]
 
 
 def chord(function: Function, x: float, width: float, n: int) -> float:

@@ -47,6 +47,6 @@ class ActiveInputs:
 
     def join(self, active: Tensor, always_zero: Tensor) -> Tensor:
         """Return values [out, input] in the order of the inputs from the values of both kinds."""
-        whole = active.new_empty(len(active), self.total)
-        whole[:, self.active], whole[:, self.always_zero] = active, always_zero
-        return whole
+        values = active.new_empty(len(active), self.total)
+        values[:, self.active], values[:, self.always_zero] = active, always_zero
+        return values

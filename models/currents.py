@@ -55,13 +55,13 @@ class Currents:
         Batches never change, so they are cached.
         """
         size = min(size, self.n_train)
-        made = self.cache.get((number, size))
-        if made is None:
+        batch = self.cache.get((number, size))
+        if batch is None:
             labels = self.train_labels[number * size : (number + 1) * size]
-            made = self.inputs.train_batch(number, size), labels
+            batch = self.inputs.train_batch(number, size), labels
             if len(self.cache) < MOST_CACHED:
-                self.cache[number, size] = made
-        return made
+                self.cache[number, size] = batch
+        return batch
 
     def test_batch(self, number: int, size: int) -> tuple[FirstCurrents, Tensor]:
         """Return batch `number` of the test set: currents for the first layer, and labels."""
@@ -77,9 +77,9 @@ class Currents:
     def first_test_image(self) -> Tensor:
         """The currents of the first test image in the order of the pixels, with padding: [in]."""
         tested = self.inputs.first_test_image
-        whole = tested.new_zeros(self.n_inputs)
-        whole[self.active_inputs.tested.to(whole.device)] = tested
-        return whole
+        currents = tested.new_zeros(self.n_inputs)
+        currents[self.active_inputs.tested.to(currents.device)] = tested
+        return currents
 
     @property
     def active_inputs(self) -> ActiveInputs:

@@ -34,8 +34,8 @@ class DenseFirstLayer(PairLayer):
         super().__init__(pairs)
         self.always_zero, self.inputs = always_zero, inputs
         self.n_outputs, self.n_inputs = always_zero.weight.shape[1], len(inputs.active)
-        none = torch.zeros_like(always_zero.weight, dtype=torch.int32)
-        self.register_buffer("refreshes", none)
+        refreshes = torch.zeros_like(always_zero.weight, dtype=torch.int32)
+        self.register_buffer("refreshes", refreshes)
 
     @property
     def arrays(self) -> list[PairArray]:
@@ -58,23 +58,25 @@ class DenseFirstLayer(PairLayer):
         used = clamp(pairs.state, pairs.responses)
         after = refresh(used, pairs.responses)
         pairs.put(after)
-        nothing = torch.zeros_like(pairs.weight)
-        refreshed = is_refreshed(used, after, nothing, pairs.responses.lowest)
+        pulses = torch.zeros_like(pairs.weight)
+        refreshed = is_refreshed(used, after, pulses, pairs.responses.lowest)
         self.refreshes += refreshed
         return total(refreshed, torch.int32)
 
-    def test_weight(self, others: Sequence[Response | None] | None = None) -> Tensor:
+    def test_weight(self, responses: Sequence[Response | None] | None = None) -> Tensor:
         """Return the weight on the inputs of tests: the active ones, then those of tests alone.
 
-        others: see `PairLayer.test_weight`.
+        responses: see `PairLayer.test_weight`.
         """
-        always_zero = self.always_zero
-        rest = always_zero.weight if others is None else always_zero.relaxed_weight(others)
-        return self.join_tested(super().test_weight(others), rest[..., : self.inputs.n_tested])
+        untrained = self.always_zero.weight
+        if responses is not None:
+            untrained = self.always_zero.relaxed_weight(responses)
+        trained = super().test_weight(responses)
+        return self.join_tested(trained, untrained[..., : self.inputs.n_tested])
 
-    def join_tested(self, active: Tensor, rest: Tensor) -> Tensor:
+    def join_tested(self, active: Tensor, further: Tensor) -> Tensor:
         """Join the weight on active inputs and the weight on further inputs, [model, out, in]."""
-        return torch.cat([active, rest], dim=-1)
+        return torch.cat([active, further], dim=-1)
 
     def test_noise(self, sigma: Tensor, stream: Stream) -> Tensor:
         shape = self.n_outputs, len(self.inputs.tested)
@@ -89,16 +91,16 @@ class DenseFirstLayer(PairLayer):
         return values
 
     def record(self, name: str, model: int) -> Tensor:
-        active, rest = getattr(self.pairs, name)[model].cpu(), getattr(self.always_zero, name)
-        if rest is None:  # without a gradient, nothing is accumulated
-            rest = torch.zeros_like(self.always_zero.weight)
-        return self.inputs.join(self.disarrange(active), rest[model].cpu())
+        active, always_zero = getattr(self.pairs, name), getattr(self.always_zero, name)
+        if always_zero is None:  # without a gradient, nothing is accumulated
+            always_zero = torch.zeros_like(self.always_zero.weight)
+        return self.inputs.join(self.disarrange(active[model].cpu()), always_zero[model].cpu())
 
     def wear(self, name: str, model: int, values: Tensor) -> Tensor:
-        values, rest = values.cpu(), self.refreshes[model].cpu().to(values.dtype)
-        if name != "refreshes":
-            rest = torch.zeros_like(rest)
-        return self.inputs.join(self.disarrange(values), rest)
+        always_zero = self.refreshes[model].cpu().to(values.dtype)
+        if name != "refreshes":  # such pairs receive no pulse
+            always_zero = torch.zeros_like(always_zero)
+        return self.inputs.join(self.disarrange(values.cpu()), always_zero)
 
     def load(self, model: int, weight1: Tensor, weight2: Tensor) -> None:
         for name, weight in (("weight1", weight1), ("weight2", weight2)):

@@ -58,11 +58,11 @@ def first_inputs(
     inputs = ActiveInputs.from_images(*(pad(image, padding) for image in used))
     # For each padded pixel its number in the image without padding, from 1; 0 in the padding.
     numbers = np.arange(1, train_images[0].size + 1).reshape(train_images[:1].shape)
-    (place,) = pad(numbers, padding)
+    (pixel_numbers,) = pad(numbers, padding)
 
     def selected(images: np.ndarray, wanted: Tensor) -> np.ndarray:
-        whole = np.pad(images.reshape(len(images), -1), ((0, 0), (1, 0)))  # number 0 is zero
-        return np.take(whole, place[wanted.numpy()], axis=1)  # uint8 [n, wanted]
+        pixels = np.pad(images.reshape(len(images), -1), ((0, 0), (1, 0)))  # number 0 is zero
+        return np.take(pixels, pixel_numbers[wanted.numpy()], axis=1)  # uint8 [n, wanted]
 
     train, test = selected(train_images, inputs.active), selected(test_images, inputs.tested)
     if device.type == "cpu" and SparseInputs.pays(train, batch_size):

@@ -121,19 +121,19 @@ class MLP(CompilableModule):
         """Number of pairs of one network, including those on inputs that are always zero."""
         return sum(layer.n_pairs for layer in self.layers)
 
-    def test_weights(self, others: Sequence[Response | None] | None = None) -> list[Tensor]:
+    def test_weights(self, responses: Sequence[Response | None] | None = None) -> list[Tensor]:
         """Return the weights of each layer for tests, without read noise.
 
-        others: the responses through which devices are read; None for those of training.
+        responses: those through which devices are read; None for those of training.
         """
-        return [layer.test_weight(others) for layer in self.layers]
+        return [layer.test_weight(responses) for layer in self.layers]
 
     def test_readings(
         self,
         weights: Sequence[Tensor],
         step: Tensor,
         part: Tensor,
-        others: Sequence[Response | None] | None = None,
+        responses: Sequence[Response | None] | None = None,
     ) -> list[Tensor]:
         """Return `test_weights` as inference reads them for one batch: with read noise, if any.
 
@@ -143,7 +143,7 @@ class MLP(CompilableModule):
         if sigma is None:
             return list(weights)
         # Under the other field, weights and noise contain the ratio of the input scales.
-        scale = 1.0 if others is None else self.layers[0].pairs.relaxed_scale(others)
+        scale = 1.0 if responses is None else self.layers[0].pairs.relaxed_scale(responses)
         noises = (
             layer.test_noise(sigma, Stream(self.seed, step, part, number))
             for number, layer in enumerate(self.layers)

@@ -148,12 +148,12 @@ class PairLayer(nn.Module):
         """
         return 0
 
-    def test_weight(self, others: Sequence[Response | None] | None = None) -> Tensor:
+    def test_weight(self, responses: Sequence[Response | None] | None = None) -> Tensor:
         """Return the weight for tests.
 
-        others: the responses through which devices are read; None for those of training.
+        responses: those through which devices are read; None for those of training.
         """
-        return self.weight if others is None else self.pairs.relaxed_weight(others)
+        return self.weight if responses is None else self.pairs.relaxed_weight(responses)
 
     def test_noise(self, sigma: Tensor, stream: Stream) -> Tensor:
         """Return the read noise of inference in one batch of a test, in the test weight's order."""

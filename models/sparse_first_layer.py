@@ -112,9 +112,10 @@ class SparseFirstLayer(DenseFirstLayer):
             getattr(pairs, name)[:, last, n_used:] = weight[:, last, n_used:]
         pairs.put(pairs.state)
 
-    def join_tested(self, active: Tensor, rest: Tensor) -> Tensor:
-        if rest.shape[-1] == 0:
+    def join_tested(self, active: Tensor, further: Tensor) -> Tensor:
+        n_further = further.shape[-1]
+        if n_further == 0:
             return active
-        blocks = zip((active, to_blocks(rest)), (self.n_inputs, rest.shape[-1]), strict=True)
-        # Both parts as [model, block, in, 32], joined along the inputs.
-        return torch.cat([part.unflatten(1, (-1, n)) for part, n in blocks], dim=2).flatten(1, 2)
+        active = active.unflatten(1, (-1, self.n_inputs))  # [model, block, in, 32]
+        further = to_blocks(further).unflatten(1, (-1, n_further))
+        return torch.cat([active, further], dim=2).flatten(1, 2)

@@ -131,15 +131,15 @@ def listed(
     """
     images = np.ascontiguousarray(images)
     shape, by_input = (*images.shape, batch_size), inputs is not None
-    n_full, rest = divmod(len(images), batch_size)
+    n_full, n_left = divmod(len(images), batch_size)
     rows = inputs
     if rows is None:
-        rows = torch.empty(n_full * pairs_of(batch_size) + pairs_of(rest), 2, dtype=torch.int32)
+        rows = torch.empty(n_full * pairs_of(batch_size) + pairs_of(n_left), 2, dtype=torch.int32)
         pair_images = function(SPARSE_INPUTS[0], "pair_images", "pnnnp")
         pair_images(images.ctypes.data, *shape, rows.data_ptr())
-    most = int(np.count_nonzero(images))
+    max_entries = int(np.count_nonzero(images))
     offsets = torch.empty(3 * len(rows) + 1, dtype=torch.int32)
-    columns, values = torch.empty(most, dtype=torch.int32), torch.empty(most, 2)
+    columns, values = torch.empty(max_entries, dtype=torch.int32), torch.empty(max_entries, 2)
     function(SPARSE_INPUTS[0], "list_pairs", "pnnnnppppp")(
         images.ctypes.data,
         *shape,

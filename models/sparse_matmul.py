@@ -135,12 +135,12 @@ class SparseBatch:
         )
 
 
-def to_blocks(whole: Tensor) -> Tensor:
+def to_blocks(values: Tensor) -> Tensor:
     """Return [model, out, k] as [model, block * k, 32]; the last output fills up its block."""
-    missing = -whole.shape[1] % BLOCK
+    missing = -values.shape[1] % BLOCK
     if missing:
-        whole = torch.cat([whole, whole[:, -1:].expand(-1, missing, -1)], dim=1)
-    return whole.unflatten(1, (-1, BLOCK)).transpose(2, 3).flatten(1, 2).contiguous()
+        values = torch.cat([values, values[:, -1:].expand(-1, missing, -1)], dim=1)
+    return values.unflatten(1, (-1, BLOCK)).transpose(2, 3).flatten(1, 2).contiguous()
 
 
 def from_blocks(blocks: Tensor, k: int, n_out: int) -> Tensor:

@@ -101,7 +101,7 @@ def test_it_is_the_gradient_and_then_the_update(field, cell, changes, dim, monke
 
 def test_what_changes_pairs_from_outside_forgets_that_they_are_in_range(dim):
     layer = trained(dim, n_models=1).network.layers[0]
-    responses = layer.pairs.responses.each
+    responses = layer.pairs.responses.by_network
     for change in (
         lambda: layer.put(layer.pairs.state),
         layer.loaded,

@@ -92,19 +92,19 @@ def formulas(kind: UpdateKind) -> str:
     gradient, slope1, slope2, accumulator, draw = map(Expression, DECIDING)
     parameters = PairParameters(slope1, slope2, *branches(kind, constants))
     command = decide(gradient, accumulator, parameters, programming, draw)
-    nothing, never = Expression("all(0.0f)"), Expression("Integers{}")
+    zero, never = Expression("all(0.0f)"), Expression("Integers{}")
     decided = {"lowers": command.lowers}
     for suffix, pulses in zip(("", "_up"), [*command.pulses, None][:2], strict=True):
         dropped = pulses and not scheme.accumulate
-        decided[f"applied{suffix}"] = pulses.applied if pulses else nothing
+        decided[f"applied{suffix}"] = pulses.applied if pulses else zero
         decided[f"dropped{suffix}"] = (
             is_dropped(pulses.requested, pulses.applied) if dropped else never
         )
-    decided["remainder"] = command.accumulator if scheme.accumulate else nothing
+    decided["remainder"] = command.accumulator if scheme.accumulate else zero
 
     w1, w2, slope1, slope2, *applied, noise, noise_up = map(Expression, WRITING)
-    sent = tuple(Pulses(pulses, pulses) for pulses in applied[: scheme.devices_written])
-    command = Command(Expression("lowers"), sent)
+    written_pulses = (Pulses(number, number) for number in applied[: scheme.devices_written])
+    command = Command(Expression("lowers"), tuple(written_pulses))
     draws = Draws(write=noise, raised=noise_up)
     pair, refreshed = write(PairState(w1, w2), command, parameters, programming, draws)
     written = {"new1": pair.w1, "new2": pair.w2, "weight": pair.w2 - pair.w1}

@@ -84,6 +84,6 @@ def call(library: CDLL, function: str) -> None:
 
     Raises RuntimeError if the function fails.
     """
-    found = getattr(library, function, None)
-    if found is not None and found() != 0:
+    registration = getattr(library, function, None)
+    if registration is not None and registration() != 0:
         raise RuntimeError(f"{function} of {library._name} failed")
