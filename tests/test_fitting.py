@@ -68,7 +68,7 @@ def test_devices_without_noise_that_differ_in_one_alone(varies):
         assert fitted.slopes == pytest.approx(factors, abs=1e-6)
         assert fitted.variability.value == pytest.approx(spread, rel=1e-4)
     else:
-        assert fitted.falling.taken.varies == "ranges"
+        assert fitted.falling.taken.variation.varies == "ranges"
         assert fitted.falling.taken.sizes == pytest.approx(factors, abs=1e-6)
         assert fitted.range_spread.value == pytest.approx(spread, rel=1e-4)
         assert fitted.variability.value == pytest.approx(0, abs=1e-5)

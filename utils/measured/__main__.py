@@ -1,6 +1,7 @@
 """From a measured file to a device file and a picture: `python -m utils.measured`.
 
-What takes seconds to import is imported late, so that --help and mistakes are answered at once.
+Modules that take seconds to import are imported late, so that --help and mistakes in flags are
+answered at once.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def run(flags: Namespace) -> None:
 
 
 def show(*lines: str) -> None:
-    """Print lines; where nobody reads on, as with `| head`, the rest of the output is dropped."""
+    """Print lines. Once the reader of a pipe has ended, as `| head` does, output is dropped."""
     try:
         print(*lines, sep="\n", flush=True)
     except BrokenPipeError:
@@ -100,7 +101,7 @@ def show(*lines: str) -> None:
 
 
 def name_of(given: str | None, file: Path) -> str:
-    """The name as given, or that of the measured file. Raises UserError for one that is none."""
+    """The given name, or that of the measured file. Raises UserError where it is not valid."""
     try:
         device_file.check_name(name := file.stem if given is None else given)
     except ValueError as error:
@@ -127,10 +128,11 @@ def output_of(given: str | None, folder: str | None, name: str) -> Path:
 
 
 def partner_of(given: str | None, output: Path) -> str | None:
-    """What stands in the device file: a built-in name, or a path from the file's folder on.
+    """The entry `relaxes_to`: a built-in name, or a path relative to the folder of the device file.
 
-    Raises UserError for a name that is unknown, and for a file that is no device file. One that is
-    not there yet is said, since two devices that relax to each other cannot both be first.
+    Raises UserError for a name that is unknown, and for a file that is no device file. A file that
+    does not exist yet is accepted with a note, since two devices that relax to each other cannot
+    both be written first.
     """
     if given is None:
         return None
@@ -149,13 +151,13 @@ def partner_of(given: str | None, output: Path) -> str | None:
 
 
 def check_replaceable(output: Path, file: str, sha256: str) -> None:
-    """Raise UserError where writing would destroy what does not come from this measured file.
+    """Raise UserError where writing would destroy files that were not made from this measured file.
 
-    A device file made from a file of this name, or of this content, is replaced, with its picture:
-    whoever fits again wants that.
+    A device file that was made from a file of the same name or of the same content is replaced with
+    its picture, since a repeated fit is meant to do that.
     """
-    there = [path for path in paths(output).values() if path.exists()]
-    if not there:
+    existing = [path for path in paths(output).values() if path.exists()]
+    if not existing:
         return
     try:
         source = device_file.read(output).source
@@ -163,7 +165,7 @@ def check_replaceable(output: Path, file: str, sha256: str) -> None:
         source = None
     if source is None or (source.file != file and source.sha256 != sha256):
         raise UserError(
-            f"{there[0]}: the file exists and was not made from {file}; move it away, or choose "
+            f"{existing[0]}: the file exists and was not made from {file}; move it away, or choose "
             "another --output"
         )
     log(f"note: {output}, made from {source.file}, is replaced")

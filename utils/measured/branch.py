@@ -1,4 +1,11 @@
-"""The ramps of one branch in units of their own range, whatever was measured."""
+"""The ramps of one branch, scaled to levels from about 0 to about 1.
+
+    level = (reading - first) / step,    time = (pulses - origin) / pulses_max,
+
+where `first` and `first + step` are the ends of the mean curve over the ramps. Every fit works on
+this scale, so no result depends on the unit, the offset or the direction of the measurement. Ramps
+of a measurement go in; `BranchData` comes out.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +24,9 @@ WAYS = {"falling": "fall", "rising": "rise"}
 class Group:
     """Ramps that were read after the same pulses.
 
-    time: float64 [n], pulses as a fraction of those of the range. level: [n, ramps], readings on a
-    scale that rises from about 0 to about 1. ramps: [ramps], their places in the branch. device:
-    [ramps], the place of the device of each.
+    time: float64 [n], pulses as a fraction of those of the range. level: float64 [n, ramps].
+    ramps: int [ramps], indices of the ramps within the branch. device: int [ramps], indices of
+    their devices.
     """
 
     time: np.ndarray
@@ -32,11 +39,11 @@ class Group:
 class BranchData:
     """All ramps of one branch, mapped onto levels that rise from about 0 to about 1.
 
-    reading = first + step * level, so that what is computed from levels does not depend on the unit
-    of the measurement, on an offset, or on the direction. first, step: in the unit of the
-    measurement. origin: the count of pulses at which the range begins. pulses_max: pulses of the
-    range: the last count that half of the ramps reach, less the origin. devices: their labels.
-    device, cycle: int [ramps]. groups: the ramps, by the pulses of their readings.
+    reading = first + step * level, with first and step in the unit of the measurement. origin: the
+    count of pulses at which the range begins. pulses_max: the pulses of the range, which is the
+    last count that half of the ramps reach, less the origin. devices: labels of the devices.
+    device: int [ramps], indices into `devices`. cycle: int [ramps]. groups: the same ramps, grouped
+    by the pulses at which they were read.
     """
 
     ramps: tuple[Ramp, ...]
@@ -63,7 +70,7 @@ class BranchData:
 
 
 def branch_data(ramps: Sequence[Ramp], file: str, is_train: bool = False) -> BranchData:
-    """The ramps, scaled; is_train: whether they belong to a continuous train of pulses.
+    """Scale the ramps. is_train: whether they belong to a continuous train of pulses.
 
     Raises UserError where they do not run in the direction of their branch.
     """
@@ -87,22 +94,22 @@ def branch_data(ramps: Sequence[Ramp], file: str, is_train: bool = False) -> Bra
         members.setdefault(np.asarray(ramp.pulses, float).tobytes(), []).append(index)
     groups = tuple(
         Group(
-            (np.asarray(ramps[some[0]].pulses, float) - origin) / pulses_max,
-            np.stack([(ramps[index].values - first) / step for index in some], axis=1),
-            np.array(some),
-            device[some],
+            (np.asarray(ramps[indices[0]].pulses, float) - origin) / pulses_max,
+            np.stack([(ramps[index].values - first) / step for index in indices], axis=1),
+            np.array(indices),
+            device[indices],
         )
-        for some in members.values()
+        for indices in members.values()
     )
     cycle = np.array([ramp.cycle for ramp in ramps])
     return BranchData(tuple(ramps), first, step, origin, pulses_max, devices, device, cycle, groups)
 
 
 def origin_of(ramps: Sequence[Ramp], is_train: bool) -> float:
-    """The count of pulses at which the range begins: that of the first reading.
+    """The count of pulses at which the range begins, which is that of the first reading.
 
-    In a train the state before the first pulse of a ramp is there, although its reading belongs to
-    the ramp before, and so belongs to the range: there the range begins at 0.
+    In a continuous train it is 0: the state before the first pulse of a ramp was read, but counts
+    as the last reading of the ramp before.
     """
     first, second = min((float(ramp.pulses[0]), float(ramp.pulses[1])) for ramp in ramps)
     return 0.0 if is_train and 0 <= first <= (second - first) * (1 + 1e-9) else first
@@ -113,26 +120,25 @@ def mean_curve(
     positions: np.ndarray | None = None,
     min_ramps: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of ramps of different lengths: a mean value, then mean changes, added up.
+    """The mean of ramps of different lengths: a mean value plus the sum of mean changes.
 
-    Changes, not values, are averaged, so that it does not jump where ramps end. ramps: positions
-    and values of each. positions: where the mean is wanted, those of all readings by default.
-    Returns positions and the mean there; it ends where fewer than `min_ramps` go on (half of them).
-    Before enough of them have begun, as where one alone was read before its first pulse, it is made
-    of those that have.
+    Changes are averaged, not values, so that the mean does not jump where a ramp ends. ramps:
+    positions and values of each ramp. positions: where the mean is wanted, by default at all
+    readings. Returns positions and the mean there, up to where fewer than `min_ramps` ramps go on
+    (by default half of them). At the beginning, where fewer have begun, the mean is that of those.
     """
     if positions is None:
         positions = np.unique(np.concatenate([position for position, _ in ramps]))
     min_ramps = (len(ramps) + 1) // 2 if min_ramps is None else min_ramps
-    inside = np.full((len(ramps), len(positions)), np.nan)
-    for row, (position, value) in zip(inside, ramps, strict=True):
+    values = np.full((len(ramps), len(positions)), np.nan)
+    for row, (position, value) in zip(values, ramps, strict=True):
         row[:] = np.interp(positions, position, value, left=np.nan, right=np.nan)
         row[(positions > position[-1]) & (positions < position[-1] * (1 + 1e-9))] = value[-1]
-    change = np.diff(inside, axis=1)
+    change = np.diff(values, axis=1)
     count = np.isfinite(change).sum(axis=0)
-    start = int(np.argmax(count >= min_ramps))  # of the first change that is one of enough ramps
-    few = count[start:] < min_ramps
-    end = start + int(np.argmax(few)) if few.any() else len(count)
+    start = int(np.argmax(count >= min_ramps))  # the first change that enough ramps have
+    too_few = count[start:] < min_ramps
+    end = start + int(np.argmax(too_few)) if too_few.any() else len(count)
     level = np.mean([np.interp(positions[start], position, value) for position, value in ramps])
     total = np.nansum(change[:, :end], axis=0) / np.maximum(count[:end], 1)
     curve = np.concatenate([[0.0], np.cumsum(total)])

@@ -1,9 +1,13 @@
-"""From the ramps of one branch to its curve: all families fitted, one taken.
+"""From the ramps of one branch to its curve: every family is fitted, and one is taken.
 
-The order of things: a first fit that knows of no noise; read and write noise from the increments,
-any smooth curve taken off; linear and exponential by generalised least squares with these noises,
-each ramp on its own; whether what they leave is noise; all families with all ramps together; the
-choice.
+1. An exponential is fitted without any noise model, for a first nonlinearity.
+2. Read and write noise are estimated from what smooth curves leave of the ramps (`noise`).
+3. Lines and exponentials are fitted to every ramp alone, and their residuals are tested
+   (`lack_of_fit`); the noises are estimated again from the residuals of a family that passes.
+4. Every family is fitted to all ramps together (`mean_device`, `table`), with the same noises, so
+   that families are compared by their curves alone. AICc decides between those that pass.
+
+`BranchData` goes in; `BranchFit` comes out.
 """
 
 from __future__ import annotations
@@ -32,14 +36,14 @@ Level = TypeVar("Level", float, np.ndarray)
 
 @dataclass(frozen=True, eq=False)
 class BranchFit:
-    """All that is known of a branch.
+    """All results for a branch.
 
-    noise: of the ramps, on the scale of `data`. memory: how long write noise lasts, as a fraction
-    of pulses_max, where the data show that it fades sooner than in a device of this curve. alone:
-    every ramp on its own. nearest: ν of the exponential that is nearest to all readings. fits,
-    tests: by family (of a table no test). apart: the exponential whose devices differ in slope and
-    in range, where that can be decided. best: the family that the data would choose. family: the
-    one that was taken. why: in words.
+    noise: on the scale of `data`. memory: how long write noise lasts, as a fraction of pulses_max;
+    None unless the data show that it fades sooner than on this curve. alone: exponentials, of which
+    no two ramps share a parameter. nearest: ν of the exponential that is nearest to all readings.
+    fits, tests: by family; a table has no test. apart: the exponential whose devices differ in
+    slope and in range, None where these cannot be told apart. best: the family that the data
+    choose. family: the family that was taken. why: the reason of the choice, in words.
     """
 
     data: BranchData
@@ -75,7 +79,7 @@ class BranchFit:
         return float(self.taken.start.mean())
 
     def measured(self, level: Level) -> Level:
-        """A level in the unit of the measurement."""
+        """From a level to the unit of the measurement."""
         return self.data.first + self.data.step * level
 
     @property
@@ -85,12 +89,12 @@ class BranchFit:
 
     @property
     def range(self) -> float:
-        """In the unit of the measurement; above 0 where the fit runs as the data do."""
+        """In the unit of the measurement; positive where fit and data have the same direction."""
         return abs(self.data.step) * self.taken.range
 
 
 def estimate(noise: float, error: float | None, unit: float) -> Estimate:
-    """A noise on the scale of `BranchData` in another unit."""
+    """A noise, times a unit, as an estimate; it is 0 where it is not above rounding."""
     if error is None:
         return NOT_MEASURED
     return Estimate(unit * noise if noise > 10 * FLOOR else 0.0, unit * error)
@@ -100,9 +104,9 @@ def estimate(noise: float, error: float | None, unit: float) -> Estimate:
 class Quality:
     """How well a family fits.
 
-    r_squared: of all ramps, each with a start of its own. of_mean: of the mean over ramps. rms: of
-    the residuals, as a fraction of the range. lag_1: autocorrelation of the residuals as they are,
-    which write noise makes large in a true family, too.
+    r_squared: R² of all ramps. of_mean: R² of the mean over ramps. rms: of the residuals, as a
+    fraction of the range. lag_1: autocorrelation of residuals that are not whitened, so write noise
+    makes it large even for the true family.
     """
 
     r_squared: float
@@ -112,14 +116,15 @@ class Quality:
 
 
 def quality(data: BranchData, fit: MeanDevice) -> Quality:
+    """The quality of a fit, each ramp with its fitted start."""
     sums = np.zeros(5)
-    for group, left in zip(data.groups, fit.residual, strict=True):
-        n, ramps = left.shape
+    for group, residual in zip(data.groups, fit.residual, strict=True):
+        n, ramps = residual.shape
         sums += (
-            (left**2).sum(),
-            (left[1:] * left[:-1]).sum(),
+            (residual**2).sum(),
+            (residual[1:] * residual[:-1]).sum(),
             n * group.level.var(axis=0).sum(),
-            ramps * (left.mean(axis=1) ** 2).sum(),
+            ramps * (residual.mean(axis=1) ** 2).sum(),
             ramps * n * group.level.mean(axis=1).var(),
         )
     square, product, spread, square_of_mean, spread_of_mean = sums.tolist()
@@ -129,24 +134,25 @@ def quality(data: BranchData, fit: MeanDevice) -> Quality:
 
 
 def changes(branch: BranchFit) -> tuple[np.ndarray, np.ndarray]:
-    """Value of the fit and size of the step per pulse, for each step of each ramp, as measured.
+    """Values and changes per pulse of all steps of all ramps, in the unit of the measurement.
 
-    By the fit's value, not the reading's: one that noise has raised falls the more after it.
+    A value is that of the fit, not the reading: after a reading that noise has raised, the next one
+    is lower on average, so steps sorted by readings would be biased.
     """
     data, rows = branch.data, []
     for group in data.groups:
-        inside = group.time <= 1 + 1e-9  # a table ends there
-        time = group.time[inside]
+        in_range = group.time <= 1 + 1e-9  # a table ends there
+        time = group.time[in_range]
         level = branch.start + branch.taken.level(time)
         middle = np.round((level[1:] + level[:-1]) / 2, 12)[:, None]
-        step = np.diff(group.level[inside], axis=0) / (np.diff(time)[:, None] * data.pulses_max)
+        step = np.diff(group.level[in_range], axis=0) / (np.diff(time)[:, None] * data.pulses_max)
         rows.append(np.stack(np.broadcast_arrays(middle, step)).reshape(2, -1))
     level, step = np.concatenate(rows, axis=1)
     return branch.measured(level), abs(data.step) * step
 
 
 def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
-    """Fit everything; `family` names the one to take, else the data decide.
+    """Fit all families; `family` names the one to take, else the data decide.
 
     Raises UserError where an exponential is wanted of a straight line.
     """
@@ -156,20 +162,20 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
     forgetting = noise.find_forgetting(data, first)
     estimate = noise.estimate_noise(noise.smooth_parts(data, first), forgetting)
     groups = whitened(data, estimate.weights)
-    alone, own_noise, tests = {}, {}, {}
+    alone, family_noise, tests = {}, {}, {}
     for name in EQUATIONS:
         straight = name == "linear"
         alone[name] = fit_each_ramp(data, groups, straight)
         parts = lack_of_fit.parts_of(data, alone[name], straight)
-        own_noise[name] = noise.estimate_noise(parts, forgetting)
-        tests[name] = lack_of_fit.lack_of_fit(parts, own_noise[name].weights)
-    # The same noises for all families, so that they are compared by their curves alone: those of
-    # the most general family that fits, which knows slow deviations better than increments do.
+        family_noise[name] = noise.estimate_noise(parts, forgetting)
+        tests[name] = lack_of_fit.lack_of_fit(parts, family_noise[name].weights)
+    # The noises are those of the most general family that passes, which determines slow deviations
+    # better than a smooth basis does.
     passed = [name for name in ("exponential", "linear") if tests[name].passed]
     if passed:
-        estimate = own_noise[passed[0]]
+        estimate = family_noise[passed[0]]
     elif data.n_ramps >= lack_of_fit.MIN_RAMPS:
-        # Then the curve need not be smooth: the noises are those about the mean of the ramps.
+        # The curve need not be smooth, so the noises are those about the mean of the ramps.
         parts = table.parts_of(data, table.fit_table(data, groups))
         estimate = noise.estimate_noise(parts, forgetting)
     groups = whitened(data, estimate.weights)
@@ -189,7 +195,7 @@ def fit_branch(data: BranchData, file: str, family: str | None) -> BranchFit:
             f"{fits[taken].nonlinearity:.2g}), which no exponential describes; use --family linear"
         )
     memory = 1 / (forgetting - first) if forgetting > max(first, 0.0) else None
-    apart = next((fit for fit in exponentials if fit.varies == "both"), None)
+    apart = next((fit for fit in exponentials if fit.variation.varies == "both"), None)
     return BranchFit(
         data,
         estimate,

@@ -1,8 +1,11 @@
-"""The exponential curve in units of its own range, its derivatives, and NeuroSim's label of it.
+"""The exponential curve of nonlinearity ν, derivatives of it, and its NeuroSim label.
 
-h(t) = (1 - e^(-ν t)) / (1 - e^(-ν)) runs from 0 at t = 0 to 1 at t = 1, where t is the number of
-pulses as a fraction of those of the range; h(t) = t at ν = 0. Each pulse does less than the one
-before where ν > 0, and more where ν < 0.
+    h(t) = (1 - e^(-ν t)) / (1 - e^(-ν)),    h(t) = t at ν = 0,
+
+runs from 0 at t = 0 to 1 at t = 1, where t is the number of pulses as a fraction of those of the
+range. Where ν > 0, each pulse changes the device by less than the pulse before it; where ν < 0, by
+more. Source: the exponential device of `devices/responses.py`, in units of its range. Times and
+nonlinearities go in; heights of the curve come out.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-STRAIGHT = 1e-7  # below which (1 - e^-x) / x is a line to rounding
+STRAIGHT = 1e-7  # |x| below which (1 - e^-x) / x is 1 - x / 2 to rounding
 COMPLEX_STEP = 1e-30
 
 
@@ -23,16 +26,17 @@ def saturating(x: float | np.ndarray) -> np.ndarray:
 
 
 def curve(time: np.ndarray, nonlinearity: float | np.ndarray) -> np.ndarray:
-    """h at these times and nonlinearities, which are broadcast against each other."""
+    """h(t; ν) at times and nonlinearities, which are broadcast against each other."""
     return time * saturating(nonlinearity * time) / saturating(nonlinearity)
 
 
 def nearest(
     time: np.ndarray, values: np.ndarray, grid: np.ndarray, some: np.ndarray | slice = slice(None)
 ) -> tuple[float, float, float]:
-    """Start, size and ν of start + size h(time; ν), ν of this grid, nearest to some values.
+    """Start, size and ν of the curve start + size h(t; ν) that is nearest to values.
 
-    time, values: [n].
+    time, values: [n]. grid: the nonlinearities that are tried. some: the places of the values that
+    count, all by default.
     """
     shapes = grid_of_curves(time.tobytes(), grid.tobytes())[some]
     means, mean = shapes.mean(axis=0), values[some].mean()
@@ -49,7 +53,9 @@ def grid_of_curves(time: bytes, grid: bytes) -> np.ndarray:
 
 
 def derivative(function: Callable, x: float | np.ndarray) -> np.ndarray:
-    """Of an elementwise function, by a complex step: exact to rounding, as nothing is subtracted.
+    """The derivative of an elementwise function at x, by a complex step.
+
+    It is exact to rounding, since no two numbers are subtracted.
 
     Source: Squire and Trapp, SIAM Review 40 (1998) 110, doi:10.1137/S003614459631241X.
     """
@@ -57,16 +63,16 @@ def derivative(function: Callable, x: float | np.ndarray) -> np.ndarray:
 
 
 def jacobian(function: Callable, x: np.ndarray) -> np.ndarray:
-    """Derivatives of a function of several numbers, [values, numbers]."""
+    """The derivatives of a function of the vector x, [values, len(x)]."""
     directions = np.eye(len(x))
     return np.stack([derivative(lambda s, e=e: function(x + s * e), 0.0) for e in directions], 1)
 
 
 def neurosim_label(nonlinearity: float, falling: bool = False) -> float:
-    """NL = max |y - x| / (0.07 sqrt 2), x and y both scaled to 0 ... 1 over the range, signed.
+    """The label NL = max |y - x| / (0.07 √2) of NeuroSim, x and y scaled to 0 ... 1 over the range.
 
-    As NeuroSim has it, curves that saturate are positive on potentiation, negative on depression.
-    The distance is largest at x = ln(ν / (1 - e^-ν)) / ν.
+    The distance is largest at x = ln(ν / (1 - e^-ν)) / ν. As in NeuroSim, a curve that saturates
+    has a positive label on potentiation and a negative one on depression.
     """
     nu = abs(nonlinearity)
     if nu < 1e-6:

@@ -2,9 +2,9 @@
 
     python -m utils.measured.example > figures/example-device.csv
 
-A device in several copies with slope factors of their own, each pulsed down and up again for some
-cycles, with write noise and read noise as the simulation has them; read in µS. Down it responds as
-a built-in device, up by a curve that is less bent.
+Several devices that differ in their slope factors are pulsed down and up again for some cycles,
+with the write noise and the read noise of the simulation, and read in µS. Falling branches follow
+`double-exponential`; rising ones follow a curve of smaller nonlinearity.
 """
 
 from __future__ import annotations

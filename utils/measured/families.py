@@ -1,8 +1,13 @@
 """Linear and exponential curves fitted to the ramps of a branch by generalised least squares.
 
-A ramp is start + range * h(t; ν) on the scale of `BranchData`. For a given ν it is linear in start
-and range, so the best ν is the minimum of a function of one variable (variable projection): the
-best of a grid, refined.
+A ramp is modelled as
+
+    y(t) = start + range * h(t; ν)
+
+on the scale of `BranchData`, h being the curve of `curves`. For a given ν this is linear in start
+and range, so only the best ν has to be searched: on a grid over all ν, then refined (variable
+projection: Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413, doi:10.1137/0710036). Ramps and
+their noises go in; nonlinearities, ranges and starts come out.
 """
 
 from __future__ import annotations
@@ -17,16 +22,18 @@ from utils.measured.branch import BranchData, Group
 from utils.measured.curves import COMPLEX_STEP, curve
 from utils.measured.whitening import Noise, Whitener
 
-STEEP = np.array([14, 17, 21, 27, 35, 45, 60.0])  # beyond, all happens within a pulse or two
+STEEP = np.array([14, 17, 21, 27, 35, 45, 60.0])  # beyond, one or two pulses cross the range
 GRID = np.concatenate([-STEEP[::-1], np.linspace(-12, 12, 49), STEEP])
 TOLERANCE = 1e-10  # of ν
 MAX_ROUNDS = 60
 
 
 class Whitened(Group):
-    """A group of ramps freed of what their noises correlate and of the start of each ramp.
+    """A group of ramps whose readings are whitened, and of which the start no longer matters.
 
-    white: the levels as they are then, [n, ramps].
+    The whitened constant is projected out of every column, so that a start is fitted to each ramp
+    without being a parameter. constant: the whitened constant, of norm 1, [n, 1]. size: its norm
+    before. white: the levels, whitened and projected, [n, ramps].
     """
 
     def __init__(self, group: Group, noise: Noise):
@@ -34,21 +41,21 @@ class Whitened(Group):
         self.whiten = Whitener(self.time, noise)
         ones = self.whiten(np.ones((len(self.time), 1)))
         self.size = float(np.linalg.norm(ones))
-        self.one = ones / self.size  # [n, 1]
+        self.constant = ones / self.size
         self.white = self(self.level)
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
-        """columns: [n, any], real or complex."""
+        """Whiten columns [n, any], real or complex, and project the constant out of them."""
         white = self.whiten(columns)
-        return white - self.one @ (self.one.T @ white)
+        return white - self.constant @ (self.constant.T @ white)
 
     def starts(self, columns: np.ndarray) -> np.ndarray:
-        """The best start of each of some columns; [n, any] -> [any]."""
-        return (self.one.T @ self.whiten(columns))[0] / self.size
+        """The constant that fits each column best; [n, any] -> [any]."""
+        return (self.constant.T @ self.whiten(columns))[0] / self.size
 
     @cached_property
     def grid(self) -> np.ndarray:
-        """The curves of all nonlinearities of the grid, [n, tried]."""
+        """The curves of all nonlinearities of `GRID`, [n, len(GRID)]."""
         return self(curve(self.time[:, None], GRID))
 
 
@@ -59,9 +66,10 @@ def whitened(data: BranchData, noise: Noise) -> list[Whitened]:
 def fit_shapes(
     groups: Sequence[Whitened], unit: np.ndarray, shape: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best ν of each shape, and the range of each unit.
+    """The best nonlinearities, [shapes], and the ranges that belong to them, [units].
 
-    unit, shape: [ramps of the branch], which ramps share a range and which a ν.
+    unit, shape: int [ramps of the branch]. Ramps of equal `unit` share a range, and ramps of equal
+    `shape` share a nonlinearity.
     """
     product, square = np.zeros((2, unit.max() + 1, len(GRID)))
     for group in groups:
@@ -76,10 +84,10 @@ def fit_shapes(
 def fit_ranges(
     groups: Sequence[Whitened], unit: np.ndarray, shape: np.ndarray, nonlinearity: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best range of each unit, and half the slope of the misfit in the ν of each shape.
+    """The best ranges, [units], for given nonlinearities, [shapes].
 
-    The slope is found by a complex step, as in `curves.derivative`. unit, shape: as in
-    `fit_shapes`; nonlinearity: [shapes].
+    Returns also half the derivative of the sum of squares with respect to each nonlinearity,
+    [shapes], by a complex step as in `curves.derivative`. unit, shape: as in `fit_shapes`.
     """
     product, square = np.zeros((2, unit.max() + 1), complex)
     for group in groups:
@@ -95,7 +103,10 @@ def fit_ranges(
 def explained(
     product: np.ndarray, square: np.ndarray, unit: np.ndarray, shape: np.ndarray
 ) -> np.ndarray:
-    """Squares that the best ranges explain, from [units, ...] to [shapes, ...]."""
+    """By how much the best ranges lower the sum of squares; [units, ...] -> [shapes, ...].
+
+    product: of curves and levels; square: of curves with themselves.
+    """
     shape_of_unit = np.zeros(len(product), int)
     shape_of_unit[unit] = shape
     total = np.zeros((shape.max() + 1, *product.shape[1:]), product.dtype)
@@ -107,11 +118,12 @@ def explained(
 def zero_between(
     low: np.ndarray, high: np.ndarray, function: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Where functions turn from negative to positive, each between its own limits, all [functions].
+    """The zeros of several functions at once, each between its limits low and high, [functions].
 
-    By false position for all of them at once, where a limit that stays counts less from then on:
-    Anderson and Björck, BIT 13 (1973) 253, doi:10.1007/BF01951936. Where one is positive
-    throughout, that is its low limit, and its high limit where it is negative.
+    The method is false position, in which the value at a limit that stays is reduced: Anderson and
+    Björck, BIT 13 (1973) 253, doi:10.1007/BF01951936. A function that is positive throughout gives
+    its low limit, and one that is negative throughout gives its high limit. (SciPy's vectorised
+    `find_root` gives no result for functions without a change of sign.)
     """
     tiny = 1e-200
     a, of_a = low, np.minimum(function(low), -tiny)
@@ -130,7 +142,7 @@ def zero_between(
 
 @dataclass(frozen=True, eq=False)
 class RampFits:
-    """Every ramp fitted on its own; all [ramps]."""
+    """Fits in which no two ramps share a parameter; all [ramps]."""
 
     start: np.ndarray
     range: np.ndarray
@@ -143,6 +155,7 @@ class RampFits:
 
 
 def fit_each_ramp(data: BranchData, groups: Sequence[Whitened], straight: bool) -> RampFits:
+    """A straight line or an exponential for every ramp."""
     places, start = np.arange(data.n_ramps), np.zeros(data.n_ramps)
     if straight:
         nonlinearity = np.zeros(data.n_ramps)

@@ -1,4 +1,14 @@
-"""The mean device of a branch, and how far each device is from it, fitted to all ramps together."""
+"""The mean device of a branch and the factors of all devices, fitted to all ramps together.
+
+The models are those of `variations`, by generalised least squares with the noises of the branch.
+Which model describes how the devices differ is decided by Akaike's criterion,
+
+    AICc = -2 log L + 2 k + 2 k (k + 1) / (n - k - 1),
+
+for n readings and k parameters, one of which is the start of each ramp. Source: Hurvich and Tsai,
+Biometrika 76 (1989) 297, doi:10.1093/biomet/76.2.297. A branch and its whitened ramps go in;
+`MeanDevice` comes out.
+"""
 
 from __future__ import annotations
 
@@ -23,27 +33,22 @@ from utils.measured.variations import (
 )
 
 EQUAL = 2.0  # difference of AICc within which two fits count as equal
-MIN_CURVATURE = 1.0  # |ν| of a device below which its slope factor and its range are one number
-LARGEST_FACTOR = 5.0  # of a device against the mean one
-MAX_SCATTER = 1.2  # of ramps about the fit, against their noise: more is no noise
+MIN_CURVATURE = 1.0  # |ν| below which slope factor and range factor cannot be told apart
+LARGEST_FACTOR = 5.0  # by which a device may differ from the mean device
+MAX_SCATTER = 1.2  # of ramps about the fit, in units of their noise, that noise explains
 
 
 @dataclass(frozen=True, eq=False)
 class MeanDevice:
-    """A family fitted to all ramps by `variation` with parameters `theta`.
+    """A family fitted to all ramps: the model `variation` with its best parameters `theta`.
 
-    All on the scale of `BranchData`; what few fits are asked for is computed when it is.
+    All quantities are on the scale of `BranchData`. They are computed when they are asked for.
     """
 
     data: BranchData
     groups: Sequence[Whitened]
     variation: Variation
     theta: np.ndarray
-
-    @property
-    def varies(self) -> str:
-        """What differs from device to device: "slopes", "ranges" or "both"."""
-        return self.variation.varies
 
     @cached_property
     def summary(self) -> np.ndarray:
@@ -72,18 +77,18 @@ class MeanDevice:
 
     @cached_property
     def squares(self) -> float:
-        """Sum of whitened squares."""
-        left = residuals(self.groups, self.variation, self.theta)
-        return float(left @ left)
+        """Sum of the squares of the whitened residuals, which is chi squared."""
+        white = residuals(self.groups, self.variation, self.theta)
+        return float(white @ white)
 
     @property
     def spare(self) -> int:
-        """Readings less parameters."""
+        """Degrees of freedom: readings less parameters, the starts of the ramps among these."""
         return self.data.n_readings - len(self.theta) - self.data.n_ramps
 
     @property
     def aicc(self) -> float:
-        """Akaike's criterion with its correction for few data."""
+        """Akaike's criterion, corrected for few data; infinite where these are too few for it."""
         parameters = self.data.n_readings - self.spare
         if self.spare < 2:
             return np.inf
@@ -93,63 +98,67 @@ class MeanDevice:
 
     @property
     def scatter(self) -> float:
-        """Factor by which the ramps scatter more about the fit than their noise tells."""
+        """The scatter of the ramps about the fit in units of their noise, at least 1."""
         return max(1.0, float(np.sqrt(self.squares / self.spare))) if self.spare > 0 else 1.0
 
     @cached_property
-    def above_start(self) -> list[np.ndarray]:
-        """Levels less the curve of each device, [n, ramps] for each group."""
+    def without_curve(self) -> list[np.ndarray]:
+        """Readings less the curve of their device: start and noise, [n, ramps] for each group."""
         return [group.level - self.variation.values(self.theta, group) for group in self.groups]
 
     @cached_property
     def start(self) -> np.ndarray:
         """Level before the first pulse, [ramps]."""
         start = np.zeros(self.data.n_ramps)
-        for group, above in zip(self.groups, self.above_start, strict=True):
-            start[group.ramps] = group.starts(above)
+        for group, level in zip(self.groups, self.without_curve, strict=True):
+            start[group.ramps] = group.starts(level)
         return start
 
     @property
     def residual(self) -> list[np.ndarray]:
-        """Levels less the fit, [n, ramps] for each group."""
-        pairs = zip(self.groups, self.above_start, strict=True)
-        return [above - self.start[group.ramps] for group, above in pairs]
+        """Readings less the fit, an array [n, ramps] for each group."""
+        pairs = zip(self.groups, self.without_curve, strict=True)
+        return [level - self.start[group.ramps] for group, level in pairs]
 
     @cached_property
     def covariance(self) -> np.ndarray:
-        """Of (range, nonlinearity, mean start, slopes, sizes), as if the family were true."""
+        """Of (range, ν, mean start, slopes, sizes), if the family is true and the noises are.
+
+        By propagation of the covariance (JᵀJ)⁻¹ of θ; J is scaled before it is inverted.
+        """
         matrix, _ = normal_equations(self.groups, self.variation, self.theta)
         size = np.sqrt(np.maximum(matrix.diagonal(), np.finfo(float).tiny))
         scale = np.outer(size, size)
         covariance = np.linalg.pinv(matrix / scale, hermitian=True) / scale
-        start_by, of_start = np.zeros(len(self.theta)), 0.0
+        start_change, start_variance = np.zeros(len(self.theta)), 0.0
         for group in self.groups:
-            of_start += len(group.ramps) / group.size**2 / self.data.n_ramps**2
-            for place, by in self.variation.derivatives(self.theta, group):
-                np.subtract.at(start_by, place, group.starts(by) / self.data.n_ramps)
-        change = np.insert(jacobian(self.variation.summary, self.theta), 2, start_by, axis=0)
-        covariance = change @ covariance @ change.T
-        covariance[2, 2] += of_start
+            start_variance += len(group.ramps) / group.size**2 / self.data.n_ramps**2
+            for place, change in self.variation.derivatives(self.theta, group):
+                np.subtract.at(start_change, place, group.starts(change) / self.data.n_ramps)
+        changes = np.insert(jacobian(self.variation.summary, self.theta), 2, start_change, axis=0)
+        covariance = changes @ covariance @ changes.T
+        covariance[2, 2] += start_variance
         return covariance
 
     @property
     def slopes_covariance(self) -> np.ndarray:
-        """Larger where the ramps scatter more than their noise tells; [devices, devices]."""
+        """Of the slope factors, with the factor `scatter` on all errors, [devices, devices]."""
         places = slice(3, 3 + len(self.slopes))
         return self.covariance[places, places] * self.scatter**2
 
     @property
     def sizes_covariance(self) -> np.ndarray:
+        """Of the range factors, as `slopes_covariance`."""
         places = slice(3 + len(self.slopes), None)
         return self.covariance[places, places] * self.scatter**2
 
     def level(self, time: np.ndarray) -> np.ndarray:
-        """The mean device above its start."""
+        """The curve of the mean device above its start."""
         return self.range * curve(time, self.nonlinearity)
 
 
 def fit_linear(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
-    """A slope for each device or, where that is better, for each ramp."""
+    """Straight lines with a slope for each device or, where AICc prefers it, for each ramp."""
     fits = []
     for unit in units(data):
         slopes, _ = fit_ranges(groups, unit, 0 * unit, np.zeros(1))
@@ -158,73 +167,74 @@ def fit_linear(data: BranchData, groups: Sequence[Whitened]) -> MeanDevice:
 
 
 def fit_exponentials(data: BranchData, groups: Sequence[Whitened]) -> list[MeanDevice]:
-    """All ways in which devices may differ, the simplest first; `best_of` takes one."""
-    unit, *of_ramps = units(data)
+    """Exponentials whose devices differ in slope, in range, or in both; the simplest first."""
+    unit, *ramp_units = units(data)
     several = len(data.devices) > 1
     (nu,), sizes = fit_shapes(groups, unit, 0 * unit)
     fits = [MeanDevice(data, groups, different_ranges(data, unit), np.array([nu, *sizes]))]
     if several:
-        nus, own_sizes = fit_shapes(groups, unit, unit)
-        # Two beginnings, as the ranges tell the slopes and as the curvatures of the devices do.
+        nus, device_sizes = fit_shapes(groups, unit, unit)
+        # The search begins with slopes from the ranges, and with slopes from the nonlinearities.
         starts = [slopes_start(nu, sizes)]
         if is_near(nus):
-            whole = (own_sizes / -np.expm1(-nus)).mean()
-            starts.append(np.array([1 / whole, *(nus * whole)]))
+            asymptote = (device_sizes / -np.expm1(-nus)).mean()
+            starts.append(np.array([1 / asymptote, *(nus * asymptote)]))
         model = different_slopes(data, unit)
-        found = min(
-            (solve(groups, model, start) for start in starts), key=lambda result: result.cost
-        )
-        fits.insert(0, MeanDevice(data, groups, model, found.x))
-        is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(own_sizes)
+        results = [solve(groups, model, start) for start in starts]
+        theta = min(results, key=lambda result: result.cost).x
+        fits.insert(0, MeanDevice(data, groups, model, theta))
+        is_curved = (np.abs(nus) > MIN_CURVATURE).all() and is_near(nus) and is_near(device_sizes)
         if is_curved and data.n_readings > 8 * len(data.devices):
-            theta = np.concatenate([nus, own_sizes])
+            theta = np.concatenate([nus, device_sizes])
             fits.append(MeanDevice(data, groups, different_shapes(data), theta))
-    for unit in of_ramps:
+    for unit in ramp_units:
         (nu,), sizes = fit_shapes(groups, unit, 0 * unit)
         ranges = MeanDevice(data, groups, different_ranges(data, unit), np.array([nu, *sizes]))
         fits.append(ranges)
         if several and ranges.aicc < fits[0].aicc:
-            # Cycles that differ are no sign of devices that differ in range: like against like.
+            # Ranges of ramps are preferred to slopes of devices if cycles differ, too; so they are
+            # compared with slopes of ramps.
             model = different_slopes(data, unit)
-            found = solve(groups, model, slopes_start(nu, sizes))
-            fits.append(MeanDevice(data, groups, model, found.x))
+            theta = solve(groups, model, slopes_start(nu, sizes)).x
+            fits.append(MeanDevice(data, groups, model, theta))
     return fits
 
 
 def slopes_start(nu: float, sizes: np.ndarray) -> np.ndarray:
-    """θ of `different_slopes`, from the ranges of units that were fitted with one ν."""
+    """θ of `different_slopes` to begin a search with, from a common ν and the ranges of units."""
     pace = sizes / saturating(nu)
     mean = pace.mean()
-    near = np.clip(pace / mean, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
-    return np.array([nu / mean, *(mean * near)])
+    factors = np.clip(pace / mean, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    return np.array([nu / mean, *(mean * factors)])
 
 
 def units(data: BranchData) -> list[np.ndarray]:
-    """What may have a slope or a range of its own, the device or the ramp; [ramps] each."""
-    found = [data.device]
+    """Which ramps share a slope or a range, int [ramps]: those of a device, or no two of them."""
     if data.n_ramps > len(data.devices):
-        found.append(np.arange(data.n_ramps))
-    return found
+        return [data.device, np.arange(data.n_ramps)]
+    return [data.device]
 
 
 def is_near(value: np.ndarray) -> bool:
-    """Whether no value is far from the mean of all."""
+    """Whether all values lie within a factor `LARGEST_FACTOR` of their mean, which may be 0."""
     mean = value.mean()
-    share, whole = value * mean, mean**2  # which may be 0
-    return bool((share > whole / LARGEST_FACTOR).all() and (share < whole * LARGEST_FACTOR).all())
+    product, square = value * mean, mean**2
+    low, high = square / LARGEST_FACTOR, square * LARGEST_FACTOR
+    return bool((product > low).all() and (product < high).all())
 
 
 def best_of(fits: Sequence[MeanDevice]) -> MeanDevice:
-    """The least AICc; of those that are equal by it the first, which is the simplest."""
+    """The fit of least AICc. Of fits that count as equal the first is taken, the simplest."""
     least = min(fit.aicc for fit in fits)
     return next(fit for fit in fits if fit.aicc <= least + EQUAL or not np.isfinite(least))
 
 
 def constants_covariance(fit: MeanDevice, slope_spread: float, range_spread: float) -> np.ndarray:
-    """Of (range, ν, start) of the mean device: that of the fit, and that of drawing these devices.
+    """The covariance of (range, ν, start) of the mean device, [3, 3].
 
-    Other devices would have another mean slope, which stretches the pulses of the mean device, and
-    another mean range. Where the ramps scatter more than their noises tell, errors are larger.
+    It is that of the fit (with the factor `scatter` on all errors) plus that of sampling: other
+    devices of the same kind would have another mean slope, which stretches the pulses of the mean
+    device, and another mean range. slope_spread, range_spread: relative standard deviations.
     """
     n, total = len(fit.slopes), fit.covariance[:3, :3] * fit.scatter**2
     if len(fit.start) > 1:  # ramps that start at different values

@@ -1,4 +1,4 @@
-"""What was measured: ramps of identical pulses, whatever file they came from."""
+"""A measurement: ramps of identical pulses, with what is known of the file they were read from."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Ramp:
     pulses: float64 [n], strictly increasing; 0 is the state before the first pulse, if it was read.
     values: float64 [n], the mean of repeated reads, in the unit of the measurement. lines: int [n],
     the line of the file (the row of a sheet) in which the first reading after each pulse stands.
-    order: place in time, 0, 1, 2, ..., among all ramps of the device. before: the reading right
-    before the first pulse where a continuous train tells it, although it is the last one of the
-    ramp before and belongs to that: the range then starts at 0 pulses, not at the first reading.
+    order: place in time, 0, 1, 2, ..., among all ramps of the device. before: in a continuous train
+    of pulses, the reading before the first pulse, which is the last reading of the ramp before; the
+    range then starts at 0 pulses, not at the first reading. None otherwise.
     """
 
     device: str
@@ -45,10 +45,10 @@ class Measurement:
     such as "uS", both "" where the file does not tell. repeated_read_noise: standard deviation of a
     single reading, from repeated readings after the same pulse, in the unit of the measurement;
     None where none is repeated. reads: readings averaged after each pulse. understood: one row per
-    column of the file, with its `column`, `role` and `why`. layout: a sentence, devices × cycles ×
-    branch × pulses. left_out: sentences, what was not used and why. how: the options that repeat
-    this reading, ready for JSON. notes: sentences, what else the user should know. assumed_cycles:
-    whether columns are taken for ramps of one device although no name says so.
+    column of the file, with its `column`, `role` and `why`. layout: a sentence on devices, cycles,
+    branches and pulses. left_out: sentences on data that were not used, with the reason. how: the
+    options that repeat this reading, ready for JSON. notes: further sentences for the user.
+    assumed_cycles: whether columns count as ramps of one device although no name says so.
     """
 
     file: str

@@ -1,7 +1,8 @@
-"""A measured device in units of the model: its responses, where they are symmetric, its file.
+"""A measured device in units of the model: its responses, its symmetry point, its device file.
 
-Both branches stand on one range, that of the linear device. A rising branch is handed about as its
-mirrored curve, which falls: f_up(x) = w_max + w_min - g(x).
+Measured values are mapped linearly onto the range of `double-linear`, both branches onto the same
+range. As the responses of the model fall, a rising branch f_up is represented by its mirrored curve
+g(x) = w_max + w_min - f_up(x). `DeviceFit` goes in; `DeviceFile` comes out.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from utils.measured.device_fit import DeviceFit
 from utils.measured.spreads import times
 from utils.measured.table import MeanTable
 
-SMALL_PULSE = 0.01  # of the pulses of a range: the step by which two polarities are compared
-GRID_POINTS = 201  # of the range, between which the symmetry point is looked for
+SMALL_PULSE = 0.01  # of the pulses of a range, for which the steps of both polarities are compared
+GRID_POINTS = 201  # of the grid over the range on which the symmetry point is searched
 
 
 def response_of(fit: BranchFit, nonlinearity: float | None = None) -> Response:
-    """A branch in units of the model; nonlinearity: another one than was fitted."""
+    """A branch in units of the model. nonlinearity: of an exponential, by default as fitted."""
     span, top, last = MODEL.span, MODEL.w_max, fit.data.pulses_max
     if isinstance(fit.taken, MeanTable):
         pulses = tuple(float(f"{number:.12g}") for number in fit.taken.time * last)
@@ -54,19 +55,19 @@ def constants_of(device: DeviceFit, fit: BranchFit) -> dict[str, SignedEstimate]
     change = jacobian(constants, theta)
     errors = np.sqrt(np.diag(change @ device.covariance(fit.taken) @ change.T))
     names = ("slope", "offset") if fit.family == "linear" else ("amplitude", "decay", "offset")
-    found = {}
+    measured = {}
     for name, value, error in zip(names, constants(theta).tolist(), errors.tolist(), strict=True):
         factor = 1.0 if name == "decay" else data.step
         origin = data.first if name == "offset" else 0.0
-        found[name] = SignedEstimate(origin + factor * value, abs(factor) * error)
-    return found
+        measured[name] = SignedEstimate(origin + factor * value, abs(factor) * error)
+    return measured
 
 
 def errors_of(device: DeviceFit, fit: BranchFit) -> dict[str, float | tuple[float, ...]]:
     """Standard errors of the constants of a branch in units of the model.
 
-    Those of the measured constants, divided by the measured range as it was fitted: the map to
-    model units is a definition and has no error of its own.
+    They are those of the measured constants times span / fitted range. The map to units of the
+    model is a definition, so it adds no error.
     """
     if fit.family == "table":
         voltages = device.point_errors(fit) * (MODEL.span / fit.taken.range)
@@ -81,44 +82,47 @@ def errors_of(device: DeviceFit, fit: BranchFit) -> dict[str, float | tuple[floa
 
 
 def step_at(falling: Response, voltage: float) -> float:
-    """How far a pulse lowers a voltage, from the change over a small part of the range."""
+    """By how much a pulse lowers a voltage, averaged over a small part of the range."""
     pulses = SMALL_PULSE * falling.pulses_max
-    inside = min(max(voltage, falling.w_min), falling.w_max)
-    before = falling.inverse(inside) - pulses / 2  # a curve goes on beyond its range
+    in_range = min(max(voltage, falling.w_min), falling.w_max)
+    before = falling.inverse(in_range) - pulses / 2  # a curve goes on beyond its range
     return (falling.response(before) - falling.response(before + pulses)) / pulses
 
 
 def step_ratio(device: DeviceFit) -> float:
-    """Of a pulse up to a pulse down at the middle of the range, of a device with both branches."""
+    """Step of a pulse up / step of a pulse down, at the middle of the range of both branches."""
     middle = (MODEL.w_max + MODEL.w_min) / 2
     down, up = (step_at(response_of(fit), middle) for fit in device.branches.values())
     return up / down
 
 
 def symmetry_point(device: DeviceFit) -> Estimate | None:
-    """The voltage where a small pulse of either polarity makes the same step, if there is one.
+    """The voltage at which small pulses up and down make equal steps; None where there is none.
 
-    Its error is that of the nonlinearities, None where a branch is a table.
+    Its error comes from those of the nonlinearities, and is None where a branch is a table.
     """
     if device.falling is None or device.rising is None:
         return None
     down, up = response_of(device.falling), response_of(device.rising)
-    found = crossing(up, down)
-    if found is None:
+    point = crossing(up, down)
+    if point is None:
         return None
     if "table" in (device.falling.family, device.rising.family):
-        return Estimate(found)
+        return Estimate(point)
     moves = []
     for fit in (device.falling, device.rising):
         nu, error = astuple(device.nonlinearity_of(fit))
-        other = response_of(fit, nu + error)
-        moved = crossing(other, down) if fit.data.is_rising else crossing(up, other)
-        moves.append(MODEL.span if moved is None else moved - found)
-    return Estimate(found, float(np.linalg.norm(moves)))
+        changed = response_of(fit, nu + error)
+        moved = crossing(changed, down) if fit.data.is_rising else crossing(up, changed)
+        moves.append(MODEL.span if moved is None else moved - point)
+    return Estimate(point, float(np.linalg.norm(moves)))
 
 
 def crossing(up: Response, down: Response) -> float | None:
-    """The voltage of equal steps that is nearest to the middle of the range; up: mirrored."""
+    """The voltage of equal steps that is nearest to the middle of the range, if there is one.
+
+    up: the mirrored curve of the rising branch.
+    """
 
     def difference(voltage: float) -> float:
         mirrored = MODEL.w_max + MODEL.w_min - voltage
@@ -138,7 +142,7 @@ def crossing(up: Response, down: Response) -> float | None:
 
 
 def device_file(device: DeviceFit, name: str, relaxes_to: str | None) -> DeviceFile:
-    """The measured device in units of the model. relaxes_to: as it shall stand in the file."""
+    """The device file of a measured device. relaxes_to: the entry of that name, unchanged."""
     measurement, (low, _) = device.measurement, device.ends
     slope = device.range / MODEL.span
     return DeviceFile(
@@ -167,7 +171,10 @@ def branch_of(device: DeviceFit, fit: BranchFit) -> MeasuredBranch:
 
 
 def rounded(estimate: Estimate) -> Estimate:
-    """To four digits, far below any error: folders of results are named after these numbers."""
+    """Rounded to four digits, since folders of results are named after these numbers.
+
+    The rounding is far below any error.
+    """
     value, error = (
         None if number is None else float(f"{number:.4g}")
         for number in (estimate.value, estimate.error)

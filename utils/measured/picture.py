@@ -1,4 +1,7 @@
-"""The picture of a fit: order of time, curves, residuals, steps, how devices or cycles differ."""
+"""The picture of a fit: readings in time, curves, residuals, steps, devices or cycles.
+
+`DeviceFit` goes in; a figure comes out, as PDF, SVG and PNG.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +61,8 @@ def draw(fit: DeviceFit) -> Figure:
     elif cycles:
         draw_cycles(panels["e"], fit)
     for letter, axes in panels.items():
-        at = (0, 1), (-30, 6), "axes fraction", "offset points"
-        axes.annotate(letter, *at, fontsize=9, fontweight="bold")
+        corner = (0, 1), (-30, 6), "axes fraction", "offset points"
+        axes.annotate(letter, *corner, fontsize=9, fontweight="bold")
     ConstrainedLayoutEngine().execute(figure)
     return figure
 
@@ -74,13 +77,13 @@ def rendered(figure: Figure) -> dict[str, bytes]:
 
 
 def display(unit: str | None, largest: float) -> tuple[float, str, str]:
-    """How to show values up to `largest` in a unit: a factor, the quantity, and the unit shown."""
-    known = re.fullmatch(rf"([{''.join(PREFIXES)}]?)({'|'.join(QUANTITIES)})", unit or "")
-    if known:
-        power, symbol = PREFIXES[known[1]], "Ω" if known[2].lower() == "ohm" else known[2]
+    """A factor for values up to `largest`, their quantity, and the unit of the products."""
+    match = re.fullmatch(rf"([{''.join(PREFIXES)}]?)({'|'.join(QUANTITIES)})", unit or "")
+    if match:
+        power, symbol = PREFIXES[match[1]], "Ω" if match[2].lower() == "ohm" else match[2]
         shown = EngFormatter(symbol)(largest * 10.0**power).split()[1]
         factor = 10.0 ** (power - PREFIXES[shown.removesuffix(symbol)])
-        return factor, QUANTITIES[known[2]], shown
+        return factor, QUANTITIES[match[2]], shown
     unit, power = unit or "arb. u.", int(np.floor(np.log10(largest))) if largest > 0 else 0
     if -3 <= power < 5:
         return 1.0, "measured value", unit
@@ -111,12 +114,12 @@ def faint(name: str) -> dict[str, Any]:
 
 
 def look(name: str, ramps: int, readings: int) -> dict[str, Any]:
-    """Of measured readings: dots of a single short ramp, faint lines of many."""
+    """The style of readings: dots for a single short ramp, faint lines otherwise."""
     return mark(name) if ramps == 1 and readings <= MAX_DOTS else faint(name)
 
 
 def every_drawn(readings: int) -> int:
-    """1 to draw all of so many readings, 2 to draw every second, and so on."""
+    """The step at which so many readings are drawn: 1 for all of them, 2 for every second, …"""
     return 1 + (readings - 1) // MAX_DRAWN
 
 
@@ -139,6 +142,7 @@ def draw_time(axes: Axes, fit: DeviceFit) -> None:
 
 
 def draw_pulses(axes: Axes, fit: DeviceFit) -> None:
+    """Readings, their mean and the fitted curve against pulses."""
     factor, quantity, unit = values(fit)
     for name, branch in fit.branches.items():
         data, n = branch.data, branch.data.n_ramps
@@ -161,7 +165,7 @@ def draw_pulses(axes: Axes, fit: DeviceFit) -> None:
 
 
 def draw_residuals(axes: Axes, fit: DeviceFit) -> None:
-    """Of each ramp about the fit with its own start, slope and range, in % of the range."""
+    """Residuals of every ramp about its fitted curve, in % of the range."""
     for name, branch in fit.branches.items():
         ramps = []
         for group, residual in zip(branch.data.groups, branch.taken.residual, strict=True):
@@ -198,19 +202,19 @@ def draw_steps(axes: Axes, fit: DeviceFit) -> None:
         axes.plot(factor * shown, factor * size, color=COLOURS[name], lw=1.2)
     point = crossing(responses["rising"], responses["falling"]) if len(responses) == 2 else None
     if point is not None:
-        at = fit.ends[0] + fit.range * (point - MODEL.w_min) / MODEL.span
-        axes.axvline(factor * at, color="black", lw=0.8, ls=":", label="symmetry point")
+        measured = fit.ends[0] + fit.range * (point - MODEL.w_min) / MODEL.span
+        axes.axvline(factor * measured, color="black", lw=0.8, ls=":", label="symmetry point")
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     finish(axes, f"{quantity} ({unit})", f"step of a pulse ({unit})")
 
 
 def draw_slopes(axes: Axes, fit: DeviceFit) -> None:
-    """The factors of the devices: of their slopes or, where these are alike, of their ranges."""
-    factors, sigma, what = fit.slopes, fit.variability, "slope"
+    """The slope factors of the devices or, where ranges differ instead, their range factors."""
+    factors, sigma, quantity = fit.slopes, fit.variability, "slope"
     if (factors == 1).all():
         branch = next(iter(fit.branches.values()))
-        factors, sigma, what = branch.taken.sizes, fit.range_spread, "range"
+        factors, sigma, quantity = branch.taken.sizes, fit.range_spread, "range"
     ordered = np.sort(factors)
     label = f"{len(ordered)} devices"
     are_single = len(ordered) <= MAX_SINGLE
@@ -225,7 +229,7 @@ def draw_slopes(axes: Axes, fit: DeviceFit) -> None:
         axes.axvspan(*ends, color=style.GREY, alpha=0.25, lw=0, label=label)
     axes.axvline(1, color="black", lw=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    finish(axes, f"{what} factor", "device, sorted" if are_single else "devices")
+    finish(axes, f"{quantity} factor", "device, sorted" if are_single else "devices")
 
 
 def draw_cycles(axes: Axes, fit: DeviceFit) -> None:
@@ -233,17 +237,17 @@ def draw_cycles(axes: Axes, fit: DeviceFit) -> None:
     for name, branch in fit.branches.items():
         alone, order = branch.alone, np.argsort(branch.data.cycle)
         cycle = branch.data.cycle[order]
-        for value, face, what in (
+        for value, face, quantity in (
             (np.sign(branch.data.step) * alone.start, "white", "start"),
             (alone.range, COLOURS[name], "range"),
         ):
-            away = 100 * (value - value.mean())[order] / alone.range.mean()
-            axes.plot(cycle, away, label=f"{name}, {what}", **mark(name, face))
+            change = 100 * (value - value.mean())[order] / alone.range.mean()
+            axes.plot(cycle, change, label=f"{name}, {quantity}", **mark(name, face))
     axes.axhline(0, color=style.GREY, lw=0.7, ls="--")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     finish(axes, "cycle", "change (% of range)", 2)
 
 
 def pulses(branch: BranchFit, time: np.ndarray) -> np.ndarray:
-    """As the file counts them."""
+    """Times in pulses, as the file counts them."""
     return branch.data.origin + branch.data.pulses_max * time

@@ -1,4 +1,7 @@
-"""What a fit says, as text for the terminal."""
+"""The report of a fit: text for the terminal.
+
+`DeviceFit` and its `DeviceFile` go in; lines of text come out.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ MAX_DIFFERENCE = 0.05  # of the range: ends of the branches that differ by more 
 
 
 def report(fit: DeviceFit, device: DeviceFile) -> list[str]:
-    """Everything estimated, a line each; device: its device file."""
+    """All estimates, a line each. device: the device file of the fit."""
     unit = fit.measurement.unit or "units that the file does not name"
     lines = [*fit.far_off, f"Values are in {unit}, noises and spreads in % of the range."]
     for name, branch in fit.branches.items():
@@ -31,6 +34,7 @@ def report(fit: DeviceFit, device: DeviceFile) -> list[str]:
 
 
 def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
+    """The results for one branch."""
     first, last = branch.ends
     yield (
         f"{name} branch ({WORDS[name]}): {branch.data.pulses_max:g} pulses "
@@ -60,21 +64,23 @@ def branch_lines(fit: DeviceFit, name: str, branch: BranchFit) -> Iterator[str]:
 
 
 def comparison(branch: BranchFit) -> Iterator[str]:
-    """The families, a line each."""
+    """A table of the families: how well they fit, and their AICc above the least one."""
     least = min(branch.fits[name].aicc for name in FAMILIES)
     yield "                        R²    rms %   lag-1     AICc   p, residuals are random"
     for name in FAMILIES:
-        found = quality(branch.data, branch.fits[name])
-        above = branch.fits[name].aicc - least
-        above = "–" if not np.isfinite(above) else f"{above:.1f}" if above < 1e6 else f"{above:.0e}"
-        test, odds = branch.tests.get(name), ""
+        fit = quality(branch.data, branch.fits[name])
+        excess = branch.fits[name].aicc - least
+        aicc = "–"
+        if np.isfinite(excess):
+            aicc = f"{excess:.1f}" if excess < 1e6 else f"{excess:.0e}"
+        test, probability = branch.tests.get(name), ""
         if test:
-            odds = test.neighbours if test.slow is None else min(test.slow, test.neighbours)
-            odds = f"{odds:.2g}" if odds > 1e-6 else "< 1e-6"
-        rms, lag_1 = f"{100 * found.rms:.3g}", f"{found.lag_1:.2f}"
-        if found.rms <= 10 * FLOOR:  # rounding alone is left
+            p_value = test.neighbours if test.slow is None else min(test.slow, test.neighbours)
+            probability = f"{p_value:.2g}" if p_value > 1e-6 else "< 1e-6"
+        rms, lag_1 = f"{100 * fit.rms:.3g}", f"{fit.lag_1:.2f}"
+        if fit.rms <= 10 * FLOOR:  # the residuals are rounding errors
             rms, lag_1 = "0", "–"
-        yield f"  {name:12}  {found.r_squared:10.5f}  {rms:>7}  {lag_1:>6}  {above:>7}   {odds}"
+        yield f"  {name:12}  {fit.r_squared:10.5f}  {rms:>7}  {lag_1:>6}  {aicc:>7}   {probability}"
 
 
 def equation(fit: DeviceFit, branch: BranchFit) -> str:
@@ -91,7 +97,7 @@ def equation(fit: DeviceFit, branch: BranchFit) -> str:
 
 
 def common_lines(fit: DeviceFit, device: DeviceFile) -> Iterator[str]:
-    """What both branches have together."""
+    """The results that both branches share."""
     low, high = fit.ends
     if len(fit.branches) == 2:
         yield f"common range      {low:.6g} to {high:.6g}, the means of the ends of both branches"
@@ -127,6 +133,7 @@ def common_lines(fit: DeviceFit, device: DeviceFile) -> Iterator[str]:
 
 
 def percent(estimate: Estimate) -> str:
+    """A fraction in percent, or in words where it is 0 or not known."""
     if estimate.value is None:
         return "not measurable"
     if estimate.value == 0:
@@ -135,6 +142,7 @@ def percent(estimate: Estimate) -> str:
 
 
 def noise_lines(fit: DeviceFit) -> Iterator[str]:
+    """Read noise, write noise, and the number of states that read noise leaves apart."""
     read, reads = fit.read_noise, fit.measurement.reads
     source = f" (of a single reading, from {reads} after each pulse)" * (reads > 1)
     yield f"read noise        {percent(read)}{source}"
@@ -145,7 +153,7 @@ def noise_lines(fit: DeviceFit) -> Iterator[str]:
 
 
 def notes(fit: DeviceFit) -> Iterator[str]:
-    """What a user should know of a measurement that is not quite what the model assumes."""
+    """Notes on where the measured device differs from what the model assumes."""
     for name, branch in fit.branches.items():
         if branch.memory is not None and branch.write_noise.value:
             yield (
@@ -175,7 +183,7 @@ def notes(fit: DeviceFit) -> Iterator[str]:
 
 
 def flags(device: DeviceFile) -> str:
-    """What was measured, as flags of main.py to copy."""
+    """The measured noises and the spread as flags of main.py."""
     values = {
         "--var": device.variability.value,
         "--resistor_noise": device.read_noise.value,
@@ -185,7 +193,7 @@ def flags(device: DeviceFile) -> str:
 
 
 def pm(estimate: Estimate | SignedEstimate) -> str:
-    """`1.234 ± 0.021`: two digits of the error, the value to the same place."""
+    """Value ± error, such as `1.234 ± 0.021`, with two digits of the error."""
     value, error = estimate.value, estimate.error
     if value is None:
         return "not measurable"

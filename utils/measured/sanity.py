@@ -1,8 +1,9 @@
-"""The last step before a result is printed or written: nothing absurd passes.
+"""Checks of a fit before any result is printed or written.
 
-Whatever a fit may have found, a number is believed once it is printed. So a range has the sign and
-the size of what was read, the curve explains the readings, no noise is negative, every error is
-finite, and the device file is read back and can be trained with.
+Users believe a printed number, so nothing is printed unless the range has the sign and the size of
+the readings, the curve explains the readings, no noise is negative, every error is finite, and the
+device file can be read back and trained with. `DeviceFit` goes in; `DeviceFile` comes out, or a
+`UserError` that says in one line what is odd about the data.
 """
 
 from __future__ import annotations
@@ -28,13 +29,12 @@ from utils.measured.model_units import device_file
 RANGE_LIMITS = 0.5, 2.0  # of the fitted range against that of the readings
 MIN_R_SQUARED = 0.5  # of the family taken, of the mean over ramps
 MAX_RANGE_ERROR = 0.5  # of the range
-MIN_PROBABILITY = 0.001  # of ramps that differ as much by their noise alone
-MAX_SPREAD = 1.0  # of slope factors: larger ones are no spread about a mean
+MIN_PROBABILITY = 0.001  # that ramps differ so much by their noise alone
+MAX_SPREAD = 1.0  # of slope factors or range factors about their mean
 
 
 def sane_device_file(fit: DeviceFit, name: str, relaxes_to: str | None) -> DeviceFile:
-    """The device file of a fit; UserError, which says in one line what is odd about the data,
-    unless all is sane."""
+    """The device file of a fit. Raises UserError where anything is odd about the data."""
     for odd in oddities(fit):
         raise refusal(fit, odd)
     try:
@@ -54,7 +54,7 @@ def refusal(fit: DeviceFit, odd: str) -> UserError:
 
 
 def oddities(fit: DeviceFit) -> Iterator[str]:
-    """What is odd about a fit; what comes later may rest on what comes first."""
+    """Sentences on what is odd about a fit; later checks assume that the earlier ones passed."""
     for name, branch in fit.branches.items():
         yield from oddities_of_branch(name, branch)
         estimates = {"range": fit.range_of(branch), "nonlinearity": fit.nonlinearity_of(branch)}
@@ -67,6 +67,18 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
                 "explains, and nothing names the columns; say --devices each if each is another "
                 "device, or --devices one if they are cycles of one device all the same"
             )
+    yield from oddities_of_device(fit)
+    for name, branch in fit.branches.items():
+        size = fit.range_of(branch)
+        if size.value and size.error and size.error > MAX_RANGE_ERROR * size.value:
+            yield (
+                f"the range of its {name} branch, {size.value:.3g} ± {size.error:.2g}, is not "
+                "determined by these readings"
+            )
+
+
+def oddities_of_device(fit: DeviceFit) -> Iterator[str]:
+    """Sentences on what is odd about the quantities that both branches share."""
     ends = [sorted(branch.ends) for branch in fit.branches.values()]
     if len(ends) == 2 and max(low for low, _ in ends) >= min(high for _, high in ends):
         between = " and ".join(
@@ -85,23 +97,21 @@ def oddities(fit: DeviceFit) -> Iterator[str]:
             yield f"the {what} comes out negative ({estimate.value:.3g})"
         elif what.startswith("spread") and estimate.value > MAX_SPREAD:
             yield f"the {what} is {estimate.value:.0%}, so there is no mean device"
-    for name, branch in fit.branches.items():
-        size = fit.range_of(branch)
-        if size.value and size.error and size.error > MAX_RANGE_ERROR * size.value:
-            yield (
-                f"the range of its {name} branch, {size.value:.3g} ± {size.error:.2g}, is not "
-                "determined by these readings"
-            )
 
 
 def are_apart(branch: BranchFit) -> bool:
-    """Whether ramps differ by more than slopes, ranges and noise explain: by much, and for sure."""
+    """Whether ramps differ by clearly more than slopes, ranges and noise explain.
+
+    The excess must be large, and must not be due to chance: the sum of the whitened squares would
+    follow the chi-squared distribution.
+    """
     taken = branch.taken
-    by_chance = chdtrc(taken.spare, taken.squares)  # whitened squares are those of chi²
-    return bool(taken.scatter > MAX_SCATTER and by_chance < MIN_PROBABILITY)
+    p_value = chdtrc(taken.spare, taken.squares)
+    return bool(taken.scatter > MAX_SCATTER and p_value < MIN_PROBABILITY)
 
 
 def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:
+    """Sentences on what is odd about the range and the curve of a branch."""
     raw = float(np.median([np.ptp(ramp.values) for ramp in fit.data.ramps]))
     size = fit.range
     if not math.isfinite(size):
@@ -128,22 +138,23 @@ def oddities_of_branch(name: str, fit: BranchFit) -> Iterator[str]:
 
 
 def oddities_of_file(device: DeviceFile) -> Iterator[str]:
+    """Sentences on what is odd about a device file: infinite numbers, unreadable, untrainable."""
     if not is_finite(msgspec.to_builtins(device)):
         yield "a number of the device file is not finite"
         return
     try:
-        again = from_json(msgspec.json.encode(device).decode())
+        reread = from_json(msgspec.json.encode(device).decode())
     except msgspec.MsgspecError as error:
         yield f"the device file cannot be read back ({in_words(error)})"
         return
-    for response in {again.response, again.rising_mirrored} - {None}:
+    for response in {reread.response, reread.rising_mirrored} - {None}:
         if not can_be_trained(response):
             yield "pulses do not lead through the whole range of the fitted curve"
             return
 
 
 def can_be_trained(response: Response) -> bool:
-    """Whether pulses lower the voltage from everywhere in the range, by finite steps."""
+    """Whether a pulse lowers the voltage by a finite step wherever in the range it begins."""
     pulse = response.pulses_max / 100
     for share in np.linspace(0, 0.99, 34):
         before = response.response(float(share) * response.pulses_max)
@@ -154,6 +165,6 @@ def can_be_trained(response: Response) -> bool:
 
 
 def is_known(estimate: Estimate | SignedEstimate) -> bool:
-    """Whether value and error are there, and finite."""
-    both = estimate.value, estimate.error
-    return all(number is not None and math.isfinite(number) for number in both)
+    """Whether value and error are finite numbers."""
+    numbers = estimate.value, estimate.error
+    return all(number is not None and math.isfinite(number) for number in numbers)

@@ -1,4 +1,12 @@
-"""The family without an equation: the mean curve made monotone, linear between measured pulses."""
+"""The family `table`: the mean curve of the ramps made monotone, with lines between its points.
+
+Device i is modelled as f(v_i t) above its start, where f is the mean curve and v_i are the slope
+factors, of mean 1. Given v_i, f is the mean of the ramps over v_i t, made to rise by isotonic
+regression. Given f, a Gauss-Newton step improves v_i. Both steps are repeated.
+
+Ramps of a branch go in; `MeanTable`, its standard errors, and its residuals for the estimate of the
+noises come out.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +24,20 @@ from utils.measured.noise import Part
 from utils.measured.variations import Variation, normal_equations
 from utils.measured.whitening import Noise
 
-SMALLEST_STEP = 2e-6  # of the range: a smaller one between two points is none in float32
-DRIFT_DEGREE = 2  # of what a ramp may differ by from the mean curve, beside its slope factor
+SMALLEST_STEP = 2e-6  # of the range, between two points; float32 cannot hold a smaller one
+DRIFT_DEGREE = 2  # of the polynomial by which a ramp may differ from the mean curve
 ROUNDS = 8  # of slope factors from the mean curve, and the mean curve from slope factors
-LARGEST_STEP = 0.3  # of a slope factor in a round
-STEP_WIDTH = 0.01  # of the range of pulses, over which the steps of single pulses are averaged
-WIDTH = 0.05  # of the range of pulses, over which the slope of a table is taken
+LARGEST_STEP = 0.3  # by which a slope factor may change in a round
+STEP_WIDTH = 0.01  # of the range of pulses, over which derivatives by slope factors are averaged
+WIDTH = 0.05  # of the range of pulses, over which the slope of a table is averaged
 
 
 @dataclass(frozen=True, eq=False)
 class MeanTable(MeanDevice):
-    """Strictly rising points of the mean device: time [points], from 0 to 1, and height above the
-    first one, [points]."""
+    """A table fitted to all ramps, with strictly rising points.
+
+    time: [points], from 0 to 1. height: [points], above the first point.
+    """
 
     time: np.ndarray
     height: np.ndarray
@@ -44,61 +54,64 @@ class MeanTable(MeanDevice):
         return between_points(self.time, self.height, time)
 
     def slope(self, time: np.ndarray) -> np.ndarray:
+        """The slope of the table, averaged over a width of 2 `WIDTH`."""
         low, high = np.maximum(time - WIDTH, 0.0), np.minimum(time + WIDTH, 1.0)
         return (self.level(high) - self.level(low)) / (high - low)
 
 
 class TableVariation(Variation):
-    """A given curve, run through at the pace of each device; θ = paces."""
+    """A given curve that every device follows at a pace of its own; θ = paces."""
 
     def derivatives(self, theta, group):
-        """By differences over the steps of several pulses, which noise has made uneven."""
-        (unit,) = self.places
-        pace_of_ramp, time = unit[group.ramps], group.time[:, None]
-        s = time * theta[pace_of_ramp]
-        low, high = np.maximum(s - STEP_WIDTH, 0.0), s + STEP_WIDTH
-        ones = np.ones(len(pace_of_ramp))
-        slope = (self.level(high, ones) - self.level(low, ones)) / (high - low)
-        return [(pace_of_ramp, time * slope)]
+        """As of `Variation`, by differences over several pulses, since noise makes steps uneven."""
+        place, time = self.places[0][group.ramps], group.time[:, None]
+        stretched = time * theta[place]
+        low, high = np.maximum(stretched - STEP_WIDTH, 0.0), stretched + STEP_WIDTH
+        slope = (self.level(high, 1.0) - self.level(low, 1.0)) / (high - low)
+        return [(place, time * slope)]
 
 
 def table_variation(data: BranchData, time: np.ndarray, height: np.ndarray) -> TableVariation:
-    def level(times: np.ndarray, pace: np.ndarray) -> np.ndarray:
+    """The model of a branch with the mean curve through these points, [points]."""
+
+    def level(times: np.ndarray, pace: np.ndarray | float) -> np.ndarray:
         return between_points(time, height, times * pace) - height[0]
 
     def mean(pace: np.ndarray) -> tuple:
-        size = height[-1] - height[0]  # in the end that of the points, which have no ν
-        return size, 0.0, pace / pace.mean(), np.ones_like(pace)
+        return height[-1] - height[0], 0.0, pace / pace.mean(), np.ones_like(pace)
 
     return TableVariation("slopes", level, mean, (data.device,), data.device)
 
 
-def between_points(time: np.ndarray, height: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Lines between points; beyond the last one the slope of the end goes on."""
-    late = time[-1] - WIDTH * (time[-1] - time[0])
-    slope = (height[-1] - np.interp(late, time, height)) / (time[-1] - late)
-    return np.interp(at, time, height) + np.maximum(at - time[-1], 0.0) * slope
+def between_points(time: np.ndarray, height: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Heights at the wanted times: lines between the points, and one of the mean end slope beyond.
+
+    time, height: [points].
+    """
+    end = time[-1] - WIDTH * (time[-1] - time[0])  # where the end of the curve begins
+    slope = (height[-1] - np.interp(end, time, height)) / (time[-1] - end)
+    return np.interp(wanted, time, height) + np.maximum(wanted - time[-1], 0.0) * slope
 
 
 def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
-    """The mean curve, and how far each device is from it.
+    """Fit the mean curve and the slope factors of the devices in turn.
 
-    With several devices the mean curve is that of the device of mean slope: the ramps are averaged
-    over v_i x pulses, since a plain average of curves of different slopes has a shape of its own.
+    The ramps are averaged over v_i t, not over t, since the plain average of curves of different
+    slopes has another shape than any of them.
     """
     n_devices = len(data.devices)
     theta, start = np.ones(n_devices), np.zeros(data.n_ramps)
-    for left in range(ROUNDS if n_devices > 1 else 0, -1, -1):
+    for rounds_left in range(ROUNDS if n_devices > 1 else 0, -1, -1):
         theta = theta / theta.mean()
         points = strictly_rising(*averaged(data, theta, start))
-        if len(points[0]) < 2:  # flat: these slope factors are noise, so all are taken for equal
-            left, theta = 0, np.ones(n_devices)
+        if len(points[0]) < 2:  # a flat curve: the slope factors are noise and are set to 1
+            rounds_left, theta = 0, np.ones(n_devices)
             points = strictly_rising(*averaged(data, theta, 0 * start))
         time, height = from_no_pulse(*points)
         model = table_variation(data, time, height)
-        if not left:
+        if not rounds_left:
             break
-        # Each device has a slope factor of its own, so the matrix is diagonal.
+        # No two devices share a parameter, so the matrix is diagonal.
         matrix, gradient = normal_equations(groups, model, theta)
         step = gradient / np.maximum(matrix.diagonal(), np.finfo(float).tiny)
         theta = theta + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
@@ -116,9 +129,12 @@ def fit_table(data: BranchData, groups: Sequence[Whitened]) -> MeanTable:
 def averaged(
     data: BranchData, slopes: np.ndarray, start: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of all ramps over v_i t; positions and values."""
+    """The mean of all ramps over v_i t, as positions and values.
+
+    slopes: the factors v_i, [devices]. start: of each ramp, [ramps].
+    """
     grid = np.unique(np.concatenate([group.time for group in data.groups]))
-    if (slopes != 1).any():  # a fast device tells how the curve goes on
+    if (slopes != 1).any():  # devices of large slope factor show how the curve goes on
         grid = np.concatenate([grid, grid[1:] + grid[-1]])
     ramps = [
         (group.time * slopes[device], level - start[ramp])
@@ -129,10 +145,10 @@ def averaged(
 
 
 def strictly_rising(time: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Isotonic regression, each of its plateaus replaced by one point at its centre.
+    """Isotonic regression, in which one point at its centre replaces every plateau.
 
-    A plateau is what noise leaves of a slope; as it stands, no pulse would lead through it. The
-    first and the last one keep their outer end, and so the range.
+    No pulse would lead through a plateau, and noise makes plateaus of small slopes. The points of
+    the first and of the last plateau stand at the outer end, which keeps the range of pulses.
     """
     fitted = isotonic_regression(height)
     edges = fitted.blocks  # [plateaus + 1]
@@ -141,14 +157,14 @@ def strictly_rising(time: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, n
     centres[0], centres[-1] = time[0], time[-1]
     rises = np.diff(heights) > SMALLEST_STEP * (heights[-1] - heights[0])
     chosen = np.concatenate([[True], rises])
-    if not chosen[-1]:  # the last point stays, the one before it goes
+    if not chosen[-1]:  # the last point replaces the one before it
         chosen[np.flatnonzero(chosen)[-1]] = False
         chosen[-1] = True
     return centres[chosen], heights[chosen]
 
 
 def from_no_pulse(time: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The curve from t = 0 on; where no ramp was read before the first pulse, its first line."""
+    """The points with one at t = 0; where no ramp was read there, the first line is extended."""
     if time[0] <= 0 or len(time) < 2:
         return time, height
     slope = (height[1] - height[0]) / (time[1] - time[0])
@@ -157,37 +173,38 @@ def from_no_pulse(time: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def parts_of(data: BranchData, table: MeanTable) -> list[Part]:
-    """The ramps less the table, each with what another slope factor and slow drift would add.
+    """The residuals of every ramp, with a basis of what slow drift and another slope would add.
 
-    Deviations are as large as those from the true curve; from the mean of these ramps they are
-    smaller.
+    Residuals about the mean of m ramps are smaller than those about the true curve, so they are
+    multiplied by √(m / (m - 1)).
     """
     parts, factor = [], np.sqrt(data.n_ramps / (data.n_ramps - 1))
     for group, residual in zip(data.groups, table.residual, strict=True):
         time = group.time[:, None]
         slope = time * table.slope(time * table.slopes[group.device])  # [n, ramps]
-        place = np.polynomial.legendre.legvander(2 * group.time / group.time[-1] - 1, DRIFT_DEGREE)
-        places = np.broadcast_to(place, (slope.shape[1], *place.shape))
-        basis = np.concatenate([places, slope.T[..., None]], axis=2)  # [ramps, n, columns]
+        drift = np.polynomial.legendre.legvander(2 * group.time / group.time[-1] - 1, DRIFT_DEGREE)
+        drifts = np.broadcast_to(drift, (slope.shape[1], *drift.shape))
+        basis = np.concatenate([drifts, slope.T[..., None]], axis=2)  # [ramps, n, columns]
         parts.append(Part(group.time, factor * residual, basis))
     return parts
 
 
 def table_errors(data: BranchData, table: MeanTable, noise: Noise, spread: float) -> np.ndarray:
-    """Standard errors of the points of the table relative to its first; of that, of the mean start.
+    """Standard errors of the points of the table on the scale of `BranchData`, [points].
 
-    They hold the scatter of the ramps about the table (where there are too few ramps, that which
-    their noises make), and the drawing of these devices, which stretches the pulses. On the scale
-    of `BranchData`, [points].
+    They are those of the height above the first point, and for the first point that of the mean
+    start. Two contributions are added: the scatter of the ramps about the table (for few ramps, the
+    scatter that their noises make), and that other devices would have another mean slope factor.
+    spread: the relative standard deviation of the slope factors.
     """
     time, ramps = table.time, data.n_ramps
     if ramps >= MIN_RAMPS:
-        away = [  # from the table, relative to its first point, [ramps][points]
+        deviations = [  # from the table, relative to its first point, [ramps][points]
             np.interp(time, group.time, residual - residual[0])
             for group, residuals in zip(data.groups, table.residual, strict=True)
             for residual in residuals.T
         ]
-        variance = np.var(away, axis=0, ddof=1) / ramps
+        variance = np.var(deviations, axis=0, ddof=1) / ramps
         variance[0] = noise.read**2 / ramps
     else:
         variance = (2 * noise.read**2 + noise.write**2 * time) / ramps * table.scatter**2

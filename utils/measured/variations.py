@@ -1,7 +1,8 @@
-"""How devices differ from each other, fitted to all ramps together by least squares.
+"""How devices differ from each other: models with parameters θ, and their least squares.
 
-They differ in their slope factors v_i, which stretch the pulses of the mean device, or in their
-ranges, or in both.
+The mean device has the curve f(t) above its start. Device i has f(v_i t), with a slope factor v_i
+that stretches the pulses, or r_i f(t), with a range factor r_i, or both; the factors have mean 1.
+Whitened ramps of a branch and a model go in; residuals, their derivatives and the best θ come out.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ STEEPEST = -100.0  # of a curve that an optimiser may try, so that no number ove
 
 @dataclass(frozen=True, eq=False)
 class Variation:
-    """How ramps are made from parameters θ.
+    """A model of all ramps of a branch, with a vector θ of parameters.
 
-    varies: what differs from device to device, "slopes", "ranges" or "both".
-    level: (time [n, 1], parameters [ramps], real or complex) -> levels above the start, [n, ramps].
-    mean: parameters of `level` [devices] -> range and ν of the mean device, and slope factors and
-    range factors of all devices, both of mean 1, [devices].
-    places: where in θ each parameter of `level` stands, [ramps of the branch] each.
-    device: [ramps of the branch].
+    varies: what differs from device to device, "slopes", "ranges" or "both". level: a function from
+    times [n, 1] and parameters [ramps], real or complex, to levels above the start, [n, ramps].
+    mean: a function from the same parameters, averaged for each device, [devices], to the range and
+    the ν of the mean device, the slope factors and the range factors, [devices]. places: for each
+    parameter of `level` its indices in θ, int [ramps of the branch]. device: int [ramps of the
+    branch].
     """
 
     varies: str
@@ -40,7 +41,7 @@ class Variation:
     device: np.ndarray
 
     def summary(self, theta: np.ndarray) -> np.ndarray:
-        """What `mean` says of the means over the ramps of each device, [2 + 2 devices]."""
+        """Range, ν, slope factors and range factors, [2 + 2 devices]."""
         return np.hstack(self.mean(*(means(theta[place], self.device) for place in self.places)))
 
     def values(self, theta: np.ndarray, group: Group) -> np.ndarray:
@@ -50,7 +51,7 @@ class Variation:
         )
 
     def derivatives(self, theta: np.ndarray, group: Group) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each parameter of `level`: places in θ, [ramps], and derivatives, [n, ramps]."""
+        """For each parameter of `level` its indices in θ, [ramps], and derivatives, [n, ramps]."""
         places = [place[group.ramps] for place in self.places]
         parameters = [theta[place] for place in places]
 
@@ -63,7 +64,10 @@ class Variation:
 
 
 def different_lines(data: BranchData, unit: np.ndarray) -> Variation:
-    """A line for each unit; θ = slopes. unit: [ramps], a device or a ramp."""
+    """Every unit has a straight line; θ = slopes.
+
+    unit: int [ramps]. Ramps of equal unit share a parameter: the ramps of a device, or each alone.
+    """
 
     def level(time: np.ndarray, slope: np.ndarray) -> np.ndarray:
         return time * slope
@@ -75,9 +79,9 @@ def different_lines(data: BranchData, unit: np.ndarray) -> Variation:
 
 
 def different_slopes(data: BranchData, unit: np.ndarray) -> Variation:
-    """One curve, run through at the pace m of each unit; θ = (β, paces).
+    """All units follow one exponential curve, each at a pace m of its own; θ = (β, paces).
 
-    level = z (1 - e^(-βz)) / (βz) with z = m t.
+    The level is (1 - e^(-β z)) / β with z = m t. unit: as in `different_lines`.
     """
 
     def level(time: np.ndarray, beta: np.ndarray, pace: np.ndarray) -> np.ndarray:
@@ -86,15 +90,18 @@ def different_slopes(data: BranchData, unit: np.ndarray) -> Variation:
         return z * saturating(np.where(np.real(x) < STEEPEST, STEEPEST, x))
 
     def mean(beta: np.ndarray, pace: np.ndarray) -> tuple:
-        whole = pace.mean()
-        nu = beta[0] * whole
-        return whole * saturating(nu), nu, pace / whole, np.ones_like(pace)
+        mean_pace = pace.mean()
+        nu = beta[0] * mean_pace
+        return mean_pace * saturating(nu), nu, pace / mean_pace, np.ones_like(pace)
 
     return Variation("slopes", level, mean, (0 * unit, 1 + unit), data.device)
 
 
 def different_ranges(data: BranchData, unit: np.ndarray) -> Variation:
-    """One ν, and a range for each unit; θ = (ν, ranges)."""
+    """All units share ν, and each has a range of its own; θ = (ν, ranges).
+
+    unit: as in `different_lines`.
+    """
 
     def mean(nu: np.ndarray, size: np.ndarray) -> tuple:
         return size.mean(), nu[0], np.ones_like(size), size / size.mean()
@@ -103,12 +110,12 @@ def different_ranges(data: BranchData, unit: np.ndarray) -> Variation:
 
 
 def different_shapes(data: BranchData) -> Variation:
-    """A ν and a range for each device, so slope factors and range factors; θ = (ν_i, ranges)."""
+    """Every device has a ν and a range, so both factors differ; θ = (ν of devices, ranges)."""
 
     def mean(nu: np.ndarray, size: np.ndarray) -> tuple:
-        whole = size / -np.expm1(-nu)  # what the curve would reach in the end
-        size = -np.expm1(-nu.mean()) * whole.mean()
-        return size, nu.mean(), nu / nu.mean(), whole / whole.mean()
+        asymptote = size / -np.expm1(-nu)  # of the curve after endless pulses
+        mean_size = -np.expm1(-nu.mean()) * asymptote.mean()
+        return mean_size, nu.mean(), nu / nu.mean(), asymptote / asymptote.mean()
 
     places = data.device, len(data.devices) + data.device
     return Variation("both", stretched, mean, places, data.device)
@@ -119,20 +126,20 @@ def stretched(time: np.ndarray, nonlinearity: np.ndarray, size: np.ndarray) -> n
 
 
 def means(value: np.ndarray, device: np.ndarray) -> np.ndarray:
-    """The mean of each device, from [ramps] to [devices]."""
+    """The mean of a quantity of ramps for each device; [ramps] -> [devices]."""
     members = device == np.arange(device.max() + 1)[:, None]
     return members @ value / members.sum(1)
 
 
 def residuals(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> np.ndarray:
-    """Whitened, of all readings, [readings]."""
+    """The model less the readings, both whitened, [readings of all groups]."""
     return np.concatenate([(g(model.values(theta, g)) - g.white).ravel() for g in groups])
 
 
 def design_matrix(
     groups: Sequence[Whitened], model: Variation, theta: np.ndarray
 ) -> np.ndarray | csr_matrix:
-    """The derivatives of `residuals`, [readings, parameters]; sparse where there are many."""
+    """The derivatives of `residuals`, [readings, parameters]; sparse for many parameters."""
     rows, columns, entries, end = [], [], [], 0
     for g in groups:
         readings = end + np.arange(g.level.size).reshape(g.level.shape)
@@ -141,24 +148,27 @@ def design_matrix(
             rows.append(readings.ravel())
             columns.append(np.broadcast_to(place, readings.shape).ravel())
             entries.append(g(by).ravel())
-    at, values = (np.concatenate(rows), np.concatenate(columns)), np.concatenate(entries)
+    positions, values = (np.concatenate(rows), np.concatenate(columns)), np.concatenate(entries)
     if len(theta) > MAX_DENSE:
-        return csr_matrix((values, at), shape=(end, len(theta)))
+        return csr_matrix((values, positions), shape=(end, len(theta)))
     matrix = np.zeros((end, len(theta)))
-    matrix[at] = values
+    matrix[positions] = values
     return matrix
 
 
 def normal_equations(
     groups: Sequence[Whitened], model: Variation, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of least squares: matrix [parameters, parameters] and gradient [parameters]."""
-    left, matrix = residuals(groups, model, theta), csr_matrix(design_matrix(groups, model, theta))
-    return (matrix.T @ matrix).toarray(), -(matrix.T @ left)
+    """Matrix JᵀJ, [parameters, parameters], and right side -Jᵀ residuals, [parameters].
+
+    J is the design matrix.
+    """
+    matrix = csr_matrix(design_matrix(groups, model, theta))
+    return (matrix.T @ matrix).toarray(), -(matrix.T @ residuals(groups, model, theta))
 
 
 def solve(groups: Sequence[Whitened], model: Variation, theta: np.ndarray) -> OptimizeResult:
-    """Least squares from these parameters on: `x` are the best ones, `cost` is half the misfit."""
+    """Least squares, begun at θ. In the result `x` is the best θ, and `cost` half the squares."""
     return least_squares(
         lambda theta: residuals(groups, model, theta),
         theta,

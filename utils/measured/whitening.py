@@ -1,4 +1,16 @@
-"""Deviations of a ramp from its curve, freed of what read noise and write noise correlate."""
+"""Whitening: the readings of a ramp become independent numbers of unit variance.
+
+A reading k at time t_k is the curve plus a deviation s_k of the state plus read noise of variance
+σ_r². The state forgets and is written: s_k = φ_k s_k-1 + w_k, where φ_k = exp(-λ (t_k - t_k-1)),
+var(w_k) = σ_w² (t_k - t_k-1) and λ is the forgetting. So the increments d_k = y_k - φ_k y_k-1 have
+a tridiagonal covariance,
+
+    var(d_k) = σ_w² (t_k - t_k-1) + (1 + φ_k²) σ_r²,    cov(d_k-1, d_k) = -φ_k σ_r²,
+
+and d_0 = y_0 has the variance σ_r². Whitening multiplies the increments by the inverse of the
+Cholesky factor of that covariance, at a cost that grows in proportion to the number of readings.
+Times and noises go in; a function comes out that whitens readings, curves and bases alike.
+"""
 
 from __future__ import annotations
 
@@ -25,27 +37,31 @@ class Noise:
 
 
 class Increments:
-    """Increments of readings at given times, each less what is forgotten of the reading before.
+    """The increments of readings at given times, and their covariance for given noises.
 
     time: [n]; forgetting: see `Noise`.
     """
 
     def __init__(self, time: np.ndarray, forgetting: float):
         step = np.diff(time)
-        self.phi = np.exp(-forgetting * step)  # the share of a deviation that is left
-        # What unit variances of reading and of writing add to diagonal and subdiagonal, [2, n].
-        self.of_read = np.array([np.append(1, 1 + self.phi**2), np.append(-self.phi, 0)])
-        self.of_write = np.array([np.append(0, step), np.zeros(len(time))])
+        self.phi = np.exp(-forgetting * step)  # the share of a deviation that is not forgotten
+        # Diagonal and subdiagonal of the covariance for unit variances of read and write noise.
+        self.read_bands = np.array([np.append(1, 1 + self.phi**2), np.append(-self.phi, 0)])
+        self.write_bands = np.array([np.append(0, step), np.zeros(len(time))])  # both [2, n]
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
-        """From [..., n, any] to [..., any, n]: column by column, as LAPACK has it."""
+        """The increments of columns [..., n, any], transposed for LAPACK: [..., any, n]."""
         steps = columns.swapaxes(-1, -2).copy()
         steps[..., 1:] -= self.phi * steps[..., :-1]
         return steps
 
     def factor(self, read: float, write: float) -> np.ndarray:
-        """The banded Cholesky factor of their covariance, which is tridiagonal; see `Noise`."""
-        covariance = (read**2 + FLOOR**2) * self.of_read + write**2 * self.of_write
+        """The Cholesky factor of the covariance, [2, n]: its diagonal and its subdiagonal.
+
+        read, write: standard deviations as in `Noise`. Raises ArithmeticError where the covariance
+        is not positive.
+        """
+        covariance = (read**2 + FLOOR**2) * self.read_bands + write**2 * self.write_bands
         lower, failed = dpbtrf(covariance, lower=True)
         if failed:
             raise ArithmeticError("the covariance of the increments is not positive")
@@ -53,17 +69,20 @@ class Increments:
 
 
 def independent(lower: np.ndarray, increments: np.ndarray) -> np.ndarray:
-    """Increments [..., n] as independent numbers of unit variance; lower: of their covariance."""
+    """Increments [..., n] as independent numbers of unit variance, [..., n].
+
+    lower: the Cholesky factor of their covariance, [2, n].
+    """
     rows = increments.reshape(-1, increments.shape[-1])
     white, _ = dtbtrs(lower, rows.T, uplo="L")
     return white.T.reshape(increments.shape)
 
 
 class Whitener:
-    """Turns deviations at given times into independent ones of unit variance.
+    """A function that whitens readings taken at given times, for known noises.
 
-    time: [n]. What it returns is in order of time: entry k depends on readings up to k alone.
-    log_determinant: of the covariance.
+    time: [n]. The whitened number k depends on the readings up to k alone. log_determinant is the
+    logarithm of the determinant of the covariance of the readings.
     """
 
     def __init__(self, time: np.ndarray, noise: Noise):
@@ -72,7 +91,10 @@ class Whitener:
         self.log_determinant = 2 * float(np.log(self.lower[0]).sum())
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
-        """columns: [..., n, at least one], real or complex; returns the same shape."""
+        """Whiten columns [..., n, any], real or complex, of which there is at least one.
+
+        Returns the same shape. Raises ValueError where there is no column.
+        """
         if columns.shape[-1] == 0:
             raise ValueError("nothing to whiten")  # LAPACK would write where it must not
         if np.iscomplexobj(columns):
