@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from operator import itemgetter
 
 import numpy as np
 
 COARSE_TRIES = 12  # readings that are tried as the end of a ramp, before those near the best one
 MOVES = (0, -1, 1, -2, 2, -3, 3)  # readings by which the ends of all ramps are moved together
+EQUAL_SLACK = 10.0  # of the noise squared: ramps of equal length may fit worse by so much
 NU_GRID = np.linspace(-11.75, 11.75, 48)[:, None]  # nonlinearities that are tried
 
 
@@ -155,13 +155,28 @@ def ends_of(turns: Sequence[Turn]) -> list[int]:
             if turn.is_high == is_high:
                 turn.meet = joined - apart <= slack
     ends = [turn.best(turn.meet) for turn in turns]
+    least = sum(turn.least_misfit(turn.meet) for turn in noisy)
+    slack = (10 + 6 * len(turns)) * least / degrees_of_freedom(noisy)
     if noisy and all(turn.is_wide for turn in turns) and len(ends) > 2:
         residual, regular = regular_ends(turns, ends)
-        least = sum(turn.least_misfit(turn.meet) for turn in noisy)
-        slack = (10 + 6 * len(turns)) * least / degrees_of_freedom(noisy)
         if residual - total_misfit(turns, ends) <= slack:
-            return regular
+            ends = regular
+    equal = equal_ends(turns) if noisy else []
+    slack = EQUAL_SLACK * least / degrees_of_freedom(noisy)
+    if equal and misfit_inside(turns, equal) - total_misfit(turns, ends) <= slack:
+        return equal
     return ends
+
+
+def equal_ends(turns: Sequence[Turn]) -> list[int]:
+    """The ends of ramps if all ramps of the file have the same number of pulses; none if the number
+    of readings, with or without one before the first pulse, does not allow it."""
+    n, n_ramps = len(turns[0].values), len(turns) + 1
+    n_pulses, n_before = divmod(n, n_ramps)
+    is_whole_file = turns[0].before == 0 and turns[-1].after == n - 1
+    if n_before > 1 or not is_whole_file:
+        return []
+    return [n_pulses * (index + 1) - 1 + n_before for index in range(len(turns))]
 
 
 def degrees_of_freedom(turns: Sequence[Turn]) -> int:
@@ -175,6 +190,13 @@ def total_misfit(turns: Sequence[Turn], ends: Sequence[int]) -> float:
     return sum(turn.misfit(end, turn.meet) for turn, end in pairs if not turn.is_known)
 
 
+def misfit_inside(turns: Sequence[Turn], ends: Sequence[int]) -> float:
+    """The total misfit of these ends, infinite if one is none of those that its turn may have."""
+    pairs = zip(turns, ends, strict=True)
+    is_inside = all(turn.ends[0] <= end <= turn.ends[1] for turn, end in pairs)
+    return total_misfit(turns, ends) if is_inside else np.inf
+
+
 def regular_ends(turns: Sequence[Turn], ends: Sequence[int]) -> tuple[float, list[int]]:
     """The best ends of ramps if all rising ones have one length and all falling ones another.
 
@@ -183,18 +205,13 @@ def regular_ends(turns: Sequence[Turn], ends: Sequence[int]) -> tuple[float, lis
     """
     places, index = np.array(ends), np.arange(len(ends))
     usual_period = round(float(np.median(places[2:] - places[:-2])))
-    low, high = np.array([turn.ends for turn in turns]).T
-
-    def misfit(tried: np.ndarray) -> float:
-        is_inside = ((tried >= low) & (tried <= high)).all()
-        return total_misfit(turns, tried.tolist()) if is_inside else np.inf
-
     candidates = []
     for period in (usual_period - 1, usual_period, usual_period + 1):
         regular = index // 2 * period
         for same_kind in (index % 2 == 0, index % 2 == 1):
             regular[same_kind] += round(float(np.median((places - regular)[same_kind])))
-            tries = [(misfit(np.where(same_kind, regular + move, places)), move) for move in MOVES]
-            regular[same_kind] += min(tries, key=itemgetter(0))[1]
-        candidates.append((misfit(regular), regular.tolist()))
+            moved = [np.where(same_kind, regular + move, places) for move in MOVES]
+            tries = [misfit_inside(turns, tried.tolist()) for tried in moved]
+            regular[same_kind] += MOVES[int(np.argmin(tries))]
+        candidates.append((misfit_inside(turns, regular.tolist()), regular.tolist()))
     return min(candidates)
