@@ -76,7 +76,7 @@ def test_rounding_cuts_nothing_off(noise, step):
 
 
 def test_a_sweep_that_is_at_zero_between_its_loops_is_named_so(refused):
-    branch = np.arange(0, 1.5, 0.05)
+    branch = np.arange(31) * 0.05
     loop = np.concatenate([branch, 1.5 - branch, -branch, branch - 1.5])
     voltage = np.tile(np.round(loop, 2), 3)  # 0 twice where one part ends and the next begins
     current = 1e-6 * voltage**3 + 1e-8 * np.random.default_rng(1).normal(size=len(voltage))
@@ -119,3 +119,24 @@ def test_lines_of_writes_and_reads_in_turn_are_named_so(refused):
     drives = [drive for write in (1.5, -1.7) for _ in range(20) for drive in (write, 0.1)]
     current = np.where(np.isclose(drives, 0.1), 1e-6, 1e-5) * (1 + 0.01 * np.arange(80) % 0.3)
     assert "alternates from line to line" in refused(table("V,I", drives, current))
+
+
+@pytest.mark.parametrize(
+    ("n", "rising", "falling", "noise", "cycles"),
+    [
+        (40, -2.8, 5.7, 0.01, 3),  # flat on both sides of the lower turns
+        (20, -2.5, 5.9, 0.01, 2),  # the first step up is smaller than the noise
+        (50, -3.2, 3.0, 0.003, 2),
+        (80, 3.15, 2.6, 0.003, 3),
+    ],
+)
+def test_ramps_of_equal_length_are_found_where_turns_are_flat(
+    n, rising, falling, noise, cycles, reads
+):
+    cycle = np.concatenate([way(rising, n + 1)[1:], 1 - way(falling, n + 1)[1:]])
+    states = np.concatenate([[0.0], *[cycle] * cycles])
+    for seed in range(5):
+        values = 10 + 40 * (states + noise * np.random.default_rng(seed).normal(size=len(states)))
+        ramps = reads(table("G (uS)", np.round(values, 3))).ramps
+        found = sorted((ramp.pulses[0], ramp.pulses[-1]) for ramp in ramps)
+        assert found == [(0, n), *[(1, n)] * (2 * cycles - 1)]

@@ -62,7 +62,10 @@ def trend(pulses: np.ndarray, values: np.ndarray) -> Trend:
     """
     x = (pulses - pulses[0]) / (pulses[-1] - pulses[0])
     rates = np.geomspace(np.clip(len(x) / 2, 2, MAX_NU), 0.5, 24)
-    start, size, nu = nearest(x, values, np.concatenate([[0.0], rates, -rates]))
+    *_, nu = nearest(x, values, np.concatenate([[0.0], rates, -rates]))
+    ratio = rates[0] / rates[1]
+    finer = nu * np.geomspace(1 / ratio, ratio, 9) if nu else np.linspace(-0.5, 0.5, 9)
+    start, size, nu = nearest(x, values, finer)
     return Trend(size, values - start - size * curve(x, nu))
 
 

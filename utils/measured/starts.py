@@ -142,7 +142,13 @@ def join_at_turns(ramps: Sequence[Series]) -> None:
     complete = [(before, ramp) for before, ramp in turns if before.ramp_before is not None]
     lengths = {np.ptp(ramp.positions) - np.ptp(before.positions) for before, ramp in complete}
     has_one_more = distance > 3 * noise and lengths == {1}
-    is_read_twice = has_one_more or abs(gap) <= min(slack, 0.4 * step) or abs(gap) < 1e-9 * span
+    is_still = abs(gap) <= min(slack, 0.4 * step) or abs(gap) < 1e-9 * span
+    # Steps below the noise do not decide. A first ramp with one reading more, that before its first
+    # pulse, has as many pulses as the others if each of these begins after a pulse.
+    lengths = {int(np.ptp(ramp.positions)) for _, ramp in turns}
+    firsts = [int(np.ptp(ramp.positions)) for ramp in ramps if ramp.ramp_before is None]
+    is_longer = distance <= slack and {length - 1 for length in firsts} == lengths
+    is_read_twice = has_one_more or (is_still and not is_longer)
     goes_on = not is_read_twice and distance <= slack + 0.3 * step
     for (before, ramp), lost, lost_after in zip(turns, missing, missing_after, strict=True):
         if not ramp.is_counted:
