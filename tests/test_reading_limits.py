@@ -110,6 +110,12 @@ def test_means_below_the_readings_are_no_readings(words, reads):
         assert re.fullmatch(rf"lines? {first}.*: text below the numbers", left_out)
 
 
+def test_a_comment_beside_the_last_reading_is_no_mean(reads):
+    comments = [""] * 40 + ["max reached; error"]
+    measurement = reads(table("Pulse,G (uS),comment", np.arange(41), NOISY, comments))
+    assert len(measurement.ramps[0].values) == 41
+
+
 def test_a_drive_that_grows_from_pulse_to_pulse_is_no_sweep(refused):
     text = table("Pulse,Vpp (V),Id (uA)", np.arange(41), 1 + 0.02 * np.arange(41), NOISY)
     assert "an amplitude staircase, not a pulse response" in refused(text)

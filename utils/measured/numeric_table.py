@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 
 from utils.errors import UserError
-from utils.measured.cells import EMPTY, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
+from utils.measured.cells import EMPTY, NUMBER, NUMBERS, SEPARATORS, TEXT, Dialect, Grid
 from utils.measured.column import Column
 from utils.measured.header import Header, find_header, label_columns
 from utils.measured.vocabulary import has_words
@@ -124,13 +124,15 @@ def find_numbers(grid: Grid) -> NumericTable:
 
 
 def last_row(grid: Grid, labels: np.ndarray) -> int:
-    """The last row of readings: below it a spreadsheet may hold means, errors and the like.
+    """The last row of readings: below it a spreadsheet may hold means, errors and the like, whose
+    names stand in a column of numbers.
 
     labels: bool [columns], which of them hold words in every row.
     """
     *others, last = grid.numeric_rows
+    are_numbers = (grid.kinds[grid.numeric_rows] == NUMBER).mean(axis=0) > 0.5
     for row in [last, *reversed(others)]:
-        words = grid.cells[row, (grid.kinds[row] == TEXT) & ~labels]
+        words = grid.cells[row, (grid.kinds[row] == TEXT) & ~labels & are_numbers]
         if not any(has_words(word, "mean", "spread", "error", "sd") for word in words):
             return int(row)
     return int(last)
